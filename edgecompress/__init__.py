@@ -1,0 +1,73 @@
+"""edgecompress: a trained PyTorch model in, a validated artifact for a device out.
+
+The names below are the public surface. They are imported when they are first used, so that the
+command line and its child processes start without PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgecompress.errors import (
+        DataError,
+        EdgecompressError,
+        InputError,
+        ModelError,
+        OutputError,
+        ParityError,
+        RecipeError,
+    )
+    from edgecompress.exporters.bundle import Bundle, read_bundle
+    from edgecompress.pipeline import compress
+    from edgecompress.quantizer import QuantizedModel, Quantizer
+    from edgecompress.recipe import Recipe
+    from edgecompress.targets import TargetProfile, load_profile, profile_names
+
+__all__ = [
+    "Bundle",
+    "DataError",
+    "EdgecompressError",
+    "InputError",
+    "ModelError",
+    "OutputError",
+    "ParityError",
+    "QuantizedModel",
+    "Quantizer",
+    "Recipe",
+    "RecipeError",
+    "TargetProfile",
+    "compress",
+    "load_profile",
+    "profile_names",
+    "read_bundle",
+]
+
+_HOMES = {
+    "errors": (
+        "DataError",
+        "EdgecompressError",
+        "InputError",
+        "ModelError",
+        "OutputError",
+        "ParityError",
+        "RecipeError",
+    ),
+    "exporters.bundle": ("Bundle", "read_bundle"),
+    "pipeline": ("compress",),
+    "quantizer": ("QuantizedModel", "Quantizer"),
+    "recipe": ("Recipe",),
+    "targets": ("TargetProfile", "load_profile", "profile_names"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

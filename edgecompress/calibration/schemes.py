@@ -1,0 +1,92 @@
+"""Quantization schemes: what an integer means under FBGEMM and under QNNPACK.
+
+A real value x is stored as q = round(x / scale) + zero_point, clipped to the integers of its type
+(Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference"). The two schemes are those of the default qconfigs of PyTorch's ``torch.ao.quantization``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+EPSILON = float(np.finfo(np.float32).eps)
+"""Least scale: keeps the scale of an all-zero tensor positive."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuantParams:
+    """Scale and zero point of one tensor.
+
+    ``scale`` is float32 and ``zero_point`` has the integer dtype, both of shape () per tensor or
+    (channels,) along ``axis``.
+    """
+
+    scale: NDArray[np.float32]
+    zero_point: NDArray[np.integer[Any]]
+    axis: int | None = None
+
+    @property
+    def dtype(self) -> np.dtype[np.integer[Any]]:
+        """The integer type that values are stored in."""
+        return self.zero_point.dtype
+
+    def quantize(self, values: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
+        """Integers of ``dtype`` with the shape of ``values``; ties round to even, as in ONNX."""
+        limits = np.iinfo(self.dtype)
+        codes = np.rint(values / self._spread(self.scale, values.ndim))
+        codes += self._spread(self.zero_point, values.ndim)
+        stored: NDArray[np.integer[Any]] = np.clip(codes, limits.min, limits.max).astype(self.dtype)
+        return stored
+
+    def dequantize(self, codes: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Float32 values with the shape of ``codes``."""
+        offset = codes.astype(np.float32) - self._spread(self.zero_point, codes.ndim).astype(np.float32)
+        values: NDArray[np.float32] = (offset * self._spread(self.scale, codes.ndim)).astype(np.float32)
+        return values
+
+    def _spread(self, parameter: NDArray[Any], rank: int) -> NDArray[Any]:
+        if self.axis is None:
+            return parameter
+        return parameter.reshape([-1 if axis == self.axis else 1 for axis in range(rank)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """How activations are stored; weights are int8 symmetric under both schemes.
+
+    ``quant_max`` is 127 where the product of an 8-bit activation and an 8-bit weight, added in pairs,
+    would saturate in 16 bits (x86 without VNNI), and 255 elsewhere.
+    """
+
+    name: str
+    quant_max: int
+
+    def activation_params(self, low: float, high: float) -> QuantParams:
+        """uint8 affine parameters, per tensor, for values between ``low`` and ``high``.
+
+        The range is widened to hold zero, so that padding and ReLU are exact.
+        """
+        low, high = min(low, 0.0), max(high, 0.0)
+        scale = max((high - low) / self.quant_max, EPSILON)
+        zero_point = np.clip(-round(low / scale), 0, self.quant_max)
+        return QuantParams(scale=np.array(scale, np.float32), zero_point=np.array(zero_point, np.uint8))
+
+
+FBGEMM = Scheme(name="fbgemm", quant_max=127)
+QNNPACK = Scheme(name="qnnpack", quant_max=255)
+SCHEMES = {scheme.name: scheme for scheme in (FBGEMM, QNNPACK)}
+
+
+def weight_params(weight: NDArray[np.float32], axis: int | None) -> QuantParams:
+    """int8 symmetric parameters of a weight, for each index along ``axis``, or per tensor for None.
+
+    The scale is max|w| / 127.5, as in PyTorch's weight observers.
+    """
+    others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
+    peak = np.abs(weight.astype(np.float64)).max(axis=others)
+    scale = np.maximum(peak / 127.5, EPSILON).astype(np.float32)
+    return QuantParams(scale=np.asarray(scale), zero_point=np.zeros(np.shape(scale), np.int8), axis=axis)

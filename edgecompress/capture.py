@@ -1,0 +1,129 @@
+"""Capture: a module becomes a program of ``torch.export``, with a dynamic batch dimension."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import linecache
+import logging
+import re
+import sysconfig
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+
+from edgecompress.data import Batch, InputNames
+from edgecompress.errors import ModelError, first_line
+from edgecompress.loading import Network
+from edgecompress.recipe import Export
+from edgecompress.runtime import execute, tensors
+
+
+def input_names(network: Network) -> InputNames:
+    """The names under which a network takes its inputs.
+
+    Raises:
+        ModelError: ``forward`` takes ``*args``, so that its inputs have no names.
+    """
+    if isinstance(network, ir.Model):
+        names = tuple(str(value.name) for value in network.graph.inputs)
+        return InputNames(names=names, required=len(names))
+    if isinstance(network, ExportedProgram):
+        names = tuple(str(name) for name in network.graph_signature.user_inputs)
+        return InputNames(names=names, required=len(names))
+    return _forward_names(network)
+
+
+def check_runs(network: Network, batch: Batch) -> None:
+    """Run the network twice on a batch, as the user would.
+
+    Raises:
+        ModelError: it cannot run on that batch, or it answers differently the second time.
+    """
+    try:
+        first, second = execute(network, batch.inputs), execute(network, batch.inputs)
+    except Exception as error:
+        given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in batch.inputs.items())
+        raise ModelError(f"the model cannot run on the first batch ({given}): {first_line(error)}") from error
+    if not first:
+        raise ModelError("the model returns no tensor; return a tensor, or a tuple or dict of tensors")
+    if not all(np.isfinite(output).all() for output in first if output.dtype.kind == "f"):
+        raise ModelError("the model's outputs on the first batch are not finite; check weights and preprocessing")
+    if any(a.shape != b.shape or (a != b).any() for a, b in zip(first, second, strict=True)):
+        raise ModelError("the model answers differently to the same input; remove the randomness from its forward")
+
+
+def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
+    """The program of a module in evaluation mode.
+
+    Args:
+        module: not modified.
+        batch: an example; its values do not matter, its shapes do where they are not dynamic.
+        export: fixes the batch dimension, or names further dynamic dimensions.
+
+    Raises:
+        ModelError: ``torch.export`` cannot capture it; the message has the user's own line.
+    """
+    example = batch.sample(export.batch_size or max(batch.rows, 2))
+    shapes = {name: _dynamic(name, array.shape, example.rows, export) for name, array in example.inputs.items()}
+    try:
+        with quiet_torch():
+            return torch.export.export(module, (), tensors(example.inputs), dynamic_shapes=shapes)
+    except Exception as error:
+        raise ModelError(_explain(error)) from error
+
+
+@contextlib.contextmanager
+def quiet_torch() -> Iterator[None]:
+    """Keep PyTorch's own warnings and log lines away from the user; errors still pass."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _forward_names(module: nn.Module) -> InputNames:
+    parameters = inspect.signature(module.forward).parameters.values()
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if not named:
+        raise ModelError(f"{type(module).__name__}.forward has no named input; write forward(self, x, ...)")
+    required = sum(p.default is p.empty for p in named)
+    return InputNames(names=tuple(p.name for p in named), required=required)
+
+
+def _dynamic(name: str, shape: tuple[int, ...], rows: int, export: Export) -> dict[int, Any]:
+    dynamic = {int(axis): Dim(label) for axis, label in export.dynamic_axes.get(name, {}).items()}
+    if export.batch_size is None and shape[0] == rows:
+        dynamic[0] = Dim("batch")
+    return dynamic
+
+
+def _explain(error: Exception) -> str:
+    specialized = re.search(r"marked (\w+) as dynamic but your code specialized it to be a constant", str(error))
+    if specialized and specialized[1] == "batch":
+        return "the model works for one batch size only; fix it with --set export.batch_size=1"
+    return f"torch.export cannot capture the model: {first_line(error)}{_user_line(error)}"
+
+
+def _user_line(error: BaseException) -> str:
+    """The innermost line of the traceback that is neither PyTorch's, a library's nor ours."""
+    foreign = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), str(Path(__file__).parent))
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((*foreign, "<"))]
+    if not own:
+        return ""
+    code = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
+    return f" [{own[-1].filename}:{own[-1].lineno}: {code}]"

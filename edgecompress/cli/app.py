@@ -1,0 +1,66 @@
+"""The ``edgecompress`` command: its subcommands, and the one place where errors become exit statuses.
+
+Exit status: 0 done and within budget; 1 done, and a budget is missed; 2 the input is wrong; 3 an
+internal failure.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+import typer
+
+from edgecompress.cli import benchmark, compress, demo, inspect, targets, validate
+from edgecompress.errors import EdgecompressError, first_line
+
+app = typer.Typer(
+    name="edgecompress",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command(name="compress")(compress.run)
+app.command(name="validate")(validate.run)
+app.command(name="benchmark")(benchmark.run)
+app.command(name="inspect")(inspect.run)
+app.add_typer(targets.app, name="targets")
+app.command(name="demo")(demo.run)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Compress a trained PyTorch model into an ONNX artifact for a target, with evidence."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the return value is the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = app(list(arguments), prog_name="edgecompress", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; nothing was written", 130)
+    except EdgecompressError as error:
+        return _fail(str(error), error.exit_status, debug="--debug" in arguments)
+    except Exception as error:
+        message = f"internal failure: {type(error).__name__}: {first_line(error)}; --debug shows where"
+        return _fail(message, 3, debug="--debug" in arguments)
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str, status: int, *, debug: bool = False) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return status

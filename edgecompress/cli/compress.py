@@ -1,0 +1,99 @@
+"""``edgecompress compress``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from edgecompress.cli.tables import console, print_budgets, print_json, print_metrics
+
+if TYPE_CHECKING:
+    from edgecompress.exporters.bundle import Bundle
+    from edgecompress.plan import Plan
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
+]
+Data = "file.py:callable, module:callable, FILE.npz, or a folder of images with labels.csv."
+
+
+def run(
+    model: Model,
+    target: Annotated[str, typer.Option(help="Name of a profile, or a TOML file.")] = "mobile",
+    calibration: Annotated[str | None, typer.Option(metavar="DATA", help=Data)] = None,
+    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="The same, with labels.")] = None,
+    train: Annotated[str | None, typer.Option(metavar="DATA", help="The same, to train on.")] = None,
+    weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
+    teacher: Annotated[str | None, typer.Option(metavar="MODEL", help="Teacher for distillation.")] = None,
+    teacher_weights: Annotated[str | None, typer.Option(metavar="FILE", help="Its weights.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the bundle.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> int:
+    """Compress a trained model for a target and write the bundle."""
+    from edgecompress.errors import RecipeError
+    from edgecompress.loading import load_model
+    from edgecompress.pipeline import compress
+    from edgecompress.plan import make_plan
+    from edgecompress.progress import progress_for
+    from edgecompress.targets import effective_profile
+
+    if teacher is not None or teacher_weights is not None:
+        raise RecipeError("distillation is not built yet; leave --teacher and --teacher-weights out")
+    profile = effective_profile(target, assignments or [])
+    network = load_model(model, weights)
+    plan = make_plan(network, profile)
+    if not as_json:
+        print_plan(plan)
+    bundle = compress(
+        network,
+        target=profile,
+        calibration=calibration,
+        evaluation=evaluation,
+        train=train,
+        output=output or Path(default_output(model, profile.name)),
+        overwrite=overwrite,
+        progress=progress_for(Console(stderr=True)),
+    )
+    if as_json:
+        print_json(bundle.manifest.model_dump(mode="json"))
+    else:
+        print_bundle(bundle)
+    return 0 if bundle.passed else 1
+
+
+def default_output(model: str, target: str) -> str:
+    """``models.py:resnet20`` for ``mobile`` goes to ``resnet20-mobile``.
+
+    >>> default_output("models.py:resnet20", "mobile")
+    'resnet20-mobile'
+    >>> default_output("nets/resnet20.onnx", "edge")
+    'resnet20-edge'
+    """
+    place, _, name = model.rpartition(":")
+    return f"{name if place else Path(model).stem}-{target}"
+
+
+def print_plan(plan: Plan) -> None:
+    """The plan, a line for each step."""
+    out = console()
+    out.print(f"[bold]{plan.target}[/]: {plan.strategy} ({plan.reason})", highlight=False)
+    for number, step in enumerate(plan.steps, 1):
+        out.print(f"  {number}. {step.name:<13}{step.what}", highlight=False, markup=False)
+    out.print()
+
+
+def print_bundle(bundle: Bundle) -> None:
+    """What came out: measures, budgets, verdict, place."""
+    out = console()
+    print_metrics(bundle.manifest.metrics)
+    out.print()
+    print_budgets(bundle.manifest.verdict.model_dump(mode="json"))
+    verdict = "[green]within budget[/]" if bundle.passed else "[red]budget missed[/]"
+    out.print(f"\n{verdict}: {bundle.path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,37 @@
+"""``edgecompress demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from edgecompress.cli.compress import print_bundle, print_plan
+
+
+def run(
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the bundle; replaced.")] = Path("demo-mobile"),
+) -> int:
+    """Train a small network on scikit-learn's digits and compress it for mobile."""
+    from edgecompress.demo import make_demo
+    from edgecompress.pipeline import compress
+    from edgecompress.plan import make_plan
+    from edgecompress.progress import progress_for
+    from edgecompress.targets import load_profile
+
+    progress = progress_for(Console(stderr=True))
+    demo = make_demo(progress)
+    print_plan(make_plan(demo.model, load_profile("mobile")))
+    bundle = compress(
+        demo.model,
+        target="mobile",
+        calibration=demo.calibration,
+        evaluation=demo.evaluation,
+        output=output,
+        overwrite=True,
+        progress=progress,
+    )
+    print_bundle(bundle)
+    return 0 if bundle.passed else 1

@@ -1,0 +1,104 @@
+"""How results look on a terminal: tables of at most 80 columns, units beside the numbers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 80
+OUTCOMES = {"pass": "within budget", "fail": "missed", "not measured": "not measured"}
+
+
+def console() -> Console:
+    """Standard output, never wider than 80 columns, so that a table looks the same everywhere."""
+    out = Console()
+    return Console(width=min(out.width, WIDTH)) if out.is_terminal else Console(width=WIDTH)
+
+
+def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
+    """One JSON document on standard output, and nothing else."""
+    json.dump(document, sys.stdout, indent=2, sort_keys=True)
+    sys.stdout.write("\n")
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+    """A table; the first ``left`` columns hold text, the others numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for index, heading in enumerate(headings):
+        if index < left:
+            table.add_column(heading, overflow="fold")
+        else:
+            table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """Size, latency and accuracy before and after."""
+    size, latency, accuracy = metrics["size_bytes"], metrics["latency_ms"], metrics["accuracy"]
+    low, high = latency["ratio_interval_95"]
+    rows = [
+        ["size", kilobytes(size["original"]), kilobytes(size["compressed"]), f"{size['ratio']:.2f}x smaller"],
+        [
+            f"latency, {latency['threads']} thread" + "s" * (latency["threads"] > 1),
+            milliseconds(latency["original"]["median"]),
+            milliseconds(latency["compressed"]["median"]),
+            f"{latency['ratio']:.2f}x faster ({low:.2f}-{high:.2f})",
+        ],
+        ["accuracy, top-1", *_accuracy(accuracy)],
+    ]
+    parity = metrics["parity"]["compressed"]
+    agreement = parity["top1_agreement"]
+    same = "" if agreement is None else f"{100 * agreement:.1f} % same class"
+    rows.append(["agreement", "", f"{parity['sqnr_db']:.1f} dB", same])
+    print_table(["", "before", "after", "change"], rows)
+
+
+def print_budgets(verdict: Mapping[str, Any]) -> None:
+    """One line for each budget."""
+    if verdict["budgets"]:
+        rows = [
+            [
+                check["budget"],
+                f"{check['limit']:g} {check['unit']}",
+                "-" if check["value"] is None else f"{check['value']:.2f} {check['unit']}",
+                OUTCOMES[check["outcome"]],
+            ]
+            for check in verdict["budgets"]
+        ]
+        print_table(["budget", "limit", "measured", "outcome"], rows)
+
+
+def kilobytes(size_bytes: float) -> str:
+    """Bytes as kB (10^3) or MB (10^6).
+
+    >>> kilobytes(2797819)
+    '2.80 MB'
+    """
+    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def milliseconds(value_ms: float) -> str:
+    """Milliseconds with three significant digits.
+
+    >>> milliseconds(3.12846)
+    '3.13 ms'
+    """
+    return f"{value_ms:.3g} ms"
+
+
+def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:
+    if accuracy["drop"] is None:
+        return ["", "", "not measured"]
+    return [
+        f"{accuracy['original']:.2f} %",
+        f"{accuracy['compressed']:.2f} %",
+        f"{accuracy['compressed'] - accuracy['original']:+.2f} points",
+    ]

@@ -1,0 +1,164 @@
+"""Conversion: a network becomes an artifact by a fold of steps, each checked before the next runs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import onnx_ir as ir
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgecompress.capture import capture, check_runs, input_names
+from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
+from edgecompress.errors import DataError, ParityError
+from edgecompress.exporters.canonicalize import pool_means
+from edgecompress.exporters.onnx import to_onnx
+from edgecompress.exporters.simplify import simplify
+from edgecompress.exporters.static import quantize_static
+from edgecompress.loading import Network, load_data
+from edgecompress.metrics import Agreement
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
+from edgecompress.runtime import execute, signature
+from edgecompress.step import Done, StepResult
+
+PROBE_ROWS = 8
+"""Samples on which every step is compared with the original."""
+
+Data = str | Iterable[Any] | Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step's name and function; ``min_sqnr_db`` is the agreement below which the run stops."""
+
+    name: str
+    run: Callable[[Any], StepResult[Any]]
+    min_sqnr_db: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """The steps that were carried out, and the float model before anything touched it."""
+
+    original: ir.Model
+    done: tuple[Done, ...]
+
+    @property
+    def artifact(self) -> ir.Model:
+        """The model after the last step."""
+        model = self.done[-1].result.model
+        assert isinstance(model, ir.Model)
+        return model
+
+
+def open_batches(data: Data, role: str, network: Network, recipe: Recipe) -> Batches:
+    """Checked batches for a network from any form of DATA; only evaluation data keep their labels.
+
+    Raises:
+        DataError: the data cannot be opened, or can be read only once.
+    """
+    if isinstance(data, str):
+        source = load_data(data, role, recipe.images)
+    else:
+        source = data if callable(data) else functools.partial(_same, data)
+    names = input_names(network)
+    return Batches(role=role, source=rereadable(source, role), inputs=names, use_labels=role == "evaluation")
+
+
+def convert(
+    network: Network, recipe: Recipe, example: Batch, calibration: Batches | None, progress: Progress
+) -> Conversion:
+    """Take a network to ONNX, and to INT8 where the recipe asks for it.
+
+    Args:
+        network: not modified; a module is taken in evaluation mode.
+        recipe: what is asked.
+        example: a batch for the capture, and for the comparison of every step with the original.
+        calibration: needed for quantization.
+        progress: told of every step.
+
+    Raises:
+        ModelError: the network cannot be run or captured.
+        DataError: calibration data is missing or does not fit.
+        ParityError: a step changed what the network computes.
+    """
+    if recipe.quantization.enabled and calibration is None:
+        raise DataError("static quantization needs calibration data; give calibration (--calibration)")
+    if isinstance(network, nn.Module):
+        network = copy.deepcopy(network).eval()
+    check_runs(network, example)
+    steps = _steps(network, recipe, example, calibration, progress)
+    done = run_steps(network, steps, example.sample(recipe.export.batch_size or PROBE_ROWS).inputs, progress)
+    exported = (step.result.model for step in done if step.name == "export")
+    return Conversion(original=network if isinstance(network, ir.Model) else next(exported), done=done)
+
+
+def run_steps(network: Network, steps: Sequence[Step], probe: Inputs, progress: Progress) -> tuple[Done, ...]:
+    """Fold the steps over a network.
+
+    Raises:
+        ParityError: the first step whose outputs on ``probe`` diverge from the original's.
+    """
+    expected = execute(network, probe)
+    done: list[Done] = []
+    for step in steps:
+        start = time.perf_counter()
+        with progress.step(step.name):
+            result = step.run(network)
+        for warning in result.warnings:
+            progress.warn(warning)
+        agreement = Agreement.between(expected, execute(result.model, probe))
+        _check_agreement(step, agreement)
+        done.append(Done(name=step.name, result=result, agreement=agreement, seconds=time.perf_counter() - start))
+        network = result.model
+    return tuple(done)
+
+
+def _check_agreement(step: Step, agreement: Agreement) -> None:
+    if step.min_sqnr_db is not None and agreement.sqnr_db < step.min_sqnr_db:
+        raise ParityError(
+            f"step {step.name!r} changed what the model computes: {agreement.sqnr_db:.1f} dB agreement with the"
+            f" original, {step.min_sqnr_db:g} dB wanted (export.min_sqnr_db)"
+        )
+
+
+def _steps(
+    network: Network, recipe: Recipe, example: Batch, calibration: Batches | None, progress: Progress
+) -> list[Step]:
+    """The steps of the plan as functions, in the plan's order."""
+    floor = recipe.export.min_sqnr_db
+    steps: list[Step] = []
+    if isinstance(network, nn.Module):
+        run = functools.partial(_capture, example, recipe)
+        steps.append(Step(name="capture", run=run, min_sqnr_db=floor))
+    if not isinstance(network, ir.Model):
+        steps.append(Step(name="export", run=functools.partial(_export, recipe), min_sqnr_db=floor))
+    if recipe.export.simplify:
+        steps.append(Step(name="simplify", run=simplify, min_sqnr_db=floor))
+    steps.append(Step(name="canonicalize", run=pool_means, min_sqnr_db=floor))
+    if recipe.quantization.enabled and calibration is not None:
+        steps.append(Step(name="quantize", run=functools.partial(_quantize, recipe, calibration, progress)))
+    return steps
+
+
+def _capture(example: Batch, recipe: Recipe, module: nn.Module) -> StepResult[ExportedProgram]:
+    return StepResult(model=capture(module, example, recipe.export))
+
+
+def _export(recipe: Recipe, program: ExportedProgram) -> StepResult[ir.Model]:
+    return StepResult(model=to_onnx(program, recipe.export.opset))
+
+
+def _quantize(recipe: Recipe, calibration: Batches, progress: Progress, model: ir.Model) -> StepResult[ir.Model]:
+    fitted = replace(calibration, signature=signature(model))
+    return quantize_static(model, recipe.quantization, fitted, progress)
+
+
+def _same(data: Iterable[Any]) -> Iterable[Any]:
+    return data

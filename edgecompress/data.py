@@ -1,0 +1,225 @@
+"""DATA: batches of a user's own, in the forms that the documentation lists, checked as they stream.
+
+A batch is ``(inputs, labels)`` or ``inputs``; ``inputs`` is one tensor, a tuple of tensors, or a dict
+from input name to tensor (a dict may hold its labels under ``labels``). Nothing is kept: each pass
+opens the source again and holds one batch at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgecompress.errors import DataError, InputError, first_line, nearest
+
+Array = NDArray[Any]
+Inputs = Mapping[str, Array]
+Source = Callable[[], Iterable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputNames:
+    """The names of a model's inputs in order; the first ``required`` of them have no default."""
+
+    names: tuple[str, ...]
+    required: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """What an exported model takes under one name; a dimension that is a text is dynamic."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+    def accepts(self, array: Array) -> bool:
+        """Whether dtype, rank and every fixed dimension agree."""
+        fixed = all(isinstance(want, str) or want == got for want, got in zip(self.shape, array.shape, strict=False))
+        return fixed and array.dtype == self.dtype and array.ndim == len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype} ({', '.join(map(str, self.shape))})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Arrays by input name, all with the same number of rows; ``labels`` are integers, or absent."""
+
+    inputs: dict[str, Array]
+    labels: Array | None = None
+
+    @property
+    def rows(self) -> int:
+        """The number of samples: the first dimension of the first input."""
+        return int(next(iter(self.inputs.values())).shape[0])
+
+    def slice(self, start: int, stop: int) -> Self:
+        """The samples ``start`` to ``stop``; arrays that do not share the batch dimension stay whole."""
+        rows = self.rows
+        cut = {name: array[start:stop] if array.shape[:1] == (rows,) else array for name, array in self.inputs.items()}
+        return type(self)(inputs=cut, labels=None if self.labels is None else self.labels[start:stop])
+
+    def sample(self, rows: int) -> Self:
+        """``rows`` samples: the first ones, repeated where there are too few."""
+        index, whole = np.arange(rows) % self.rows, self.rows
+        taken = {name: array[index] if array.shape[:1] == (whole,) else array for name, array in self.inputs.items()}
+        return type(self)(inputs=taken, labels=None if self.labels is None else self.labels[index])
+
+    def update(self, hasher: hashlib._Hash) -> None:
+        """Add names, dtypes, shapes and values to a digest of the data."""
+        labels = {} if self.labels is None else {"labels": self.labels}
+        for name, array in sorted({**self.inputs, **labels}.items()):
+            hasher.update(f"{name}:{array.dtype}:{array.shape};".encode())
+            hasher.update(np.ascontiguousarray(array).data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """A checked stream that can be read any number of times.
+
+    Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
+    batch, the input and the fault.
+    """
+
+    role: str
+    source: Source
+    inputs: InputNames
+    signature: tuple[TensorSpec, ...] = ()
+    use_labels: bool = True
+
+    def __iter__(self) -> Iterator[Batch]:
+        index = -1
+        for index, raw in enumerate(self._raw()):
+            where = f"{self.role} batch {index}"
+            features, labels = _split(raw, self.inputs)
+            batch = _parse(features, labels if self.use_labels else None, self.inputs, where)
+            _check_finite(batch, where)
+            for spec in self.signature:
+                _check_spec(batch, spec, where)
+            yield batch
+        if index < 0:
+            raise DataError(f"the {self.role} data yields no batches; return at least one")
+
+    def first(self) -> Batch:
+        """The first batch."""
+        return next(iter(self))
+
+    def _raw(self) -> Iterator[Any]:
+        """The user's own batches; what the user's code raises while making them is named as theirs."""
+        try:
+            yield from self.source()
+        except (InputError, GeneratorExit):
+            raise
+        except Exception as error:
+            raise DataError(f"the {self.role} data raised {type(error).__name__}: {first_line(error)}") from error
+
+
+def rereadable(source: Source, role: str) -> Source:
+    """``source`` as something that every pass can open anew.
+
+    A list, a ``DataLoader`` or a generator function can be read again; a generator that is already
+    running cannot, since calibration takes two passes.
+
+    Raises:
+        DataError: it can be read only once, or it is no iterable at all.
+    """
+    first = _open(source, role)
+    if not isinstance(first, Iterator):
+        return lambda: first
+    if _open(source, role) is first:
+        raise DataError(f"the {role} data can be read only once; return a list, a DataLoader or a new generator")
+    return source
+
+
+def _open(source: Source, role: str) -> Iterable[Any]:
+    try:
+        opened = source()
+    except InputError:
+        raise
+    except Exception as error:
+        raise DataError(f"the {role} data raised {type(error).__name__}: {first_line(error)}") from error
+    if not isinstance(opened, Iterable) or isinstance(opened, (torch.Tensor, np.ndarray, str, Mapping)):
+        raise DataError(f"the {role} data is a {type(opened).__name__}; return an iterable of batches")
+    return opened
+
+
+def _parse(features: Any, labels: Any, inputs: InputNames, where: str) -> Batch:
+    if isinstance(features, Mapping):
+        named = dict(features)
+    elif isinstance(features, (tuple, list)):
+        if len(features) > len(inputs.names):
+            raise DataError(f"{where} has {len(features)} inputs; the model takes {', '.join(inputs.names)}")
+        named = dict(zip(inputs.names, features, strict=False))
+    else:
+        named = {inputs.names[0]: features}
+    for name in named:
+        if name not in inputs.names:
+            raise DataError(
+                f"{where} has an input {name!r} that the model does not take{nearest(name, inputs.names)};"
+                f" its inputs are {', '.join(inputs.names)}"
+            )
+    arrays = {name: _array(value, f"{where}: {name!r}") for name, value in named.items()}
+    if not arrays:
+        raise DataError(f"{where} holds no inputs; the model takes {', '.join(inputs.names)}")
+    batch = Batch(inputs=arrays, labels=None if labels is None else _labels(labels, where))
+    _check_rows(batch, where)
+    return batch
+
+
+def _split(raw: Any, inputs: InputNames) -> tuple[Any, Any]:
+    """Inputs and labels. A pair of tensors is ``(inputs, labels)`` unless the model needs two inputs."""
+    if isinstance(raw, Mapping):
+        named = {name: value for name, value in raw.items() if name != "labels"}
+        return named, raw.get("labels")
+    if not isinstance(raw, (tuple, list)) or len(raw) == 1:
+        return raw, None
+    nested = isinstance(raw[0], (tuple, list, Mapping))
+    if len(raw) == 2 and (nested or inputs.required < 2):
+        return raw[0], raw[1]
+    return raw, None
+
+
+def _array(value: Any, where: str) -> Array:
+    if isinstance(value, torch.Tensor):
+        if value.dtype is torch.bfloat16:
+            raise DataError(f"{where} is bfloat16, which ONNX Runtime does not run here; convert it to float32")
+        value = value.detach().cpu().numpy()
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+        raise DataError(f"{where} is a {type(value).__name__}; a tensor of numbers is needed")
+    if value.ndim == 0 or value.shape[0] == 0:
+        raise DataError(f"{where} has shape {value.shape}; the first dimension must be the batch, and not 0")
+    return value
+
+
+def _labels(value: Any, where: str) -> Array:
+    labels = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
+    return labels
+
+
+def _check_rows(batch: Batch, where: str) -> None:
+    if batch.labels is not None and len(batch.labels.reshape(-1)) and batch.labels.shape[:1] != (batch.rows,):
+        raise DataError(f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}")
+
+
+def _check_finite(batch: Batch, where: str) -> None:
+    for name, array in batch.inputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            kind = "NaN" if np.isnan(array).any() else "infinity"
+            raise DataError(f"{where}: {name!r} holds {kind}; clean the data or its preprocessing")
+
+
+def _check_spec(batch: Batch, spec: TensorSpec, where: str) -> None:
+    array = batch.inputs.get(spec.name)
+    if array is None:
+        raise DataError(f"{where} lacks the input {spec.name!r}; the exported model takes {spec}")
+    if not spec.accepts(array):
+        raise DataError(f"{where}: {spec.name!r} is {array.dtype} {array.shape}; the exported model takes {spec}")

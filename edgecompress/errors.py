@@ -1,0 +1,73 @@
+"""Every exception that edgecompress raises on purpose.
+
+EdgecompressError            an internal failure                        exit status 3
+├── ParityError              a step changed what the network computes   exit status 3
+└── InputError               what the caller gave cannot be used        exit status 2
+    ├── ModelError           the model, its weights, or its capture
+    ├── DataError            calibration or evaluation data
+    ├── RecipeError          a recipe, a target profile, a ``--set``
+    └── OutputError          the output folder, or a bundle that is read
+
+A message is one line: the culprit first, then the mend.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgecompressError(Exception):
+    """Root of the tree; raised itself when something inside failed that the caller did not cause."""
+
+    exit_status = 3
+
+
+class ParityError(EdgecompressError):
+    """A step's outputs differ from those of the model it was given."""
+
+
+class InputError(EdgecompressError, ValueError):
+    """What the caller gave is wrong; the message says what, and how to mend it."""
+
+    exit_status = 2
+
+
+class ModelError(InputError):
+    """A model that cannot be loaded, called or captured, or weights that do not fit it."""
+
+
+class DataError(InputError):
+    """Batches that are missing, malformed, not finite, or that do not fit the model."""
+
+
+class RecipeError(InputError):
+    """A recipe, profile or override with an unknown key, a wrong type or an impossible value."""
+
+
+class OutputError(InputError):
+    """A folder that cannot be written, or a bundle that is not what its manifest says."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message that says something, for use inside a one-line message.
+
+    >>> first_line(ValueError("\\n  shapes differ\\nat line 7"))
+    'shapes differ'
+    >>> first_line(KeyError())
+    'KeyError'
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A suggestion to append to a message about an unknown ``word``; empty where nothing is close.
+
+    >>> nearest("mobil", ["mobile", "edge"])
+    "; did you mean 'mobile'?"
+    >>> nearest("xyz", ["mobile", "edge"])
+    ''
+    """
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

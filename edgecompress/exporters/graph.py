@@ -1,0 +1,50 @@
+"""The few words in which the passes of this folder speak of an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+
+def constant(value: ir.Value | None) -> NDArray[Any] | None:
+    """The array that a value holds, or None where it is computed."""
+    if value is None:
+        return None
+    tensor = ir.convenience.get_const_tensor(value)
+    return None if tensor is None else tensor.numpy()
+
+
+def initializer(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
+    """A constant of the graph under ``name``; an equal name gives the value that is there already."""
+    if name in graph.initializers:
+        return graph.initializers[name]
+    tensor = ir.tensor(np.asarray(array, order="C"), name=name)
+    value = ir.val(name, dtype=tensor.dtype, shape=list(array.shape), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def insert_after(graph: ir.Graph, anchor: ir.Node | None, nodes: Sequence[ir.Node]) -> None:
+    """Put ``nodes`` right after ``anchor``, or first of all for None."""
+    if anchor is not None:
+        graph.insert_after(anchor, nodes)
+    elif len(graph):
+        graph.insert_before(graph[0], nodes)
+    else:
+        graph.extend(nodes)
+
+
+def node(op_type: str, inputs: Sequence[ir.Value | None], output: str, name: str, **attributes: Any) -> ir.Node:
+    """A node of the default domain with one output of that name."""
+    made = ir.node(op_type, inputs, attributes or None, name=name)
+    made.outputs[0].name = output
+    return made
+
+
+def is_float(value: ir.Value | None) -> bool:
+    """Whether a value is known to be float32."""
+    return value is not None and value.dtype is ir.DataType.FLOAT

@@ -1,0 +1,108 @@
+"""Export: a captured program becomes an ONNX model with names that a user recognizes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from typing import Any
+
+import onnx_ir as ir
+import onnx_ir.passes.common as passes
+import torch
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from edgecompress.capture import quiet_torch
+from edgecompress.errors import EdgecompressError, first_line
+
+SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def to_onnx(program: ExportedProgram, opset: int) -> ir.Model:
+    """The ONNX model of a captured program, by the dynamo exporter.
+
+    Nodes carry the path of the module that they come from (``features.0.1``, ``layer1.0/add``), dynamic batch
+    dimensions are called ``batch``, outputs are called by their key in a dict, or ``output``. Source
+    paths and stack traces, which the exporter writes into the file, are taken out.
+
+    Raises:
+        EdgecompressError: the exporter has no translation for an operator.
+    """
+    try:
+        with quiet_torch():
+            exported = torch.onnx.export(
+                program, dynamo=True, verbose=False, opset_version=opset, output_names=output_names(program)
+            )
+    except Exception as error:
+        raise EdgecompressError(f"the ONNX exporter failed: {first_line(error)}") from error
+    assert exported is not None
+    model: ir.Model = exported.model
+    _name_nodes(model.graph)
+    _name_dimensions(model.graph, program)
+    passes.ClearMetadataAndDocStringPass()(model)
+    model.producer_name, model.producer_version = "edgecompress", None
+    return model
+
+
+def output_names(program: ExportedProgram) -> list[str]:
+    """Keys for a dict of outputs, ``output`` for a single tensor, ``output_0``, ... for a tuple."""
+    spec = program.call_spec.out_spec
+    assert spec is not None
+    skeleton = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
+    paths = [path for path, _ in pytree.tree_flatten_with_path(skeleton)[0]]
+    names = ["_".join(_key(part) for part in path) for path in paths]
+    names = [name if name and not name[0].isdigit() else f"output_{name}".rstrip("_") for name in names]
+    taken = set(program.graph_signature.user_inputs)
+    return [f"output_{name}" if name in taken else name for name in names]
+
+
+def _key(part: Any) -> str:
+    for attribute in ("key", "idx", "name"):
+        if hasattr(part, attribute):
+            return str(getattr(part, attribute))
+    return str(part)
+
+
+def _name_nodes(graph: ir.Graph) -> None:
+    """Name each node, and the value that it computes, after the module that it comes from."""
+    counts: Counter[str] = Counter()
+    taken = {str(value.name) for value in (*graph.inputs, *graph.outputs, *graph.initializers.values())}
+    for node in graph:
+        name = _module_path(node)
+        counts[name] += 1
+        node.name = name if counts[name] == 1 else f"{name}.{counts[name]}"
+        if len(node.outputs) == 1 and not node.outputs[0].is_graph_output() and node.name not in taken:
+            node.outputs[0].name = node.name
+
+
+def _module_path(node: ir.Node) -> str:
+    """``features.0.1`` where a weight tells it; else the module's path and the operator (``layer1.0/add``)."""
+    for value in node.inputs:
+        if value is not None and value.is_initializer() and str(value.name).endswith(".weight"):
+            return str(value.name).removesuffix(".weight")
+    scopes = [scope for scope in ast.literal_eval(node.metadata_props.get(SCOPES, "[]")) if scope]
+    module = scopes[-2] if len(scopes) > 1 else ""
+    operator = re.sub(r"_\d+$", "", scopes[-1] if scopes else str(node.name))
+    return f"{module}/{operator}".lstrip("/")
+
+
+def _name_dimensions(graph: ir.Graph, program: ExportedProgram) -> None:
+    """Give the symbols of ``torch.export`` (``s77``) the names that the capture asked for."""
+    names: dict[str, str] = {}
+    for value in graph.inputs:
+        first = value.shape[0] if value.shape else None
+        if isinstance(first, ir.SymbolicDim) and first.value is not None:
+            names.setdefault(first.value, "batch")
+    if not names:
+        return
+    symbol = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names))
+    for value in [*graph.inputs, *(output for node in graph for output in node.outputs)]:
+        if value.shape is not None:
+            value.shape = ir.Shape([_renamed(dimension, symbol, names) for dimension in value.shape])
+
+
+def _renamed(dimension: int | ir.SymbolicDim, symbol: re.Pattern[str], names: dict[str, str]) -> int | str | None:
+    if isinstance(dimension, int) or dimension.value is None:
+        return dimension if isinstance(dimension, int) else None
+    return symbol.sub(lambda match: names[match[0]], str(dimension.value))

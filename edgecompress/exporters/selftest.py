@@ -1,0 +1,114 @@
+"""Self-test of a bundle, on the device: python selftest.py
+
+Needs Python, numpy and onnxruntime, and nothing else. It checks the hash of every file, runs the golden
+inputs, compares the outputs with those recorded when the bundle was written, times the model, and
+prints one JSON document. Exit status: 0 all is well, 1 something differs.
+"""
+
+import hashlib
+import json
+import math
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+MIN_SQNR_DB = 25.0
+MIN_AGREEMENT = 0.75
+RUNS = 50
+
+
+def check_files(folder: Path) -> dict[str, str]:
+    """The state of every file: ``ok``, ``changed``, ``missing`` or ``unknown``."""
+    content = (folder / "manifest.json").read_bytes()
+    manifest = json.loads(content)
+    digest = manifest.pop("digest", None)
+    whole = digest == hashlib.sha256(canonical(manifest)).hexdigest()
+    whole = whole and canonical({**manifest, "digest": digest}) == content
+    states = {"manifest.json": "ok" if whole else "changed"}
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            states[name] = "missing"
+        else:
+            same = hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
+            states[name] = "ok" if same else "changed"
+    for path in folder.iterdir():
+        states.setdefault(path.name, "unknown")
+    return states
+
+
+def canonical(document: dict[str, Any]) -> bytes:
+    """The form in which the manifest was written."""
+    return (json.dumps(document, sort_keys=True, indent=2) + "\n").encode("ascii")
+
+
+def check_outputs(session: Any, golden: Any) -> dict[str, Any]:
+    """How far this device's outputs are from the recorded ones."""
+    import numpy as np
+
+    names = [spec.name for spec in session.get_inputs()]
+    outputs = session.run(None, {name: golden[f"input_{name}"] for name in names})
+    signal = noise = error = 0.0
+    agreement = 1.0
+    for index, actual in enumerate(outputs):
+        wanted = golden[f"output_{index}"].astype(np.float64)
+        difference = np.abs(wanted - actual)
+        signal, noise = signal + float((wanted**2).sum()), noise + float((difference**2).sum())
+        error = max(error, float(difference.max(initial=0.0)))
+        if index == 0 and wanted.ndim > 1:
+            agreement = float((wanted.argmax(axis=1) == actual.argmax(axis=1)).mean())
+    sqnr_db = 200.0 if noise == 0 else 10 * math.log10(signal / noise) if signal > 0 else -200.0
+    return {"sqnr_db": sqnr_db, "max_abs_error": error, "top1_agreement": agreement, "identical": noise == 0}
+
+
+def measure_latency(session: Any, golden: Any) -> dict[str, float]:
+    """Milliseconds for one sample on this device, at one thread."""
+    import numpy as np
+
+    inputs = {}
+    for spec in session.get_inputs():
+        rows = spec.shape[0] if isinstance(spec.shape[0], int) else 1
+        inputs[spec.name] = golden[f"input_{spec.name}"][:rows]
+    times = []
+    for _ in range(RUNS + 5):
+        start = time.perf_counter()
+        session.run(None, inputs)
+        times.append((time.perf_counter() - start) * 1000)
+    median, p95, p99 = np.percentile(times[5:], [50, 95, 99])
+    return {"median": float(median), "p95": float(p95), "p99": float(p99)}
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """The whole report; hashes come first, and a changed model is not run."""
+    report: dict[str, Any] = {"device": f"{platform.machine()} {platform.system()}", "files": check_files(folder)}
+    if any(state != "ok" for state in report["files"].values()):
+        return {**report, "verdict": "fail"}
+    import numpy as np
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    with np.load(folder / "selftest.npz", allow_pickle=False) as golden:
+        report["parity"] = check_outputs(session, golden)
+        report["latency_ms"] = measure_latency(session, golden)
+    close = report["parity"]["sqnr_db"] >= MIN_SQNR_DB and report["parity"]["top1_agreement"] >= MIN_AGREEMENT
+    return {**report, "onnxruntime": ort.__version__, "verdict": "pass" if close else "fail"}
+
+
+def main() -> int:
+    """Print the report of the bundle in which this file lies."""
+    folder = Path(__file__).resolve().parent
+    sys.dont_write_bytecode = True
+    try:
+        report = run(folder)
+    except Exception as error:  # a damaged bundle can fail anywhere; the verdict is the same
+        report = {"verdict": "fail", "error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(report, indent=2))
+    return 0 if report["verdict"] == "pass" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

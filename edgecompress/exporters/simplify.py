@@ -1,0 +1,68 @@
+"""Simplification by onnxsim, in a child process.
+
+onnxsim is C++ and has crashed on users' models; there, a crash or a hang costs a warning, not the run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from edgecompress.runtime import to_bytes
+from edgecompress.step import StepResult
+
+TIMEOUT_S = 300.0
+
+# The child imports nothing of edgecompress, so that it starts quickly and stays small.
+CHILD = """
+import sys, onnx, onnxsim
+model, same = onnxsim.simplify(onnx.load(sys.argv[1]))
+if not same:
+    sys.exit("the simplified model answers differently")
+onnx.save(model, sys.argv[2])
+"""
+
+
+def simplify(model: ir.Model, child: str = CHILD, timeout_s: float = TIMEOUT_S) -> StepResult[ir.Model]:
+    """The model as onnxsim leaves it, or the model itself with a warning.
+
+    A child process that crashes, runs longer than ``timeout_s`` seconds, or writes nothing that can be
+    read costs the simplification, not the run.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
+        source, result = Path(folder, "model.onnx"), Path(folder, "simplified.onnx")
+        source.write_bytes(to_bytes(model))
+        fault = _run_child([child, str(source), str(result)], timeout_s)
+        simplified = _read(result) if fault is None else None
+    if simplified is None:
+        reason = fault or "it wrote no model that can be read"
+        return StepResult(model=model, warnings=(f"onnxsim was left out: {reason}",))
+    simplified.producer_name = model.producer_name
+    before, after = len(model.graph), len(simplified.graph)
+    return StepResult(model=simplified, changes=(f"{before} nodes became {after}",))
+
+
+def _read(path: Path) -> ir.Model | None:
+    try:
+        return ir.from_proto(onnx.load(path))
+    except Exception:  # whatever the child left behind; the caller has a model to go on with
+        return None
+
+
+def _run_child(arguments: list[str], timeout_s: float) -> str | None:
+    """Run the child; the reason it failed, or None."""
+    # -P: the current folder may hold a user's own onnx.py, which must not be imported here.
+    command = [sys.executable, "-P", "-c", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {timeout_s:g} s"
+    if done.returncode < 0:
+        return f"it was ended by signal {-done.returncode}"
+    lines = done.stderr.strip().splitlines()
+    return None if done.returncode == 0 else f"it failed: {lines[-1] if lines else 'no message'}"

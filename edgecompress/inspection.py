@@ -1,0 +1,105 @@
+"""Inspection: the layers of a model or an artifact that hold weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgecompress.errors import ModelError, first_line
+from edgecompress.loading import load_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer: ``shape`` is that of its largest constant, ``bytes`` what all of them occupy."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    precision: str
+    parameters: int
+    bytes: int
+
+
+def inspect_model(spec: str, weights: str | None = None) -> list[Layer]:
+    """The layers with weights of a MODEL or an ONNX file, quantized or not.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    if Path(spec).suffix == ".onnx":
+        return _onnx_layers(_read(Path(spec)).graph)
+    network = load_model(spec, weights)
+    if isinstance(network, ExportedProgram):
+        return [_tensor_layer(name, "tensor", {name: tensor}) for name, tensor in network.state_dict.items()]
+    assert isinstance(network, nn.Module)
+    return _module_layers(network)
+
+
+def _read(path: Path) -> ir.Model:
+    """An ONNX file; unlike :func:`load_model`, this takes quantized ones too."""
+    if not path.is_file():
+        raise ModelError(f"model file {str(path)!r} does not exist")
+    try:
+        onnx.checker.check_model(str(path))
+        return ir.load(path)
+    except Exception as error:
+        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
+
+
+def _module_layers(module: nn.Module) -> list[Layer]:
+    layers = []
+    for name, part in module.named_modules():
+        own = dict(part.named_parameters(recurse=False))
+        if own:
+            layers.append(_tensor_layer(name or "(model)", type(part).__name__, own))
+    return layers
+
+
+def _tensor_layer(name: str, kind: str, tensors: dict[str, torch.Tensor] | dict[str, nn.Parameter]) -> Layer:
+    largest = max(tensors.values(), key=torch.Tensor.numel)
+    return Layer(
+        name=name,
+        kind=kind,
+        shape=tuple(largest.shape),
+        precision=str(largest.dtype).removeprefix("torch."),
+        parameters=sum(tensor.numel() for tensor in tensors.values()),
+        bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()),
+    )
+
+
+def _onnx_layers(graph: ir.Graph) -> list[Layer]:
+    layers = []
+    for node in graph:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        constants = [tensor for value in node.inputs if (tensor := _stored(value)) is not None and tensor.size > 1]
+        if constants:
+            largest = max(constants, key=lambda tensor: tensor.size)
+            layers.append(
+                Layer(
+                    name=str(node.name),
+                    kind=node.op_type,
+                    shape=tuple(int(size) for size in largest.shape.numpy()),
+                    precision=largest.dtype.name.lower(),
+                    parameters=sum(tensor.size for tensor in constants),
+                    bytes=sum(tensor.nbytes for tensor in constants),
+                )
+            )
+    return layers
+
+
+def _stored(value: ir.Value | None) -> ir.TensorProtocol | None:
+    """The constant behind an input, seen through a DequantizeLinear."""
+    if value is None:
+        return None
+    producer = value.producer()
+    if producer is not None and producer.op_type == "DequantizeLinear":
+        value = producer.inputs[0]
+    return None if value is None else ir.convenience.get_const_tensor(value)

@@ -1,0 +1,294 @@
+"""MODEL and DATA as they are written on the command line, turned into objects.
+
+The Python file that a user names is the user's own code and is run; weights are data and never are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgecompress.data import Source
+from edgecompress.errors import DataError, InputError, ModelError, first_line, nearest
+from edgecompress.recipe import Images
+
+Network = nn.Module | ExportedProgram | ir.Model
+NPZ_BATCH_ROWS = 32
+IMAGE_BATCH_ROWS = 16
+MAX_ONNX_BYTES = 2**31 - 1
+
+
+def load_model(spec: str, weights: str | None = None) -> Network:
+    """MODEL: ``file.py:callable``, ``package.module:callable``, ``model.onnx`` or ``model.pt2``.
+
+    Raises:
+        ModelError: it is missing, cannot be read, or is no model; or the weights do not fit.
+    """
+    suffix = Path(spec).suffix
+    if suffix not in (".onnx", ".pt2"):
+        module = _call_for_module(spec)
+        if weights is not None:
+            load_weights(module, Path(weights))
+        return module
+    if weights is not None:
+        raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
+    if not Path(spec).is_file():
+        raise ModelError(f"model file {spec!r} does not exist")
+    return _load_onnx(Path(spec)) if suffix == ".onnx" else _load_program(Path(spec))
+
+
+def load_data(spec: str, role: str, images: Images) -> Source:
+    """DATA: ``file.py:callable``, ``package.module:callable``, ``file.npz``, or a folder with ``labels.csv``.
+
+    Raises:
+        DataError: it is missing or is none of these.
+    """
+    path = Path(spec)
+    if path.is_dir():
+        return lambda: _read_images(path, images)
+    if path.suffix == ".npz":
+        if not path.is_file():
+            raise DataError(f"{role} file {spec!r} does not exist")
+        return lambda: _read_npz(path)
+    factory = _resolve(spec, DataError, f"{role} data")
+    with _importable(_folder(spec)):
+        _require_no_arguments(factory, spec, DataError)
+    return factory
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill ``module`` from safetensors, or from a state dict that ``torch.load`` reads with ``weights_only``.
+
+    Raises:
+        ModelError: the file cannot be read as tensors, or its keys or shapes do not fit (they are named).
+    """
+    state = _read_state(path)
+    own = module.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or extra:
+        parts = [f"{word}: {_some(keys)}" for word, keys in (("missing", missing), ("unexpected", extra)) if keys]
+        raise ModelError(f"weights {str(path)!r} do not fit the model ({'; '.join(parts)})")
+    for name, value in own.items():
+        if state[name].shape != value.shape:
+            raise ModelError(
+                f"weights {str(path)!r} do not fit the model: {name!r} has shape"
+                f" {tuple(state[name].shape)}, the model's is {tuple(value.shape)}"
+            )
+    module.load_state_dict(state)
+
+
+def _read_state(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise ModelError(f"weights file {str(path)!r} does not exist")
+    try:
+        if path.suffix == ".safetensors":
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise ModelError(f"weights {str(path)!r} are not safetensors: {first_line(error)}") from None
+    except Exception:  # torch.load raises whatever the bytes lead it to; none of it was executed
+        raise ModelError(
+            f"weights {str(path)!r} are no plain state dict and were not executed;"
+            " save model.state_dict() with torch.save or safetensors"
+        ) from None
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ModelError(f"weights {str(path)!r} hold no state dict; save model.state_dict()")
+    return state
+
+
+def _some(keys: list[str], shown: int = 3) -> str:
+    more = f" and {len(keys) - shown} more" if len(keys) > shown else ""
+    return ", ".join(keys[:shown]) + more
+
+
+def _call_for_module(spec: str) -> nn.Module:
+    factory = _resolve(spec, ModelError, "model")
+    _require_no_arguments(factory, spec, ModelError)
+    try:
+        with _importable(_folder(spec)):
+            module = factory()
+    except InputError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}") from error
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{spec!r} returned a {type(module).__name__}; return a torch.nn.Module")
+    return module
+
+
+def _resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[], Any]:
+    """The callable that ``file.py:name`` or ``package.module:name`` stands for."""
+    place, separator, name = spec.rpartition(":")
+    if not separator or not place or not name:
+        forms = "file.py:callable or package.module:callable"
+        raise error_type(f"{what} {spec!r} is neither a known file nor {forms}")
+    module = _import_file(Path(place), error_type) if place.endswith(".py") else _import_module(place, error_type)
+    if not hasattr(module, name):
+        names = [key for key, value in vars(module).items() if callable(value)]
+        raise error_type(f"{place!r} has no callable {name!r}{nearest(name, names)}")
+    factory = getattr(module, name)
+    if not callable(factory):
+        raise error_type(f"{spec!r} is a {type(factory).__name__}, not a callable")
+    return factory  # type: ignore[no-any-return]
+
+
+def _import_file(path: Path, error_type: type[InputError]) -> Any:
+    if not path.is_file():
+        raise error_type(f"file {str(path)!r} does not exist")
+    name = path.stem
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path.resolve()):
+        return loaded
+    # A name that is taken (a user's own calibration.py or json.py) must not replace the module that has it.
+    name = name if loaded is None else f"_edgecompress_user_{name}"
+    module_spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    try:
+        with _importable(path.resolve().parent):
+            module_spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise error_type(f"{str(path)!r} raised {type(error).__name__}: {first_line(error)}") from error
+    return module
+
+
+def _import_module(name: str, error_type: type[InputError]) -> Any:
+    try:
+        with _importable(Path.cwd()):
+            return importlib.import_module(name)
+    except Exception as error:
+        raise error_type(f"module {name!r} cannot be imported: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """The user's folder comes first while their code is imported, and last ever after.
+
+    First, so that ``import data`` finds the file beside theirs, as in a script; last, so that imports
+    made later (in an iterator, say) still work but cannot shadow an installed package.
+    """
+    entry = str(folder)
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
+        if entry not in sys.path:
+            sys.path.append(entry)
+
+
+def _folder(spec: str) -> Path:
+    place = spec.rpartition(":")[0]
+    return Path(place).resolve().parent if place.endswith(".py") else Path.cwd()
+
+
+def _require_no_arguments(factory: Callable[..., Any], spec: str, error_type: type[InputError]) -> None:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
+    if needed:
+        raise error_type(f"{spec!r} needs the argument {needed[0]!r}; give a callable that takes none")
+
+
+def _load_onnx(path: Path) -> ir.Model:
+    if path.stat().st_size > MAX_ONNX_BYTES:
+        raise ModelError(f"{str(path)!r} is larger than 2 GB, the limit of one ONNX file")
+    try:
+        onnx.checker.check_model(str(path))
+        model = ir.load(path)
+        for value in model.graph.initializers.values():
+            if value.const_value is not None:
+                value.const_value.numpy()
+    except Exception as error:
+        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
+    opset = model.opset_imports.get("", 0)
+    if opset < 13:
+        raise ModelError(f"{str(path)!r} has opset {opset}; export it again with opset 18 or later")
+    if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph):
+        raise ModelError(f"{str(path)!r} is quantized already; give the float model")
+    return model
+
+
+def _load_program(path: Path) -> ExportedProgram:
+    try:
+        return torch.export.load(path)
+    except Exception as error:
+        raise ModelError(f"{str(path)!r} is no program of torch.export.save: {first_line(error)}") from None
+
+
+def _read_npz(path: Path) -> Iterable[Any]:
+    """Batches of ``NPZ_BATCH_ROWS`` rows: a dict of inputs, with the labels where the file has them."""
+    try:
+        with np.load(path, allow_pickle=False) as pack:
+            arrays = {name: pack[name] for name in pack.files}
+    except Exception as error:
+        raise DataError(f"{str(path)!r} cannot be read as npz: {first_line(error)}") from None
+    lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise DataError(f"{str(path)!r}: arrays need the same first dimension, not {lengths}")
+    rows = next(iter(lengths.values()))
+    return [
+        {name: array[start : start + NPZ_BATCH_ROWS] for name, array in arrays.items()}
+        for start in range(0, rows, NPZ_BATCH_ROWS)
+    ]
+
+
+def _read_images(folder: Path, images: Images) -> Iterator[Any]:
+    """Batches of ``IMAGE_BATCH_ROWS`` images as float32 (rows, 3, height, width), with their labels."""
+    rows = _read_labels(folder)
+    for start in range(0, len(rows), IMAGE_BATCH_ROWS):
+        part = rows[start : start + IMAGE_BATCH_ROWS]
+        pixels = np.stack([_read_image(folder / name, images) for name, _ in part])
+        yield pixels, np.array([label for _, label in part], np.int64)
+
+
+def _read_labels(folder: Path) -> list[tuple[str, int]]:
+    table = folder / "labels.csv"
+    if not table.is_file():
+        raise DataError(f"folder {str(folder)!r} has no labels.csv; write one line 'image,label' for each image")
+    rows: list[tuple[str, int]] = []
+    with table.open(newline="", encoding="utf-8") as file:
+        for number, fields in enumerate(csv.reader(file), 1):
+            if len(fields) == 2 and fields[1].strip().isdigit():
+                rows.append((fields[0], int(fields[1])))
+            elif fields and number > 1:  # the first line may be a header
+                raise DataError(f"{str(table)!r} line {number} is not 'image,label': {','.join(fields)!r}")
+    return rows
+
+
+def _read_image(path: Path, images: Images) -> np.ndarray[Any, np.dtype[np.float32]]:
+    from PIL import Image, UnidentifiedImageError
+
+    height, width = images.size
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR), np.float32)
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"image {str(path)!r} cannot be read: {first_line(error)}") from None
+    normalized = (pixels / 255 - np.array(images.mean, np.float32)) / np.array(images.std, np.float32)
+    return np.ascontiguousarray(normalized.transpose(2, 0, 1))

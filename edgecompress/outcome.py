@@ -1,0 +1,163 @@
+"""The outcome of a run, and the files of the bundle that tell of it."""
+
+from __future__ import annotations
+
+import io
+import platform
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from edgecompress.data import Batch
+from edgecompress.exporters.bundle import ARTIFACT
+from edgecompress.exporters.manifest import FORMAT_VERSION, BudgetEntry, Manifest, TargetEntry, VerdictEntry
+from edgecompress.metrics import Agreement
+from edgecompress.plan import Plan
+from edgecompress.recipe import dump_recipe
+from edgecompress.runtime import open_session, run_session
+from edgecompress.step import Done
+from edgecompress.targets import TargetProfile
+from edgecompress.validation import Evidence, Latency, Verdict
+
+VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """All that a run found out; the bundle is written from this alone."""
+
+    artifact: bytes
+    plan: Plan
+    profile: TargetProfile
+    done: tuple[Done, ...]
+    evidence: Evidence
+    verdict: Verdict
+    golden: Batch
+
+
+def make_manifest(outcome: Outcome) -> Manifest:
+    """The manifest, its ``files`` still empty."""
+    profile = outcome.profile
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        edgecompress_version=metadata.version("edgecompress"),
+        target=TargetEntry(name=profile.name, strategy=profile.strategy, reason=profile.reason),
+        recipe=profile.recipe.model_dump(mode="json", exclude_none=True),
+        files={},
+        data=_data(outcome),
+        metrics=metrics_of(outcome),
+        verdict=verdict_entry(outcome.verdict),
+        environment=environment(),
+    )
+
+
+def make_files(outcome: Outcome) -> dict[str, bytes]:
+    """The artifact, the recipe and the self-test, by file name."""
+    return {
+        ARTIFACT: outcome.artifact,
+        "recipe.toml": recipe_file(outcome.profile).encode(),
+        "selftest.py": resources.files("edgecompress.exporters").joinpath("selftest.py").read_bytes(),
+        "selftest.npz": golden_file(outcome.artifact, outcome.golden),
+    }
+
+
+def recipe_file(profile: TargetProfile) -> str:
+    """The effective profile as TOML: ``--target recipe.toml`` runs it again."""
+    head = {"name": profile.name, "strategy": profile.strategy, "reason": profile.reason}
+    return tomli_w.dumps(head) + "\n" + dump_recipe(profile.recipe)
+
+
+def golden_file(artifact: bytes, golden: Batch) -> bytes:
+    """Inputs, and the outputs that the artifact gives for them on this machine, as npz."""
+    outputs = run_session(open_session(artifact, threads=1), golden.inputs)
+    arrays = {f"input_{name}": array for name, array in golden.inputs.items()}
+    arrays |= {f"output_{index}": array for index, array in enumerate(outputs)}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def metrics_of(outcome: Outcome) -> dict[str, Any]:
+    """The measures as the manifest holds them: original, compressed, and their ratio or drop."""
+    evidence = outcome.evidence
+    latency = evidence.latency
+    float_parity = [step.agreement for step in outcome.done if step.name != "quantize"]
+    return {
+        "size_bytes": {
+            "original": evidence.original_bytes,
+            "compressed": evidence.compressed_bytes,
+            "ratio": evidence.compression_ratio,
+        },
+        "latency_ms": {
+            "original": latency_entry(latency.first),
+            "compressed": latency_entry(latency.second),
+            "ratio": latency.speedup,
+            "ratio_interval_95": [latency.low, latency.high],
+            "runs": latency.runs,
+            "threads": latency.threads,
+        },
+        "accuracy": {
+            "original": evidence.original_accuracy,
+            "compressed": evidence.compressed_accuracy,
+            "drop": evidence.accuracy_drop,
+            "unit": "percent top-1",
+        },
+        "parity": {
+            "original": parity_entry(min(float_parity, key=lambda one: one.sqnr_db)) if float_parity else None,
+            "compressed": parity_entry(evidence.parity),
+            "drop": min(one.sqnr_db for one in float_parity) - evidence.parity.sqnr_db if float_parity else None,
+        },
+    }
+
+
+def latency_entry(latency: Latency) -> dict[str, float]:
+    """Milliseconds for the manifest."""
+    return {"median": latency.median_ms, "p95": latency.p95_ms, "p99": latency.p99_ms}
+
+
+def parity_entry(agreement: Agreement) -> dict[str, float | None]:
+    """An agreement for the manifest."""
+    return {
+        "sqnr_db": agreement.sqnr_db,
+        "max_abs_error": agreement.max_abs_error,
+        "top1_agreement": agreement.top1_agreement,
+    }
+
+
+def verdict_entry(verdict: Verdict) -> VerdictEntry:
+    """A verdict for the manifest."""
+    budgets = (
+        BudgetEntry.model_validate(
+            {"budget": c.budget, "limit": c.limit, "value": c.value, "unit": c.unit, "outcome": c.outcome}
+        )
+        for c in verdict.checks
+    )
+    return VerdictEntry.model_validate({"outcome": verdict.outcome, "budgets": tuple(budgets)})
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine on which the measures were taken."""
+    versions = {name: metadata.version(name) for name in VERSIONED}
+    return {"python": platform.python_version(), "machine": platform.machine(), "cpu": cpu_name(), **versions}
+
+
+def cpu_name() -> str:
+    """What the CPU calls itself."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"
+
+
+def _data(outcome: Outcome) -> dict[str, Any]:
+    """Samples and digests of the data that the run saw."""
+    evidence = outcome.evidence
+    found: dict[str, Any] = {"evaluated_samples": evidence.evaluated_samples}
+    found["evaluation_digest"] = evidence.evaluation_digest
+    for step in outcome.done:
+        found |= step.result.metrics
+    return found

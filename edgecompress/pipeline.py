@@ -1,0 +1,108 @@
+"""The pipeline: plan, convert, gather evidence, and write the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import onnx_ir as ir
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgecompress.conversion import Data, convert, open_batches
+from edgecompress.errors import DataError
+from edgecompress.exporters.bundle import Bundle, open_draft
+from edgecompress.loading import Network
+from edgecompress.outcome import Outcome, make_files, make_manifest
+from edgecompress.plan import Plan, make_plan
+from edgecompress.progress import Progress
+from edgecompress.report import report_files
+from edgecompress.runtime import signature, to_bytes
+from edgecompress.targets import TargetProfile, effective_profile
+from edgecompress.validation import gather, judge, measures
+
+GOLDEN_ROWS = 4
+"""Samples that the bundle's self-test runs."""
+
+
+def compress(
+    model: nn.Module | ExportedProgram | ir.Model,
+    *,
+    target: str | TargetProfile = "mobile",
+    calibration: Data | None = None,
+    evaluation: Data | None = None,
+    train: Data | None = None,
+    output: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Compress a trained model for a target and write the bundle.
+
+    Args:
+        model: not modified. A module is captured in evaluation mode.
+        target: name of a profile, path of a TOML file, or a profile.
+        calibration: batches as DESIGN names them: an iterable that can be read twice, a callable that
+            returns one, or what the command line takes for DATA. Labels are ignored.
+        evaluation: the same, with labels (int class indices) for accuracy.
+        train: training data, for techniques that train.
+        output: folder of the bundle; by default ``<model>-<target>`` in the current folder.
+        overrides: ``KEY=VALUE`` for keys of the recipe of a ``target`` given by name.
+        overwrite: replace an existing output.
+        progress: what is told of the progress; by default nobody.
+
+    Returns:
+        The bundle. A missed budget is no error: it stands in ``bundle.verdict``.
+
+    Raises:
+        RecipeError: unknown target or key, or a technique that is not built yet.
+        ModelError: the model cannot be run or captured.
+        DataError: the data is missing or does not fit.
+        OutputError: the output exists or cannot be written.
+        ParityError: a step changed what the network computes.
+    """
+    progress = progress or Progress()
+    profile = target if isinstance(target, TargetProfile) else effective_profile(target, overrides)
+    plan = make_plan(model, profile)
+    folder = Path(output) if output is not None else Path(f"{_name_of(model)}-{profile.name}")
+    with open_draft(folder, overwrite=overwrite) as draft:
+        for warning in plan.warnings:
+            progress.warn(warning)
+        if train is not None:
+            progress.warn("the training data is not read: no technique of this recipe trains")
+        outcome = _produce(model, plan, profile, (calibration, evaluation), progress)
+        manifest = make_manifest(outcome)
+        return draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
+
+
+def _produce(
+    model: Network, plan: Plan, profile: TargetProfile, data: tuple[Data | None, Data | None], progress: Progress
+) -> Outcome:
+    """Run the plan; what comes out is all that the bundle tells of."""
+    recipe = profile.recipe
+    calibration, evaluation = (
+        None if given is None else open_batches(given, role, model, recipe)
+        for given, role in zip(data, ("calibration", "evaluation"), strict=True)
+    )
+    examples = calibration or evaluation
+    if examples is None:
+        raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
+    example = examples.first()
+    conversion = convert(model, recipe, example, calibration, progress)
+    original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
+    fitted = replace(evaluation or examples, signature=signature(conversion.artifact))
+    evidence = gather(original, artifact, fitted, recipe.cpu, progress)
+    return Outcome(
+        artifact=artifact,
+        plan=plan,
+        profile=profile,
+        done=conversion.done,
+        evidence=evidence,
+        verdict=judge(recipe.budgets, measures(evidence)),
+        golden=example.sample(recipe.export.batch_size or GOLDEN_ROWS),
+    )
+
+
+def _name_of(model: Network) -> str:
+    return "model" if isinstance(model, (ir.Model, ExportedProgram)) else type(model).__name__.lower()

@@ -1,0 +1,85 @@
+"""The plan: what will be done and why, known before anything changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+from torch.export import ExportedProgram
+
+from edgecompress.errors import RecipeError
+from edgecompress.loading import Network
+from edgecompress.recipe import Quantization, Recipe
+from edgecompress.targets import TargetProfile
+
+BUILT = ("quantization",)
+"""Techniques that this version carries out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStep:
+    """One step by name, and what it will do, in words."""
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The steps in order for one model and one target."""
+
+    target: str
+    strategy: str
+    reason: str
+    steps: tuple[PlannedStep, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def make_plan(network: Network, profile: TargetProfile) -> Plan:
+    """The steps that take ``network`` to an artifact for ``profile``.
+
+    Raises:
+        RecipeError: the recipe turns on a technique that is not built yet.
+    """
+    recipe = profile.recipe
+    for technique in recipe.techniques:
+        if technique not in BUILT:
+            raise RecipeError(
+                f"{technique!r}, which target {profile.name!r} asks for, is not built yet;"
+                f" switch it off with --set {technique}.enabled=false"
+            )
+    warnings = () if recipe.techniques else ("no technique is enabled; the artifact will be the float model",)
+    steps = (*_road_to_onnx(network, recipe), *_techniques(recipe), *_ending(recipe))
+    return Plan(target=profile.name, strategy=profile.strategy, reason=profile.reason, steps=steps, warnings=warnings)
+
+
+def _road_to_onnx(network: Network, recipe: Recipe) -> tuple[PlannedStep, ...]:
+    batch = recipe.export.batch_size
+    steps = []
+    if not isinstance(network, (ExportedProgram, ir.Model)):
+        what = f"torch.export, batch dimension {'dynamic' if batch is None else f'fixed at {batch}'}"
+        steps.append(PlannedStep(name="capture", what=what))
+    if not isinstance(network, ir.Model):
+        steps.append(PlannedStep(name="export", what=f"ONNX, opset {recipe.export.opset}"))
+    if recipe.export.simplify:
+        steps.append(PlannedStep(name="simplify", what="onnxsim, in a child process"))
+    steps.append(PlannedStep(name="canonicalize", what="operators with an integer kernel in place of those without"))
+    return tuple(steps)
+
+
+def _techniques(recipe: Recipe) -> tuple[PlannedStep, ...]:
+    return (_quantization(recipe.quantization),) if recipe.quantization.enabled else ()
+
+
+def _quantization(quantization: Quantization) -> PlannedStep:
+    kept = f", {', '.join(quantization.keep_float)} kept float" if quantization.keep_float else ""
+    weights = quantization.granularity.replace("_", " ")
+    return PlannedStep(name="quantize", what=f"static INT8, {quantization.scheme}, weights {weights}{kept}")
+
+
+def _ending(recipe: Recipe) -> tuple[PlannedStep, ...]:
+    timing = f"latency at {recipe.cpu.threads} thread{'s' if recipe.cpu.threads > 1 else ''}"
+    return (
+        PlannedStep(name="validate", what=f"parity, accuracy, {timing}, size, budgets"),
+        PlannedStep(name="bundle", what="artifact, manifest, report, self-test"),
+    )

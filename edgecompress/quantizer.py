@@ -1,0 +1,189 @@
+"""The front end for quantization: a model in, a model that is called the same way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx_ir as ir
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from edgecompress.capture import input_names
+from edgecompress.conversion import Conversion, Data, convert, open_batches
+from edgecompress.errors import ModelError
+from edgecompress.exporters.dynamic import quantize_dynamic
+from edgecompress.progress import Progress
+from edgecompress.recipe import Quantization, Recipe
+from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
+from edgecompress.step import Refusal, StepResult
+from edgecompress.targets import load_profile
+from edgecompress.validation import Evidence, gather
+
+
+class QuantizedModel:
+    """An INT8 ONNX model that is called like the module it was made from.
+
+    Attributes:
+        artifact: the bytes of the ONNX file.
+        refusals: the operators that were left float, with the reason for each.
+    """
+
+    def __init__(self, artifact: bytes, outputs: pytree.TreeSpec, refusals: tuple[Refusal, ...]) -> None:
+        self.artifact = artifact
+        self.refusals = refusals
+        self._outputs = outputs
+        self._session = open_session(artifact, ALL_CORES)
+        self._names = [spec.name for spec in self._session.get_inputs()]
+
+    def __call__(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> Any:
+        """The module's outputs, in the module's own structure, as CPU tensors.
+
+        Raises:
+            ModelError: the inputs are not those that the model was captured with.
+        """
+        inputs = {**dict(zip(self._names, args, strict=False)), **kwargs}
+        if len(args) > len(self._names) or set(inputs) != set(self._names):
+            raise ModelError(f"the quantized model takes the inputs {', '.join(self._names)}")
+        arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
+        outputs = [torch.from_numpy(array) for array in run_session(self._session, arrays)]
+        return pytree.tree_unflatten(outputs, self._outputs)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file that :meth:`save` writes."""
+        return len(self.artifact)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the ONNX file."""
+        Path(path).write_bytes(self.artifact)
+        return Path(path)
+
+
+class DynamicModel:
+    """A dynamically quantized model that is captured at its first call, whose inputs it needs to see.
+
+    Until then it has no file: ``size_bytes`` and ``save`` raise :class:`ModelError`.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._captured: QuantizedModel | None = None
+
+    def __call__(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> Any:
+        """The module's outputs; the first call also captures and quantizes it."""
+        if self._captured is None:
+            names = input_names(self._model).names
+            self._captured = _dynamic(self._model, {**dict(zip(names, args, strict=False)), **kwargs})
+        return self._captured(*args, **kwargs)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file that :meth:`save` writes."""
+        return self._file().size_bytes
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What was left float, and why."""
+        return self._file().refusals
+
+    def save(self, path: str | Path) -> Path:
+        """Write the ONNX file."""
+        return self._file().save(path)
+
+    def _file(self) -> QuantizedModel:
+        if self._captured is None:
+            raise ModelError("the dynamic model was never called; call it once, or give example_inputs")
+        return self._captured
+
+
+class Quantizer:
+    """INT8 in one call; :func:`edgecompress.compress` does the same with evidence and a bundle."""
+
+    @staticmethod
+    def dynamic_quantize(model: nn.Module, example_inputs: Any = None) -> QuantizedModel | DynamicModel:
+        """Int8 weights, with activations quantized as the model runs. No data is needed.
+
+        Matrix products (Linear, MatMul) become integer; convolutions are left float and named in
+        ``refusals``, since their dynamic kernels are slower than the float ones.
+
+        Args:
+            model: not modified.
+            example_inputs: a tensor, a tuple, or a dict by input name. Without it the model is captured
+                at its first call.
+        """
+        if example_inputs is None:
+            return DynamicModel(model)
+        several = isinstance(example_inputs, (tuple, list, Mapping))
+        return _dynamic(model, example_inputs if several else (example_inputs,))
+
+    @staticmethod
+    def static_quantize(
+        model: nn.Module,
+        calibration_data: Data,
+        *,
+        scheme: Literal["fbgemm", "qnnpack"] = "fbgemm",
+        granularity: Literal["per_channel", "per_tensor"] = "per_channel",
+    ) -> QuantizedModel:
+        """Int8 weights and activations, the ranges of which come from calibration data.
+
+        Args:
+            model: not modified.
+            calibration_data: batches, read twice; labels are ignored.
+            scheme: ``fbgemm`` (x86) or ``qnnpack`` (Arm).
+            granularity: of the weights' scales.
+        """
+        quantization = Quantization(enabled=True, scheme=scheme, granularity=granularity)
+        return _static(model, calibration_data, Recipe(quantization=quantization))
+
+    @staticmethod
+    def post_training_quantize(model: nn.Module, calibration_data: Data, *, target: str = "mobile") -> QuantizedModel:
+        """Static quantization as a target's profile prescribes it: scheme, granularity, what stays float.
+
+        Args:
+            model: not modified.
+            calibration_data: batches, read twice; labels are ignored.
+            target: name of a profile, or path of a TOML file.
+        """
+        recipe = load_profile(target).recipe
+        quantization = recipe.quantization.model_copy(update={"enabled": True})
+        return _static(model, calibration_data, Recipe(quantization=quantization, export=recipe.export))
+
+    @staticmethod
+    def compare_quantization(model: nn.Module, calibration_data: Data, evaluation_data: Data) -> dict[str, Evidence]:
+        """The evidence for each way to quantize a model, against its float ONNX export.
+
+        Returns:
+            ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
+        """
+        evaluation = open_batches(evaluation_data, "evaluation", model, Recipe())
+        first = evaluation.first()
+        original = to_bytes(convert(model, Recipe(), first, None, Progress()).original)
+        candidates = {
+            "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
+            "qnnpack": Quantizer.static_quantize(model, calibration_data, scheme="qnnpack"),
+            "dynamic": _dynamic(model, first.inputs),
+        }
+        return {
+            name: gather(original, one.artifact, evaluation, Recipe().cpu, Progress())
+            for name, one in candidates.items()
+        }
+
+
+def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
+    batches = open_batches(data, "calibration", model, recipe)
+    conversion = convert(model, recipe, batches.first(), batches, Progress())
+    return _wrap(conversion, conversion.done[-1].result)
+
+
+def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
+    example = open_batches([(inputs, None)], "example", model, Recipe()).first()
+    conversion = convert(model, Recipe(), example, None, Progress())
+    return _wrap(conversion, quantize_dynamic(conversion.artifact))
+
+
+def _wrap(conversion: Conversion, result: StepResult[ir.Model]) -> QuantizedModel:
+    program = next(step.result.model for step in conversion.done if step.name == "capture")
+    return QuantizedModel(to_bytes(result.model), program.call_spec.out_spec, result.refusals)

@@ -1,0 +1,245 @@
+"""What is asked for: the recipe, one table per technique, and its way to and from TOML.
+
+A recipe is data: frozen, validated when it is made, equal to itself after a round trip through TOML.
+Every key has a dotted path (``quantization.scheme``) that ``--set`` reaches and that errors name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgecompress.errors import RecipeError, nearest
+
+Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """One table of a recipe: immutable, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Pruning(Table):
+    """Removal of channels, heads and blocks."""
+
+    enabled: bool = False
+    amount: Share = 0.5
+    """Share of the channels to remove, 0 to 1."""
+
+
+class LowRank(Table):
+    """Replacement of a layer by two thinner ones."""
+
+    enabled: bool = False
+    rank_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Rank kept, as a share of the full rank."""
+
+
+class Distillation(Table):
+    """Training of a smaller student on the outputs of the model."""
+
+    enabled: bool = False
+    temperature: Positive = 4.0
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Weight of the teacher's outputs against the labels."""
+
+
+class Quantization(Table):
+    """Static INT8: what the integers mean, and where they are not used."""
+
+    enabled: bool = False
+    scheme: Literal["fbgemm", "qnnpack"] = "qnnpack"
+    """Semantics of the integers: ``fbgemm`` (7-bit activations, x86) or ``qnnpack`` (8-bit, Arm)."""
+    granularity: Literal["per_channel", "per_tensor"] = "per_channel"
+    """One weight scale for each output channel, or one for the whole tensor."""
+    keep_float: tuple[str, ...] = ()
+    """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
+
+
+class Export(Table):
+    """Capture and the ONNX file."""
+
+    opset: Annotated[int, Field(ge=18, le=23)] = 20
+    batch_size: PositiveInt | None = None
+    """A fixed batch dimension; without it the dimension is dynamic and named ``batch``."""
+    dynamic_axes: dict[str, dict[str, str]] = {}
+    """Further dynamic dimensions: input name -> axis number -> name of the dimension."""
+    simplify: bool = True
+    """Run onnxsim, in a child process."""
+    min_sqnr_db: Positive = 60.0
+    """Least agreement, in dB, of every float step with the PyTorch model."""
+
+
+class Images(Table):
+    """How a folder of images becomes batches: RGB, resized (bilinear), scaled to [0, 1], normalized."""
+
+    size: tuple[PositiveInt, PositiveInt] = (224, 224)
+    """Height and width in pixels."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+
+
+class Cpu(Table):
+    """How latency is measured."""
+
+    threads: PositiveInt = 1
+    runs: Annotated[int, Field(ge=10)] = 100
+    """Timed runs of each model, interleaved."""
+
+
+class Budgets(Table):
+    """What the artifact must reach; a key that is left out is not checked."""
+
+    max_accuracy_drop: float | None = None
+    """Percentage points of top-1 accuracy."""
+    min_compression_ratio: Positive | None = None
+    min_speedup: Positive | None = None
+    max_latency_ms: Positive | None = None
+    """Median latency of one sample, in milliseconds."""
+    max_size_mb: Positive | None = None
+    """Size of the artifact in megabytes (10^6 bytes)."""
+    min_sqnr_db: float | None = None
+    """Least agreement of the artifact's outputs with the original's, in dB."""
+
+
+class Recipe(Table):
+    """All that decides what comes out: the same recipe, model and data give the same bytes."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    order: tuple[Technique, ...] = get_args(Technique)
+    """The order in which the enabled techniques run; quantization is always last."""
+    pruning: Pruning = Pruning()
+    low_rank: LowRank = LowRank()
+    distillation: Distillation = Distillation()
+    quantization: Quantization = Quantization()
+    export: Export = Export()
+    images: Images = Images()
+    cpu: Cpu = Cpu()
+    budgets: Budgets = Budgets()
+
+    @property
+    def techniques(self) -> tuple[Technique, ...]:
+        """The enabled techniques in the order in which they run."""
+        return tuple(name for name in self.order if getattr(self, name).enabled)
+
+
+def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
+    """Validate nested tables, as read from TOML, into a recipe.
+
+    Raises:
+        RecipeError: a key is unknown or a value has the wrong type; the message holds the key's path.
+
+    >>> parse_recipe({"quantization": {"scheme": "fbgemm"}}).quantization.scheme
+    'fbgemm'
+    >>> parse_recipe({"pruning": {"amount": "much"}})
+    Traceback (most recent call last):
+    edgecompress.errors.RecipeError: expected number, got 'much' in 'pruning.amount'
+    """
+    try:
+        recipe = Recipe.model_validate(tables)
+    except ValidationError as error:
+        raise RecipeError(_describe(error)) from None
+    _check_order(recipe)
+    return recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every key written out; reading it back gives an equal recipe."""
+    return tomli_w.dumps(recipe.model_dump(exclude_none=True, mode="json"))
+
+
+def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
+    """A recipe with ``KEY=VALUE`` assignments applied; VALUE is TOML, a bare word, or ``none``.
+
+    Raises:
+        RecipeError: an assignment without ``=``, an unknown key (the nearest is offered), or a wrong type.
+
+    >>> override(Recipe(), ["quantization.scheme=fbgemm", "cpu.threads=2"]).cpu.threads
+    2
+    """
+    tables = recipe.model_dump(exclude_none=True)
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise RecipeError(f"--set {assignment!r} has no '='; write --set KEY=VALUE")
+        _assign(tables, key.strip(), _parse_value(text.strip()))
+    return parse_recipe(tables)
+
+
+def key_paths(table: type[Table] = Recipe, prefix: str = "") -> list[str]:
+    """The dotted path of every key of a recipe.
+
+    >>> "quantization.scheme" in key_paths()
+    True
+    """
+    paths: list[str] = []
+    for name, field in table.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Table):
+            paths += key_paths(kind, f"{prefix}{name}.")
+        else:
+            paths.append(prefix + name)
+    return paths
+
+
+def _assign(tables: dict[str, Any], key: str, value: Any) -> None:
+    known = key_paths()
+    if not any(key == path or key.startswith("export.dynamic_axes.") for path in known):
+        raise RecipeError(f"unknown key {key!r} in --set{nearest(key, known)}")
+    *parents, last = key.split(".")
+    for parent in parents:
+        tables = tables.setdefault(parent, {})
+    tables[last] = value
+
+
+def _parse_value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check_order(recipe: Recipe) -> None:
+    enabled = [name for name in get_args(Technique) if getattr(recipe, name).enabled]
+    missing = [name for name in enabled if name not in recipe.order]
+    if missing:
+        raise RecipeError(f"{missing[0]!r} is enabled but not listed in 'order'; add it, or disable it")
+    if len(set(recipe.order)) < len(recipe.order):
+        raise RecipeError("a technique stands twice in 'order'; list each once")
+    if "quantization" in recipe.techniques[:-1]:
+        raise RecipeError("'quantization' is not the last of the enabled techniques in 'order'; move it to the end")
+
+
+_EXPECTED = {
+    "float": "number",
+    "int": "whole number",
+    "bool": "true or false",
+    "string": "text",
+    "tuple": "a list",
+    "model": "a table",
+    "dict": "a table",
+}
+
+
+def _describe(error: ValidationError) -> str:
+    """The first fault of a validation error, in one line that names the key's path."""
+    fault = error.errors()[0]
+    path = ".".join(str(part) for part in fault["loc"])
+    kind = fault["type"]
+    if kind == "extra_forbidden":
+        return f"unknown key {path!r}{nearest(path, key_paths())}"
+    expected = _EXPECTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing")) else None
+    if expected:
+        return f"expected {expected}, got {fault['input']!r} in {path!r}"
+    message = fault["msg"].removeprefix("Input should be ")
+    return f"expected a value that is {message}, got {fault['input']!r} in {path!r}"

@@ -1,0 +1,169 @@
+"""Validate a bundle again: hashes first, then every measure that this machine can take."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+
+from edgecompress.capture import input_names
+from edgecompress.data import Array, Batches, rereadable
+from edgecompress.errors import ModelError, OutputError
+from edgecompress.exporters.bundle import Bundle, read_bundle
+from edgecompress.loading import load_data
+from edgecompress.metrics import Agreement
+from edgecompress.progress import Progress
+from edgecompress.recipe import Budgets, Recipe, parse_recipe
+from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
+from edgecompress.validation.budgets import Verdict, judge
+from edgecompress.validation.evidence import Scores, score
+from edgecompress.validation.latency import compare_latency, interleave, summarize
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+HERE, RECORDED = "measured here", "recorded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measure, its value, and whether it was taken now or when the bundle was written."""
+
+    measure: str
+    value: float | None
+    unit: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The value with its unit."""
+        return "not measured" if self.value is None else f"{self.value:.4g} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revalidation:
+    """The measures of a bundle on this machine and the verdict on them."""
+
+    rows: tuple[Row, ...]
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether every budget that could be measured holds."""
+        return self.verdict.outcome == "pass"
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data, for JSON."""
+        checks = [
+            {"budget": c.budget, "limit": c.limit, "value": c.value, "unit": c.unit, "outcome": c.outcome}
+            for c in self.verdict.checks
+        ]
+        measures = {row.measure: {"value": row.value, "unit": row.unit, "source": row.source} for row in self.rows}
+        return {"measures": measures, "verdict": {"outcome": self.verdict.outcome, "budgets": checks}}
+
+
+def revalidate(
+    folder: Path,
+    limits: Mapping[str, float],
+    *,
+    evaluation: str | None,
+    original: Path | None,
+    progress: Progress,
+) -> Revalidation:
+    """Check a bundle's bytes, then measure it against its budgets.
+
+    Args:
+        folder: the bundle.
+        limits: budgets that replace those of its recipe.
+        evaluation: DATA with labels; without it the recorded accuracy counts.
+        original: the float ONNX file; without it the recorded speedup counts.
+        progress: told of the progress.
+
+    Raises:
+        OutputError: the bundle is not what its manifest says.
+        DataError: the evaluation data does not fit.
+    """
+    bundle = read_bundle(folder)
+    recipe = parse_recipe(bundle.manifest.recipe)
+    session = open_session(bundle.artifact.read_bytes(), recipe.cpu.threads)
+    inputs, outputs = _golden(folder, session)
+    parity = Agreement.between(outputs, run_session(session, inputs))
+    rows = [
+        Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
+        Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
+        *_latency(bundle, session, inputs, original, recipe),
+        *_accuracy(bundle, evaluation, recipe, progress),
+        _recorded(bundle, "sqnr_db", ("parity", "compressed", "sqnr_db"), "dB"),
+        _recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
+    ]
+    budgets = Budgets.model_validate({**recipe.budgets.model_dump(), **limits})
+    verdict = judge(budgets, {row.measure: row.value for row in rows})
+    return Revalidation(rows=tuple(rows), verdict=verdict)
+
+
+def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:
+    """The recorded inputs and outputs of the self-test."""
+    try:
+        with np.load(folder / "selftest.npz", allow_pickle=False) as pack:
+            inputs = {spec.name: pack[f"input_{spec.name}"] for spec in session.get_inputs()}
+            return inputs, [pack[f"output_{index}"] for index in range(len(session.get_outputs()))]
+    except KeyError as error:
+        raise OutputError(f"bundle {str(folder)!r}: selftest.npz lacks {error}; compress again") from None
+
+
+def _latency(
+    bundle: Bundle, session: InferenceSession, inputs: Mapping[str, Array], original: Path | None, recipe: Recipe
+) -> list[Row]:
+    fixed = isinstance(session.get_inputs()[0].shape[0], int)
+    sample = dict(inputs) if fixed else {name: array[:1] for name, array in inputs.items()}
+    if original is None:
+        times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
+        median = summarize(times[:, 0]).median_ms
+        recorded = _recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
+        return [Row(measure="latency_ms", value=median, unit="ms", source=HERE), recorded]
+    if not original.is_file():
+        raise ModelError(f"model file {str(original)!r} does not exist")
+    reference = open_session(original.read_bytes(), recipe.cpu.threads)
+    found = compare_latency(reference, session, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+    return [
+        Row(measure="latency_ms", value=found.second.median_ms, unit="ms", source=HERE),
+        Row(measure="speedup", value=found.speedup, unit="x", source=HERE),
+    ]
+
+
+def _accuracy(bundle: Bundle, evaluation: str | None, recipe: Recipe, progress: Progress) -> list[Row]:
+    """Accuracy measured here, and its drop from the recorded accuracy of the original."""
+    if evaluation is None:
+        return [
+            _recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
+            _recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
+        ]
+    scores = _scores(bundle, evaluation, recipe, progress)
+    accuracy, before = scores.tallies[0].percent, bundle.manifest.metrics["accuracy"]["original"]
+    if scores.digest != bundle.manifest.data["evaluation_digest"] and before is not None:
+        progress.warn("these are not the evaluation data of the bundle; the drop is from other data's accuracy")
+    drop = None if accuracy is None or before is None else before - accuracy
+    return [
+        Row(measure="accuracy", value=accuracy, unit="%", source=HERE),
+        Row(measure="accuracy_drop", value=drop, unit="points", source=HERE),
+    ]
+
+
+def _scores(bundle: Bundle, evaluation: str, recipe: Recipe, progress: Progress) -> Scores:
+    model = ir.load(bundle.artifact)
+    source = rereadable(load_data(evaluation, "evaluation", recipe.images), "evaluation")
+    batches = Batches(role="evaluation", source=source, inputs=input_names(model))
+    fitted = replace(batches, signature=signature(model))
+    return score([open_session(bundle.artifact.read_bytes(), ALL_CORES)], fitted, progress)
+
+
+def _recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> Row:
+    value: Any = bundle.manifest.metrics
+    for key in path:
+        value = value[key]
+    return Row(measure=measure, value=value, unit=unit, source=RECORDED)

@@ -1,0 +1,118 @@
+"""Running a network, whatever its form: the one place where PyTorch and ONNX Runtime are called."""
+
+from __future__ import annotations
+
+import warnings
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from edgecompress.data import Array, Inputs, TensorSpec
+from edgecompress.errors import EdgecompressError, first_line
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+ALL_CORES = 0
+"""As many threads as the machine has cores; a kernel's sums do not depend on their number."""
+
+
+def open_session(model: ir.Model | bytes, threads: int, optimized: str | None = None) -> InferenceSession:
+    """An ONNX Runtime session on the CPU provider.
+
+    Args:
+        model: the network, or the bytes of its file.
+        threads: intra-op threads.
+        optimized: where to write the graph as ONNX Runtime's optimizer leaves it, before the layout
+            transformations that depend on the CPU.
+
+    Raises:
+        EdgecompressError: ONNX Runtime refuses the model.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    if optimized is not None:
+        options.optimized_model_filepath = optimized
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    data = model if isinstance(model, bytes) else to_bytes(model)
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EdgecompressError(f"ONNX Runtime refuses the model: {first_line(error)}") from error
+
+
+def run_session(session: InferenceSession, inputs: Inputs) -> list[Array]:
+    """Outputs in the order of the graph; inputs that the graph does not take are left out."""
+    taken = {spec.name for spec in session.get_inputs()}
+    outputs: list[Array] = session.run(None, {name: value for name, value in inputs.items() if name in taken})
+    return outputs
+
+
+def to_bytes(model: ir.Model) -> bytes:
+    """The bytes of the ONNX file; equal networks give equal bytes."""
+    data: bytes = ir.to_proto(model).SerializeToString(deterministic=True)
+    return data
+
+
+def signature(model: ir.Model) -> tuple[TensorSpec, ...]:
+    """Name, dtype and shape of each input of an ONNX graph."""
+    return tuple(_spec(value) for value in model.graph.inputs)
+
+
+def _spec(value: ir.Value) -> TensorSpec:
+    if value.shape is None or value.dtype is None:
+        raise EdgecompressError(f"input {value.name!r} of the ONNX graph has no shape or dtype")
+    dimensions = tuple(d if isinstance(d, int) else str(d.value) for d in value.shape)
+    return TensorSpec(name=str(value.name), dtype=np.dtype(value.dtype.numpy()), shape=dimensions)
+
+
+@singledispatch
+def execute(network: Any, inputs: Inputs) -> list[Array]:  # noqa: ARG001 - the registered forms read them
+    """The output tensors of a module, an exported program or an ONNX model, flattened in order."""
+    raise TypeError(f"a {type(network).__name__} is no network")
+
+
+@execute.register
+def _(network: nn.Module, inputs: Inputs) -> list[Array]:
+    with torch.no_grad():
+        return flatten(network(**tensors(inputs)))
+
+
+@execute.register
+def _(network: ExportedProgram, inputs: Inputs) -> list[Array]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = network.module()
+    # A program is called as it was captured: by position, by keyword, or with nested inputs.
+    given = tensors(inputs)
+    leaves = [given[str(name)] for name in network.graph_signature.user_inputs]
+    assert network.call_spec.in_spec is not None
+    args, kwargs = pytree.tree_unflatten(leaves, network.call_spec.in_spec)
+    with torch.no_grad():
+        return flatten(module(*args, **kwargs))
+
+
+@execute.register
+def _(network: ir.Model, inputs: Inputs) -> list[Array]:
+    return run_session(open_session(network, ALL_CORES), inputs)
+
+
+def tensors(inputs: Inputs) -> dict[str, torch.Tensor]:
+    """The same values as tensors."""
+    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in inputs.items()}
+
+
+def flatten(outputs: Any) -> list[Array]:
+    """The tensors among nested outputs, in the order in which ``torch.export`` lists them."""
+    leaves = pytree.tree_leaves(outputs)
+    return [leaf.detach().cpu().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]

@@ -1,0 +1,45 @@
+"""What a step hands to the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from edgecompress.metrics import Agreement
+
+ModelT_co = TypeVar("ModelT_co", covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Something that was left as it was, and why."""
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult(Generic[ModelT_co]):
+    """A new model, and what was done to make it.
+
+    ``changes`` are sentences for the report; ``refusals`` name what was left alone; ``warnings`` are
+    faults that the run survives; ``metrics`` are figures by name, the unit in the name.
+    """
+
+    model: ModelT_co
+    changes: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    warnings: tuple[str, ...] = ()
+    metrics: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A step that was carried out: its result, its agreement with the original, and its time."""
+
+    name: str
+    result: StepResult[Any]
+    agreement: Agreement
+    seconds: float
