@@ -1,0 +1,45 @@
+"""Fixtures shared by the tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+USER_MODEL = """
+import torch
+from tests.networks import ConvNet, ResidualNet, seeded
+
+def net(): return seeded(ConvNet)
+def residual(): return seeded(ResidualNet)
+"""
+USER_DATA = """
+from tests.networks import images
+
+def calibration(): return images(seed=1)
+def evaluation(): return images(seed=2)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder with ``nets.py`` and ``batches.py``, made the current one."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "nets.py").write_text(USER_MODEL)
+    (folder / "batches.py").write_text(USER_DATA)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the example with trained models, made the current one; without it the test is skipped."""
+    folder = Path(os.environ.get("EDGECOMPRESS_EXAMPLE", ROOT.parent / "shared" / "example"))
+    if not (folder / "models.py").is_file():
+        pytest.skip(f"no example at {folder}; set EDGECOMPRESS_EXAMPLE")
+    monkeypatch.chdir(folder)
+    return folder
