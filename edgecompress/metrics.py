@@ -72,19 +72,32 @@ class Agreement:
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Right answers among those that were counted."""
+    """Right answers among those that were counted, for a model with that many ``classes``."""
 
     right: int = 0
     total: int = 0
+    classes: int = 0
 
     def merge(self, other: Tally) -> Tally:
         """Both batches together."""
-        return Tally(right=self.right + other.right, total=self.total + other.total)
+        return Tally(
+            right=self.right + other.right,
+            total=self.total + other.total,
+            classes=max(self.classes, other.classes),
+        )
 
     @property
     def percent(self) -> float | None:
         """Accuracy in percent; None where nothing was counted."""
         return 100.0 * self.right / self.total if self.total else None
+
+    @property
+    def could_be_guessed(self) -> bool:
+        """Whether guessing would do as well: within three standard deviations of a binomial's mean."""
+        if not self.total or not self.classes:
+            return False
+        chance = 1 / self.classes
+        return self.right <= self.total * chance + 3 * math.sqrt(self.total * chance * (1 - chance))
 
 
 def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
@@ -109,7 +122,7 @@ def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
             f" the model gives {classes} classes, 0 to {classes - 1}"
         )
     right = (outputs.argmax(axis=axis) == labels) & counted
-    return Tally(right=int(right.sum()), total=int(counted.sum()))
+    return Tally(right=int(right.sum()), total=int(counted.sum()), classes=classes)
 
 
 def _class_axis(outputs: Array, labels: Array, where: str) -> int:

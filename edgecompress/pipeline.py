@@ -93,6 +93,8 @@ def _produce(
     original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
     fitted = replace(evaluation or examples, signature=signature(conversion.artifact))
     evidence = gather(original, artifact, fitted, recipe.cpu, progress)
+    for doubt in evidence.doubts:
+        progress.warn(doubt)
     return Outcome(
         artifact=artifact,
         plan=plan,

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from edgecompress.cli.tables import kilobytes, milliseconds, print_json, print_table
+from edgecompress.cli.tables import print_json, print_table
+from edgecompress.units import kilobytes, milliseconds
 
 
 def run(

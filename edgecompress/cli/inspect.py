@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edgecompress.cli.tables import console, kilobytes, print_json, print_table
+from edgecompress.cli.tables import console, print_json, print_table
+from edgecompress.units import kilobytes
 
 
 def run(

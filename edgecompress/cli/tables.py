@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgecompress.units import decibels, kilobytes, milliseconds, percent, times
+
 WIDTH = 80
 OUTCOMES = {"pass": "within budget", "fail": "missed", "not measured": "not measured"}
 
@@ -45,19 +47,24 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     size, latency, accuracy = metrics["size_bytes"], metrics["latency_ms"], metrics["accuracy"]
     low, high = latency["ratio_interval_95"]
     rows = [
-        ["size", kilobytes(size["original"]), kilobytes(size["compressed"]), f"{size['ratio']:.2f}x smaller"],
+        [
+            "size",
+            kilobytes(size["original"]),
+            kilobytes(size["compressed"]),
+            _change(size["ratio"], "smaller", "larger"),
+        ],
         [
             f"latency, {latency['threads']} thread" + "s" * (latency["threads"] > 1),
             milliseconds(latency["original"]["median"]),
             milliseconds(latency["compressed"]["median"]),
-            f"{latency['ratio']:.2f}x faster ({low:.2f}-{high:.2f})",
+            f"{_change(latency['ratio'], 'faster', 'slower')} ({low:.2f}-{high:.2f})",
         ],
         ["accuracy, top-1", *_accuracy(accuracy)],
     ]
     parity = metrics["parity"]["compressed"]
     agreement = parity["top1_agreement"]
     same = "" if agreement is None else f"{100 * agreement:.1f} % same class"
-    rows.append(["agreement", "", f"{parity['sqnr_db']:.1f} dB", same])
+    rows.append(["agreement", "", decibels(parity["sqnr_db"]), same])
     print_table(["", "before", "after", "change"], rows)
 
 
@@ -76,29 +83,15 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
         print_table(["budget", "limit", "measured", "outcome"], rows)
 
 
-def kilobytes(size_bytes: float) -> str:
-    """Bytes as kB (10^3) or MB (10^6).
-
-    >>> kilobytes(2797819)
-    '2.80 MB'
-    """
-    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} kB"
-
-
-def milliseconds(value_ms: float) -> str:
-    """Milliseconds with three significant digits.
-
-    >>> milliseconds(3.12846)
-    '3.13 ms'
-    """
-    return f"{value_ms:.3g} ms"
+def _change(ratio: float, better: str, worse: str) -> str:
+    return f"{times(ratio)} {better if ratio >= 1 else worse}"
 
 
 def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:
     if accuracy["drop"] is None:
         return ["", "", "not measured"]
     return [
-        f"{accuracy['original']:.2f} %",
-        f"{accuracy['compressed']:.2f} %",
+        percent(accuracy["original"]),
+        percent(accuracy["compressed"]),
         f"{accuracy['compressed'] - accuracy['original']:+.2f} points",
     ]

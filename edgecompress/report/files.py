@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.exporters.manifest import Manifest, canonical
 from edgecompress.outcome import Outcome, parity_entry
+from edgecompress.units import decibels, kilobytes, milliseconds, percent, times
 
 
 def report_files(outcome: Outcome, manifest: Manifest) -> dict[str, bytes]:
@@ -22,6 +23,7 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
     """The report as plain data: the manifest's measures, the plan, and what each step did and refused."""
     document = manifest.model_dump(mode="json", exclude={"files"})
     document["plan"] = dataclasses.asdict(outcome.plan)
+    document["doubts"] = list(outcome.evidence.doubts)
     document["steps"] = [
         {
             "name": step.name,
@@ -45,4 +47,5 @@ def render(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(report=report)
+    forms = {form.__name__: form for form in (decibels, kilobytes, milliseconds, percent, times)}
+    return environment.get_template("report.html").render(report=report, **forms)

@@ -18,12 +18,16 @@ from edgecompress.validation.latency import Comparison, compare_latency
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+UNLIKE_DB = 6.0
+"""Below this the error is half as large as the signal."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What was measured. ``original`` is the float ONNX model, ``compressed`` the artifact.
 
-    ``accuracy`` is top-1 in percent, or None without labels; sizes are bytes of the files.
+    ``accuracy`` is top-1 in percent, or None without labels; sizes are bytes of the files. ``doubts`` are
+    reasons not to trust the rest.
     """
 
     original_bytes: int
@@ -34,6 +38,7 @@ class Evidence:
     evaluated_samples: int
     evaluation_digest: str
     latency: Comparison
+    doubts: tuple[str, ...] = ()
 
     @property
     def compression_ratio(self) -> float:
@@ -86,7 +91,24 @@ def gather(original: bytes, compressed: bytes, batches: Batches, cpu: Cpu, progr
         evaluated_samples=scores.samples,
         evaluation_digest=scores.digest,
         latency=latency,
+        doubts=_doubts(scores),
     )
+
+
+def _doubts(scores: Scores) -> tuple[str, ...]:
+    original, parity = scores.tallies[0], scores.agreements[1]
+    doubts = []
+    if original.could_be_guessed:
+        doubts.append(
+            f"the float model is right on {original.percent:.2f} % of the evaluation data, which guessing among"
+            f" {original.classes} classes could reach; check the weights, the labels and the preprocessing"
+        )
+    if parity.sqnr_db < UNLIKE_DB:
+        doubts.append(
+            f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only;"
+            " check that the calibration data is like the evaluation data"
+        )
+    return tuple(doubts)
 
 
 def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Progress) -> Scores:

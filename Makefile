@@ -1,0 +1,42 @@
+# make demo   train a small network, compress it, print the table
+# make test   the whole test suite
+# make check  ruff and mypy, as strict as they go
+# make fuzz   the property tests with many more examples
+# make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE)
+#
+# Each sets up .venv itself, once, from constraints.txt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test check fuzz bench clean
+
+demo: $(READY)
+	$(BIN)/edgecompress demo --output demo-mobile
+
+test: $(READY)
+	$(BIN)/pytest -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fuzz: $(READY)
+	$(BIN)/pytest -q tests --hypothesis-profile=fuzz
+
+bench: $(READY)
+	$(BIN)/python benchmarks/main_job.py
+
+clean:
+	rm -rf .venv demo-mobile build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; make PYTHON=python3.11 names one" >&2; exit 1; }
+	@echo "Setting up .venv: some minutes the first time"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@

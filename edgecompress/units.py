@@ -1,0 +1,50 @@
+"""Sizes, times and decibels as people read them, with the unit."""
+
+from __future__ import annotations
+
+from edgecompress.metrics import IDENTICAL_DB
+
+
+def kilobytes(size_bytes: float) -> str:
+    """Bytes as kB (10^3) or MB (10^6).
+
+    >>> kilobytes(2797819)
+    '2.80 MB'
+    """
+    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def milliseconds(value_ms: float) -> str:
+    """Milliseconds with three significant digits.
+
+    >>> milliseconds(3.12846)
+    '3.13 ms'
+    """
+    return f"{value_ms:.3g} ms"
+
+
+def decibels(value_db: float) -> str:
+    """An agreement in dB, or ``identical``.
+
+    >>> decibels(200.0)
+    'identical'
+    """
+    return "identical" if value_db >= IDENTICAL_DB else f"{value_db:.1f} dB"
+
+
+def percent(value: float) -> str:
+    """A share in percent.
+
+    >>> percent(77.6923)
+    '77.69 %'
+    """
+    return f"{value:.2f} %"
+
+
+def times(ratio: float) -> str:
+    """The factor of a change, whichever way it goes; the words ``faster`` or ``slower`` are the reader's.
+
+    >>> times(2.3), times(0.5)
+    ('2.30x', '2.00x')
+    """
+    return f"{max(ratio, 1 / ratio):.2f}x"
