@@ -17,10 +17,11 @@ def kilobytes(size_bytes: float) -> str:
 def milliseconds(value_ms: float) -> str:
     """Milliseconds with three significant digits.
 
-    >>> milliseconds(3.12846)
-    '3.13 ms'
+    >>> milliseconds(3.1), milliseconds(1234.5)
+    ('3.10 ms', '1234 ms')
     """
-    return f"{value_ms:.3g} ms"
+    number = f"{value_ms:#.3g}".rstrip(".") if value_ms < 1000 else f"{value_ms:.0f}"
+    return f"{number} ms"
 
 
 def decibels(value_db: float) -> str:
