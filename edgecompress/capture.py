@@ -21,7 +21,7 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from edgecompress.data import Batch, InputNames
-from edgecompress.errors import ModelError, first_line
+from edgecompress.errors import ModelError, RecipeError, first_line
 from edgecompress.loading import Network
 from edgecompress.recipe import Export
 from edgecompress.runtime import execute, tensors
@@ -71,7 +71,9 @@ def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
 
     Raises:
         ModelError: ``torch.export`` cannot capture it; the message has the user's own line.
+        RecipeError: a dynamic axis that the inputs do not have.
     """
+    _check_axes(batch, export)
     example = batch.sample(export.batch_size or max(batch.rows, 2))
     shapes = {name: _dynamic(name, array.shape, example.rows, export) for name, array in example.inputs.items()}
     try:
@@ -102,6 +104,16 @@ def _forward_names(module: nn.Module) -> InputNames:
         raise ModelError(f"{type(module).__name__}.forward has no named input; write forward(self, x, ...)")
     required = sum(p.default is p.empty for p in named)
     return InputNames(names=tuple(p.name for p in named), required=required)
+
+
+def _check_axes(batch: Batch, export: Export) -> None:
+    for name, axes in export.dynamic_axes.items():
+        if name not in batch.inputs:
+            raise RecipeError(f"export.dynamic_axes names an input {name!r}; the inputs are {', '.join(batch.inputs)}")
+        rank = batch.inputs[name].ndim
+        for axis in axes:
+            if int(axis) >= rank:
+                raise RecipeError(f"export.dynamic_axes.{name} names axis {axis}; {name!r} has {rank} dimensions")
 
 
 def _dynamic(name: str, shape: tuple[int, ...], rows: int, export: Export) -> dict[int, Any]:

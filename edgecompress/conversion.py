@@ -152,7 +152,7 @@ def _capture(example: Batch, recipe: Recipe, module: nn.Module) -> StepResult[Ex
 
 
 def _export(recipe: Recipe, program: ExportedProgram) -> StepResult[ir.Model]:
-    return StepResult(model=to_onnx(program, recipe.export.opset))
+    return StepResult(model=to_onnx(program, recipe.export))
 
 
 def _quantize(recipe: Recipe, calibration: Batches, progress: Progress, model: ir.Model) -> StepResult[ir.Model]:

@@ -19,6 +19,8 @@ Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
+AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
+AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Table(BaseModel):
@@ -70,7 +72,7 @@ class Export(Table):
     opset: Annotated[int, Field(ge=18, le=23)] = 20
     batch_size: PositiveInt | None = None
     """A fixed batch dimension; without it the dimension is dynamic and named ``batch``."""
-    dynamic_axes: dict[str, dict[str, str]] = {}
+    dynamic_axes: dict[str, dict[AxisNumber, AxisName]] = {}
     """Further dynamic dimensions: input name -> axis number -> name of the dimension."""
     simplify: bool = True
     """Run onnxsim, in a child process."""
@@ -238,6 +240,8 @@ def _describe(error: ValidationError) -> str:
     kind = fault["type"]
     if kind == "extra_forbidden":
         return f"unknown key {path!r}{nearest(path, key_paths())}"
+    if kind == "string_pattern_mismatch":
+        return f"{fault['input']!r} cannot stand in {path.removesuffix('.[key]')!r}"
     expected = _EXPECTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing")) else None
     if expected:
         return f"expected {expected}, got {fault['input']!r} in {path!r}"

@@ -11,15 +11,14 @@ import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from edgecompress.cli import benchmark, compress, demo, inspect, targets, validate
 from edgecompress.errors import EdgecompressError, first_line
 
 app = typer.Typer(
     name="edgecompress",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -41,15 +40,12 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the return value is the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
     try:
-        status = app(list(arguments), prog_name="edgecompress", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        return 2
-    except click.ClickException as error:
-        return _fail(error.format_message(), 2)
-    except (KeyboardInterrupt, click.Abort):
+        status = app(arguments, prog_name="edgecompress", standalone_mode=False)
+    except TyperException as error:
+        return _fail(f"{error.format_message()} (--help shows what there is)", 2)
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; nothing was written", 130)
     except EdgecompressError as error:
         return _fail(str(error), error.exit_status, debug="--debug" in arguments)

@@ -57,7 +57,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             f"latency, {latency['threads']} thread" + "s" * (latency["threads"] > 1),
             milliseconds(latency["original"]["median"]),
             milliseconds(latency["compressed"]["median"]),
-            f"{_change(latency['ratio'], 'faster', 'slower')} ({low:.2f}-{high:.2f})",
+            f"{_change(latency['ratio'], 'faster', 'slower')} ({_span(low, high, latency['ratio'])})",
         ],
         ["accuracy, top-1", *_accuracy(accuracy)],
     ]
@@ -85,6 +85,11 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
 
 def _change(ratio: float, better: str, worse: str) -> str:
     return f"{times(ratio)} {better if ratio >= 1 else worse}"
+
+
+def _span(low: float, high: float, ratio: float) -> str:
+    """The interval of a ratio, turned round where :func:`_change` turns the ratio round."""
+    return f"{low:.2f}-{high:.2f}" if ratio >= 1 else f"{1 / high:.2f}-{1 / low:.2f}"
 
 
 def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from edgecompress.cli.tables import console, print_json, print_table
 from edgecompress.recipe import dump_recipe
 from edgecompress.targets import load_profile, profile_names
 
-app = typer.Typer(help="Deployment profiles.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Deployment profiles.", rich_markup_mode=None)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

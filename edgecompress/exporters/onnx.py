@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import onnx_ir as ir
@@ -15,15 +16,16 @@ from torch.utils import _pytree as pytree
 
 from edgecompress.capture import quiet_torch
 from edgecompress.errors import EdgecompressError, first_line
+from edgecompress.recipe import Export
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def to_onnx(program: ExportedProgram, opset: int) -> ir.Model:
+def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
     """The ONNX model of a captured program, by the dynamo exporter.
 
     Nodes carry the path of the module that they come from (``features.0.1``, ``layer1.0/add``), dynamic batch
-    dimensions are called ``batch``, outputs are called by their key in a dict, or ``output``. Source
+    dimensions are called ``batch``, further ones as ``export.dynamic_axes`` says, outputs are called by their key in a dict, or ``output``. Source
     paths and stack traces, which the exporter writes into the file, are taken out.
 
     Raises:
@@ -32,14 +34,14 @@ def to_onnx(program: ExportedProgram, opset: int) -> ir.Model:
     try:
         with quiet_torch():
             exported = torch.onnx.export(
-                program, dynamo=True, verbose=False, opset_version=opset, output_names=output_names(program)
+                program, dynamo=True, verbose=False, opset_version=export.opset, output_names=output_names(program)
             )
     except Exception as error:
         raise EdgecompressError(f"the ONNX exporter failed: {first_line(error)}") from error
     assert exported is not None
     model: ir.Model = exported.model
     _name_nodes(model.graph)
-    _name_dimensions(model.graph, program)
+    _name_dimensions(model.graph, export.dynamic_axes)
     passes.ClearMetadataAndDocStringPass()(model)
     model.producer_name, model.producer_version = "edgecompress", None
     return model
@@ -87,13 +89,14 @@ def _module_path(node: ir.Node) -> str:
     return f"{module}/{operator}".lstrip("/")
 
 
-def _name_dimensions(graph: ir.Graph, program: ExportedProgram) -> None:
+def _name_dimensions(graph: ir.Graph, dynamic_axes: Mapping[str, Mapping[str, str]]) -> None:
     """Give the symbols of ``torch.export`` (``s77``) the names that the capture asked for."""
     names: dict[str, str] = {}
     for value in graph.inputs:
-        first = value.shape[0] if value.shape else None
-        if isinstance(first, ir.SymbolicDim) and first.value is not None:
-            names.setdefault(first.value, "batch")
+        asked = {0: "batch"} | {int(axis): label for axis, label in dynamic_axes.get(str(value.name), {}).items()}
+        for axis, dimension in enumerate(value.shape or ()):
+            if isinstance(dimension, ir.SymbolicDim) and dimension.value is not None and axis in asked:
+                names.setdefault(dimension.value, asked[axis])
     if not names:
         return
     symbol = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names))
