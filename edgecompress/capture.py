@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import linecache
 import logging
 import re
@@ -85,12 +86,12 @@ def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
 
 @contextlib.contextmanager
 def quiet_torch() -> Iterator[None]:
-    """Keep PyTorch's own warnings and log lines away from the user; errors still pass."""
+    """Keep PyTorch's own warnings, log lines and printed graphs away from the user; errors still pass."""
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -1,0 +1,299 @@
+"""Each mistake of a user ends in one line that names the culprit and the mend, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from edgecompress.cli import main
+from edgecompress.loading import load_model
+
+Refused = Callable[..., str]
+OUTPUT = "out"
+
+NETS = """
+import torch
+from torch import nn
+from tests.networks import ConvNet, seeded
+
+def needs_argument(width): return seeded(ConvNet)
+def no_module(): return {"weights": 1}
+def raises(): raise RuntimeError("no such backbone")
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+    def forward(self, image):
+        if image.sum() > 0:
+            return self.layer(image)
+        return -self.layer(image)
+
+def branches(): return Branches()
+
+class Noisy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+    def forward(self, image):
+        return self.layer(image + torch.rand_like(image))
+
+def noisy(): return Noisy()
+"""
+
+DATA = """
+import torch
+from tests.networks import images
+
+def good(): return images()
+def empty(): return []
+def wrong_shape(): return [torch.zeros(4, 3, 16)]
+def later_shape(): return [torch.randn(4, 3, 16, 16), torch.randn(4, 3, 12, 16)]
+def wrong_dtype(): return [torch.zeros(4, 3, 16, 16, dtype=torch.float64)]
+def text(): return ["a cat"]
+def nan(): return [torch.full((4, 3, 16, 16), torch.nan)]
+def infinity(): return [torch.full((4, 3, 16, 16), torch.inf)]
+STREAM = (batch for batch in images())
+def once(): return STREAM
+def raises():
+    yield images()[0]
+    raise OSError("disk gone")
+def no_batches(): return 3
+def far_label():
+    batches = images()
+    batches[1][1][2] = 10
+    return batches
+def other_input(): return [{"picture": torch.zeros(4, 3, 16, 16)}]
+"""
+
+
+@pytest.fixture
+def refused(project: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Run a compression that must be refused; its one line."""
+    (project / "bad_nets.py").write_text(NETS)
+    (project / "bad_batches.py").write_text(DATA)
+    before = {path.name for path in project.iterdir()}
+
+    def run(model: str = "nets.py:net", *options: str, calibration: str = "bad_batches.py:good") -> str:
+        status = main(["compress", model, "--calibration", calibration, "--output", OUTPUT, *options])
+        lines = capsys.readouterr().err.splitlines()
+        assert status == 2
+        assert [line for line in lines if not line.startswith("warning: ")] == lines[-1:]
+        assert lines[-1].startswith("error: ")
+        left = {path.name for path in project.iterdir()} - before - {"__pycache__"}
+        assert not [name for name in left if name == OUTPUT or name.endswith(".partial")]
+        return lines[-1].removeprefix("error: ")
+
+    return run
+
+
+def test_a_missing_model_file(refused: Refused) -> None:
+    assert refused("absent.py:net") == "file 'absent.py' does not exist"
+    assert refused("absent.onnx") == "model file 'absent.onnx' does not exist"
+
+
+def test_a_missing_module(refused: Refused) -> None:
+    assert refused("absent_module:net").startswith("module 'absent_module' cannot be imported")
+
+
+def test_a_missing_callable(refused: Refused) -> None:
+    assert refused("nets.py:nett") == "'nets.py' has no callable 'nett'; did you mean 'net'?"
+
+
+def test_a_model_without_callable(refused: Refused) -> None:
+    assert "file.py:callable" in refused("nets.py")
+
+
+def test_a_callable_that_needs_arguments(refused: Refused) -> None:
+    assert refused("bad_nets.py:needs_argument") == (
+        "'bad_nets.py:needs_argument' needs the argument 'width'; give a callable that takes none"
+    )
+
+
+def test_a_callable_that_returns_no_module(refused: Refused) -> None:
+    assert refused("bad_nets.py:no_module") == "'bad_nets.py:no_module' returned a dict; return a torch.nn.Module"
+
+
+def test_a_callable_that_raises(refused: Refused) -> None:
+    assert refused("bad_nets.py:raises") == "'bad_nets.py:raises' raised RuntimeError: no such backbone"
+
+
+def _state() -> dict[str, torch.Tensor]:
+    network = load_model("nets.py:net")
+    assert isinstance(network, torch.nn.Module)
+    return dict(network.state_dict())
+
+
+def test_weights_that_do_not_exist(refused: Refused) -> None:
+    assert refused("nets.py:net", "--weights", "no.safetensors") == "weights file 'no.safetensors' does not exist"
+
+
+def test_weights_with_missing_keys(refused: Refused) -> None:
+    state = _state()
+    del state["classifier.bias"]
+    save_file(state, "few.safetensors")
+    assert "missing: classifier.bias" in refused("nets.py:net", "--weights", "few.safetensors")
+
+
+def test_weights_with_extra_keys(refused: Refused) -> None:
+    torch.save({**_state(), "head.weight": torch.zeros(1)}, "many.pt")
+    assert "unexpected: head.weight" in refused("nets.py:net", "--weights", "many.pt")
+
+
+def test_weights_of_the_wrong_shape(refused: Refused) -> None:
+    save_file({**_state(), "classifier.bias": torch.zeros(3)}, "wrong.safetensors")
+    line = refused("nets.py:net", "--weights", "wrong.safetensors")
+    assert "'classifier.bias' has shape (3,), the model's is (10,)" in line
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch executed",)
+
+
+def test_a_pickle_that_is_no_state_dict_is_not_executed(refused: Refused, project: Path) -> None:
+    torch.save(_Bomb(), "bomb.pt")
+    assert "were not executed" in refused("nets.py:net", "--weights", "bomb.pt")
+    assert not (project / "executed").exists()
+
+
+def test_a_model_that_cannot_be_captured_shows_its_own_line(refused: Refused) -> None:
+    line = refused("bad_nets.py:branches")
+    assert "torch.export cannot capture the model" in line
+    assert "bad_nets.py:15: if image.sum() > 0:" in line
+
+
+def test_a_model_that_is_random(refused: Refused) -> None:
+    assert "answers differently to the same input" in refused("bad_nets.py:noisy")
+
+
+def test_a_file_that_is_no_onnx_model(refused: Refused, project: Path) -> None:
+    (project / "garbage.onnx").write_bytes(b"not an ONNX model")
+    assert refused("garbage.onnx").startswith("'garbage.onnx' is not a valid ONNX model")
+
+
+def test_a_file_that_is_no_program(refused: Refused, project: Path) -> None:
+    (project / "garbage.pt2").write_bytes(b"not a program")
+    assert refused("garbage.pt2").startswith("'garbage.pt2' is no program of torch.export.save")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("empty", "the calibration data yields no batches"),
+        ("wrong_shape", "float32 (4, 3, 16)"),
+        ("later_shape", "calibration batch 1: 'image' is float32 (4, 3, 12, 16)"),
+        ("wrong_dtype", "float64 (4, 3, 16, 16)"),
+        ("text", "a tensor of numbers is needed"),
+        ("nan", "calibration batch 0: 'image' holds NaN"),
+        ("infinity", "calibration batch 0: 'image' holds infinity"),
+        ("once", "the calibration data can be read only once"),
+        ("raises", "the calibration data raised OSError: disk gone"),
+        ("no_batches", "the calibration data is a int; return an iterable of batches"),
+        ("other_input", "has an input 'picture' that the model does not take"),
+    ],
+)
+def test_data_that_cannot_be_used(refused: Refused, name: str, words: str) -> None:
+    assert words in refused(calibration=f"bad_batches.py:{name}")
+
+
+def test_calibration_data_that_is_left_out(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compress", "nets.py:net", "--output", OUTPUT]) == 2
+    assert "--calibration" in capsys.readouterr().err
+    assert not Path(OUTPUT).exists()
+
+
+def test_a_label_out_of_range(refused: Refused) -> None:
+    line = refused("nets.py:net", "--evaluation", "bad_batches.py:far_label")
+    assert line == "evaluation batch 1: label 10 is out of range; the model gives 10 classes, 0 to 9"
+
+
+def test_npz_arrays_of_different_lengths(refused: Refused) -> None:
+    np.savez("uneven.npz", image=np.zeros((4, 3, 16, 16), np.float32), labels=np.zeros(3, np.int64))
+    assert "arrays need the same first dimension" in refused(calibration="uneven.npz")
+
+
+def test_a_folder_without_labels(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    assert "has no labels.csv" in refused(calibration=str(tmp_path / "pictures"))
+
+
+def test_an_unknown_target(refused: Refused) -> None:
+    assert "did you mean 'mobile'?" in refused("nets.py:net", "--target", "mobil")
+
+
+def test_an_unknown_key(refused: Refused) -> None:
+    line = refused("nets.py:net", "--set", "quantization.sheme=fbgemm")
+    assert line == "unknown key 'quantization.sheme' in --set; did you mean 'quantization.scheme'?"
+
+
+def test_a_key_without_value(refused: Refused) -> None:
+    assert "write --set KEY=VALUE" in refused("nets.py:net", "--set", "quantization.scheme")
+
+
+def test_a_value_of_the_wrong_type(refused: Refused) -> None:
+    line = refused("nets.py:net", "--set", "cpu.threads=many")
+    assert line == "expected whole number, got 'many' in 'cpu.threads'"
+
+
+@pytest.mark.parametrize(
+    ("target", "technique"), [("edge", "pruning"), ("realtime", "distillation"), ("cloud", "pruning")]
+)
+def test_a_step_that_is_not_built_yet(refused: Refused, target: str, technique: str) -> None:
+    line = refused("nets.py:net", "--target", target)
+    assert f"'{technique}', which target '{target}' asks for, is not built yet" in line
+    assert f"--set {technique}.enabled=false" in line
+
+
+def test_an_output_that_exists_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(OUTPUT).mkdir()
+    Path(OUTPUT, "thesis.txt").write_text("all my work")
+    assert main(["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--output", OUTPUT]) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+    assert [path.name for path in Path(OUTPUT).iterdir()] == ["thesis.txt"]
+
+
+def test_overwrite_does_not_replace_what_is_no_bundle(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(OUTPUT).mkdir()
+    Path(OUTPUT, "thesis.txt").write_text("all my work")
+    options = ["--calibration", "batches.py:calibration", "--output", OUTPUT, "--overwrite"]
+    assert main(["compress", "nets.py:net", *options]) == 2
+    assert "is no bundle and is kept" in capsys.readouterr().err
+    assert Path(OUTPUT, "thesis.txt").read_text() == "all my work"
+
+
+@pytest.mark.parametrize("place", ["nets.py/out", "/proc/edgecompress-out"])
+def test_an_output_that_cannot_be_written(project: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--output", place]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: output ")
+    assert line.endswith("choose another --output")
+
+
+def test_an_output_that_runs_out_of_space(project: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+
+    (project / "batches.npz").write_bytes(b"")
+    np.savez("batches.npz", image=np.random.default_rng(0).standard_normal((8, 3, 16, 16)).astype(np.float32))
+    options = ["--calibration", "batches.npz", "--output", OUTPUT, "--set", "export.simplify=false"]
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "edgecompress", "compress", "nets.py:net", *options],
+        capture_output=True,
+        text=True,
+        preexec_fn=small_files,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert not [path for path in project.iterdir() if OUTPUT in path.name]
