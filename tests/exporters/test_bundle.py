@@ -1,0 +1,133 @@
+"""A bundle is written whole or not at all, and read back with every byte checked."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from edgecompress.errors import OutputError
+from edgecompress.exporters.bundle import Bundle, open_draft, read_bundle
+from edgecompress.exporters.manifest import MANIFEST, Manifest, TargetEntry, VerdictEntry
+
+FILES = {"model.onnx": b"onnx", "recipe.toml": b"seed = 0\n"}
+
+
+def _manifest() -> Manifest:
+    return Manifest(
+        format_version=1,
+        edgecompress_version="0",
+        target=TargetEntry(name="mobile", strategy="s", reason="r"),
+        recipe={},
+        files={},
+        data={},
+        metrics={},
+        verdict=VerdictEntry(outcome="pass", budgets=()),
+        environment={},
+    )
+
+
+def _write(output: Path, files: dict[str, bytes] = FILES, overwrite: bool = False) -> Bundle:
+    with open_draft(output, overwrite=overwrite) as draft:
+        return draft.finish(files, _manifest())
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    written = _write(tmp_path / "deep" / "bundle")
+    read = read_bundle(tmp_path / "deep" / "bundle")
+    assert read.manifest == written.manifest
+    assert read.artifact.read_bytes() == b"onnx"
+    assert read.passed
+    assert _names(tmp_path / "deep") == {"bundle"}
+
+
+def test_a_draft_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="midway"), open_draft(tmp_path / "bundle", overwrite=False):
+        raise RuntimeError("midway")
+    assert not _names(tmp_path)
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match="No space left on device; choose another --output"):
+        _write(tmp_path / "bundle")
+    assert not _names(tmp_path)
+
+
+def test_a_full_disk_keeps_the_old_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path / "bundle")
+    calls = iter([None, None, OSError(errno.ENOSPC, "full")])
+
+    def full_at_the_third(descriptor: int) -> None:
+        error = next(calls)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr("os.fsync", full_at_the_third)
+    with pytest.raises(OutputError, match="full"):
+        _write(tmp_path / "bundle", {"model.onnx": b"new", "recipe.toml": b"new"}, overwrite=True)
+    assert read_bundle(tmp_path / "bundle").artifact.read_bytes() == b"onnx"
+    assert _names(tmp_path) == {"bundle"}
+
+
+def test_a_bundle_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    _write(tmp_path / "bundle")
+    with pytest.raises(OutputError, match="exists; choose another --output or add --overwrite"):
+        _write(tmp_path / "bundle", {"model.onnx": b"new"})
+    assert read_bundle(tmp_path / "bundle").artifact.read_bytes() == b"onnx"
+    _write(tmp_path / "bundle", {"model.onnx": b"new"}, overwrite=True)
+    assert read_bundle(tmp_path / "bundle").artifact.read_bytes() == b"new"
+    assert _names(tmp_path) == {"bundle"}
+    assert _names(tmp_path / "bundle") == {"model.onnx", MANIFEST}
+
+
+@pytest.mark.parametrize("name", ["a file", "a folder of files"])
+def test_what_is_no_bundle_is_never_replaced(tmp_path: Path, name: str) -> None:
+    output = tmp_path / "thesis"
+    if name == "a file":
+        output.write_text("all my work")
+    else:
+        output.mkdir()
+        (output / "thesis.txt").write_text("all my work")
+    with pytest.raises(OutputError, match="is no bundle and is kept"):
+        _write(output, overwrite=True)
+    assert output.exists()
+
+
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    assert _write(tmp_path / "bundle", overwrite=True).passed
+
+
+def test_a_place_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        _write(tmp_path / "file" / "bundle")
+
+
+def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is no bundle"):
+        read_bundle(tmp_path)
+
+
+def test_a_changed_a_missing_and_an_extra_file_are_named(tmp_path: Path) -> None:
+    _write(tmp_path / "bundle")
+    (tmp_path / "bundle" / "model.onnx").write_bytes(b"onny")
+    with pytest.raises(OutputError, match=r"'model\.onnx' was changed"):
+        read_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle" / "model.onnx").unlink()
+    with pytest.raises(OutputError, match=r"lacks 'model\.onnx'"):
+        read_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle" / "model.onnx").write_bytes(b"onnx")
+    (tmp_path / "bundle" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds 'notes\.txt'"):
+        read_bundle(tmp_path / "bundle")

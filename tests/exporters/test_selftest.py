@@ -1,0 +1,96 @@
+"""The self-test passes on the device as it was written, and fails when anything was changed."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import edgecompress
+from tests.networks import ConvNet, images, seeded
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("selftest") / "bundle"
+    return edgecompress.compress(seeded(ConvNet), calibration=images(), evaluation=images(seed=1), output=output).path
+
+
+@pytest.fixture
+def copy(bundle: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(bundle, tmp_path / "bundle")
+
+
+def _run(folder: Path, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    command = [python, "-I", str(folder / "selftest.py")]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+def _flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= 1
+    path.write_bytes(content)
+
+
+FILES = ("model.onnx", "manifest.json", "recipe.toml", "report.html", "report.json", "selftest.npz", "selftest.py")
+
+
+def test_a_bundle_holds_these_files(bundle: Path) -> None:
+    assert tuple(sorted(path.name for path in bundle.iterdir())) == tuple(sorted(FILES))
+
+
+def test_it_passes_and_prints_json(bundle: Path) -> None:
+    done = _run(bundle)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert report["verdict"] == "pass"
+    assert report["parity"]["identical"]
+    assert 0 < report["latency_ms"]["median"] <= report["latency_ms"]["p95"] <= report["latency_ms"]["p99"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_changed_byte_of_any_file_fails(copy: Path, name: str, seed: int) -> None:
+    _flip(copy / name, random.Random(f"{name}{seed}").randrange(2**40))
+    done = _run(copy)
+    assert done.returncode == 1
+    if name != "selftest.py":  # a changed program may not even start
+        assert json.loads(done.stdout)["verdict"] == "fail"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "selftest.py"])
+def test_a_missing_file_fails(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    done = _run(copy)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["verdict"] == "fail"
+
+
+def test_an_added_file_fails(copy: Path) -> None:
+    (copy / "notes.txt").write_text("mine")
+    done = _run(copy)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["files"]["notes.txt"] == "unknown"
+
+
+def test_it_needs_numpy_and_onnxruntime_alone(bundle: Path, tmp_path: Path) -> None:
+    home = tmp_path / "device"
+    venv.create(home, with_pip=True)
+    python = str(home / "bin" / "python")
+    needed = [f"{name}=={metadata.version(name)}" for name in ("numpy", "onnxruntime")]
+    filled = subprocess.run([python, "-m", "pip", "install", "-q", *needed], capture_output=True, check=False)
+    if filled.returncode:
+        pytest.skip("no package index can be reached, so that no bare environment can be made")
+    absent = "import importlib.util as u; assert not any(map(u.find_spec, ('torch', 'onnx', 'edgecompress')))"
+    subprocess.run([python, "-I", "-c", absent], check=True)
+    done = _run(bundle, python)
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["verdict"] == "pass"
