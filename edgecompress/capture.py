@@ -118,7 +118,8 @@ def _check_axes(batch: Batch, export: Export) -> None:
 
 
 def _dynamic(name: str, shape: tuple[int, ...], rows: int, export: Export) -> dict[int, Any]:
-    dynamic = {int(axis): Dim(label) for axis, label in export.dynamic_axes.get(name, {}).items()}
+    # DYNAMIC lets PyTorch find the least size that the model works for; the names are given in the export.
+    dynamic: dict[int, Any] = {int(axis): Dim.DYNAMIC for axis in export.dynamic_axes.get(name, {})}
     if export.batch_size is None and shape[0] == rows:
         dynamic[0] = Dim("batch")
     return dynamic

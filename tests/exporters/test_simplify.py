@@ -1,0 +1,53 @@
+"""onnxsim runs in a child process: whatever becomes of it, the run goes on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecompress.exporters.simplify import simplify
+from tests.exporters.graphs import draw, graph, run
+
+BODY = "i = Identity(x) j = Identity(i) y = Relu(j)"
+
+
+def test_a_simpler_model_computes_the_same() -> None:
+    model = graph(BODY)
+    result = simplify(model)
+    assert result.warnings == ()
+    assert [node.op_type for node in result.model.graph] == ["Relu"]
+    assert len(model.graph) == 3
+    x = draw(2, 4, 8, 8)
+    np.testing.assert_array_equal(run(result.model, x), np.maximum(x, 0))
+
+
+@pytest.mark.parametrize(
+    ("child", "reason"),
+    [
+        ("import os; os.abort()", "it was ended by signal 6"),
+        ("raise ValueError('no shape')", "it failed: ValueError: no shape"),
+        ("pass", "it wrote no model that can be read"),
+        ("import sys; open(sys.argv[2], 'wb').write(b'half')", "it wrote no model that can be read"),
+    ],
+)
+def test_a_child_that_fails_costs_a_warning(child: str, reason: str) -> None:
+    model = graph(BODY)
+    result = simplify(model, child=child)
+    assert result.model is model
+    assert result.warnings == (f"onnxsim was left out: {reason}",)
+
+
+def test_a_child_that_hangs_is_ended() -> None:
+    start = time.perf_counter()
+    result = simplify(graph(BODY), child="import time; time.sleep(60)", timeout_s=0.5)
+    assert result.warnings == ("onnxsim was left out: it took longer than 0.5 s",)
+    assert time.perf_counter() - start < 20
+
+
+def test_a_user_s_own_onnx_py_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "onnx.py").write_text("raise RuntimeError('mine')")
+    monkeypatch.chdir(tmp_path)
+    assert simplify(graph(BODY)).warnings == ()

@@ -1,0 +1,111 @@
+"""Capture: names of inputs, runs that fail, models that cannot be captured."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgecompress.capture import capture, check_runs, input_names
+from edgecompress.data import Batch
+from edgecompress.errors import ModelError, RecipeError
+from edgecompress.recipe import Export
+from edgecompress.runtime import execute
+from tests.networks import ConvNet, TwoInputs, images, seeded
+
+IMAGES = Batch(inputs={"image": images(rows=3, batches=1)[0][0].numpy()})
+
+
+class _Optional(nn.Module):
+    def forward(self, image: Tensor, mask: Tensor | None = None, *, bias: Tensor | None = None) -> Tensor:
+        return image if mask is None else image * mask
+
+
+class _Unnamed(nn.Module):
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return inputs[0]
+
+
+class _Nothing(nn.Module):
+    def forward(self, image: Tensor) -> str:
+        return "a cat"
+
+
+class _Overflow(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return image / 0
+
+
+class _OneSize(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return image.reshape(3, -1)
+
+
+def test_inputs_are_named_after_the_parameters_of_forward() -> None:
+    assert input_names(seeded(TwoInputs)).names == ("features", "token")
+    names = input_names(_Optional())
+    assert (names.names, names.required) == (("image", "mask", "bias"), 1)
+
+
+def test_inputs_without_names_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"write forward\(self, x, ...\)"):
+        input_names(_Unnamed())
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (_Nothing(), "returns no tensor"),
+        (_Overflow(), "are not finite"),
+        (nn.Linear(3, 3), "cannot run on the first batch"),
+    ],
+)
+def test_a_model_that_does_not_run_is_refused(network: nn.Module, words: str) -> None:
+    names = input_names(network).names
+    with pytest.raises(ModelError, match=words):
+        check_runs(network, Batch(inputs={names[0]: IMAGES.inputs["image"]}))
+
+
+def test_a_program_computes_what_the_module_does() -> None:
+    network = seeded(ConvNet)
+    program = capture(network, IMAGES, Export())
+    np.testing.assert_array_equal(execute(program, IMAGES.inputs)[0], execute(network, IMAGES.inputs)[0])
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_program_that_was_captured_by_position_or_with_nested_inputs_runs(rows: int) -> None:
+    batch = torch.export.Dim("batch")
+    example = torch.zeros(4, 3, 16, 16)
+    program = torch.export.export(seeded(ConvNet), (example,), dynamic_shapes=({0: batch},))
+    assert input_names(program).names == ("image",)
+    given = {"image": IMAGES.inputs["image"][:rows]}
+    np.testing.assert_allclose(execute(program, given)[0], execute(seeded(ConvNet), given)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_one_sample_does_not_freeze_the_batch_dimension() -> None:
+    program = capture(seeded(ConvNet), IMAGES.slice(0, 1), Export())
+    assert execute(program, IMAGES.inputs)[0].shape == (3, 10)
+
+
+def test_a_model_for_one_batch_size_gets_the_mend() -> None:
+    with pytest.raises(ModelError, match=r"--set export\.batch_size=1"):
+        capture(_OneSize(), IMAGES, Export())
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [({"picture": {"2": "height"}}, "the inputs are image"), ({"image": {"4": "depth"}}, "has 4 dimensions")],
+)
+def test_an_axis_that_is_not_there_is_refused(axes: dict[str, dict[str, str]], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        capture(seeded(ConvNet), IMAGES, Export(dynamic_axes=axes))
+
+
+def test_stderr_is_given_back() -> None:
+    before = sys.stderr
+    with pytest.raises(ModelError):
+        capture(_OneSize(), IMAGES, Export())
+    assert sys.stderr is before
