@@ -1,0 +1,152 @@
+"""MODEL, DATA and weights in every form that the documentation lists."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgecompress.capture import capture
+from edgecompress.data import Batch
+from edgecompress.errors import DataError, ModelError
+from edgecompress.exporters.onnx import to_onnx
+from edgecompress.loading import load_data, load_model
+from edgecompress.recipe import Export, Images
+from edgecompress.runtime import execute, to_bytes
+from tests.networks import ConvNet, images, seeded
+
+BATCH = Batch(inputs={"image": images(rows=3, batches=1)[0][0].numpy()})
+
+
+def _same(network: Any) -> None:
+    wanted = execute(seeded(ConvNet), BATCH.inputs)[0]
+    np.testing.assert_allclose(execute(network, BATCH.inputs)[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", ["nets.py:net", "nets:net"])
+def test_a_model_from_a_file_or_a_module(project: Path, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "nets", raising=False)
+    _same(load_model(spec))
+
+
+def test_a_model_from_onnx(project: Path) -> None:
+    Path("net.onnx").write_bytes(to_bytes(to_onnx(capture(seeded(ConvNet), BATCH, Export()), Export())))
+    model = load_model("net.onnx")
+    assert isinstance(model, ir.Model)
+    _same(model)
+
+
+@pytest.mark.parametrize("form", ["position", "keyword"])
+@pytest.mark.filterwarnings("ignore:.*is deprecated:Warning")  # torch's own reader of its own file
+def test_a_model_from_pt2(project: Path, form: str) -> None:
+    x = torch.from_numpy(BATCH.inputs["image"])
+    args, kwargs = ((x,), {}) if form == "position" else ((), {"image": x})
+    torch.export.save(torch.export.export(seeded(ConvNet), args, kwargs), "net.pt2")
+    program = load_model("net.pt2")
+    assert isinstance(program, ExportedProgram)
+    _same(program)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt", "checkpoint.pt"])
+def test_weights_fill_the_model(project: Path, name: str) -> None:
+    other = seeded(ConvNet, seed=7)
+    state = dict(other.state_dict())
+    if name.endswith(".safetensors"):
+        save_file(state, name)
+    else:
+        torch.save({"state_dict": state} if name == "checkpoint.pt" else state, name)
+    model = load_model("nets.py:net", name)
+    assert isinstance(model, nn.Module)
+    np.testing.assert_array_equal(execute(model, BATCH.inputs)[0], execute(other, BATCH.inputs)[0])
+
+
+def test_an_onnx_file_takes_no_weights(project: Path) -> None:
+    with pytest.raises(ModelError, match="leave --weights out"):
+        load_model("net.onnx", "weights.pt")
+
+
+def test_a_quantized_file_is_refused(project: Path) -> None:
+    body = "q = QuantizeLinear(x, s) y = DequantizeLinear(q, s)"
+    text = f'<ir_version: 10, opset_import: ["" : 20]> m (float[N] x, float s) => (float[N] y) {{ {body} }}'
+    import onnx
+
+    onnx.save(onnx.parser.parse_model(text), "quantized.onnx")
+    with pytest.raises(ModelError, match="is quantized already; give the float model"):
+        load_model("quantized.onnx")
+
+
+def test_a_user_s_own_json_py_and_calibration_py_do_no_harm(project: Path) -> None:
+    (project / "json.py").write_text("from tests.networks import ConvNet, seeded\nnet = lambda: seeded(ConvNet)\n")
+    (project / "calibration.py").write_text("from tests.networks import images\ndata = images\n")
+    _same(load_model("json.py:net"))
+    assert len(list(load_data("calibration.py:data", "calibration", Images())())) == 4
+    import json
+
+    assert json.loads("[1]") == [1]
+
+
+def test_a_user_s_file_may_import_its_neighbours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "neighbour.py").write_text("WIDTH = 3\n")
+    (project / "importer.py").write_text(
+        "import torch\nfrom neighbour import WIDTH\ndef net(): return torch.nn.Linear(WIDTH, 2)\n"
+    )
+    model = load_model("importer.py:net")
+    assert isinstance(model, nn.Linear)
+    assert model.in_features == 3
+
+
+def _read(spec: str, settings: Images | None = None) -> list[Any]:
+    return list(load_data(spec, "calibration", settings or Images())())
+
+
+def test_data_from_npz(project: Path) -> None:
+    x, labels = np.arange(70, dtype=np.float32).reshape(70, 1), np.arange(70)
+    np.savez("data.npz", image=x, labels=labels)
+    batches = _read("data.npz")
+    assert [len(batch["labels"]) for batch in batches] == [32, 32, 6]
+    assert (np.concatenate([batch["image"] for batch in batches]) == x).all()
+
+
+def test_npz_with_objects_is_not_unpickled(project: Path) -> None:
+    np.savez("objects.npz", image=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="cannot be read as npz"):
+        _read("objects.npz")
+
+
+@pytest.mark.parametrize("header", ["", "image,label\n"])
+def test_data_from_a_folder_of_images(project: Path, header: str) -> None:
+    folder = project / "pictures"
+    folder.mkdir()
+    red = np.zeros((10, 20, 3), np.uint8)
+    red[..., 0] = 255
+    for index in range(20):
+        Image.fromarray(red).save(folder / f"{index}.png")
+    (folder / "labels.csv").write_text(header + "".join(f"{index}.png,{index % 3}\n" for index in range(20)))
+    settings = Images(size=(6, 8), mean=(0.5, 0.0, 0.25), std=(0.5, 1.0, 0.5))
+    batches = _read("pictures", settings)
+    assert [pixels.shape for pixels, _ in batches] == [(16, 3, 6, 8), (4, 3, 6, 8)]
+    assert batches[0][0].dtype == np.float32
+    # (1 - 0.5) / 0.5, (0 - 0) / 1, (0 - 0.25) / 0.5
+    assert [float(batches[0][0][0, channel].mean()) for channel in range(3)] == [1.0, 0.0, -0.5]
+    assert np.concatenate([labels for _, labels in batches]).tolist() == [index % 3 for index in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [("0.png,0\n1.png\n", "line 2 is not 'image,label'"), ("0.png,0\n", "image '.*0.png' cannot be read")],
+)
+def test_a_folder_with_a_fault_names_it(project: Path, table: str, words: str) -> None:
+    (project / "pictures").mkdir()
+    (project / "pictures" / "0.png").write_bytes(b"no picture")
+    (project / "pictures" / "labels.csv").write_text(table)
+    with pytest.raises(DataError, match=words):
+        _read("pictures")
