@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
@@ -54,7 +55,7 @@ class TerminalProgress(Progress):
 
     def warn(self, line: str) -> None:
         """A line on stderr."""
-        self._console.print(f"[yellow]warning:[/] {line}", highlight=False, soft_wrap=True)
+        self._console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     def _bar(self) -> RichProgress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

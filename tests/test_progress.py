@@ -1,0 +1,38 @@
+"""Bars on a terminal, silence in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from edgecompress.progress import PlainProgress, Progress, TerminalProgress, progress_for
+
+
+def test_a_pipe_gets_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = progress_for(Console(file=io.StringIO()))
+    assert isinstance(progress, PlainProgress)
+    with progress.step("capture"):
+        assert list(progress.track([1, 2], "evaluate")) == [1, 2]
+    progress.warn("onnxsim was left out")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "warning: onnxsim was left out\n")
+
+
+def test_a_terminal_gets_a_bar_that_counts() -> None:
+    screen = io.StringIO()
+    progress = progress_for(Console(file=screen, force_terminal=True, width=80))
+    assert isinstance(progress, TerminalProgress)
+    assert list(progress.track([1, 2, 3], "evaluate")) == [1, 2, 3]
+    with progress.step("capture"):
+        pass
+    progress.warn("look out [here]")
+    shown = screen.getvalue()
+    assert "evaluate" in shown
+    assert "3/3" in shown
+    assert "look out [here]" in shown
+
+
+def test_nobody_is_told_by_default() -> None:
+    assert list(Progress().track(range(3), "evaluate")) == [0, 1, 2]

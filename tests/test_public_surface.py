@@ -1,0 +1,93 @@
+"""The public surface is small, documented, and imported only when it is used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import edgecompress
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "edgecompress"
+
+
+@pytest.mark.parametrize("name", edgecompress.__all__)
+def test_a_public_name_can_be_imported_and_is_documented(name: str) -> None:
+    thing = getattr(edgecompress, name)
+    assert thing.__doc__
+    assert thing.__name__ == name
+
+
+def test_the_surface_is_small_and_sorted() -> None:
+    assert len(edgecompress.__all__) <= 30
+    assert sorted(edgecompress.__all__) == edgecompress.__all__ == dir(edgecompress)
+    errors = [name for name in edgecompress.__all__ if name.endswith("Error")]
+    assert len(errors) <= 8
+    assert all(issubclass(getattr(edgecompress, name), edgecompress.EdgecompressError) for name in errors)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Prunner'"):
+        _ = edgecompress.Prunner
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    heavy = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy", "pydantic")
+    code = f"import edgecompress, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules of the package that a file imports when it is loaded."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("edgecompress"):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in inner if (ROOT / f"{name.replace('.', '/')}.py").is_file()}
+            found |= modules or {node.module}
+    return found
+
+
+def test_imports_have_no_cycles() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        graph[module] = _imports(path) - {module}
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
+
+
+@pytest.mark.parametrize(
+    ("room", "forbidden"),
+    [
+        ("calibration", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "targets")),
+        ("targets", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "calibration")),
+        ("exporters", ("cli", "pipeline", "conversion", "validation", "report", "targets")),
+        ("validation", ("cli", "pipeline", "conversion", "exporters", "report", "targets")),
+    ],
+)
+def test_imports_point_one_way(room: str, forbidden: tuple[str, ...]) -> None:
+    for path in (PACKAGE / room).glob("*.py"):
+        heads = {module.split(".")[1] for module in _imports(path) if "." in module}
+        assert not heads & set(forbidden), path
+
+
+@pytest.mark.parametrize("room", ["calibration", "exporters", "targets"])
+def test_the_rooms_are_linked_at_the_root(room: str) -> None:
+    assert (ROOT / room).is_symlink()
+    assert (ROOT / room).resolve() == PACKAGE / room
+
+
+def test_what_is_needed_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {name.split(">=")[0].split("[")[0].lower() for name in needed} - {"edgecompress"}
+    assert names <= pinned
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()

@@ -1,0 +1,57 @@
+"""Evidence is measured on the files themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from edgecompress.data import Batches, InputNames
+from edgecompress.errors import DataError
+from edgecompress.progress import Progress
+from edgecompress.recipe import Cpu
+from edgecompress.runtime import to_bytes
+from edgecompress.validation import gather
+from tests.exporters.graphs import draw, graph
+
+# Scores of four classes for each sample: the mean of each channel, and the same with a tenth more.
+FLOAT = to_bytes(graph("p = GlobalAveragePool(x) y = Flatten(p)"))
+LOUDER = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array(1.1, np.float32)))
+MIRRORED = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Neg(f)"))
+X = draw(50, 4, 8, 8)
+BEST = X.mean((2, 3)).argmax(1)
+
+
+def _batches(labels: list[torch.Tensor | None]) -> Batches:
+    raw = [(torch.from_numpy(X[25 * i : 25 * i + 25]), label) for i, label in enumerate(labels)]
+    return Batches(role="evaluation", source=lambda: raw, inputs=InputNames(names=("x",), required=1))
+
+
+RIGHT = [torch.from_numpy(BEST[:25]), torch.from_numpy(BEST[25:])]
+
+
+def test_measures_have_their_closed_forms() -> None:
+    evidence = gather(FLOAT, LOUDER, _batches([*RIGHT]), Cpu(runs=10), Progress())
+    assert evidence.parity.sqnr_db == pytest.approx(20.0, abs=1e-3)
+    assert (evidence.original_accuracy, evidence.compressed_accuracy, evidence.accuracy_drop) == (100, 100, 0)
+    assert evidence.compression_ratio == len(FLOAT) / len(LOUDER)
+    assert evidence.evaluated_samples == 50
+    assert evidence.doubts == ()
+
+
+def test_an_artifact_that_says_the_opposite_is_doubted() -> None:
+    evidence = gather(FLOAT, MIRRORED, _batches([*RIGHT]), Cpu(runs=10), Progress())
+    assert evidence.accuracy_drop == 100
+    assert evidence.parity.top1_agreement == 0
+    assert "agree with the float model's to -6.0 dB only" in evidence.doubts[0]
+
+
+def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
+    shifted = [(labels + 1) % 4 for labels in RIGHT]
+    evidence = gather(FLOAT, FLOAT, _batches([*shifted]), Cpu(runs=10), Progress())
+    assert "right on 0.00 % of the evaluation data" in evidence.doubts[0]
+
+
+def test_labels_for_some_batches_only_are_refused() -> None:
+    with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels"):
+        gather(FLOAT, FLOAT, _batches([RIGHT[0], None]), Cpu(runs=10), Progress())
