@@ -1,7 +1,7 @@
 """The ``edgecompress`` command: its subcommands, and the one place where errors become exit statuses.
 
 Exit status: 0 done and within budget; 1 done, and a budget is missed; 2 the input is wrong; 3 an
-internal failure.
+internal failure; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typer.exceptions import TyperException
 
 from edgecompress.cli import benchmark, compress, demo, inspect, targets, validate
 from edgecompress.errors import EdgecompressError, first_line
+
+INTERRUPTED = 130
+"""What the shell expects after Ctrl-C; typer returns it."""
 
 app = typer.Typer(
     name="edgecompress",
@@ -45,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = app(arguments, prog_name="edgecompress", standalone_mode=False)
     except TyperException as error:
         return _fail(f"{error.format_message()} (--help shows what there is)", 2)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; nothing was written", 130)
     except EdgecompressError as error:
         return _fail(str(error), error.exit_status, debug="--debug" in arguments)
     except Exception as error:
         message = f"internal failure: {type(error).__name__}: {first_line(error)}; --debug shows where"
         return _fail(message, 3, debug="--debug" in arguments)
+    if status == INTERRUPTED:
+        return _fail("interrupted; nothing was written", INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 

@@ -1,0 +1,72 @@
+"""Exit statuses, and one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from edgecompress.cli import main
+from edgecompress.errors import EdgecompressError, ParityError, RecipeError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["compres"], "Did you mean 'compress'?"),
+        (["compress"], "Missing argument 'MODEL'"),
+        (["compress", "a.py:b", "--foo"], "No such option"),
+        (["benchmark", "a.onnx", "--threads", "x"], "--threads"),
+        (["targets"], "Missing command"),
+    ],
+)
+def test_wrong_usage_is_exit_2(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert words in captured.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["compress", "--help"]])
+def test_help_is_exit_0(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    assert "Usage: edgecompress" in captured.out
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (RecipeError("unknown target 'x'"), 2, "error: unknown target 'x'"),
+        (ParityError("step 'export' changed"), 3, "error: step 'export' changed"),
+        (EdgecompressError("inside"), 3, "error: inside"),
+        (KeyError("lost"), 3, "error: internal failure: KeyError: 'lost'; --debug shows where"),
+        (KeyboardInterrupt(), 130, "error: interrupted; nothing was written"),
+    ],
+)
+def test_each_failure_has_its_status_and_one_line(
+    error: BaseException, status: int, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("edgecompress.cli.targets.load_profile", fail)
+    assert main(["targets", "show", "mobile"]) == status
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", "targets", "show", "mobil"]) == 2
+    captured = capsys.readouterr().err
+    assert "Traceback" in captured
+    assert captured.splitlines()[-1].startswith("error: unknown target 'mobil'")
+
+
+def test_the_module_runs_as_a_program() -> None:
+    command = [sys.executable, "-m", "edgecompress", "targets", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "much smaller model" in done.stdout

@@ -1,0 +1,152 @@
+"""The commands as a user runs them: what they print, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecompress.cli import main
+
+COMPRESS = ["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--set", "export.simplify=false"]
+LOOSE = ["--set", "budgets.min_compression_ratio=none", "--set", "budgets.min_speedup=none"]
+LOOSE += ["--set", "budgets.max_accuracy_drop=100"]
+
+
+def _json(capsys: pytest.CaptureFixture[str]) -> Any:
+    captured = capsys.readouterr()
+    assert [line for line in captured.err.splitlines() if not line.startswith("warning: ")] == []
+    return json.loads(captured.out)
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-1])) <= 80  # the last line may name a long path
+    return lines
+
+
+@pytest.fixture
+def bundle(project: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert main([*COMPRESS, *LOOSE, "--evaluation", "batches.py:evaluation", "--output", "out"]) == 0
+    capsys.readouterr()
+    return project / "out"
+
+
+def test_compress_prints_plan_measures_and_verdict(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPRESS, *LOOSE, "--evaluation", "batches.py:evaluation"]) == 0
+    lines = _lines(capsys)
+    assert lines[0] == "mobile: quantization (much smaller model)"
+    assert "  1. capture      torch.export, batch dimension dynamic" in lines
+    assert any(line.startswith("accuracy, top-1") for line in lines)
+    assert lines[-1].startswith("within budget: ")
+    assert lines[-1].endswith("net-mobile")
+    assert (project / "net-mobile" / "model.onnx").is_file()
+
+
+def test_compress_prints_the_manifest_as_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPRESS, *LOOSE, "--output", "out", "--json"]) == 0
+    document = _json(capsys)
+    assert document["files"]["model.onnx"]["size_bytes"] == (project / "out" / "model.onnx").stat().st_size
+
+
+def test_a_missed_budget_is_exit_1_and_the_bundle_is_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPRESS, "--set", "budgets.min_compression_ratio=1000", "--output", "out"]) == 1
+    lines = _lines(capsys)
+    assert any(line.startswith("min_compression_ratio") and line.rstrip().endswith("missed") for line in lines)
+    assert lines[-1].startswith("budget missed: ")
+    assert (project / "out" / "model.onnx").is_file()
+
+
+def test_training_data_that_nothing_reads_is_a_warning(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPRESS, *LOOSE, "--train", "batches.py:calibration", "--output", "out"]) == 0
+    assert "warning: the training data is not read" in capsys.readouterr().err
+
+
+def test_the_teacher_is_not_built_yet(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPRESS, "--teacher", "nets.py:net"]) == 2
+    assert "distillation is not built yet" in capsys.readouterr().err
+
+
+def test_validate_measures_a_bundle_again(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "out", "--evaluation", "batches.py:evaluation", "--json"]) == 0
+    document = _json(capsys)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert document["measures"]["accuracy"]["value"] == manifest["metrics"]["accuracy"]["compressed"]
+    assert document["measures"]["accuracy"]["source"] == "measured here"
+    assert document["measures"]["speedup"]["source"] == "recorded"
+    assert document["measures"]["self_test_db"]["value"] == 200.0
+    assert main(["validate", "out"]) == 0
+    assert any(line.startswith("size_mb") for line in _lines(capsys))
+
+
+@pytest.mark.parametrize(
+    ("option", "limit"), [("--max-size-mb", "0.000001"), ("--max-latency-ms", "0.000001"), ("--min-speedup", "1000")]
+)
+def test_validate_holds_a_bundle_to_a_tighter_budget(
+    bundle: Path, option: str, limit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", "out", option, limit]) == 1
+    assert _lines(capsys)[-1].startswith("budget missed")
+
+
+def test_validate_times_against_the_float_model(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    original = str(bundle / "model.onnx")
+    assert main(["validate", "out", "--original", original, "--json"]) in (0, 1)
+    speedup = _json(capsys)["measures"]["speedup"]
+    assert speedup["source"] == "measured here"
+    assert speedup["value"] == pytest.approx(1.0, abs=0.5)
+
+
+def test_validate_refuses_a_bundle_that_was_changed(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (bundle / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    assert main(["validate", "out"]) == 2
+    assert "'model.onnx' was changed after it was written" in capsys.readouterr().err
+
+
+def test_validate_does_not_know_other_cpus_yet(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "out", "--cpu", "haswell"]) == 2
+    assert "not built yet" in capsys.readouterr().err
+
+
+def test_benchmark_compares_with_the_first_file(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(bundle / "model.onnx")
+    assert main(["benchmark", file, file, "--runs", "20", "--json"]) == 0
+    first, second = _json(capsys)
+    assert first["speedup"] == 1
+    assert second["low"] <= second["speedup"] <= second["high"]
+    assert main(["benchmark", file, "--runs", "20"]) == 0
+    assert "model.onnx" in _lines(capsys)[1]
+
+
+def test_inspect_lists_a_model_and_its_artifact(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "nets.py:net", "--json"]) == 0
+    layers = {layer["name"]: layer for layer in _json(capsys)}
+    assert layers["features.0"]["shape"] == [8, 3, 3, 3]
+    assert (layers["features.0"]["parameters"], layers["features.0"]["bytes"]) == (216, 864)
+    assert main(["inspect", str(bundle / "model.onnx"), "--json"]) == 0
+    layers = {layer["name"]: layer for layer in _json(capsys)}
+    assert (layers["features.0"]["kind"], layers["features.0"]["precision"]) == ("Conv", "int8")
+    assert layers["features.0"]["bytes"] == 216 + 8 * 4  # int8 weights, and an int32 bias for each channel
+    assert main(["inspect", "nets.py:net"]) == 0
+    assert any("classifier" in line for line in _lines(capsys))
+
+
+def test_targets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "list"]) == 0
+    assert len(_lines(capsys)) == 5
+    assert main(["targets", "list", "--json"]) == 0
+    assert {row["name"] for row in _json(capsys)} == {"mobile", "edge", "realtime", "cloud"}
+    assert main(["targets", "show", "mobile", "--json"]) == 0
+    assert _json(capsys)["recipe"]["quantization"]["scheme"] == "qnnpack"
+
+
+def test_what_targets_show_prints_is_a_target(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "show", "mobile"]) == 0
+    Path("mine.toml").write_text(capsys.readouterr().out)
+    assert main(["targets", "show", "mine.toml", "--json"]) == 0
+    mine = _json(capsys)["recipe"]
+    assert main(["targets", "show", "mobile", "--json"]) == 0
+    assert mine == _json(capsys)["recipe"]

@@ -1,0 +1,80 @@
+"""The report tells what the manifest tells, in a page that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import edgecompress
+from edgecompress.report.files import render
+from tests.networks import ConvNet, images, seeded
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class _Balanced(HTMLParser):
+    """Collects the tags, and fails where one is closed that is not open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("report") / "bundle"
+    options = ("quantization.keep_float=['classifier']", "export.simplify=false")
+    return edgecompress.compress(
+        seeded(ConvNet), calibration=images(), evaluation=images(seed=1), output=output, overrides=options
+    ).path
+
+
+def test_the_page_is_whole_and_needs_nothing_else(bundle: Path) -> None:
+    page = (bundle / "report.html").read_text()
+    parser = _Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert not parser.seen & {"script", "link", "img", "iframe"}
+    assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_the_report_has_the_manifest_s_measures_and_every_step(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert report["metrics"] == manifest["metrics"]
+    assert report["verdict"] == manifest["verdict"]
+    assert [step["name"] for step in report["steps"]] == ["capture", "export", "canonicalize", "quantize"]
+
+
+def test_what_was_left_float_is_named_with_its_reason(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    refusals = report["steps"][-1]["refusals"]
+    assert [(one["name"], one["kind"]) for one in refusals] == [("classifier", "Gemm")]
+    assert "the recipe keeps it float" in (bundle / "report.html").read_text()
+
+
+def test_names_are_escaped(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    report["target"]["name"] = "<script>alert(1)</script>"
+    assert "<script>" not in render(report)
+
+
+def test_nothing_measured_and_nothing_right_can_be_shown(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    report["metrics"]["accuracy"] = {"original": 0.0, "compressed": 0.0, "drop": 0.0}
+    assert "0.00 %" in render(report)
+    report["metrics"]["accuracy"] = {"original": None, "compressed": None, "drop": None}
+    assert "no labelled evaluation data was given" in render(report)
