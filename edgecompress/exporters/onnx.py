@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.capture import quiet_torch
-from edgecompress.errors import EdgecompressError, first_line
+from edgecompress.errors import ModelError, first_line
 from edgecompress.recipe import Export
 
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -29,7 +29,7 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
     paths and stack traces, which the exporter writes into the file, are taken out.
 
     Raises:
-        EdgecompressError: the exporter has no translation for an operator.
+        ModelError: the exporter has no translation for an operator, which the message names.
     """
     try:
         with quiet_torch():
@@ -37,9 +37,12 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
                 program, dynamo=True, verbose=False, opset_version=export.opset, output_names=output_names(program)
             )
     except Exception as error:
-        raise EdgecompressError(f"the ONNX exporter failed: {first_line(error)}") from error
+        raise ModelError(_explain(error)) from error
     assert exported is not None
     model: ir.Model = exported.model
+    # An input that is also an output comes out as ``x_orig``.
+    for value, name in zip(model.graph.inputs, program.graph_signature.user_inputs, strict=True):
+        value.name = str(name)
     _name_nodes(model.graph)
     _name_dimensions(model.graph, export.dynamic_axes)
     passes.ClearMetadataAndDocStringPass()(model)
@@ -57,6 +60,16 @@ def output_names(program: ExportedProgram) -> list[str]:
     names = [name if name and not name[0].isdigit() else f"output_{name}".rstrip("_") for name in names]
     taken = set(program.graph_signature.user_inputs)
     return [f"output_{name}" if name in taken else name for name in names]
+
+
+def _explain(error: BaseException) -> str:
+    """The operator that the exporter could not translate, and the innermost reason."""
+    chain = [error]
+    while cause := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(cause)
+    operators = [found[1] for link in chain if (found := re.search(r"target=([\w.]+)", str(link)))]
+    operator = operators[0] if operators else "the model"
+    return f"{operator} cannot be written as ONNX: {first_line(chain[-1])}; write that part of the model in other operators"
 
 
 def _key(part: Any) -> str:

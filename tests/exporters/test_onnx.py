@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from edgecompress.capture import capture
 from edgecompress.data import Batch
+from edgecompress.errors import ModelError
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.recipe import Export
 from edgecompress.runtime import execute, to_bytes
@@ -50,6 +51,30 @@ class _Pair(nn.Module):
 def test_outputs_of_a_tuple_are_numbered() -> None:
     model = to_onnx(capture(_Pair(), IMAGES, Export()), Export())
     assert [value.name for value in model.graph.outputs] == ["output_0", "output_1_0", "output_1_1"]
+
+
+class _Echo(nn.Module):
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        return image * 2, image
+
+
+def test_an_input_that_is_also_an_output_keeps_its_name() -> None:
+    model = to_onnx(capture(_Echo(), IMAGES, Export()), Export())
+    assert [value.name for value in model.graph.inputs] == ["image"]
+    np.testing.assert_array_equal(execute(model, IMAGES.inputs)[1], IMAGES.inputs["image"])
+
+
+class _Untranslated(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        flat = image.flatten(2)
+        return nn.functional.scaled_dot_product_attention(flat, flat, flat)
+
+
+def test_an_operator_that_onnx_does_not_have_is_named() -> None:
+    with pytest.raises(ModelError) as caught:
+        to_onnx(capture(_Untranslated(), IMAGES, Export()), Export())
+    assert str(caught.value).startswith("torch.ops.aten.scaled_dot_product_attention.default cannot be written as ONNX")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_batch_dimension_is_dynamic_and_called_batch() -> None:
