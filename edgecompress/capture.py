@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import linecache
 import logging
@@ -16,31 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from edgecompress.data import Batch, InputNames
+from edgecompress.data import Batch
 from edgecompress.errors import ModelError, RecipeError, first_line
 from edgecompress.loading import Network
 from edgecompress.recipe import Export
 from edgecompress.runtime import execute, tensors
-
-
-def input_names(network: Network) -> InputNames:
-    """The names under which a network takes its inputs.
-
-    Raises:
-        ModelError: ``forward`` takes ``*args``, so that its inputs have no names.
-    """
-    if isinstance(network, ir.Model):
-        names = tuple(str(value.name) for value in network.graph.inputs)
-        return InputNames(names=names, required=len(names))
-    if isinstance(network, ExportedProgram):
-        names = tuple(str(name) for name in network.graph_signature.user_inputs)
-        return InputNames(names=names, required=len(names))
-    return _forward_names(network)
 
 
 def check_runs(network: Network, batch: Batch) -> None:
@@ -96,15 +79,6 @@ def quiet_torch() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _forward_names(module: nn.Module) -> InputNames:
-    parameters = inspect.signature(module.forward).parameters.values()
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    if not named:
-        raise ModelError(f"{type(module).__name__}.forward has no named input; write forward(self, x, ...)")
-    required = sum(p.default is p.empty for p in named)
-    return InputNames(names=tuple(p.name for p in named), required=required)
 
 
 def _check_axes(batch: Batch, export: Export) -> None:

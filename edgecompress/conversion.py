@@ -13,7 +13,7 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgecompress.capture import capture, check_runs, input_names
+from edgecompress.capture import capture, check_runs
 from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import DataError, ParityError
 from edgecompress.exporters.canonicalize import pool_means
@@ -22,6 +22,7 @@ from edgecompress.exporters.simplify import simplify
 from edgecompress.exporters.static import quantize_static
 from edgecompress.loading import Network, load_data
 from edgecompress.metrics import Agreement
+from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import execute, signature
@@ -57,18 +58,25 @@ class Conversion:
         return model
 
 
+def open_source(data: Data, role: str, recipe: Recipe) -> Source:
+    """Any form of DATA as something that every pass can open anew.
+
+    Raises:
+        DataError: the data cannot be opened, or can be read only once.
+    """
+    if isinstance(data, str):
+        return rereadable(load_data(data, role, recipe.images), role)
+    return rereadable(data if callable(data) else functools.partial(_same, data), role)
+
+
 def open_batches(data: Data, role: str, network: Network, recipe: Recipe) -> Batches:
     """Checked batches for a network from any form of DATA; only evaluation data keep their labels.
 
     Raises:
         DataError: the data cannot be opened, or can be read only once.
     """
-    if isinstance(data, str):
-        source = load_data(data, role, recipe.images)
-    else:
-        source = data if callable(data) else functools.partial(_same, data)
-    names = input_names(network)
-    return Batches(role=role, source=rereadable(source, role), inputs=names, use_labels=role == "evaluation")
+    source = open_source(data, role, recipe)
+    return Batches(role=role, source=source, inputs=input_names(network), use_labels=role == "evaluation")
 
 
 def convert(

@@ -96,9 +96,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         index = -1
-        for index, raw in enumerate(self._raw()):
+        for index, raw in enumerate(self.source()):
             where = f"{self.role} batch {index}"
-            features, labels = _split(raw, self.inputs)
+            features, labels = split_labels(raw, self.inputs)
             batch = _parse(features, labels if self.use_labels else None, self.inputs, where)
             _check_finite(batch, where)
             for spec in self.signature:
@@ -110,15 +110,6 @@ class Batches:
     def first(self) -> Batch:
         """The first batch."""
         return next(iter(self))
-
-    def _raw(self) -> Iterator[Any]:
-        """The user's own batches; what the user's code raises while making them is named as theirs."""
-        try:
-            yield from self.source()
-        except (InputError, GeneratorExit):
-            raise
-        except Exception as error:
-            raise DataError(f"the {self.role} data raised {type(error).__name__}: {first_line(error)}") from error
 
 
 def rereadable(source: Source, role: str) -> Source:
@@ -132,10 +123,20 @@ def rereadable(source: Source, role: str) -> Source:
     """
     first = _open(source, role)
     if not isinstance(first, Iterator):
-        return lambda: first
+        return lambda: _read(lambda: first, role)
     if _open(source, role) is first:
         raise DataError(f"the {role} data can be read only once; return a list, a DataLoader or a new generator")
-    return source
+    return lambda: _read(source, role)
+
+
+def _read(source: Source, role: str) -> Iterator[Any]:
+    """The user's own batches; what the user's code raises while making them is named as theirs."""
+    try:
+        yield from _open(source, role)
+    except InputError:
+        raise
+    except Exception as error:
+        raise DataError(f"the {role} data raised {type(error).__name__}: {first_line(error)}") from error
 
 
 def _open(source: Source, role: str) -> Iterable[Any]:
@@ -173,7 +174,7 @@ def _parse(features: Any, labels: Any, inputs: InputNames, where: str) -> Batch:
     return batch
 
 
-def _split(raw: Any, inputs: InputNames) -> tuple[Any, Any]:
+def split_labels(raw: Any, inputs: InputNames) -> tuple[Any, Any]:
     """Inputs and labels. A pair of tensors is ``(inputs, labels)`` unless the model needs two inputs."""
     if isinstance(raw, Mapping):
         named = {name: value for name, value in raw.items() if name != "labels"}

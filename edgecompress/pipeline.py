@@ -10,10 +10,11 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgecompress.conversion import Data, convert, open_batches
+from edgecompress.conversion import Data, convert, open_batches, open_source
 from edgecompress.errors import DataError
 from edgecompress.exporters.bundle import Bundle, open_draft
 from edgecompress.loading import Network
+from edgecompress.named_inputs import name_inputs
 from edgecompress.outcome import Outcome, make_files, make_manifest
 from edgecompress.plan import Plan, make_plan
 from edgecompress.progress import Progress
@@ -81,17 +82,17 @@ def _produce(
 ) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
     recipe = profile.recipe
-    calibration, evaluation = (
-        None if given is None else open_batches(given, role, model, recipe)
-        for given, role in zip(data, ("calibration", "evaluation"), strict=True)
-    )
-    examples = calibration or evaluation
-    if examples is None:
+    given = {role: one for role, one in zip(("calibration", "evaluation"), data, strict=True) if one is not None}
+    if not given:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
+    sources = {role: open_source(one, role, recipe) for role, one in given.items()}
+    model = name_inputs(model, next(iter(sources.values())))
+    batches = {role: open_batches(source, role, model, recipe) for role, source in sources.items()}
+    calibration, examples = batches.get("calibration"), next(iter(batches.values()))
     example = examples.first()
     conversion = convert(model, recipe, example, calibration, progress)
     original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
-    fitted = replace(evaluation or examples, signature=signature(conversion.artifact))
+    fitted = replace(batches.get("evaluation", examples), signature=signature(conversion.artifact))
     evidence = gather(original, artifact, fitted, recipe.cpu, progress)
     for doubt in evidence.doubts:
         progress.warn(doubt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from edgecompress.capture import input_names
-from edgecompress.conversion import Conversion, Data, convert, open_batches
+from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source
 from edgecompress.errors import ModelError
 from edgecompress.exporters.dynamic import quantize_dynamic
+from edgecompress.named_inputs import input_names, name_inputs
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
@@ -38,13 +38,13 @@ class QuantizedModel:
         self._session = open_session(artifact, ALL_CORES)
         self._names = [spec.name for spec in self._session.get_inputs()]
 
-    def __call__(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> Any:
+    def __call__(self, *args: Any, **kwargs: torch.Tensor) -> Any:
         """The module's outputs, in the module's own structure, as CPU tensors.
 
         Raises:
             ModelError: the inputs are not those that the model was captured with.
         """
-        inputs = {**dict(zip(self._names, args, strict=False)), **kwargs}
+        inputs = _by_name(self._names, args, kwargs)
         if len(args) > len(self._names) or set(inputs) != set(self._names):
             raise ModelError(f"the quantized model takes the inputs {', '.join(self._names)}")
         arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
@@ -72,11 +72,11 @@ class DynamicModel:
         self._model = model
         self._captured: QuantizedModel | None = None
 
-    def __call__(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> Any:
+    def __call__(self, *args: Any, **kwargs: torch.Tensor) -> Any:
         """The module's outputs; the first call also captures and quantizes it."""
         if self._captured is None:
             names = input_names(self._model).names
-            self._captured = _dynamic(self._model, {**dict(zip(names, args, strict=False)), **kwargs})
+            self._captured = _dynamic(self._model, _by_name(names, args, kwargs))
         return self._captured(*args, **kwargs)
 
     @property
@@ -158,9 +158,10 @@ class Quantizer:
         Returns:
             ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
         """
-        evaluation = open_batches(evaluation_data, "evaluation", model, Recipe())
+        named = name_inputs(model, open_source(evaluation_data, "evaluation", Recipe()))
+        evaluation = open_batches(evaluation_data, "evaluation", named, Recipe())
         first = evaluation.first()
-        original = to_bytes(convert(model, Recipe(), first, None, Progress()).original)
+        original = to_bytes(convert(named, Recipe(), first, None, Progress()).original)
         candidates = {
             "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
             "qnnpack": Quantizer.static_quantize(model, calibration_data, scheme="qnnpack"),
@@ -172,15 +173,26 @@ class Quantizer:
         }
 
 
+def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs by name, whether they came by position, by keyword, or as one dict."""
+    if len(args) == 1 and isinstance(args[0], Mapping):
+        return {**args[0], **kwargs}
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
 def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
-    batches = open_batches(data, "calibration", model, recipe)
-    conversion = convert(model, recipe, batches.first(), batches, Progress())
+    source = open_source(data, "calibration", recipe)
+    named = name_inputs(model, source)
+    batches = open_batches(source, "calibration", named, recipe)
+    conversion = convert(named, recipe, batches.first(), batches, Progress())
     return _wrap(conversion, conversion.done[-1].result)
 
 
 def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
-    example = open_batches([(inputs, None)], "example", model, Recipe()).first()
-    conversion = convert(model, Recipe(), example, None, Progress())
+    raw = [(inputs, None)]
+    named = name_inputs(model, lambda: raw)
+    example = open_batches(raw, "example", named, Recipe()).first()
+    conversion = convert(named, Recipe(), example, None, Progress())
     return _wrap(conversion, quantize_dynamic(conversion.artifact))
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from edgecompress.capture import input_names
 from edgecompress.data import Array, Batches, rereadable
 from edgecompress.errors import ModelError, OutputError
 from edgecompress.exporters.bundle import Bundle, read_bundle
 from edgecompress.loading import load_data
 from edgecompress.metrics import Agreement
+from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets, Recipe, parse_recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, signature

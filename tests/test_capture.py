@@ -9,24 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.capture import capture, check_runs, input_names
+from edgecompress.capture import capture, check_runs
 from edgecompress.data import Batch
 from edgecompress.errors import ModelError, RecipeError
+from edgecompress.named_inputs import input_names
 from edgecompress.recipe import Export
 from edgecompress.runtime import execute
-from tests.networks import ConvNet, TwoInputs, images, seeded
+from tests.networks import ConvNet, images, seeded
 
 IMAGES = Batch(inputs={"image": images(rows=3, batches=1)[0][0].numpy()})
-
-
-class _Optional(nn.Module):
-    def forward(self, image: Tensor, mask: Tensor | None = None, *, bias: Tensor | None = None) -> Tensor:
-        return image if mask is None else image * mask
-
-
-class _Unnamed(nn.Module):
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return inputs[0]
 
 
 class _Nothing(nn.Module):
@@ -42,17 +33,6 @@ class _Overflow(nn.Module):
 class _OneSize(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         return image.reshape(3, -1)
-
-
-def test_inputs_are_named_after_the_parameters_of_forward() -> None:
-    assert input_names(seeded(TwoInputs)).names == ("features", "token")
-    names = input_names(_Optional())
-    assert (names.names, names.required) == (("image", "mask", "bias"), 1)
-
-
-def test_inputs_without_names_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"write forward\(self, x, ...\)"):
-        input_names(_Unnamed())
 
 
 @pytest.mark.parametrize(

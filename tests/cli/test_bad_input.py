@@ -67,6 +67,9 @@ def once(): return STREAM
 def raises():
     yield images()[0]
     raise OSError("disk gone")
+def raises_at_once():
+    raise OSError("no disk")
+    yield
 def no_batches(): return 3
 def far_label():
     batches = images()
@@ -198,6 +201,7 @@ def test_a_file_that_is_no_program(refused: Refused, project: Path) -> None:
         ("infinity", "calibration batch 0: 'image' holds infinity"),
         ("once", "the calibration data can be read only once"),
         ("raises", "the calibration data raised OSError: disk gone"),
+        ("raises_at_once", "the calibration data raised OSError: no disk"),
         ("no_batches", "the calibration data is a int; return an iterable of batches"),
         ("other_input", "has an input 'picture' that the model does not take"),
     ],
