@@ -79,7 +79,7 @@ def _onnx_layers(graph: ir.Graph) -> list[Layer]:
     for node in graph:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             continue
-        constants = [tensor for value in node.inputs if (tensor := _stored(value)) is not None and tensor.size > 1]
+        constants = [tensor for value in node.inputs if (tensor := _stored(value)) is not None and _is_weight(tensor)]
         if constants:
             largest = max(constants, key=lambda tensor: tensor.size)
             layers.append(
@@ -93,6 +93,11 @@ def _onnx_layers(graph: ir.Graph) -> list[Layer]:
                 )
             )
     return layers
+
+
+def _is_weight(tensor: ir.TensorProtocol) -> bool:
+    """Whether a constant is learned; scalars and int64 (shapes, axes) are not."""
+    return tensor.size > 1 and tensor.dtype is not ir.DataType.INT64
 
 
 def _stored(value: ir.Value | None) -> ir.TensorProtocol | None:

@@ -42,7 +42,7 @@ class Row:
     @property
     def text(self) -> str:
         """The value with its unit."""
-        return "not measured" if self.value is None else f"{self.value:.4g} {self.unit}".rstrip()
+        return "not measured" if self.value is None else f"{self.value:#.4g} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True)

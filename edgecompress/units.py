@@ -49,3 +49,14 @@ def times(ratio: float) -> str:
     ('2.30x', '2.00x')
     """
     return f"{max(ratio, 1 / ratio):.2f}x"
+
+
+def speed(ratio: float, low: float, high: float) -> str:
+    """A speedup with its interval, turned round where it is a slowdown.
+
+    >>> speed(2.3, 2.2, 2.4), speed(0.5, 0.4, 0.625)
+    ('2.30x faster (2.20-2.40)', '2.00x slower (1.60-2.50)')
+    """
+    if ratio >= 1:
+        return f"{ratio:.2f}x faster ({low:.2f}-{high:.2f})"
+    return f"{1 / ratio:.2f}x slower ({1 / high:.2f}-{1 / low:.2f})"

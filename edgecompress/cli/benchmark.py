@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecompress.cli.tables import print_json, print_table
-from edgecompress.units import kilobytes, milliseconds
+from edgecompress.cli.tables import console, print_json, print_table
+from edgecompress.units import kilobytes, milliseconds, speed
+
+if TYPE_CHECKING:
+    from edgecompress.validation.benchmark import Timed
 
 
 def run(
@@ -26,16 +29,15 @@ def run(
         print_json([dataclasses.asdict(row) for row in rows])
         return 0
     table = [
-        [
-            row.file,
-            kilobytes(row.size_bytes),
-            milliseconds(row.latency.median_ms),
-            milliseconds(row.latency.p95_ms),
-            milliseconds(row.latency.p99_ms),
-            f"{row.speedup:.2f}x ({row.low:.2f}-{row.high:.2f})" if index else "",
-            row.verdict if index else "",
-        ]
-        for index, row in enumerate(rows)
+        [row.file, kilobytes(row.size_bytes), *map(milliseconds, dataclasses.astuple(row.latency))] for row in rows
     ]
-    print_table(["file", "size", "median", "p95", "p99", "speed to first", ""], table)
+    print_table(["file", "size", "median", "p95", "p99"], table)
+    for row in rows[1:]:
+        console().print(f"{row.file}: {_against_first(row)}", highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _against_first(row: Timed) -> str:
+    if row.verdict == "no difference":
+        return f"no difference to the first ({row.low:.2f}-{row.high:.2f}x)"
+    return f"{speed(row.speedup, row.low, row.high)} than the first"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgecompress.units import decibels, kilobytes, milliseconds, percent, times
+from edgecompress.units import decibels, kilobytes, milliseconds, percent, speed, times
 
 WIDTH = 80
 OUTCOMES = {"pass": "within budget", "fail": "missed", "not measured": "not measured"}
@@ -45,19 +45,18 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Size, latency and accuracy before and after."""
     size, latency, accuracy = metrics["size_bytes"], metrics["latency_ms"], metrics["accuracy"]
-    low, high = latency["ratio_interval_95"]
     rows = [
         [
             "size",
             kilobytes(size["original"]),
             kilobytes(size["compressed"]),
-            _change(size["ratio"], "smaller", "larger"),
+            f"{times(size['ratio'])} {'smaller' if size['ratio'] >= 1 else 'larger'}",
         ],
         [
             f"latency, {latency['threads']} thread" + "s" * (latency["threads"] > 1),
             milliseconds(latency["original"]["median"]),
             milliseconds(latency["compressed"]["median"]),
-            f"{_change(latency['ratio'], 'faster', 'slower')} ({_span(low, high, latency['ratio'])})",
+            speed(latency["ratio"], *latency["ratio_interval_95"]),
         ],
         ["accuracy, top-1", *_accuracy(accuracy)],
     ]
@@ -81,15 +80,6 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
             for check in verdict["budgets"]
         ]
         print_table(["budget", "limit", "measured", "outcome"], rows)
-
-
-def _change(ratio: float, better: str, worse: str) -> str:
-    return f"{times(ratio)} {better if ratio >= 1 else worse}"
-
-
-def _span(low: float, high: float, ratio: float) -> str:
-    """The interval of a ratio, turned round where :func:`_change` turns the ratio round."""
-    return f"{low:.2f}-{high:.2f}" if ratio >= 1 else f"{1 / high:.2f}-{1 / low:.2f}"
 
 
 def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:

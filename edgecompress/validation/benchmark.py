@@ -69,7 +69,7 @@ def benchmark(files: Sequence[Path], *, threads: int, runs: int) -> list[Timed]:
         speedup = float(np.median(times[:, 0]) / np.median(times[:, index]))
         latency = summarize(times[:, index])
         size = file.stat().st_size
-        rows.append(Timed(file=file.name, size_bytes=size, latency=latency, speedup=speedup, low=low, high=high))
+        rows.append(Timed(file=str(file), size_bytes=size, latency=latency, speedup=speedup, low=low, high=high))
     return rows
 
 
