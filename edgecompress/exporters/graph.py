@@ -48,3 +48,34 @@ def node(op_type: str, inputs: Sequence[ir.Value | None], output: str, name: str
 def is_float(value: ir.Value | None) -> bool:
     """Whether a value is known to be float32."""
     return value is not None and value.dtype is ir.DataType.FLOAT
+
+
+def producer(value: ir.Value | None, *op_types: str) -> ir.Node | None:
+    """The node that computes a value, where it is one of those operators."""
+    made_by = None if value is None else value.producer()
+    known = made_by is not None and made_by.domain in ("", "ai.onnx") and made_by.op_type in op_types
+    return made_by if known else None
+
+
+def only_read_by(value: ir.Value, reader: ir.Node) -> bool:
+    """Whether nobody else sees a value: no other node, and no caller of the model."""
+    return not value.is_graph_output() and all(user is reader for user, _ in value.uses())
+
+
+def bypass(graph: ir.Graph, skipped: ir.Node, value: ir.Value) -> bool:
+    """Let every reader of a node with one output read ``value``, and drop the node; False for an output of the graph."""
+    output = skipped.outputs[0]
+    if output.is_graph_output():
+        return False
+    output.replace_all_uses_with(value)
+    graph.remove(skipped, safe=True)
+    return True
+
+
+def substitute(graph: ir.Graph, old: ir.Node, made: Sequence[ir.Node]) -> None:
+    """Put nodes in the place of one; the last writes what it wrote, under its name."""
+    graph.insert_after(old, made)
+    before, after = old.outputs[0], made[-1].outputs[0]
+    after.name, after.shape, after.type = before.name, before.shape, before.type
+    before.replace_all_uses_with(after, replace_graph_outputs=True)
+    graph.remove(old, safe=True)

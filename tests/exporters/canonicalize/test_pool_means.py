@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecompress.exporters.canonicalize import pool_means
+from edgecompress.exporters.canonicalize.pool_means import pool_means
 from tests.exporters.graphs import draw, graph, run
 
 X = draw(2, 4, 8, 8)

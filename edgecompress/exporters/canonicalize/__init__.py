@@ -1,0 +1,46 @@
+"""Rewrites that change no value but let ONNX Runtime find an integer kernel, or spare it work.
+
+Each is a pass of its own, a function from a model to a new one with the changes in words; the argument
+is not modified. :func:`canonicalize` runs them in an order in which each makes room for the next.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+import onnx_ir.passes.common as passes
+
+from edgecompress.exporters.canonicalize.attention_scales import fold_attention_scales
+from edgecompress.exporters.canonicalize.layouts import merge_layouts
+from edgecompress.exporters.canonicalize.masks import drop_masks
+from edgecompress.exporters.canonicalize.pool_means import pool_means
+from edgecompress.step import StepResult
+
+__all__ = ["canonicalize", "drop_masks", "fold_attention_scales", "merge_layouts", "pool_means"]
+
+PASSES = (merge_layouts, fold_attention_scales, drop_masks, pool_means)
+
+
+def canonicalize(model: ir.Model) -> StepResult[ir.Model]:
+    """All passes in order. Nodes without a name get one, since the later steps go by names."""
+    rewritten = model.clone()
+    passes.NameFixPass()(rewritten)
+    changes: list[str] = []
+    for run in PASSES:
+        _infer_shapes(rewritten)
+        result = run(rewritten)
+        rewritten = result.model
+        changes += result.changes
+    return StepResult(model=rewritten, changes=tuple(changes))
+
+
+def _infer_shapes(model: ir.Model) -> None:
+    """Shapes anew, where an earlier inference made up a symbol that a rewrite may have settled since."""
+    for node in model.graph:
+        for value in node.outputs:
+            if not value.is_graph_output() and any(_is_made_up(size) for size in value.shape or ()):
+                value.shape = None
+    passes.ShapeInferencePass()(model)
+
+
+def _is_made_up(size: int | ir.SymbolicDim) -> bool:
+    return not isinstance(size, int) and (size.value is None or size.value.startswith("unk__"))
