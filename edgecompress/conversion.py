@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 from edgecompress.capture import capture, check_runs
 from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import DataError, ParityError
-from edgecompress.exporters.canonicalize import canonicalize
+from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.exporters.simplify import simplify
 from edgecompress.exporters.static import quantize_static
@@ -149,7 +149,8 @@ def _steps(
         steps.append(Step(name="export", run=functools.partial(_export, recipe), min_sqnr_db=floor))
     if recipe.export.simplify:
         steps.append(Step(name="simplify", run=simplify, min_sqnr_db=floor))
-    steps.append(Step(name="canonicalize", run=canonicalize, min_sqnr_db=floor))
+    forms = prepare_for_integers if recipe.quantization.enabled else canonicalize
+    steps.append(Step(name="canonicalize", run=forms, min_sqnr_db=floor))
     if recipe.quantization.enabled and calibration is not None:
         steps.append(Step(name="quantize", run=functools.partial(_quantize, recipe, calibration, progress)))
     return steps

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from edgecompress.exporters.placement import RULES, Placement, Role
+from edgecompress.exporters.placement import Placement
+from edgecompress.exporters.rules import RULES, Role
 from edgecompress.runtime import open_session
 from edgecompress.step import Refusal
 
-INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values()) | {"QLinearMatMul", "DynamicQuantizeMatMul"}
+INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values() if rule.integer_op) | {"QLinearMatMul", "DynamicQuantizeMatMul"}
 
 
 @dataclass(frozen=True, kw_only=True)

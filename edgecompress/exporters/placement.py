@@ -1,6 +1,6 @@
 """Placement: which operators become integers in ONNX Runtime's CPU provider, and which stay float.
 
-One table says what each operator needs. A QuantizeLinear/DequantizeLinear pair that the runtime does
+The table of :mod:`edgecompress.exporters.rules` says what each operator needs. A QuantizeLinear/DequantizeLinear pair that the runtime does
 not fuse costs more than it saves, so that an operator is placed only where the runtime has an integer
 kernel for it *and* its inputs are integers already, or it is worth making them so.
 """
@@ -9,55 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from fnmatch import fnmatchcase
 
 import numpy as np
 import onnx_ir as ir
 
 from edgecompress.exporters.graph import constant, is_float
+from edgecompress.exporters.rules import RULES, SATURATING, UNKNOWN, Role, Rule
 from edgecompress.step import Refusal
 
 
-class Role(Enum):
-    """How an operator meets integers."""
-
-    ANCHOR = "worth quantizing its inputs for"
-    CONNECTIVE = "integer where all of its inputs are"
-    PASSTHROUGH = "runs on the integers of its input, scale and zero point unchanged"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What one operator needs to become ``integer_op`` in ONNX Runtime.
-
-    ``weight`` and ``bias`` are positions of constant inputs. ``float_output`` says that the integer
-    kernel can write floats, so that its output needs no pair unless somebody wants integers.
-    """
-
-    role: Role
-    integer_op: str = ""
-    weight: int | None = None
-    bias: int | None = None
-    float_output: bool = False
-
-
-RULES: dict[str, Rule] = {
-    "Conv": Rule(role=Role.ANCHOR, integer_op="QLinearConv", weight=1, bias=2),
-    "Gemm": Rule(role=Role.ANCHOR, integer_op="QGemm", weight=1, bias=2, float_output=True),
-    "MatMul": Rule(role=Role.ANCHOR, integer_op="MatMulIntegerToFloat", weight=1, float_output=True),
-    "Add": Rule(role=Role.CONNECTIVE, integer_op="QLinearAdd"),
-    "Mul": Rule(role=Role.CONNECTIVE, integer_op="QLinearMul"),
-    "Concat": Rule(role=Role.CONNECTIVE, integer_op="QLinearConcat"),
-    "AveragePool": Rule(role=Role.CONNECTIVE, integer_op="QLinearAveragePool"),
-    "GlobalAveragePool": Rule(role=Role.CONNECTIVE, integer_op="QLinearGlobalAveragePool"),
-    **{
-        op: Rule(role=Role.PASSTHROUGH)
-        for op in ("Clip", "Flatten", "MaxPool", "Pad", "Relu", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
-    },
-}
-SATURATING = ("Relu", "Clip")
-"""Activations that QuantizeLinear's saturation, or an integer Clip, can stand for."""
+LARGEST_OPERAND = 1e4
+"""A constant beyond it is meant to hide values (an attention mask), not to be added to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +48,18 @@ def place(graph: ir.Graph, keep_float: Sequence[str] = ()) -> Placement:
     folded: dict[str, ir.Node] = {}
     refusals: list[Refusal] = []
     integers: dict[str, ir.Value] = {}
+    wanted = _wanted(graph, keep_float)
     for node in graph:
         if node.op_type in SATURATING and _follows(node, placed):
             folded[str(node.name)] = node
             if integers.pop(str(_source(node).name), None) is not None:
                 integers[str(node.outputs[0].name)] = node.outputs[0]
             continue
-        reason = _why_float(node, integers, keep_float)
+        reason = _why_float(node, integers, wanted, keep_float)
         if reason is None:
             placed[str(node.name)] = node
             if not RULES[node.op_type].float_output:
-                integers[str(node.outputs[0].name)] = node.outputs[0]
+                integers.update({str(output.name): output for output in node.outputs})
         elif any(is_float(output) for output in node.outputs):
             refusals.append(Refusal(name=str(node.name), kind=node.op_type, reason=reason))
     pairs = _pairs(placed, integers)
@@ -135,20 +99,61 @@ def _follows(node: ir.Node, placed: dict[str, ir.Node]) -> bool:
     return len(source.uses()) == 1 and not source.is_graph_output() and _bounds_are_constant(node)
 
 
-def _why_float(node: ir.Node, integers: dict[str, ir.Value], keep_float: Sequence[str]) -> str | None:
+def _wanted(graph: ir.Graph, keep_float: Sequence[str]) -> set[str]:
+    """Names of the values that an anchor reads, directly or through operators that can be integer."""
+    wanted: set[str] = set()
+    for node in reversed(graph):
+        rule = _rule(node)
+        if rule is None or rule.role is Role.FLOAT or _is_kept(node, keep_float):
+            continue
+        if rule.role is Role.ANCHOR:
+            is_wanted = _why_no_anchor(node, rule) is None
+        else:
+            is_wanted = any(str(output.name) in wanted for output in node.outputs)
+        if is_wanted:
+            wanted.update(str(value.name) for value in activations(node))
+    return wanted
+
+
+def _rule(node: ir.Node) -> Rule | None:
+    return RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+
+
+def _is_kept(node: ir.Node, keep_float: Sequence[str]) -> bool:
+    return any(fnmatchcase(str(node.name), pattern) for pattern in keep_float)
+
+
+def _why_float(
+    node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], keep_float: Sequence[str]
+) -> str | None:
     """The reason to leave a node float, or None."""
-    rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    rule = _rule(node)
     if rule is None:
-        return "ONNX Runtime has no integer kernel that pays"
-    if any(fnmatchcase(str(node.name), pattern) for pattern in keep_float):
+        return UNKNOWN
+    if rule.role is Role.FLOAT:
+        return rule.reason
+    if _is_kept(node, keep_float):
         return "the recipe keeps it float (quantization.keep_float)"
     if rule.role is Role.ANCHOR:
         return _why_no_anchor(node, rule)
-    if rule.role is Role.CONNECTIVE and any(constant(value) is not None for value in node.inputs):
-        return "an operand is constant"
-    if not all(str(value.name) in integers for value in activations(node)):
+    known = [str(value.name) in integers for value in activations(node)]
+    if not all(known) and (rule.role is not Role.CONNECTIVE or not any(known)):
         return "its inputs are not integers"
-    return _why_no_passthrough(node)
+    if rule.role is Role.PASSTHROUGH:
+        return _why_no_passthrough(node)
+    return _why_not_worth(node, rule, is_wanted=str(node.outputs[0].name) in wanted, is_whole=all(known))
+
+
+def _why_not_worth(node: ir.Node, rule: Rule, *, is_wanted: bool, is_whole: bool) -> str | None:
+    """The reason not to go on in integers; ``is_whole`` says that every input is integer already."""
+    constants = [array for value in node.inputs if (array := constant(value)) is not None]
+    if any(np.abs(array).max(initial=0.0) > LARGEST_OPERAND or array.dtype != np.float32 for array in constants):
+        return "its constant operand is a mask: integers cannot hold it beside other values"
+    if not all(is_float(value) for value in activations(node)):
+        return "it is not float32"
+    if is_wanted or (is_whole and rule.role is Role.CONNECTIVE and not constants):
+        return None
+    return "no integer operator reads its result" if is_whole else "its inputs are not integers"
 
 
 def _why_no_anchor(node: ir.Node, rule: Rule) -> str | None:
@@ -177,8 +182,16 @@ def _why_no_gemm(node: ir.Node) -> str | None:
 def _why_no_passthrough(node: ir.Node) -> str | None:
     if node.op_type in SATURATING and not _bounds_are_constant(node):
         return "its bounds are computed, not constant"
-    if node.op_type != "Pad":
-        return None
+    if node.op_type == "MaxPool" and len(node.outputs) > 1:
+        return "it also writes indices"
+    if node.op_type == "HardSigmoid" and node.attributes.get_float("alpha", 0.2) <= 0:
+        return "its slope is not positive"
+    if node.op_type == "Resize" and node.attributes.get_string("mode", "nearest") != "nearest":
+        return "it interpolates, and only the nearest value is one of its integers"
+    return _why_no_pad(node) if node.op_type == "Pad" else None
+
+
+def _why_no_pad(node: ir.Node) -> str | None:
     fill = constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else np.zeros(1)
     if node.attributes.get_string("mode", "constant") != "constant" or fill is None or fill.any():
         return "it does not pad with zeros"
@@ -193,7 +206,10 @@ def _pairs(placed: dict[str, ir.Node], integers: dict[str, ir.Value]) -> tuple[s
     """Values that need a pair: what placed nodes read, and what they must write as integers."""
     names: dict[str, None] = {}
     passed = {
-        str(node.outputs[0].name) for node in placed.values() if RULES[node.op_type].role is Role.PASSTHROUGH
+        str(output.name)
+        for node in placed.values()
+        if RULES[node.op_type].role is Role.PASSTHROUGH
+        for output in node.outputs
     }
     for node in placed.values():
         for value in activations(node):

@@ -17,12 +17,17 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
-from edgecompress.calibration.schemes import QuantParams, weight_params
+from edgecompress.calibration.schemes import QNNPACK, QuantParams, weight_params
 from edgecompress.exporters.graph import constant, initializer, insert_after, node
-from edgecompress.exporters.placement import RULES, SATURATING, Placement, Role, activations, weight_axis
+from edgecompress.exporters.placement import Placement, activations, weight_axis
+from edgecompress.exporters.rules import RULES, SATURATING, Role
+from edgecompress.exporters.thresholds import relabelled, thresholds
 
 INT32_LIMIT = 2.0**30
 """Half the range of an INT32 bias: the other half is left to the sum that it is added to."""
+
+STORED_AS = {"int8": "weight", "int32": "bias", "uint8": "operand"}
+"""What the constants of each integer type are called in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +109,13 @@ class _Writer:
         scale, zero = self._constants_of(name, params)
         quantize = node("QuantizeLinear", [source, scale, zero], f"{name}_quantized", f"{name}/quantize")
         chain = [quantize, *self._clip(name, quantize.outputs[0], params, bounds)]
-        self._dequantize(value, chain, anchor, params)
+        self._dequantize(value, chain[-1].outputs[0], chain, anchor, params)
 
     def _dequantize(
-        self, value: ir.Value, chain: list[ir.Node], anchor: ir.Node | None, params: QuantParams
+        self, value: ir.Value, codes: ir.Value, chain: list[ir.Node], anchor: ir.Node | None, params: QuantParams
     ) -> None:
-        """Append DequantizeLinear to ``chain``, insert it, and let readers of ``value`` read the result."""
-        name, codes = str(value.name), chain[-1].outputs[0]
+        """Insert ``chain`` and the DequantizeLinear of ``codes``, and let readers of ``value`` read the result."""
+        name = str(value.name)
         scale, zero = self._constants_of(name, params)
         dequantize = node("DequantizeLinear", [codes, scale, zero], f"{name}_dequantized", f"{name}/dequantize")
         real = dequantize.outputs[0]
@@ -139,28 +144,39 @@ class _Writer:
 
     def _pass_through(self, current: ir.Node) -> None:
         """Run a node on the integers of its input; the float node is left without readers."""
-        source, output = current.inputs[0], current.outputs[0]
+        source = current.inputs[0]
         assert source is not None
         known = self._integers[str(source.name)]
-        chain = self._on_codes(current, known)
-        if chain:
-            self._dequantize(output, chain, current, known.params)
+        if current.op_type in (*SATURATING, "HardSigmoid"):
+            return self._saturate(current, known)
+        twin = self._twin(current, known)
+        insert_after(self._graph, current, [twin])
+        for output, codes in zip(current.outputs, twin.outputs, strict=True):
+            codes.name = f"{output.name}_quantized"
+            self._dequantize(output, codes, [], twin, known.params)
+        return None
+
+    def _saturate(self, current: ir.Node, known: _Integers) -> None:
+        """A Clip on integers in the place of an activation, or nothing where they need none."""
+        output, name = current.outputs[0], str(current.outputs[0].name)
+        bounds = thresholds(current) if current.op_type == "HardSigmoid" else _bounds(current)
+        params = relabelled(current, known.params) if current.op_type == "HardSigmoid" else known.params
+        chain = self._clip(name, known.codes, known.params, bounds)
+        if chain or params is not known.params:
+            codes = chain[-1].outputs[0] if chain else known.codes
+            self._dequantize(output, codes, chain, current, params)
         else:
             _redirect(output, known.real, keep=[])
-            self._know(str(output.name), known)
+            self._know(name, known)
 
-    def _on_codes(self, current: ir.Node, known: _Integers) -> list[ir.Node]:
-        """The integer twin of a float node; nothing where the integers need no such node."""
-        name = str(current.outputs[0].name)
-        if current.op_type in SATURATING:
-            return self._clip(name, known.codes, known.params, _bounds(current))
+    def _twin(self, current: ir.Node, known: _Integers) -> ir.Node:
+        """The integer twin of a float node that moves values."""
         inputs = [known.codes, *current.inputs[1:]]
         if current.op_type == "Pad":
-            fill = initializer(self._graph, f"{name}/fill", known.params.zero_point)
+            fill = initializer(self._graph, f"{current.name}/fill", known.params.zero_point)
             inputs = [known.codes, current.inputs[1], fill, *current.inputs[3:]]
-        twin = ir.node(current.op_type, inputs, current.attributes, name=current.name)
-        twin.outputs[0].name = f"{name}_quantized"
-        return [twin]
+        count = len(current.outputs)
+        return ir.node(current.op_type, inputs, current.attributes, num_outputs=count, name=current.name)
 
     def _clip(self, name: str, codes: ir.Value, params: QuantParams, bounds: Bounds | None) -> list[ir.Node]:
         """A Clip on the integers, where they reach past the bounds of the activation."""
@@ -181,6 +197,8 @@ class _Writer:
     def _constants(self, current: ir.Node) -> None:
         """Weight and bias of a placed node as integers."""
         rule = RULES[current.op_type]
+        if rule.role is Role.CONNECTIVE:
+            self._operands(current)
         weight = constant(current.inputs[rule.weight]) if rule.weight is not None else None
         if weight is None or rule.weight is None:
             return
@@ -194,6 +212,14 @@ class _Writer:
             axis = None if params.axis is None else 0
             zero_point = np.zeros(scale.shape, np.int32)
             self._store(current, rule.bias, QuantParams(scale=scale, zero_point=zero_point, axis=axis), bias)
+
+    def _operands(self, current: ir.Node) -> None:
+        """The constant operand of an Add or Mul as integers; its own range, since no product of it is summed up."""
+        for index, value in enumerate(current.inputs):
+            array = constant(value)
+            if array is not None:
+                params = QNNPACK.activation_params(float(array.min()), float(array.max()))
+                self._store(current, index, params, array)
 
     def _input_params(self, current: ir.Node) -> QuantParams:
         known = (self._integers.get(str(value.name)) for value in activations(current))
@@ -213,7 +239,7 @@ class _Writer:
 
     def _store(self, current: ir.Node, index: int, params: QuantParams, array: NDArray[Any]) -> None:
         """Replace a constant input by its integers and a DequantizeLinear."""
-        name = f"{current.name}/{'weight' if params.dtype == np.int8 else 'bias'}"
+        name = f"{current.name}/{STORED_AS[params.dtype.name]}"
         codes = initializer(self._graph, f"{name}_quantized", params.quantize(array))
         inputs = [codes, *self._constants_of(name, params)]
         axis = {} if params.axis is None else {"axis": params.axis}

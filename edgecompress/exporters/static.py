@@ -9,6 +9,7 @@ from edgecompress.data import Batches
 from edgecompress.exporters.fusion import Fusion, read_fusion
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.qdq import insert_qdq
+from edgecompress.exporters.thresholds import align_thresholds
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.step import StepResult
@@ -31,6 +32,7 @@ def quantize_static(
     placement = place(model.graph, recipe.keep_float)
     calibration = collect(model, placement.pairs, batches, progress)
     params = activation_params(calibration, recipe.scheme)
+    params = align_thresholds(model.graph, placement, params, SCHEMES[recipe.scheme])
     quantized = insert_qdq(model, placement, params, per_channel=recipe.granularity == "per_channel")
     fusion = read_fusion(model, quantized, placement)
     return StepResult(

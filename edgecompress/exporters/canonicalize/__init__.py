@@ -1,31 +1,51 @@
 """Rewrites that change no value but let ONNX Runtime find an integer kernel, or spare it work.
 
 Each is a pass of its own, a function from a model to a new one with the changes in words; the argument
-is not modified. :func:`canonicalize` runs them in an order in which each makes room for the next.
+is not modified. They run in an order in which each makes room for the next.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
 from edgecompress.exporters.canonicalize.attention_scales import fold_attention_scales
+from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
+from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
 from edgecompress.exporters.canonicalize.layouts import merge_layouts
 from edgecompress.exporters.canonicalize.masks import drop_masks
 from edgecompress.exporters.canonicalize.pool_means import pool_means
+from edgecompress.exporters.canonicalize.split_biases import hoist_biases
+from edgecompress.exporters.canonicalize.up_convolutions import flatten_up_convolutions
 from edgecompress.step import StepResult
 
-__all__ = ["canonicalize", "drop_masks", "fold_attention_scales", "merge_layouts", "pool_means"]
+__all__ = ["canonicalize", "prepare_for_integers"]
 
-PASSES = (merge_layouts, fold_attention_scales, drop_masks, pool_means)
+PASSES = (merge_layouts, hoist_biases, fold_attention_scales, drop_masks, pool_means)
+FOR_INTEGERS = (unfold_hard_swish, flatten_up_convolutions, convolve_batch_norms)
+"""What costs a float model nothing, but helps it no more."""
 
 
 def canonicalize(model: ir.Model) -> StepResult[ir.Model]:
-    """All passes in order. Nodes without a name get one, since the later steps go by names."""
+    """All passes in order that make the float model lighter, too.
+
+    Nodes without a name get one, since the later steps go by names.
+    """
+    return _run(model, PASSES)
+
+
+def prepare_for_integers(model: ir.Model) -> StepResult[ir.Model]:
+    """All passes in order, for a model that is quantized next."""
+    return _run(model, (*PASSES, *FOR_INTEGERS))
+
+
+def _run(model: ir.Model, chosen: Sequence[Callable[[ir.Model], StepResult[ir.Model]]]) -> StepResult[ir.Model]:
     rewritten = model.clone()
     passes.NameFixPass()(rewritten)
     changes: list[str] = []
-    for run in PASSES:
+    for run in chosen:
         _infer_shapes(rewritten)
         result = run(rewritten)
         rewritten = result.model

@@ -18,12 +18,12 @@ LAYOUT = ("Transpose", "Reshape", "Squeeze", "Unsqueeze")
 
 @dataclass(frozen=True, kw_only=True)
 class _Site:
-    """Where the factor goes: columns ``start`` to ``stop`` of a product's weight, and of the bias behind it."""
+    """Where the factor goes: ``columns`` of a product's weight, and of the bias behind it."""
 
     product: ir.Node
+    columns: slice
     bias: ir.Node | None
-    start: int
-    stop: int | None
+    bias_columns: slice
 
 
 def fold_attention_scales(model: ir.Model) -> StepResult[ir.Model]:
@@ -61,26 +61,27 @@ def _factor(node: ir.Node) -> tuple[float, ir.Value | None]:
 
 def _find(value: ir.Value, reader: ir.Node) -> _Site | None:
     """The matrix product that a value comes from, where nobody else reads anything on the way."""
-    start, stop = 0, None
+    columns = bias_columns = slice(None)
     bias = None
+    is_whole = True  # behind a Split or a bias, the last axis must stay the columns of the weight
     while only_read_by(value, reader) and (node := value.producer()) is not None:
         if node.op_type in ("MatMul", "Gemm"):
-            return _Site(product=node, bias=bias, start=start, stop=stop) if _has_plain_weight(node) else None
+            site = _Site(product=node, columns=columns, bias=bias, bias_columns=bias_columns)
+            return site if _has_plain_weight(node) else None
         source = node.inputs[0]
-        if node.op_type == "Split" and stop is None and (bounds := _columns(node, value)):
-            start, stop = bounds
-            # The other parts have readers of their own; only this part's columns change.
-            value, reader = node.inputs[0], node  # type: ignore[assignment]
-        elif node.op_type == "Add" and bias is None and (found := _biased(node)) is not None:
-            bias, value, reader = node, found, node
-        elif node.op_type in LAYOUT and source is not None:
-            value, reader = source, node
-        else:
+        if node.op_type == "Split" and columns == slice(None) and (found := _columns(node, value)) is not None:
+            columns, is_whole = found, False
+        elif node.op_type == "Add" and bias is None and (biased := _biased(node)) is not None:
+            bias, bias_columns, source, is_whole = node, columns, biased, False
+        elif node.op_type not in LAYOUT or not is_whole:
             return None
+        assert source is not None
+        # The other parts of a Split have readers of their own; only this part's columns change.
+        value, reader = source, node
     return None
 
 
-def _columns(split: ir.Node, part: ir.Value) -> tuple[int, int] | None:
+def _columns(split: ir.Node, part: ir.Value) -> slice | None:
     """First and last column of a part of the last axis."""
     source, sizes = split.inputs[0], constant(split.inputs[1]) if len(split.inputs) > 1 else None
     if source is None or source.shape is None or sizes is None:
@@ -89,14 +90,14 @@ def _columns(split: ir.Node, part: ir.Value) -> tuple[int, int] | None:
         return None
     ends = np.cumsum(sizes)
     index = list(split.outputs).index(part)
-    return int(ends[index] - sizes[index]), int(ends[index])
+    return slice(int(ends[index] - sizes[index]), int(ends[index]))
 
 
 def _biased(add: ir.Node) -> ir.Value | None:
     """The value to which an Add adds a constant vector."""
     for source, other in ((add.inputs[0], add.inputs[1]), (add.inputs[1], add.inputs[0])):
         array = constant(other)
-        if array is not None and array.ndim == 1 and producer(source, "MatMul") is not None:
+        if array is not None and array.ndim == 1 and constant(source) is None:
             return source
     return None
 
@@ -108,7 +109,7 @@ def _has_plain_weight(product: ir.Node) -> bool:
 
 
 def _scale(graph: ir.Graph, site: _Site, factor: float, name: str) -> None:
-    product, columns = site.product, slice(site.start, site.stop)
+    product, columns = site.product, site.columns
     rows_first = product.op_type == "Gemm" and product.attributes.get_int("transB", 0)
     index = (columns, slice(None)) if rows_first else (slice(None), columns)
     _replace(graph, product, 1, index, factor, name)
@@ -116,7 +117,7 @@ def _scale(graph: ir.Graph, site: _Site, factor: float, name: str) -> None:
         _replace(graph, product, 2, (..., columns), factor, name)
     if site.bias is not None:
         position = next(i for i, value in enumerate(site.bias.inputs) if constant(value) is not None)
-        _replace(graph, site.bias, position, (..., columns), factor, name)
+        _replace(graph, site.bias, position, site.bias_columns, factor, name)
 
 
 def _replace(graph: ir.Graph, node: ir.Node, position: int, index: Any, factor: float, name: str) -> None:
