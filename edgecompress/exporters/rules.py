@@ -59,8 +59,8 @@ RULES: dict[str, Rule] = {
     "GlobalAveragePool": Rule(role=Role.CONNECTIVE, integer_op="QLinearGlobalAveragePool"),
     "LeakyRelu": Rule(role=Role.UNARY, integer_op="QLinearLeakyRelu"),
     "Sigmoid": Rule(role=Role.UNARY, integer_op="QLinearSigmoid"),
+    "Softmax": Rule(role=Role.UNARY, integer_op="QLinearSoftmax"),
     **{op: Rule(role=Role.PASSTHROUGH) for op in (*MOVES, "Clip", "HardSigmoid", "Relu")},
-    "Softmax": _float("its integer kernel is slower than the float one between two pairs"),
     "ConvTranspose": _float(f"{NO_KERNEL}, and its kernel overlaps or is padded, so that no Conv and DepthToSpace replace it"),
     **{
         op: _float(NO_KERNEL)
