@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edgecompress.calibration import SCHEMES, Calibration, QuantParams, collect, histogram_l2_range
+from edgecompress.calibration import OBSERVERS, SCHEMES, Calibration, Demand, QuantParams, Sharing, collect
 from edgecompress.data import Batches
 from edgecompress.exporters.fusion import Fusion, read_fusion
 from edgecompress.exporters.placement import Placement, place
@@ -15,7 +15,7 @@ from edgecompress.step import StepResult
 
 
 def quantize_static(
-    model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress
+    model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress, sharing: Sharing | None = None
 ) -> StepResult[ir.Model]:
     """An INT8 copy of a float ONNX model.
 
@@ -24,13 +24,14 @@ def quantize_static(
         recipe: scheme, granularity, and what stays float.
         batches: calibration data, read twice.
         progress: told of every batch.
+        sharing: the workers and the file of the calibration; by default this process alone, and none.
 
     Raises:
         DataError: the calibration data does not fit the model.
     """
     placement = place(model.graph, recipe.keep_float)
-    calibration = collect(model, placement.pairs, batches, progress)
-    params = activation_params(calibration, recipe.scheme)
+    calibration = collect(model, placement.pairs, batches, progress, sharing)
+    params = activation_params(calibration, recipe)
     quantized = insert_qdq(model, placement, params, per_channel=recipe.granularity == "per_channel")
     fusion = read_fusion(model, quantized, placement)
     return StepResult(
@@ -42,12 +43,12 @@ def quantize_static(
     )
 
 
-def activation_params(calibration: Calibration, scheme: str) -> dict[str, QuantParams]:
-    """Scale and zero point of every calibrated tensor, by the scheme's own observer."""
-    params = {}
-    for name, histogram in calibration.histograms.items():
-        params[name] = SCHEMES[scheme].activation_params(*histogram_l2_range(histogram))
-    return params
+def activation_params(calibration: Calibration, recipe: Quantization) -> dict[str, QuantParams]:
+    """Scale and zero point of every calibrated tensor, by the recipe's observer and scheme."""
+    scheme, observe = SCHEMES[recipe.scheme], OBSERVERS[recipe.observer]
+    demand = Demand(quant_max=scheme.quant_max, percentile=recipe.percentile)
+    ranges = {name: observe(calibration.statistics(name), demand) for name in calibration.histograms}
+    return {name: scheme.activation_params(low, high) for name, (low, high) in ranges.items()}
 
 
 def _changes(fusion: Fusion) -> tuple[str, ...]:
