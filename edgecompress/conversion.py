@@ -13,6 +13,7 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.calibration import Sharing
 from edgecompress.capture import capture, check_runs
 from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import DataError, ParityError
@@ -80,7 +81,12 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe) -> Bat
 
 
 def convert(
-    network: Network, recipe: Recipe, example: Batch, calibration: Batches | None, progress: Progress
+    network: Network,
+    recipe: Recipe,
+    example: Batch,
+    calibration: Batches | None,
+    progress: Progress,
+    sharing: Sharing | None = None,
 ) -> Conversion:
     """Take a network to ONNX, and to INT8 where the recipe asks for it.
 
@@ -90,6 +96,7 @@ def convert(
         example: a batch for the capture, and for the comparison of every step with the original.
         calibration: needed for quantization.
         progress: told of every step.
+        sharing: the workers and the file of the calibration; by default this process alone, and none.
 
     Raises:
         ModelError: the network cannot be run or captured.
@@ -101,7 +108,7 @@ def convert(
     if isinstance(network, nn.Module):
         network = copy.deepcopy(network).eval()
     check_runs(network, example)
-    steps = _steps(network, recipe, example, calibration, progress)
+    steps = _steps(network, recipe, example, calibration, progress, sharing)
     done = run_steps(network, steps, example.sample(recipe.export.batch_size or PROBE_ROWS).inputs, progress)
     exported = (step.result.model for step in done if step.name == "export")
     return Conversion(original=network if isinstance(network, ir.Model) else next(exported), done=done)
@@ -137,14 +144,18 @@ def _check_agreement(step: Step, agreement: Agreement) -> None:
 
 
 def _steps(
-    network: Network, recipe: Recipe, example: Batch, calibration: Batches | None, progress: Progress
+    network: Network,
+    recipe: Recipe,
+    example: Batch,
+    calibration: Batches | None,
+    progress: Progress,
+    sharing: Sharing | None,
 ) -> list[Step]:
     """The steps of the plan as functions, in the plan's order."""
     floor = recipe.export.min_sqnr_db
     steps: list[Step] = []
     if isinstance(network, nn.Module):
-        run = functools.partial(_capture, example, recipe)
-        steps.append(Step(name="capture", run=run, min_sqnr_db=floor))
+        steps.append(Step(name="capture", run=functools.partial(_capture, example, recipe), min_sqnr_db=floor))
     if not isinstance(network, ir.Model):
         steps.append(Step(name="export", run=functools.partial(_export, recipe), min_sqnr_db=floor))
     if recipe.export.simplify:
@@ -152,7 +163,8 @@ def _steps(
     forms = prepare_for_integers if recipe.quantization.enabled else canonicalize
     steps.append(Step(name="canonicalize", run=forms, min_sqnr_db=floor))
     if recipe.quantization.enabled and calibration is not None:
-        steps.append(Step(name="quantize", run=functools.partial(_quantize, recipe, calibration, progress)))
+        run = functools.partial(_quantize, recipe, calibration, progress, sharing)
+        steps.append(Step(name="quantize", run=run))
     return steps
 
 
@@ -164,9 +176,11 @@ def _export(recipe: Recipe, program: ExportedProgram) -> StepResult[ir.Model]:
     return StepResult(model=to_onnx(program, recipe.export))
 
 
-def _quantize(recipe: Recipe, calibration: Batches, progress: Progress, model: ir.Model) -> StepResult[ir.Model]:
+def _quantize(
+    recipe: Recipe, calibration: Batches, progress: Progress, sharing: Sharing | None, model: ir.Model
+) -> StepResult[ir.Model]:
     fitted = replace(calibration, signature=signature(model))
-    return quantize_static(model, recipe.quantization, fitted, progress)
+    return quantize_static(model, recipe.quantization, fitted, progress, sharing)
 
 
 def _same(data: Iterable[Any]) -> Iterable[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.calibration import Sharing, Workers
 from edgecompress.conversion import Data, convert, open_batches, open_source
+from edgecompress.data import Batches
 from edgecompress.errors import DataError
 from edgecompress.exporters.bundle import Bundle, open_draft
 from edgecompress.loading import Network
@@ -18,6 +20,7 @@ from edgecompress.named_inputs import name_inputs
 from edgecompress.outcome import Outcome, make_files, make_manifest
 from edgecompress.plan import Plan, make_plan
 from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
 from edgecompress.report import report_files
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.targets import TargetProfile, effective_profile
@@ -35,9 +38,11 @@ def compress(
     evaluation: Data | None = None,
     train: Data | None = None,
     output: str | Path | None = None,
+    statistics: str | Path | None = None,
     overrides: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
+    workers: Workers | None = None,
 ) -> Bundle:
     """Compress a trained model for a target and write the bundle.
 
@@ -49,9 +54,13 @@ def compress(
         evaluation: the same, with labels (int class indices) for accuracy.
         train: training data, for techniques that train.
         output: folder of the bundle; by default ``<model>-<target>`` in the current folder.
+        statistics: file that keeps the statistics of the calibration as it runs. A run that was killed goes on
+            from it, and one with another observer or scheme reads no activation again.
         overrides: ``KEY=VALUE`` for keys of the recipe of a ``target`` given by name.
         overwrite: replace an existing output.
         progress: what is told of the progress; by default nobody.
+        workers: the processes that share the calibration, of which this is the first; the others call
+            :func:`assist`. By default this process alone.
 
     Returns:
         The bundle. A missed budget is no error: it stands in ``bundle.verdict``.
@@ -72,25 +81,62 @@ def compress(
             progress.warn(warning)
         if train is not None:
             progress.warn("the training data is not read: no technique of this recipe trains")
-        outcome = _produce(model, plan, profile, (calibration, evaluation), progress)
+        sharing = Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None)
+        outcome = _produce(model, plan, profile, (calibration, evaluation), progress, sharing)
         manifest = make_manifest(outcome)
         return draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
 
 
+def assist(
+    model: Network,
+    *,
+    target: TargetProfile,
+    calibration: Data | None,
+    workers: Workers,
+    statistics: Path | None = None,
+) -> None:
+    """The part of every worker but the first in :func:`compress`: the same road, as far as it uses calibration data.
+
+    Args:
+        model: the same as the first worker's, as are all other arguments.
+        target: its profile.
+        calibration: its data, of which this worker runs its share of the batches.
+        workers: this process among all.
+        statistics: file that keeps the statistics; this worker writes its part beside it.
+
+    Raises:
+        EdgecompressError: as :func:`compress` does, or another worker failed.
+    """
+    if target.recipe.quantization.enabled and calibration is not None:
+        network, batches = _open(model, target.recipe, {"calibration": calibration})
+        sharing = Sharing(workers=workers, file=statistics)
+        convert(network, target.recipe, batches["calibration"].first(), batches["calibration"], Progress(), sharing)
+
+
+def _open(model: Network, recipe: Recipe, data: Mapping[str, Data]) -> tuple[Network, dict[str, Batches]]:
+    """The model with inputs by name, and checked batches for it by role."""
+    sources = {role: open_source(one, role, recipe) for role, one in data.items()}
+    model = name_inputs(model, next(iter(sources.values())))
+    return model, {role: open_batches(source, role, model, recipe) for role, source in sources.items()}
+
+
 def _produce(
-    model: Network, plan: Plan, profile: TargetProfile, data: tuple[Data | None, Data | None], progress: Progress
+    model: Network,
+    plan: Plan,
+    profile: TargetProfile,
+    data: tuple[Data | None, Data | None],
+    progress: Progress,
+    sharing: Sharing,
 ) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
     recipe = profile.recipe
     given = {role: one for role, one in zip(("calibration", "evaluation"), data, strict=True) if one is not None}
     if not given:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
-    sources = {role: open_source(one, role, recipe) for role, one in given.items()}
-    model = name_inputs(model, next(iter(sources.values())))
-    batches = {role: open_batches(source, role, model, recipe) for role, source in sources.items()}
+    model, batches = _open(model, recipe, given)
     calibration, examples = batches.get("calibration"), next(iter(batches.values()))
     example = examples.first()
-    conversion = convert(model, recipe, example, calibration, progress)
+    conversion = convert(model, recipe, example, calibration, progress, sharing)
     original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
     fitted = replace(batches.get("evaluation", examples), signature=signature(conversion.artifact))
     evidence = gather(original, artifact, fitted, recipe.cpu, progress)

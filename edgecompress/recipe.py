@@ -62,6 +62,18 @@ class Quantization(Table):
     """Semantics of the integers: ``fbgemm`` (7-bit activations, x86) or ``qnnpack`` (8-bit, Arm)."""
     granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     """One weight scale for each output channel, or one for the whole tensor."""
+    observer: Literal["min_max", "moving_average", "percentile", "entropy", "mse", "histogram"] = "histogram"
+    """How the range of an activation is chosen from what calibration saw."""
+    percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
+    """Percent of the values that each end of the range stays above or below, for observer ``percentile``."""
+    narrow: Literal["activations", "weights", "auto"] = "activations"
+    """What ``fbgemm`` stores in 7 bits: activations, the weights that could saturate, or what loses less."""
+    equalization: bool = False
+    """Scale channels so that one scale fits all of a layer (cross-layer equalization), before calibration."""
+    adaround: bool = False
+    """Round weights up or down by what it does to the layer's output (AdaRound)."""
+    bias_correction: bool = False
+    """Take the mean error of each layer back through its bias."""
     keep_float: tuple[str, ...] = ()
     """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
 

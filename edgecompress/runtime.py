@@ -23,7 +23,9 @@ ALL_CORES = 0
 """As many threads as the machine has cores; a kernel's sums do not depend on their number."""
 
 
-def open_session(model: ir.Model | bytes, threads: int, optimized: str | None = None) -> InferenceSession:
+def open_session(
+    model: ir.Model | bytes, threads: int, optimized: str | None = None, *, arena: bool = True
+) -> InferenceSession:
     """An ONNX Runtime session on the CPU provider.
 
     Args:
@@ -31,6 +33,8 @@ def open_session(model: ir.Model | bytes, threads: int, optimized: str | None = 
         threads: intra-op threads.
         optimized: where to write the graph as ONNX Runtime's optimizer leaves it, before the layout
             transformations that depend on the CPU.
+        arena: keep the memory of a run for the next one; without it a run costs the memory of its tensors, and
+            leaves none behind.
 
     Raises:
         EdgecompressError: ONNX Runtime refuses the model.
@@ -41,6 +45,7 @@ def open_session(model: ir.Model | bytes, threads: int, optimized: str | None = 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     if optimized is not None:
         options.optimized_model_filepath = optimized
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

@@ -1,18 +1,30 @@
 """From batches to integers: activation statistics, the range chosen from them, scale and zero point."""
 
-from edgecompress.calibration.collect import Calibration, collect
-from edgecompress.calibration.observers import histogram_l2_range
-from edgecompress.calibration.schemes import FBGEMM, QNNPACK, SCHEMES, QuantParams, Scheme
-from edgecompress.calibration.statistics import Histogram
+from edgecompress.calibration.collect import collect
+from edgecompress.calibration.keeping import Sharing
+from edgecompress.calibration.observers import OBSERVERS, Demand, Statistics, histogram_l2_range
+from edgecompress.calibration.record import Calibration, Survey
+from edgecompress.calibration.schemes import FBGEMM, FBGEMM_NARROW_WEIGHTS, QNNPACK, SCHEMES, QuantParams, Scheme
+from edgecompress.calibration.statistics import Extent, Histogram
+from edgecompress.calibration.workers import Workers, joined_workers
 
 __all__ = [
     "FBGEMM",
+    "FBGEMM_NARROW_WEIGHTS",
+    "OBSERVERS",
     "QNNPACK",
     "SCHEMES",
     "Calibration",
+    "Demand",
+    "Extent",
     "Histogram",
     "QuantParams",
     "Scheme",
+    "Sharing",
+    "Statistics",
+    "Survey",
+    "Workers",
     "collect",
     "histogram_l2_range",
+    "joined_workers",
 ]

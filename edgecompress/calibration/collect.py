@@ -1,75 +1,114 @@
 """Streaming collection of activation statistics through ONNX Runtime.
 
-Two passes: the extent of every tensor, then a histogram over that extent. Each run holds a few
-samples, whatever the size of the user's batches, so that memory does not grow with the data.
+Two passes: the extent of every tensor, then a histogram over it. Each run holds a few samples, whatever the size of
+the user's batches, and what it computed is dropped before the next, so that memory does not grow with the data.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import reduce
 
-import numpy as np
 import onnx_ir as ir
 
-from edgecompress.calibration.statistics import Extent, Histogram
+from edgecompress.calibration.keeping import Keeper, Sharing
+from edgecompress.calibration.record import Calibration, Mark, Survey
 from edgecompress.data import Array, Batch, Batches
-from edgecompress.errors import DataError, EdgecompressError
+from edgecompress.errors import DataError
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
+from edgecompress.runtime import open_session, run_session, signature, to_bytes
 
 RUN_BYTES = 64 * 2**20
 """Activations that one run may return."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """What was seen: a histogram for each tensor, the number of samples, and a SHA-256 of the inputs."""
-
-    histograms: Mapping[str, Histogram]
-    samples: int
-    digest: str
-
-
-def collect(model: ir.Model, tensors: Sequence[str], batches: Batches, progress: Progress) -> Calibration:
-    """Histograms of the named tensors of a float model over all batches.
+def collect(
+    model: ir.Model, tensors: Sequence[str], batches: Batches, progress: Progress, sharing: Sharing | None = None
+) -> Calibration:
+    """Statistics of the named tensors of a float model over all batches.
 
     Args:
         model: not modified.
         tensors: names of float values of its graph; inputs of the graph may be among them.
         batches: read twice.
         progress: told of every batch.
+        sharing: the workers that share the batches, and the file that keeps the statistics; by default this process
+            alone, and none.
 
     Raises:
-        DataError: the batches do not fit the model, or the second reading differs from the first.
-        EdgecompressError: a tensor is not finite.
+        DataError: the batches do not fit the model or the kept statistics, or the second reading differs from the
+            first.
+        EdgecompressError: a tensor is not finite, or another worker failed.
     """
-    probe = _Probe(model, tensors)
-    extents: dict[str, Extent] = {}
-    hasher, samples = hashlib.sha256(), 0
-    for batch in progress.track(batches, "calibrate 1/2: extents"):
-        samples += batch.rows
-        batch.update(hasher)
-        for values in probe.run(batch):
-            _widen(extents, values)
-    histograms = {name: Histogram.empty(extent) for name, extent in extents.items()}
-    seen = 0
-    for batch in progress.track(batches, "calibrate 2/2: histograms"):
-        seen += batch.rows
-        for values in probe.run(batch):
-            histograms.update({name: histograms[name].add(array) for name, array in values.items()})
-    if seen != samples:
+    sharing = sharing or Sharing()
+    probe = _Probe(model, tensors, sharing.workers.threads)
+    known = sharing.resume(probe.digest)
+    surveys = sharing.workers.exchange(lambda: _survey(probe, known, progress.track(batches, EXTENTS), sharing))
+    start = known
+    if not known.survey.complete:
+        survey = replace(reduce(Survey.merge, surveys), complete=True)
+        start = Calibration.over(survey, probe.digest)
+    if not known.complete:
+        parts = sharing.workers.exchange(lambda: _count(probe, start, progress.track(batches, HISTOGRAMS), sharing))
+        start = reduce(Calibration.merge, parts)
+    if start.counted_samples != start.samples:
         raise DataError(
-            f"the calibration data gave {samples} samples, then {seen} on the second reading; it must repeat itself"
+            f"the calibration data gave {start.samples} samples, then {start.counted_samples} on the second reading;"
+            " it must repeat itself"
         )
-    return Calibration(histograms=histograms, samples=samples, digest=hasher.hexdigest())
+    sharing.finish(start)
+    return start
+
+
+EXTENTS, HISTOGRAMS = "calibrate 1/2: extents", "calibrate 2/2: histograms"
+
+
+def _survey(probe: _Probe, known: Calibration, batches: Iterator[Batch], sharing: Sharing) -> Survey:
+    """This worker's part of the first pass; batches that are in the kept survey are only compared with it."""
+    survey, marks, seen = known.survey, dict(known.survey.batches), set()
+    keeper = Keeper(sharing.part)
+    for index, batch in enumerate(batches):
+        if not sharing.workers.owns(index):
+            continue
+        mark = Mark.of(batch)
+        sharing.check(index, mark, known.survey)
+        seen.add(index)
+        if index in marks:
+            continue
+        for samples, values in probe.run(batch):
+            survey = survey.add(values, samples)
+            del values  # before the next run computes as much again
+        marks[index] = mark
+        keeper.keep(replace(known, survey=replace(survey, batches=marks)))
+    missing = {index for index in known.survey.batches if sharing.workers.owns(index)} - seen
+    if missing:
+        raise sharing.other_data(f"there is no batch {min(missing)}")
+    return replace(survey, batches=marks)
+
+
+def _count(probe: _Probe, known: Calibration, batches: Iterator[Batch], sharing: Sharing) -> Calibration:
+    """This worker's part of the second pass, without the batches that it has counted already."""
+    calibration, marks = known, dict(known.counted)
+    keeper = Keeper(sharing.part)
+    with ThreadPoolExecutor() as pool:
+        for index, batch in enumerate(batches):
+            if index in marks or not sharing.workers.owns(index):
+                continue
+            for _, values in probe.run(batch):
+                calibration = calibration.add(values, pool)
+                del values  # before the next run computes as much again
+            marks[index] = Mark.of(batch)
+            keeper.keep(replace(calibration, counted=marks))
+    return replace(calibration, counted=marks)
 
 
 class _Probe:
     """The model with the watched tensors as its outputs."""
 
-    def __init__(self, model: ir.Model, tensors: Sequence[str]) -> None:
+    def __init__(self, model: ir.Model, tensors: Sequence[str], threads: int) -> None:
         watched = model.clone()
         values = {str(value.name): value for node in watched.graph for value in node.outputs}
         inputs = {str(value.name) for value in watched.graph.inputs}
@@ -77,19 +116,31 @@ class _Probe:
         self._names = [name for name in tensors if name not in inputs]
         watched.graph.outputs.clear()
         watched.graph.outputs.extend(values[name] for name in self._names)
-        self._session = open_session(watched, threads=ALL_CORES) if self._names else None
+        data = to_bytes(watched)
+        self.digest = hashlib.sha256(data + "\n".join(self._inputs).encode()).hexdigest()
+        self._session = open_session(data, threads=threads, arena=False) if self._names else None
         self._splits = all(isinstance(spec.shape[0], str) for spec in signature(model))
 
-    def run(self, batch: Batch) -> Iterator[dict[str, Array]]:
-        """The watched tensors, for a few samples at a time."""
+    def run(self, batch: Batch) -> Iterator[tuple[int, dict[str, Array]]]:
+        """The watched tensors for a few samples at a time, and how many of them each is to be divided into."""
         if not self._splits:
-            yield self._values(batch)
+            values = self._values(batch)
+            yield _shared_rows(batch.rows, values), values
             return
-        first = self._values(batch.slice(0, 1))
-        yield first
-        stride = max(1, RUN_BYTES // max(1, sum(array.nbytes for array in first.values())))
-        for start in range(1, batch.rows, stride):
-            yield self._values(batch.slice(start, start + stride))
+        values = self._values(batch.slice(0, 1))
+        shapes = {name: array.shape for name, array in values.items()}
+        stride = max(1, RUN_BYTES // max(1, sum(array.nbytes for array in values.values())))
+        yield 1, values
+        start = 1
+        while start < batch.rows:
+            del values  # here as in the caller
+            part = batch.slice(start, start + stride)
+            values = self._values(part)
+            if part.rows > 1 and not all(_leads(part.rows, shapes[name], one.shape) for name, one in values.items()):
+                stride = 1  # a tensor that does not start with the batch is cut into samples by running them alone
+                continue
+            yield part.rows, values
+            start += stride
 
     def _values(self, batch: Batch) -> dict[str, Array]:
         outputs = run_session(self._session, batch.inputs) if self._session else []
@@ -97,12 +148,11 @@ class _Probe:
         return {name: batch.inputs[name] for name in self._inputs} | values
 
 
-def _widen(extents: dict[str, Extent], values: Mapping[str, Array]) -> None:
-    for name, array in values.items():
-        if array.size == 0:
-            continue
-        extent = Extent.of(array)
-        if not (np.isfinite(extent.low) and np.isfinite(extent.high)):
-            raise EdgecompressError(f"tensor {name!r} of the float model is not finite on the calibration data")
-        extents[name] = extents[name].merge(extent) if name in extents else extent
+def _leads(rows: int, one: tuple[int, ...], several: tuple[int, ...]) -> bool:
+    """Whether a tensor of shape ``one`` for a sample lies ``rows`` times along the first axis of ``several``."""
+    return several[:1] == tuple(rows * size for size in one[:1]) and several[1:] == one[1:] and len(one) > 0
 
+
+def _shared_rows(rows: int, values: dict[str, Array]) -> int:
+    """The samples of a run that cannot be cut: ``rows`` where every tensor has as many, or one whole."""
+    return rows if all(array.shape[:1] == (rows,) for array in values.values()) else 1

@@ -59,11 +59,18 @@ class Scheme:
     """How activations are stored; weights are int8 symmetric under both schemes.
 
     ``quant_max`` is 127 where the product of an 8-bit activation and an 8-bit weight, added in pairs,
-    would saturate in 16 bits (x86 without VNNI), and 255 elsewhere.
+    would saturate in 16 bits (x86 without VNNI), and 255 elsewhere. ``narrow_weights`` avoids the same
+    saturation from the other side: 7 bits for the weights that could cause it.
     """
 
     name: str
     quant_max: int
+    narrow_weights: bool = False
+
+    @property
+    def narrowed(self) -> str:
+        """What 7 bits have to do for, in words."""
+        return "weights" if self.narrow_weights else "activations" if self.quant_max < 255 else "nothing"
 
     def activation_params(self, low: float, high: float) -> QuantParams:
         """uint8 affine parameters, per tensor, for values between ``low`` and ``high``.
@@ -77,16 +84,17 @@ class Scheme:
 
 
 FBGEMM = Scheme(name="fbgemm", quant_max=127)
+FBGEMM_NARROW_WEIGHTS = Scheme(name="fbgemm, narrow weights", quant_max=255, narrow_weights=True)
 QNNPACK = Scheme(name="qnnpack", quant_max=255)
 SCHEMES = {scheme.name: scheme for scheme in (FBGEMM, QNNPACK)}
 
 
-def weight_params(weight: NDArray[np.float32], axis: int | None) -> QuantParams:
+def weight_params(weight: NDArray[np.float32], axis: int | None, peak_code: float = 127.5) -> QuantParams:
     """int8 symmetric parameters of a weight, for each index along ``axis``, or per tensor for None.
 
-    The scale is max|w| / 127.5, as in PyTorch's weight observers.
+    The scale is max|w| / ``peak_code``; 127.5 is that of PyTorch's weight observers.
     """
     others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.abs(weight.astype(np.float64)).max(axis=others)
-    scale = np.maximum(peak / 127.5, EPSILON).astype(np.float32)
+    scale = np.maximum(peak / peak_code, EPSILON).astype(np.float32)
     return QuantParams(scale=np.asarray(scale), zero_point=np.zeros(np.shape(scale), np.int8), axis=axis)

@@ -34,33 +34,41 @@ def run(
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the bundle.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
+    statistics: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep and resume the calibration.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> int:
     """Compress a trained model for a target and write the bundle."""
+    from edgecompress.calibration.workers import joined_workers
     from edgecompress.errors import RecipeError
     from edgecompress.loading import load_model
-    from edgecompress.pipeline import compress
+    from edgecompress.pipeline import assist, compress
     from edgecompress.plan import make_plan
     from edgecompress.progress import progress_for
     from edgecompress.targets import effective_profile
 
     if teacher is not None or teacher_weights is not None:
         raise RecipeError("distillation is not built yet; leave --teacher and --teacher-weights out")
-    profile = effective_profile(target, assignments or [])
-    network = load_model(model, weights)
-    plan = make_plan(network, profile)
-    if not as_json:
-        print_plan(plan)
-    bundle = compress(
-        network,
-        target=profile,
-        calibration=calibration,
-        evaluation=evaluation,
-        train=train,
-        output=output or Path(default_output(model, profile.name)),
-        overwrite=overwrite,
-        progress=progress_for(Console(stderr=True)),
-    )
+    with joined_workers() as workers:
+        profile = effective_profile(target, assignments or [])
+        network = load_model(model, weights)
+        if workers.rank > 0:
+            assist(network, target=profile, calibration=calibration, workers=workers, statistics=statistics)
+            return 0
+        plan = make_plan(network, profile)
+        if not as_json:
+            print_plan(plan)
+        bundle = compress(
+            network,
+            target=profile,
+            calibration=calibration,
+            evaluation=evaluation,
+            train=train,
+            output=output or Path(default_output(model, profile.name)),
+            statistics=statistics,
+            overwrite=overwrite,
+            progress=progress_for(Console(stderr=True)),
+            workers=workers,
+        )
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:

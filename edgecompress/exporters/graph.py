@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,3 +80,13 @@ def substitute(graph: ir.Graph, old: ir.Node, made: Sequence[ir.Node]) -> None:
     after.name, after.shape, after.type = before.name, before.shape, before.type
     before.replace_all_uses_with(after, replace_graph_outputs=True)
     graph.remove(old, safe=True)
+
+
+def replace_constant(graph: ir.Graph, current: ir.Node, index: int, array: NDArray[Any]) -> None:
+    """Give a node its own constant in place of its input ``index``, which other nodes may share."""
+    role = ("input", "weight", "bias")[index]
+    base = f"{current.name}/{role}"
+    name = next(name for count in itertools.count() if (name := f"{base}.{count}") not in graph.initializers)
+    if index >= len(current.inputs):
+        current.resize_inputs(index + 1)
+    current.replace_input_with(index, initializer(graph, name, array))

@@ -75,15 +75,6 @@ def activations(node: ir.Node) -> list[ir.Value]:
     return [value for value in node.inputs if value is not None and constant(value) is None]
 
 
-def weight_axis(node: ir.Node, weight: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> int | None:
-    """The axis of a weight that holds the output channels; None where there is no single one."""
-    if node.op_type == "Gemm":
-        return 0 if node.attributes.get_int("transB") else 1
-    if node.op_type == "MatMul":
-        return 1 if weight.ndim == 2 else None
-    return 0
-
-
 def _source(node: ir.Node) -> ir.Value:
     source = node.inputs[0]
     assert source is not None

@@ -17,9 +17,9 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
-from edgecompress.calibration.schemes import QNNPACK, QuantParams, weight_params
+from edgecompress.calibration.schemes import QNNPACK, QuantParams
 from edgecompress.exporters.graph import constant, initializer, insert_after, node
-from edgecompress.exporters.placement import Placement, activations, weight_axis
+from edgecompress.exporters.placement import Placement, activations
 from edgecompress.exporters.rules import RULES, SATURATING, Role
 from edgecompress.exporters.thresholds import relabelled, thresholds
 
@@ -40,7 +40,7 @@ class _Integers:
 
 
 def insert_qdq(
-    model: ir.Model, placement: Placement, params: Mapping[str, QuantParams], *, per_channel: bool
+    model: ir.Model, placement: Placement, params: Mapping[str, QuantParams], weights: Mapping[str, QuantParams]
 ) -> ir.Model:
     """A quantized copy of a float model.
 
@@ -48,10 +48,10 @@ def insert_qdq(
         model: float, not modified.
         placement: what becomes integer.
         params: uint8 scale and zero point for each value in ``placement.pairs``.
-        per_channel: one weight scale for each output channel, or one for each weight.
+        weights: int8 scale and zero point for the weight of each placed node that has one, by its name.
     """
     quantized = model.clone()
-    _Writer(quantized.graph, placement, params, per_channel).write()
+    _Writer(quantized.graph, placement, params, weights).write()
     passes.RemoveUnusedNodesPass()(quantized)
     _forget_shapes(quantized.graph)
     return quantized
@@ -69,13 +69,17 @@ class _Writer:
     """One walk over a graph that it owns."""
 
     def __init__(
-        self, graph: ir.Graph, placement: Placement, params: Mapping[str, QuantParams], per_channel: bool
+        self,
+        graph: ir.Graph,
+        placement: Placement,
+        params: Mapping[str, QuantParams],
+        weights: Mapping[str, QuantParams],
     ) -> None:
         self._graph = graph
         self._placed = set(placement.placed)
         self._folded = set(placement.folded)
         self._params = params
-        self._per_channel = per_channel
+        self._weights = weights
         self._integers: dict[str, _Integers] = {}
 
     def write(self) -> None:
@@ -205,7 +209,7 @@ class _Writer:
         has_bias = rule.bias is not None and len(current.inputs) > rule.bias and current.inputs[rule.bias] is not None
         bias = constant(current.inputs[rule.bias]) if has_bias and rule.bias is not None else None
         input_scale = float(self._input_params(current).scale)
-        params = self._weight_params(current, weight, bias, input_scale)
+        params = self._weight_params(current, bias, input_scale)
         self._store(current, rule.weight, params, weight)
         if bias is not None and rule.bias is not None:
             scale = (np.float32(input_scale) * params.scale).astype(np.float32)
@@ -225,16 +229,13 @@ class _Writer:
         known = (self._integers.get(str(value.name)) for value in activations(current))
         return next(integers.params for integers in known if integers is not None)
 
-    def _weight_params(
-        self, current: ir.Node, weight: NDArray[Any], bias: NDArray[Any] | None, input_scale: float
-    ) -> QuantParams:
-        axis = weight_axis(current, weight) if self._per_channel else None
-        params = weight_params(weight, axis)
+    def _weight_params(self, current: ir.Node, bias: NDArray[Any] | None, input_scale: float) -> QuantParams:
+        params = self._weights[str(current.name)]
         if bias is None:
             return params
         # A dead channel has a tiny weight scale, and its bias would overflow INT32: widen the scale.
         floor = np.abs(bias.astype(np.float64)) / (input_scale * INT32_LIMIT)
-        floor = floor if axis is not None else floor.max(initial=0.0)
+        floor = floor if params.axis is not None else floor.max(initial=0.0)
         return replace(params, scale=np.maximum(params.scale, floor).astype(np.float32))
 
     def _store(self, current: ir.Node, index: int, params: QuantParams, array: NDArray[Any]) -> None:

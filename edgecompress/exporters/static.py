@@ -1,55 +1,66 @@
-"""Static INT8: calibrate, choose ranges, place, write QDQ, and read back what ONNX Runtime made of it."""
+"""Static INT8: equalize, calibrate, lower, recover accuracy, and read back what ONNX Runtime made of it."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from edgecompress.calibration import SCHEMES, Calibration, QuantParams, collect, histogram_l2_range
+from edgecompress.calibration import Calibration, Sharing, collect
 from edgecompress.data import Batches
+from edgecompress.exporters.equalization import equalize
 from edgecompress.exporters.fusion import Fusion, read_fusion
+from edgecompress.exporters.lowering import Lowering, lower, schemes
 from edgecompress.exporters.placement import Placement, place
-from edgecompress.exporters.qdq import insert_qdq
-from edgecompress.exporters.thresholds import align_thresholds
+from edgecompress.exporters.recovery import Recovered, recover
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.step import StepResult
 
 
 def quantize_static(
-    model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress
+    model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress, sharing: Sharing | None = None
 ) -> StepResult[ir.Model]:
     """An INT8 copy of a float ONNX model.
 
     Args:
         model: float, not modified; its nodes and values have names.
-        recipe: scheme, granularity, and what stays float.
-        batches: calibration data, read twice.
+        recipe: scheme, granularity, what recovers accuracy, and what stays float.
+        batches: calibration data, read several times.
         progress: told of every batch.
+        sharing: the workers and the file of the calibration; by default this process alone, and none.
 
     Raises:
         DataError: the calibration data does not fit the model.
     """
+    equalized = equalize(model, recipe, batches, progress) if recipe.equalization else StepResult(model=model)
     placement = place(model.graph, recipe.keep_float)
-    calibration = collect(model, placement.pairs, batches, progress)
-    params = activation_params(calibration, recipe.scheme)
-    params = align_thresholds(model.graph, placement, params, SCHEMES[recipe.scheme])
-    quantized = insert_qdq(model, placement, params, per_channel=recipe.granularity == "per_channel")
-    fusion = read_fusion(model, quantized, placement)
+    calibration = collect(equalized.model, placement.pairs, batches, progress, sharing)
+    rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
+    best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
+    return _result(model, best, calibration, equalized.changes, rivals)
+
+
+def _agreement(recovered: Recovered) -> float:
+    return recovered.agreement.sqnr_db
+
+
+def _result(
+    model: ir.Model, best: Recovered, calibration: Calibration, equalized: tuple[str, ...], rivals: list[Lowering]
+) -> StepResult[ir.Model]:
+    placement = best.lowering.placement
+    fusion = read_fusion(model, best.model, placement)
     return StepResult(
-        model=quantized,
-        changes=_changes(fusion),
+        model=best.model,
+        changes=(*equalized, *_choice(best, rivals), *best.changes, *_changes(fusion)),
         refusals=(*placement.refusals, *fusion.unfused),
         warnings=_warnings(placement, fusion),
         metrics={"calibration_samples": calibration.samples, "calibration_digest": calibration.digest},
     )
 
 
-def activation_params(calibration: Calibration, scheme: str) -> dict[str, QuantParams]:
-    """Scale and zero point of every calibrated tensor, by the scheme's own observer."""
-    params = {}
-    for name, histogram in calibration.histograms.items():
-        params[name] = SCHEMES[scheme].activation_params(*histogram_l2_range(histogram))
-    return params
+def _choice(best: Recovered, rivals: list[Lowering]) -> tuple[str, ...]:
+    if len(rivals) == 1:
+        return ()
+    return (f"{best.lowering.scheme.narrowed} in 7 bits, which loses less on the calibration data",)
 
 
 def _changes(fusion: Fusion) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from edgecompress.calibration import collect
-from edgecompress.calibration.collect import Calibration
+from edgecompress.calibration import Calibration, collect
+
 from edgecompress.capture import capture
 from edgecompress.data import Batch, Batches, InputNames
 from edgecompress.errors import DataError

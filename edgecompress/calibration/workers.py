@@ -1,0 +1,105 @@
+"""Calibration by several processes, as ``torchrun`` and ``accelerate launch`` start them.
+
+Each worker runs every ``count``-th batch. At a few points all of them exchange what they have, and every one goes
+on with the same sum, whose parts add up exactly: the artifact does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from edgecompress.errors import EdgecompressError, InputError, first_line
+
+TIMEOUT = timedelta(minutes=10)
+"""How long a worker waits for the others at an exchange."""
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """This process among all that share the work; ``on_this_machine`` of them share its cores."""
+
+    rank: int = 0
+    count: int = 1
+    on_this_machine: int = 1
+
+    @property
+    def threads(self) -> int:
+        """Threads for each session: 0, all cores, where no other worker needs them."""
+        return 0 if self.on_this_machine == 1 else max(1, (os.cpu_count() or 1) // self.on_this_machine)
+
+    def owns(self, index: int) -> bool:
+        """Whether the batch ``index`` is this worker's to run.
+
+        >>> [index for index in range(7) if Workers(rank=1, count=3).owns(index)]
+        [1, 4]
+        """
+        return index % self.count == self.rank
+
+    def exchange(self, make: Callable[[], Part]) -> list[Part]:
+        """What every worker makes, in the order of their ranks; the same list for each.
+
+        Raises:
+            InputError: another worker was given something wrong; the message names the worker.
+            EdgecompressError: another worker failed or is gone.
+        """
+        if self.count == 1:
+            return [make()]
+        try:
+            part = make()
+        except Exception as error:
+            # The others are on their way here: without a word from this one they would wait in vain.
+            self._gather((None, str(error) or type(error).__name__, isinstance(error, InputError)))
+            raise
+        answers = self._gather((part, None, False))
+        for rank, (_, fault, is_input) in enumerate(answers):
+            if fault is not None:
+                kind = InputError if is_input else EdgecompressError
+                raise kind(f"worker {rank} of {self.count} failed: {fault}")
+        return [answer for answer, _, _ in answers]
+
+    def _gather(self, answer: tuple[Any, str | None, bool]) -> list[Any]:
+        import torch.distributed
+
+        answers: list[Any] = [None] * self.count
+        try:
+            torch.distributed.all_gather_object(answers, answer)
+        except RuntimeError as error:
+            raise EdgecompressError(
+                f"worker {self.rank} of {self.count} lost the others, one of which failed or did not answer for"
+                f" {TIMEOUT.seconds // 60} minutes: {first_line(error)}"
+            ) from error
+        return answers
+
+
+@contextmanager
+def joined_workers() -> Iterator[Workers]:
+    """The workers that the environment tells of (``WORLD_SIZE``, ``RANK``, ``MASTER_ADDR``), joined over gloo.
+
+    Raises:
+        InputError: the environment names several workers, but not how to reach them, or not all of them came.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Workers()
+        return
+    import torch.distributed
+
+    try:
+        torch.distributed.init_process_group("gloo", timeout=TIMEOUT)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the {count} workers that WORLD_SIZE names do not meet: {first_line(error)};"
+            " start them by torchrun or accelerate launch, or unset WORLD_SIZE"
+        ) from error
+    try:
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", str(count)))
+        yield Workers(rank=torch.distributed.get_rank(), count=count, on_this_machine=here)
+    finally:
+        torch.distributed.destroy_process_group()

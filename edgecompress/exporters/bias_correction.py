@@ -1,0 +1,140 @@
+"""Bias correction: what quantization shifts on average is taken back by the bias.
+
+Rounding and saturation move the mean of a layer's outputs, and the layers behind it add such shifts up.
+A bias is a free place to undo them (Nagel et al. 2019, "Data-Free Quantization through Weight
+Equalization and Bias Correction", section 4.2, in its empirical form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgecompress.data import Batch, Batches
+from edgecompress.exporters.graph import constant, initializer, node, replace_constant
+from edgecompress.exporters.lowering import Lowering
+from edgecompress.exporters.rules import RULES
+from edgecompress.progress import Progress
+from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
+
+RUN_ROWS = 16
+"""Samples in one run: many enough for a mean, few enough for the memory."""
+
+Means = dict[str, NDArray[np.float64]]
+
+
+def correct_biases(original: ir.Model, lowering: Lowering, batches: Batches, progress: Progress) -> Lowering:  # noqa: ARG001
+    """A lowering whose biases hold the mean error of every layer.
+
+    One pass over the data corrects all layers in order: within each run the outputs of every layer are
+    shifted to the float model's means before the next layer reads them, so that a layer is charged with
+    its own error alone. The shifts, averaged over the runs, go into the biases.
+
+    Args:
+        original: not read; the float model of the lowering, which computes the same, has the means.
+        lowering: not modified.
+        batches: calibration data.
+        progress: told of every batch.
+    """
+    layers = _corrigible(lowering)
+    if not layers:
+        return lowering
+    watched = _watching(lowering.model, layers)
+    correcting = _correcting(lowering.write(), layers)
+    sessions = [open_session(model, ALL_CORES) for model in (watched, correcting)]
+    splits = all(isinstance(spec.shape[0], str) for spec in signature(lowering.model))
+    total, samples = {name: np.zeros(1) for name in layers}, 0
+    for batch in progress.track(batches, "correct biases"):
+        for run in _runs(batch) if splits else [batch]:
+            means = run_session(sessions[0], run.inputs)
+            wanted = {_wanted(name): mean for name, mean in zip(layers, means, strict=True)}
+            shifts = run_session(sessions[1], {**run.inputs, **wanted})
+            total = {name: total[name] + run.rows * s.astype(np.float64) for name, s in zip(layers, shifts, strict=True)}
+            samples += run.rows
+    return replace(lowering, model=_shifted(lowering.model, {name: one / samples for name, one in total.items()}))
+
+
+def _runs(batch: Batch) -> list[Batch]:
+    return [batch.slice(start, start + RUN_ROWS) for start in range(0, batch.rows, RUN_ROWS)]
+
+
+def _corrigible(lowering: Lowering) -> tuple[str, ...]:
+    """Placed nodes with a constant weight and a place for a bias, in the order of the graph."""
+    return tuple(
+        str(node.name)
+        for node in lowering.model.graph
+        if node.name in lowering.weights and RULES[node.op_type].bias is not None
+    )
+
+
+def _wanted(name: str) -> str:
+    return f"{name}/wanted_mean"
+
+
+def _watching(model: ir.Model, layers: Sequence[str]) -> ir.Model:
+    """The model with the mean of each layer's output, for each channel, as its outputs."""
+    watched = model.clone()
+    graph = watched.graph
+    graph.outputs.clear()
+    for current in list(graph):
+        if current.name in layers:
+            graph.outputs.append(_mean(graph, current))
+    return watched
+
+
+def _mean(graph: ir.Graph, layer: ir.Node) -> ir.Value:
+    """The mean over every axis but the channels, float32 of shape (channels,), right behind a layer."""
+    axes = initializer(graph, f"{layer.name}/mean_axes", np.array(_other_axes(layer), np.int64))
+    mean = node("ReduceMean", [layer.outputs[0], axes], f"{layer.name}/mean", f"{layer.name}/mean", keepdims=0)
+    mean.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    graph.insert_after(layer, mean)
+    return mean.outputs[0]
+
+
+def _other_axes(layer: ir.Node) -> list[int]:
+    weight = layer.inputs[1]
+    rank = len(weight.shape) if layer.op_type == "Conv" and weight is not None and weight.shape is not None else 2
+    return [axis for axis in range(rank) if axis != 1]
+
+
+def _correcting(quantized: ir.Model, layers: Sequence[str]) -> ir.Model:
+    """The INT8 model with every layer shifted to means that are its inputs; its outputs are the shifts."""
+    model = quantized.clone()
+    graph = model.graph
+    graph.outputs.clear()
+    for current in list(graph):
+        if current.name in layers:
+            graph.outputs.append(_shift(graph, current))
+    return model
+
+
+def _shift(graph: ir.Graph, layer: ir.Node) -> ir.Value:
+    output, readers = layer.outputs[0], list(layer.outputs[0].uses())
+    wanted = ir.val(_wanted(str(layer.name)), dtype=ir.DataType.FLOAT, shape=[f"{layer.name}/channels"])
+    graph.inputs.append(wanted)
+    mean = _mean(graph, layer)
+    shift = node("Sub", [wanted, mean], f"{layer.name}/shift", f"{layer.name}/shift")
+    spread = initializer(graph, f"{layer.name}/spread", np.array([-1, *[1] * (len(_other_axes(layer)) - 1)], np.int64))
+    column = node("Reshape", [shift.outputs[0], spread], f"{layer.name}/shift_column", f"{layer.name}/spread")
+    corrected = node("Add", [output, column.outputs[0]], f"{layer.name}/corrected", f"{layer.name}/correct")
+    producer = mean.producer()
+    assert producer is not None
+    graph.insert_after(producer, [shift, column, corrected])
+    for reader, index in readers:
+        reader.replace_input_with(index, corrected.outputs[0])
+    shift.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    return shift.outputs[0]
+
+
+def _shifted(model: ir.Model, shifts: Mapping[str, NDArray[np.float64]]) -> ir.Model:
+    shifted = model.clone()
+    for current in shifted.graph:
+        if current.name in shifts:
+            bias = constant(current.inputs[2]) if len(current.inputs) > 2 else None
+            shift = shifts[current.name]
+            replace_constant(shifted.graph, current, 2, (shift if bias is None else bias + shift).astype(np.float32))
+    return shifted

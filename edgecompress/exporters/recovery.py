@@ -1,0 +1,81 @@
+"""Recovery: passes that win accuracy back, each kept only where the calibration data shows that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+import onnx_ir as ir
+
+from edgecompress.data import Batches
+from edgecompress.exporters.bias_correction import correct_biases
+from edgecompress.exporters.lowering import Lowering
+from edgecompress.exporters.rounding import round_adaptively
+from edgecompress.metrics import Agreement
+from edgecompress.progress import Progress
+from edgecompress.recipe import Quantization
+from edgecompress.runtime import ALL_CORES, open_session, run_session
+
+PROBED_BATCHES = 16
+"""Calibration batches on which a pass has to prove itself."""
+
+Pass = Callable[[ir.Model, Lowering, Batches, Progress], Lowering]
+PASSES: dict[str, Pass] = {"adaround": round_adaptively, "bias_correction": correct_biases}
+"""By the key of the recipe that turns each on, in the order in which they run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """A lowering, how well its INT8 model agrees with the float one, and what was done to it."""
+
+    lowering: Lowering
+    model: ir.Model
+    agreement: Agreement
+    changes: tuple[str, ...] = ()
+
+
+def recover(
+    original: ir.Model, lowering: Lowering, recipe: Quantization, batches: Batches, progress: Progress
+) -> Recovered:
+    """Run the passes that the recipe turns on; one after which the outputs agree less is undone, and says so.
+
+    Args:
+        original: the float model that the outputs are compared with.
+        lowering: where the passes start.
+        recipe: turns passes on.
+        batches: calibration data.
+        progress: told of every batch.
+    """
+    best = _measured(original, lowering, (), batches)
+    for key, run in PASSES.items():
+        if getattr(recipe, key):
+            tried = run(original, best.lowering, batches, progress)
+            best = _better(key.replace("_", " "), best, _measured(original, tried, best.changes, batches))
+    return best
+
+
+def agreement_of(original: ir.Model, quantized: ir.Model, batches: Batches) -> Agreement:
+    """How well the outputs of two models agree on the first calibration batches."""
+    sessions = [open_session(model, ALL_CORES) for model in (original, quantized)]
+    total = Agreement()
+    for batch in islice(batches, PROBED_BATCHES):
+        reference, actual = (run_session(session, batch.inputs) for session in sessions)
+        total = total.merge(Agreement.between(reference, actual))
+    return total
+
+
+def _measured(original: ir.Model, lowering: Lowering, changes: tuple[str, ...], batches: Batches) -> Recovered:
+    model = lowering.write()
+    return Recovered(
+        lowering=lowering, model=model, agreement=agreement_of(original, model, batches), changes=changes
+    )
+
+
+def _better(name: str, before: Recovered, after: Recovered) -> Recovered:
+    won, lost = after.agreement.sqnr_db, before.agreement.sqnr_db
+    kept = after if won > lost else before
+    told = f"{name}: {lost:.1f} -> {won:.1f} dB on the calibration data{'' if kept is after else ', undone'}"
+    return Recovered(
+        lowering=kept.lowering, model=kept.model, agreement=kept.agreement, changes=(*kept.changes, told)
+    )
