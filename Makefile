@@ -3,6 +3,7 @@
 # make check  ruff and mypy, as strict as they go
 # make fuzz   the property tests with many more examples
 # make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE)
+# make arm-root  the folder that `--cpu cortex-a72` needs (Debian or Ubuntu)
 #
 # Each sets up .venv itself, once, from constraints.txt.
 
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check fuzz bench clean
+.PHONY: demo test check fuzz bench arm-root clean
 
 demo: $(READY)
 	$(BIN)/edgecompress demo --output demo-mobile
@@ -28,6 +29,9 @@ fuzz: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/main_job.py
+
+arm-root: $(READY)
+	PYTHON=$(BIN)/python scripts/arm_root.sh
 
 clean:
 	rm -rf .venv demo-mobile build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

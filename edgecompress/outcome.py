@@ -21,7 +21,7 @@ from edgecompress.recipe import dump_recipe
 from edgecompress.runtime import open_session, run_session
 from edgecompress.step import Done
 from edgecompress.targets import TargetProfile
-from edgecompress.validation import Evidence, Latency, Verdict
+from edgecompress.validation import CpuResult, Evidence, Latency, Verdict
 
 VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
@@ -37,6 +37,7 @@ class Outcome:
     evidence: Evidence
     verdict: Verdict
     golden: Batch
+    cpus: tuple[CpuResult, ...] = ()
 
 
 def make_manifest(outcome: Outcome) -> Manifest:
@@ -52,6 +53,7 @@ def make_manifest(outcome: Outcome) -> Manifest:
         metrics=metrics_of(outcome),
         verdict=verdict_entry(outcome.verdict),
         environment=environment(),
+        cpus={result.cpu: result.entry for result in outcome.cpus},
     )
 
 

@@ -24,7 +24,16 @@ from edgecompress.recipe import Recipe
 from edgecompress.report import report_files
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.targets import TargetProfile, effective_profile
-from edgecompress.validation import gather, judge, measures
+from edgecompress.validation import (
+    Machine,
+    compare_cpus,
+    cpu_agreement,
+    find_machines,
+    gather,
+    judge,
+    measures,
+    strict_where_emulated,
+)
 
 GOLDEN_ROWS = 4
 """Samples that the bundle's self-test runs."""
@@ -66,7 +75,7 @@ def compress(
         The bundle. A missed budget is no error: it stands in ``bundle.verdict``.
 
     Raises:
-        RecipeError: unknown target or key, or a technique that is not built yet.
+        RecipeError: unknown target, key or CPU, a technique that is not built yet, or no emulator.
         ModelError: the model cannot be run or captured.
         DataError: the data is missing or does not fit.
         OutputError: the output exists or cannot be written.
@@ -75,6 +84,7 @@ def compress(
     progress = progress or Progress()
     profile = target if isinstance(target, TargetProfile) else effective_profile(target, overrides)
     plan = make_plan(model, profile)
+    machines = find_machines(profile.recipe.cpu.emulate)
     folder = Path(output) if output is not None else Path(f"{_name_of(model)}-{profile.name}")
     with open_draft(folder, overwrite=overwrite) as draft:
         for warning in plan.warnings:
@@ -82,7 +92,7 @@ def compress(
         if train is not None:
             progress.warn("the training data is not read: no technique of this recipe trains")
         sharing = Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None)
-        outcome = _produce(model, plan, profile, (calibration, evaluation), progress, sharing)
+        outcome = _produce(model, plan, profile, (calibration, evaluation), machines, progress, sharing)
         manifest = make_manifest(outcome)
         return draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
 
@@ -125,6 +135,7 @@ def _produce(
     plan: Plan,
     profile: TargetProfile,
     data: tuple[Data | None, Data | None],
+    machines: Sequence[Machine],
     progress: Progress,
     sharing: Sharing,
 ) -> Outcome:
@@ -142,14 +153,18 @@ def _produce(
     evidence = gather(original, artifact, fitted, recipe.cpu, progress)
     for doubt in evidence.doubts:
         progress.warn(doubt)
+    cpus = compare_cpus(artifact, fitted, machines, progress)
+    entries = [result.entry for result in cpus]
+    measured = {**measures(evidence), "cpu_agreement": cpu_agreement(entries)}
     return Outcome(
         artifact=artifact,
         plan=plan,
         profile=profile,
         done=conversion.done,
         evidence=evidence,
-        verdict=judge(recipe.budgets, measures(evidence)),
+        verdict=judge(strict_where_emulated(recipe.budgets, entries), measured),
         golden=example.sample(recipe.export.batch_size or GOLDEN_ROWS),
+        cpus=cpus,
     )
 
 

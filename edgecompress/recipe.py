@@ -102,11 +102,13 @@ class Images(Table):
 
 
 class Cpu(Table):
-    """How latency is measured."""
+    """How latency is measured, and on which other CPUs the artifact is tried."""
 
     threads: PositiveInt = 1
     runs: Annotated[int, Field(ge=10)] = 100
     """Timed runs of each model, interleaved."""
+    emulate: tuple[str, ...] = ()
+    """Names of CPUs on which the artifact is run, under emulation, and compared with this machine."""
 
 
 class Budgets(Table):
@@ -122,6 +124,8 @@ class Budgets(Table):
     """Size of the artifact in megabytes (10^6 bytes)."""
     min_sqnr_db: float | None = None
     """Least agreement of the artifact's outputs with the original's, in dB."""
+    min_cpu_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least share of samples, 0 to 1, with the same top class on every emulated CPU as on this machine."""
 
 
 class Recipe(Table):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from edgecompress.data import Array, Batches, rereadable
+from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import ModelError, OutputError
 from edgecompress.exporters.bundle import Bundle, read_bundle
 from edgecompress.loading import load_data
@@ -21,7 +21,14 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets, Recipe, parse_recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
 from edgecompress.validation.budgets import Verdict, judge
-from edgecompress.validation.evidence import Scores, score
+from edgecompress.validation.emulation import (
+    Machine,
+    compare_cpus,
+    cpu_agreement,
+    find_machines,
+    strict_where_emulated,
+)
+from edgecompress.validation.evidence import score
 from edgecompress.validation.latency import compare_latency, interleave, summarize
 
 if TYPE_CHECKING:
@@ -47,10 +54,12 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Revalidation:
-    """The measures of a bundle on this machine and the verdict on them."""
+    """The measures of a bundle on this machine and on other CPUs, and the verdict on them."""
 
     rows: tuple[Row, ...]
     verdict: Verdict
+    cpus: Mapping[str, dict[str, Any]]
+    cpus_source: str
 
     @property
     def passed(self) -> bool:
@@ -64,7 +73,8 @@ class Revalidation:
             for c in self.verdict.checks
         ]
         measures = {row.measure: {"value": row.value, "unit": row.unit, "source": row.source} for row in self.rows}
-        return {"measures": measures, "verdict": {"outcome": self.verdict.outcome, "budgets": checks}}
+        cpus = {name: {**entry, "source": self.cpus_source} for name, entry in self.cpus.items()}
+        return {"measures": measures, "cpus": cpus, "verdict": {"outcome": self.verdict.outcome, "budgets": checks}}
 
 
 def revalidate(
@@ -73,6 +83,7 @@ def revalidate(
     *,
     evaluation: str | None,
     original: Path | None,
+    cpus: Sequence[str],
     progress: Progress,
 ) -> Revalidation:
     """Check a bundle's bytes, then measure it against its budgets.
@@ -82,28 +93,49 @@ def revalidate(
         limits: budgets that replace those of its recipe.
         evaluation: DATA with labels; without it the recorded accuracy counts.
         original: the float ONNX file; without it the recorded speedup counts.
+        cpus: names of other CPUs to emulate; without them the recorded outcome counts.
         progress: told of the progress.
 
     Raises:
         OutputError: the bundle is not what its manifest says.
         DataError: the evaluation data does not fit.
+        RecipeError: a CPU is unknown, or what emulates it is missing.
     """
+    machines = find_machines(cpus)
     bundle = read_bundle(folder)
     recipe = parse_recipe(bundle.manifest.recipe)
     session = open_session(bundle.artifact.read_bytes(), recipe.cpu.threads)
     inputs, outputs = _golden(folder, session)
     parity = Agreement.between(outputs, run_session(session, inputs))
+    batches = _batches(bundle, evaluation, recipe)
     rows = [
         Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
         *_latency(bundle, session, inputs, original, recipe),
-        *_accuracy(bundle, evaluation, recipe, progress),
+        *_accuracy(bundle, batches, progress),
         _recorded(bundle, "sqnr_db", ("parity", "compressed", "sqnr_db"), "dB"),
         _recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
+    elsewhere = _elsewhere(bundle, machines, inputs, batches, progress)
     budgets = Budgets.model_validate({**recipe.budgets.model_dump(), **limits})
-    verdict = judge(budgets, {row.measure: row.value for row in rows})
-    return Revalidation(rows=tuple(rows), verdict=verdict)
+    measured = {row.measure: row.value for row in rows} | {"cpu_agreement": cpu_agreement(elsewhere.values())}
+    return Revalidation(
+        rows=tuple(rows),
+        verdict=judge(strict_where_emulated(budgets, elsewhere), measured),
+        cpus=elsewhere,
+        cpus_source=HERE if machines else RECORDED,
+    )
+
+
+def _elsewhere(
+    bundle: Bundle, machines: Sequence[Machine], golden: Inputs, evaluation: Batches | None, progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """The outcome on every machine, on the evaluation data or the golden inputs; without machines the recorded one."""
+    if not machines:
+        return bundle.manifest.cpus
+    batches: Iterable[Batch] = [Batch(inputs=dict(golden))] if evaluation is None else evaluation
+    results = compare_cpus(bundle.artifact.read_bytes(), batches, machines, progress)
+    return {result.cpu: result.entry for result in results}
 
 
 def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:
@@ -136,14 +168,14 @@ def _latency(
     ]
 
 
-def _accuracy(bundle: Bundle, evaluation: str | None, recipe: Recipe, progress: Progress) -> list[Row]:
+def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) -> list[Row]:
     """Accuracy measured here, and its drop from the recorded accuracy of the original."""
     if evaluation is None:
         return [
             _recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
             _recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
         ]
-    scores = _scores(bundle, evaluation, recipe, progress)
+    scores = score([open_session(bundle.artifact.read_bytes(), ALL_CORES)], evaluation, progress)
     accuracy, before = scores.tallies[0].percent, bundle.manifest.metrics["accuracy"]["original"]
     if scores.digest != bundle.manifest.data["evaluation_digest"] and before is not None:
         progress.warn("these are not the evaluation data of the bundle; the drop is from other data's accuracy")
@@ -154,12 +186,13 @@ def _accuracy(bundle: Bundle, evaluation: str | None, recipe: Recipe, progress: 
     ]
 
 
-def _scores(bundle: Bundle, evaluation: str, recipe: Recipe, progress: Progress) -> Scores:
+def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches | None:
+    if evaluation is None:
+        return None
     model = ir.load(bundle.artifact)
     source = rereadable(load_data(evaluation, "evaluation", recipe.images), "evaluation")
     batches = Batches(role="evaluation", source=source, inputs=input_names(model))
-    fitted = replace(batches, signature=signature(model))
-    return score([open_session(bundle.artifact.read_bytes(), ALL_CORES)], fitted, progress)
+    return replace(batches, signature=signature(model))
 
 
 def _recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,25 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "batches.py").write_text(USER_DATA)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a program of one's own in the place of QEMU for x86: a shell script that gets its command line.
+
+    ``RUN`` in it is the rest of that line without the CPU: what the emulator would run.
+    """
+    folder = tmp_path / "emulators"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+    def install(script: str) -> None:
+        program = folder / "qemu-x86_64"
+        program.write_text("#!/bin/sh\nshift 2\n" + script.replace("RUN", 'exec "$@"') + "\n")
+        program.chmod(0o755)
+
+    return install
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_budgets, print_json, print_metrics
+from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_metrics
 
 if TYPE_CHECKING:
     from edgecompress.exporters.bundle import Bundle
@@ -102,6 +102,9 @@ def print_bundle(bundle: Bundle) -> None:
     out = console()
     print_metrics(bundle.manifest.metrics)
     out.print()
+    if bundle.manifest.cpus:
+        print_cpus(bundle.manifest.cpus)
+        out.print()
     print_budgets(bundle.manifest.verdict.model_dump(mode="json"))
     verdict = "[green]within budget[/]" if bundle.passed else "[red]budget missed[/]"
     out.print(f"\n{verdict}: {bundle.path}", highlight=False, soft_wrap=True)

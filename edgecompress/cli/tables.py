@@ -67,6 +67,15 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     print_table(["", "before", "after", "change"], rows)
 
 
+def print_cpus(cpus: Mapping[str, Mapping[str, Any]]) -> None:
+    """A line for each other CPU; where nothing ran, a line below says why."""
+    rows = [[name, *_cpu(entry)] for name, entry in cpus.items()]
+    print_table(["other CPU", "identical", "agreement", "same class", "max error", "samples"], rows)
+    for name, entry in cpus.items():
+        if entry["failure"]:
+            console().print(f"{name}: {entry['failure']}", style="red", highlight=False, markup=False)
+
+
 def print_budgets(verdict: Mapping[str, Any]) -> None:
     """One line for each budget."""
     if verdict["budgets"]:
@@ -80,6 +89,15 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
             for check in verdict["budgets"]
         ]
         print_table(["budget", "limit", "measured", "outcome"], rows)
+
+
+def _cpu(entry: Mapping[str, Any]) -> list[str]:
+    if entry["failure"]:
+        return ["failed", "-", "-", "-", str(entry["samples"])]
+    top1 = entry["top1_agreement"]
+    same = "-" if top1 is None else percent(100 * top1)
+    error = f"{entry['max_abs_error']:.3g}"
+    return ["yes" if entry["identical"] else "no", decibels(entry["sqnr_db"]), same, error, str(entry["samples"])]
 
 
 def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_budgets, print_json, print_table
+from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_table
 
 
 def run(
@@ -19,31 +19,40 @@ def run(
     min_speedup: Annotated[float | None, typer.Option(metavar="X")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median, one sample.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(metavar="MB")] = None,
-    cpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Other CPUs, emulated.")] = None,
+    cpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Another CPU, emulated; repeatable.")] = None,
+    min_cpu_agreement: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same top class there, 0 to 1.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine."""
-    from edgecompress.errors import RecipeError
     from edgecompress.progress import progress_for
     from edgecompress.revalidation import revalidate
 
-    if cpu:
-        raise RecipeError("other CPUs are not built yet; leave --cpu out")
     limits = {
         "max_accuracy_drop": max_accuracy_drop,
         "min_speedup": min_speedup,
         "max_latency_ms": max_latency_ms,
         "max_size_mb": max_size_mb,
+        "min_cpu_agreement": min_cpu_agreement,
     }
     asked = {name: limit for name, limit in limits.items() if limit is not None}
     result = revalidate(
-        bundle, asked, evaluation=evaluation, original=original, progress=progress_for(Console(stderr=True))
+        bundle,
+        asked,
+        evaluation=evaluation,
+        original=original,
+        cpus=cpu or (),
+        progress=progress_for(Console(stderr=True)),
     )
     if as_json:
         print_json(result.document())
     else:
         print_table(["measure", "value", "from"], [[row.measure, row.text, row.source] for row in result.rows])
         console().print()
+        if result.cpus:
+            print_cpus(result.cpus)
+            console().print(f"{result.cpus_source}\n", style="dim", highlight=False)
         print_budgets(result.document()["verdict"])
         verdict = "[green]within budget[/]" if result.passed else "[red]budget missed[/]"
         console().print(f"\n{verdict}: {bundle}", highlight=False, soft_wrap=True)

@@ -73,6 +73,7 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
     verdict: VerdictEntry
     environment: dict[str, str]
+    cpus: dict[str, dict[str, Any]] = {}
 
 
 def file_entry(content: bytes) -> FileEntry:

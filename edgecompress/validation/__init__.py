@@ -1,7 +1,31 @@
-"""Evidence about the artifact that ships: parity, accuracy, latency, size, and the verdict on them."""
+"""Evidence about the artifact that ships: parity, accuracy, latency, size, other CPUs, and the verdict on them."""
 
 from edgecompress.validation.budgets import Check, Verdict, judge, measures
+from edgecompress.validation.emulation import (
+    CpuResult,
+    Machine,
+    compare_cpus,
+    cpu_agreement,
+    find_machines,
+    strict_where_emulated,
+)
 from edgecompress.validation.evidence import Evidence, gather
 from edgecompress.validation.latency import Comparison, Latency, compare_latency
 
-__all__ = ["Check", "Comparison", "Evidence", "Latency", "Verdict", "compare_latency", "gather", "judge", "measures"]
+__all__ = [
+    "Check",
+    "Comparison",
+    "CpuResult",
+    "Evidence",
+    "Latency",
+    "Machine",
+    "Verdict",
+    "compare_cpus",
+    "compare_latency",
+    "cpu_agreement",
+    "find_machines",
+    "gather",
+    "judge",
+    "measures",
+    "strict_where_emulated",
+]

@@ -16,6 +16,7 @@ MEASURES = {
     "max_latency_ms": ("latency_ms", "ms"),
     "max_size_mb": ("size_mb", "MB"),
     "min_sqnr_db": ("sqnr_db", "dB"),
+    "min_cpu_agreement": ("cpu_agreement", "share"),
 }
 """Budget -> the measure that it bounds, and its unit."""
 

@@ -106,11 +106,6 @@ def test_validate_refuses_a_bundle_that_was_changed(bundle: Path, capsys: pytest
     assert "'model.onnx' was changed after it was written" in capsys.readouterr().err
 
 
-def test_validate_does_not_know_other_cpus_yet(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", "out", "--cpu", "haswell"]) == 2
-    assert "not built yet" in capsys.readouterr().err
-
-
 def test_benchmark_compares_with_the_first_file(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = f"{bundle.name}/model.onnx"
     assert main(["benchmark", file, file, "--runs", "20", "--json"]) == 0

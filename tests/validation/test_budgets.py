@@ -10,10 +10,10 @@ from edgecompress.validation.budgets import MEASURES, judge
 
 @pytest.mark.parametrize("budget", sorted(MEASURES))
 def test_each_budget_bounds_its_measure(budget: str) -> None:
-    budgets = Budgets.model_validate({budget: 2.0})
+    budgets = Budgets.model_validate({budget: 0.5})
     measure = MEASURES[budget][0]
-    better, worse = (1.9, 2.1) if budget.startswith("max_") else (2.1, 1.9)
-    outcomes = [judge(budgets, {measure: value}).checks[0].outcome for value in (better, 2.0, worse, None)]
+    better, worse = (0.4, 0.6) if budget.startswith("max_") else (0.6, 0.4)
+    outcomes = [judge(budgets, {measure: value}).checks[0].outcome for value in (better, 0.5, worse, None)]
     assert outcomes == ["pass", "pass", "fail", "not measured"]
 
 

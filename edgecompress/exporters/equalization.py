@@ -1,0 +1,2 @@
+def equalize(model, recipe, batches, progress):
+    raise NotImplementedError
