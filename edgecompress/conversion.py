@@ -28,6 +28,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import execute, signature
 from edgecompress.step import Done, StepResult
+from edgecompress.validation.acceptance import accuracy_test
 
 PROBE_ROWS = 8
 """Samples on which every step is compared with the original."""
@@ -87,6 +88,7 @@ def convert(
     calibration: Batches | None,
     progress: Progress,
     sharing: Sharing | None = None,
+    evaluation: Batches | None = None,
 ) -> Conversion:
     """Take a network to ONNX, and to INT8 where the recipe asks for it.
 
@@ -97,6 +99,7 @@ def convert(
         calibration: needed for quantization.
         progress: told of every step.
         sharing: the workers and the file of the calibration; by default this process alone, and none.
+        evaluation: what the accuracy budget is measured on where layers may return to float for it.
 
     Raises:
         ModelError: the network cannot be run or captured.
@@ -108,7 +111,8 @@ def convert(
     if isinstance(network, nn.Module):
         network = copy.deepcopy(network).eval()
     check_runs(network, example)
-    steps = _steps(network, recipe, example, calibration, progress, sharing)
+    quantize = functools.partial(_quantize, recipe, calibration, evaluation, progress, sharing)
+    steps = _steps(network, recipe, example, quantize)
     done = run_steps(network, steps, example.sample(recipe.export.batch_size or PROBE_ROWS).inputs, progress)
     exported = (step.result.model for step in done if step.name == "export")
     return Conversion(original=network if isinstance(network, ir.Model) else next(exported), done=done)
@@ -144,12 +148,7 @@ def _check_agreement(step: Step, agreement: Agreement) -> None:
 
 
 def _steps(
-    network: Network,
-    recipe: Recipe,
-    example: Batch,
-    calibration: Batches | None,
-    progress: Progress,
-    sharing: Sharing | None,
+    network: Network, recipe: Recipe, example: Batch, quantize: Callable[[ir.Model], StepResult[ir.Model]]
 ) -> list[Step]:
     """The steps of the plan as functions, in the plan's order."""
     floor = recipe.export.min_sqnr_db
@@ -162,9 +161,8 @@ def _steps(
         steps.append(Step(name="simplify", run=simplify, min_sqnr_db=floor))
     forms = prepare_for_integers if recipe.quantization.enabled else canonicalize
     steps.append(Step(name="canonicalize", run=forms, min_sqnr_db=floor))
-    if recipe.quantization.enabled and calibration is not None:
-        run = functools.partial(_quantize, recipe, calibration, progress, sharing)
-        steps.append(Step(name="quantize", run=run))
+    if recipe.quantization.enabled:
+        steps.append(Step(name="quantize", run=quantize))
     return steps
 
 
@@ -177,10 +175,19 @@ def _export(recipe: Recipe, program: ExportedProgram) -> StepResult[ir.Model]:
 
 
 def _quantize(
-    recipe: Recipe, calibration: Batches, progress: Progress, sharing: Sharing | None, model: ir.Model
+    recipe: Recipe,
+    calibration: Batches | None,
+    evaluation: Batches | None,
+    progress: Progress,
+    sharing: Sharing | None,
+    model: ir.Model,
 ) -> StepResult[ir.Model]:
+    assert calibration is not None
     fitted = replace(calibration, signature=signature(model))
-    return quantize_static(model, recipe.quantization, fitted, progress, sharing)
+    accept = None
+    if recipe.quantization.fallback_evaluations and evaluation is not None:
+        accept = accuracy_test(model, recipe.budgets, replace(evaluation, signature=signature(model)), progress)
+    return quantize_static(model, recipe.quantization, fitted, progress, sharing, accept)
 
 
 def _same(data: Iterable[Any]) -> Iterable[Any]:

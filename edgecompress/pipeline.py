@@ -147,7 +147,7 @@ def _produce(
     model, batches = _open(model, recipe, given)
     calibration, examples = batches.get("calibration"), next(iter(batches.values()))
     example = examples.first()
-    conversion = convert(model, recipe, example, calibration, progress, sharing)
+    conversion = convert(model, recipe, example, calibration, progress, sharing, batches.get("evaluation"))
     original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
     fitted = replace(batches.get("evaluation", examples), signature=signature(conversion.artifact))
     evidence = gather(original, artifact, fitted, recipe.cpu, progress)

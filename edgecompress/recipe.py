@@ -74,6 +74,8 @@ class Quantization(Table):
     """Round weights up or down by what it does to the layer's output (AdaRound)."""
     bias_correction: bool = False
     """Take the mean error of each layer back through its bias."""
+    fallback_evaluations: Annotated[int, Field(ge=0)] = 0
+    """How often the accuracy may be measured while layers return to float until its budget holds; 0 for never."""
     keep_float: tuple[str, ...] = ()
     """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
 

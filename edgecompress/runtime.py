@@ -24,7 +24,12 @@ ALL_CORES = 0
 
 
 def open_session(
-    model: ir.Model | bytes, threads: int, optimized: str | None = None, *, arena: bool = True
+    model: ir.Model | bytes,
+    threads: int,
+    optimized: str | None = None,
+    *,
+    profile: str | None = None,
+    arena: bool = True,
 ) -> InferenceSession:
     """An ONNX Runtime session on the CPU provider.
 
@@ -33,6 +38,7 @@ def open_session(
         threads: intra-op threads.
         optimized: where to write the graph as ONNX Runtime's optimizer leaves it, before the layout
             transformations that depend on the CPU.
+        profile: beginning of the name of the file that ``end_profiling`` writes; without it nothing is profiled.
         arena: keep the memory of a run for the next one; without it a run costs the memory of its tensors, and
             leaves none behind.
 
@@ -46,6 +52,8 @@ def open_session(
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, profile
     if optimized is not None:
         options.optimized_model_filepath = optimized
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

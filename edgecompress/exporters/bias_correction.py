@@ -7,7 +7,7 @@ Equalization and Bias Correction", section 4.2, in its empirical form).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from edgecompress.data import Batch, Batches
 from edgecompress.exporters.graph import constant, initializer, node, replace_constant
 from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.rules import RULES
+from edgecompress.exporters.weights import constant_weight
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
 
@@ -62,63 +63,58 @@ def _runs(batch: Batch) -> list[Batch]:
     return [batch.slice(start, start + RUN_ROWS) for start in range(0, batch.rows, RUN_ROWS)]
 
 
-def _corrigible(lowering: Lowering) -> tuple[str, ...]:
-    """Placed nodes with a constant weight and a place for a bias, in the order of the graph."""
-    return tuple(
-        str(node.name)
+def _corrigible(lowering: Lowering) -> dict[str, int]:
+    """Placed nodes with a constant weight and a place for a bias, in the order of the graph: the rank of their outputs."""
+    return {
+        str(node.name): weight.ndim
         for node in lowering.model.graph
         if node.name in lowering.weights and RULES[node.op_type].bias is not None
-    )
+        if (weight := constant_weight(node)) is not None
+    }
 
 
 def _wanted(name: str) -> str:
     return f"{name}/wanted_mean"
 
 
-def _watching(model: ir.Model, layers: Sequence[str]) -> ir.Model:
+def _watching(model: ir.Model, layers: Mapping[str, int]) -> ir.Model:
     """The model with the mean of each layer's output, for each channel, as its outputs."""
     watched = model.clone()
     graph = watched.graph
     graph.outputs.clear()
     for current in list(graph):
         if current.name in layers:
-            graph.outputs.append(_mean(graph, current))
+            graph.outputs.append(_mean(graph, current, layers[current.name]))
     return watched
 
 
-def _mean(graph: ir.Graph, layer: ir.Node) -> ir.Value:
+def _mean(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:
     """The mean over every axis but the channels, float32 of shape (channels,), right behind a layer."""
-    axes = initializer(graph, f"{layer.name}/mean_axes", np.array(_other_axes(layer), np.int64))
+    axes = initializer(graph, f"{layer.name}/mean_axes", np.array([axis for axis in range(rank) if axis != 1], np.int64))
     mean = node("ReduceMean", [layer.outputs[0], axes], f"{layer.name}/mean", f"{layer.name}/mean", keepdims=0)
     mean.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
     graph.insert_after(layer, mean)
     return mean.outputs[0]
 
 
-def _other_axes(layer: ir.Node) -> list[int]:
-    weight = layer.inputs[1]
-    rank = len(weight.shape) if layer.op_type == "Conv" and weight is not None and weight.shape is not None else 2
-    return [axis for axis in range(rank) if axis != 1]
-
-
-def _correcting(quantized: ir.Model, layers: Sequence[str]) -> ir.Model:
+def _correcting(quantized: ir.Model, layers: Mapping[str, int]) -> ir.Model:
     """The INT8 model with every layer shifted to means that are its inputs; its outputs are the shifts."""
     model = quantized.clone()
     graph = model.graph
     graph.outputs.clear()
     for current in list(graph):
         if current.name in layers:
-            graph.outputs.append(_shift(graph, current))
+            graph.outputs.append(_shift(graph, current, layers[current.name]))
     return model
 
 
-def _shift(graph: ir.Graph, layer: ir.Node) -> ir.Value:
+def _shift(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:
     output, readers = layer.outputs[0], list(layer.outputs[0].uses())
     wanted = ir.val(_wanted(str(layer.name)), dtype=ir.DataType.FLOAT, shape=[f"{layer.name}/channels"])
     graph.inputs.append(wanted)
-    mean = _mean(graph, layer)
+    mean = _mean(graph, layer, rank)
     shift = node("Sub", [wanted, mean], f"{layer.name}/shift", f"{layer.name}/shift")
-    spread = initializer(graph, f"{layer.name}/spread", np.array([-1, *[1] * (len(_other_axes(layer)) - 1)], np.int64))
+    spread = initializer(graph, f"{layer.name}/spread", np.array([-1, *[1] * (rank - 2)], np.int64))
     column = node("Reshape", [shift.outputs[0], spread], f"{layer.name}/shift_column", f"{layer.name}/spread")
     corrected = node("Add", [output, column.outputs[0]], f"{layer.name}/corrected", f"{layer.name}/correct")
     producer = mean.producer()

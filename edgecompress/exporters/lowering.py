@@ -5,8 +5,9 @@ The passes that recover accuracy take a lowering and return another; only the la
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from glob import escape
 
 import onnx_ir as ir
 
@@ -20,7 +21,7 @@ from edgecompress.calibration import (
     QuantParams,
     Scheme,
 )
-from edgecompress.exporters.placement import Placement
+from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.qdq import insert_qdq
 from edgecompress.exporters.thresholds import align_thresholds
 from edgecompress.exporters.weights import weight_grids
@@ -33,6 +34,7 @@ class Lowering:
 
     ``params`` are uint8 scale and zero point for each value in ``placement.pairs``; ``weights`` are int8
     scales by name of node. They stay what they are while the model's weights and biases move.
+    ``kept`` are wildcards for the names of nodes that the recipe keeps float.
     """
 
     model: ir.Model
@@ -40,6 +42,7 @@ class Lowering:
     placement: Placement
     params: Mapping[str, QuantParams]
     weights: Mapping[str, QuantParams]
+    kept: tuple[str, ...] = ()
 
     def write(self) -> ir.Model:
         """The INT8 model."""
@@ -57,7 +60,32 @@ def lower(
         placement=placement,
         params=align_thresholds(model.graph, placement, params, scheme),
         weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
+        kept=recipe.keep_float,
     )
+
+
+def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
+    """The lowering with the named nodes left float, and all that follows from that.
+
+    A value that only passed integers on, and is now quantized itself, takes the parameters that it passed on.
+    """
+    graph = lowering.model.graph
+    placement = place(graph, [*lowering.kept, *map(escape, names)])
+    params = dict(lowering.params)
+    values = {str(value.name): value for node in graph for value in node.outputs}
+    for name in placement.pairs:
+        if name not in params:
+            params[name] = params[_passed_on(values[name], params)]
+    return replace(lowering, placement=placement, params=params)
+
+
+def _passed_on(value: ir.Value, params: Mapping[str, QuantParams]) -> str:
+    """The name of the value whose integers ``value`` holds."""
+    producer = value.producer()
+    while str(value.name) not in params and producer is not None and producer.inputs[0] is not None:
+        value = producer.inputs[0]
+        producer = value.producer()
+    return str(value.name)
 
 
 def schemes(recipe: Quantization) -> tuple[Scheme, ...]:

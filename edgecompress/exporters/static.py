@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import onnx_ir as ir
 
-from edgecompress.calibration import Calibration, Sharing, collect
+from edgecompress.calibration import Sharing, collect
 from edgecompress.data import Batches
 from edgecompress.exporters.equalization import equalize
+from edgecompress.exporters.fallback import Accept, fall_back
 from edgecompress.exporters.fusion import Fusion, read_fusion
 from edgecompress.exporters.lowering import Lowering, lower, schemes
 from edgecompress.exporters.placement import Placement, place
@@ -17,7 +20,12 @@ from edgecompress.step import StepResult
 
 
 def quantize_static(
-    model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress, sharing: Sharing | None = None
+    model: ir.Model,
+    recipe: Quantization,
+    batches: Batches,
+    progress: Progress,
+    sharing: Sharing | None = None,
+    accept: Accept | None = None,
 ) -> StepResult[ir.Model]:
     """An INT8 copy of a float ONNX model.
 
@@ -27,34 +35,52 @@ def quantize_static(
         batches: calibration data, read several times.
         progress: told of every batch.
         sharing: the workers and the file of the calibration; by default this process alone, and none.
+        accept: whether an INT8 model is accurate enough; where one is not, layers return to float.
 
     Raises:
         DataError: the calibration data does not fit the model.
     """
-    equalized = equalize(model, recipe, batches, progress) if recipe.equalization else StepResult(model=model)
+    equalized = equalize(model, batches, progress) if recipe.equalization else StepResult(model=model)
     placement = place(model.graph, recipe.keep_float)
     calibration = collect(equalized.model, placement.pairs, batches, progress, sharing)
+    metrics = {"calibration_samples": calibration.samples, "calibration_digest": calibration.digest}
+    if sharing is not None and sharing.workers.rank:
+        return StepResult(model=model, metrics=metrics)  # the first worker goes on alone
     rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
-    return _result(model, best, calibration, equalized.changes, rivals)
+    final = _budgeted(model, best, recipe, batches, progress, accept)
+    fusion = read_fusion(model, final.model, final.lowering.placement)
+    return StepResult(
+        model=final.model,
+        changes=(*equalized.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
+        refusals=(*final.lowering.placement.refusals, *fusion.unfused),
+        warnings=_warnings(final.lowering.placement, fusion),
+        metrics=metrics,
+    )
 
 
 def _agreement(recovered: Recovered) -> float:
     return recovered.agreement.sqnr_db
 
 
-def _result(
-    model: ir.Model, best: Recovered, calibration: Calibration, equalized: tuple[str, ...], rivals: list[Lowering]
-) -> StepResult[ir.Model]:
-    placement = best.lowering.placement
-    fusion = read_fusion(model, best.model, placement)
-    return StepResult(
-        model=best.model,
-        changes=(*equalized, *_choice(best, rivals), *best.changes, *_changes(fusion)),
-        refusals=(*placement.refusals, *fusion.unfused),
-        warnings=_warnings(placement, fusion),
-        metrics={"calibration_samples": calibration.samples, "calibration_digest": calibration.digest},
+def _budgeted(
+    model: ir.Model,
+    best: Recovered,
+    recipe: Quantization,
+    batches: Batches,
+    progress: Progress,
+    accept: Accept | None,
+) -> Recovered:
+    """The model after the fallback, where there is a budget to fall back for."""
+    if accept is None:
+        return best
+    fallback = fall_back(
+        model, best.lowering, accept, evaluations=recipe.fallback_evaluations, batches=batches, progress=progress
     )
+    told = f"fallback: {len(fallback.returned)} layers are float again" + "".join(f", {name}" for name in fallback.returned)
+    if not fallback.accepted:
+        told = f"fallback: the accuracy budget was not met in {recipe.fallback_evaluations} evaluations; no layer is float"
+    return replace(best, lowering=fallback.lowering, model=fallback.model, changes=(*best.changes, told))
 
 
 def _choice(best: Recovered, rivals: list[Lowering]) -> tuple[str, ...]:

@@ -1,0 +1,80 @@
+"""Budgeted fallback: layers return to float, the most rewarding first, until the model is accurate enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from edgecompress.data import Batches
+from edgecompress.exporters.lowering import Lowering, floating
+from edgecompress.exporters.sensitivity import rank_layers
+from edgecompress.progress import Progress
+
+Accept = Callable[[ir.Model], bool]
+"""Whether an INT8 model is within its accuracy budget: one evaluation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """What the search ended with: the lowering, its model, the layers that are float now, and whether that is enough."""
+
+    lowering: Lowering
+    model: ir.Model
+    returned: tuple[str, ...]
+    accepted: bool
+
+
+def fall_back(
+    original: ir.Model,
+    lowering: Lowering,
+    accept: Accept,
+    *,
+    evaluations: int,
+    batches: Batches,
+    progress: Progress,
+) -> Fallback:
+    """Return as few layers to float as the budget needs.
+
+    Layers are ranked by decibels regained for a millisecond lost. One, two, four, ... of them return until
+    ``accept`` holds; then the smallest number between the last two is searched by halving.
+
+    Args:
+        original: the float model.
+        lowering: not modified.
+        accept: the budget.
+        evaluations: how often ``accept`` may be asked; the first answer is about the lowering as it is.
+        batches: calibration data, for the ranking.
+        progress: told of every layer.
+    """
+    best = Fallback(lowering=lowering, model=lowering.write(), returned=(), accepted=False)
+    if accept(best.model):
+        return replace(best, accepted=True)
+    ranking = [one.name for one in rank_layers(original, lowering, batches, progress) if one.gain_db > 0]
+    too_few, enough = 0, None
+    for _ in progress.track(range(evaluations - 1), "return layers to float"):
+        count = next_count(too_few, enough, len(ranking))
+        if count is None:
+            break
+        tried = floating(lowering, ranking[:count])
+        model = tried.write()
+        if accept(model):
+            enough = count
+            best = Fallback(lowering=tried, model=model, returned=tuple(ranking[:count]), accepted=True)
+        else:
+            too_few = count
+    return best
+
+
+def next_count(too_few: int, enough: int | None, most: int) -> int | None:
+    """How many layers to try next; None where nothing is left to try.
+
+    >>> next_count(0, None, 10), next_count(4, None, 10), next_count(8, None, 10), next_count(10, None, 10)
+    (1, 8, 10, None)
+    >>> next_count(4, 8, 10), next_count(5, 6, 10)
+    (6, None)
+    """
+    if enough is None:
+        return min(max(1, 2 * too_few), most) if too_few < most else None
+    return (too_few + enough) // 2 if enough - too_few > 1 else None

@@ -1,0 +1,34 @@
+"""Acceptance: whether an artifact is within the budgets of its recipe that speak of accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from edgecompress.data import Batches
+from edgecompress.progress import Progress
+from edgecompress.recipe import Budgets
+from edgecompress.runtime import ALL_CORES, open_session
+from edgecompress.validation.evidence import score
+
+
+def accuracy_test(
+    original: ir.Model, budgets: Budgets, evaluation: Batches, progress: Progress
+) -> Callable[[ir.Model], bool]:
+    """A test that scores an artifact beside the original and holds it against the budgets.
+
+    The drop of accuracy counts where the data has labels and ``max_accuracy_drop`` is set, the agreement
+    where ``min_sqnr_db`` is.
+    """
+    reference = open_session(original, ALL_CORES)
+
+    def within(artifact: ir.Model) -> bool:
+        scores = score([reference, open_session(artifact, ALL_CORES)], evaluation, progress)
+        before, after = (tally.percent for tally in scores.tallies)
+        drop = None if before is None or after is None else before - after
+        loses = drop is not None and budgets.max_accuracy_drop is not None and drop > budgets.max_accuracy_drop
+        differs = budgets.min_sqnr_db is not None and scores.agreements[1].sqnr_db < budgets.min_sqnr_db
+        return not loses and not differs
+
+    return within
