@@ -73,9 +73,9 @@ def bypass(graph: ir.Graph, skipped: ir.Node, value: ir.Value) -> bool:
 
 
 def substitute(graph: ir.Graph, old: ir.Node, made: Sequence[ir.Node]) -> None:
-    """Put nodes in the place of one; the last writes what it wrote, under its name."""
+    """Put nodes in the place of one; the last writes what it wrote, under the same names."""
     graph.insert_after(old, made)
-    before, after = old.outputs[0], made[-1].outputs[0]
-    after.name, after.shape, after.type = before.name, before.shape, before.type
-    before.replace_all_uses_with(after, replace_graph_outputs=True)
+    for before, after in zip(old.outputs, made[-1].outputs, strict=True):
+        after.name, after.shape, after.type = before.name, before.shape, before.type
+        before.replace_all_uses_with(after, replace_graph_outputs=True)
     graph.remove(old, safe=True)
