@@ -97,15 +97,25 @@ def _biased(add: ir.Node) -> ir.Value | None:
     """The value to which an Add adds a constant vector."""
     for source, other in ((add.inputs[0], add.inputs[1]), (add.inputs[1], add.inputs[0])):
         array = constant(other)
-        if array is not None and array.ndim == 1 and constant(source) is None:
+        if array is not None and array.ndim == 1 and constant(source) is None and _width(source) == len(array):
             return source
     return None
 
 
 def _has_plain_weight(product: ir.Node) -> bool:
     weight = constant(product.inputs[1])
-    bias = product.inputs[2] if len(product.inputs) > 2 else None
-    return weight is not None and weight.ndim == 2 and (bias is None or constant(bias) is not None)
+    if weight is None or weight.ndim != 2:
+        return False
+    if len(product.inputs) < 3 or product.inputs[2] is None:
+        return True
+    bias, width = constant(product.inputs[2]), _width(product.outputs[0])
+    return bias is not None and bias.shape == (width,)
+
+
+def _width(value: ir.Value | None) -> int | None:
+    """The length of the last axis, where it is known."""
+    size = value.shape[-1] if value is not None and value.shape is not None and len(value.shape) else None
+    return size if isinstance(size, int) else None
 
 
 def _scale(graph: ir.Graph, site: _Site, factor: float, name: str) -> None:
