@@ -51,7 +51,7 @@ def _factor(node: ir.Node) -> tuple[float, ir.Value | None]:
         return 1.0, None
     for source, other in ((node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])):
         array = constant(other)
-        if array is not None and array.size == 1 and array.ndim == 0 and constant(source) is None:
+        if array is not None and array.size == 1 and constant(source) is None and array.ndim <= _rank(source):
             number = float(array.item())
             if node.op_type == "Mul":
                 return number, source
@@ -110,6 +110,11 @@ def _has_plain_weight(product: ir.Node) -> bool:
         return True
     bias, width = constant(product.inputs[2]), _width(product.outputs[0])
     return bias is not None and bias.shape == (width,)
+
+
+def _rank(value: ir.Value | None) -> int:
+    """The number of axes, 0 where it is not known."""
+    return 0 if value is None or value.shape is None else len(value.shape)
 
 
 def _width(value: ir.Value | None) -> int | None:
