@@ -20,9 +20,7 @@ MAX_BYTES = 2**31 - 1
 LEAST_OPSET, UPGRADED_OPSET, UPGRADED_IR_VERSION = 13, 18, 8
 """From opset 13 on, a tensor can have a scale for each channel."""
 MIN_UPGRADE_DB = 100.0
-INTEGER_OPS = frozenset(
-    "QuantizeLinear DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger MatMulInteger".split()
-)
+INTEGER_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 
 
 def read_onnx(path: Path) -> ir.Model:
@@ -72,7 +70,9 @@ def _check_external(model: ir.Model, path: Path) -> None:
                 " save the model with its weights beside it"
             )
         if not place.is_file():
-            raise ModelError(f"{str(path)!r} keeps weights in {str(tensor.location)!r}, which does not exist; put it beside the model")
+            raise ModelError(
+                f"{str(path)!r} keeps weights in {str(tensor.location)!r}, which does not exist; put it there"
+            )
         total += tensor.nbytes
     if total > MAX_BYTES:
         raise ModelError(
@@ -84,7 +84,10 @@ def _check_external(model: ir.Model, path: Path) -> None:
 def _external(model: ir.Model) -> Iterator[ir.ExternalTensor]:
     """Every tensor whose values lie in another file, in subgraphs and functions too."""
     graphs = [model.graph, *model.graph.subgraphs()]
-    nodes = [*model.graph.all_nodes(), *(node for function in model.functions.values() for node in function.all_nodes())]
+    nodes = [
+        *model.graph.all_nodes(),
+        *(node for function in model.functions.values() for node in function.all_nodes()),
+    ]
     tensors = [value.const_value for graph in graphs for value in graph.initializers.values()]
     for node in nodes:
         for attribute in node.attributes.values():
@@ -105,7 +108,9 @@ def _upgrade(model: ir.Model, path: Path) -> ir.Model:
         probe = {spec.name: _draw(spec) for spec in signature(model)}
         agreement = Agreement.between(_outputs(model, probe), _outputs(upgraded, probe))
     except Exception as error:
-        raise ModelError(f"{str(path)!r} has opset {version} and cannot be upgraded: {first_line(error)}; {mend}") from None
+        raise ModelError(
+            f"{str(path)!r} has opset {version} and cannot be upgraded: {first_line(error)}; {mend}"
+        ) from None
     if agreement.sqnr_db < MIN_UPGRADE_DB:
         raise ModelError(f"{str(path)!r} has opset {version}, and answers differently when upgraded; {mend}")
     return upgraded

@@ -23,10 +23,14 @@ W = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
 X = np.random.default_rng(1).standard_normal((3, 8)).astype(np.float32)
 
 
-def _proto(body: str = "y = MatMul(x, w)", opset: int = 20, ir_version: int = 10, **more: NDArray[Any]) -> onnx.ModelProto:
+def _proto(
+    body: str = "y = MatMul(x, w)", opset: int = 20, ir_version: int = 10, **more: NDArray[Any]
+) -> onnx.ModelProto:
     text = f'<ir_version: {ir_version}, opset_import: ["" : {opset}]> m (float[N,8] x) => (float[N,M] y) {{ {body} }}'
     proto = onnx.parser.parse_model(text)
-    proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in {"w": W, **more}.items())
+    proto.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name) for name, array in {"w": W, **more}.items()
+    )
     return proto
 
 
@@ -100,7 +104,9 @@ def test_a_file_of_more_than_2_gb_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("opset", [7, 9, 11, 12])
 def test_an_old_opset_is_upgraded(tmp_path: Path, opset: int) -> None:
     path = tmp_path / "net.onnx"
-    proto = _proto("h = MatMul(x, w) s = ReduceMean<axes=[1], keepdims=1>(h) d = Sub(h, s) y = Softmax<axis=1>(d)", opset, 7)
+    proto = _proto(
+        "h = MatMul(x, w) s = ReduceMean<axes=[1], keepdims=1>(h) d = Sub(h, s) y = Softmax<axis=1>(d)", opset, 7
+    )
     path.write_bytes(proto.SerializeToString())
     model = read_onnx(path)
     assert model.opset_imports[""] == onnx_files.UPGRADED_OPSET
@@ -127,7 +133,9 @@ def test_an_opset_that_cannot_be_upgraded_is_refused(tmp_path: Path) -> None:
 def test_an_upgrade_that_answers_differently_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(_proto(opset=12, ir_version=7).SerializeToString())
-    monkeypatch.setattr(onnx.version_converter, "convert_version", lambda proto, version: _proto("z = MatMul(x, w) y = Neg(z)"))
+    monkeypatch.setattr(
+        onnx.version_converter, "convert_version", lambda proto, version: _proto("z = MatMul(x, w) y = Neg(z)")
+    )
     assert "answers differently when upgraded" in _refusal(path)
 
 

@@ -39,7 +39,14 @@ def quantize_lstm(model: ir.Model, lstm: ir.Node) -> None:
         inputs[position] = codes
         tail += [scale, zero_point]
     attributes = {name: value for name, value in lstm.attributes.items() if name != "layout"}
-    made = ir.Node(DOMAIN, "DynamicQuantizeLSTM", [*inputs, *tail], attributes.values(), num_outputs=len(lstm.outputs), name=lstm.name)
+    made = ir.Node(
+        DOMAIN,
+        "DynamicQuantizeLSTM",
+        [*inputs, *tail],
+        attributes.values(),
+        num_outputs=len(lstm.outputs),
+        name=lstm.name,
+    )
     substitute(model.graph, lstm, [made])
     model.opset_imports[DOMAIN] = 1
 

@@ -63,7 +63,11 @@ def only_read_by(value: ir.Value, reader: ir.Node) -> bool:
 
 
 def bypass(graph: ir.Graph, skipped: ir.Node, value: ir.Value) -> bool:
-    """Let every reader of a node with one output read ``value``, and drop the node; False for an output of the graph."""
+    """Let every reader of a node with one output read ``value``, and drop the node.
+
+    Returns:
+        False, and nothing is changed, where the output is one of the graph's.
+    """
     output = skipped.outputs[0]
     if output.is_graph_output():
         return False

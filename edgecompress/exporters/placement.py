@@ -1,8 +1,9 @@
 """Placement: which operators become integers in ONNX Runtime's CPU provider, and which stay float.
 
-The table of :mod:`edgecompress.exporters.rules` says what each operator needs. A QuantizeLinear/DequantizeLinear pair that the runtime does
-not fuse costs more than it saves, so that an operator is placed only where the runtime has an integer
-kernel for it *and* its inputs are integers already, or it is worth making them so.
+The table of :mod:`edgecompress.exporters.rules` says what each operator needs. A pair of QuantizeLinear
+and DequantizeLinear that the runtime does not fuse costs more than it saves, so that an operator is placed
+only where the runtime has an integer kernel for it *and* its inputs are integers already, or it is worth
+making them so.
 """
 
 from __future__ import annotations
@@ -123,9 +124,7 @@ def _is_kept(node: ir.Node, keep_float: Sequence[str]) -> bool:
     return any(fnmatchcase(str(node.name), pattern) for pattern in keep_float)
 
 
-def _why_float(
-    node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], keep_float: Sequence[str]
-) -> str | None:
+def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], keep_float: Sequence[str]) -> str | None:
     """The reason to leave a node float, or None."""
     rule = _rule(node)
     if rule is None:

@@ -24,7 +24,7 @@ X = draw(STEPS, ROWS, INPUTS)
 def _layer(kind: type[nn.Module], bidirectional: bool = False) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return kind(INPUTS, HIDDEN, bidirectional=bidirectional)  # type: ignore[call-arg]
+        return kind(INPUTS, HIDDEN, bidirectional=bidirectional)
 
 
 def _gates(layer: Any, name: str, order: list[int]) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -45,17 +45,39 @@ def _model(body: str, *outputs: str) -> ir.Model:
     [
         (f"a = {CONV}(x, w) s = Sin(a) b = {CONV}(a, w) t = Tanh(b) y = Add(t, s)", (), {"QLinearConv": 2, "Add": 1}),
         (f"a = {CONV}(x, w) r = Relu(a) b = {CONV}(r, w) y = Add(a, b)", (), {"QLinearConv": 2, "QLinearAdd": 1}),
-        (f"a = {CONV}(x, w) r = Clip(a, zero, six) b = {CONV}(r, w) y = Add(a, b)", (), {"QLinearConv": 2, "QLinearAdd": 1}),
+        (
+            f"a = {CONV}(x, w) r = Clip(a, zero, six) b = {CONV}(r, w) y = Add(a, b)",
+            (),
+            {"QLinearConv": 2, "QLinearAdd": 1},
+        ),
         (f"a = {CONV}(x, w) r = Relu(a) y = {CONV}(r, w)", ("a",), {"QLinearConv": 2}),
         (f"a = {CONV}(x, w) r = Relu(a) y = {CONV}(r, w)", ("r",), {"QLinearConv": 2}),
-        (f"a = {CONV}(x, w) l, r = Split<axis=1, num_outputs=2>(a) c = Concat<axis=1>(r, l) y = {CONV}(c, w)", ("l",), {"QLinearConv": 2, "Split": 1, "QLinearConcat": 1}),
+        (
+            f"a = {CONV}(x, w) l, r = Split<axis=1, num_outputs=2>(a) c = Concat<axis=1>(r, l) y = {CONV}(c, w)",
+            ("l",),
+            {"QLinearConv": 2, "Split": 1, "QLinearConcat": 1},
+        ),
         (f"a = {CONV}(x, w) g = {GATE}(a) m = Mul(a, g) y = {CONV}(m, w)", ("g",), {"QLinearConv": 2, "QLinearMul": 1}),
-        (f"a = {CONV}(x, w) g = {GATE}(a) m = Mul(a, g) b = {CONV}(m, w) y = Add(a, b)", (), {"QLinearConv": 2, "QLinearMul": 1, "QLinearAdd": 1}),
-        (f"a = {CONV}(x, w) p = MaxPool<kernel_shape=[2,2]>(a) g = {GATE}(p) y = {CONV}(g, w)", (), {"QLinearConv": 2, "MaxPool": 1}),
-        (f"a = {CONV}(x, w) t = Sin(a) g = {GATE}(a) m = Mul(a, g) b = {CONV}(m, w) y = Add(b, t)", (), {"QLinearConv": 2, "QLinearMul": 1}),
+        (
+            f"a = {CONV}(x, w) g = {GATE}(a) m = Mul(a, g) b = {CONV}(m, w) y = Add(a, b)",
+            (),
+            {"QLinearConv": 2, "QLinearMul": 1, "QLinearAdd": 1},
+        ),
+        (
+            f"a = {CONV}(x, w) p = MaxPool<kernel_shape=[2,2]>(a) g = {GATE}(p) y = {CONV}(g, w)",
+            (),
+            {"QLinearConv": 2, "MaxPool": 1},
+        ),
+        (
+            f"a = {CONV}(x, w) t = Sin(a) g = {GATE}(a) m = Mul(a, g) b = {CONV}(m, w) y = Add(b, t)",
+            (),
+            {"QLinearConv": 2, "QLinearMul": 1},
+        ),
     ],
 )
-def test_every_reader_gets_the_right_numbers(scheme: str, body: str, outputs: tuple[str, ...], kernels: dict[str, int]) -> None:
+def test_every_reader_gets_the_right_numbers(
+    scheme: str, body: str, outputs: tuple[str, ...], kernels: dict[str, int]
+) -> None:
     model = _model(body, *outputs)
     quantized = _quantize(model, scheme)
     assert [value.name for value in quantized.graph.outputs] == ["y", *outputs]

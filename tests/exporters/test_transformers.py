@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Additive(Encoder):
         return self._encode(x, (1.0 - keep[:, None, None, :].float()) * torch.finfo(torch.float32).min)
 
 
-def _batches(kind: type[nn.Module], seed: int) -> list[tuple[Any, Any]]:
+def _batches(kind: Callable[[], nn.Module], seed: int) -> list[tuple[Any, Any]]:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(16, LENGTH, WIDTH, generator=generator)
     keep = (torch.arange(LENGTH)[None, :] < torch.randint(3, LENGTH + 1, (16, 1), generator=generator)).long()
@@ -80,7 +81,7 @@ def _batches(kind: type[nn.Module], seed: int) -> list[tuple[Any, Any]]:
 
 
 @functools.cache
-def _convert(kind: type[nn.Module]) -> Conversion:
+def _convert(kind: Callable[[], nn.Module]) -> Conversion:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = kind().eval()
@@ -91,7 +92,7 @@ def _convert(kind: type[nn.Module]) -> Conversion:
 
 
 @pytest.mark.parametrize("kind", [Encoder, Masked, Additive])
-def test_products_are_integer_and_the_answers_hold(kind: type[nn.Module]) -> None:
+def test_products_are_integer_and_the_answers_hold(kind: Callable[[], nn.Module]) -> None:
     conversion = _convert(kind)
     kernels = Counter(node.op_type for node in optimized_graph(conversion.artifact))
     products = sum(kernels[op] for op in ("MatMulIntegerToFloat", "QLinearMatMul", "QGemm"))
@@ -114,7 +115,7 @@ def test_attention_without_a_mask_loses_its_guard_its_factor_and_its_zeros() -> 
 
 
 @pytest.mark.parametrize("kind", [Masked, Additive])
-def test_a_hidden_position_changes_nothing(kind: type[nn.Module]) -> None:
+def test_a_hidden_position_changes_nothing(kind: Callable[[], nn.Module]) -> None:
     artifact = _convert(kind).artifact
     inputs = {name: tensor.numpy().copy() for name, tensor in _batches(kind, 2)[0][0].items()}
     before = execute(artifact, inputs)[0]

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
-from edgecompress.exporters.graph import bypass, constant, initializer, only_read_by, producer
+from edgecompress.exporters.graph import bypass, constant, initializer, only_read_by
 from edgecompress.step import StepResult
 
 LAYOUT = ("Transpose", "Reshape", "Squeeze", "Unsqueeze")
@@ -125,7 +125,7 @@ def _width(value: ir.Value | None) -> int | None:
 
 def _scale(graph: ir.Graph, site: _Site, factor: float, name: str) -> None:
     product, columns = site.product, site.columns
-    rows_first = product.op_type == "Gemm" and product.attributes.get_int("transB", 0)
+    rows_first = product.op_type == "Gemm" and product.attributes.get_int("transB", 0) == 1
     index = (columns, slice(None)) if rows_first else (slice(None), columns)
     _replace(graph, product, 1, index, factor, name)
     if len(product.inputs) > 2 and product.inputs[2] is not None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgecompress.exporters.canonicalize.attention_scales import fold_attention_scales
-from tests.exporters.canonicalize.sequences import HEADS, LENGTH, WIDTH, assert_unchanged, integers, operators, outputs, sequence
+from tests.exporters.canonicalize.sequences import (
+    HEADS,
+    LENGTH,
+    WIDTH,
+    assert_unchanged,
+    integers,
+    operators,
+    outputs,
+    sequence,
+)
 from tests.exporters.graphs import draw
 
 X = draw(2, LENGTH, WIDTH)
@@ -24,13 +36,16 @@ HALF, NARROW = np.array(0.37, np.float32), draw(4, seed=3)
         ("h = MatMul(x, w) a = Add(h, b) p, q, r = Split<axis=-1>(a, n) u = Mul(q, c) m = Mul(u, p) y = Add(m, r)", 1),
         ("h = MatMul(x, w) p, q, r = Split<axis=2>(h, n) a = Add(q, v) u = Mul(a, c) m = Mul(u, p) y = Add(m, r)", 1),
         ("f = Flatten<axis=2>(x) g = Gemm<transB=1>(f, w, b) y = Mul(g, c)", 1),
-        ("f = Flatten<axis=2>(x) g = Gemm(f, w, b) p, q, r = Split<axis=1>(g, n) u = Mul(q, c) m = Mul(u, p) y = Add(m, r)", 1),
+        (
+            "f = Flatten<axis=2>(x) g = Gemm(f, w, b) p, q, r = Split<axis=1>(g, n) u = Mul(q, c) m = Mul(u, p) y = Add(m, r)",
+            1,
+        ),
     ],
 )
 def test_a_factor_moves_into_the_weights(body: str, factors: int) -> None:
-    constants = {"w": W, "b": B, "c": HALF, "s": SPLIT, "n": THIRDS, "v": NARROW}
+    constants: dict[str, NDArray[Any]] = {"w": W, "b": B, "c": HALF, "s": SPLIT, "n": THIRDS, "v": NARROW}
     model = sequence(body + " z = Neg(y)", **{name: one for name, one in constants.items() if f"{name}" in body})
-    model.graph.outputs[0] = model.graph[-1].outputs[0]  # type: ignore[call-overload]
+    model.graph.outputs[0] = model.graph[-1].outputs[0]
     result = fold_attention_scales(model)
     assert len(result.changes) == factors
     assert len(result.model.graph) == len(model.graph) - factors
@@ -49,7 +64,7 @@ def test_a_factor_moves_into_the_weights(body: str, factors: int) -> None:
 )
 def test_another_factor_stays(body: str) -> None:
     model = sequence(body, **{name: one for name, one in {"w": W, "b": B, "c": HALF}.items() if name in body})
-    model.graph.outputs[0] = model.graph[-1].outputs[0]  # type: ignore[call-overload]
+    model.graph.outputs[0] = model.graph[-1].outputs[0]
     assert_unchanged(model, fold_attention_scales(model))
 
 

@@ -39,7 +39,13 @@ def test_a_transposed_convolution_without_overlap_is_laid_out_in_tiles(block: in
 
 @pytest.mark.parametrize(
     "attributes",
-    ["strides=[1,1]", "strides=[2,2], pads=[1,1,1,1]", "strides=[2,2], output_padding=[1,1]", "strides=[2,2], group=2", "strides=[2,1]"],
+    [
+        "strides=[1,1]",
+        "strides=[2,2], pads=[1,1,1,1]",
+        "strides=[2,2], output_padding=[1,1]",
+        "strides=[2,2], group=2",
+        "strides=[2,1]",
+    ],
 )
 def test_another_transposed_convolution_stays(attributes: str) -> None:
     model = graph(f"y = ConvTranspose<{attributes}>(x, w)", w=draw(4, 6, 2, 2))
@@ -52,6 +58,6 @@ def test_a_batch_norm_is_a_depthwise_convolution() -> None:
     model = graph("y = BatchNormalization<epsilon=0.01>(x, g, b, m, v)", g=gamma, b=beta, m=mean, v=variance)
     result = convolve_batch_norms(model)
     assert operators(result.model) == ["Conv"]
-    tensors = [torch.from_numpy(array) for array in (X, mean, variance, gamma, beta)]
-    wanted = torch.nn.functional.batch_norm(*tensors, eps=0.01).numpy()
+    x, m, v, g, b = (torch.from_numpy(array) for array in (X, mean, variance, gamma, beta))
+    wanted = torch.nn.functional.batch_norm(x, m, v, g, b, eps=0.01).numpy()
     np.testing.assert_allclose(run(result.model, X), wanted, rtol=1e-4, atol=1e-5)

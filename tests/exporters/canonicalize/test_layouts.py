@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from edgecompress.exporters.canonicalize.layouts import merge_layouts
-from tests.exporters.canonicalize.sequences import HEADS, LENGTH, WIDTH, assert_unchanged, integers, operators, outputs, sequence
+from tests.exporters.canonicalize.sequences import (
+    HEADS,
+    LENGTH,
+    WIDTH,
+    assert_unchanged,
+    integers,
+    operators,
+    outputs,
+    sequence,
+)
 from tests.exporters.graphs import draw
 
 X = draw(2, LENGTH, WIDTH)
@@ -27,7 +36,9 @@ def test_keys_that_are_flattened_and_transposed_take_one_transpose() -> None:
     np.testing.assert_array_equal(outputs(result.model, X), X.reshape(2, LENGTH, HEADS, 4).transpose(0, 2, 3, 1))
 
 
-@pytest.mark.parametrize("back", [integers(-1, 4, LENGTH, HEADS), integers(-1, 4, HEADS, LENGTH), integers(-1, 2, 6, LENGTH)])
+@pytest.mark.parametrize(
+    "back", [integers(-1, 4, LENGTH, HEADS), integers(-1, 4, HEADS, LENGTH), integers(-1, 2, 6, LENGTH)]
+)
 def test_a_reshape_that_cuts_elsewhere_stays(back: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
     body = "h = Reshape(x, split) f = Reshape(h, flat) s = Transpose<perm=[0,2,1]>(f) y = Reshape(s, back)"
     model = sequence(body, split=SPLIT, flat=integers(-1, HEADS, 4), back=back)

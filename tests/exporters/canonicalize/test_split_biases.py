@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from edgecompress.exporters.canonicalize.split_biases import hoist_biases
-from tests.exporters.canonicalize.sequences import LENGTH, WIDTH, assert_unchanged, integers, operators, outputs, sequence
+from tests.exporters.canonicalize.sequences import (
+    LENGTH,
+    WIDTH,
+    assert_unchanged,
+    integers,
+    operators,
+    outputs,
+    sequence,
+)
 from tests.exporters.graphs import draw
 
 X, W = draw(2, LENGTH, WIDTH), draw(WIDTH, WIDTH, seed=1)
