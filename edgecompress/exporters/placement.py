@@ -19,7 +19,6 @@ from edgecompress.exporters.graph import constant, is_float
 from edgecompress.exporters.rules import RULES, SATURATING, UNKNOWN, Role, Rule
 from edgecompress.step import Refusal
 
-
 LARGEST_OPERAND = 1e4
 """A constant beyond it is meant to hide values (an attention mask), not to be added to them."""
 

@@ -37,7 +37,8 @@ def _gates(layer: Any, name: str, order: list[int]) -> np.ndarray[Any, np.dtype[
 def _model(layer: Any, operator: str, order: list[int], attributes: str = "") -> ir.Model:
     direction = "bidirectional" if layer.bidirectional else "forward"
     node = f'y, h = {operator}<hidden_size={HIDDEN}, direction="{direction}"{attributes}>(x, w, r, b)'
-    text = f'<ir_version: 10, opset_import: ["" : 20]> m (float[{STEPS},N,{INPUTS}] x) => (float[T,D,N,H] y, float[D,N,H] h) {{ {node} }}'
+    header = f"m (float[{STEPS},N,{INPUTS}] x) => (float[T,D,N,H] y, float[D,N,H] h)"
+    text = f'<ir_version: 10, opset_import: ["" : 20]> {header} {{ {node} }}'
     proto = onnx.parser.parse_model(text)
     bias = np.concatenate([_gates(layer, "bias_ih", order), _gates(layer, "bias_hh", order)], axis=1)
     constants = {"w": _gates(layer, "weight_ih", order), "r": _gates(layer, "weight_hh", order), "b": bias}

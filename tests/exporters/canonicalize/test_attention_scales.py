@@ -37,7 +37,8 @@ HALF, NARROW = np.array(0.37, np.float32), draw(4, seed=3)
         ("h = MatMul(x, w) p, q, r = Split<axis=2>(h, n) a = Add(q, v) u = Mul(a, c) m = Mul(u, p) y = Add(m, r)", 1),
         ("f = Flatten<axis=2>(x) g = Gemm<transB=1>(f, w, b) y = Mul(g, c)", 1),
         (
-            "f = Flatten<axis=2>(x) g = Gemm(f, w, b) p, q, r = Split<axis=1>(g, n) u = Mul(q, c) m = Mul(u, p) y = Add(m, r)",
+            """f = Flatten<axis=2>(x) g = Gemm(f, w, b) p, q, r = Split<axis=1>(g, n)
+               u = Mul(q, c) m = Mul(u, p) y = Add(m, r)""",
             1,
         ),
     ],
@@ -59,7 +60,8 @@ def test_a_factor_moves_into_the_weights(body: str, factors: int) -> None:
         "h = MatMul(x, w) y = Mul(h, b) z = Neg(y)",  # one factor for each column: not a scalar
         "h = MatMul(x, w) r = Relu(h) y = Mul(r, c) z = Neg(y)",
         "h = MatMul(x, w) y = Div(c, h) z = Neg(y)",
-        "h = MatMul(x, w) t = Transpose<perm=[0,2,1]>(h) p, q = Split<axis=-1, num_outputs=2>(t) y = Mul(p, c) z = MatMul(y, q)",
+        """h = MatMul(x, w) t = Transpose<perm=[0,2,1]>(h) p, q = Split<axis=-1, num_outputs=2>(t)
+           y = Mul(p, c) z = MatMul(y, q)""",
     ],
 )
 def test_another_factor_stays(body: str) -> None:

@@ -68,7 +68,7 @@ def test_a_mask_that_may_hide_a_whole_row_keeps_its_guard(hides: str) -> None:
     mask[2] = -np.inf
     body = {
         "row": f"{SCORES} a = Add(m, mask) p = Softmax<axis=-1>(a) {GUARD}",
-        "computed": f"{SCORES} l = Greater(m, zero) c = Where(l, zero, mask) a = Add(m, c) p = Softmax<axis=-1>(a) {GUARD}",
+        "computed": f"{SCORES} l = Greater(m, zero) c = Where(l, zero, mask) a = Add(m, c) p = Softmax(a) {GUARD}",
         "unknown": f"{SCORES} l = Log(m) p = Softmax<axis=-1>(l) {GUARD}",
     }[hides]
     model = sequence(body, k=K, zero=ZERO, **({"mask": mask} if "mask" in body else {}))
