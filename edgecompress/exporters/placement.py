@@ -145,10 +145,10 @@ def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], k
 def _why_not_worth(node: ir.Node, rule: Rule, *, is_wanted: bool, is_whole: bool) -> str | None:
     """The reason not to go on in integers; ``is_whole`` says that every input is integer already."""
     constants = [array for value in node.inputs if (array := constant(value)) is not None]
-    if any(np.abs(array).max(initial=0.0) > LARGEST_OPERAND or array.dtype != np.float32 for array in constants):
-        return "its constant operand is a mask: integers cannot hold it beside other values"
-    if not all(is_float(value) for value in activations(node)):
+    if not all(is_float(value) for value in node.inputs if value is not None):
         return "it is not float32"
+    if any(np.abs(array).max(initial=0.0) > LARGEST_OPERAND for array in constants):
+        return "its constant operand is a mask: integers cannot hold it beside other values"
     if is_wanted or (is_whole and rule.role is Role.CONNECTIVE and not constants):
         return None
     return "no integer operator reads its result" if is_whole else "its inputs are not integers"
