@@ -35,7 +35,9 @@ def quantize(model: ir.Model, data: list[Array], keep_float: tuple[str, ...]) ->
 def row(pattern: Pattern) -> tuple[str, ...]:
     """The cells of one line of the table."""
     model = model_of(pattern, CHANNELS, SIDE)
-    data = [np.random.default_rng(seed).standard_normal((4, CHANNELS, SIDE, SIDE)).astype(np.float32) for seed in (0, 1)]
+    data = [
+        np.random.default_rng(seed).standard_normal((4, CHANNELS, SIDE, SIDE)).astype(np.float32) for seed in (0, 1)
+    ]
     fresh = {"x": np.random.default_rng(2).standard_normal((1, CHANNELS, SIDE, SIDE)).astype(np.float32)}
     models = [model, quantize(model, data, pattern.nodes), quantize(model, data, ())]
     sessions = [open_session(one, threads=1) for one in models]

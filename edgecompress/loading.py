@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 import torch
 from safetensors import SafetensorError
@@ -26,12 +25,12 @@ from torch.export import ExportedProgram
 
 from edgecompress.data import Source
 from edgecompress.errors import DataError, InputError, ModelError, first_line, nearest
+from edgecompress.onnx_files import read_onnx
 from edgecompress.recipe import Images
 
 Network = nn.Module | ExportedProgram | ir.Model
 NPZ_BATCH_ROWS = 32
 IMAGE_BATCH_ROWS = 16
-MAX_ONNX_BYTES = 2**31 - 1
 
 
 def load_model(spec: str, weights: str | None = None) -> Network:
@@ -50,7 +49,7 @@ def load_model(spec: str, weights: str | None = None) -> Network:
         raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
     if not Path(spec).is_file():
         raise ModelError(f"model file {spec!r} does not exist")
-    return _load_onnx(Path(spec)) if suffix == ".onnx" else _load_program(Path(spec))
+    return read_onnx(Path(spec)) if suffix == ".onnx" else _load_program(Path(spec))
 
 
 def load_data(spec: str, role: str, images: Images) -> Source:
@@ -213,25 +212,6 @@ def _require_no_arguments(factory: Callable[..., Any], spec: str, error_type: ty
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
     if needed:
         raise error_type(f"{spec!r} needs the argument {needed[0]!r}; give a callable that takes none")
-
-
-def _load_onnx(path: Path) -> ir.Model:
-    if path.stat().st_size > MAX_ONNX_BYTES:
-        raise ModelError(f"{str(path)!r} is larger than 2 GB, the limit of one ONNX file")
-    try:
-        onnx.checker.check_model(str(path))
-        model = ir.load(path)
-        for value in model.graph.initializers.values():
-            if value.const_value is not None:
-                value.const_value.numpy()
-    except Exception as error:
-        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
-    opset = model.opset_imports.get("", 0)
-    if opset < 13:
-        raise ModelError(f"{str(path)!r} has opset {opset}; export it again with opset 18 or later")
-    if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph):
-        raise ModelError(f"{str(path)!r} is quantized already; give the float model")
-    return model
 
 
 def _load_program(path: Path) -> ExportedProgram:

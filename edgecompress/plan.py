@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from torch.export import ExportedProgram
 
-from edgecompress.errors import RecipeError
+from edgecompress.errors import ModelError, RecipeError
 from edgecompress.loading import Network
+from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.targets import TargetProfile
 
@@ -40,8 +41,11 @@ def make_plan(network: Network, profile: TargetProfile) -> Plan:
 
     Raises:
         RecipeError: the recipe turns on a technique that is not built yet.
+        ModelError: the recipe quantizes, and the model is quantized already or has an opset below 13.
     """
     recipe = profile.recipe
+    if recipe.quantization.enabled and isinstance(network, ir.Model):
+        _check_onnx(network)
     for technique in recipe.techniques:
         if technique not in BUILT:
             raise RecipeError(
@@ -51,6 +55,15 @@ def make_plan(network: Network, profile: TargetProfile) -> Plan:
     warnings = () if recipe.techniques else ("no technique is enabled; the artifact will be the float model",)
     steps = (*_road_to_onnx(network, recipe), *_techniques(recipe), *_ending(recipe))
     return Plan(target=profile.name, strategy=profile.strategy, reason=profile.reason, steps=steps, warnings=warnings)
+
+
+def _check_onnx(model: ir.Model) -> None:
+    if is_quantized(model):
+        raise ModelError(
+            "the ONNX model is quantized already; give the float model, or --set quantization.enabled=false"
+        )
+    if opset_of(model) < LEAST_OPSET:
+        raise ModelError(f"the ONNX model has opset {opset_of(model)}; export it again with opset 18 or later")
 
 
 def _road_to_onnx(network: Network, recipe: Recipe) -> tuple[PlannedStep, ...]:

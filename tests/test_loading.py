@@ -74,16 +74,6 @@ def test_an_onnx_file_takes_no_weights(project: Path) -> None:
         load_model("net.onnx", "weights.pt")
 
 
-def test_a_quantized_file_is_refused(project: Path) -> None:
-    body = "q = QuantizeLinear(x, s) y = DequantizeLinear(q, s)"
-    text = f'<ir_version: 10, opset_import: ["" : 20]> m (float[N] x, float s) => (float[N] y) {{ {body} }}'
-    import onnx
-
-    onnx.save(onnx.parser.parse_model(text), "quantized.onnx")
-    with pytest.raises(ModelError, match="is quantized already; give the float model"):
-        load_model("quantized.onnx")
-
-
 def test_a_user_s_own_json_py_and_calibration_py_do_no_harm(project: Path) -> None:
     (project / "json.py").write_text("from tests.networks import ConvNet, seeded\nnet = lambda: seeded(ConvNet)\n")
     (project / "calibration.py").write_text("from tests.networks import images\ndata = images\n")

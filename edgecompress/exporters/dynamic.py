@@ -1,7 +1,8 @@
 """Dynamic INT8: weights are stored as integers, activations are quantized as the model runs.
 
 MatMul and Gemm with a constant matrix become DynamicQuantizeLinear and MatMulInteger, which ONNX
-Runtime fuses. Convolutions are left alone and named: their dynamic kernel is slower than the float one.
+Runtime fuses; LSTM becomes its DynamicQuantizeLSTM. Everything else with weights is left alone and
+named: the dynamic kernel of convolutions is slower than the float one, and GRU and RNN have none.
 """
 
 from __future__ import annotations
@@ -14,21 +15,26 @@ import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
 from edgecompress.calibration.schemes import weight_params
+from edgecompress.exporters.dynamic_lstm import quantize_lstm, why_no_lstm
 from edgecompress.exporters.graph import constant, initializer, is_float, node
 from edgecompress.step import Refusal, StepResult
 
 
 def quantize_dynamic(model: ir.Model) -> StepResult[ir.Model]:
-    """A copy of a float ONNX model whose matrix products run on int8 weights.
+    """A copy of a float ONNX model whose matrix products and LSTM layers run on int8 weights.
 
-    Weights are int8, symmetric, one scale for each output column.
+    Weights are int8, symmetric, one scale for each output column. What has weights and is left alone is
+    refused by name.
     """
     quantized = model.clone()
     done: list[str] = []
     refusals: list[Refusal] = []
     for current in list(quantized.graph):
         reason = _why_float(current)
-        if reason is None:
+        if reason is None and current.op_type == "LSTM":
+            quantize_lstm(quantized, current)
+            done.append(str(current.name))
+        elif reason is None:
             _rewrite(quantized.graph, current)
             done.append(str(current.name))
         elif _has_weight(current):
@@ -39,14 +45,32 @@ def quantize_dynamic(model: ir.Model) -> StepResult[ir.Model]:
     )
 
 
+NO_KERNEL = {
+    "Conv": "its dynamic kernel is slower than the float one",
+    "ConvTranspose": "ONNX Runtime has no dynamic kernel for it",
+    "Gather": "an embedding is looked up, not multiplied",
+    "GRU": "ONNX Runtime has no dynamic kernel for it, only for LSTM",
+    "RNN": "ONNX Runtime has no dynamic kernel for it, only for LSTM",
+}
+"""Operators with weights that stay float, and why."""
+
+
 def _has_weight(current: ir.Node) -> bool:
-    return any((array := constant(value)) is not None and array.ndim > 1 for value in current.inputs)
+    """Whether a node is known to carry weights; recurrent layers do, even where they are computed."""
+    if current.op_type in ("LSTM", "GRU", "RNN"):
+        return True
+    arrays = [array for value in current.inputs if (array := constant(value)) is not None]
+    return current.op_type in (*NO_KERNEL, "MatMul", "Gemm") and any(
+        array.ndim > 1 and array.dtype.kind == "f" for array in arrays
+    )
 
 
 def _why_float(current: ir.Node) -> str | None:
     """The reason to leave a node alone, or None."""
+    if current.op_type == "LSTM" and current.domain in ("", "ai.onnx"):
+        return why_no_lstm(current)
     if current.op_type not in ("MatMul", "Gemm"):
-        return "only matrix products have a dynamic kernel that pays"
+        return NO_KERNEL.get(current.op_type, "it is no matrix product")
     weight = constant(current.inputs[1])
     if weight is None or weight.ndim != 2 or not is_float(current.inputs[0]):
         return "its second operand is no constant float32 matrix"

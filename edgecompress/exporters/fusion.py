@@ -15,7 +15,10 @@ from edgecompress.exporters.rules import RULES, Role
 from edgecompress.runtime import open_session
 from edgecompress.step import Refusal
 
-INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values() if rule.integer_op) | {"QLinearMatMul", "DynamicQuantizeMatMul"}
+INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values() if rule.integer_op) | {
+    "QLinearMatMul",
+    "DynamicQuantizeMatMul",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,11 @@ def only_read_by(value: ir.Value, reader: ir.Node) -> bool:
 
 
 def bypass(graph: ir.Graph, skipped: ir.Node, value: ir.Value) -> bool:
-    """Let every reader of a node with one output read ``value``, and drop the node; False for an output of the graph."""
+    """Let every reader of a node with one output read ``value``, and drop the node.
+
+    Returns:
+        False, and nothing is changed, where the output is one of the graph's.
+    """
     output = skipped.outputs[0]
     if output.is_graph_output():
         return False
@@ -74,11 +78,11 @@ def bypass(graph: ir.Graph, skipped: ir.Node, value: ir.Value) -> bool:
 
 
 def substitute(graph: ir.Graph, old: ir.Node, made: Sequence[ir.Node]) -> None:
-    """Put nodes in the place of one; the last writes what it wrote, under its name."""
+    """Put nodes in the place of one; the last writes what it wrote, under the same names."""
     graph.insert_after(old, made)
-    before, after = old.outputs[0], made[-1].outputs[0]
-    after.name, after.shape, after.type = before.name, before.shape, before.type
-    before.replace_all_uses_with(after, replace_graph_outputs=True)
+    for before, after in zip(old.outputs, made[-1].outputs, strict=True):
+        after.name, after.shape, after.type = before.name, before.shape, before.type
+        before.replace_all_uses_with(after, replace_graph_outputs=True)
     graph.remove(old, safe=True)
 
 

@@ -1,8 +1,9 @@
 """Placement: which operators become integers in ONNX Runtime's CPU provider, and which stay float.
 
-The table of :mod:`edgecompress.exporters.rules` says what each operator needs. A QuantizeLinear/DequantizeLinear pair that the runtime does
-not fuse costs more than it saves, so that an operator is placed only where the runtime has an integer
-kernel for it *and* its inputs are integers already, or it is worth making them so.
+The table of :mod:`edgecompress.exporters.rules` says what each operator needs. A pair of QuantizeLinear
+and DequantizeLinear that the runtime does not fuse costs more than it saves, so that an operator is placed
+only where the runtime has an integer kernel for it *and* its inputs are integers already, or it is worth
+making them so.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import onnx_ir as ir
 from edgecompress.exporters.graph import constant, is_float
 from edgecompress.exporters.rules import RULES, SATURATING, UNKNOWN, Role, Rule
 from edgecompress.step import Refusal
-
 
 LARGEST_OPERAND = 1e4
 """A constant beyond it is meant to hide values (an attention mask), not to be added to them."""
@@ -114,9 +114,7 @@ def _is_kept(node: ir.Node, keep_float: Sequence[str]) -> bool:
     return any(fnmatchcase(str(node.name), pattern) for pattern in keep_float)
 
 
-def _why_float(
-    node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], keep_float: Sequence[str]
-) -> str | None:
+def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], keep_float: Sequence[str]) -> str | None:
     """The reason to leave a node float, or None."""
     rule = _rule(node)
     if rule is None:
@@ -138,10 +136,10 @@ def _why_float(
 def _why_not_worth(node: ir.Node, rule: Rule, *, is_wanted: bool, is_whole: bool) -> str | None:
     """The reason not to go on in integers; ``is_whole`` says that every input is integer already."""
     constants = [array for value in node.inputs if (array := constant(value)) is not None]
-    if any(np.abs(array).max(initial=0.0) > LARGEST_OPERAND or array.dtype != np.float32 for array in constants):
-        return "its constant operand is a mask: integers cannot hold it beside other values"
-    if not all(is_float(value) for value in activations(node)):
+    if not all(is_float(value) for value in node.inputs if value is not None):
         return "it is not float32"
+    if any(np.abs(array).max(initial=0.0) > LARGEST_OPERAND for array in constants):
+        return "its constant operand is a mask: integers cannot hold it beside other values"
     if is_wanted or (is_whole and rule.role is Role.CONNECTIVE and not constants):
         return None
     return "no integer operator reads its result" if is_whole else "its inputs are not integers"

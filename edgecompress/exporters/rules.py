@@ -61,7 +61,9 @@ RULES: dict[str, Rule] = {
     "Sigmoid": Rule(role=Role.UNARY, integer_op="QLinearSigmoid"),
     "Softmax": Rule(role=Role.UNARY, integer_op="QLinearSoftmax"),
     **{op: Rule(role=Role.PASSTHROUGH) for op in (*MOVES, "Clip", "HardSigmoid", "Relu")},
-    "ConvTranspose": _float(f"{NO_KERNEL}, and its kernel overlaps or is padded, so that no Conv and DepthToSpace replace it"),
+    "ConvTranspose": _float(
+        f"{NO_KERNEL}, and its kernel overlaps or is padded, so that no Conv and DepthToSpace replace it"
+    ),
     **{
         op: _float(NO_KERNEL)
         for op in (

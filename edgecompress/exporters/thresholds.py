@@ -56,10 +56,10 @@ def relabelled(node: ir.Node, params: QuantParams) -> QuantParams:
     return QuantParams(scale=np.asarray(alpha * params.scale, np.float32), zero_point=np.array(zero, np.uint8))
 
 
-def _root(value: ir.Value, placed: set[str | None]) -> ir.Value:
+def _root(value: ir.Value, placed: set[str]) -> ir.Value:
     """The value whose pair holds the integers that ``value`` is passed."""
     producer = value.producer()
-    if producer is None or producer.name not in placed or RULES[producer.op_type].role is not Role.PASSTHROUGH:
+    if producer is None or str(producer.name) not in placed or RULES[producer.op_type].role is not Role.PASSTHROUGH:
         return value
     source = producer.inputs[0]
     assert source is not None

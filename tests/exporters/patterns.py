@@ -37,39 +37,100 @@ INTEGER = (
     Pattern(name="Add of a constant", body="m = Add(a, k)", nodes=("m",), kernels=("QLinearAdd",)),
     Pattern(name="Mul by a constant", body="m = Mul(a, k)", nodes=("m",), kernels=("QLinearMul",)),
     Pattern(name="Concat", body="m = Concat<axis=1>(a, x)", nodes=("m",), kernels=("QLinearConcat",), read=2),
-    Pattern(name="Concat with a float", body="t = Tanh(a) m = Concat<axis=1>(a, t)", nodes=("m",), kernels=("QLinearConcat",), read=2),
-    Pattern(name="Split", body="l, r = Split<axis=1, num_outputs=2>(a) m = Add(l, r)", nodes=("split", "m"), kernels=("Split", "QLinearAdd"), read=0.5),
-    Pattern(name="MaxPool", body="m = MaxPool<kernel_shape=[2,2], strides=[2,2]>(a)", nodes=("m",), kernels=("MaxPool",)),
-    Pattern(name="AveragePool", body="m = AveragePool<kernel_shape=[2,2], strides=[2,2]>(a)", nodes=("m",), kernels=("QLinearAveragePool",)),
-    Pattern(name="GlobalAveragePool", body="m = GlobalAveragePool(a)", nodes=("m",), kernels=("QLinearGlobalAveragePool",)),
+    Pattern(
+        name="Concat with a float",
+        body="t = Tanh(a) m = Concat<axis=1>(a, t)",
+        nodes=("m",),
+        kernels=("QLinearConcat",),
+        read=2,
+    ),
+    Pattern(
+        name="Split",
+        body="l, r = Split<axis=1, num_outputs=2>(a) m = Add(l, r)",
+        nodes=("split", "m"),
+        kernels=("Split", "QLinearAdd"),
+        read=0.5,
+    ),
+    Pattern(
+        name="MaxPool", body="m = MaxPool<kernel_shape=[2,2], strides=[2,2]>(a)", nodes=("m",), kernels=("MaxPool",)
+    ),
+    Pattern(
+        name="AveragePool",
+        body="m = AveragePool<kernel_shape=[2,2], strides=[2,2]>(a)",
+        nodes=("m",),
+        kernels=("QLinearAveragePool",),
+    ),
+    Pattern(
+        name="GlobalAveragePool", body="m = GlobalAveragePool(a)", nodes=("m",), kernels=("QLinearGlobalAveragePool",)
+    ),
     Pattern(name="HardSigmoid", body="m = HardSigmoid<alpha=0.1666667>(a)", nodes=("m",)),
     Pattern(name="HardSwish", body="m = HardSwish(a)", nodes=("m/gate", "m"), kernels=("QLinearMul",)),
     Pattern(name="Sigmoid", body="m = Sigmoid(a)", nodes=("m",), kernels=("QLinearSigmoid",)),
-    Pattern(name="SiLU", body="s = Sigmoid(a) m = Mul(a, s)", nodes=("s", "m"), kernels=("QLinearSigmoid", "QLinearMul")),
+    Pattern(
+        name="SiLU", body="s = Sigmoid(a) m = Mul(a, s)", nodes=("s", "m"), kernels=("QLinearSigmoid", "QLinearMul")
+    ),
     Pattern(name="Softmax", body="m = Softmax<axis=1>(a)", nodes=("m",), kernels=("QLinearSoftmax",)),
     Pattern(name="LeakyRelu", body="m = LeakyRelu<alpha=0.1>(a)", nodes=("m",), kernels=("QLinearLeakyRelu",)),
-    Pattern(name="squeeze-and-excitation", body=f"{GATE} g = Sigmoid(e) m = Mul(a, g)", nodes=("p", "s", "r", "e", "g", "m"),
-            kernels=("QLinearGlobalAveragePool", "QLinearSigmoid", "QLinearMul")),
-    Pattern(name="squeeze-and-excitation, hard", body=f"{GATE} g = HardSigmoid<alpha=0.1666667>(e) m = Mul(a, g)", nodes=("p", "s", "r", "e", "g", "m"),
-            kernels=("QLinearGlobalAveragePool", "QLinearMul")),
+    Pattern(
+        name="squeeze-and-excitation",
+        body=f"{GATE} g = Sigmoid(e) m = Mul(a, g)",
+        nodes=("p", "s", "r", "e", "g", "m"),
+        kernels=("QLinearGlobalAveragePool", "QLinearSigmoid", "QLinearMul"),
+    ),
+    Pattern(
+        name="squeeze-and-excitation, hard",
+        body=f"{GATE} g = HardSigmoid<alpha=0.1666667>(e) m = Mul(a, g)",
+        nodes=("p", "s", "r", "e", "g", "m"),
+        kernels=("QLinearGlobalAveragePool", "QLinearMul"),
+    ),
     Pattern(name="Resize, nearest", body='m = Resize<mode="nearest">(a, , scales)', nodes=("m",), kernels=("Resize",)),
-    Pattern(name="ChannelShuffle", body="u = Reshape(a, grouped) t = Transpose<perm=[0,2,1,3,4]>(u) m = Reshape(t, flat)", nodes=("u", "t", "m"), kernels=("Transpose",)),
+    Pattern(
+        name="ChannelShuffle",
+        body="u = Reshape(a, grouped) t = Transpose<perm=[0,2,1,3,4]>(u) m = Reshape(t, flat)",
+        nodes=("u", "t", "m"),
+        kernels=("Transpose",),
+    ),
     Pattern(name="Slice", body="m = Slice(a, starts, ends, axes)", nodes=("m",), kernels=("Slice",), read=0.5),
     Pattern(name="Gather", body="m = Gather<axis=1>(a, index)", nodes=("m",), kernels=("Gather",), read=0.5),
     Pattern(name="Pad", body="m = Pad(a, pads)", nodes=("m",), kernels=("Pad",)),
-    Pattern(name="Flatten, Unsqueeze", body="p = GlobalAveragePool(a) f = Flatten(p) m = Unsqueeze(f, spatial)", nodes=("p", "f", "m"), kernels=("QLinearGlobalAveragePool",)),
-    Pattern(name="Squeeze, Expand", body="p = GlobalAveragePool(a) s = Squeeze(p, spatial) u = Unsqueeze(s, spatial) m = Expand(u, whole)", nodes=("p", "s", "u", "m"), kernels=("Expand",)),
+    Pattern(
+        name="Flatten, Unsqueeze",
+        body="p = GlobalAveragePool(a) f = Flatten(p) m = Unsqueeze(f, spatial)",
+        nodes=("p", "f", "m"),
+        kernels=("QLinearGlobalAveragePool",),
+    ),
+    Pattern(
+        name="Squeeze, Expand",
+        body="p = GlobalAveragePool(a) s = Squeeze(p, spatial) u = Unsqueeze(s, spatial) m = Expand(u, whole)",
+        nodes=("p", "s", "u", "m"),
+        kernels=("Expand",),
+    ),
     Pattern(name="Tile", body="m = Tile(a, twice)", nodes=("m",), kernels=("Tile",)),
-    Pattern(name="SpaceToDepth", body="m = SpaceToDepth<blocksize=2>(a)", nodes=("m",), kernels=("SpaceToDepth",), read=4),
-    Pattern(name="DepthToSpace", body="m = DepthToSpace<blocksize=2>(a)", nodes=("m",), kernels=("DepthToSpace",), read=0.25),
-    Pattern(name="ConvTranspose 2x2, stride 2", body="m = ConvTranspose<strides=[2,2]>(a, wt, b)", nodes=("m", "m/tile"), kernels=("DepthToSpace",)),
-    Pattern(name="BatchNormalization, Relu", body="n = BatchNormalization(a, one, b, b, one) m = Relu(n)", nodes=("n", "m")),
+    Pattern(
+        name="SpaceToDepth", body="m = SpaceToDepth<blocksize=2>(a)", nodes=("m",), kernels=("SpaceToDepth",), read=4
+    ),
+    Pattern(
+        name="DepthToSpace", body="m = DepthToSpace<blocksize=2>(a)", nodes=("m",), kernels=("DepthToSpace",), read=0.25
+    ),
+    Pattern(
+        name="ConvTranspose 2x2, stride 2",
+        body="m = ConvTranspose<strides=[2,2]>(a, wt, b)",
+        nodes=("m", "m/tile"),
+        kernels=("DepthToSpace",),
+    ),
+    Pattern(
+        name="BatchNormalization, Relu", body="n = BatchNormalization(a, one, b, b, one) m = Relu(n)", nodes=("n", "m")
+    ),
 )
 FLOAT = (
     Pattern(name="Gelu", body="m = Gelu(a)", nodes=("m",)),
     Pattern(name="Tanh", body="m = Tanh(a)", nodes=("m",)),
     Pattern(name="Resize, linear", body='m = Resize<mode="linear">(a, , scales)', nodes=("m",)),
-    Pattern(name="ConvTranspose 3x3, stride 2", body="m = ConvTranspose<strides=[2,2], pads=[1,1,1,1]>(a, wt3, b)", nodes=("m",)),
+    Pattern(
+        name="ConvTranspose 3x3, stride 2",
+        body="m = ConvTranspose<strides=[2,2], pads=[1,1,1,1]>(a, wt3, b)",
+        nodes=("m",),
+    ),
     Pattern(name="LayerNormalization", body="m = LayerNormalization(a, width)", nodes=("m",)),
 )
 
@@ -93,7 +154,8 @@ def model_of(pattern: Pattern, channels: int, side: int) -> ir.Model:
 def _constants(channels: int, side: int, read: int) -> dict[str, NDArray[Any]]:
     def draw(*shape: int, seed: int) -> NDArray[np.float32]:
         scale = np.sqrt(1 / np.prod(shape[1:], dtype=float))
-        return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
+        values: NDArray[np.float32] = (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
+        return values
 
     def integers(*values: int) -> NDArray[np.int64]:
         return np.array(values, np.int64)

@@ -22,7 +22,9 @@ X = draw(8, 4, 8, 8)
         ("f = Flatten(x) m = MatMul(f, w) y = Add(m, b)", draw(256, 32)),
     ],
 )
-def test_a_matrix_product_runs_on_int8_weights(body: str, weight: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+def test_a_matrix_product_runs_on_int8_weights(
+    body: str, weight: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+) -> None:
     model = graph(body.replace("y = Gemm", "y = Gemm"), w=weight, b=draw(32))
     result = quantize_dynamic(model)
     operators = {node.op_type for node in optimized_graph(result.model)}

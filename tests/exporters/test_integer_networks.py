@@ -66,7 +66,11 @@ class Gated(Classifier):
     gate: type[nn.Module] = nn.Hardsigmoid
 
     def __init__(self) -> None:
-        wide = (_block(8, 16, self.swish, size=1), _block(16, 16, self.swish, groups=16), SqueezeExcitation(16, self.gate))
+        wide = (
+            _block(8, 16, self.swish, size=1),
+            _block(16, 16, self.swish, groups=16),
+            SqueezeExcitation(16, self.gate),
+        )
         body = Residual(*wide, _block(16, 8, nn.Identity, size=1))
         super().__init__(nn.Sequential(_block(3, 8, self.swish), body, _block(8, 16, self.swish, size=1)), 16)
 
@@ -93,7 +97,9 @@ class Dense(nn.Module):
 
 class DenseNet(Classifier):
     def __init__(self) -> None:
-        super().__init__(nn.Sequential(_block(3, 8, nn.ReLU), Dense(8), Dense(16), nn.AvgPool2d(2), _block(24, 8, nn.ReLU)), 8)
+        super().__init__(
+            nn.Sequential(_block(3, 8, nn.ReLU), Dense(8), Dense(16), nn.AvgPool2d(2), _block(24, 8, nn.ReLU)), 8
+        )
 
 
 class Shuffle(nn.Module):
@@ -113,7 +119,9 @@ class Shuffle(nn.Module):
 
 class ShuffleNet(Classifier):
     def __init__(self) -> None:
-        super().__init__(nn.Sequential(_block(3, 16, nn.ReLU), nn.MaxPool2d(2), Shuffle(16), Shuffle(16), _block(16, 8, nn.ReLU)), 8)
+        super().__init__(
+            nn.Sequential(_block(3, 16, nn.ReLU), nn.MaxPool2d(2), Shuffle(16), Shuffle(16), _block(16, 8, nn.ReLU)), 8
+        )
 
 
 class UNet(nn.Module):
@@ -134,7 +142,10 @@ class UNet(nn.Module):
 
 @pytest.mark.parametrize("kind", [MobileNetV3, EfficientNet, DenseNet, ShuffleNet, UNet])
 def test_a_convolutional_network_ends_fully_integer(kind: type[nn.Module]) -> None:
-    network, recipe = seeded(kind), Recipe(quantization=Quantization(enabled=True, scheme="fbgemm"), export=Export(simplify=False))
+    network, recipe = (
+        seeded(kind),
+        Recipe(quantization=Quantization(enabled=True, scheme="fbgemm"), export=Export(simplify=False)),
+    )
     batches = open_batches(images(), "calibration", network, recipe)
     conversion = convert(network, recipe, batches.first(), batches, Progress())
     kernels = Counter(node.op_type for node in optimized_graph(conversion.artifact))

@@ -35,15 +35,45 @@ def test_an_addition_of_integers_follows() -> None:
     assert set(place(graph(body, w=W).graph).placed) == {"a", "b", "y"}
 
 
-def test_an_addition_of_a_constant_stays_float() -> None:
+def test_an_addition_of_a_constant_follows_where_an_anchor_reads_it() -> None:
+    body = f"a = Conv<{PADS}>(x, w) s = Add(a, k) y = Conv<{PADS}>(s, w)"
+    assert set(place(graph(body, w=W, k=draw(1)).graph).placed) == {"a", "s", "y"}
     model = graph(f"a = Conv<{PADS}>(x, w) y = Add(a, k)", w=W, k=draw(1))
-    assert _reason(model, "y") == "an operand is constant"
+    assert _reason(model, "y") == "no integer operator reads its result"
+
+
+def test_an_addition_of_a_mask_stays_float() -> None:
+    mask = np.array([0, np.finfo(np.float32).min], np.float32).repeat(4)
+    model = graph(f"a = Conv<{PADS}>(x, w) s = Add(a, mask) y = Conv<{PADS}>(s, w)", w=W, mask=mask)
+    assert "its constant operand is a mask" in _reason(model, "s")
 
 
 def test_an_addition_of_a_float_stays_float() -> None:
-    model = graph(f"a = Conv<{PADS}>(x, w) s = Softmax(x) y = Add(a, s)", w=W)
+    model = graph(f"a = Conv<{PADS}>(x, w) s = Sin(x) y = Add(a, s)", w=W)
     assert _reason(model, "y") == "its inputs are not integers"
-    assert _reason(model, "s") == "ONNX Runtime has no integer kernel that pays"
+    assert _reason(model, "s") == "no table knows it"
+
+
+def test_an_addition_of_a_float_follows_where_an_anchor_reads_it() -> None:
+    placement = place(graph(f"a = Conv<{PADS}>(x, w) s = Sin(x) t = Add(a, s) y = Conv<{PADS}>(t, w)", w=W).graph)
+    assert placement.placed == ("a", "t", "y")
+    assert set(placement.pairs) == {"x", "a", "s", "t", "y"}
+
+
+def test_a_sigmoid_that_ends_the_network_stays_float() -> None:
+    model = graph(f"a = Conv<{PADS}>(x, w) y = Sigmoid(a)", w=W)
+    assert _reason(model, "y") == "no integer operator reads its result"
+
+
+def test_what_is_kept_float_does_not_make_others_integer() -> None:
+    model = graph(f"a = Conv<{PADS}>(x, w) s = Sigmoid(a) y = Conv<{PADS}>(s, w)", w=W)
+    assert "s" in place(model.graph).placed
+    assert _reason(model, "s", ("y",)) == "no integer operator reads its result"
+
+
+def test_a_pool_that_writes_indices_stays_float() -> None:
+    model = graph(f"a = Conv<{PADS}>(x, w) y, i = MaxPool<kernel_shape=[2,2]>(a)", w=W)
+    assert _reason(model, "y") == "it also writes indices"
 
 
 def test_pools_and_reshapes_pass_integers_on() -> None:

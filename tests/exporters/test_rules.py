@@ -60,7 +60,9 @@ def test_a_pattern_stays_float_and_says_why(pattern: Pattern) -> None:
     assert kernels["QLinearConv"] == 2
     (refusal,) = result.refusals
     assert (refusal.name, refusal.kind) == ("m", operator)
-    assert refusal.reason == (RULES[operator].reason or "it interpolates, and only the nearest value is one of its integers")
+    assert refusal.reason == (
+        RULES[operator].reason or "it interpolates, and only the nearest value is one of its integers"
+    )
     assert _agreement(model, result.model) > FLOOR_DB
 
 

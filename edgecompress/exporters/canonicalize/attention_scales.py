@@ -10,7 +10,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
-from edgecompress.exporters.graph import bypass, constant, initializer, only_read_by, producer
+from edgecompress.exporters.graph import bypass, constant, initializer, only_read_by
 from edgecompress.step import StepResult
 
 LAYOUT = ("Transpose", "Reshape", "Squeeze", "Unsqueeze")
@@ -51,7 +51,7 @@ def _factor(node: ir.Node) -> tuple[float, ir.Value | None]:
         return 1.0, None
     for source, other in ((node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])):
         array = constant(other)
-        if array is not None and array.size == 1 and array.ndim == 0 and constant(source) is None:
+        if array is not None and array.size == 1 and constant(source) is None and array.ndim <= _rank(source):
             number = float(array.item())
             if node.op_type == "Mul":
                 return number, source
@@ -97,20 +97,35 @@ def _biased(add: ir.Node) -> ir.Value | None:
     """The value to which an Add adds a constant vector."""
     for source, other in ((add.inputs[0], add.inputs[1]), (add.inputs[1], add.inputs[0])):
         array = constant(other)
-        if array is not None and array.ndim == 1 and constant(source) is None:
+        if array is not None and array.ndim == 1 and constant(source) is None and _width(source) == len(array):
             return source
     return None
 
 
 def _has_plain_weight(product: ir.Node) -> bool:
     weight = constant(product.inputs[1])
-    bias = product.inputs[2] if len(product.inputs) > 2 else None
-    return weight is not None and weight.ndim == 2 and (bias is None or constant(bias) is not None)
+    if weight is None or weight.ndim != 2:
+        return False
+    if len(product.inputs) < 3 or product.inputs[2] is None:
+        return True
+    bias, width = constant(product.inputs[2]), _width(product.outputs[0])
+    return bias is not None and bias.shape == (width,)
+
+
+def _rank(value: ir.Value | None) -> int:
+    """The number of axes, 0 where it is not known."""
+    return 0 if value is None or value.shape is None else len(value.shape)
+
+
+def _width(value: ir.Value | None) -> int | None:
+    """The length of the last axis, where it is known."""
+    size = value.shape[-1] if value is not None and value.shape is not None and len(value.shape) else None
+    return size if isinstance(size, int) else None
 
 
 def _scale(graph: ir.Graph, site: _Site, factor: float, name: str) -> None:
     product, columns = site.product, site.columns
-    rows_first = product.op_type == "Gemm" and product.attributes.get_int("transB", 0)
+    rows_first = product.op_type == "Gemm" and product.attributes.get_int("transB", 0) == 1
     index = (columns, slice(None)) if rows_first else (slice(None), columns)
     _replace(graph, product, 1, index, factor, name)
     if len(product.inputs) > 2 and product.inputs[2] is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.exporters.graph import constant, initializer, substitute
+from edgecompress.exporters.graph import constant, initializer, node, substitute
 from edgecompress.step import StepResult
 
 
@@ -38,5 +38,5 @@ def _rewrite(graph: ir.Graph, norm: ir.Node) -> None:
     factor = gamma / np.sqrt(variance + norm.attributes.get_float("epsilon", 1e-5))
     weight = initializer(graph, f"{norm.name}/weight", factor.reshape(-1, 1, 1, 1).astype(np.float32))
     bias = initializer(graph, f"{norm.name}/bias", (beta - mean * factor).astype(np.float32))
-    attributes = {"group": len(factor), "kernel_shape": [1, 1]}
-    substitute(graph, norm, [ir.node("Conv", [norm.inputs[0], weight, bias], attributes, name=norm.name)])
+    inputs = [norm.inputs[0], weight, bias]
+    substitute(graph, norm, [node("Conv", inputs, "", str(norm.name), group=len(factor), kernel_shape=[1, 1])])

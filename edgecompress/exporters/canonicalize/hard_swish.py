@@ -18,7 +18,9 @@ def unfold_hard_swish(model: ir.Model) -> StepResult[ir.Model]:
     changes: list[str] = []
     for swish in list(unfolded.graph):
         if swish.op_type == "HardSwish" and swish.domain in ("", "ai.onnx"):
-            gate = node("HardSigmoid", [swish.inputs[0]], f"{swish.name}/gate", f"{swish.name}/gate", alpha=1 / 6, beta=0.5)
+            gate = node(
+                "HardSigmoid", [swish.inputs[0]], f"{swish.name}/gate", f"{swish.name}/gate", alpha=1 / 6, beta=0.5
+            )
             gate.outputs[0].shape, gate.outputs[0].type = swish.outputs[0].shape, swish.outputs[0].type
             product = ir.node("Mul", [swish.inputs[0], gate.outputs[0]], name=swish.name)
             substitute(unfolded.graph, swish, [gate, product])

@@ -30,7 +30,11 @@ def flatten_up_convolutions(model: ir.Model) -> StepResult[ir.Model]:
 def _block(up: ir.Node) -> int | None:
     """Kernel and stride, where they are one square number and nothing else moves a value."""
     weight = constant(up.inputs[1])
-    if weight is None or weight.ndim != 4 or any(value is not None and constant(value) is None for value in up.inputs[2:]):
+    if (
+        weight is None
+        or weight.ndim != 4
+        or any(value is not None and constant(value) is None for value in up.inputs[2:])
+    ):
         return None
     block = int(weight.shape[2])
     strides = _ints(up, "strides") or [1, 1]
@@ -50,11 +54,14 @@ def _rewrite(graph: ir.Graph, up: ir.Node, block: int) -> None:
     weight = constant(up.inputs[1])
     assert weight is not None
     channels = weight.shape[0]
-    inputs = [up.inputs[0], initializer(graph, f"{up.name}/weight", weight.transpose(1, 2, 3, 0).reshape(-1, channels, 1, 1))]
+    inputs = [
+        up.inputs[0],
+        initializer(graph, f"{up.name}/weight", weight.transpose(1, 2, 3, 0).reshape(-1, channels, 1, 1)),
+    ]
     bias = constant(up.inputs[2]) if len(up.inputs) > 2 else None
     if bias is not None:
         inputs.append(initializer(graph, f"{up.name}/bias", np.repeat(bias, block**2)))
     tiles = node("Conv", inputs, f"{up.name}/tiles", str(up.name), kernel_shape=[1, 1])
     tiles.outputs[0].type = up.outputs[0].type
-    attributes = {"blocksize": block, "mode": "CRD"}
-    substitute(graph, up, [tiles, ir.node("DepthToSpace", tiles.outputs, attributes, name=f"{up.name}/tile")])
+    tile = node("DepthToSpace", tiles.outputs, "", f"{up.name}/tile", blocksize=block, mode="CRD")
+    substitute(graph, up, [tiles, tile])
