@@ -92,8 +92,10 @@ def _quantization(quantization: Quantization) -> PlannedStep:
 
 def _ending(recipe: Recipe) -> tuple[PlannedStep, ...]:
     timing = f"latency at {recipe.cpu.threads} thread{'s' if recipe.cpu.threads > 1 else ''}"
-    elsewhere = f", {', '.join(recipe.cpu.emulate)} emulated" if recipe.cpu.emulate else ""
+    cpus = ", ".join(recipe.cpu.emulate)
+    elsewhere = (PlannedStep(name="emulate", what=f"the artifact on {cpus}"),) if cpus else ()
     return (
-        PlannedStep(name="validate", what=f"parity, accuracy, {timing}, size, budgets{elsewhere}"),
+        PlannedStep(name="validate", what=f"parity, accuracy, {timing}, size, budgets"),
+        *elsewhere,
         PlannedStep(name="bundle", what="artifact, manifest, report, self-test"),
     )

@@ -22,6 +22,10 @@ fail() {
     exit 2
 }
 
+case $OUTPUT in
+/*) ;;
+*) OUTPUT=$PWD/$OUTPUT ;;
+esac
 if [ -f "$OUTPUT/complete" ]; then
     echo "$OUTPUT is there already; remove it to build it anew"
     exit 0
@@ -45,6 +49,9 @@ cat >"$WORK/apt/apt.conf" <<EOF
 APT::Architecture "arm64";
 APT::Architectures { "arm64"; };
 APT::Sandbox::User "";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
 Acquire::Languages "none";
 Dir::State::Lists "$WORK/apt/lists";
 Dir::State::status "$WORK/apt/status";
@@ -52,7 +59,7 @@ Dir::Cache "$WORK/apt/cache";
 Dir::Etc::SourceList "$WORK/apt/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 EOF
-# Read after the system's own settings (its proxies stay), and stronger than they are.
+# Read after the system's own settings: its proxies stay, its hooks do not.
 apt_arm() {
     apt-get -q -q -c "$WORK/apt/apt.conf" -o APT::Architectures=arm64 "$@"
 }

@@ -57,7 +57,8 @@ VALUES = {
     "images.std": "[0.5, 0.5, 0.5]",
     "cpu.threads": "2",
     "cpu.runs": "20",
-} | {f"budgets.{name}": "3.5" for name in Budgets.model_fields}
+    "cpu.emulate": '["haswell"]',
+} | {f"budgets.{name}": "0.5" for name in Budgets.model_fields}
 
 
 @pytest.mark.parametrize("key", [key for key in key_paths() if key != "export.dynamic_axes"])

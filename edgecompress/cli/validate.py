@@ -52,7 +52,7 @@ def run(
         console().print()
         if result.cpus:
             print_cpus(result.cpus)
-            console().print(f"{result.cpus_source}\n", style="dim", highlight=False)
+            console().print(f"outputs there against the host's, {result.cpus_source}\n", style="dim", highlight=False)
         print_budgets(result.document()["verdict"])
         verdict = "[green]within budget[/]" if result.passed else "[red]budget missed[/]"
         console().print(f"\n{verdict}: {bundle}", highlight=False, soft_wrap=True)

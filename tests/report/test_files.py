@@ -78,3 +78,22 @@ def test_nothing_measured_and_nothing_right_can_be_shown(bundle: Path) -> None:
     assert "0.00 %" in render(report)
     report["metrics"]["accuracy"] = {"original": None, "compressed": None, "drop": None}
     assert "no labelled evaluation data was given" in render(report)
+
+
+def test_other_cpus_are_shown_only_where_some_were_asked(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    assert "Other CPUs" not in render(report)
+    figures = {"sqnr_db": 43.1, "max_abs_error": 0.5, "samples": 9, "onnxruntime": "1.27.0", "failure": None}
+    report["cpus"] = {
+        "haswell": {**figures, "identical": False, "top1_agreement": 0.75},
+        "cortex-a72": {**figures, "identical": True, "top1_agreement": None},
+        "nehalem": {**dict.fromkeys(figures), "identical": False, "failure": "qemu-x86_64 died of <SIGSEGV>"},
+    }
+    page = render(report)
+    parser = _Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert "75.00 %" in page
+    assert "43.1 dB" in page
+    assert "bit-identical" in page
+    assert "did not run: qemu-x86_64 died of &lt;SIGSEGV&gt;" in page
