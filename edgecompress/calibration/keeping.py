@@ -65,14 +65,14 @@ class Sharing:
         """
         known = survey.batches.get(index)
         if known is not None and known != mark:
-            raise self.other_data(f"batch {index} is not the one")
+            raise self.other_data(f"batch {index} is not the one that was counted")
         if known is None and survey.complete:
-            raise self.other_data(f"there is a batch {index} beyond those")
+            raise self.other_data(f"there is a batch {index} beyond those that were counted")
 
     def other_data(self, fault: str) -> DataError:
         """What to raise where the kept statistics are of other data."""
         return DataError(
-            f"statistics {str(self.file)!r} belong to other calibration data: {fault} that was counted;"
+            f"statistics {str(self.file)!r} belong to other calibration data: {fault};"
             " delete the file, or choose another --statistics FILE"
         )
 

@@ -46,9 +46,9 @@ def load(path: Path) -> Calibration:
         DataError: it is no such file, or one of another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return _calibration(file)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as stream:
+            return _calibration(np.load(stream, allow_pickle=False))
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{str(path)!r} is no statistics file of this version; delete it, or choose another --statistics FILE"
         ) from error

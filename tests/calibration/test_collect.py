@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -91,7 +93,10 @@ def test_a_fixed_batch_size_is_kept() -> None:
     assert _collect(model, [image for image, _ in images(rows=4, batches=2)]).samples == 8
 
 
-def test_memory_does_not_grow_with_the_number_of_batches(model: ir.Model) -> None:
+def test_memory_does_not_grow_with_the_number_of_batches(model: ir.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_thread = partial(ThreadPoolExecutor, max_workers=1)  # how many threads hold a block at once is left to chance
+    monkeypatch.setattr(import_module("edgecompress.calibration.collect"), "ThreadPoolExecutor", one_thread)
+
     def peak(batches: int) -> int:
         def source() -> Iterator[np.ndarray[Any, Any]]:
             generator = np.random.default_rng(0)
