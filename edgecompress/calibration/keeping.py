@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecompress.calibration.record import Calibration, Mark, Survey
@@ -22,7 +22,7 @@ class Sharing:
     While several workers run, each keeps its own part beside ``file``; the first one writes the whole at the end.
     """
 
-    workers: Workers = Workers()
+    workers: Workers = field(default_factory=Workers)
     file: Path | None = None
 
     @property
@@ -104,5 +104,5 @@ class Keeper:
         """Write, unless the last time is less than :data:`SAVE_EVERY_SECONDS` ago."""
         if self._path is None or time.monotonic() < self._due:
             return
-        save(replace(calibration), self._path)
+        save(calibration, self._path)
         self._due = time.monotonic() + SAVE_EVERY_SECONDS

@@ -23,7 +23,7 @@ DATA = [draw(3, 4, 8, 8, seed=seed) for seed in range(5)]
 TENSORS = ["x", "a", "y"]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """What ends a run from outside."""
 
 
@@ -55,7 +55,7 @@ def _collect(file: Path | None, data: list[Array] = DATA, model: ir.Model = MODE
     def source() -> Iterator[Array]:
         for batch in data:
             if next(reads) == stop:
-                raise Killed
+                raise KilledError
             yield batch
 
     batches = Batches(role="calibration", source=source, inputs=InputNames(names=("x",), required=1))
@@ -71,7 +71,7 @@ def _same(one: Calibration, other: Calibration) -> bool:
 def test_a_killed_run_goes_on_where_it_was(stop: int, tmp_path: Path, runs: list[int]) -> None:
     file = tmp_path / "statistics.npz"
     if stop < 10:
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             _collect(file, stop=stop)
     resumed = _collect(file)
     assert sum(runs) == 2 * sum(map(len, DATA))  # each sample twice in both runs together: none was lost or repeated
@@ -101,7 +101,7 @@ CHANGED = [*DATA[:2], DATA[2] + 1, *DATA[3:]]
 def test_other_data_are_refused(stop: int, data: list[Array], words: str, tmp_path: Path) -> None:
     file = tmp_path / "statistics.npz"
     if stop < 99:
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             _collect(file, stop=stop)
     else:
         _collect(file)

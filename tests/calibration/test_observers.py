@@ -83,11 +83,11 @@ def test_the_error_of_a_full_range_is_that_of_uniform_rounding() -> None:
 
 
 def test_an_outlier_is_cut_off() -> None:
-    low, high = histogram_l2_range(_histogram(_draw("outlier", 0)))
+    _, high = histogram_l2_range(_histogram(_draw("outlier", 0)))
     assert high < 300
 
 
-EXTREMES = {
+EXTREMES: dict[str, np.ndarray[Any, Any]] = {
     "zero": np.zeros((2, 8), np.float32),
     "constant": np.full((2, 8), 2.5, np.float32),
     "negative constant": np.full((2, 8), -2.5, np.float32),

@@ -42,8 +42,9 @@ def _run(project: Path, count: int, data: str) -> list[subprocess.CompletedProce
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {**os.environ, "PYTHONPATH": str(ROOT), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
-    command = [sys.executable, "-m", "edgecompress", "compress", "nets.py:net", "--calibration", f"shared_data.py:{data}"]
-    command += [*OPTIONS, "--output", f"out{count}", "--statistics", f"statistics{count}.npz"]
+    command = [sys.executable, "-m", "edgecompress", "compress", "nets.py:net"]
+    command += [*OPTIONS, "--calibration", f"shared_data.py:{data}"]
+    command += ["--output", f"out{count}", "--statistics", f"statistics{count}.npz"]
     started = [
         subprocess.Popen(
             command,
@@ -102,7 +103,10 @@ def test_workers_without_an_address_are_told_how_to_start(monkeypatch: pytest.Mo
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     monkeypatch.delenv("MASTER_ADDR", raising=False)
-    with pytest.raises(InputError, match="start them by torchrun or accelerate launch, or unset WORLD_SIZE"), joined_workers():
+    with (
+        pytest.raises(InputError, match="start them by torchrun or accelerate launch, or unset WORLD_SIZE"),
+        joined_workers(),
+    ):
         pass
 
 
