@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import singledispatch
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,23 +25,22 @@ ALL_CORES = 0
 
 
 def open_session(
-    model: ir.Model | bytes,
+    model: ir.Model | bytes | Path,
     threads: int,
     optimized: str | None = None,
     *,
     profile: str | None = None,
-    arena: bool = True,
+    background: bool = False,
 ) -> InferenceSession:
     """An ONNX Runtime session on the CPU provider.
 
     Args:
-        model: the network, or the bytes of its file.
+        model: the network, the bytes of its file, or its file.
         threads: intra-op threads.
         optimized: where to write the graph as ONNX Runtime's optimizer leaves it, before the layout
             transformations that depend on the CPU.
         profile: beginning of the name of the file that ``end_profiling`` writes; without it nothing is profiled.
-        arena: keep the memory of a run for the next one; without it a run costs the memory of its tensors, and
-            leaves none behind.
+        background: for long work beside other work: idle threads sleep, and no memory is planned ahead.
 
     Raises:
         EdgecompressError: ONNX Runtime refuses the model.
@@ -51,15 +51,17 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, profile
+    if background:
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if optimized is not None:
         options.optimized_model_filepath = optimized
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    data = model if isinstance(model, bytes) else to_bytes(model)
+    source = to_bytes(model) if isinstance(model, ir.Model) else model
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise EdgecompressError(f"ONNX Runtime refuses the model: {first_line(error)}") from error
 

@@ -135,7 +135,7 @@ def _clipped(counts: Floats, bins: NDArray[Any], first: Bins, last: Bins) -> Flo
 
 
 def _spread_over_levels(
-    kept: NDArray[Any], occupied: NDArray[np.bool_], levels: Levels, centres: Floats, quant_max: int
+    kept: NDArray[Any], occupied: NDArray[np.bool_], levels: Levels, centres: NDArray[Any], quant_max: int
 ) -> Floats:
     """What each level holds, spread evenly over its occupied bins."""
     index = (levels.codes(centres) - levels.first_code).astype(np.intp)

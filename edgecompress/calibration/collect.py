@@ -7,10 +7,12 @@ the user's batches, and what it computed is dropped before the next, so that mem
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 
 import onnx_ir as ir
 
@@ -19,7 +21,7 @@ from edgecompress.calibration.record import Calibration, Mark, Survey
 from edgecompress.data import Array, Batch, Batches
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
-from edgecompress.runtime import open_session, run_session, signature, to_bytes
+from edgecompress.runtime import open_session, run_session, signature
 
 RUN_BYTES = 64 * 2**20
 """Activations that one run may return."""
@@ -44,23 +46,28 @@ def collect(
         EdgecompressError: a tensor is not finite, or another worker failed.
     """
     sharing = sharing or Sharing()
-    probe = _Probe(model, tensors, sharing.workers.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        probe = _Probe(model, tensors, Path(folder), sharing.workers.threads)
+        calibration = _two_passes(probe, batches, progress, sharing)
+    if calibration.counted_samples != calibration.samples:
+        raise DataError(
+            f"the calibration data gave {calibration.samples} samples, then {calibration.counted_samples} on the"
+            " second reading; it must repeat itself"
+        )
+    sharing.finish(calibration)
+    return calibration
+
+
+def _two_passes(probe: _Probe, batches: Batches, progress: Progress, sharing: Sharing) -> Calibration:
+    """Both passes as far as they are not kept already; every worker has the same sums after each."""
     known = sharing.resume(probe.digest)
     surveys = sharing.workers.exchange(lambda: _survey(probe, known, progress.track(batches, EXTENTS), sharing))
-    start = known
+    if known.complete:
+        return known
     if not known.survey.complete:
-        survey = replace(reduce(Survey.merge, surveys), complete=True)
-        start = Calibration.over(survey, probe.digest)
-    if not known.complete:
-        parts = sharing.workers.exchange(lambda: _count(probe, start, progress.track(batches, HISTOGRAMS), sharing))
-        start = reduce(Calibration.merge, parts)
-    if start.counted_samples != start.samples:
-        raise DataError(
-            f"the calibration data gave {start.samples} samples, then {start.counted_samples} on the second reading;"
-            " it must repeat itself"
-        )
-    sharing.finish(start)
-    return start
+        known = Calibration.over(replace(reduce(Survey.merge, surveys), complete=True), probe.digest)
+    parts = sharing.workers.exchange(lambda: _count(probe, known, progress.track(batches, HISTOGRAMS), sharing))
+    return reduce(Calibration.merge, parts)
 
 
 EXTENTS, HISTOGRAMS = "calibrate 1/2: extents", "calibrate 2/2: histograms"
@@ -85,7 +92,7 @@ def _survey(probe: _Probe, known: Calibration, batches: Iterator[Batch], sharing
         keeper.keep(replace(known, survey=replace(survey, batches=marks)))
     missing = {index for index in known.survey.batches if sharing.workers.owns(index)} - seen
     if missing:
-        raise sharing.other_data(f"there is no batch {min(missing)}")
+        raise sharing.other_data(f"there is no batch {min(missing)}, which was counted")
     return replace(survey, batches=marks)
 
 
@@ -106,9 +113,12 @@ def _count(probe: _Probe, known: Calibration, batches: Iterator[Batch], sharing:
 
 
 class _Probe:
-    """The model with the watched tensors as its outputs."""
+    """The model with the watched tensors as its outputs.
 
-    def __init__(self, model: ir.Model, tensors: Sequence[str], threads: int) -> None:
+    ``digest`` tells it from other models and other tensors.
+    """
+
+    def __init__(self, model: ir.Model, tensors: Sequence[str], folder: Path, threads: int) -> None:
         watched = model.clone()
         values = {str(value.name): value for node in watched.graph for value in node.outputs}
         inputs = {str(value.name) for value in watched.graph.inputs}
@@ -116,9 +126,10 @@ class _Probe:
         self._names = [name for name in tensors if name not in inputs]
         watched.graph.outputs.clear()
         watched.graph.outputs.extend(values[name] for name in self._names)
-        data = to_bytes(watched)
-        self.digest = hashlib.sha256(data + "\n".join(self._inputs).encode()).hexdigest()
-        self._session = open_session(data, threads=threads, arena=False) if self._names else None
+        # ONNX Runtime maps a file of weights, where it would copy those in a message, which 2 GB limit as well.
+        ir.save(watched, folder / "model.onnx", external_data="weights")
+        self.digest = _digest(folder, self._inputs)
+        self._session = open_session(folder / "model.onnx", threads, background=True) if self._names else None
         self._splits = all(isinstance(spec.shape[0], str) for spec in signature(model))
 
     def run(self, batch: Batch) -> Iterator[tuple[int, dict[str, Array]]]:
@@ -146,6 +157,14 @@ class _Probe:
         outputs = run_session(self._session, batch.inputs) if self._session else []
         values = dict(zip(self._names, outputs, strict=True))
         return {name: batch.inputs[name] for name in self._inputs} | values
+
+
+def _digest(folder: Path, inputs: Sequence[str]) -> str:
+    hasher = hashlib.sha256("\n".join(inputs).encode())
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            hasher.update(hashlib.file_digest(file, "sha256").digest())
+    return hasher.hexdigest()
 
 
 def _leads(rows: int, one: tuple[int, ...], several: tuple[int, ...]) -> bool:

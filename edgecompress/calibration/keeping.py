@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgecompress.calibration.record import Calibration, Mark, Survey
@@ -22,7 +22,7 @@ class Sharing:
     While several workers run, each keeps its own part beside ``file``; the first one writes the whole at the end.
     """
 
-    workers: Workers = Workers()
+    workers: Workers = field(default_factory=Workers)
     file: Path | None = None
 
     @property
@@ -65,14 +65,14 @@ class Sharing:
         """
         known = survey.batches.get(index)
         if known is not None and known != mark:
-            raise self.other_data(f"batch {index} is not the one")
+            raise self.other_data(f"batch {index} is not the one that was counted")
         if known is None and survey.complete:
-            raise self.other_data(f"there is a batch {index} beyond those")
+            raise self.other_data(f"there is a batch {index} beyond those that were counted")
 
     def other_data(self, fault: str) -> DataError:
         """What to raise where the kept statistics are of other data."""
         return DataError(
-            f"statistics {str(self.file)!r} belong to other calibration data: {fault} that was counted;"
+            f"statistics {str(self.file)!r} belong to other calibration data: {fault};"
             " delete the file, or choose another --statistics FILE"
         )
 
@@ -104,5 +104,5 @@ class Keeper:
         """Write, unless the last time is less than :data:`SAVE_EVERY_SECONDS` ago."""
         if self._path is None or time.monotonic() < self._due:
             return
-        save(replace(calibration), self._path)
+        save(calibration, self._path)
         self._due = time.monotonic() + SAVE_EVERY_SECONDS

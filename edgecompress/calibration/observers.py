@@ -27,7 +27,7 @@ class Statistics:
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What a range is for: codes from 0 to ``quant_max``; ``percentile``, over 50 and up to 100, is read by one observer."""
+    """What a range is for: codes from 0 to ``quant_max``; ``percentile``, in (50, 100], is for that observer alone."""
 
     quant_max: int
     percentile: float = 99.99

@@ -46,9 +46,9 @@ def load(path: Path) -> Calibration:
         DataError: it is no such file, or one of another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return _calibration(file)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as stream:
+            return _calibration(np.load(stream, allow_pickle=False))
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{str(path)!r} is no statistics file of this version; delete it, or choose another --statistics FILE"
         ) from error
@@ -79,14 +79,11 @@ def _calibration(file: Mapping[str, Array]) -> Calibration:
         raise ValueError("another version")
     names = [str(name) for name in file["tensors"]]
     extents = {
-        name: Extent(low=float(low), high=float(high))
-        for name, (low, high) in zip(names, file["extents"], strict=True)
+        name: Extent(low=float(low), high=float(high)) for name, (low, high) in zip(names, file["extents"], strict=True)
     }
     ends = {
         name: SampleEnds(samples=int(samples), low_units=int(low), high_units=int(high))
-        for name, samples, low, high in zip(
-            names, file["samples"], file["low_units"], file["high_units"], strict=True
-        )
+        for name, samples, low, high in zip(names, file["samples"], file["low_units"], file["high_units"], strict=True)
     }
     complete = bool(file["complete"])
     survey = Survey(extents=extents, ends=ends, batches=_marks(file["surveyed"]), complete=complete)
@@ -94,9 +91,7 @@ def _calibration(file: Mapping[str, Array]) -> Calibration:
         name: Histogram(low=extents[name].low, high=extents[name].high, counts=counts)
         for name, counts in zip(names, file["counts"], strict=complete)
     }
-    return Calibration(
-        model=str(file["model"]), survey=survey, histograms=histograms, counted=_marks(file["counted"])
-    )
+    return Calibration(model=str(file["model"]), survey=survey, histograms=histograms, counted=_marks(file["counted"]))
 
 
 def _table(marks: Marks) -> Array:

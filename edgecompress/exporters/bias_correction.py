@@ -54,7 +54,9 @@ def correct_biases(original: ir.Model, lowering: Lowering, batches: Batches, pro
             means = run_session(sessions[0], run.inputs)
             wanted = {_wanted(name): mean for name, mean in zip(layers, means, strict=True)}
             shifts = run_session(sessions[1], {**run.inputs, **wanted})
-            total = {name: total[name] + run.rows * s.astype(np.float64) for name, s in zip(layers, shifts, strict=True)}
+            total = {
+                name: total[name] + run.rows * s.astype(np.float64) for name, s in zip(layers, shifts, strict=True)
+            }
             samples += run.rows
     return replace(lowering, model=_shifted(lowering.model, {name: one / samples for name, one in total.items()}))
 
@@ -90,7 +92,9 @@ def _watching(model: ir.Model, layers: Mapping[str, int]) -> ir.Model:
 
 def _mean(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:
     """The mean over every axis but the channels, float32 of shape (channels,), right behind a layer."""
-    axes = initializer(graph, f"{layer.name}/mean_axes", np.array([axis for axis in range(rank) if axis != 1], np.int64))
+    axes = initializer(
+        graph, f"{layer.name}/mean_axes", np.array([axis for axis in range(rank) if axis != 1], np.int64)
+    )
     mean = node("ReduceMean", [layer.outputs[0], axes], f"{layer.name}/mean", f"{layer.name}/mean", keepdims=0)
     mean.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
     graph.insert_after(layer, mean)

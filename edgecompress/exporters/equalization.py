@@ -148,7 +148,11 @@ def _scale(graph: ir.Graph, first: ir.Node, second: ir.Node, factors: NDArray[np
     assert before is not None
     assert after is not None
     column = factors.reshape(-1, *[1] * (before.ndim - 1))
-    by_input = column if _group_is_channel(second, after) and after.shape[1] == 1 else factors.reshape(1, -1, *[1] * (after.ndim - 2))
+    by_input = (
+        column
+        if _group_is_channel(second, after) and after.shape[1] == 1
+        else factors.reshape(1, -1, *[1] * (after.ndim - 2))
+    )
     bias = constant(first.inputs[2]) if len(first.inputs) > 2 else None
     replace_constant(graph, first, 1, (before * column).astype(np.float32))
     if bias is not None:

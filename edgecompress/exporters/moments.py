@@ -57,9 +57,7 @@ class Moments:
         )
 
 
-def input_moments(
-    model: ir.Model, layers: Sequence[str], batches: Batches, progress: Progress
-) -> dict[str, Moments]:
+def input_moments(model: ir.Model, layers: Sequence[str], batches: Batches, progress: Progress) -> dict[str, Moments]:
     """Moments of the inputs of Conv, Gemm and MatMul nodes with constant weights, by name of node.
 
     Args:

@@ -190,8 +190,10 @@ class _Writer:
         low, high = (_code(bound, params) for bound in bounds)
         if low <= limits.min and high >= limits.max:
             return []
-        ends = [initializer(self._graph, f"{name}/{end}", np.array(np.clip(code, limits.min, limits.max), params.dtype))
-                for end, code in (("low", low), ("high", high))]
+        ends = [
+            initializer(self._graph, f"{name}/{end}", np.array(np.clip(code, limits.min, limits.max), params.dtype))
+            for end, code in (("low", low), ("high", high))
+        ]
         return [node("Clip", [codes, *ends], f"{name}_clipped", f"{name}/clip")]
 
     def _constants_of(self, name: str, params: QuantParams) -> tuple[ir.Value, ir.Value]:

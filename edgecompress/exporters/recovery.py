@@ -67,15 +67,11 @@ def agreement_of(original: ir.Model, quantized: ir.Model, batches: Batches) -> A
 
 def _measured(original: ir.Model, lowering: Lowering, changes: tuple[str, ...], batches: Batches) -> Recovered:
     model = lowering.write()
-    return Recovered(
-        lowering=lowering, model=model, agreement=agreement_of(original, model, batches), changes=changes
-    )
+    return Recovered(lowering=lowering, model=model, agreement=agreement_of(original, model, batches), changes=changes)
 
 
 def _better(name: str, before: Recovered, after: Recovered) -> Recovered:
     won, lost = after.agreement.sqnr_db, before.agreement.sqnr_db
     kept = after if won > lost else before
     told = f"{name}: {lost:.1f} -> {won:.1f} dB on the calibration data{'' if kept is after else ', undone'}"
-    return Recovered(
-        lowering=kept.lowering, model=kept.model, agreement=kept.agreement, changes=(*kept.changes, told)
-    )
+    return Recovered(lowering=kept.lowering, model=kept.model, agreement=kept.agreement, changes=(*kept.changes, told))

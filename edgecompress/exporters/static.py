@@ -77,9 +77,13 @@ def _budgeted(
     fallback = fall_back(
         model, best.lowering, accept, evaluations=recipe.fallback_evaluations, batches=batches, progress=progress
     )
-    told = f"fallback: {len(fallback.returned)} layers are float again" + "".join(f", {name}" for name in fallback.returned)
+    told = f"fallback: {len(fallback.returned)} layers are float again" + "".join(
+        f", {name}" for name in fallback.returned
+    )
     if not fallback.accepted:
-        told = f"fallback: the accuracy budget was not met in {recipe.fallback_evaluations} evaluations; no layer is float"
+        told = (
+            f"fallback: the accuracy budget was not met in {recipe.fallback_evaluations} evaluations; no layer is float"
+        )
     return replace(best, lowering=fallback.lowering, model=fallback.model, changes=(*best.changes, told))
 
 

@@ -24,9 +24,7 @@ NARROW_PEAK = 64.0
 """Largest integer of a 7-bit weight; two of them reach the limit and do not pass it."""
 
 
-def weight_grids(
-    graph: ir.Graph, placement: Placement, scheme: Scheme, *, per_channel: bool
-) -> dict[str, QuantParams]:
+def weight_grids(graph: ir.Graph, placement: Placement, scheme: Scheme, *, per_channel: bool) -> dict[str, QuantParams]:
     """int8 parameters for every constant weight of a placed node, by the node's name.
 
     Args:

@@ -12,7 +12,6 @@ from typing import Any
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe import Recipe, override, parse_recipe
 
-
 OWN = {"strategy": "custom", "reason": "a recipe of the user's own"}
 """What a profile says of itself where its file does not."""
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 import torch
 
-from edgecompress.calibration import Calibration, collect
-
+from edgecompress.calibration import Calibration, Extent, Histogram, collect
 from edgecompress.capture import capture
 from edgecompress.data import Batch, Batches, InputNames
 from edgecompress.errors import DataError
@@ -21,6 +23,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.progress import Progress
 from edgecompress.recipe import Export
 from edgecompress.runtime import open_session
+from tests.exporters.graphs import draw
 from tests.networks import ConvNet, images, seeded
 
 NAMES = InputNames(names=("image",), required=1)
@@ -91,7 +94,10 @@ def test_a_fixed_batch_size_is_kept() -> None:
     assert _collect(model, [image for image, _ in images(rows=4, batches=2)]).samples == 8
 
 
-def test_memory_does_not_grow_with_the_number_of_batches(model: ir.Model) -> None:
+def test_memory_does_not_grow_with_the_number_of_batches(model: ir.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_thread = partial(ThreadPoolExecutor, max_workers=1)  # how many threads hold a block at once is left to chance
+    monkeypatch.setattr(import_module("edgecompress.calibration.collect"), "ThreadPoolExecutor", one_thread)
+
     def peak(batches: int) -> int:
         def source() -> Iterator[np.ndarray[Any, Any]]:
             generator = np.random.default_rng(0)
@@ -107,3 +113,56 @@ def test_memory_does_not_grow_with_the_number_of_batches(model: ir.Model) -> Non
     peak(2)
     # Ten times the data; a tenth more is left for the interpreter's own noise, where keeping the data costs tenfold.
     assert peak(40) < 1.1 * peak(4)
+
+
+def _network(body: str, inputs: str) -> ir.Model:
+    """A graph with a weight ``w`` of shape (4, 6) and an output ``y``."""
+    proto = onnx.parser.parse_model(
+        f'<ir_version: 10, opset_import: ["" : 20]> main ({inputs}) => (float[] y) {{ {body} }}'
+    )
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(draw(4, 6), "w"))
+    return ir.from_proto(onnx.shape_inference.infer_shapes(proto))
+
+
+def _plain(model: ir.Model, name: str, batch: dict[str, Any]) -> Any:
+    """A value of the graph, by a session of its own."""
+    watched = model.clone()
+    watched.graph.outputs[:] = [value for node in watched.graph for value in node.outputs if value.name == name]
+    return open_session(watched, 1).run(None, batch)[0]
+
+
+RAGGED = {
+    "batch first": "p = MatMul(x, w) y = Relu(p)",
+    "sequence first": "t = Transpose<perm=[1,0,2]>(x) p = MatMul(t, w) y = Relu(p)",
+    "flattened": "s = Constant<value_ints=[-1,4]>() f = Reshape(x, s) p = MatMul(f, w) y = Relu(p)",
+}
+
+
+@pytest.mark.parametrize("body", RAGGED)
+def test_sequences_of_different_lengths_and_a_last_smaller_batch(body: str) -> None:
+    model = _network(RAGGED[body], "float[N,T,4] x")
+    data = [draw(rows, length, 4, seed=length) for rows, length in ((3, 5), (3, 2), (3, 9), (1, 4))]
+    batches = Batches(role="calibration", source=lambda: data, inputs=InputNames(names=("x",), required=1))
+    found = collect(model, ["x", "p", "y"], batches, Progress())
+    samples = [batch[row : row + 1] for batch in data for row in range(len(batch))]
+    assert found.samples == len(samples) == 10
+    for name in ("p", "y"):
+        ends = np.array([(value.min(), value.max()) for value in (_plain(model, name, {"x": one}) for one in samples)])
+        statistics = found.statistics(name)
+        assert statistics.histogram.counts.sum() == sum(one.shape[1] * 6 for one in samples)
+        assert (statistics.histogram.low, statistics.histogram.high) == (ends[:, 0].min(), ends[:, 1].max())
+        assert statistics.ends.samples == 10
+        means = ends.astype(np.float64).mean(axis=0)
+        assert (statistics.ends.mean_low, statistics.ends.mean_high) == pytest.approx(means, rel=1e-6, abs=1e-7)
+
+
+def test_several_inputs_are_cut_together() -> None:
+    model = _network("a = MatMul(x, w) b = MatMul(z, w) y = Add(a, b)", "float[N,4] x, float[N,4] z")
+    data = [(draw(rows, 4, seed=rows), draw(rows, 4, seed=rows + 9)) for rows in (7, 7, 2)]
+    batches = Batches(role="calibration", source=lambda: data, inputs=InputNames(names=("x", "z"), required=2))
+    found = collect(model, ["x", "z", "y"], batches, Progress())
+    for name, index in (("x", 0), ("z", 1)):
+        whole = np.concatenate([pair[index] for pair in data])
+        assert (found.histograms[name].counts == Histogram.empty(Extent.of(whole)).add(whole).counts).all()
+    assert found.histograms["y"].counts.sum() == 16 * 6

@@ -21,9 +21,7 @@ def test_zero_is_exact(scheme: Scheme, one: float, other: float) -> None:
 
 
 @given(schemes, ends, ends, st.floats(0, 1))
-def test_a_value_in_range_comes_back_within_a_step(
-    scheme: Scheme, one: float, other: float, share: float
-) -> None:
+def test_a_value_in_range_comes_back_within_a_step(scheme: Scheme, one: float, other: float, share: float) -> None:
     low, high = min(one, other, 0.0), max(one, other, 0.0)
     params = scheme.activation_params(low, high)
     value = np.float32(low + share * (high - low))

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from edgecompress.calibration.statistics import Extent, Histogram
 
 Floats = NDArray[np.float32]
-values = hnp.arrays(
-    np.float32, st.integers(1, 200), elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
-)
+values = hnp.arrays(np.float32, st.integers(1, 200), elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False))
 
 
 @given(st.lists(values, min_size=1, max_size=5))

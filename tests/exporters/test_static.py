@@ -64,8 +64,11 @@ def test_the_artifact_computes_what_onnx_says_that_it_means(scheme: str, body: s
     reference = ReferenceEvaluator(ir.to_proto(quantized))
     (wanted,) = reference.run(None, {"x": DATA[0]})
     last = max(
-        (float(array) for name, value in quantized.graph.initializers.items()
-         if name.endswith("/scale") and (array := constant(value)) is not None and array.ndim == 0),
+        (
+            float(array)
+            for name, value in quantized.graph.initializers.items()
+            if name.endswith("/scale") and (array := constant(value)) is not None and array.ndim == 0
+        ),
         default=0.0,
     )
     # The runtime rounds each integer sum once more than the float simulation: a step, now and then.

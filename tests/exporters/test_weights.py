@@ -20,7 +20,9 @@ DEPTHWISE = next(iter(graph("y = Conv<group=4>(x, w)", w=draw(4, 1, 3, 3)).graph
 
 
 @given(arrays(np.int8, (2, 3, 1, 1), elements=st.integers(-127, 127)))
-def test_saturation_is_what_the_worst_pair_of_products_can_do(codes: np.ndarray[tuple[int, ...], np.dtype[np.int8]]) -> None:
+def test_saturation_is_what_the_worst_pair_of_products_can_do(
+    codes: np.ndarray[tuple[int, ...], np.dtype[np.int8]],
+) -> None:
     worst = max(
         255 * (abs(int(a)) + abs(int(b)))
         for channel in codes.reshape(2, -1)
