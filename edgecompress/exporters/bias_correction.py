@@ -66,7 +66,7 @@ def _runs(batch: Batch) -> list[Batch]:
 
 
 def _corrigible(lowering: Lowering) -> dict[str, int]:
-    """Placed nodes with a constant weight and a place for a bias, in the order of the graph: the rank of their outputs."""
+    """The rank of the outputs of each placed node with a constant weight and room for a bias, in order."""
     return {
         str(node.name): weight.ndim
         for node in lowering.model.graph
@@ -86,7 +86,7 @@ def _watching(model: ir.Model, layers: Mapping[str, int]) -> ir.Model:
     graph.outputs.clear()
     for current in list(graph):
         if current.name in layers:
-            graph.outputs.append(_mean(graph, current, layers[current.name]))
+            graph.outputs.append(_mean(graph, current, layers[str(current.name)]))
     return watched
 
 
@@ -108,7 +108,7 @@ def _correcting(quantized: ir.Model, layers: Mapping[str, int]) -> ir.Model:
     graph.outputs.clear()
     for current in list(graph):
         if current.name in layers:
-            graph.outputs.append(_shift(graph, current, layers[current.name]))
+            graph.outputs.append(_shift(graph, current, layers[str(current.name)]))
     return model
 
 
@@ -135,6 +135,6 @@ def _shifted(model: ir.Model, shifts: Mapping[str, NDArray[np.float64]]) -> ir.M
     for current in shifted.graph:
         if current.name in shifts:
             bias = constant(current.inputs[2]) if len(current.inputs) > 2 else None
-            shift = shifts[current.name]
+            shift = shifts[str(current.name)]
             replace_constant(shifted.graph, current, 2, (shift if bias is None else bias + shift).astype(np.float32))
     return shifted

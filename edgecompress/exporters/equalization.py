@@ -114,11 +114,11 @@ def _input_channels(layer: ir.Node) -> Floats | None:
         return None
     if layer.attributes.get_int("group", 1) == 1:
         return np.asarray(np.abs(weight).max(axis=(0, *range(2, weight.ndim))))
-    return _output_channels(weight) if weight.shape[1] == 1 and _group_is_channel(layer, weight) else None
+    return _output_channels(weight) if _group_is_channel(layer, weight) else None
 
 
 def _group_is_channel(layer: ir.Node, weight: Floats) -> bool:
-    return layer.attributes.get_int("group", 1) == len(weight)
+    return weight.shape[1] == 1 and layer.attributes.get_int("group", 1) == len(weight) > 1
 
 
 def _output_channels(weight: Floats) -> Floats:
@@ -140,19 +140,17 @@ def _factors(first: ir.Node, second: ir.Node, peaks: NDArray[np.float64] | None,
     if peaks is not None:
         factors = np.minimum(factors, bound / np.maximum(peaks, bound / LARGEST_FACTOR))
         factors[held] = 1.0
-    return np.clip(factors, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    within: NDArray[np.float64] = np.clip(factors, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    return within
 
 
 def _scale(graph: ir.Graph, first: ir.Node, second: ir.Node, factors: NDArray[np.float64]) -> None:
     before, after = constant_weight(first), constant_weight(second)
     assert before is not None
     assert after is not None
-    column = factors.reshape(-1, *[1] * (before.ndim - 1))
-    by_input = (
-        column
-        if _group_is_channel(second, after) and after.shape[1] == 1
-        else factors.reshape(1, -1, *[1] * (after.ndim - 2))
-    )
+    trailing = [1] * (before.ndim - 2)
+    column = factors.reshape(-1, 1, *trailing)
+    by_input = column if _group_is_channel(second, after) else factors.reshape(1, -1, *trailing)
     bias = constant(first.inputs[2]) if len(first.inputs) > 2 else None
     replace_constant(graph, first, 1, (before * column).astype(np.float32))
     if bias is not None:

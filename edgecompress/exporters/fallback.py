@@ -18,7 +18,7 @@ Accept = Callable[[ir.Model], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Fallback:
-    """What the search ended with: the lowering, its model, the layers that are float now, and whether that is enough."""
+    """What the search ended with: a lowering, its model, the layers that are float now, and whether that is enough."""
 
     lowering: Lowering
     model: ir.Model

@@ -25,8 +25,9 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
     """The ONNX model of a captured program, by the dynamo exporter.
 
     Nodes carry the path of the module that they come from (``features.0.1``, ``layer1.0/add``), dynamic batch
-    dimensions are called ``batch``, further ones as ``export.dynamic_axes`` says, outputs are called by their key in a dict, or ``output``. Source
-    paths and stack traces, which the exporter writes into the file, are taken out.
+    dimensions are called ``batch``, further ones as ``export.dynamic_axes`` says, outputs are called by their
+    key in a dict, or ``output``. Source paths and stack traces, which the exporter writes into the file, are
+    taken out.
 
     Raises:
         ModelError: the exporter has no translation for an operator, which the message names.
@@ -69,7 +70,8 @@ def _explain(error: BaseException) -> str:
         chain.append(cause)
     operators = [found[1] for link in chain if (found := re.search(r"target=([\w.]+)", str(link)))]
     operator = operators[0] if operators else "the model"
-    return f"{operator} cannot be written as ONNX: {first_line(chain[-1])}; write that part of the model in other operators"
+    mend = "write that part of the model in other operators"
+    return f"{operator} cannot be written as ONNX: {first_line(chain[-1])}; {mend}"
 
 
 def _key(part: Any) -> str:

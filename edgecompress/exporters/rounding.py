@@ -111,7 +111,7 @@ def best_rounding(weight: Floats, scale: Floats, objective: Floats) -> Floats:
                 flips += chosen.size
         if not flips:
             break
-    return ((down + state.T) * scale).astype(np.float32)
+    return np.asarray((down + state.T) * scale, np.float32)
 
 
 def _rows(node: ir.Node, array: Floats) -> Floats:

@@ -43,7 +43,10 @@ def quantize_static(
     equalized = equalize(model, batches, progress) if recipe.equalization else StepResult(model=model)
     placement = place(model.graph, recipe.keep_float)
     calibration = collect(equalized.model, placement.pairs, batches, progress, sharing)
-    metrics = {"calibration_samples": calibration.samples, "calibration_digest": calibration.digest}
+    metrics: dict[str, int | float | str] = {
+        "calibration_samples": calibration.samples,
+        "calibration_digest": calibration.digest,
+    }
     if sharing is not None and sharing.workers.rank:
         return StepResult(model=model, metrics=metrics)  # the first worker goes on alone
     rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]

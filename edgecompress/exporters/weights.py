@@ -61,9 +61,9 @@ def can_saturate(node: ir.Node, codes: NDArray[np.integer[Any]], axis: int | Non
     """Whether two products of 8-bit activations and these weights can exceed 16 bits.
 
     The order in which a kernel pairs them is its own affair: the two largest of an output channel count.
-    A depthwise kernel adds in 32 bits.
+    The depthwise kernel, for one output channel of each input channel, adds in 32 bits.
     """
-    if node.op_type == "Conv" and codes.shape[1] == 1:
+    if node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(codes) > 1:
         return False
     channels = np.moveaxis(np.abs(codes.astype(np.int32)), axis or 0, 0).reshape(codes.shape[axis or 0], -1)
     largest = np.sort(channels, axis=1)[:, -2:].sum(axis=1)

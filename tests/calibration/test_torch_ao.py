@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def _folded(network: nn.Module) -> dict[str, torch.Tensor]:
         if not isinstance(part, nn.Sequential):
             continue
         layers = list(part.named_children())
-        for (own, layer), (_, following) in zip(layers, layers[1:], strict=False):
+        for (own, layer), (_, following) in pairwise(layers):
             if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
                 weights[f"{name}.{own}"] = fuse_conv_bn_eval(layer, following).weight.detach()
     return weights

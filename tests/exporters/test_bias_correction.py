@@ -33,7 +33,7 @@ def _lowering(model: ir.Model, **recipe: object) -> Lowering:
 def _mean_error(model: ir.Model, lowering: Lowering) -> Array:
     quantized, axes = lowering.write(), (0, 2, 3) if len(run(model, DATA[0]).shape) == 4 else 0
     sums = [run(quantized, x).sum(axis=axes) - run(model, x).sum(axis=axes) for x in DATA]
-    return np.abs(np.sum(sums, axis=0)) / sum(run(model, x).size / 4 for x in DATA)
+    return np.asarray(np.abs(np.sum(sums, axis=0)) / sum(run(model, x).size / 4 for x in DATA))
 
 
 @pytest.mark.parametrize("granularity", ["per_channel", "per_tensor"])

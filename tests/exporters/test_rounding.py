@@ -36,7 +36,8 @@ MODELS = {
 
 
 def _cost(error: Array, objective: Array) -> Array:
-    return np.einsum("ck,kl,cl->c", error.astype(np.float64), objective.astype(np.float64), error.astype(np.float64))
+    wide = error.astype(np.float64)
+    return np.asarray(np.einsum("ck,kl,cl->c", wide, objective.astype(np.float64), wide))
 
 
 def _problem(seed: int, channels: int, size: int) -> tuple[Array, Array, Array]:
