@@ -29,6 +29,8 @@ ROUNDS = 3
 """Walks over the pairs; each balances a layer anew with its changed neighbour."""
 LARGEST_FACTOR = 1e6
 """A channel that is always zero would take any factor."""
+HEAVIEST_BIAS = 1e3
+"""Times the layer's largest weight: beyond, the bias of one channel would outgrow INT32 on the scale of all."""
 CHANNELWISE = ("AveragePool", "GlobalAveragePool", "MaxPool", "Pad")
 """Operators that a channel's factor passes unchanged."""
 
@@ -139,9 +141,16 @@ def _factors(first: ir.Node, second: ir.Node, peaks: NDArray[np.float64] | None,
     factors = np.sqrt(read / written * written[leaders].max() / read[leaders].max())
     if peaks is not None:
         factors = np.minimum(factors, bound / np.maximum(peaks, bound / LARGEST_FACTOR))
+        factors = np.minimum(factors, np.maximum(1.0, HEAVIEST_BIAS * written.max() / np.maximum(_bias(first), tiny)))
         factors[held] = 1.0
     within: NDArray[np.float64] = np.clip(factors, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
     return within
+
+
+def _bias(layer: ir.Node) -> NDArray[np.float64]:
+    """Magnitude of the bias of each channel; one zero where there is no bias."""
+    bias = constant(layer.inputs[2]) if len(layer.inputs) > 2 else None
+    return np.zeros(1) if bias is None else np.abs(bias.astype(np.float64))
 
 
 def _scale(graph: ir.Graph, first: ir.Node, second: ir.Node, factors: NDArray[np.float64]) -> None:

@@ -48,6 +48,15 @@ class Moments:
         """E[x x^T] - E[x] E[x]^T, of shape (groups, k, k)."""
         return self.second / np.float32(self.count) - self.mean[:, :, None] * self.mean[:, None, :]
 
+    def shrink(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A (groups, k, k) moment with k columns' worth of doubt in what lies off its diagonal.
+
+        Few columns correlate by chance; a rounding that trusts them is wrong on others.
+        """
+        size = matrix.shape[-1]
+        trust = np.float32(self.count / (self.count + size))
+        return matrix * (trust + (1 - trust) * np.eye(size, dtype=np.float32))
+
     def add(self, columns: NDArray[np.float32]) -> Moments:
         """With more columns, of shape (groups, k, n)."""
         return Moments(

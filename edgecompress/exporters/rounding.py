@@ -65,7 +65,7 @@ def _round_layer(graph: ir.Graph, node: ir.Node, params: QuantParams, moments: M
     assert weight is not None
     matrix, scale = _rows(node, weight), _rows(node, _full_scale(params, weight))
     bias = _bias(node, len(matrix))
-    objective = moments.second / np.float32(moments.count) if bias is None else moments.covariance
+    objective = moments.shrink(moments.second / np.float32(moments.count) if bias is None else moments.covariance)
     groups = len(objective)
     rounded = np.concatenate(
         [
