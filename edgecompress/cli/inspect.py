@@ -65,5 +65,5 @@ def _sensitivity(
         [one.name, one.kind, decibels(one.sqnr_db), f"{one.gain_db:+.2f} dB", f"{one.lost_ms:+.3f} ms"]
         for one in layers
     ]
-    print_table(["layer", "kind", "alone integer", "alone float wins", "and costs"], rows, left=2)
+    print_table(["layer", "kind", "alone integer", "float wins", "and costs"], rows, left=2)
     return 0

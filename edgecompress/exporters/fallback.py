@@ -37,8 +37,9 @@ def fall_back(
 ) -> Fallback:
     """Return as few layers to float as the budget needs.
 
-    Layers are ranked by decibels regained for a millisecond lost. One, two, four, ... of them return until
-    ``accept`` holds; then the smallest number between the last two is searched by halving.
+    Layers, each with those that feed it, are ranked by decibels regained for a millisecond lost. One, two,
+    four, ... of them return until ``accept`` holds; then the smallest number between the last two is searched
+    by halving.
 
     Args:
         original: the float model.
@@ -51,17 +52,18 @@ def fall_back(
     best = Fallback(lowering=lowering, model=lowering.write(), returned=(), accepted=False)
     if accept(best.model):
         return replace(best, accepted=True)
-    ranking = [one.name for one in rank_layers(original, lowering, batches, progress) if one.gain_db > 0]
+    ranking = [one.group for one in rank_layers(original, lowering, batches, progress)]
     too_few, enough = 0, None
     for _ in progress.track(range(evaluations - 1), "return layers to float"):
         count = next_count(too_few, enough, len(ranking))
         if count is None:
             break
-        tried = floating(lowering, ranking[:count])
+        returned = tuple(dict.fromkeys(name for group in ranking[:count] for name in group))
+        tried = floating(lowering, returned)
         model = tried.write()
         if accept(model):
             enough = count
-            best = Fallback(lowering=tried, model=model, returned=tuple(ranking[:count]), accepted=True)
+            best = Fallback(lowering=tried, model=model, returned=returned, accepted=True)
         else:
             too_few = count
     return best

@@ -26,6 +26,9 @@ from edgecompress.exporters.thresholds import relabelled, thresholds
 INT32_LIMIT = 2.0**30
 """Half the range of an INT32 bias: the other half is left to the sum that it is added to."""
 
+REQUANTIZED = ("Conv", "ConvTranspose", "Gemm")
+"""Operators whose float weights ONNX Runtime quantizes by itself between two quantized values."""
+
 STORED_AS = {"int8": "weight", "int32": "bias", "uint8": "operand"}
 """What the constants of each integer type are called in the file."""
 
@@ -103,9 +106,30 @@ class _Writer:
                 current.replace_input_with(index, known.real)
         if is_placed:
             self._constants(current)
+        elif current.op_type in REQUANTIZED:
+            self._shield(current)
         for output in list(current.outputs):
             if output.name in self._params:
                 self._pair(output, output, current)
+
+    def _shield(self, current: ir.Node) -> None:
+        """Let a layer that stays float read its integers through one equal scale for each channel.
+
+        Between a DequantizeLinear of one scale and a QuantizeLinear, ONNX Runtime takes it on itself to quantize
+        the float weight, per tensor.
+        """
+        source, weight = current.inputs[0], constant(current.inputs[1])
+        known = self._integers.get(str(source.name)) if source is not None else None
+        if known is None or source is not known.real or weight is None:
+            return
+        channels = _read_channels(current, weight)
+        name = f"{current.name}/input"
+        scale = initializer(self._graph, f"{name}/scale", np.repeat(known.params.scale, channels))
+        zero = initializer(self._graph, f"{name}/zero_point", np.repeat(known.params.zero_point, channels))
+        inputs = [known.codes, scale, zero]
+        dequantize = node("DequantizeLinear", inputs, f"{name}_dequantized", f"{name}/dequantize", axis=1)
+        self._graph.insert_before(current, dequantize)
+        current.replace_input_with(0, dequantize.outputs[0])
 
     def _pair(self, value: ir.Value, source: ir.Value, anchor: ir.Node | None, bounds: Bounds | None = None) -> None:
         """QuantizeLinear on ``source`` and DequantizeLinear, known from here on as ``value``."""
@@ -249,6 +273,15 @@ class _Writer:
         dequantize = node("DequantizeLinear", inputs, f"{name}_dequantized", f"{name}/dequantize", **axis)
         self._graph.insert_before(current, dequantize)
         current.replace_input_with(index, dequantize.outputs[0])
+
+
+def _read_channels(layer: ir.Node, weight: NDArray[Any]) -> int:
+    """The size of axis 1 of a layer's input."""
+    if layer.op_type == "Gemm":
+        return int(weight.shape[1 if layer.attributes.get_int("transB") else 0])
+    if layer.op_type == "ConvTranspose":
+        return int(weight.shape[0])
+    return int(weight.shape[1]) * layer.attributes.get_int("group", 1)
 
 
 Bounds = tuple[float, float]

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from edgecompress.data import Batch, Batches
 from edgecompress.exporters.lowering import Lowering, floating
+from edgecompress.exporters.placement import activations
 from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, execute, open_session, run_session, to_bytes
@@ -24,12 +25,14 @@ LEAST_MS = 1e-3
 class Sensitivity:
     """One layer.
 
-    ``sqnr_db`` is the agreement of the outputs where it alone is integer; ``gain_db`` what the INT8 model
-    wins where it alone is float, and ``lost_ms`` the time that one sample takes longer then.
+    ``sqnr_db`` is the agreement of the outputs where it alone is integer. ``gain_db`` is what the INT8 model
+    wins where the ``group``, the layer and the layers that feed it, is float, and ``lost_ms`` the time that
+    one sample takes longer then: with the layer alone its input would still be integers.
     """
 
     name: str
     kind: str
+    group: tuple[str, ...]
     sqnr_db: float
     gain_db: float
     lost_ms: float
@@ -54,20 +57,38 @@ def rank_layers(original: ir.Model, lowering: Lowering, batches: Batches, progre
     reference = execute(original, probe.inputs)
     whole = _agreement(reference, lowering, probe)
     lost = _milliseconds_lost(original, lowering, batches.first().sample(1))
-    kinds = {str(node.name): node.op_type for node in lowering.model.graph}
+    layers = [node for node in lowering.model.graph if node.name in lowering.weights]
     found = []
-    for name in progress.track(list(lowering.weights), "sensitivity of layers"):
-        others = [other for other in lowering.weights if other != name]
+    for node in progress.track(layers, "sensitivity of layers"):
+        others = [str(other.name) for other in layers if other is not node]
+        group = (*feeders(node, lowering), str(node.name))
         found.append(
             Sensitivity(
-                name=name,
-                kind=kinds[name],
+                name=str(node.name),
+                kind=node.op_type,
+                group=group,
                 sqnr_db=_agreement(reference, floating(lowering, others), probe),
-                gain_db=_agreement(reference, floating(lowering, [name]), probe) - whole,
-                lost_ms=lost.get(name, 0.0),
+                gain_db=_agreement(reference, floating(lowering, group), probe) - whole,
+                lost_ms=sum(lost[name] for name in group),
             )
         )
     return sorted(found, key=lambda one: one.worth, reverse=True)
+
+
+def feeders(layer: ir.Node, lowering: Lowering) -> tuple[str, ...]:
+    """The layers with weights whose outputs reach a layer's input through operators without weights."""
+    found: dict[str, None] = {}
+    waiting, seen = [value.producer() for value in activations(layer)], set[ir.Node]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.name in lowering.weights:
+            found[str(node.name)] = None
+        else:
+            waiting.extend(value.producer() for value in node.inputs if value is not None)
+    return tuple(found)
 
 
 def _agreement(reference: Sequence[object], lowering: Lowering, probe: Batch) -> float:

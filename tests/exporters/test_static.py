@@ -172,3 +172,17 @@ def test_params_of_a_scheme_are_what_is_written() -> None:
     assert params.quantize(np.concatenate(DATA)).max() <= SCHEMES["fbgemm"].quant_max + 128
     assert zero.dtype == np.uint8
     assert scale.ndim == 0
+
+
+SANDWICHED = {
+    "Conv": f"a = Conv<{PADS}>(x, w, b) r = Relu(a) c = Conv<{PADS}>(r, w2, b) s = Relu(c) y = Conv<{PADS}>(s, w)",
+    "Gemm": f"a = Conv<{PADS}>(x, w, b) f = Flatten(a) c = Gemm(f, m, v) s = Relu(c) y = Gemm(s, n)",
+}
+
+
+@pytest.mark.parametrize("kind", list(SANDWICHED))
+def test_a_layer_kept_float_between_integer_ones_is_not_quantized_by_the_runtime(kind: str) -> None:
+    constants = {"w": W, "w2": W2, "b": B, "m": draw(256, 8) * 0.1, "v": draw(8), "n": draw(8, 5)}
+    model = graph(SANDWICHED[kind], **constants)
+    counts = _counts(_quantize(model, keep_float=["c"]).model)
+    assert counts.get(kind, 0) + counts.get(f"Fused{kind}", 0) == 1
