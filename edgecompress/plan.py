@@ -13,6 +13,8 @@ from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.targets import TargetProfile
 
+RECOVERY = ("equalization", "adaround", "bias_correction")
+"""Keys of the passes that recover accuracy, in their order."""
 BUILT = ("quantization",)
 """Techniques that this version carries out."""
 
@@ -87,7 +89,10 @@ def _techniques(recipe: Recipe) -> tuple[PlannedStep, ...]:
 def _quantization(quantization: Quantization) -> PlannedStep:
     kept = f", {', '.join(quantization.keep_float)} kept float" if quantization.keep_float else ""
     weights = quantization.granularity.replace("_", " ")
-    return PlannedStep(name="quantize", what=f"static INT8, {quantization.scheme}, weights {weights}{kept}")
+    recovery = "".join(f", {key.replace('_', ' ')}" for key in RECOVERY if getattr(quantization, key))
+    fallback = ", layers return to float for the accuracy budget" if quantization.fallback_evaluations else ""
+    what = f"static INT8, {quantization.scheme}, weights {weights}{recovery}{fallback}{kept}"
+    return PlannedStep(name="quantize", what=what)
 
 
 def _ending(recipe: Recipe) -> tuple[PlannedStep, ...]:
