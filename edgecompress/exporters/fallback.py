@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from edgecompress.data import Batches
-from edgecompress.exporters.lowering import Lowering, floating
+from edgecompress.exporters.lowering import floating
+from edgecompress.exporters.recovery import Recovered, recover
 from edgecompress.exporters.sensitivity import rank_layers
 from edgecompress.progress import Progress
+from edgecompress.recipe import Quantization
 
 Accept = Callable[[ir.Model], bool]
 """Whether an INT8 model is within its accuracy budget: one evaluation."""
@@ -18,20 +20,18 @@ Accept = Callable[[ir.Model], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Fallback:
-    """What the search ended with: a lowering, its model, the layers that are float now, and whether that is enough."""
+    """What the search ended with: the model, the layers that are float now, and whether that is enough."""
 
-    lowering: Lowering
-    model: ir.Model
+    recovered: Recovered
     returned: tuple[str, ...]
     accepted: bool
 
 
 def fall_back(
     original: ir.Model,
-    lowering: Lowering,
+    found: Recovered,
     accept: Accept,
-    *,
-    evaluations: int,
+    recipe: Quantization,
     batches: Batches,
     progress: Progress,
 ) -> Fallback:
@@ -39,31 +39,30 @@ def fall_back(
 
     Layers, each with those that feed it, are ranked by decibels regained for a millisecond lost. One, two,
     four, ... of them return until ``accept`` holds; then the smallest number between the last two is searched
-    by halving.
+    by halving. What recovers accuracy runs anew for each choice: the errors to recover from are others.
 
     Args:
         original: the float model.
-        lowering: not modified.
+        found: the INT8 model that may not be accurate enough; without any layer that suffices, it stays.
         accept: the budget.
-        evaluations: how often ``accept`` may be asked; the first answer is about the lowering as it is.
-        batches: calibration data, for the ranking.
-        progress: told of every layer.
+        recipe: how often ``accept`` may be asked, and what recovers accuracy.
+        batches: calibration data.
+        progress: told of every layer and every choice.
     """
-    best = Fallback(lowering=lowering, model=lowering.write(), returned=(), accepted=False)
-    if accept(best.model):
-        return replace(best, accepted=True)
-    ranking = [one.group for one in rank_layers(original, lowering, batches, progress)]
+    best = Fallback(recovered=found, returned=(), accepted=accept(found.model))
+    if best.accepted:
+        return best
+    ranking = [one.group for one in rank_layers(original, found.lowering, batches, progress)]
     too_few, enough = 0, None
-    for _ in progress.track(range(evaluations - 1), "return layers to float"):
+    for _ in progress.track(range(recipe.fallback_evaluations - 1), "return layers to float"):
         count = next_count(too_few, enough, len(ranking))
         if count is None:
             break
         returned = tuple(dict.fromkeys(name for group in ranking[:count] for name in group))
-        tried = floating(lowering, returned)
-        model = tried.write()
-        if accept(model):
+        tried = recover(original, floating(found.start, returned), recipe, batches, Progress())
+        if accept(tried.model):
             enough = count
-            best = Fallback(lowering=tried, model=model, returned=returned, accepted=True)
+            best = Fallback(recovered=tried, returned=returned, accepted=True)
         else:
             too_few = count
     return best

@@ -21,6 +21,7 @@ from edgecompress.calibration import (
     QuantParams,
     Scheme,
 )
+from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.qdq import insert_qdq
 from edgecompress.exporters.thresholds import align_thresholds
@@ -34,10 +35,12 @@ class Lowering:
 
     ``params`` are uint8 scale and zero point for each value in ``placement.pairs``; ``weights`` are int8
     scales by name of node. They stay what they are while the model's weights and biases move.
-    ``kept`` are wildcards for the names of nodes that the recipe keeps float.
+    ``floats`` is the model before anything moved. ``kept`` are wildcards for the names of nodes that the
+    recipe keeps float.
     """
 
     model: ir.Model
+    floats: ir.Model
     scheme: Scheme
     placement: Placement
     params: Mapping[str, QuantParams]
@@ -56,6 +59,7 @@ def lower(
     params = activation_params(calibration, recipe, scheme)
     return Lowering(
         model=model,
+        floats=model,
         scheme=scheme,
         placement=placement,
         params=align_thresholds(model.graph, placement, params, scheme),
@@ -67,16 +71,31 @@ def lower(
 def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
     """The lowering with the named nodes left float, and all that follows from that.
 
-    A value that only passed integers on, and is now quantized itself, takes the parameters that it passed on.
+    They compute what they did before anything moved. A value that only passed integers on, and is now quantized
+    itself, takes the parameters that it passed on.
     """
-    graph = lowering.model.graph
-    placement = place(graph, [*lowering.kept, *map(escape, names)])
+    placement = place(lowering.floats.graph, [*lowering.kept, *map(escape, names)])
     params = dict(lowering.params)
-    values = {str(value.name): value for node in graph for value in node.outputs}
+    values = {str(value.name): value for node in lowering.floats.graph for value in node.outputs}
     for name in placement.pairs:
         if name not in params:
             params[name] = params[_passed_on(values[name], params)]
-    return replace(lowering, placement=placement, params=params)
+    return replace(lowering, model=_restored(lowering, names), placement=placement, params=params)
+
+
+def _restored(lowering: Lowering, names: Sequence[str]) -> ir.Model:
+    """The model with the constants of the named nodes as they were."""
+    if lowering.model is lowering.floats:
+        return lowering.model
+    restored = lowering.model.clone()
+    for moved, before in zip(restored.graph, lowering.floats.graph, strict=True):
+        if moved.name in names:
+            for index, value in enumerate(before.inputs):
+                array = constant(value)
+                if array is not None:
+                    replace_constant(restored.graph, moved, index, array)
+            moved.resize_inputs(len(before.inputs))
+    return restored
 
 
 def _passed_on(value: ir.Value, params: Mapping[str, QuantParams]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import onnx_ir as ir
@@ -27,8 +27,12 @@ PASSES: dict[str, Pass] = {"adaround": round_adaptively, "bias_correction": corr
 
 @dataclass(frozen=True, kw_only=True)
 class Recovered:
-    """A lowering, how well its INT8 model agrees with the float one, and what was done to it."""
+    """A lowering from its start to where it is now.
 
+    ``agreement`` is that of its INT8 model with the float one; ``changes`` tell what was done in between.
+    """
+
+    start: Lowering
     lowering: Lowering
     model: ir.Model
     agreement: Agreement
@@ -47,11 +51,14 @@ def recover(
         batches: calibration data.
         progress: told of every batch.
     """
-    best = _measured(original, lowering, (), batches)
+    model = lowering.write()
+    best = Recovered(start=lowering, lowering=lowering, model=model, agreement=agreement_of(original, model, batches))
     for key, run in PASSES.items():
         if getattr(recipe, key):
             tried = run(original, best.lowering, batches, progress)
-            best = _better(key.replace("_", " "), best, _measured(original, tried, best.changes, batches))
+            model = tried.write()
+            after = replace(best, lowering=tried, model=model, agreement=agreement_of(original, model, batches))
+            best = _better(key.replace("_", " "), best, after)
     return best
 
 
@@ -65,13 +72,8 @@ def agreement_of(original: ir.Model, quantized: ir.Model, batches: Batches) -> A
     return total
 
 
-def _measured(original: ir.Model, lowering: Lowering, changes: tuple[str, ...], batches: Batches) -> Recovered:
-    model = lowering.write()
-    return Recovered(lowering=lowering, model=model, agreement=agreement_of(original, model, batches), changes=changes)
-
-
 def _better(name: str, before: Recovered, after: Recovered) -> Recovered:
     won, lost = after.agreement.sqnr_db, before.agreement.sqnr_db
     kept = after if won > lost else before
     told = f"{name}: {lost:.1f} -> {won:.1f} dB on the calibration data{'' if kept is after else ', undone'}"
-    return Recovered(lowering=kept.lowering, model=kept.model, agreement=kept.agreement, changes=(*kept.changes, told))
+    return replace(kept, changes=(*before.changes, told))

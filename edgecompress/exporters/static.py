@@ -77,17 +77,15 @@ def _budgeted(
     """The model after the fallback, where there is a budget to fall back for."""
     if accept is None:
         return best
-    fallback = fall_back(
-        model, best.lowering, accept, evaluations=recipe.fallback_evaluations, batches=batches, progress=progress
-    )
-    told = f"fallback: {len(fallback.returned)} layers are float again" + "".join(
-        f", {name}" for name in fallback.returned
-    )
+    fallback = fall_back(model, best, accept, recipe, batches, progress)
     if not fallback.accepted:
-        told = (
-            f"fallback: the accuracy budget was not met in {recipe.fallback_evaluations} evaluations; no layer is float"
-        )
-    return replace(best, lowering=fallback.lowering, model=fallback.model, changes=(*best.changes, told))
+        told = f"the accuracy budget was not met in {recipe.fallback_evaluations} evaluations; no layer returned"
+    elif fallback.returned:
+        told = f"{', '.join(fallback.returned)} returned to float for the accuracy budget"
+    else:
+        told = "no layer had to return to float for the accuracy budget"
+    recovered = fallback.recovered
+    return replace(recovered, changes=(*recovered.changes, f"fallback: {told}"))
 
 
 def _choice(best: Recovered, rivals: list[Lowering]) -> tuple[str, ...]:

@@ -8,10 +8,12 @@ import pytest
 
 from edgecompress.calibration import QNNPACK, collect
 from edgecompress.data import Batches, InputNames
+from edgecompress.exporters.bias_correction import correct_biases
 from edgecompress.exporters.fallback import fall_back
 from edgecompress.exporters.fusion import optimized_graph
 from edgecompress.exporters.lowering import Lowering, floating, lower
 from edgecompress.exporters.placement import place
+from edgecompress.exporters.recovery import Recovered, recover
 from edgecompress.exporters.sensitivity import feeders, rank_layers
 from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
@@ -79,29 +81,52 @@ def test_what_only_passed_integers_on_takes_their_parameters() -> None:
     assert _sqnr(pooled, lowering.write()) > 25
 
 
-def test_an_accurate_model_keeps_all_of_its_integers(model: ir.Model) -> None:
+def test_a_floating_layer_computes_what_it_did_before_its_bias_was_corrected(model: ir.Model) -> None:
     lowering = _lowering(model)
-    found = fall_back(model, lowering, lambda _: True, evaluations=5, batches=BATCHES, progress=Progress())
-    assert found.accepted
-    assert found.returned == ()
-    assert found.lowering is lowering
+    corrected = correct_biases(model, lowering, BATCHES, Progress())
+    every = [str(node.name) for node in model.graph if node.op_type == "Conv"]
+    np.testing.assert_allclose(
+        run(floating(corrected, every).write(), DATA[0]), run(model, DATA[0]), rtol=1e-4, atol=1e-4
+    )
+
+
+RECIPE = Quantization(enabled=True, bias_correction=True, fallback_evaluations=6)
+
+
+def _found(model: ir.Model) -> Recovered:
+    return recover(model, _lowering(model), RECIPE, BATCHES, Progress())
+
+
+def test_an_accurate_model_keeps_all_of_its_integers(model: ir.Model) -> None:
+    found = _found(model)
+    fallback = fall_back(model, found, lambda _: True, RECIPE, BATCHES, Progress())
+    assert fallback.accepted
+    assert fallback.returned == ()
+    assert fallback.recovered is found
 
 
 def test_as_few_layers_return_as_the_budget_needs(model: ir.Model) -> None:
     asked: list[float] = []
-    plain, freed = (_sqnr(model, floating(_lowering(model), names).write()) for names in ([], ["a", "b"]))
-    limit = (plain + freed) / 2
+    found = _found(model)
+    freed = recover(model, floating(found.start, ["a", "b"]), RECIPE, BATCHES, Progress())
+    limit = (_sqnr(model, found.model) + _sqnr(model, freed.model)) / 2
 
     def accept(quantized: ir.Model) -> bool:
         asked.append(_sqnr(model, quantized))
         return asked[-1] >= limit
 
-    found = fall_back(model, _lowering(model), accept, evaluations=6, batches=BATCHES, progress=Progress())
-    assert found.accepted
-    assert "b" in found.returned
-    assert len(found.returned) < 4
-    assert _sqnr(model, found.model) >= limit
+    fallback = fall_back(model, found, accept, RECIPE, BATCHES, Progress())
+    assert fallback.accepted
+    assert "b" in fallback.returned
+    assert len(fallback.returned) < 4
+    assert _sqnr(model, fallback.recovered.model) >= limit
     assert len(asked) <= 6
+
+
+def test_with_evaluations_enough_every_layer_returns(model: ir.Model) -> None:
+    fallback = fall_back(model, _found(model), lambda one: _sqnr(model, one) > 100, RECIPE, BATCHES, Progress())
+    assert fallback.accepted
+    assert set(fallback.returned) == {"a", "b", "c", "y"}
 
 
 def test_a_budget_that_cannot_be_met_leaves_the_integers_and_says_so(model: ir.Model) -> None:
@@ -111,8 +136,10 @@ def test_a_budget_that_cannot_be_met_leaves_the_integers_and_says_so(model: ir.M
         asked.append(quantized)
         return False
 
-    found = fall_back(model, _lowering(model), never, evaluations=3, batches=BATCHES, progress=Progress())
-    assert not found.accepted
-    assert found.returned == ()
+    recipe = RECIPE.model_copy(update={"fallback_evaluations": 3})
+    found = _found(model)
+    fallback = fall_back(model, found, never, recipe, BATCHES, Progress())
+    assert not fallback.accepted
+    assert fallback.returned == ()
+    assert fallback.recovered is found
     assert len(asked) == 3
-    np.testing.assert_array_equal(run(found.model, DATA[0]), run(asked[0], DATA[0]))
