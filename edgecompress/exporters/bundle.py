@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecompress.errors import OutputError
-from edgecompress.exporters.manifest import MANIFEST, Manifest, dump_manifest, file_entry, parse_manifest
+from edgecompress.exporters.manifest import MANIFEST, Manifest, dump_manifest, file_entry, listed_files, parse_manifest
 
 ARTIFACT = "model.onnx"
 
@@ -110,8 +110,24 @@ def _check_free(output: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"output {str(output)!r} exists; choose another --output or add --overwrite")
-    if not output.is_dir() or (any(output.iterdir()) and not (output / MANIFEST).is_file()):
+    named = _named_files(output)
+    if named is None:
         raise OutputError(f"output {str(output)!r} is no bundle and is kept; choose another --output")
+    strangers = sorted(entry.name for entry in output.iterdir() if entry.name not in named or not entry.is_file())
+    if strangers:
+        raise OutputError(
+            f"output {str(output)!r} holds {strangers[0]!r}, which is not of the bundle, and is kept;"
+            " move it away or choose another --output"
+        )
+
+
+def _named_files(folder: Path) -> frozenset[str] | None:
+    """What may lie in a folder that is replaced: nothing, or a bundle's files; None for anything else."""
+    if not folder.is_dir():
+        return None
+    if not any(folder.iterdir()):
+        return frozenset()
+    return listed_files((folder / MANIFEST).read_bytes()) if (folder / MANIFEST).is_file() else None
 
 
 def _write(path: Path, data: bytes) -> None:

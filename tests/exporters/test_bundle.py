@@ -131,3 +131,36 @@ def test_a_changed_a_missing_and_an_extra_file_are_named(tmp_path: Path) -> None
     (tmp_path / "bundle" / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"holds 'notes\.txt'"):
         read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"name": "webapp", "icons": []}', "[]", "no JSON", '{"format_version": 1, "files": ["model.onnx"]}'],
+)
+def test_a_foreign_folder_with_a_manifest_is_kept(tmp_path: Path, content: str) -> None:
+    output = tmp_path / "webapp"
+    output.mkdir()
+    (output / MANIFEST).write_text(content)
+    with pytest.raises(OutputError, match="is no bundle and is kept"):
+        _write(output, overwrite=True)
+    assert (output / MANIFEST).read_text() == content
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model.onnx"])
+def test_a_bundle_with_a_stranger_in_it_is_kept(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / "bundle")
+    (tmp_path / "bundle" / name).unlink(missing_ok=True)
+    (tmp_path / "bundle" / name).mkdir()
+    with pytest.raises(OutputError, match=rf"holds '{name}', which is not of the bundle, and is kept"):
+        _write(tmp_path / "bundle", overwrite=True)
+    assert (tmp_path / "bundle" / name).is_dir()
+
+
+def test_a_bundle_that_was_changed_can_be_replaced(tmp_path: Path) -> None:
+    _write(tmp_path / "bundle")
+    (tmp_path / "bundle" / "model.onnx").write_bytes(b"changed")
+    (tmp_path / "bundle" / "recipe.toml").unlink()
+    manifest = (tmp_path / "bundle" / MANIFEST).read_text()
+    (tmp_path / "bundle" / MANIFEST).write_text(manifest.replace("mobile", "edge"))
+    _write(tmp_path / "bundle", overwrite=True)
+    assert read_bundle(tmp_path / "bundle").artifact.read_bytes() == b"onnx"
