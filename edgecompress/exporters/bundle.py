@@ -61,7 +61,7 @@ def open_draft(output: Path, *, overwrite: bool) -> Iterator[Draft]:
     Raises:
         OutputError: the output exists and may not be replaced, or its folder cannot be written.
     """
-    output = output.absolute()
+    output = Path(os.path.realpath(output))  # where a link leads; unlike resolve, this survives a link to itself
     _check_free(output, overwrite)
     with _explained(output):
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -164,3 +164,13 @@ def test_a_bundle_that_was_changed_can_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "bundle" / MANIFEST).write_text(manifest.replace("mobile", "edge"))
     _write(tmp_path / "bundle", overwrite=True)
     assert read_bundle(tmp_path / "bundle").artifact.read_bytes() == b"onnx"
+
+
+def test_a_link_stays_and_the_bundle_behind_it_is_replaced(tmp_path: Path) -> None:
+    _write(tmp_path / "disk" / "bundle")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "bundle")
+    _write(tmp_path / "link", {"model.onnx": b"new"}, overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert read_bundle(tmp_path / "link").artifact.read_bytes() == b"new"
+    assert _names(tmp_path) == {"disk", "link"}
+    assert _names(tmp_path / "disk") == {"bundle"}
