@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,15 +63,13 @@ def open_draft(output: Path, *, overwrite: bool) -> Iterator[Draft]:
     """
     output = Path(os.path.realpath(output))  # where a link leads; unlike resolve, this survives a link to itself
     _check_free(output, overwrite)
-    with _explained(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
-    try:
-        with _explained(output):
+    with _explained(output), _made(output.parent) as parent:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=parent))
+        try:
             temporary.chmod(0o755)
             yield Draft(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -93,6 +91,19 @@ def read_bundle(path: Path) -> Bundle:
     if extra:
         raise OutputError(f"bundle {str(path)!r} holds {extra[0]!r}, which is not of the bundle; remove it")
     return Bundle(path=path, manifest=manifest)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """The folder, made where it is missing; what was made for nothing is removed again."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    finally:
+        with suppress(OSError):  # where something lies in one of them, that and those above it stay
+            for place in missing:
+                place.rmdir()
 
 
 @contextmanager

@@ -174,3 +174,26 @@ def test_a_link_stays_and_the_bundle_behind_it_is_replaced(tmp_path: Path) -> No
     assert read_bundle(tmp_path / "link").artifact.read_bytes() == b"new"
     assert _names(tmp_path) == {"disk", "link"}
     assert _names(tmp_path / "disk") == {"bundle"}
+
+
+def test_folders_made_on_the_way_go_with_a_draft_that_is_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with (
+        pytest.raises(RuntimeError, match="midway"),
+        open_draft(tmp_path / "old" / "new" / "deep" / "b", overwrite=False),
+    ):
+        raise RuntimeError("midway")
+    assert _names(tmp_path) == {"old"}
+    assert not _names(tmp_path / "old")
+
+
+def test_a_folder_made_on_the_way_stays_where_something_came_to_lie_in_it(tmp_path: Path) -> None:
+    thesis = tmp_path / "new" / "thesis.txt"
+
+    def fail() -> None:
+        thesis.write_text("all my work")
+        raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"), open_draft(tmp_path / "new" / "deep" / "b", overwrite=False):
+        fail()
+    assert _names(tmp_path / "new") == {"thesis.txt"}
