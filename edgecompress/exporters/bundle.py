@@ -62,7 +62,8 @@ def open_draft(output: Path, *, overwrite: bool) -> Iterator[Draft]:
         OutputError: the output exists and may not be replaced, or its folder cannot be written.
     """
     output = Path(os.path.realpath(output))  # where a link leads; unlike resolve, this survives a link to itself
-    _check_free(output, overwrite)
+    with _explained(output):
+        _check_free(output, overwrite)
     with _explained(output), _made(output.parent) as parent:
         temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=parent))
         try:

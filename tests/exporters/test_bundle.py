@@ -197,3 +197,9 @@ def test_a_folder_made_on_the_way_stays_where_something_came_to_lie_in_it(tmp_pa
     with pytest.raises(RuntimeError, match="midway"), open_draft(tmp_path / "new" / "deep" / "b", overwrite=False):
         fail()
     assert _names(tmp_path / "new") == {"thesis.txt"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_name_that_is_too_long_is_the_user_s(tmp_path: Path, overwrite: bool) -> None:
+    with pytest.raises(OutputError, match="cannot be written: File name too long; choose another --output"):
+        _write(tmp_path / ("x" * 300), overwrite=overwrite)
