@@ -24,7 +24,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.data import Source
-from edgecompress.errors import DataError, InputError, ModelError, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx
 from edgecompress.recipe import Images
 
@@ -127,7 +127,7 @@ def _call_for_module(spec: str) -> nn.Module:
             module = factory()
     except InputError:
         raise
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelError(f"{spec!r} returned a {type(module).__name__}; return a torch.nn.Module")
@@ -167,7 +167,7 @@ def _import_file(path: Path, error_type: type[InputError]) -> Any:
     try:
         with _importable(path.resolve().parent):
             module_spec.loader.exec_module(module)
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         del sys.modules[name]
         raise error_type(f"{str(path)!r} raised {type(error).__name__}: {first_line(error)}") from error
     return module
@@ -177,7 +177,7 @@ def _import_module(name: str, error_type: type[InputError]) -> Any:
     try:
         with _importable(Path.cwd()):
             return importlib.import_module(name)
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         raise error_type(f"module {name!r} cannot be imported: {first_line(error)}") from error
 
 
