@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import linecache
-import logging
 import re
 import sysconfig
 import traceback
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from edgecompress.data import Batch
 from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line
 from edgecompress.loading import Network
+from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Export
 from edgecompress.runtime import execute, tensors
 
@@ -65,20 +61,6 @@ def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
             return torch.export.export(module, (), tensors(example.inputs), dynamic_shapes=shapes)
     except USER_CODE_FAILS as error:
         raise ModelError(_explain(error)) from error
-
-
-@contextlib.contextmanager
-def quiet_torch() -> Iterator[None]:
-    """Keep PyTorch's own warnings, log lines and printed graphs away from the user; errors still pass."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _check_axes(batch: Batch, export: Export) -> None:

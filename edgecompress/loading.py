@@ -26,6 +26,7 @@ from torch.export import ExportedProgram
 from edgecompress.data import Source
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx
+from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Images
 
 Network = nn.Module | ExportedProgram | ir.Model
@@ -99,7 +100,8 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with quiet_torch():
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise ModelError(f"weights {str(path)!r} are not safetensors: {first_line(error)}") from None
     except Exception:  # torch.load raises whatever the bytes lead it to; none of it was executed
@@ -216,9 +218,13 @@ def _require_no_arguments(factory: Callable[..., Any], spec: str, error_type: ty
 
 def _load_program(path: Path) -> ExportedProgram:
     try:
-        return torch.export.load(path)
-    except Exception as error:
-        raise ModelError(f"{str(path)!r} is no program of torch.export.save: {first_line(error)}") from None
+        with quiet_torch():
+            return torch.export.load(path)
+    except Exception:  # PyTorch's reasons tell of its archive, or of warnings that it logged
+        raise ModelError(
+            f"{str(path)!r} is no program of torch.export.save that PyTorch {torch.__version__} can read;"
+            " save it again with torch.export.save"
+        ) from None
 
 
 def _read_npz(path: Path) -> Iterable[Any]:

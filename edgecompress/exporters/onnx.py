@@ -14,8 +14,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from edgecompress.capture import quiet_torch
 from edgecompress.errors import ModelError, first_line
+from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Export
 
 SCOPES = "pkg.torch.onnx.name_scopes"
