@@ -53,6 +53,17 @@ def test_compress_prints_the_manifest_as_json(project: Path, capsys: pytest.Capt
     assert document["files"]["model.onnx"]["size_bytes"] == (project / "out" / "model.onnx").stat().st_size
 
 
+def test_what_a_user_s_code_prints_stays_out_of_the_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loud = "print('read')\nfrom nets import net as silent\ndef net():\n    print('made')\n    return silent()\n"
+    Path("loud.py").write_text(loud)
+    assert main(["inspect", "loud.py:net", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "features.0" in {layer["name"] for layer in json.loads(captured.out)}
+    assert captured.err == "read\nmade\n"
+    assert main(["inspect", "loud.py:net"]) == 0
+    assert "made\n" in capsys.readouterr().out
+
+
 def test_a_missed_budget_is_exit_1_and_the_bundle_is_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMPRESS, "--set", "budgets.min_compression_ratio=1000", "--output", "out"]) == 1
     lines = _lines(capsys)
