@@ -47,6 +47,8 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
     _name_nodes(model.graph)
     _name_dimensions(model.graph, export.dynamic_axes)
     passes.ClearMetadataAndDocStringPass()(model)
+    for value in model.graph.outputs:
+        value.metadata_props.clear()
     model.producer_name, model.producer_version = "edgecompress", None
     return model
 
