@@ -302,6 +302,17 @@ def test_overwrite_does_not_replace_what_is_no_bundle(project: Path, capsys: pyt
     assert Path(OUTPUT, "thesis.txt").read_text() == "all my work"
 
 
+def test_the_demo_looks_at_its_output_before_it_trains(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*arguments: object) -> None:
+        raise AssertionError("trained for nothing")
+
+    monkeypatch.setattr("edgecompress.demo.make_demo", train)
+    assert main(["demo", "--output", "."]) == 2
+    assert "is no bundle and is kept" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("place", ["nets.py/out", "/proc/edgecompress-out"])
 def test_an_output_that_cannot_be_written(project: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--output", place]) == 2
