@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import linecache
-import logging
 import re
 import sysconfig
 import traceback
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +15,9 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from edgecompress.data import Batch
-from edgecompress.errors import ModelError, RecipeError, first_line
+from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line
 from edgecompress.loading import Network
+from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Export
 from edgecompress.runtime import execute, tensors
 
@@ -34,7 +30,7 @@ def check_runs(network: Network, batch: Batch) -> None:
     """
     try:
         first, second = execute(network, batch.inputs), execute(network, batch.inputs)
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in batch.inputs.items())
         raise ModelError(f"the model cannot run on the first batch ({given}): {first_line(error)}") from error
     if not first:
@@ -63,22 +59,8 @@ def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
     try:
         with quiet_torch():
             return torch.export.export(module, (), tensors(example.inputs), dynamic_shapes=shapes)
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         raise ModelError(_explain(error)) from error
-
-
-@contextlib.contextmanager
-def quiet_torch() -> Iterator[None]:
-    """Keep PyTorch's own warnings, log lines and printed graphs away from the user; errors still pass."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _check_axes(batch: Batch, export: Export) -> None:
@@ -99,7 +81,7 @@ def _dynamic(name: str, shape: tuple[int, ...], rows: int, export: Export) -> di
     return dynamic
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: BaseException) -> str:
     specialized = re.search(r"marked (\w+) as dynamic but your code specialized it to be a constant", str(error))
     if specialized and specialized[1] == "batch":
         return "the model works for one batch size only; fix it with --set export.batch_size=1"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgecompress.errors import DataError, InputError, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, first_line, nearest
 
 Array = NDArray[Any]
 Inputs = Mapping[str, Array]
@@ -135,7 +135,7 @@ def _read(source: Source, role: str) -> Iterator[Any]:
         yield from _open(source, role)
     except InputError:
         raise
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         raise DataError(f"the {role} data raised {type(error).__name__}: {first_line(error)}") from error
 
 
@@ -144,7 +144,7 @@ def _open(source: Source, role: str) -> Iterable[Any]:
         opened = source()
     except InputError:
         raise
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         raise DataError(f"the {role} data raised {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(opened, Iterable) or isinstance(opened, (torch.Tensor, np.ndarray, str, Mapping)):
         raise DataError(f"the {role} data is a {type(opened).__name__}; return an iterable of batches")

@@ -49,6 +49,10 @@ class OutputError(InputError):
     """A folder that cannot be written, or a bundle that is not what its manifest says."""
 
 
+USER_CODE_FAILS = (Exception, SystemExit)
+"""What to catch around a user's own code: a ``sys.exit`` in it must not set the exit status of ours."""
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message that says something, for use inside a one-line message.
 

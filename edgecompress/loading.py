@@ -24,8 +24,9 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.data import Source
-from edgecompress.errors import DataError, InputError, ModelError, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx
+from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Images
 
 Network = nn.Module | ExportedProgram | ir.Model
@@ -99,7 +100,8 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with quiet_torch():
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise ModelError(f"weights {str(path)!r} are not safetensors: {first_line(error)}") from None
     except Exception:  # torch.load raises whatever the bytes lead it to; none of it was executed
@@ -127,7 +129,7 @@ def _call_for_module(spec: str) -> nn.Module:
             module = factory()
     except InputError:
         raise
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelError(f"{spec!r} returned a {type(module).__name__}; return a torch.nn.Module")
@@ -167,7 +169,7 @@ def _import_file(path: Path, error_type: type[InputError]) -> Any:
     try:
         with _importable(path.resolve().parent):
             module_spec.loader.exec_module(module)
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         del sys.modules[name]
         raise error_type(f"{str(path)!r} raised {type(error).__name__}: {first_line(error)}") from error
     return module
@@ -177,7 +179,7 @@ def _import_module(name: str, error_type: type[InputError]) -> Any:
     try:
         with _importable(Path.cwd()):
             return importlib.import_module(name)
-    except Exception as error:
+    except USER_CODE_FAILS as error:
         raise error_type(f"module {name!r} cannot be imported: {first_line(error)}") from error
 
 
@@ -216,9 +218,13 @@ def _require_no_arguments(factory: Callable[..., Any], spec: str, error_type: ty
 
 def _load_program(path: Path) -> ExportedProgram:
     try:
-        return torch.export.load(path)
-    except Exception as error:
-        raise ModelError(f"{str(path)!r} is no program of torch.export.save: {first_line(error)}") from None
+        with quiet_torch():
+            return torch.export.load(path)
+    except Exception:  # PyTorch's reasons tell of its archive, or of warnings that it logged
+        raise ModelError(
+            f"{str(path)!r} is no program of torch.export.save that PyTorch {torch.__version__} can read;"
+            " save it again with torch.export.save"
+        ) from None
 
 
 def _read_npz(path: Path) -> Iterable[Any]:

@@ -19,6 +19,7 @@ Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
+MAX_THREADS = 256
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -26,7 +27,7 @@ AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 class Table(BaseModel):
     """One table of a recipe: immutable, and closed to keys that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Pruning(Table):
@@ -90,8 +91,8 @@ class Export(Table):
     """Further dynamic dimensions: input name -> axis number -> name of the dimension."""
     simplify: bool = True
     """Run onnxsim, in a child process."""
-    min_sqnr_db: Positive = 60.0
-    """Least agreement, in dB, of every float step with the PyTorch model."""
+    min_sqnr_db: Annotated[float, Field(gt=0, le=200)] = 60.0
+    """Least agreement, in dB, of every float step with the PyTorch model; 200 stands for identical outputs."""
 
 
 class Images(Table):
@@ -106,7 +107,7 @@ class Images(Table):
 class Cpu(Table):
     """How latency is measured, and on which other CPUs the artifact is tried."""
 
-    threads: PositiveInt = 1
+    threads: Annotated[int, Field(gt=0, le=MAX_THREADS)] = 1
     runs: Annotated[int, Field(ge=10)] = 100
     """Timed runs of each model, interleaved."""
     emulate: tuple[str, ...] = ()

@@ -12,13 +12,13 @@ import numpy as np
 import onnx_ir as ir
 
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
-from edgecompress.errors import ModelError, OutputError
+from edgecompress.errors import ModelError, OutputError, first_line
 from edgecompress.exporters.bundle import Bundle, read_bundle
 from edgecompress.loading import load_data
 from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
-from edgecompress.recipe import Budgets, Recipe, parse_recipe
+from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
 from edgecompress.validation.budgets import Verdict, judge
 from edgecompress.validation.emulation import (
@@ -99,11 +99,13 @@ def revalidate(
     Raises:
         OutputError: the bundle is not what its manifest says.
         DataError: the evaluation data does not fit.
-        RecipeError: a CPU is unknown, or what emulates it is missing.
+        ModelError: the original cannot be run on the inputs of the bundle.
+        RecipeError: a CPU is unknown, or what emulates it is missing; or a limit is no positive, finite number.
     """
     machines = find_machines(cpus)
     bundle = read_bundle(folder)
     recipe = parse_recipe(bundle.manifest.recipe)
+    budgets = parse_recipe({"budgets": {**recipe.budgets.model_dump(exclude_none=True), **limits}}).budgets
     session = open_session(bundle.artifact.read_bytes(), recipe.cpu.threads)
     inputs, outputs = _golden(folder, session)
     parity = Agreement.between(outputs, run_session(session, inputs))
@@ -117,7 +119,6 @@ def revalidate(
         _recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
     elsewhere = _elsewhere(bundle, machines, inputs, batches, progress)
-    budgets = Budgets.model_validate({**recipe.budgets.model_dump(), **limits})
     measured = {row.measure: row.value for row in rows} | {"cpu_agreement": cpu_agreement(elsewhere.values())}
     return Revalidation(
         rows=tuple(rows),
@@ -158,14 +159,27 @@ def _latency(
         median = summarize(times[:, 0]).median_ms
         recorded = _recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
         return [Row(measure="latency_ms", value=median, unit="ms", source=HERE), recorded]
-    if not original.is_file():
-        raise ModelError(f"model file {str(original)!r} does not exist")
-    reference = open_session(original.read_bytes(), recipe.cpu.threads)
+    reference = _open_original(original, sample, recipe.cpu.threads)
     found = compare_latency(reference, session, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
     return [
         Row(measure="latency_ms", value=found.second.median_ms, unit="ms", source=HERE),
         Row(measure="speedup", value=found.speedup, unit="x", source=HERE),
     ]
+
+
+def _open_original(path: Path, sample: Inputs, threads: int) -> InferenceSession:
+    """A session of the float model, which has run once."""
+    if not path.is_file():
+        raise ModelError(f"model file {str(path)!r} does not exist")
+    try:
+        session = open_session(path, threads)
+        run_session(session, sample)
+    except Exception as error:
+        raise ModelError(
+            f"{str(path)!r} does not run on the bundle's inputs: {first_line(error)};"
+            " give the float model of the bundle as an ONNX file"
+        ) from error
+    return session
 
 
 def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) -> list[Row]:

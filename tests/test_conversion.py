@@ -12,7 +12,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.step import StepResult
 from tests.exporters.graphs import draw, graph
-from tests.networks import ConvNet, images, seeded
+from tests.networks import ConvNet, ResidualNet, images, seeded
 
 PROBE = {"x": draw(2, 4, 8, 8)}
 
@@ -62,3 +62,15 @@ def test_the_original_is_the_float_export() -> None:
     assert [step.name for step in conversion.done] == ["capture", "export", "simplify", "canonicalize", "quantize"]
     assert not any("Quantize" in node.op_type for node in conversion.original.graph)
     assert any(node.op_type == "QuantizeLinear" for node in conversion.artifact.graph)
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_the_artifact_holds_what_its_nodes_read_and_nothing_else(enabled: bool) -> None:
+    network, recipe = seeded(ResidualNet), Recipe(quantization=Quantization(enabled=enabled))
+    data = open_batches(images(), "calibration", network, recipe)
+    conversion = convert(network, recipe, data.first(), data, Progress())
+    for model in (conversion.original, conversion.artifact):
+        assert [value.name for value in model.graph.initializers.values() if not value.uses()] == []
+        assert not model.metadata_props
+        assert not any(node.metadata_props or node.doc_string for node in model.graph)
+        assert not any(value.metadata_props for node in model.graph for value in node.outputs)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import pickle
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from edgecompress.capture import capture
 from edgecompress.data import Batch
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.loading import load_data, load_model
+from edgecompress.loading import load_data, load_model, load_weights
 from edgecompress.recipe import Export, Images
 from edgecompress.runtime import execute, to_bytes
 from tests.networks import ConvNet, images, seeded
@@ -140,3 +144,25 @@ def test_a_folder_with_a_fault_names_it(project: Path, table: str, words: str) -
     (project / "pictures" / "labels.csv").write_text(table)
     with pytest.raises(DataError, match=words):
         _read("pictures")
+
+
+def test_pytorch_does_not_warn_of_a_pickle_that_it_refuses(tmp_path: Path) -> None:
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps({"a": 1}, protocol=4))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(ModelError, match="no plain state dict"):
+            load_weights(torch.nn.Linear(2, 2), tmp_path / "plain.pt")
+    assert not caught
+
+
+def test_pytorch_does_not_log_a_program_that_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "half.pt2").write_bytes(b"PK half a program")
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logging.getLogger("torch.export").addHandler(handler)
+    try:
+        with pytest.raises(ModelError, match="save it again"):
+            load_model(str(tmp_path / "half.pt2"))
+    finally:
+        logging.getLogger("torch.export").removeHandler(handler)
+    assert stream.getvalue() == ""

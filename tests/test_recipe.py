@@ -127,3 +127,20 @@ def test_the_order_of_techniques_is_checked(tables: dict[str, Any], words: str |
 def test_a_recipe_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Recipe().quantization.enabled = True
+
+
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
+        ("budgets.max_size_mb=inf", "expected a value that is a finite number, got inf in 'budgets.max_size_mb'"),
+        ("budgets.min_sqnr_db=nan", "expected a value that is a finite number, got nan in 'budgets.min_sqnr_db'"),
+        ("budgets.max_accuracy_drop=inf", "got inf in 'budgets.max_accuracy_drop'"),
+        ("images.std=[inf, 1.0, 1.0]", "got inf in 'images.std.0'"),
+        ("cpu.threads=99999999999", "less than or equal to 256, got 99999999999 in 'cpu.threads'"),
+        ("export.min_sqnr_db=201", "less than or equal to 200, got 201 in 'export.min_sqnr_db'"),
+    ],
+)
+def test_a_number_out_of_bounds_is_named(assignment: str, line: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        override(Recipe(), [assignment])
+    assert line in str(caught.value)

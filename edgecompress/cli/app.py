@@ -1,7 +1,7 @@
 """The ``edgecompress`` command: its subcommands, and the one place where errors become exit statuses.
 
 Exit status: 0 done and within budget; 1 done, and a budget is missed; 2 the input is wrong; 3 an
-internal failure; 130 interrupted.
+internal failure; 130 interrupted; 128 + number ended by that signal.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from edgecompress.cli import benchmark, compress, demo, inspect, targets, validate
+from edgecompress.cli.signals import EndedBySignalError, raised_signals
 from edgecompress.errors import EdgecompressError, first_line
 
 INTERRUPTED = 130
@@ -45,9 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the return value is the exit status."""
     arguments = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
     try:
-        status = app(arguments, prog_name="edgecompress", standalone_mode=False)
+        with raised_signals():
+            status = app(arguments, prog_name="edgecompress", standalone_mode=False)
     except TyperException as error:
         return _fail(f"{error.format_message()} (--help shows what there is)", 2)
+    except EndedBySignalError as error:
+        return _fail(f"ended by {error.name}; nothing was written", error.exit_status)
     except EdgecompressError as error:
         return _fail(str(error), error.exit_status, debug="--debug" in arguments)
     except Exception as error:

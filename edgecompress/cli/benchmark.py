@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecompress.cli.tables import console, print_json, print_table
+from edgecompress.recipe import MAX_THREADS
 from edgecompress.units import kilobytes, milliseconds, speed
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="MODEL.onnx [OTHER.onnx ...]")],
-    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, help="Intra-op threads.")] = 1,
     runs: Annotated[int, typer.Option(min=10, help="Timed runs of each file, interleaved.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:

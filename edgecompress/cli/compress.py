@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_metrics
+from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_metrics, prints_aside
 
 if TYPE_CHECKING:
     from edgecompress.exporters.bundle import Bundle
@@ -48,7 +48,7 @@ def run(
 
     if teacher is not None or teacher_weights is not None:
         raise RecipeError("distillation is not built yet; leave --teacher and --teacher-weights out")
-    with joined_workers() as workers:
+    with joined_workers() as workers, prints_aside(as_json):
         profile = effective_profile(target, assignments or [])
         network = load_model(model, weights)
         if workers.rank > 0:

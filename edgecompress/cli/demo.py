@@ -16,13 +16,15 @@ def run(
 ) -> int:
     """Train a small network on scikit-learn's digits and compress it for mobile."""
     from edgecompress.demo import make_demo
+    from edgecompress.exporters.bundle import open_draft
     from edgecompress.pipeline import compress
     from edgecompress.plan import make_plan
     from edgecompress.progress import progress_for
     from edgecompress.targets import load_profile
 
     progress = progress_for(Console(stderr=True))
-    demo = make_demo(progress)
+    with open_draft(output, overwrite=True):  # an output that cannot be written is refused before the training
+        demo = make_demo(progress)
     print_plan(make_plan(demo.model, load_profile("mobile")))
     bundle = compress(
         demo.model,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_json, print_table
+from edgecompress.cli.tables import console, print_json, print_table, prints_aside
 from edgecompress.units import decibels, kilobytes
 
 
@@ -31,7 +31,8 @@ def run(
     if sensitivity:
         return _sensitivity(model, weights, target, assignments or [], calibration, as_json=as_json)
 
-    layers = inspect_model(model, weights)
+    with prints_aside(as_json):
+        layers = inspect_model(model, weights)
     if as_json:
         print_json([dataclasses.asdict(layer) for layer in layers])
         return 0
@@ -57,7 +58,8 @@ def _sensitivity(
     if calibration is None:
         raise DataError("--sensitivity runs the model on data; give --calibration")
     profile = effective_profile(target, assignments)
-    layers = inspect_sensitivity(model, weights, profile, calibration, progress_for(Console(stderr=True)))
+    with prints_aside(as_json):
+        layers = inspect_sensitivity(model, weights, profile, calibration, progress_for(Console(stderr=True)))
     if as_json:
         print_json([dataclasses.asdict(layer) for layer in layers])
         return 0

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_table
+from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_table, prints_aside
 
 
 def run(
@@ -37,14 +37,15 @@ def run(
         "min_cpu_agreement": min_cpu_agreement,
     }
     asked = {name: limit for name, limit in limits.items() if limit is not None}
-    result = revalidate(
-        bundle,
-        asked,
-        evaluation=evaluation,
-        original=original,
-        cpus=cpu or (),
-        progress=progress_for(Console(stderr=True)),
-    )
+    with prints_aside(as_json):
+        result = revalidate(
+            bundle,
+            asked,
+            evaluation=evaluation,
+            original=original,
+            cpus=cpu or (),
+            progress=progress_for(Console(stderr=True)),
+        )
     if as_json:
         print_json(result.document())
     else:

@@ -6,12 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecompress.errors import OutputError
-from edgecompress.exporters.manifest import MANIFEST, Manifest, dump_manifest, file_entry, parse_manifest
+from edgecompress.exporters.manifest import MANIFEST, Manifest, dump_manifest, file_entry, listed_files, parse_manifest
 
 ARTIFACT = "model.onnx"
 
@@ -61,17 +61,16 @@ def open_draft(output: Path, *, overwrite: bool) -> Iterator[Draft]:
     Raises:
         OutputError: the output exists and may not be replaced, or its folder cannot be written.
     """
-    output = output.absolute()
-    _check_free(output, overwrite)
+    output = Path(os.path.realpath(output))  # where a link leads; unlike resolve, this survives a link to itself
     with _explained(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
-    try:
-        with _explained(output):
+        _check_free(output, overwrite)
+    with _explained(output), _made(output.parent) as parent:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=parent))
+        try:
             temporary.chmod(0o755)
             yield Draft(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -96,6 +95,19 @@ def read_bundle(path: Path) -> Bundle:
 
 
 @contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """The folder, made where it is missing; what was made for nothing is removed again."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    finally:
+        with suppress(OSError):  # where something lies in one of them, that and those above it stay
+            for place in missing:
+                place.rmdir()
+
+
+@contextmanager
 def _explained(output: Path) -> Iterator[None]:
     """Let a full disk or a missing permission end in one line."""
     try:
@@ -110,8 +122,24 @@ def _check_free(output: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"output {str(output)!r} exists; choose another --output or add --overwrite")
-    if not output.is_dir() or (any(output.iterdir()) and not (output / MANIFEST).is_file()):
+    named = _named_files(output)
+    if named is None:
         raise OutputError(f"output {str(output)!r} is no bundle and is kept; choose another --output")
+    strangers = sorted(entry.name for entry in output.iterdir() if entry.name not in named or not entry.is_file())
+    if strangers:
+        raise OutputError(
+            f"output {str(output)!r} holds {strangers[0]!r}, which is not of the bundle, and is kept;"
+            " move it away or choose another --output"
+        )
+
+
+def _named_files(folder: Path) -> frozenset[str] | None:
+    """What may lie in a folder that is replaced: nothing, or a bundle's files; None for anything else."""
+    if not folder.is_dir():
+        return None
+    if not any(folder.iterdir()):
+        return frozenset()
+    return listed_files((folder / MANIFEST).read_bytes()) if (folder / MANIFEST).is_file() else None
 
 
 def _write(path: Path, data: bytes) -> None:

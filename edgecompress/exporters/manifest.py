@@ -121,3 +121,20 @@ def parse_manifest(content: bytes) -> Manifest:
     except ValidationError as error:
         path = ".".join(map(str, error.errors()[0]["loc"]))
         raise OutputError(f"{MANIFEST} is not valid in {path!r}; compress again") from None
+
+
+def listed_files(content: bytes) -> frozenset[str] | None:
+    """The names of a bundle's files, its manifest among them; None where the content is no manifest of ours.
+
+    Unlike :func:`parse_manifest`, this takes a manifest of any version, and one that was changed.
+
+    >>> listed_files(b'{"name": "a web application"}') is None
+    True
+    """
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or not document.keys() >= {"format_version", "edgecompress_version", "files"}:
+        return None
+    return frozenset({MANIFEST, *document["files"]}) if isinstance(document["files"], dict) else None

@@ -14,8 +14,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from edgecompress.capture import quiet_torch
 from edgecompress.errors import ModelError, first_line
+from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Export
 
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -47,6 +47,8 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
     _name_nodes(model.graph)
     _name_dimensions(model.graph, export.dynamic_axes)
     passes.ClearMetadataAndDocStringPass()(model)
+    for value in model.graph.outputs:
+        value.metadata_props.clear()
     model.producer_name, model.producer_version = "edgecompress", None
     return model
 

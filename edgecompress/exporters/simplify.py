@@ -43,6 +43,9 @@ def simplify(model: ir.Model, child: str = CHILD, timeout_s: float = TIMEOUT_S) 
         reason = fault or "it wrote no model that can be read"
         return StepResult(model=model, warnings=(f"onnxsim was left out: {reason}",))
     simplified.producer_name = model.producer_name
+    # onnxsim writes its options here; what the user wrote stays.
+    simplified.metadata_props.clear()
+    simplified.metadata_props.update(model.metadata_props)
     before, after = len(model.graph), len(simplified.graph)
     return StepResult(model=simplified, changes=(f"{before} nodes became {after}",))
 

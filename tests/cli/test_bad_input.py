@@ -28,6 +28,7 @@ from tests.networks import ConvNet, seeded
 def needs_argument(width): return seeded(ConvNet)
 def no_module(): return {"weights": 1}
 def raises(): raise RuntimeError("no such backbone")
+def leaves(): raise SystemExit(0)
 
 class Branches(nn.Module):
     def __init__(self):
@@ -48,6 +49,12 @@ class Noisy(nn.Module):
         return self.layer(image + torch.rand_like(image))
 
 def noisy(): return Noisy()
+
+class Leaving(nn.Module):
+    def forward(self, image):
+        raise SystemExit("bye")
+
+def leaving(): return Leaving()
 """
 
 DATA = """
@@ -70,6 +77,10 @@ def raises():
 def raises_at_once():
     raise OSError("no disk")
     yield
+def leaves():
+    yield images()[0]
+    raise SystemExit(0)
+def leaves_at_once(): raise SystemExit(1)
 def no_batches(): return 3
 def far_label():
     batches = images()
@@ -128,6 +139,20 @@ def test_a_callable_that_returns_no_module(refused: Refused) -> None:
 
 def test_a_callable_that_raises(refused: Refused) -> None:
     assert refused("bad_nets.py:raises") == "'bad_nets.py:raises' raised RuntimeError: no such backbone"
+
+
+def test_a_callable_that_leaves_the_program(refused: Refused) -> None:
+    assert refused("bad_nets.py:leaves") == "'bad_nets.py:leaves' raised SystemExit: 0"
+
+
+def test_a_model_that_leaves_the_program_when_it_runs(refused: Refused) -> None:
+    assert refused("bad_nets.py:leaving").endswith(": bye")
+
+
+def test_a_script_that_leaves_the_program_when_it_is_imported(refused: Refused, project: Path) -> None:
+    (project / "script.py").write_text("import sys\nsys.exit('usage: script.py FILE')\n")
+    assert refused("script.py:net") == "'script.py' raised SystemExit: usage: script.py FILE"
+    assert refused("script:net") == "module 'script' cannot be imported: usage: script.py FILE"
 
 
 def _state() -> dict[str, torch.Tensor]:
@@ -202,6 +227,8 @@ def test_a_file_that_is_no_program(refused: Refused, project: Path) -> None:
         ("once", "the calibration data can be read only once"),
         ("raises", "the calibration data raised OSError: disk gone"),
         ("raises_at_once", "the calibration data raised OSError: no disk"),
+        ("leaves", "the calibration data raised SystemExit: 0"),
+        ("leaves_at_once", "the calibration data raised SystemExit: 1"),
         ("no_batches", "the calibration data is a int; return an iterable of batches"),
         ("other_input", "has an input 'picture' that the model does not take"),
     ],
@@ -273,6 +300,17 @@ def test_overwrite_does_not_replace_what_is_no_bundle(project: Path, capsys: pyt
     assert main(["compress", "nets.py:net", *options]) == 2
     assert "is no bundle and is kept" in capsys.readouterr().err
     assert Path(OUTPUT, "thesis.txt").read_text() == "all my work"
+
+
+def test_the_demo_looks_at_its_output_before_it_trains(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*arguments: object) -> None:
+        raise AssertionError("trained for nothing")
+
+    monkeypatch.setattr("edgecompress.demo.make_demo", train)
+    assert main(["demo", "--output", "."]) == 2
+    assert "is no bundle and is kept" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["nets.py/out", "/proc/edgecompress-out"])

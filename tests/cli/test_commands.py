@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from edgecompress.cli import main
+from edgecompress.runtime import to_bytes
+from tests.exporters.graphs import graph
 
 COMPRESS = ["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--set", "export.simplify=false"]
 LOOSE = ["--set", "budgets.min_compression_ratio=none", "--set", "budgets.min_speedup=none"]
@@ -49,6 +51,17 @@ def test_compress_prints_the_manifest_as_json(project: Path, capsys: pytest.Capt
     assert main([*COMPRESS, *LOOSE, "--output", "out", "--json"]) == 0
     document = _json(capsys)
     assert document["files"]["model.onnx"]["size_bytes"] == (project / "out" / "model.onnx").stat().st_size
+
+
+def test_what_a_user_s_code_prints_stays_out_of_the_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loud = "print('read')\nfrom nets import net as silent\ndef net():\n    print('made')\n    return silent()\n"
+    Path("loud.py").write_text(loud)
+    assert main(["inspect", "loud.py:net", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "features.0" in {layer["name"] for layer in json.loads(captured.out)}
+    assert captured.err == "read\nmade\n"
+    assert main(["inspect", "loud.py:net"]) == 0
+    assert "made\n" in capsys.readouterr().out
 
 
 def test_a_missed_budget_is_exit_1_and_the_bundle_is_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +110,32 @@ def test_validate_times_against_the_float_model(bundle: Path, capsys: pytest.Cap
     speedup = _json(capsys)["measures"]["speedup"]
     assert speedup["source"] == "measured here"
     assert speedup["value"] == pytest.approx(1.0, abs=0.5)
+
+
+def test_validate_refuses_what_cannot_be_a_limit(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, value, key in (
+        ("--max-size-mb", "-1", "max_size_mb"),
+        ("--max-latency-ms", "nan", "max_latency_ms"),
+        ("--min-speedup", "inf", "min_speedup"),
+    ):
+        assert main(["validate", "out", option, value]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: expected a value that is ")
+        assert line.endswith(f"in 'budgets.{key}'")
+
+
+def test_validate_refuses_an_original_of_another_network(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("wrong.onnx").write_bytes(to_bytes(graph("y = Relu(x)")))
+    Path("garbage.onnx").write_bytes(b"garbage")
+    for name in ("wrong.onnx", "garbage.onnx"):
+        assert main(["validate", "out", "--original", name]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: '{name}'")
+
+
+def test_threads_have_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "model.onnx", "--threads", "99999999999"]) == 2
+    assert "256" in capsys.readouterr().err
 
 
 def test_validate_refuses_a_bundle_that_was_changed(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,3 +131,75 @@ def test_a_changed_a_missing_and_an_extra_file_are_named(tmp_path: Path) -> None
     (tmp_path / "bundle" / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"holds 'notes\.txt'"):
         read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"name": "webapp", "icons": []}', "[]", "no JSON", '{"format_version": 1, "files": ["model.onnx"]}'],
+)
+def test_a_foreign_folder_with_a_manifest_is_kept(tmp_path: Path, content: str) -> None:
+    output = tmp_path / "webapp"
+    output.mkdir()
+    (output / MANIFEST).write_text(content)
+    with pytest.raises(OutputError, match="is no bundle and is kept"):
+        _write(output, overwrite=True)
+    assert (output / MANIFEST).read_text() == content
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model.onnx"])
+def test_a_bundle_with_a_stranger_in_it_is_kept(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / "bundle")
+    (tmp_path / "bundle" / name).unlink(missing_ok=True)
+    (tmp_path / "bundle" / name).mkdir()
+    with pytest.raises(OutputError, match=rf"holds '{name}', which is not of the bundle, and is kept"):
+        _write(tmp_path / "bundle", overwrite=True)
+    assert (tmp_path / "bundle" / name).is_dir()
+
+
+def test_a_bundle_that_was_changed_can_be_replaced(tmp_path: Path) -> None:
+    _write(tmp_path / "bundle")
+    (tmp_path / "bundle" / "model.onnx").write_bytes(b"changed")
+    (tmp_path / "bundle" / "recipe.toml").unlink()
+    manifest = (tmp_path / "bundle" / MANIFEST).read_text()
+    (tmp_path / "bundle" / MANIFEST).write_text(manifest.replace("mobile", "edge"))
+    _write(tmp_path / "bundle", overwrite=True)
+    assert read_bundle(tmp_path / "bundle").artifact.read_bytes() == b"onnx"
+
+
+def test_a_link_stays_and_the_bundle_behind_it_is_replaced(tmp_path: Path) -> None:
+    _write(tmp_path / "disk" / "bundle")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "bundle")
+    _write(tmp_path / "link", {"model.onnx": b"new"}, overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert read_bundle(tmp_path / "link").artifact.read_bytes() == b"new"
+    assert _names(tmp_path) == {"disk", "link"}
+    assert _names(tmp_path / "disk") == {"bundle"}
+
+
+def test_folders_made_on_the_way_go_with_a_draft_that_is_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with (
+        pytest.raises(RuntimeError, match="midway"),
+        open_draft(tmp_path / "old" / "new" / "deep" / "b", overwrite=False),
+    ):
+        raise RuntimeError("midway")
+    assert _names(tmp_path) == {"old"}
+    assert not _names(tmp_path / "old")
+
+
+def test_a_folder_made_on_the_way_stays_where_something_came_to_lie_in_it(tmp_path: Path) -> None:
+    thesis = tmp_path / "new" / "thesis.txt"
+
+    def fail() -> None:
+        thesis.write_text("all my work")
+        raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"), open_draft(tmp_path / "new" / "deep" / "b", overwrite=False):
+        fail()
+    assert _names(tmp_path / "new") == {"thesis.txt"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_name_that_is_too_long_is_the_user_s(tmp_path: Path, overwrite: bool) -> None:
+    with pytest.raises(OutputError, match="cannot be written: File name too long; choose another --output"):
+        _write(tmp_path / ("x" * 300), overwrite=overwrite)

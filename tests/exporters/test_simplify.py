@@ -51,3 +51,9 @@ def test_a_user_s_own_onnx_py_is_not_imported(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "onnx.py").write_text("raise RuntimeError('mine')")
     monkeypatch.chdir(tmp_path)
     assert simplify(graph(BODY)).warnings == ()
+
+
+def test_what_a_user_wrote_about_a_model_stays_and_onnxsim_adds_nothing() -> None:
+    model = graph(BODY)
+    model.metadata_props["classes"] = "cat,dog"
+    assert simplify(model).model.metadata_props == {"classes": "cat,dog"}

@@ -50,6 +50,7 @@ def _run(model: ir.Model, chosen: Sequence[Callable[[ir.Model], StepResult[ir.Mo
         result = run(rewritten)
         rewritten = result.model
         changes += result.changes
+    passes.RemoveUnusedNodesPass()(rewritten)
     return StepResult(model=rewritten, changes=tuple(changes))
 
 

@@ -1,0 +1,76 @@
+"""A signal that ends the program leaves nothing behind, and its number in the exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecompress.cli import main
+from edgecompress.targets import TargetProfile, load_profile
+
+ROOT = Path(__file__).parents[2]
+DATA = """
+import os, signal
+from tests.networks import images
+
+def calibration():
+    yield images()[0]
+    print("here", flush=True)
+    signal.pause()
+"""
+COMMAND = ["compress", "nets.py:net", "--calibration", "waiting.py:calibration", "--output", "deep/out"]
+
+
+def _start(folder: Path) -> subprocess.Popen[str]:
+    """A compression of which the data never ends; its draft is open when this returns."""
+    (folder / "waiting.py").write_text(DATA)
+    running = subprocess.Popen(
+        [sys.executable, "-B", "-m", "edgecompress", *COMMAND],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert running.stdout is not None
+    assert any("here" in line for line in running.stdout)
+    assert list((folder / "deep").glob(".out.*.partial"))
+    return running
+
+
+def test_a_signal_ends_in_one_line_and_leaves_nothing(project: Path) -> None:
+    running = _start(project)
+    running.send_signal(signal.SIGTERM)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert errors == "error: ended by SIGTERM; nothing was written\n"
+    assert not (project / "deep").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_each_signal_has_its_status(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecompress.cli.targets.load_profile", lambda name: os.kill(os.getpid(), number))
+    assert main(["targets", "show", "mobile"]) == 128 + number
+    assert capsys.readouterr().err == f"error: ended by {number.name}; nothing was written\n"
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_ignored(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang_up(name: str) -> TargetProfile:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return load_profile(name)
+
+    monkeypatch.setattr("edgecompress.cli.targets.load_profile", hang_up)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["targets", "show", "mobile"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
