@@ -7,7 +7,7 @@ Equalization and Bias Correction", section 4.2, in its empirical form).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -44,8 +44,8 @@ def correct_biases(original: ir.Model, lowering: Lowering, batches: Batches, pro
     layers = _corrigible(lowering)
     if not layers:
         return lowering
-    watched = _watching(lowering.model, layers)
-    correcting = _correcting(lowering.write(), layers)
+    watched = _with_outputs(lowering.model, layers, _mean)
+    correcting = _with_outputs(lowering.write(), layers, _shift)
     sessions = [open_session(model, ALL_CORES) for model in (watched, correcting)]
     splits = all(isinstance(spec.shape[0], str) for spec in signature(lowering.model))
     total, samples = {name: np.zeros(1) for name in layers}, 0
@@ -79,15 +79,17 @@ def _wanted(name: str) -> str:
     return f"{name}/wanted_mean"
 
 
-def _watching(model: ir.Model, layers: Mapping[str, int]) -> ir.Model:
-    """The model with the mean of each layer's output, for each channel, as its outputs."""
-    watched = model.clone()
-    graph = watched.graph
+def _with_outputs(
+    model: ir.Model, layers: Mapping[str, int], attach: Callable[[ir.Graph, ir.Node, int], ir.Value]
+) -> ir.Model:
+    """The model with what ``attach`` computes from each layer's output as its outputs."""
+    changed = model.clone()
+    graph = changed.graph
     graph.outputs.clear()
     for current in list(graph):
         if current.name in layers:
-            graph.outputs.append(_mean(graph, current, layers[str(current.name)]))
-    return watched
+            graph.outputs.append(attach(graph, current, layers[str(current.name)]))
+    return changed
 
 
 def _mean(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:
@@ -101,18 +103,8 @@ def _mean(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:
     return mean.outputs[0]
 
 
-def _correcting(quantized: ir.Model, layers: Mapping[str, int]) -> ir.Model:
-    """The INT8 model with every layer shifted to means that are its inputs; its outputs are the shifts."""
-    model = quantized.clone()
-    graph = model.graph
-    graph.outputs.clear()
-    for current in list(graph):
-        if current.name in layers:
-            graph.outputs.append(_shift(graph, current, layers[str(current.name)]))
-    return model
-
-
 def _shift(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:
+    """What takes a layer's output to a mean that becomes an input of the graph; all readers read the result."""
     output, readers = layer.outputs[0], list(layer.outputs[0].uses())
     wanted = ir.val(_wanted(str(layer.name)), dtype=ir.DataType.FLOAT, shape=[f"{layer.name}/channels"])
     graph.inputs.append(wanted)
