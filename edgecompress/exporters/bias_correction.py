@@ -25,10 +25,8 @@ from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
 RUN_ROWS = 16
 """Samples in one run: many enough for a mean, few enough for the memory."""
 
-Means = dict[str, NDArray[np.float64]]
 
-
-def correct_biases(original: ir.Model, lowering: Lowering, batches: Batches, progress: Progress) -> Lowering:  # noqa: ARG001
+def correct_biases(lowering: Lowering, batches: Batches, progress: Progress) -> Lowering:
     """A lowering whose biases hold the mean error of every layer.
 
     One pass over the data corrects all layers in order: within each run the outputs of every layer are
@@ -36,7 +34,6 @@ def correct_biases(original: ir.Model, lowering: Lowering, batches: Batches, pro
     its own error alone. The shifts, averaged over the runs, go into the biases.
 
     Args:
-        original: not read; the float model of the lowering, which computes the same, has the means.
         lowering: not modified.
         batches: calibration data.
         progress: told of every batch.
@@ -44,7 +41,7 @@ def correct_biases(original: ir.Model, lowering: Lowering, batches: Batches, pro
     layers = _corrigible(lowering)
     if not layers:
         return lowering
-    watched = _with_outputs(lowering.model, layers, _mean)
+    watched = _with_outputs(lowering.floats, layers, _mean)
     correcting = _with_outputs(lowering.write(), layers, _shift)
     sessions = [open_session(model, ALL_CORES) for model in (watched, correcting)]
     splits = all(isinstance(spec.shape[0], str) for spec in signature(lowering.model))
@@ -54,9 +51,8 @@ def correct_biases(original: ir.Model, lowering: Lowering, batches: Batches, pro
             means = run_session(sessions[0], run.inputs)
             wanted = {_wanted(name): mean for name, mean in zip(layers, means, strict=True)}
             shifts = run_session(sessions[1], {**run.inputs, **wanted})
-            total = {
-                name: total[name] + run.rows * s.astype(np.float64) for name, s in zip(layers, shifts, strict=True)
-            }
+            for name, shift in zip(layers, shifts, strict=True):
+                total[name] = total[name] + run.rows * shift.astype(np.float64)
             samples += run.rows
     return replace(lowering, model=_shifted(lowering.model, {name: one / samples for name, one in total.items()}))
 

@@ -20,7 +20,7 @@ from edgecompress.runtime import ALL_CORES, open_session, run_session
 PROBED_BATCHES = 16
 """Calibration batches on which a pass has to prove itself."""
 
-Pass = Callable[[ir.Model, Lowering, Batches, Progress], Lowering]
+Pass = Callable[[Lowering, Batches, Progress], Lowering]
 PASSES: dict[str, Pass] = {"adaround": round_adaptively, "bias_correction": correct_biases}
 """By the key of the recipe that turns each on, in the order in which they run."""
 
@@ -55,7 +55,7 @@ def recover(
     best = Recovered(start=lowering, lowering=lowering, model=model, agreement=agreement_of(original, model, batches))
     for key, run in PASSES.items():
         if getattr(recipe, key):
-            tried = run(original, best.lowering, batches, progress)
+            tried = run(best.lowering, batches, progress)
             model = tried.write()
             after = replace(best, lowering=tried, model=model, agreement=agreement_of(original, model, batches))
             best = _better(key.replace("_", " "), best, after)

@@ -32,17 +32,16 @@ LARGEST_COLUMN = 5000
 Floats = NDArray[np.float32]
 
 
-def round_adaptively(original: ir.Model, lowering: Lowering, batches: Batches, progress: Progress) -> Lowering:  # noqa: ARG001
+def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -> Lowering:
     """A lowering whose weights lie on their integer grid, rounded for the outputs of their layers.
 
     Args:
-        original: not read; the float model of the lowering computes the same.
         lowering: not modified.
         batches: calibration data.
         progress: told of every batch and every layer.
     """
     layers = [str(node.name) for node in lowering.model.graph if _is_roundable(node, lowering)]
-    moments = input_moments(lowering.model, layers, batches, progress)
+    moments = input_moments(lowering.floats, layers, batches, progress)
     model = lowering.model.clone()
     nodes = [node for node in model.graph if node.name in moments]
     for node in progress.track(nodes, "round"):

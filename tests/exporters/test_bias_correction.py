@@ -40,7 +40,7 @@ def _mean_error(model: ir.Model, lowering: Lowering) -> Array:
 def test_the_mean_error_goes_to_a_part_of_a_quantization_step(granularity: str) -> None:
     model = graph(CHAIN, w=W, v=V, b=draw(4, seed=2))
     lowering = _lowering(model, granularity=granularity)
-    corrected = correct_biases(model, lowering, BATCHES, Progress())
+    corrected = correct_biases(lowering, BATCHES, Progress())
     before, after = _mean_error(model, lowering), _mean_error(model, corrected)
     assert after.max() < before.max() / 3
     assert after.max() < float(corrected.params["y"].scale) / 5
@@ -48,7 +48,7 @@ def test_the_mean_error_goes_to_a_part_of_a_quantization_step(granularity: str) 
 
 def test_a_layer_without_a_bias_gets_one() -> None:
     model = graph(f"y = Conv<{PADS}>(x, w)", w=W)
-    corrected = correct_biases(model, _lowering(model), BATCHES, Progress())
+    corrected = correct_biases(_lowering(model), BATCHES, Progress())
     node = next(iter(corrected.model.graph))
     assert len(node.inputs) == 3
     assert len(next(iter(model.graph)).inputs) == 2
@@ -58,7 +58,7 @@ def test_each_layer_is_charged_with_its_own_error_alone() -> None:
     """The second layer is exact, so that all of its error is the first one's, and its bias stays."""
     exact = np.eye(4, dtype=np.float32)[:, :, None, None] * 127.5 / 127
     model = graph(f"a = Conv<{PADS}>(x, w, b) y = Conv(a, e, c)", w=W, b=draw(4, seed=2), e=exact, c=draw(4, seed=3))
-    corrected = correct_biases(model, _lowering(model), BATCHES, Progress())
+    corrected = correct_biases(_lowering(model), BATCHES, Progress())
     moved = {}
     for before, after in zip(model.graph, corrected.model.graph, strict=True):
         biases = [np.asarray(node.inputs[2].const_value.numpy()) for node in (before, after)]  # type: ignore[union-attr]
@@ -68,4 +68,4 @@ def test_each_layer_is_charged_with_its_own_error_alone() -> None:
 
 def test_a_model_without_layers_is_left_alone() -> None:
     lowering = _lowering(graph("y = Relu(x)"))
-    assert correct_biases(lowering.model, lowering, BATCHES, Progress()) is lowering
+    assert correct_biases(lowering, BATCHES, Progress()) is lowering

@@ -32,7 +32,7 @@ def _lowered() -> tuple[ir.Model, Lowering]:
     return model, lower(model, placement, calibration, Quantization(enabled=True), FBGEMM)
 
 
-def _spoil(original: ir.Model, lowering: Lowering, batches: Batches, progress: Progress) -> Lowering:
+def _spoil(lowering: Lowering, batches: Batches, progress: Progress) -> Lowering:
     model = lowering.model.clone()
     first = next(iter(model.graph))
     bias = constant(first.inputs[2])

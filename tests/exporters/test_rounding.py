@@ -99,7 +99,7 @@ def _lowering(model: ir.Model) -> Lowering:
 def test_the_artifact_agrees_no_less_with_the_float_model(kind: str) -> None:
     model = MODELS[kind]()
     lowering = _lowering(model)
-    rounded = round_adaptively(model, lowering, BATCHES, Progress())
+    rounded = round_adaptively(lowering, BATCHES, Progress())
     plain, adapted = (
         Agreement.between([run(model, DATA[0])], [run(one.write(), DATA[0])]) for one in (lowering, rounded)
     )

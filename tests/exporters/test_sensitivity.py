@@ -83,7 +83,7 @@ def test_what_only_passed_integers_on_takes_their_parameters() -> None:
 
 def test_a_floating_layer_computes_what_it_did_before_its_bias_was_corrected(model: ir.Model) -> None:
     lowering = _lowering(model)
-    corrected = correct_biases(model, lowering, BATCHES, Progress())
+    corrected = correct_biases(lowering, BATCHES, Progress())
     every = [str(node.name) for node in model.graph if node.op_type == "Conv"]
     np.testing.assert_allclose(
         run(floating(corrected, every).write(), DATA[0]), run(model, DATA[0]), rtol=1e-4, atol=1e-4
