@@ -55,6 +55,8 @@ def load_profile(name: str) -> TargetProfile:
 
 
 def _read(path: Path) -> str:
+    if not path.exists():
+        raise RecipeError(f"target file {str(path)!r} does not exist")
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -65,5 +65,5 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(RecipeError, match=r"target file 'absent\.toml' cannot be read"):
+    with pytest.raises(RecipeError, match=r"target file 'absent\.toml' does not exist"):
         load_profile("absent.toml")

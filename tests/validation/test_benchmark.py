@@ -39,3 +39,8 @@ def test_a_file_that_cannot_be_timed_is_named(tmp_path: Path, content: bytes | N
         path.write_bytes(content)
     with pytest.raises(ModelError, match=rf"model\.onnx.*{words}"):
         benchmark([path], threads=1, runs=10)
+
+
+def test_a_folder_cannot_be_timed(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is a folder; give a file in it, .*/model\.onnx for a bundle"):
+        benchmark([tmp_path], threads=1, runs=10)
