@@ -172,3 +172,8 @@ def test_params_of_a_scheme_are_what_is_written() -> None:
     assert params.quantize(np.concatenate(DATA)).max() <= SCHEMES["fbgemm"].quant_max + 128
     assert zero.dtype == np.uint8
     assert scale.ndim == 0
+
+
+def test_a_wildcard_that_keeps_nothing_float_is_a_warning() -> None:
+    result = _quantize(graph(RESIDUAL, w=W, w2=W2, b=B), keep_float=["a", "zzz*"])
+    assert result.warnings == ("quantization.keep_float: no node has a name like 'zzz*'; inspect lists the names",)
