@@ -91,6 +91,6 @@ def random_inputs(session: InferenceSession) -> dict[str, Array]:
 def _open(file: Path, threads: int) -> InferenceSession:
     require_file(file)
     try:
-        return open_session(file.read_bytes(), threads)
+        return open_session(file, threads)
     except EdgecompressError as error:
         raise ModelError(f"{str(file)!r}: {error}") from None
