@@ -10,6 +10,7 @@ import csv
 import importlib
 import importlib.util
 import inspect
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from torch.export import ExportedProgram
 
 from edgecompress.data import Source
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
-from edgecompress.onnx_files import read_onnx
+from edgecompress.onnx_files import read_onnx, require_file
 from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Images
 
@@ -41,15 +42,14 @@ def load_model(spec: str, weights: str | None = None) -> Network:
         ModelError: it is missing, cannot be read, or is no model; or the weights do not fit.
     """
     suffix = Path(spec).suffix
-    if suffix not in (".onnx", ".pt2"):
+    if suffix not in (".onnx", ".pt2") and not Path(spec).is_dir():
         module = _call_for_module(spec)
         if weights is not None:
             load_weights(module, Path(weights))
         return module
     if weights is not None:
         raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
-    if not Path(spec).is_file():
-        raise ModelError(f"model file {spec!r} does not exist")
+    require_file(Path(spec))
     return read_onnx(Path(spec)) if suffix == ".onnx" else _load_program(Path(spec))
 
 
@@ -109,8 +109,9 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
             f"weights {str(path)!r} are no plain state dict and were not executed;"
             " save model.state_dict() with torch.save or safetensors"
         ) from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
+    for key in ("state_dict", "model"):  # the checkpoint of a training holds it beside the optimizer's
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ModelError(f"weights {str(path)!r} hold no state dict; save model.state_dict()")
     return state
@@ -232,8 +233,11 @@ def _read_npz(path: Path) -> Iterable[Any]:
     try:
         with np.load(path, allow_pickle=False) as pack:
             arrays = {name: pack[name] for name in pack.files}
-    except Exception as error:
-        raise DataError(f"{str(path)!r} cannot be read as npz: {first_line(error)}") from None
+    except Exception:  # numpy's reasons advise to unpickle, which is never done here
+        raise DataError(
+            f"{str(path)!r} cannot be read as npz: it is damaged, no npz, or holds objects;"
+            " write arrays with numpy.savez"
+        ) from None
     lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise DataError(f"{str(path)!r}: arrays need the same first dimension, not {lengths}")
@@ -257,13 +261,16 @@ def _read_labels(folder: Path) -> list[tuple[str, int]]:
     table = folder / "labels.csv"
     if not table.is_file():
         raise DataError(f"folder {str(folder)!r} has no labels.csv; write one line 'image,label' for each image")
+    try:
+        text = table.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{str(table)!r} is not UTF-8 text; save it as UTF-8") from None
     rows: list[tuple[str, int]] = []
-    with table.open(newline="", encoding="utf-8") as file:
-        for number, fields in enumerate(csv.reader(file), 1):
-            if len(fields) == 2 and fields[1].strip().isdigit():
-                rows.append((fields[0], int(fields[1])))
-            elif fields and number > 1:  # the first line may be a header
-                raise DataError(f"{str(table)!r} line {number} is not 'image,label': {','.join(fields)!r}")
+    for number, fields in enumerate(csv.reader(io.StringIO(text)), 1):
+        if len(fields) == 2 and fields[1].strip().isdigit():
+            rows.append((fields[0], int(fields[1])))
+        elif fields and number > 1:  # the first line may be a header
+            raise DataError(f"{str(table)!r} line {number} is not 'image,label': {','.join(fields)!r}")
     return rows
 
 

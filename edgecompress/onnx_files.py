@@ -49,6 +49,18 @@ def read_onnx(path: Path) -> ir.Model:
     return model if opset_of(model) >= LEAST_OPSET else _upgrade(model, path)
 
 
+def require_file(path: Path) -> None:
+    """Check that a model's file is there.
+
+    Raises:
+        ModelError: it is not, or it is a folder.
+    """
+    if path.is_dir():
+        raise ModelError(f"{str(path)!r} is a folder; give a file in it, {path / 'model.onnx'} for a bundle")
+    if not path.is_file():
+        raise ModelError(f"model file {str(path)!r} does not exist")
+
+
 def is_quantized(model: ir.Model) -> bool:
     """Whether integers are at work in a model already."""
     return any(node.op_type in INTEGER_OPS or node.op_type.startswith("QLinear") for node in model.graph.all_nodes())

@@ -261,6 +261,10 @@ def _describe(error: ValidationError) -> str:
         return f"unknown key {path!r}{nearest(path, key_paths())}"
     if kind == "string_pattern_mismatch":
         return f"{fault['input']!r} cannot stand in {path.removesuffix('.[key]')!r}"
+    if kind == "missing":
+        return f"a value is missing: {path!r}"
+    if kind == "too_long":
+        return f"too many values in {path!r}: {fault['input']!r}"
     expected = _EXPECTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing")) else None
     if expected:
         return f"expected {expected}, got {fault['input']!r} in {path!r}"

@@ -191,6 +191,8 @@ def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) ->
         ]
     scores = score([open_session(bundle.artifact.read_bytes(), ALL_CORES)], evaluation, progress)
     accuracy, before = scores.tallies[0].percent, bundle.manifest.metrics["accuracy"]["original"]
+    if accuracy is None:
+        progress.warn("the evaluation data has no labels; accuracy is not measured")
     if scores.digest != bundle.manifest.data["evaluation_digest"] and before is not None:
         progress.warn("these are not the evaluation data of the bundle; the drop is from other data's accuracy")
     drop = None if accuracy is None or before is None else before - accuracy

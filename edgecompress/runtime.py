@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import singledispatch
 from pathlib import Path
@@ -19,6 +20,9 @@ from edgecompress.errors import EdgecompressError, first_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+# Without it, Microsoft's builds of ONNX Runtime write $TMPDIR/.ses; child processes, onnxsim's too, inherit it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 ALL_CORES = 0
 """As many threads as the machine has cores; a kernel's sums do not depend on their number."""

@@ -60,14 +60,15 @@ def test_a_model_from_pt2(project: Path, form: str) -> None:
     _same(program)
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt", "checkpoint.pt"])
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt", "checkpoint.pt", "training.pt"])
 def test_weights_fill_the_model(project: Path, name: str) -> None:
     other = seeded(ConvNet, seed=7)
     state = dict(other.state_dict())
     if name.endswith(".safetensors"):
         save_file(state, name)
     else:
-        torch.save({"state_dict": state} if name == "checkpoint.pt" else state, name)
+        forms = {"checkpoint.pt": {"state_dict": state}, "training.pt": {"epoch": 3, "model": state}}
+        torch.save(forms.get(name, state), name)
     model = load_model("nets.py:net", name)
     assert isinstance(model, nn.Module)
     np.testing.assert_array_equal(execute(model, BATCH.inputs)[0], execute(other, BATCH.inputs)[0])
@@ -166,3 +167,25 @@ def test_pytorch_does_not_log_a_program_that_it_cannot_read(tmp_path: Path) -> N
     finally:
         logging.getLogger("torch.export").removeHandler(handler)
     assert stream.getvalue() == ""
+
+
+def test_garbage_for_npz_is_told_in_our_words(project: Path) -> None:
+    Path("garbage.npz").write_bytes(b"not an archive")
+    with pytest.raises(DataError) as caught:
+        _read("garbage.npz")
+    assert str(caught.value) == (
+        "'garbage.npz' cannot be read as npz: it is damaged, no npz, or holds objects; write arrays with numpy.savez"
+    )
+
+
+def test_labels_that_are_not_utf_8_name_their_file(project: Path) -> None:
+    Path("pictures").mkdir()
+    Path("pictures", "labels.csv").write_bytes("caf\u00e9.png,0\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"'pictures/labels\.csv' is not UTF-8 text"):
+        _read("pictures")
+
+
+def test_a_folder_is_no_model(project: Path) -> None:
+    Path("out").mkdir()
+    with pytest.raises(ModelError, match=r"'out' is a folder; give a file in it, out/model\.onnx for a bundle"):
+        load_model("out")

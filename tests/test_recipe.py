@@ -136,6 +136,8 @@ def test_a_recipe_cannot_be_changed() -> None:
         ("budgets.min_sqnr_db=nan", "expected a value that is a finite number, got nan in 'budgets.min_sqnr_db'"),
         ("budgets.max_accuracy_drop=inf", "got inf in 'budgets.max_accuracy_drop'"),
         ("images.std=[inf, 1.0, 1.0]", "got inf in 'images.std.0'"),
+        ("images.size=[1]", "a value is missing: 'images.size.1'"),
+        ("images.size=[1, 2, 3]", "too many values in 'images.size': [1, 2, 3]"),
         ("cpu.threads=99999999999", "less than or equal to 256, got 99999999999 in 'cpu.threads'"),
         ("export.min_sqnr_db=201", "less than or equal to 200, got 201 in 'export.min_sqnr_db'"),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -35,8 +36,17 @@ app.add_typer(targets.app, name="targets")
 app.command(name="demo")(demo.run)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edgecompress {metadata.version('edgecompress')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Compress a trained PyTorch model into an ONNX artifact for a target, with evidence."""

@@ -27,7 +27,7 @@ def run(
 
     rows = benchmark(files, threads=threads, runs=runs)
     if as_json:
-        print_json([dataclasses.asdict(row) for row in rows])
+        print_json([{**dataclasses.asdict(row), "verdict": row.verdict} for row in rows])
         return 0
     table = [
         [row.file, kilobytes(row.size_bytes), *map(milliseconds, dataclasses.astuple(row.latency))] for row in rows

@@ -114,6 +114,12 @@ def _is_kept(node: ir.Node, keep_float: Sequence[str]) -> bool:
     return any(fnmatchcase(str(node.name), pattern) for pattern in keep_float)
 
 
+def unmatched(graph: ir.Graph, keep_float: Sequence[str]) -> tuple[str, ...]:
+    """The wildcards that no node's name matches."""
+    names = [str(node.name) for node in graph]
+    return tuple(pattern for pattern in keep_float if not any(fnmatchcase(name, pattern) for name in names))
+
+
 def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], keep_float: Sequence[str]) -> str | None:
     """The reason to leave a node float, or None."""
     rule = _rule(node)

@@ -12,7 +12,7 @@ from edgecompress.exporters.equalization import equalize
 from edgecompress.exporters.fallback import Accept, fall_back
 from edgecompress.exporters.fusion import Fusion, read_fusion
 from edgecompress.exporters.lowering import Lowering, lower, schemes
-from edgecompress.exporters.placement import Placement, place
+from edgecompress.exporters.placement import Placement, place, unmatched
 from edgecompress.exporters.recovery import Recovered, recover
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
@@ -57,7 +57,7 @@ def quantize_static(
         model=final.model,
         changes=(*equalized.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*final.lowering.placement.refusals, *fusion.unfused),
-        warnings=_warnings(final.lowering.placement, fusion),
+        warnings=(*_without_match(model, recipe), *_warnings(final.lowering.placement, fusion)),
         metrics=metrics,
     )
 
@@ -97,6 +97,13 @@ def _choice(best: Recovered, rivals: list[Lowering]) -> tuple[str, ...]:
 def _changes(fusion: Fusion) -> tuple[str, ...]:
     totals = {op: count + fusion.floating.get(op, 0) for op, count in fusion.integer.items()}
     return tuple(f"{fusion.integer[op]} of {total} {op} run as integers" for op, total in sorted(totals.items()))
+
+
+def _without_match(model: ir.Model, recipe: Quantization) -> tuple[str, ...]:
+    return tuple(
+        f"quantization.keep_float: no node has a name like {pattern!r}; inspect lists the names"
+        for pattern in unmatched(model.graph, recipe.keep_float)
+    )
 
 
 def _warnings(placement: Placement, fusion: Fusion) -> tuple[str, ...]:

@@ -55,6 +55,8 @@ def load_profile(name: str) -> TargetProfile:
 
 
 def _read(path: Path) -> str:
+    if not path.exists():
+        raise RecipeError(f"target file {str(path)!r} does not exist")
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -83,8 +85,14 @@ def _text(tables: dict[str, Any], key: str, default: str) -> str:
 def effective_profile(target: str, assignments: Iterable[str] = ()) -> TargetProfile:
     """The profile called ``target`` with ``KEY=VALUE`` overrides in its recipe.
 
+    Where these turn techniques on or off, its strategy and reason say so.
+
     Raises:
         RecipeError: an unknown target or key, or a wrong type.
     """
     profile = load_profile(target)
-    return replace(profile, recipe=override(profile.recipe, assignments))
+    recipe = override(profile.recipe, assignments)
+    if recipe.techniques == profile.recipe.techniques:
+        return replace(profile, recipe=recipe)
+    techniques = ", then ".join(name.replace("_", " ") for name in recipe.techniques) or "no technique"
+    return replace(profile, recipe=recipe, strategy=f"changed to {techniques}", reason="as the overrides ask")

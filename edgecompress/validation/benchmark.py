@@ -12,6 +12,7 @@ import numpy as np
 
 from edgecompress.data import Array
 from edgecompress.errors import EdgecompressError, ModelError
+from edgecompress.onnx_files import require_file
 from edgecompress.runtime import open_session, run_session
 from edgecompress.validation.latency import Latency, interleave, ratio_interval, summarize
 
@@ -88,9 +89,8 @@ def random_inputs(session: InferenceSession) -> dict[str, Array]:
 
 
 def _open(file: Path, threads: int) -> InferenceSession:
-    if not file.is_file():
-        raise ModelError(f"model file {str(file)!r} does not exist")
+    require_file(file)
     try:
-        return open_session(file.read_bytes(), threads)
+        return open_session(file, threads)
     except EdgecompressError as error:
         raise ModelError(f"{str(file)!r}: {error}") from None

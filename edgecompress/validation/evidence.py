@@ -91,13 +91,15 @@ def gather(original: bytes, compressed: bytes, batches: Batches, cpu: Cpu, progr
         evaluated_samples=scores.samples,
         evaluation_digest=scores.digest,
         latency=latency,
-        doubts=_doubts(scores),
+        doubts=_doubts(scores, batches.role),
     )
 
 
-def _doubts(scores: Scores) -> tuple[str, ...]:
+def _doubts(scores: Scores, role: str) -> tuple[str, ...]:
     original, parity = scores.tallies[0], scores.agreements[1]
     doubts = []
+    if original.percent is None and role == "evaluation":
+        doubts.append("the evaluation data has no labels; accuracy is not measured")
     if original.could_be_guessed:
         doubts.append(
             f"the float model is right on {original.percent:.2f} % of the evaluation data, which guessing among"

@@ -197,7 +197,7 @@ def test_a_pickle_that_is_no_state_dict_is_not_executed(refused: Refused, projec
 def test_a_model_that_cannot_be_captured_shows_its_own_line(refused: Refused) -> None:
     line = refused("bad_nets.py:branches")
     assert "torch.export cannot capture the model" in line
-    assert "bad_nets.py:15: if image.sum() > 0:" in line
+    assert "bad_nets.py:16: if image.sum() > 0:" in line
 
 
 def test_a_model_that_is_random(refused: Refused) -> None:

@@ -150,6 +150,7 @@ def test_benchmark_compares_with_the_first_file(bundle: Path, capsys: pytest.Cap
     assert main(["benchmark", file, file, "--runs", "20", "--json"]) == 0
     first, second = _json(capsys)
     assert first["speedup"] == 1
+    assert first["verdict"] == "no difference"
     assert second["low"] <= second["speedup"] <= second["high"]
     assert main(["benchmark", file, file, "--runs", "20"]) == 0
     lines = _lines(capsys)

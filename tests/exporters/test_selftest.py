@@ -33,6 +33,15 @@ def _run(folder: Path, python: str = sys.executable) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
+def test_it_leaves_no_file_of_onnx_runtime_s_telemetry(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert _run(bundle).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def _flip(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position % len(content)] ^= 1

@@ -56,6 +56,11 @@ def test_a_clip_does_not_break_the_convolution(scheme: str) -> None:
     assert "Conv" not in counts
 
 
+def test_a_wildcard_that_keeps_nothing_float_is_a_warning() -> None:
+    result = _quantize(graph(RESIDUAL, w=W, w2=W2, b=B), keep_float=["a", "zzz*"])
+    assert result.warnings == ("quantization.keep_float: no node has a name like 'zzz*'; inspect lists the names",)
+
+
 @pytest.mark.parametrize("scheme", ["fbgemm", "qnnpack"])
 @pytest.mark.parametrize("body", [RESIDUAL, RELU6], ids=["residual", "relu6"])
 def test_the_artifact_computes_what_onnx_says_that_it_means(scheme: str, body: str) -> None:

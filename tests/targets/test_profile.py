@@ -65,5 +65,24 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(RecipeError, match=r"target file 'absent\.toml' cannot be read"):
+    with pytest.raises(RecipeError, match=r"target file 'absent\.toml' does not exist"):
         load_profile("absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "assignments", "strategy"),
+    [
+        ("cloud", ["pruning.enabled=false", "quantization.enabled=true"], "changed to quantization"),
+        ("cloud", ["quantization.enabled=true"], "changed to pruning, then quantization"),
+        ("mobile", ["quantization.enabled=false"], "changed to no technique"),
+        ("mobile", ["low_rank.enabled=true"], "changed to low rank, then quantization"),
+    ],
+)
+def test_other_techniques_are_another_strategy(name: str, assignments: list[str], strategy: str) -> None:
+    profile = effective_profile(name, assignments)
+    assert (profile.name, profile.strategy, profile.reason) == (name, strategy, "as the overrides ask")
+
+
+def test_the_same_techniques_are_the_same_strategy() -> None:
+    profile = effective_profile("mobile", ["quantization.scheme=fbgemm", "quantization.enabled=true"])
+    assert (profile.strategy, profile.reason) == ("quantization", "much smaller model")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from edgecompress.errors import ModelError
@@ -39,3 +40,17 @@ def test_a_file_that_cannot_be_timed_is_named(tmp_path: Path, content: bytes | N
         path.write_bytes(content)
     with pytest.raises(ModelError, match=rf"model\.onnx.*{words}"):
         benchmark([path], threads=1, runs=10)
+
+
+def test_a_folder_cannot_be_timed(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is a folder; give a file in it, .*/model\.onnx for a bundle"):
+        benchmark([tmp_path], threads=1, runs=10)
+
+
+def test_weights_beside_the_file_are_found(tmp_path: Path) -> None:
+    ir.save(
+        graph("y = Conv<pads=[1,1,1,1]>(x, w)", w=draw(4, 4, 3, 3)), tmp_path / "model.onnx", external_data="weights"
+    )
+    assert (tmp_path / "weights").stat().st_size >= 4 * 4 * 3 * 3 * 4
+    (row,) = benchmark([tmp_path / "model.onnx"], threads=1, runs=10)
+    assert row.latency.median_ms > 0

@@ -55,3 +55,9 @@ def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
 def test_labels_for_some_batches_only_are_refused() -> None:
     with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels"):
         gather(FLOAT, FLOAT, _batches([RIGHT[0], None]), Cpu(runs=10), Progress())
+
+
+def test_evaluation_data_without_labels_is_told() -> None:
+    evidence = gather(FLOAT, FLOAT, _batches([None, None]), Cpu(runs=10), Progress())
+    assert evidence.accuracy_drop is None
+    assert evidence.doubts == ("the evaluation data has no labels; accuracy is not measured",)
