@@ -26,9 +26,9 @@ from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import execute, signature
+from edgecompress.runtime import execute, fixed_rows, signature
 from edgecompress.step import Done, StepResult
-from edgecompress.validation.acceptance import accuracy_test
+from edgecompress.validation.acceptance import accuracy_test, has_limit
 
 PROBE_ROWS = 8
 """Samples on which every step is compared with the original."""
@@ -113,9 +113,15 @@ def convert(
     check_runs(network, example)
     quantize = functools.partial(_quantize, recipe, calibration, evaluation, progress, sharing)
     steps = _steps(network, recipe, example, quantize)
-    done = run_steps(network, steps, example.sample(recipe.export.batch_size or PROBE_ROWS).inputs, progress)
+    probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS)
+    done = run_steps(network, steps, probe.inputs, progress)
     exported = (step.result.model for step in done if step.name == "export")
     return Conversion(original=network if isinstance(network, ir.Model) else next(exported), done=done)
+
+
+def sample_rows(network: Network, recipe: Recipe) -> int | None:
+    """The number of samples that the recipe or an ONNX model fixes; None where it is free."""
+    return recipe.export.batch_size or (fixed_rows(network) if isinstance(network, ir.Model) else None)
 
 
 def run_steps(network: Network, steps: Sequence[Step], probe: Inputs, progress: Progress) -> tuple[Done, ...]:
@@ -185,7 +191,7 @@ def _quantize(
     assert calibration is not None
     fitted = replace(calibration, signature=signature(model))
     accept = None
-    if recipe.quantization.fallback_evaluations and evaluation is not None:
+    if recipe.quantization.fallback_evaluations and evaluation is not None and has_limit(recipe.budgets, evaluation):
         accept = accuracy_test(model, recipe.budgets, replace(evaluation, signature=signature(model)), progress)
     return quantize_static(model, recipe.quantization, fitted, progress, sharing, accept)
 

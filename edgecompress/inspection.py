@@ -20,6 +20,7 @@ from edgecompress.exporters.placement import place
 from edgecompress.exporters.sensitivity import Sensitivity, rank_layers
 from edgecompress.loading import load_model
 from edgecompress.named_inputs import name_inputs
+from edgecompress.plan import check_onnx
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import signature
@@ -71,6 +72,8 @@ def inspect_sensitivity(
     """
     source = open_source(calibration, "calibration", profile.recipe)
     network = name_inputs(load_model(spec, weights), source)
+    if isinstance(network, ir.Model):
+        check_onnx(network)
     batches = open_batches(source, "calibration", network, profile.recipe)
     recipe = profile.recipe.model_copy(update={"quantization": Quantization()})
     model = prepare_for_integers(convert(network, recipe, batches.first(), None, progress).artifact).model

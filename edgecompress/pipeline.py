@@ -11,7 +11,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing, Workers
-from edgecompress.conversion import Data, convert, open_batches, open_source
+from edgecompress.conversion import Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batches
 from edgecompress.errors import DataError
 from edgecompress.exporters.bundle import Bundle, open_draft
@@ -163,7 +163,7 @@ def _produce(
         done=conversion.done,
         evidence=evidence,
         verdict=judge(strict_where_emulated(recipe.budgets, entries), measured),
-        golden=example.sample(recipe.export.batch_size or GOLDEN_ROWS),
+        golden=example.sample(sample_rows(model, recipe) or GOLDEN_ROWS),
         cpus=cpus,
     )
 

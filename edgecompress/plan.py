@@ -8,12 +8,13 @@ import onnx_ir as ir
 from torch.export import ExportedProgram
 
 from edgecompress.errors import ModelError, RecipeError
+from edgecompress.exporters.recovery import PASSES
 from edgecompress.loading import Network
 from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.targets import TargetProfile
 
-RECOVERY = ("equalization", "adaround", "bias_correction")
+RECOVERY = ("equalization", *PASSES)
 """Keys of the passes that recover accuracy, in their order."""
 BUILT = ("quantization",)
 """Techniques that this version carries out."""
@@ -47,7 +48,7 @@ def make_plan(network: Network, profile: TargetProfile) -> Plan:
     """
     recipe = profile.recipe
     if recipe.quantization.enabled and isinstance(network, ir.Model):
-        _check_onnx(network)
+        check_onnx(network)
     for technique in recipe.techniques:
         if technique not in BUILT:
             raise RecipeError(
@@ -59,7 +60,12 @@ def make_plan(network: Network, profile: TargetProfile) -> Plan:
     return Plan(target=profile.name, strategy=profile.strategy, reason=profile.reason, steps=steps, warnings=warnings)
 
 
-def _check_onnx(model: ir.Model) -> None:
+def check_onnx(model: ir.Model) -> None:
+    """Refuse an ONNX model that cannot be quantized.
+
+    Raises:
+        ModelError: it is quantized already, or its opset is too old.
+    """
     if is_quantized(model):
         raise ModelError(
             "the ONNX model is quantized already; give the float model, or --set quantization.enabled=false"

@@ -88,6 +88,12 @@ def signature(model: ir.Model) -> tuple[TensorSpec, ...]:
     return tuple(_spec(value) for value in model.graph.inputs)
 
 
+def fixed_rows(model: ir.Model) -> int | None:
+    """The number of samples that every run takes; None where the batch dimension is dynamic, or there is none."""
+    first = next(iter(signature(model)), None)
+    return first.shape[0] if first is not None and first.shape and isinstance(first.shape[0], int) else None
+
+
 def _spec(value: ir.Value) -> TensorSpec:
     if value.shape is None or value.dtype is None:
         raise EdgecompressError(f"input {value.name!r} of the ONNX graph has no shape or dtype")

@@ -57,8 +57,12 @@ def test_wrong_inputs_are_refused() -> None:
 
 def test_a_target_decides_how_to_quantize() -> None:
     one = Quantizer.post_training_quantize(seeded(ConvNet), images(), target="mobile")
-    same = Quantizer.static_quantize(seeded(ConvNet), images(), scheme="qnnpack")
-    assert one.artifact == same.artifact
+    other = Quantizer.post_training_quantize(seeded(ConvNet), images(), target="edge")
+    plain = Quantizer.static_quantize(seeded(ConvNet), images(), scheme="qnnpack")
+    assert other.artifact != one.artifact
+    assert one.artifact != plain.artifact  # the profile corrects biases
+    x = images()[0][0]
+    assert _agreement(seeded(ConvNet)(x), one(x)) > _agreement(seeded(ConvNet)(x), plain(x))
 
 
 def test_dynamic_quantization_takes_linear_layers(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ the user's batches, and what it computed is dropped before the next, so that mem
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ import onnx_ir as ir
 from edgecompress.calibration.keeping import Keeper, Sharing
 from edgecompress.calibration.record import Calibration, Mark, Survey
 from edgecompress.data import Array, Batch, Batches
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, OutputError
 from edgecompress.progress import Progress
 from edgecompress.runtime import open_session, run_session, signature
 
@@ -128,6 +129,7 @@ class _Probe:
         watched.graph.outputs.extend(values[name] for name in self._names)
         # ONNX Runtime maps a file of weights, where it would copy those in a message, which 2 GB limit as well.
         ir.save(watched, folder / "model.onnx", external_data="weights")
+        _check_whole(folder)
         self.digest = _digest(folder, self._inputs)
         self._session = open_session(folder / "model.onnx", threads, background=True) if self._names else None
         self._splits = all(isinstance(spec.shape[0], str) for spec in signature(model))
@@ -157,6 +159,28 @@ class _Probe:
         outputs = run_session(self._session, batch.inputs) if self._session else []
         values = dict(zip(self._names, outputs, strict=True))
         return {name: batch.inputs[name] for name in self._inputs} | values
+
+
+def _check_whole(folder: Path) -> None:
+    """Ask the file system for the weights' last byte: a full disk leaves a shorter file, and no error.
+
+    Raises:
+        OutputError: the temporary folder has no room.
+    """
+    initializers = ir.load(folder / "model.onnx").graph.initializers.values()
+    tensors = [value.const_value for value in initializers if isinstance(value.const_value, ir.ExternalTensor)]
+    size = max(((tensor.offset or 0) + (tensor.length or 0) for tensor in tensors), default=0)
+    if not size or (folder / "weights").stat().st_size >= size:
+        return
+    try:
+        with (folder / "weights").open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        reason = "it was full for a while"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise OutputError(
+        f"temporary folder {str(folder.parent)!r} cannot hold the model: {reason}; set TMPDIR to one with room"
+    )
 
 
 def _digest(folder: Path, inputs: Sequence[str]) -> str:

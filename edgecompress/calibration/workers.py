@@ -85,7 +85,7 @@ def joined_workers() -> Iterator[Workers]:
     Raises:
         InputError: the environment names several workers, but not how to reach them, or not all of them came.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = _number("WORLD_SIZE", 1)
     if count == 1:
         yield Workers()
         return
@@ -99,7 +99,14 @@ def joined_workers() -> Iterator[Workers]:
             " start them by torchrun or accelerate launch, or unset WORLD_SIZE"
         ) from error
     try:
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", str(count)))
+        here = _number("LOCAL_WORLD_SIZE", count)
         yield Workers(rank=torch.distributed.get_rank(), count=count, on_this_machine=here)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{name} is {text!r}, not a number of workers; unset it, or start by torchrun or accelerate")
+    return int(text)

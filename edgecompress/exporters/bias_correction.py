@@ -15,12 +15,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.data import Batch, Batches
-from edgecompress.exporters.graph import constant, initializer, node, replace_constant
+from edgecompress.exporters.graph import constant, initializer, node, reduced, replace_constant
 from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.rules import RULES
 from edgecompress.exporters.weights import constant_weight
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
+from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
 
 RUN_ROWS = 16
 """Samples in one run: many enough for a mean, few enough for the memory."""
@@ -44,7 +44,7 @@ def correct_biases(lowering: Lowering, batches: Batches, progress: Progress) -> 
     watched = _with_outputs(lowering.floats, layers, _mean)
     correcting = _with_outputs(lowering.write(), layers, _shift)
     sessions = [open_session(model, ALL_CORES) for model in (watched, correcting)]
-    splits = all(isinstance(spec.shape[0], str) for spec in signature(lowering.model))
+    splits = fixed_rows(lowering.model) is None
     total, samples = {name: np.zeros(1) for name in layers}, 0
     for batch in progress.track(batches, "correct biases"):
         for run in _runs(batch) if splits else [batch]:
@@ -89,14 +89,8 @@ def _with_outputs(
 
 
 def _mean(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:
-    """The mean over every axis but the channels, float32 of shape (channels,), right behind a layer."""
-    axes = initializer(
-        graph, f"{layer.name}/mean_axes", np.array([axis for axis in range(rank) if axis != 1], np.int64)
-    )
-    mean = node("ReduceMean", [layer.outputs[0], axes], f"{layer.name}/mean", f"{layer.name}/mean", keepdims=0)
-    mean.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
-    graph.insert_after(layer, mean)
-    return mean.outputs[0]
+    """The mean of a layer's output for each channel, float32 of shape (channels,)."""
+    return reduced(graph, "ReduceMean", layer, rank, f"{layer.name}/mean")
 
 
 def _shift(graph: ir.Graph, layer: ir.Node, rank: int) -> ir.Value:

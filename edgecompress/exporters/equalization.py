@@ -19,7 +19,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.data import Batches
-from edgecompress.exporters.graph import constant, initializer, node, replace_constant
+from edgecompress.exporters.graph import constant, is_float, reduced, replace_constant
 from edgecompress.exporters.weights import constant_weight
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session
@@ -50,7 +50,7 @@ class Pair:
 
 
 def equalize(model: ir.Model, batches: Batches, progress: Progress) -> StepResult[ir.Model]:
-    """A float model that computes the same with balanced weights.
+    """A float model that computes the same with balanced weights; behind a Clip, the same on the calibration data.
 
     Args:
         model: not modified; its nodes have names.
@@ -74,21 +74,36 @@ def equalize(model: ir.Model, batches: Batches, progress: Progress) -> StepResul
 
 def pairs(graph: ir.Graph) -> list[Pair]:
     """The pairs of layers that a factor can be moved between, in the order of the graph."""
-    found = (_pair_from(node) for node in graph if node.op_type == "Conv" and constant_weight(node) is not None)
+    found = (_pair_from(node) for node in graph if _is_scalable(node))
     return [pair for pair in found if pair is not None]
 
 
 def _pair_from(first: ir.Node) -> Pair | None:
     value, bound = first.outputs[0], np.inf
     while (reader := _only_reader(value)) is not None:
+        if reader.graph is not first.graph:
+            return None
         if reader.op_type == "Conv":
-            fits = reader.inputs[0] is value and _input_channels(reader) is not None
+            fits = reader.inputs[0] is value and _fits(first, reader)
             return Pair(first=str(first.name), second=str(reader.name), bound=bound) if fits else None
         limit = _limit(reader)
         if limit is None:
             return None
         value, bound = reader.outputs[0], min(bound, limit)
     return None
+
+
+def _is_scalable(layer: ir.Node) -> bool:
+    """Whether a node is a float32 convolution all of whose parameters are constants."""
+    given = [value for value in layer.inputs if value is not None]
+    return layer.op_type == "Conv" and all(map(is_float, given)) and all(constant(one) is not None for one in given[1:])
+
+
+def _fits(first: ir.Node, second: ir.Node) -> bool:
+    """Whether each output channel of one layer is an input channel of the other."""
+    written = constant_weight(first)
+    read = _input_channels(second) if _is_scalable(second) else None
+    return written is not None and read is not None and len(read) == len(written)
 
 
 def _only_reader(value: ir.Value) -> ir.Node | None:
@@ -177,20 +192,13 @@ def channel_peaks(
     watched.graph.outputs.clear()
     for current in list(watched.graph):
         if current.name in layers:
-            watched.graph.outputs.append(_peak(watched.graph, current))
+            weight = constant_weight(current)
+            assert weight is not None
+            peak = reduced(watched.graph, "ReduceMax", current, weight.ndim, f"{current.name}/peak")
+            watched.graph.outputs.append(peak)
     session = open_session(watched, ALL_CORES)
     peaks = {name: np.full(1, -np.inf) for name in layers}
     for batch in progress.track(batches, "channel peaks"):
         for name, found in zip(layers, run_session(session, batch.inputs), strict=True):
             peaks[name] = np.maximum(peaks[name], found)
     return peaks
-
-
-def _peak(graph: ir.Graph, layer: ir.Node) -> ir.Value:
-    weight = constant_weight(layer)
-    assert weight is not None
-    axes = initializer(graph, f"{layer.name}/peak_axes", np.array([0, *range(2, weight.ndim)], np.int64))
-    peak = node("ReduceMax", [layer.outputs[0], axes], f"{layer.name}/peak", f"{layer.name}/peak", keepdims=0)
-    peak.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
-    graph.insert_after(layer, peak)
-    return peak.outputs[0]

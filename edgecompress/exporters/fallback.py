@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ def fall_back(
 
     Layers, each with those that feed it, are ranked by decibels regained for a millisecond lost. One, two,
     four, ... of them return until ``accept`` holds; then the smallest number between the last two is searched
-    by halving. What recovers accuracy runs anew for each choice: the errors to recover from are others.
+    by halving, as far as the evaluations last. What recovers accuracy runs anew for each choice: the errors to recover from are others.
 
     Args:
         original: the float model.
@@ -50,12 +51,12 @@ def fall_back(
         progress: told of every layer and every choice.
     """
     best = Fallback(recovered=found, returned=(), accepted=accept(found.model))
-    if best.accepted:
+    if best.accepted or recipe.fallback_evaluations < 2:
         return best
     ranking = [one.group for one in rank_layers(original, found.lowering, batches, progress)]
     too_few, enough = 0, None
     for _ in progress.track(range(recipe.fallback_evaluations - 1), "return layers to float"):
-        count = next_count(too_few, enough, len(ranking))
+        count = next_count(too_few, enough, len(ranking), recipe.fallback_evaluations)
         if count is None:
             break
         returned = tuple(dict.fromkeys(name for group in ranking[:count] for name in group))
@@ -68,14 +69,20 @@ def fall_back(
     return best
 
 
-def next_count(too_few: int, enough: int | None, most: int) -> int | None:
+def next_count(too_few: int, enough: int | None, most: int, evaluations: int) -> int | None:
     """How many layers to try next; None where nothing is left to try.
 
-    >>> next_count(0, None, 10), next_count(4, None, 10), next_count(8, None, 10), next_count(10, None, 10)
-    (1, 8, 10, None)
-    >>> next_count(4, 8, 10), next_count(5, 6, 10)
+    The steps grow by a factor with which all layers are reached before the evaluations are used up, and by 2
+    at least.
+
+    >>> [next_count(done, None, 10, 6) for done in (0, 4, 8, 10)]
+    [1, 8, 10, None]
+    >>> [next_count(done, None, 54, 6) for done in (0, 1, 3, 9, 27)]
+    [1, 3, 9, 27, 54]
+    >>> next_count(4, 8, 10, 6), next_count(5, 6, 10, 6)
     (6, None)
     """
     if enough is None:
-        return min(max(1, 2 * too_few), most) if too_few < most else None
+        growth = max(2, math.ceil(most ** (1 / max(1, evaluations - 2))))
+        return min(max(1, growth * too_few), most) if too_few < most else None
     return (too_few + enough) // 2 if enough - too_few > 1 else None

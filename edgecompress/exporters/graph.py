@@ -20,13 +20,39 @@ def constant(value: ir.Value | None) -> NDArray[Any] | None:
 
 
 def initializer(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
-    """A constant of the graph under ``name``; an equal name gives the value that is there already."""
-    if name in graph.initializers:
-        return graph.initializers[name]
-    tensor = ir.tensor(np.asarray(array, order="C"), name=name)
-    value = ir.val(name, dtype=tensor.dtype, shape=list(array.shape), const_value=tensor)
+    """A constant of the graph under ``name``, or under the next free ``name.1`` where another one has it."""
+    names = itertools.chain([name], (f"{name}.{count}" for count in itertools.count(1)))
+    for free in names:
+        known = graph.initializers.get(free)
+        if known is None:
+            break
+        if _holds(known, array):
+            return known
+    tensor = ir.tensor(np.asarray(array, order="C"), name=free)
+    value = ir.val(free, dtype=tensor.dtype, shape=list(array.shape), const_value=tensor)
     graph.register_initializer(value)
     return value
+
+
+def _holds(known: ir.Value, array: NDArray[Any]) -> bool:
+    held = constant(known)
+    return held is not None and held.dtype == array.dtype and np.array_equal(held, array)
+
+
+def reduced(graph: ir.Graph, op_type: str, layer: ir.Node, rank: int, name: str) -> ir.Value:
+    """ReduceMean or ReduceMax of a layer's float32 output over all axes but the channels, right behind the layer.
+
+    Axes are an attribute before opset 18, an input after it.
+    """
+    axes, source = [axis for axis in range(rank) if axis != 1], layer.outputs[0]
+    if graph.opset_imports.get("", 18) < 18:
+        made = node(op_type, [source], name, name, axes=axes, keepdims=0)
+    else:
+        given = initializer(graph, f"{name}_axes", np.array(axes, np.int64))
+        made = node(op_type, [source, given], name, name, keepdims=0)
+    made.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    graph.insert_after(layer, made)
+    return made.outputs[0]
 
 
 def insert_after(graph: ir.Graph, anchor: ir.Node | None, nodes: Sequence[ir.Node]) -> None:
@@ -88,9 +114,7 @@ def substitute(graph: ir.Graph, old: ir.Node, made: Sequence[ir.Node]) -> None:
 
 def replace_constant(graph: ir.Graph, current: ir.Node, index: int, array: NDArray[Any]) -> None:
     """Give a node its own constant in place of its input ``index``, which other nodes may share."""
-    role = ("input", "weight", "bias")[index]
-    base = f"{current.name}/{role}"
-    name = next(name for count in itertools.count() if (name := f"{base}.{count}") not in graph.initializers)
+    name = f"{current.name}/{('input', 'weight', 'bias')[index]}"
     if index >= len(current.inputs):
         current.resize_inputs(index + 1)
     current.replace_input_with(index, initializer(graph, name, array))

@@ -24,7 +24,7 @@ from edgecompress.calibration import (
 from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.qdq import insert_qdq
-from edgecompress.exporters.thresholds import align_thresholds
+from edgecompress.exporters.thresholds import align_thresholds, relabelled
 from edgecompress.exporters.weights import weight_grids
 from edgecompress.recipe import Quantization
 
@@ -78,8 +78,7 @@ def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
     params = dict(lowering.params)
     values = {str(value.name): value for node in lowering.floats.graph for value in node.outputs}
     for name in placement.pairs:
-        if name not in params:
-            params[name] = params[_passed_on(values[name], params)]
+        params[name] = _passed_on(values[name], params) if name in values else params[name]
     return replace(lowering, model=_restored(lowering, names), placement=placement, params=params)
 
 
@@ -98,13 +97,13 @@ def _restored(lowering: Lowering, names: Sequence[str]) -> ir.Model:
     return restored
 
 
-def _passed_on(value: ir.Value, params: Mapping[str, QuantParams]) -> str:
-    """The name of the value whose integers ``value`` holds."""
+def _passed_on(value: ir.Value, params: Mapping[str, QuantParams]) -> QuantParams:
+    """The parameters of a value, or those of the integers that it holds."""
     producer = value.producer()
-    while str(value.name) not in params and producer is not None and producer.inputs[0] is not None:
-        value = producer.inputs[0]
-        producer = value.producer()
-    return str(value.name)
+    if str(value.name) in params or producer is None or producer.inputs[0] is None:
+        return params[str(value.name)]
+    known = _passed_on(producer.inputs[0], params)
+    return relabelled(producer, known) if producer.op_type == "HardSigmoid" else known
 
 
 def schemes(recipe: Quantization) -> tuple[Scheme, ...]:

@@ -20,7 +20,7 @@ from torch.nn.functional import pad, unfold
 from edgecompress.data import Array, Batches
 from edgecompress.exporters.graph import constant
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
+from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
 
 POSITIONS = 256
 """Output positions of one sample that count; neighbours say the same."""
@@ -83,7 +83,7 @@ def input_moments(model: ir.Model, layers: Sequence[str], batches: Batches, prog
     watched.graph.outputs.clear()
     watched.graph.outputs.extend(sources[name] for name in names)
     session = open_session(watched, ALL_CORES) if names else None
-    splits = all(isinstance(spec.shape[0], str) for spec in signature(model))
+    splits = fixed_rows(model) is None
     moments: dict[str, Moments] = {}
     for batch in progress.track(islice(batches, BATCHES), "input moments"):
         step = RUN_ROWS if splits else batch.rows

@@ -160,6 +160,9 @@ def _why_no_anchor(node: ir.Node, rule: Rule) -> str | None:
         return "its weight is computed, not constant"
     if constant(node.inputs[0]) is not None:
         return "its first operand is constant"
+    bias = node.inputs[rule.bias] if rule.bias is not None and len(node.inputs) > rule.bias else None
+    if bias is not None and constant(bias) is None:
+        return "its bias is computed, not constant"
     return _why_no_gemm(node) if node.op_type == "Gemm" else None
 
 

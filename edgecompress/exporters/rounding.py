@@ -22,12 +22,16 @@ from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.moments import Moments, input_moments
 from edgecompress.exporters.rules import RULES
+from edgecompress.exporters.weights import constant_weight
 from edgecompress.progress import Progress
 
 SWEEPS = 3
 """Passes over the weights of a layer; a fourth flips next to none."""
 LARGEST_COLUMN = 5000
 """Weights of one output channel above which a layer keeps its rounding: the matrix grows with the square."""
+
+LARGEST_CODE = 127
+"""The largest int8."""
 
 Floats = NDArray[np.float32]
 
@@ -51,16 +55,15 @@ def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -
 
 def _is_roundable(node: ir.Node, lowering: Lowering) -> bool:
     """Whether a layer multiplies columns of inputs by a constant weight, not too large for its moments."""
-    weight = constant(node.inputs[1]) if node.name in lowering.weights and node.op_type in RULES else None
-    if weight is None:
+    weight = constant_weight(node) if node.name in lowering.weights else None
+    if weight is None or weight.ndim != (4 if node.op_type == "Conv" else 2):
         return False
-    if node.op_type != "Conv":
-        return weight.ndim == 2 and max(weight.shape) <= LARGEST_COLUMN
-    return weight.ndim == 4 and weight[0].size <= LARGEST_COLUMN and "auto_pad" not in node.attributes
+    padded_by_hand = node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
+    return padded_by_hand and _rows(node, weight).shape[1] <= LARGEST_COLUMN
 
 
 def _round_layer(graph: ir.Graph, node: ir.Node, params: QuantParams, moments: Moments) -> None:
-    weight = constant(node.inputs[1])
+    weight = constant_weight(node)
     assert weight is not None
     matrix, scale = _rows(node, weight), _rows(node, _full_scale(params, weight))
     bias = _bias(node, len(matrix))
@@ -91,12 +94,12 @@ def best_rounding(weight: Floats, scale: Floats, objective: Floats) -> Floats:
         costs more than rounding to the nearest integer does.
     """
     down = np.floor(weight / scale)
-    limit = np.maximum(np.abs(np.rint(weight / scale)).max(axis=1, keepdims=True), 1)
-    up = (np.rint(weight / scale) > down).astype(np.float32)
+    limit = np.clip(np.abs(np.rint(weight / scale)).max(axis=1, keepdims=True), 1, LARGEST_CODE)
+    up = ((np.rint(weight / scale) > down) & (down + 1 <= limit)).astype(np.float32)
     error = ((down + up) * scale - weight).T.copy()
     slope = objective @ error
     curvature, steps = np.diagonal(objective), scale.T
-    free = ((np.abs(down) <= limit) & (np.abs(down + 1) <= limit)).T
+    free = ((down >= -limit) & (down + 1 <= limit)).T
     state = up.T.copy()
     for _ in range(SWEEPS):
         flips = 0

@@ -11,9 +11,9 @@ from edgecompress.data import Batch, Batches
 from edgecompress.exporters.lowering import Lowering, floating
 from edgecompress.exporters.placement import activations
 from edgecompress.metrics import Agreement
+from edgecompress.profiling import node_times
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, execute, open_session, run_session, to_bytes
-from edgecompress.validation.profiling import node_times
+from edgecompress.runtime import ALL_CORES, execute, fixed_rows, open_session, run_session, to_bytes
 
 PROBE_ROWS = 32
 """Samples that every layer is judged on."""
@@ -52,11 +52,11 @@ def rank_layers(original: ir.Model, lowering: Lowering, batches: Batches, progre
         batches: calibration data; the first samples are read.
         progress: told of every layer.
     """
-    probe = batches.first()
-    probe = probe.slice(0, PROBE_ROWS)
+    rows = fixed_rows(original)
+    probe = batches.first().sample(rows) if rows else batches.first().slice(0, PROBE_ROWS)
     reference = execute(original, probe.inputs)
     whole = _agreement(reference, lowering, probe)
-    lost = _milliseconds_lost(original, lowering, batches.first().sample(1))
+    lost = _milliseconds_lost(original, lowering, batches.first().sample(rows or 1))
     layers = [node for node in lowering.model.graph if node.name in lowering.weights]
     found = []
     for node in progress.track(layers, "sensitivity of layers"):

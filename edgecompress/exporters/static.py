@@ -79,7 +79,7 @@ def _budgeted(
         return best
     fallback = fall_back(model, best, accept, recipe, batches, progress)
     if not fallback.accepted:
-        told = f"the accuracy budget was not met in {recipe.fallback_evaluations} evaluations; no layer returned"
+        told = f"the accuracy budget was not met in up to {recipe.fallback_evaluations} evaluations; no layer returned"
     elif fallback.returned:
         told = f"{', '.join(fallback.returned)} returned to float for the accuracy budget"
     else:

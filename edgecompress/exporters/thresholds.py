@@ -37,7 +37,7 @@ def align_thresholds(
         high = (scheme.quant_max - float(before.zero_point)) * float(before.scale)
         readers = {user for user, _ in source.uses()}
         if name == source.name and not source.is_graph_output() and _ends_here(readers, node):
-            low, high = low_threshold, high if len(readers) > 1 else min(high, high_threshold)
+            low, high = min(low_threshold, 0.0), high if len(readers) > 1 else min(high, high_threshold)
         aligned[name] = _on_grid(low, max(high, 0.0), -low_threshold, scheme)
     return aligned
 

@@ -13,6 +13,12 @@ from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.validation.evidence import score
 
 
+def has_limit(budgets: Budgets, evaluation: Batches) -> bool:
+    """Whether a budget speaks of accuracy and the data can measure it."""
+    labelled = evaluation.first().labels is not None
+    return budgets.min_sqnr_db is not None or (budgets.max_accuracy_drop is not None and labelled)
+
+
 def accuracy_test(
     original: ir.Model, budgets: Budgets, evaluation: Batches, progress: Progress
 ) -> Callable[[ir.Model], bool]:

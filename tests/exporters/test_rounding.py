@@ -23,7 +23,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from tests.exporters.graphs import Array, draw, graph, run
 
-ATTRIBUTES = "pads=[1,1,1,1], strides=[2,2]"
+ATTRIBUTES = 'auto_pad="NOTSET", pads=[1,1,1,1], strides=[2,2]'  # as the exporter writes them
 BASE = draw(16, 4, 8, 8)
 # Correlated channels: what rounding one weight costs, another can take back.
 DATA = [BASE + 2 * BASE[:, :1], BASE[::-1].copy() + 2 * BASE[::-1, :1]]
@@ -89,6 +89,12 @@ def test_moments_tell_the_error_of_the_output(kind: str) -> None:
     np.testing.assert_allclose(told, moved.double().square().mean(dim=0).numpy(), rtol=1e-4)
 
 
+def _weight(model: ir.Model) -> Array:
+    weight = constant_weight(next(node for node in model.graph if node.name == "y"))
+    assert weight is not None
+    return weight
+
+
 def _lowering(model: ir.Model) -> Lowering:
     placement = place(model.graph)
     calibration = collect(model, placement.pairs, BATCHES, Progress())
@@ -104,4 +110,6 @@ def test_the_artifact_agrees_no_less_with_the_float_model(kind: str) -> None:
         Agreement.between([run(model, DATA[0])], [run(one.write(), DATA[0])]) for one in (lowering, rounded)
     )
     assert adapted.sqnr_db > plain.sqnr_db - 0.5
+    moved = np.abs(_weight(rounded.model) - _weight(model))
+    assert moved.max() > float(lowering.weights["y"].scale.max()) / 2  # some weight went the longer way
     assert rounded.weights is lowering.weights

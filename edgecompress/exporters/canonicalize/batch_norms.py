@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.exporters.graph import constant, initializer, node, substitute
+from edgecompress.exporters.graph import constant, initializer, is_float, node, substitute
 from edgecompress.step import StepResult
 
 
@@ -28,7 +28,7 @@ def convolve_batch_norms(model: ir.Model) -> StepResult[ir.Model]:
 
 def _is_fixed(norm: ir.Node) -> bool:
     source = norm.inputs[0]
-    is_image = source is not None and source.shape is not None and len(source.shape) == 4
+    is_image = is_float(source) and source is not None and source.shape is not None and len(source.shape) == 4
     is_inference = len(norm.outputs) == 1 and not norm.attributes.get_int("training_mode", 0)
     return is_image and is_inference and all(constant(value) is not None for value in norm.inputs[1:])
 

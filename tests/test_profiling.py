@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgecompress.profiling import node_times
 from edgecompress.runtime import to_bytes
-from edgecompress.validation.profiling import node_times
 from tests.exporters.graphs import draw, graph
 
 
