@@ -40,7 +40,8 @@ def fall_back(
 
     Layers, each with those that feed it, are ranked by decibels regained for a millisecond lost. One, two,
     four, ... of them return until ``accept`` holds; then the smallest number between the last two is searched
-    by halving, as far as the evaluations last. What recovers accuracy runs anew for each choice: the errors to recover from are others.
+    by halving, as far as the evaluations last. What recovers accuracy runs anew for each choice: the errors to
+    recover from are others.
 
     Args:
         original: the float model.

@@ -69,3 +69,11 @@ def test_each_layer_is_charged_with_its_own_error_alone() -> None:
 def test_a_model_without_layers_is_left_alone() -> None:
     lowering = _lowering(graph("y = Relu(x)"))
     assert correct_biases(lowering, BATCHES, Progress()) is lowering
+
+
+def test_a_model_of_an_older_opset_is_corrected_too() -> None:
+    model = graph(CHAIN, w=W, v=V, b=draw(4, seed=2))
+    model.opset_imports[""] = 17
+    lowering = _lowering(model)
+    before, after = _mean_error(model, lowering), _mean_error(model, correct_biases(lowering, BATCHES, Progress()))
+    assert after.max() < before.max() / 3

@@ -89,7 +89,8 @@ def test_what_a_factor_does_not_pass_is_no_pair() -> None:
     shared = f"a = Conv<{PADS}>(x, w, b) r = Relu(a) c = Conv<{PADS}>(r, v) y = Add(c, r)"
     shifted = f"a = Conv<{PADS}>(x, w, b) r = Clip(a, high) y = Conv<{PADS}>(r, v)"
     grouped = f"a = Conv<{PADS}>(x, w, b) r = Relu(a) y = Conv<{PADS}, group=2>(r, g)"
-    for body in (sigmoid, shared, shifted):
+    computed = f"c = Abs(b) a = Conv<{PADS}>(x, w, c) r = Relu(a) y = Conv<{PADS}>(r, v)"
+    for body in (sigmoid, shared, shifted, computed):
         assert pairs(_uneven(body).graph) == []
     model = graph(grouped, w=draw(4, 4, 3, 3), g=draw(4, 2, 3, 3), b=draw(4))
     assert equalize(model, BATCHES, Progress()).changes == ("no two layers can be equalized",)
@@ -100,3 +101,10 @@ def test_the_model_is_not_modified() -> None:
     before = _weight(model, "a").copy()
     equalize(model, BATCHES, Progress())
     np.testing.assert_array_equal(_weight(model, "a"), before)
+
+
+def test_a_model_of_an_older_opset_is_equalized_too() -> None:
+    model = _uneven(BODIES["relu6"])
+    model.opset_imports[""] = 17
+    equalized = equalize(model, BATCHES, Progress()).model
+    assert Agreement.between([run(model, DATA[0])], [run(equalized, DATA[0])]).sqnr_db > 100

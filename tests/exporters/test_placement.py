@@ -112,3 +112,8 @@ def test_a_graph_without_anchors_stays_as_it_is() -> None:
     placement = place(graph("y = Relu(x)").graph)
     assert placement.placed == ()
     assert placement.pairs == ()
+
+
+def test_a_convolution_with_a_computed_bias_stays_float() -> None:
+    model = graph(f"k = Abs(b) y = Conv<{PADS}>(x, w, k)", w=W, b=draw(4))
+    assert _reason(model, "y") == "its bias is computed, not constant"

@@ -143,3 +143,17 @@ def test_a_budget_that_cannot_be_met_leaves_the_integers_and_says_so(model: ir.M
     assert fallback.returned == ()
     assert fallback.recovered is found
     assert len(asked) == 3
+
+
+def test_a_fixed_batch_dimension_is_filled() -> None:
+    fixed = graph(CHAIN, g=GOOD, h=BAD)
+    shape = fixed.graph.inputs[0].shape
+    assert shape is not None
+    fixed.graph.inputs[0].shape = ir.Shape([3, *shape[1:]])
+    batches = Batches(
+        role="calibration", source=lambda: [data[:3] for data in DATA], inputs=InputNames(names=("x",), required=1)
+    )
+    placement = place(fixed.graph)
+    calibration = collect(fixed, placement.pairs, batches, Progress())
+    lowering = lower(fixed, placement, calibration, Quantization(enabled=True), QNNPACK)
+    assert len(rank_layers(fixed, lowering, batches, Progress())) == 4

@@ -191,3 +191,11 @@ def test_a_layer_kept_float_between_integer_ones_is_not_quantized_by_the_runtime
     model = graph(SANDWICHED[kind], **constants)
     counts = _counts(_quantize(model, keep_float=["c"]).model)
     assert counts.get(kind, 0) + counts.get(f"Fused{kind}", 0) == 1
+
+
+def test_a_name_of_the_user_is_not_taken_for_a_scale() -> None:
+    text = f"m = Mul(x, k) y = Conv<{PADS}>(m, w)"
+    model = graph(text, w=W, k=np.array(2, np.float32))
+    model.graph.initializers["k"].name = "m/scale"
+    quantized = _quantize(model).model
+    assert Agreement.between([run(model, DATA[0])], [run(quantized, DATA[0])]).sqnr_db > 30
