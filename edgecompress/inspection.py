@@ -1,8 +1,8 @@
-"""Inspection: the layers of a model or an artifact that hold weights."""
+"""Inspection: the layers of a model or an artifact that hold weights, and what each costs as integers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -11,8 +11,19 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.calibration import collect
+from edgecompress.conversion import convert, open_batches, open_source
 from edgecompress.errors import ModelError, first_line
+from edgecompress.exporters.canonicalize import prepare_for_integers
+from edgecompress.exporters.lowering import lower, schemes
+from edgecompress.exporters.placement import place
+from edgecompress.exporters.sensitivity import Sensitivity, rank_layers
 from edgecompress.loading import load_model
+from edgecompress.named_inputs import name_inputs
+from edgecompress.progress import Progress
+from edgecompress.recipe import Quantization
+from edgecompress.runtime import signature
+from edgecompress.targets import TargetProfile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +51,34 @@ def inspect_model(spec: str, weights: str | None = None) -> list[Layer]:
         return [_tensor_layer(name, "tensor", {name: tensor}) for name, tensor in network.state_dict.items()]
     assert isinstance(network, nn.Module)
     return _module_layers(network)
+
+
+def inspect_sensitivity(
+    spec: str, weights: str | None, profile: TargetProfile, calibration: str, progress: Progress
+) -> list[Sensitivity]:
+    """What each layer costs in accuracy as integers and in time as floats, the dearest first.
+
+    Args:
+        spec: MODEL.
+        weights: its weights.
+        profile: its recipe says how the model is quantized.
+        calibration: DATA.
+        progress: told of every layer.
+
+    Raises:
+        ModelError: the model cannot be loaded or captured.
+        DataError: the data is missing or does not fit.
+    """
+    source = open_source(calibration, "calibration", profile.recipe)
+    network = name_inputs(load_model(spec, weights), source)
+    batches = open_batches(source, "calibration", network, profile.recipe)
+    recipe = profile.recipe.model_copy(update={"quantization": Quantization()})
+    model = prepare_for_integers(convert(network, recipe, batches.first(), None, progress).artifact).model
+    fitted = replace(batches, signature=signature(model))
+    placement = place(model.graph, profile.recipe.quantization.keep_float)
+    seen = collect(model, placement.pairs, fitted, progress)
+    quantization = profile.recipe.quantization
+    return rank_layers(model, lower(model, placement, seen, quantization, schemes(quantization)[0]), fitted, progress)
 
 
 def _read(path: Path) -> ir.Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -14,12 +15,14 @@ from edgecompress.runtime import open_session, run_session
 
 WARM_UP_RUNS = 3
 KERNEL = "_kernel_time"
+APPENDED = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")
 
 
 def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> dict[str, float]:
     """Milliseconds of each node of the graph that ONNX Runtime runs: the median over runs, by the node's name.
 
-    A node into which others were fused has the name of the one that computes.
+    What the optimizer appends to a name is taken off. A node made of several keeps the name of one of them, in
+    most cases that of the last.
     """
     with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
         session = open_session(model, threads, profile=str(Path(folder, "profile")))
@@ -29,5 +32,5 @@ def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1
     times: dict[str, list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
-            times[event["name"].removesuffix(KERNEL)].append(event["dur"] / 1e3)
+            times[APPENDED.sub("", event["name"].removesuffix(KERNEL))].append(event["dur"] / 1e3)
     return {name: float(np.median(found[WARM_UP_RUNS:])) for name, found in times.items()}
