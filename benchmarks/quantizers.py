@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import resource
 import subprocess
@@ -89,13 +90,15 @@ def run_candidate(number: int, folder: Path, memory_bytes: int, limit_s: float =
     log = folder / f"{number}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=environment)
-        status, usage = _wait(process, limit_s)
-    if status is None:
-        return Quantized(candidate=candidate, file=file, failure=f"not done after {limit_s:g} s")
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return Quantized(candidate=candidate, file=file, failure=f"not done after {limit_s:g} s")
     if status:
         return Quantized(candidate=candidate, file=file, failure=reason(status, log.read_text(errors="replace")))
-    seconds = float((folder / f"{number}.seconds").read_text())
-    return Quantized(candidate=candidate, file=file, seconds=seconds, peak_bytes=usage.ru_maxrss * 1024)
+    return Quantized(candidate=candidate, file=file, **json.loads((folder / f"{number}.json").read_text()))
 
 
 def reason(status: int, log: str) -> str:
@@ -108,22 +111,6 @@ def reason(status: int, log: str) -> str:
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else f"ended with status {status}"
-
-
-def _wait(process: subprocess.Popen[bytes], limit_s: float) -> tuple[int | None, resource.struct_rusage]:
-    """Exit status (None where the time was up) and resources of a child."""
-    deadline = time.monotonic() + limit_s
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, usage
-        if time.monotonic() > deadline:
-            process.kill()
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return None, usage
-        time.sleep(0.05)
 
 
 def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
@@ -212,6 +199,14 @@ TOOLS: Mapping[Tool, Callable[[Path, Path, Mapping[str, Any]], None]] = {
 }
 
 
+def _peak_bytes() -> int:
+    """The largest resident memory of this process, or of a child of its own where that was larger."""
+    # Not ru_maxrss of this process: it starts at that of the process from which this one was forked.
+    status = Path("/proc/self/status").read_text()
+    own = int(status.split("VmHWM:")[1].split()[0])
+    return 1024 * max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
 def main() -> None:
     """The child: quantize, note the time, and see that ONNX Runtime takes the file."""
     from edgecompress.runtime import open_session, run_session
@@ -223,7 +218,8 @@ def main() -> None:
         importlib.import_module(module)
     start = time.perf_counter()
     TOOLS[candidate.tool](folder, output, candidate.settings)
-    (folder / f"{number}.seconds").write_text(str(time.perf_counter() - start))
+    cost = {"seconds": time.perf_counter() - start, "peak_bytes": _peak_bytes()}
+    (folder / f"{number}.json").write_text(json.dumps(cost))
     first = next(calibration_batches(folder))
     run_session(open_session(output, 1), {name: array[:1] for name, array in first.items()})
 

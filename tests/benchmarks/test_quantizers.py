@@ -68,3 +68,8 @@ def test_names_are_unique_and_every_kind_has_every_tool() -> None:
         tools = {one.tool for one in CANDIDATES if kind in one.kinds}
         assert tools == set(quantizers.TOOLS) == set(quantizers.MODULES)
     assert isinstance(CANDIDATES[0], Candidate)
+
+
+def test_the_memory_is_the_child_s_own(folder: Path) -> None:
+    large = np.ones(10**9, np.int8)  # a child starts with its parent's peak unless one looks closer
+    assert run_candidate(_number("ort"), folder, ENOUGH).peak_bytes < large.nbytes
