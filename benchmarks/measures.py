@@ -16,6 +16,9 @@ from edgecompress.validation.emulation import CpuResult, Machine, compare_cpus, 
 from edgecompress.validation.evidence import score
 from edgecompress.validation.latency import interleave, ratio_interval
 
+EMULATION_LIMIT_S = 300.0
+"""For one file; those with float convolutions take many times longer than integer ones."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
@@ -72,4 +75,5 @@ def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[
 
 def _emulated(file: Path, evaluation: Batches, effort: Effort) -> CpuResult | None:
     taken = first_samples(evaluation, effort.images, whole=False)
-    return next(iter(compare_cpus(file.read_bytes(), taken, effort.machines, Progress())), None)
+    results = compare_cpus(file.read_bytes(), taken, effort.machines, Progress(), limit_s=EMULATION_LIMIT_S)
+    return next(iter(results), None)

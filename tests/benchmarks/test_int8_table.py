@@ -26,7 +26,7 @@ def _row(measured: Measured | None, quantized: Quantized = QUANTIZED, original: 
 
 
 def test_a_trained_network_has_an_accuracy_drop() -> None:
-    assert _row(INT8) == ["ours", "2.00x (1.90-2.10)", "4.00x", "+0.50 points", "-", "1.2 s", "0.50 GB"]
+    assert _row(INT8) == ["ours", "2.00x (1.90-2.10)", "4.00x", "+0.50 points, 30.0 dB", "-", "1.2 s", "0.50 GB"]
     assert "Float: 8.00 ms, 4.00 MB, 80.00 %." in section("Net", FLOAT, [])
 
 
