@@ -2,7 +2,7 @@
 # make test   the whole test suite
 # make check  ruff and mypy, as strict as they go
 # make fuzz   the property tests with many more examples
-# make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE)
+# make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 beside other quantizers
 # make arm-root  the folder that `--cpu cortex-a72` needs (Debian or Ubuntu)
 #
 # Each sets up .venv itself, once, from constraints.txt.
@@ -29,6 +29,8 @@ fuzz: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m benchmarks.int8 --haswell --output docs/benchmarks-int8.md
 
 arm-root: $(READY)
 	PYTHON=$(BIN)/python scripts/arm_root.sh

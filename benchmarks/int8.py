@@ -1,0 +1,86 @@
+"""INT8 beside other quantizers, on trained and on seeded networks: python -m benchmarks.int8
+
+Prints one Markdown table for each network, and with ``--output`` writes them as a page. Each quantizer runs in
+a process of its own; one that is missing or fails is a row that says so. The example is found through
+EDGECOMPRESS_EXAMPLE, the peers come with ``pip install 'edgecompress[bench]'``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.int8_table import failed_section, page, section
+from benchmarks.measures import Effort, measure
+from benchmarks.quantizers import CANDIDATES, Quantized, run_candidate
+from benchmarks.subjects import Subject, prepare, subjects
+from edgecompress.errors import RecipeError
+from edgecompress.validation.emulation import Machine, find_machines
+
+PEERS = ("ort", "nncf", "onnxsim")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.int8", description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=list(subjects()), default=list(subjects()))
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="none: ours alone")
+    parser.add_argument("--haswell", action="store_true", help="emulate one, on 100 images; on 8 for seeded networks")
+    parser.add_argument("--runs", type=int, default=100, help="timed runs of each file")
+    parser.add_argument("--memory-gb", type=float, default=12.0, help="what one quantizer may allocate")
+    parser.add_argument("--folder", type=Path, help="where the ONNX files stay; by default they do not")
+    parser.add_argument("--output", type=Path, help="Markdown file to write")
+    return parser.parse_args(arguments)
+
+
+def machines(wanted: bool) -> tuple[Machine, ...]:
+    """Haswell, where it is wanted and an emulator is at hand."""
+    try:
+        return find_machines(["haswell"] if wanted else [])
+    except RecipeError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        return ()
+
+
+def run(subject: Subject, folder: Path, options: argparse.Namespace, emulated: Sequence[Machine]) -> str:
+    """The section of one network."""
+    prepared = prepare(subject, folder)
+    tried: list[Quantized] = []
+    for number, candidate in enumerate(CANDIDATES):
+        if subject.kind in candidate.kinds and candidate.tool in ("edgecompress", *options.peers):
+            print(f"{subject.title}: {candidate.name}", file=sys.stderr, flush=True)
+            tried.append(run_candidate(number, folder, int(options.memory_gb * 1e9)))
+    good = [one for one in tried if one.failure is None]
+    files = [prepared.float_file, *(one.file for one in good)]
+    effort = Effort(runs=options.runs, machines=emulated, images=subject.emulated_images)
+    original, *rest = measure(files, prepared.evaluation, effort)
+    found = dict(zip((one.candidate.name for one in good), rest, strict=True))
+    return section(subject.title, original, [(one, found.get(one.candidate.name)) for one in tried])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run every network and print or write the page."""
+    options = parse(arguments)
+    emulated = machines(options.haswell)
+    sections = []
+    with tempfile.TemporaryDirectory(prefix="edgecompress-") as scratch:
+        for name in options.models:
+            folder = (options.folder or Path(scratch)) / name
+            folder.mkdir(parents=True)
+            subject = subjects()[name]
+            try:
+                sections.append(run(subject, folder, options, emulated))
+            except Exception as error:
+                sections.append(failed_section(subject.title, f"{type(error).__name__}: {error}"))
+            print(sections[-1], end="\n\n", flush=True)
+    if options.output is not None:
+        command = shlex.join(["python", "-m", "benchmarks.int8", *arguments])
+        options.output.write_text(page(command, sections))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,79 @@
+"""What is measured on the files: latency, size, accuracy or SQNR, and the answers of an emulated Haswell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edgecompress.data import Batches
+from edgecompress.progress import Progress
+from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.validation.emulation import CpuResult, Machine, compare_cpus, first_samples
+from edgecompress.validation.evidence import score
+from edgecompress.validation.latency import interleave, ratio_interval
+
+EMULATION_LIMIT_S = 300.0
+"""For one file; those with float convolutions take many times longer than integer ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One file beside the float file, the first of those that were measured.
+
+    ``speedup`` is the ratio of medians, float to this, between ``low`` and ``high`` at 95 %; ``accuracy`` is top-1 in
+    percent, None without labels; ``emulated`` is None where nothing was emulated.
+    """
+
+    median_ms: float
+    speedup: float
+    low: float
+    high: float
+    size_bytes: int
+    accuracy: float | None
+    sqnr_db: float
+    emulated: CpuResult | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """Timed runs of each file; the machines, at most one, on which files run as well, and on how many images."""
+
+    runs: int
+    machines: Sequence[Machine]
+    images: int
+
+
+def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[Measured]:
+    """Measure files, of which the first is the float file, all in turn on the same data.
+
+    Args:
+        files: ONNX files that take the same inputs.
+        evaluation: batches, with or without labels.
+        effort: how often to time one sample with one thread, and what to emulate with the files but the first.
+    """
+    scores = score([open_session(file, ALL_CORES) for file in files], evaluation, Progress())
+    sample = evaluation.first().sample(1)
+    calls = [partial(run_session, open_session(file, 1), sample.inputs) for file in files]
+    times = interleave(calls, effort.runs)
+    return [
+        Measured(
+            median_ms=float(np.median(times[:, index])),
+            speedup=float(np.median(times[:, 0]) / np.median(times[:, index])),
+            **dict(zip(("low", "high"), ratio_interval(times[:, 0], times[:, index]), strict=True)),
+            size_bytes=file.stat().st_size,
+            accuracy=scores.tallies[index].percent,
+            sqnr_db=scores.agreements[index].sqnr_db,
+            emulated=_emulated(file, evaluation, effort) if index else None,
+        )
+        for index, file in enumerate(files)
+    ]
+
+
+def _emulated(file: Path, evaluation: Batches, effort: Effort) -> CpuResult | None:
+    taken = first_samples(evaluation, effort.images, whole=False)
+    results = compare_cpus(file.read_bytes(), taken, effort.machines, Progress(), limit_s=EMULATION_LIMIT_S)
+    return next(iter(results), None)

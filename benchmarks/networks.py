@@ -1,0 +1,84 @@
+"""Networks with seeded random weights, as transformers builds them: what they cost is real, what they answer is not.
+
+Transformers' own initialization lets the signal of a deep convolutional network die out, and with it the meaning of
+any comparison. Here convolutions are Kaiming normal (fan out, as in torchvision), linear layers PyTorch's
+default, and the statistics of the batch norms those of one pass over seeded images in training mode. The vision
+transformer, whose layer norms hold the signal up, keeps the weights that transformers draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+SIDE = 224
+STATISTICS_IMAGES = 16
+
+
+class Logits(nn.Module):
+    """A classifier of transformers as a network with one input and one output."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(image).logits
+        return logits
+
+
+def images(count: int, seed: int) -> Tensor:
+    """Normal images (count, 3, 224, 224), the same for the same seed."""
+    return torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+
+
+def resnet50() -> nn.Module:
+    """ResNet-50, 25.6 million parameters, 1,000 classes."""
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    torch.manual_seed(0)
+    return _normalized(Logits(ResNetForImageClassification(ResNetConfig(num_labels=1000))))
+
+
+def mobilenet_v2() -> nn.Module:
+    """MobileNetV2, 3.5 million parameters, 1,000 classes."""
+    from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
+
+    torch.manual_seed(0)
+    return _normalized(Logits(MobileNetV2ForImageClassification(MobileNetV2Config(num_labels=1000))))
+
+
+def vit_tiny() -> nn.Module:
+    """ViT-tiny: 12 layers, width 192, 3 heads, patches of 16 pixels, 1,000 classes."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(0)
+    shape = ViTConfig(
+        hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768, num_labels=1000
+    )
+    return Logits(ViTForImageClassification(shape)).eval()
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "resnet50": resnet50,
+    "mobilenet_v2": mobilenet_v2,
+    "vit_tiny": vit_tiny,
+}
+
+
+def _normalized(network: nn.Module) -> nn.Module:
+    """The network with fresh weights and the batch norms' statistics for them, in evaluation mode."""
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(part, nn.Linear):
+            part.reset_parameters()
+        elif isinstance(part, nn.BatchNorm2d):
+            part.reset_running_stats()
+            part.momentum = None  # cumulative: the statistics are those of the one pass
+    network.train()
+    with torch.no_grad():
+        network(images(STATISTICS_IMAGES, seed=1))
+    return network.eval()

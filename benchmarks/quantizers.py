@@ -1,0 +1,228 @@
+"""The quantizers side by side, ours and the peers', each run in a process of its own.
+
+``python -m benchmarks.quantizers FOLDER NUMBER`` quantizes ``FOLDER/float.onnx`` as candidate NUMBER, on the batches in
+``FOLDER/calibration``, and writes ``FOLDER/NUMBER.onnx``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.subjects import Kind, calibration_batches
+
+Tool = Literal["edgecompress", "ort", "nncf", "onnxsim"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A tool and its settings; ``kinds`` are the networks that the settings are meant for."""
+
+    name: str
+    tool: Tool
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kinds: tuple[Kind, ...] = ("residual", "mobile", "transformer")
+
+
+def _ours(name: str, **settings: Any) -> Candidate:
+    return Candidate(name=f"edgecompress, {name}", tool="edgecompress", settings=settings)
+
+
+def _runtime(name: str, **settings: Any) -> Candidate:
+    return Candidate(name=f"ONNX Runtime, {name}", tool="ort", settings=settings)
+
+
+CANDIDATES = (
+    _ours("qnnpack", scheme="qnnpack", bias_correction=True),
+    _ours("fbgemm", scheme="fbgemm", bias_correction=True),
+    _ours("fbgemm, narrow auto", scheme="fbgemm", bias_correction=True, narrow="auto"),
+    _runtime("min-max", calibrate_method="MinMax"),
+    _runtime("percentile", calibrate_method="Percentile"),
+    _runtime("entropy", calibrate_method="Entropy"),
+    _runtime("reduce_range", calibrate_method="MinMax", reduce_range=True),
+    Candidate(name="NNCF, default", tool="nncf"),
+    Candidate(name="NNCF, preset mixed", tool="nncf", settings={"preset": "MIXED"}, kinds=("mobile",)),
+    Candidate(name="NNCF, transformer", tool="nncf", settings={"model_type": "TRANSFORMER"}, kinds=("transformer",)),
+    Candidate(name="onnxsim, static", tool="onnxsim"),
+    Candidate(name="onnxsim, full graph", tool="onnxsim", settings={"full_graph": True}),
+)
+
+TIME_LIMIT_S = 1200.0
+MODULES: Mapping[Tool, tuple[str, ...]] = {
+    "edgecompress": ("edgecompress", "edgecompress.conversion"),
+    "ort": ("onnxruntime.quantization", "onnxruntime.quantization.shape_inference"),
+    "nncf": ("nncf", "nncf.onnx.quantization.quantize_model"),
+    "onnxsim": ("onnxsim",),
+}
+"""Imported before the clock starts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantized:
+    """What a child process left: the file, or the reason in one line why there is none.
+
+    ``seconds`` is from the float file to the INT8 file, without imports; ``peak_bytes`` is the largest resident
+    memory of the process, with them.
+    """
+
+    candidate: Candidate
+    file: Path
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    failure: str | None = None
+
+
+def run_candidate(number: int, folder: Path, memory_bytes: int, limit_s: float = TIME_LIMIT_S) -> Quantized:
+    """Quantize as candidate ``number``, in a child that may hold ``memory_bytes`` of data and take ``limit_s``."""
+    candidate, file = CANDIDATES[number], folder / f"{number}.onnx"
+    command = [sys.executable, "-m", "benchmarks.quantizers", str(folder), str(number), str(memory_bytes)]
+    root = str(Path(__file__).resolve().parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    log = folder / f"{number}.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=environment)
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return Quantized(candidate=candidate, file=file, failure=f"not done after {limit_s:g} s")
+    if status:
+        return Quantized(candidate=candidate, file=file, failure=reason(status, log.read_text(errors="replace")))
+    return Quantized(candidate=candidate, file=file, **json.loads((folder / f"{number}.json").read_text()))
+
+
+def reason(status: int, log: str) -> str:
+    """Why a child ended with that status, in one line.
+
+    >>> reason(1, "Traceback ...\\nImportError: no nncf\\n")
+    'ImportError: no nncf'
+    >>> reason(-9, "")
+    'ended with status -9'
+    """
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else f"ended with status {status}"
+
+
+def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
+    from edgecompress.conversion import convert, open_batches
+    from edgecompress.loading import load_model
+    from edgecompress.progress import Progress
+    from edgecompress.recipe import Quantization, Recipe
+    from edgecompress.runtime import to_bytes
+
+    model = load_model(str(folder / "float.onnx"))
+    recipe = Recipe(quantization=Quantization(enabled=True, **settings))
+    batches = open_batches(lambda: calibration_batches(folder), "calibration", model, recipe)
+    output.write_bytes(to_bytes(convert(model, recipe, batches.first(), batches, Progress()).artifact))
+
+
+def _ort(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
+    """As ONNX Runtime's documentation advises: its own preparation, QDQ, a scale for each channel, uint8 by int8."""
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared = output.with_suffix(".prepared.onnx")
+    quant_pre_process(str(folder / "float.onnx"), str(prepared))
+    quantize_static(
+        str(prepared),
+        str(output),
+        _Reader(folder),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        reduce_range=settings.get("reduce_range", False),
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod[settings["calibrate_method"]],
+    )
+
+
+class _Reader:
+    """ONNX Runtime's interface to calibration data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._batches = calibration_batches(folder)
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self._batches, None)
+
+
+def _nncf(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
+    """Image by image, since its statistics are means over what it is given at once."""
+    import nncf
+    import onnx
+
+    model = onnx.load(folder / "float.onnx")
+    chosen: dict[str, Any] = {
+        "preset": nncf.QuantizationPreset[settings["preset"]] if "preset" in settings else None,
+        "model_type": nncf.ModelType[settings["model_type"]] if "model_type" in settings else None,
+    }
+    onnx.save(nncf.quantize(model, nncf.Dataset(_Images(folder)), **chosen), output)
+
+
+class _Images:
+    """The calibration images one at a time, as often as they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in calibration_batches(self._folder):
+            rows = len(next(iter(batch.values())))
+            for row in range(rows):
+                yield {name: array[row : row + 1] for name, array in batch.items()}
+
+
+def _onnxsim(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
+    import onnx
+    import onnxsim
+
+    model, checked = onnxsim.simplify(onnx.load(folder / "float.onnx"))
+    assert checked
+    onnx.save(onnxsim.quantize_static(model, list(calibration_batches(folder)), **settings), output)
+
+
+TOOLS: Mapping[Tool, Callable[[Path, Path, Mapping[str, Any]], None]] = {
+    "edgecompress": _edgecompress,
+    "ort": _ort,
+    "nncf": _nncf,
+    "onnxsim": _onnxsim,
+}
+
+
+def _peak_bytes() -> int:
+    """The largest resident memory of this process, or of a child of its own where that was larger."""
+    # Not ru_maxrss of this process: it starts at that of the process from which this one was forked.
+    status = Path("/proc/self/status").read_text()
+    own = int(status.split("VmHWM:")[1].split()[0])
+    return 1024 * max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
+def main() -> None:
+    """The child: quantize, note the time, and see that ONNX Runtime takes the file."""
+    from edgecompress.runtime import open_session, run_session
+
+    folder, number, memory_bytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    candidate, output = CANDIDATES[number], folder / f"{number}.onnx"
+    for module in MODULES[candidate.tool]:
+        importlib.import_module(module)
+    start = time.perf_counter()
+    TOOLS[candidate.tool](folder, output, candidate.settings)
+    cost = {"seconds": time.perf_counter() - start, "peak_bytes": _peak_bytes()}
+    (folder / f"{number}.json").write_text(json.dumps(cost))
+    first = next(calibration_batches(folder))
+    run_session(open_session(output, 1), {name: array[:1] for name, array in first.items()})
+
+
+if __name__ == "__main__":
+    main()
