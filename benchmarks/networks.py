@@ -1,9 +1,9 @@
 """Networks with seeded random weights, as transformers builds them: what they cost is real, what they answer is not.
 
 Transformers' own initialization lets the signal of a deep convolutional network die out, and with it the meaning of
-any comparison. Here convolutions are Kaiming normal (fan out, as in torchvision), linear layers PyTorch's
-default, and the statistics of the batch norms those of one pass over seeded images in training mode. The vision
-transformer, whose layer norms hold the signal up, keeps the weights that transformers draws.
+any comparison. Here convolutions are Kaiming normal (fan in, which keeps the signal forward) and linear layers
+PyTorch's default; batch norms keep the statistics that they start with. The vision transformer, whose layer norms
+hold the signal up, keeps the weights that transformers draws.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 SIDE = 224
-STATISTICS_IMAGES = 16
 
 
 class Logits(nn.Module):
@@ -39,7 +38,7 @@ def resnet50() -> nn.Module:
     from transformers import ResNetConfig, ResNetForImageClassification
 
     torch.manual_seed(0)
-    return _normalized(Logits(ResNetForImageClassification(ResNetConfig(num_labels=1000))))
+    return _kaiming(Logits(ResNetForImageClassification(ResNetConfig(num_labels=1000))))
 
 
 def mobilenet_v2() -> nn.Module:
@@ -47,7 +46,7 @@ def mobilenet_v2() -> nn.Module:
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
 
     torch.manual_seed(0)
-    return _normalized(Logits(MobileNetV2ForImageClassification(MobileNetV2Config(num_labels=1000))))
+    return _kaiming(Logits(MobileNetV2ForImageClassification(MobileNetV2Config(num_labels=1000))))
 
 
 def vit_tiny() -> nn.Module:
@@ -68,17 +67,11 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def _normalized(network: nn.Module) -> nn.Module:
-    """The network with fresh weights and the batch norms' statistics for them, in evaluation mode."""
+def _kaiming(network: nn.Module) -> nn.Module:
+    """The network with fresh weights that let the signal through, in evaluation mode."""
     for part in network.modules():
         if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(part.weight, mode="fan_in", nonlinearity="relu")
         elif isinstance(part, nn.Linear):
             part.reset_parameters()
-        elif isinstance(part, nn.BatchNorm2d):
-            part.reset_running_stats()
-            part.momentum = None  # cumulative: the statistics are those of the one pass
-    network.train()
-    with torch.no_grad():
-        network(images(STATISTICS_IMAGES, seed=1))
     return network.eval()
