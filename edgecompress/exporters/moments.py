@@ -7,9 +7,8 @@ is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import onnx_ir as ir
@@ -17,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import pad, unfold
 
-from edgecompress.data import Array, Batches
+from edgecompress.data import Array, Batch, Batches
 from edgecompress.exporters.graph import constant
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
 
 POSITIONS = 256
 """Output positions of one sample that count; neighbours say the same."""
-BATCHES = 32
-"""Calibration batches that are read."""
+SAMPLES = 64
+"""Calibration samples that are read: with as many positions of each, columns enough for any layer."""
 RUN_ROWS = 4
 """Samples in one run, which returns the inputs of all layers."""
 
@@ -85,12 +84,23 @@ def input_moments(model: ir.Model, layers: Sequence[str], batches: Batches, prog
     session = open_session(watched, ALL_CORES) if names else None
     splits = fixed_rows(model) is None
     moments: dict[str, Moments] = {}
-    for batch in progress.track(islice(batches, BATCHES), "input moments"):
+    for batch in progress.track(_first_samples(batches), "input moments"):
         step = RUN_ROWS if splits else batch.rows
         for run in (batch.slice(start, start + step) for start in range(0, batch.rows, step)):
             outputs = run_session(session, run.inputs) if session else []
             _add(moments, nodes, {**run.inputs, **dict(zip(names, outputs, strict=True))})
     return moments
+
+
+def _first_samples(batches: Batches) -> Iterator[Batch]:
+    """Whole batches until there are samples enough, the last one cut where the model lets it."""
+    left = SAMPLES
+    for batch in batches:
+        fixed = any(isinstance(spec.shape[0], int) for spec in batches.signature if spec.shape)
+        yield batch if fixed else batch.slice(0, left)
+        left -= batch.rows
+        if left <= 0:
+            return
 
 
 def _add(moments: dict[str, Moments], nodes: Sequence[ir.Node], values: Mapping[str, Array]) -> None:
