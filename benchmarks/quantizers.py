@@ -42,7 +42,7 @@ def _runtime(name: str, **settings: Any) -> Candidate:
 
 
 CANDIDATES = (
-    _ours("qnnpack", scheme="qnnpack", bias_correction=True),
+    _ours("qnnpack", scheme="qnnpack", adaround=True, bias_correction=True),
     _ours("fbgemm", scheme="fbgemm", bias_correction=True),
     _ours("fbgemm, narrow auto", scheme="fbgemm", bias_correction=True, narrow="auto"),
     _runtime("min-max", calibrate_method="MinMax"),
