@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_metrics, prints_aside
+from edgecompress.cli.tables import WIDTH, console, print_budgets, print_cpus, print_json, print_metrics, prints_aside
 
 if TYPE_CHECKING:
     from edgecompress.exporters.bundle import Bundle
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
 ]
+INDENT = 18
+"""Columns before the words of a step of the plan."""
 Data = "file.py:callable, module:callable, FILE.npz, or a folder of images with labels.csv."
 
 
@@ -93,7 +96,10 @@ def print_plan(plan: Plan) -> None:
     out = console()
     out.print(f"[bold]{plan.target}[/]: {plan.strategy} ({plan.reason})", highlight=False)
     for number, step in enumerate(plan.steps, 1):
-        out.print(f"  {number}. {step.name:<13}{step.what}", highlight=False, markup=False)
+        first, *rest = textwrap.wrap(step.what, WIDTH - INDENT)
+        out.print(f"  {number}. {step.name:<13}{first}", highlight=False, markup=False)
+        for line in rest:
+            out.print(f"{'':{INDENT}}{line}", highlight=False, markup=False)
     out.print()
 
 
