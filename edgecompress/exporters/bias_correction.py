@@ -15,10 +15,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.data import Batch, Batches
-from edgecompress.exporters.graph import constant, initializer, node, reduced, replace_constant
+from edgecompress.exporters.graph import initializer, node, reduced, replace_constant
 from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.rules import RULES
-from edgecompress.exporters.weights import constant_weight
+from edgecompress.exporters.weights import constant_bias, constant_weight
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
 
@@ -116,7 +116,7 @@ def _shifted(model: ir.Model, shifts: Mapping[str, NDArray[np.float64]]) -> ir.M
     shifted = model.clone()
     for current in shifted.graph:
         if current.name in shifts:
-            bias = constant(current.inputs[2]) if len(current.inputs) > 2 else None
+            bias = constant_bias(current)
             shift = shifts[str(current.name)]
             replace_constant(shifted.graph, current, 2, (shift if bias is None else bias + shift).astype(np.float32))
     return shifted

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgecompress.data import Batches
 from edgecompress.exporters.graph import constant, is_float, reduced, replace_constant
-from edgecompress.exporters.weights import constant_weight
+from edgecompress.exporters.weights import constant_bias, constant_weight
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.step import StepResult
@@ -164,7 +164,7 @@ def _factors(first: ir.Node, second: ir.Node, peaks: NDArray[np.float64] | None,
 
 def _bias(layer: ir.Node) -> NDArray[np.float64]:
     """Magnitude of the bias of each channel; one zero where there is no bias."""
-    bias = constant(layer.inputs[2]) if len(layer.inputs) > 2 else None
+    bias = constant_bias(layer)
     return np.zeros(1) if bias is None else np.abs(bias.astype(np.float64))
 
 
@@ -175,7 +175,7 @@ def _scale(graph: ir.Graph, first: ir.Node, second: ir.Node, factors: NDArray[np
     trailing = [1] * (before.ndim - 2)
     column = factors.reshape(-1, 1, *trailing)
     by_input = column if _group_is_channel(second, after) else factors.reshape(1, -1, *trailing)
-    bias = constant(first.inputs[2]) if len(first.inputs) > 2 else None
+    bias = constant_bias(first)
     replace_constant(graph, first, 1, (before * column).astype(np.float32))
     if bias is not None:
         replace_constant(graph, first, 2, (bias * factors).astype(np.float32))

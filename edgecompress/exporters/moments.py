@@ -84,7 +84,7 @@ def input_moments(model: ir.Model, layers: Sequence[str], batches: Batches, prog
     session = open_session(watched, ALL_CORES) if names else None
     splits = fixed_rows(model) is None
     moments: dict[str, Moments] = {}
-    for batch in progress.track(_first_samples(batches), "input moments"):
+    for batch in progress.track(_first_samples(batches, splits), "input moments"):
         step = RUN_ROWS if splits else batch.rows
         for run in (batch.slice(start, start + step) for start in range(0, batch.rows, step)):
             outputs = run_session(session, run.inputs) if session else []
@@ -92,12 +92,11 @@ def input_moments(model: ir.Model, layers: Sequence[str], batches: Batches, prog
     return moments
 
 
-def _first_samples(batches: Batches) -> Iterator[Batch]:
-    """Whole batches until there are samples enough, the last one cut where the model lets it."""
+def _first_samples(batches: Batches, splits: bool) -> Iterator[Batch]:
+    """Whole batches until there are samples enough, the last one cut where the model ``splits`` batches."""
     left = SAMPLES
     for batch in batches:
-        fixed = any(isinstance(spec.shape[0], int) for spec in batches.signature if spec.shape)
-        yield batch if fixed else batch.slice(0, left)
+        yield batch.slice(0, left) if splits else batch
         left -= batch.rows
         if left <= 0:
             return

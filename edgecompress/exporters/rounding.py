@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from edgecompress.calibration import QuantParams
 from edgecompress.data import Batches
-from edgecompress.exporters.graph import constant, replace_constant
+from edgecompress.exporters.graph import replace_constant
 from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.moments import Moments, input_moments
 from edgecompress.exporters.rules import RULES
-from edgecompress.exporters.weights import constant_weight
+from edgecompress.exporters.weights import constant_bias, constant_weight
 from edgecompress.progress import Progress
 
 SWEEPS = 3
@@ -143,5 +143,5 @@ def _bias(node: ir.Node, channels: int) -> Floats | None:
     """The bias of a layer, zeros where it has room for one, or None."""
     if RULES[node.op_type].bias is None:
         return None
-    bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    bias = constant_bias(node)
     return np.zeros(channels, np.float32) if bias is None else bias

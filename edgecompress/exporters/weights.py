@@ -48,6 +48,14 @@ def constant_weight(node: ir.Node) -> NDArray[np.float32] | None:
     return constant(node.inputs[rule.weight]) if rule is not None and rule.weight is not None else None
 
 
+def constant_bias(node: ir.Node) -> NDArray[np.float32] | None:
+    """The constant bias of an operator that has one."""
+    rule = RULES.get(node.op_type)
+    if rule is None or rule.bias is None or len(node.inputs) <= rule.bias:
+        return None
+    return constant(node.inputs[rule.bias])
+
+
 def weight_axis(node: ir.Node, weight: NDArray[np.float32]) -> int | None:
     """The axis of a weight that holds the output channels; None where there is no single one."""
     if node.op_type == "Gemm":
