@@ -168,6 +168,8 @@ class _Writer:
         assert source is not None
         anchor = source.producer()
         self._pair(output, source, anchor, _bounds(activation))
+        for index in range(len(activation.inputs)):
+            activation.replace_input_with(index, None)  # or its bounds would count as read
         self._graph.remove(activation, safe=False)
 
     def _pass_through(self, current: ir.Node) -> None:

@@ -199,3 +199,9 @@ def test_a_name_of_the_user_is_not_taken_for_a_scale() -> None:
     model.graph.initializers["k"].name = "m/scale"
     quantized = _quantize(model).model
     assert Agreement.between([run(model, DATA[0])], [run(quantized, DATA[0])]).sqnr_db > 30
+
+
+def test_the_bounds_of_a_folded_clip_do_not_stay_in_the_file() -> None:
+    quantized = _quantize(graph(RELU6, w=W, w2=W2, b=B, low=ZERO, high=SIX), scheme="qnnpack").model
+    read = {str(value.name) for node in quantized.graph for value in node.inputs if value is not None}
+    assert set(quantized.graph.initializers) <= read
