@@ -1,0 +1,110 @@
+"""Groups of channels: what can be removed, one unit at a time, and where its parts lie."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edgecompress.pruning.structure.analysis import Channels, Structure
+from edgecompress.step import Refusal
+
+Member = tuple[str, int]
+"""A parameter or buffer by name, and the axis along which the channels lie."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Units that lie in the same tensors: the output channels of a layer, the heads of an attention.
+
+    Attributes:
+        name: the tensor that holds most of their weights, without its ``.weight``.
+        units: their classes, in the order of the channels.
+        members: where they lie.
+        width: channels in a unit, in the tensor in which it has most: 1, or the width of a head.
+    """
+
+    name: str
+    units: tuple[int, ...]
+    members: tuple[Member, ...]
+    width: int
+
+
+def find_groups(structure: Structure) -> tuple[Group, ...]:
+    """The groups of a network of which units can be removed, in the order in which their first tensor is used."""
+    by_place: dict[tuple[Member, ...], list[int]] = defaultdict(list)
+    for unit, members in _members(structure).items():
+        if unit not in structure.frozen:
+            by_place[tuple(sorted(members))].append(unit)
+    groups = (_group(structure, members, units) for members, units in by_place.items())
+    return tuple(group for group in groups if len(group.units) > 1)
+
+
+def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
+    """The channels of layers that stay whole, each set with its reason; kernels and inputs go without saying."""
+    reasons: dict[tuple[str, str], int] = defaultdict(int)
+    for unit, members in _members(structure).items():
+        outputs = sorted(name for name, axis in members if axis == 0 and name.endswith("weight"))
+        if unit in structure.frozen and outputs:
+            reasons[outputs[0].removesuffix(".weight"), structure.frozen[unit]] += 1
+    return tuple(
+        Refusal(name=name, kind="channels", reason=f"{count} channels stay: {reason}")
+        for (name, reason), count in reasons.items()
+    )
+
+
+def removed_from(structure: Structure, units: Iterable[int]) -> dict[str, dict[int, Tensor]]:
+    """What is removed with these units: tensor name -> axis -> indices, int64."""
+    gone = as_flags(structure, units)
+    found: dict[str, dict[int, Tensor]] = {}
+    for name, channels in structure.tensors.items():
+        axes = {axis: (~kept).nonzero().flatten() for axis, kept in kept_by_axis(channels, gone).items()}
+        if axes := {axis: indices for axis, indices in axes.items() if len(indices)}:
+            found[name] = axes
+    return found
+
+
+def as_flags(structure: Structure, units: Iterable[int]) -> Tensor:
+    """Whether each class is among the units: bool, (classes,)."""
+    gone = torch.zeros(structure.classes, dtype=torch.bool)
+    gone[torch.tensor(list(units), dtype=torch.int64)] = True
+    return gone
+
+
+def kept_by_axis(channels: Channels, gone: Tensor) -> dict[int, Tensor]:
+    """For each axis along which channels lie, which of its indices stay: bool."""
+    kept: dict[int, Tensor] = {}
+    for axis, classes in channels.axes:
+        stays = ~gone[classes]
+        kept[axis] = kept[axis] & stays if axis in kept else stays
+    return kept
+
+
+def _members(structure: Structure) -> Mapping[int, set[Member]]:
+    found: dict[int, set[Member]] = defaultdict(set)
+    for name, channels in structure.tensors.items():
+        for axis, classes in channels.axes:
+            for unit in classes.unique().tolist():
+                found[unit].add((name, axis))
+    return found
+
+
+def _group(structure: Structure, members: tuple[Member, ...], units: list[int]) -> Group:
+    width, name = 0, members[0][0]
+    weights = [member for member in members if member[0].endswith("weight")] or list(members)
+    for member, axis in weights:
+        places = [classes for at, classes in structure.tensors[member].axes if at == axis]
+        count = max(int((classes == units[0]).sum()) for classes in places)
+        if count > width:
+            width, name = count, member
+    producers = [member for member, axis in weights if axis == 0]
+    name = _first(structure, producers) if producers else name
+    return Group(name=name.removesuffix(".weight"), units=tuple(sorted(units)), members=members, width=width)
+
+
+def _first(structure: Structure, names: list[str]) -> str:
+    order = {name: index for index, name in enumerate(structure.tensors)}
+    return min(names, key=order.__getitem__)

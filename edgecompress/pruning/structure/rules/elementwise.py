@@ -1,0 +1,62 @@
+"""Operators that compute each element from the elements at its own place."""
+
+from __future__ import annotations
+
+import torch
+
+from edgecompress.pruning.structure.classes import Classes
+from edgecompress.pruning.structure.labelled import Labelled, combine, reshape
+from edgecompress.pruning.structure.rules.call import Call, Rule
+
+MEETS_CONSTANTS = "meets values of which none can be removed"
+UNTAGGED = (
+    "alpha_dropout",
+    "clone",
+    "contiguous",
+    "detach",
+    "dropout",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "hardswish",
+    "hardsigmoid",
+    "lift_fresh_copy",
+    "log_sigmoid",
+    "masked_fill",
+    "to",
+    "_to_copy",
+    "type_as",
+)
+"""Elementwise operators that PyTorch does not tag as such."""
+
+
+def is_elementwise(call: Call) -> bool:
+    """Whether the operator works element by element, by PyTorch's own tag or by :data:`UNTAGGED`."""
+    return torch.Tag.pointwise in getattr(call.node.target, "tags", ()) or call.name in UNTAGGED
+
+
+def elementwise(classes: Classes, call: Call) -> Labelled:
+    """Operands broadcast, and channels that meet are removed together."""
+    return combine(classes, call.tensors, call.shape, MEETS_CONSTANTS)
+
+
+def prelu(classes: Classes, call: Call) -> Labelled:
+    """A slope for each channel, axis 1, or one for all."""
+    return combine(classes, [call["self"], along(call["weight"], 1, len(call.shape))], call.shape, MEETS_CONSTANTS)
+
+
+def glu(classes: Classes, call: Call) -> Labelled:
+    """One half of the channels gates the other."""
+    operand, axis = call["self"], call["dim"] % len(call.shape)
+    half = operand.shape[axis] // 2
+    halves = [
+        Labelled(call.shape, tuple(slot.narrow(axis, start, half) for slot in operand.slots)) for start in (0, half)
+    ]
+    return combine(classes, halves, call.shape, MEETS_CONSTANTS)
+
+
+def along(vector: Labelled, axis: int, rank: int) -> Labelled:
+    """A vector, one value for each channel, shaped so that it broadcasts along ``axis`` of a tensor."""
+    return reshape(vector, [*vector.shape, *[1] * (rank - axis - 1)])
+
+
+RULES: dict[str, Rule] = {"prelu": prelu, "_prelu_kernel": prelu, "glu": glu}

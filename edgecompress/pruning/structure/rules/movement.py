@@ -1,0 +1,181 @@
+"""Operators that move elements about: they are run on the labels as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgecompress.pruning.structure.classes import UNLABELLED, Classes
+from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, reshape, varying
+from edgecompress.pruning.structure.rules.call import Call, Result, Rule
+from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
+
+PICKED = "is picked out by its index"
+
+
+def move(classes: Classes, call: Call) -> Result:
+    """Views, transposes, parts and repetitions: the labels move with the elements."""
+    operand, *rest = call.arguments.values()
+    assert isinstance(operand, Labelled)
+    moved = [_run(call, slot, rest) for slot in operand.slots]
+    results = [
+        labelled(classes, shape, _kept(classes, operand.slots, [outputs[index] for outputs in moved]))
+        for index, shape in enumerate(call.shapes)
+    ]
+    return results if isinstance(call.node.meta["val"], (list, tuple)) else results[0]
+
+
+def view(classes: Classes, call: Call) -> Labelled:
+    """Another shape for the same elements in the same order."""
+    return labelled(classes, call.shape, reshape(call["self"], call.shape).slots)
+
+
+def expand(classes: Classes, call: Call) -> Labelled:
+    """The same elements, repeated along axes of length one."""
+    return labelled(classes, call.shape, (slot.expand(*call.shape) for slot in call["self"].slots))
+
+
+def part(classes: Classes, call: Call) -> Result:
+    """A split or a slice. Where the parts are equal, each loses the same channels, so that they stay equal."""
+    operand, axis = call["self"], call.axes("dim", len(call["self"].shape)).pop()
+    size = call.shape[axis]
+    for slot in operand.slots:
+        if axis in varying(slot) and size < operand.shape[axis]:
+            if operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1:
+                if call.name == "slice":
+                    classes.freeze(slot, PICKED)
+                continue
+            parts = slot.split(size, axis)
+            for other in parts[1:]:
+                classes.unify(parts[0], other)
+    return move(classes, call)
+
+
+def concatenate(classes: Classes, call: Call) -> Labelled:
+    """Channels lie side by side along one axis, and are removed together along the others."""
+    operands: list[Labelled] = [one for one in call["tensors"] if one.shape != (0,)]
+    axis = call.axes("dim", len(call.shape)).pop()
+    side = [_along(operand, axis) for operand in operands]
+    slots = [torch.cat(side, axis)] if any(bool(one.any()) for one in side) else []
+    across = combine(classes, [_across(operand, axis) for operand in operands], _one(call.shape, axis), MEETS_CONSTANTS)
+    return labelled(classes, call.shape, [*slots, *(slot.expand(*call.shape) for slot in across.slots)])
+
+
+def stack(classes: Classes, call: Call) -> Labelled:
+    """Tensors side by side along a new axis, which itself stays whole."""
+    axis = call.axes("dim", len(call.shape)).pop()
+    shape = _one(call.shape, axis)
+    across = combine(classes, [reshape(operand, shape) for operand in call["tensors"]], shape, MEETS_CONSTANTS)
+    return labelled(classes, call.shape, (slot.expand(*call.shape) for slot in across.slots))
+
+
+def pad(classes: Classes, call: Call) -> Labelled:
+    """Channels of padding are channels too; equal amounts before and after stay equal."""
+    operand, amounts = call["self"], call["pad"]
+    slots = []
+    for slot in operand.slots:
+        for axis in range(slot.ndim):
+            before, after = amounts_at(amounts, slot.ndim, axis)
+            if before or after:
+                slot = _pad(classes, slot, axis, before, after)
+        slots.append(slot)
+    return labelled(classes, call.shape, slots)
+
+
+def amounts_at(amounts: list[int], rank: int, axis: int) -> tuple[int, int]:
+    """The padding before and after along an axis; ``amounts`` begins with the last axis."""
+    start = 2 * (rank - 1 - axis)
+    return (amounts[start], amounts[start + 1]) if start + 1 < len(amounts) else (0, 0)
+
+
+def _pad(classes: Classes, slot: Tensor, axis: int, before: int, after: int) -> Tensor:
+    if axis not in varying(slot):
+        size = slot.shape[axis] + before + after
+        return slot.narrow(axis, 0, 1).expand([size if at == axis else old for at, old in enumerate(slot.shape)])
+    if before < 0 or after < 0 or varying(slot) != {axis}:
+        classes.freeze(slot, "is padded together with other axes")
+        before_labels, after_labels = torch.zeros(max(before, 0)), torch.zeros(max(after, 0))
+    else:
+        before_labels, after_labels = classes.fresh(before), classes.fresh(after)
+    if before == after:
+        classes.unify(before_labels, after_labels)
+    shape = [1] * slot.ndim
+    ends = []
+    for labels in (before_labels, after_labels):
+        shape[axis] = len(labels)
+        ends.append(labels.long().view(shape).expand([*slot.shape[:axis], len(labels), *slot.shape[axis + 1 :]]))
+    inner = slot.narrow(axis, max(-before, 0), slot.shape[axis] + min(before, 0) + min(after, 0))
+    return torch.cat([ends[0], inner, ends[1]], axis)
+
+
+def _run(call: Call, slot: Tensor, rest: list[Any]) -> list[Tensor]:
+    names = list(call.arguments)[1:]
+    outputs = call.node.target(slot, **dict(zip(names, rest, strict=True)))  # type: ignore[operator]
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def _kept(classes: Classes, before: tuple[Tensor, ...], after: list[Tensor]) -> list[Tensor]:
+    """The slots after a move; a channel that it singled out by its place has to keep that place."""
+    for old, new in zip(before, after, strict=True):
+        if varying(old) and not varying(new):
+            classes.freeze(new, PICKED)
+    return after
+
+
+def _start(call: Call) -> int:
+    return int(call.arguments.get("start") or 0)
+
+
+def _one(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return tuple(1 if at == axis else size for at, size in enumerate(shape))
+
+
+def _along(operand: Labelled, axis: int) -> Tensor:
+    for slot in operand.slots:
+        if axis in varying(slot):
+            return slot
+    return torch.tensor(UNLABELLED).expand(*operand.shape)
+
+
+def _across(operand: Labelled, axis: int) -> Labelled:
+    slots = tuple(slot.narrow(axis, 0, 1) for slot in operand.slots if axis not in varying(slot))
+    return Labelled(_one(operand.shape, axis), slots)
+
+
+_MOVES = (
+    "channel_shuffle",
+    "flip",
+    "movedim",
+    "numpy_T",
+    "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "repeat",
+    "repeat_interleave",
+    "roll",
+    "select",
+    "squeeze",
+    "swapaxes",
+    "t",
+    "transpose",
+    "unbind",
+    "unsqueeze",
+)
+_VIEWS = ("_reshape_alias", "_unsafe_view", "flatten", "reshape", "reshape_as", "unflatten", "view", "view_as")
+_PARTS = ("chunk", "narrow", "slice", "split", "split_with_sizes", "tensor_split")
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(_MOVES, move),
+    **dict.fromkeys(_VIEWS, view),
+    **dict.fromkeys(_PARTS, part),
+    "expand": expand,
+    "expand_as": expand,
+    "cat": concatenate,
+    "concat": concatenate,
+    "concatenate": concatenate,
+    "stack": stack,
+    "pad": pad,
+    "constant_pad_nd": pad,
+}

@@ -1,0 +1,157 @@
+"""Surgery: the removed channels leave the module's tensors, and the sizes that its code reads follow."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+from torch import Tensor, fx, nn
+
+from edgecompress.pruning.structure.analysis import Channels, Structure
+from edgecompress.pruning.structure.groups import kept_by_axis
+from edgecompress.pruning.structure.labelled import Labelled
+from edgecompress.pruning.structure.rules.call import bind, operator_name
+from edgecompress.pruning.structure.rules.movement import amounts_at
+from edgecompress.pruning.structure.silenced import cut
+
+Sizes = dict[tuple[str, int], int]
+"""By module and old size: the new one."""
+
+
+def remove(module: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:
+    """A copy of the module without the removed channels.
+
+    Args:
+        module: what the structure was found in; not modified.
+        structure: its channels.
+        gone: whether each class is removed: bool, (classes,).
+    """
+    smaller = copy.deepcopy(module)
+    _cut_tensors(smaller, structure, gone)
+    groups = _depthwise_groups(structure, gone)
+    for path, part in smaller.named_modules():
+        _resize_layer(part, groups.get(path))
+    return smaller
+
+
+def resize_attributes(smaller: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:
+    """A copy in which the whole numbers that a module's own code reads as sizes follow the channels.
+
+    A view into 12 heads, in a module whose attribute ``heads`` is 12, becomes one into as many as are left.
+    """
+    resized = copy.deepcopy(smaller)
+    for (path, old), new in _sizes(structure, gone).items():
+        for owner in _owners(resized, path):
+            found = [name for name, value in vars(owner).items() if type(value) is int and value == old]
+            for name in found:
+                setattr(owner, name, new)
+            if found:
+                break
+    return resized
+
+
+def _cut_tensors(module: nn.Module, structure: Structure, gone: Tensor) -> None:
+    done: dict[int, Tensor] = {}  # a tensor that two layers share stays shared
+    for kind in ("named_parameters", "named_buffers"):
+        for name, tensor in list(getattr(module, kind)(remove_duplicate=False)):
+            if name not in structure.tensors and id(tensor) not in done:
+                continue
+            if id(tensor) not in done:
+                smaller = cut(tensor.detach(), structure.tensors[name], gone)
+                is_parameter = isinstance(tensor, nn.Parameter)
+                done[id(tensor)] = nn.Parameter(smaller, tensor.requires_grad) if is_parameter else smaller
+            parent, _, own = name.rpartition(".")
+            setattr(module.get_submodule(parent), own, done[id(tensor)])
+
+
+def _resize_layer(part: nn.Module, groups: int | None) -> None:
+    """The attributes in which PyTorch's own layers repeat the shape of their weights."""
+    weight = getattr(part, "weight", None)
+    if not isinstance(weight, Tensor):
+        return
+    if isinstance(part, nn.modules.conv._ConvNd):
+        part.groups = groups or part.groups
+        sizes = weight.shape[0], weight.shape[1] * part.groups
+        if part.transposed:
+            sizes = weight.shape[1] * part.groups, weight.shape[0]
+        part.out_channels, part.in_channels = sizes
+    elif isinstance(part, nn.Linear):
+        part.out_features, part.in_features = weight.shape
+    elif isinstance(part, nn.Embedding):
+        part.num_embeddings, part.embedding_dim = weight.shape
+    elif isinstance(part, nn.modules.batchnorm._NormBase):
+        part.num_features = len(weight)
+    elif isinstance(part, nn.LayerNorm | nn.RMSNorm):
+        part.normalized_shape = tuple(weight.shape)
+    elif isinstance(part, nn.GroupNorm):
+        part.num_groups = len(weight) if part.num_groups == part.num_channels else part.num_groups
+        part.num_channels = len(weight)
+    elif isinstance(part, nn.PReLU):
+        part.num_parameters = len(weight)
+
+
+def _depthwise_groups(structure: Structure, gone: Tensor) -> dict[str, int]:
+    """The number of groups that is left of each convolution whose groups read one channel each, by module path."""
+    found = {}
+    for node in structure.program.graph.nodes:
+        if not operator_name(node).startswith("conv"):
+            continue
+        call = bind(node, {source: Labelled(structure.values[source][0].shape) for source in node.all_input_nodes})
+        groups, rank = call["groups"], len(call["stride"])
+        source = structure.values[node.all_input_nodes[0]][0]
+        axis = len(source.shape) - rank - 1
+        if groups > 1 and source.shape[axis] == groups:
+            found[_paths(node)[-1]] = _left(source, axis, gone)
+    return found
+
+
+def _sizes(structure: Structure, gone: Tensor) -> Sizes:
+    """The sizes that stand as numbers in the graph and that change, by the module whose code wrote them."""
+    sizes: Sizes = {}
+    for node, values in structure.values.items():
+        if node.op == "call_function" and values and _paths(node):
+            for old, new in _literals(structure, node, gone):
+                if old != new:
+                    sizes.setdefault((_paths(node)[-1], old), new)
+    return sizes
+
+
+def _literals(structure: Structure, node: fx.Node, gone: Tensor) -> Iterator[tuple[int, int]]:
+    """Whole numbers among a node's arguments that are sizes: what they were, and what they become."""
+    result = structure.values[node][0]
+    name = operator_name(node)
+    if name in ("view", "reshape", "expand", "unflatten", "repeat"):
+        for axis, size in enumerate(result.shape):
+            yield size, _left(result, axis, gone)
+    elif name in ("pad", "constant_pad_nd"):
+        amounts: list[int] = node.args[1]  # type: ignore[assignment]
+        for axis, classes in result.axes:
+            before, after = amounts_at(amounts, len(result.shape), axis)
+            for size, part in ((before, classes[:before]), (after, classes[len(classes) - after :])):
+                yield size, int((~gone[part]).sum())
+    elif name in ("chunk", "split", "split_with_sizes", "slice", "narrow"):
+        for part in structure.values[node]:
+            for axis, _ in part.axes:
+                yield part.shape[axis], _left(part, axis, gone)
+    elif name in ("layer_norm", "rms_norm", "group_norm"):
+        for axis, _ in result.axes:
+            yield result.shape[axis], _left(result, axis, gone)
+
+
+def _left(channels: Channels, axis: int, gone: Tensor) -> int:
+    kept = kept_by_axis(channels, gone).get(axis)
+    return channels.shape[axis] if kept is None else int(kept.sum())
+
+
+def _paths(node: fx.Node) -> list[str]:
+    """The modules in whose forward a node was captured, the innermost last; the network itself is ``""``."""
+    return [str(path) for path, _ in node.meta.get("nn_module_stack", {}).values()]
+
+
+def _owners(module: nn.Module, path: str) -> Iterator[nn.Module]:
+    """The module at a path, then those that hold it, the innermost first."""
+    while True:
+        yield module.get_submodule(path)
+        if not path:
+            return
+        path = path.rpartition(".")[0]

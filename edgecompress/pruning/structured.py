@@ -1,0 +1,139 @@
+"""Structured pruning: channels leave the network, with everything that depends on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from edgecompress.errors import USER_CODE_FAILS, EdgecompressError, ModelError, first_line
+from edgecompress.pruning.structure.analysis import Structure, analyse
+from edgecompress.pruning.structure.groups import Group, as_flags, find_groups, find_refusals, removed_from
+from edgecompress.pruning.structure.silenced import run_silenced
+from edgecompress.pruning.structure.surgery import remove, resize_attributes
+from edgecompress.step import Refusal
+
+TOLERANCE = 1e-4
+"""Largest difference between the pruned network and the silenced one, as a share of the outputs' range."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A network with the inputs that it is analysed on, and what the analysis found."""
+
+    module: nn.Module
+    structure: Structure
+    groups: tuple[Group, ...]
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """A smaller network.
+
+    Attributes:
+        model: the pruned copy.
+        removed: what left it: tensor name -> axis -> indices in the original, int64.
+        refusals: what was left whole, and why.
+    """
+
+    model: nn.Module
+    removed: Mapping[str, Mapping[int, Tensor]]
+    refusals: tuple[Refusal, ...]
+
+
+def examine(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Subject:
+    """Capture a network and find the channels that can be removed together.
+
+    Args:
+        module: not modified; taken in evaluation mode.
+        args: example inputs by position.
+        kwargs: example inputs by name.
+
+    Raises:
+        ModelError: ``torch.export`` cannot capture it.
+    """
+    structure = analyse(_capture(module, args, kwargs or {}))
+    return Subject(module=module, structure=structure, groups=find_groups(structure), refusals=find_refusals(structure))
+
+
+def cut_out(subject: Subject, units: Sequence[int]) -> Pruned:
+    """The network without these units, compared with the one in which they are silenced.
+
+    Groups whose sizes the network's own code fixes in a way that cannot be followed are left whole.
+
+    Raises:
+        EdgecompressError: the smaller network computes something else.
+    """
+    refusals = list(subject.refusals)
+    model = _try(subject, units)
+    if model is None:
+        fixed = [group for group in subject.groups if _is_fixed(subject, group, units)]
+        refusals += [Refusal(name=group.name, kind="channels", reason=FIXED) for group in fixed]
+        kept = {unit for group in fixed for unit in group.units}
+        units = [unit for unit in units if unit not in kept]
+        model = _try(subject, units)
+    if model is None:
+        raise EdgecompressError("the pruned network differs from the silenced one; this is a fault of edgecompress")
+    return Pruned(model=model, removed=removed_from(subject.structure, units), refusals=tuple(refusals))
+
+
+FIXED = "the code of the network fixes this size"
+
+
+def _is_fixed(subject: Subject, group: Group, units: Sequence[int]) -> bool:
+    own = [unit for unit in group.units if unit in set(units)]
+    return bool(own) and _try(subject, own) is None
+
+
+def _try(subject: Subject, units: Sequence[int]) -> nn.Module | None:
+    """The pruned network, if it computes what it should."""
+    gone = as_flags(subject.structure, units)
+    expected = run_silenced(subject.structure, gone)
+    smaller = remove(subject.module, subject.structure, gone)
+    if _agrees(smaller, subject.structure, expected):
+        return smaller
+    resized = resize_attributes(smaller, subject.structure, gone)
+    return resized if _agrees(resized, subject.structure, expected) else None
+
+
+def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:
+    args, kwargs = structure.program.example_inputs
+    evaluated = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        with torch.no_grad():
+            outputs = [one for one in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(one, Tensor)]
+    except USER_CODE_FAILS:
+        return False
+    finally:
+        for part in evaluated:
+            part.training = True
+    if [one.shape for one in outputs] != [one.shape for one in expected]:
+        return False
+    return all(_close(one, other) for one, other in zip(outputs, expected, strict=True))
+
+
+def _close(left: Tensor, right: Tensor) -> bool:
+    if not left.is_floating_point():
+        return torch.equal(left, right)
+    span = float(right.max() - right.min()) if right.numel() else 0.0
+    return bool((left - right).abs().max() <= TOLERANCE * max(span, 1e-12))
+
+
+def _capture(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ExportedProgram:
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        with torch.no_grad():
+            return torch.export.export(module, args, dict(kwargs))
+    except USER_CODE_FAILS as error:
+        raise ModelError(f"torch.export cannot capture the model: {first_line(error)}") from error
+    finally:
+        for part, training in modes.items():
+            part.training = training
