@@ -1,0 +1,1 @@
+"""Pruning: weights that are held at zero, and channels that leave the network."""

@@ -54,7 +54,7 @@ class Classes:
 
     def freeze(self, labels: Tensor, reason: str) -> None:
         """Keep the classes of these labels whole; the first reason given for a label stands."""
-        for label in labels.unique().tolist():
+        for label in np.unique(labels.numpy()).tolist():
             if label != UNLABELLED:
                 self._reasons.setdefault(label, reason)
 

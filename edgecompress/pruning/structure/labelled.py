@@ -123,7 +123,7 @@ def reshape(operand: Labelled, shape: Sequence[int]) -> Labelled:
 
 
 def _meet(classes: Classes, left: Tensor, right: Tensor, reason: str) -> Tensor:
-    left, right = torch.broadcast_tensors(_core(left), _core(right))
+    left, right = torch.broadcast_tensors(_core(left), _core(right))  # type: ignore[no-untyped-call]
     classes.unify(left, right)
     classes.freeze(left[right == UNLABELLED], reason)
     classes.freeze(right[left == UNLABELLED], reason)

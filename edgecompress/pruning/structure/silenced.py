@@ -54,7 +54,8 @@ def _sources(structure: Structure) -> Mapping[fx.Node, Any]:
 
 
 def _call(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
-    args, kwargs = (fx.map_arg(part, values.__getitem__) for part in (node.args, node.kwargs))
+    args: Any = fx.map_arg(node.args, values.__getitem__)
+    kwargs: Any = fx.map_arg(node.kwargs, values.__getitem__)
     return node.target(*args, **kwargs)  # type: ignore[operator]
 
 

@@ -96,7 +96,7 @@ def _depthwise_groups(structure: Structure, gone: Tensor) -> dict[str, int]:
     for node in structure.program.graph.nodes:
         if not operator_name(node).startswith("conv"):
             continue
-        call = bind(node, {source: Labelled(structure.values[source][0].shape) for source in node.all_input_nodes})
+        call = bind(node, {one: Labelled(structure.values[one][0].shape) for one in node.all_input_nodes})
         groups, rank = call["groups"], len(call["stride"])
         source = structure.values[node.all_input_nodes[0]][0]
         axis = len(source.shape) - rank - 1

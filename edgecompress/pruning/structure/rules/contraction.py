@@ -139,7 +139,7 @@ def _map(operand: Labelled, shape: Sequence[int], change: Callable[[Tensor], Ten
 
 
 def _broadcast(left: Sequence[int], right: Sequence[int]) -> tuple[int, ...]:
-    return tuple(torch.broadcast_shapes(left, right))
+    return tuple(torch.broadcast_shapes(left, right))  # type: ignore[no-untyped-call]
 
 
 RULES: dict[str, Rule] = {
