@@ -31,11 +31,30 @@ class Table(BaseModel):
 
 
 class Pruning(Table):
-    """Removal of channels, heads and blocks."""
+    """Removal of channels, with everything that depends on them, and what the network is given to recover."""
 
     enabled: bool = False
     amount: Share = 0.5
-    """Share of the channels to remove, 0 to 1."""
+    """How much goes: a share, 0 to 1, of what ``goal`` names."""
+    goal: Literal["channels", "macs", "parameters", "latency"] = "channels"
+    """What ``amount`` is a share of; ``latency`` is measured in ONNX Runtime."""
+    spread: Literal["uniform", "global", "latency"] = "uniform"
+    """The same share of every layer, by importance over all layers, or where it buys most time for least importance."""
+    importance: Literal["l1", "l2", "taylor", "bn_scale", "random"] = "l2"
+    """Which channels of a layer go first; ``taylor`` needs training data."""
+    method: Literal["both", "filter", "channel"] = "both"
+    """The weights that importance looks at: those that make a channel, those that read it, or both."""
+    multiple: PositiveInt = 16
+    """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; halved for narrow layers."""
+    protect: tuple[str, ...] = ()
+    """Names of layers whose channels stay; ``*`` and ``?`` are wildcards."""
+    schedule: Literal["one_shot", "linear", "cubic"] = "one_shot"
+    """How the amount grows over the steps between which the network is trained."""
+    steps: PositiveInt = 1
+    teacher: bool = True
+    """Train the pruned network on the outputs of the original too; ``distillation`` has temperature and weight."""
+    warn_above: Share = 0.7
+    """Sanity limit: an amount above it is warned about before the run."""
 
 
 class LowRank(Table):
@@ -53,6 +72,24 @@ class Distillation(Table):
     temperature: Positive = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teacher's outputs against the labels."""
+
+
+class Training(Table):
+    """How a pruned network or a student is trained, where there is training data."""
+
+    epochs: Annotated[int, Field(ge=0)] = 4
+    """Passes over the training data in all; 0 for no training."""
+    learning_rate: Positive = 0.05
+    """The highest one; it rises and falls over the run (one cycle)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    """Not on norms and biases."""
+    augmentation: Literal["none", "crop_and_flip"] = "none"
+    """Vary the training images: shifted by up to an eighth, and mirrored."""
+    accumulation: PositiveInt = 1
+    """Batches to one step."""
+    max_gradient_norm: Positive | None = None
+    patience: PositiveInt | None = None
+    """Epochs without a better evaluation after which training stops."""
 
 
 class Quantization(Table):
@@ -140,6 +177,7 @@ class Recipe(Table):
     pruning: Pruning = Pruning()
     low_rank: LowRank = LowRank()
     distillation: Distillation = Distillation()
+    training: Training = Training()
     quantization: Quantization = Quantization()
     export: Export = Export()
     images: Images = Images()

@@ -97,9 +97,9 @@ def _depthwise_groups(structure: Structure, gone: Tensor) -> dict[str, int]:
         if not operator_name(node).startswith("conv"):
             continue
         call = bind(node, {one: Labelled(structure.values[one][0].shape) for one in node.all_input_nodes})
-        groups, rank = call["groups"], len(call["stride"])
-        source = structure.values[node.all_input_nodes[0]][0]
-        axis = len(source.shape) - rank - 1
+        groups = call["groups"]
+        source, rows = structure.values[node.all_input_nodes[0]][0], len(call["stride"]) + 1
+        axis = len(source.shape) - rows
         if groups > 1 and source.shape[axis] == groups:
             found[_paths(node)[-1]] = _left(source, axis, gone)
     return found
