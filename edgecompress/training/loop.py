@@ -75,7 +75,8 @@ def train(
 
     The order of the data comes from the seed where they draw it from PyTorch's, NumPy's or Python's global
     generator, as a ``DataLoader`` with ``shuffle=True`` does; a generator of their own is theirs to seed anew for each
-    pass. The caller's generators are left as they were.
+    pass. The caller's generators are left as they were. Another machine or another number of threads adds numbers up in
+    another order: there weights agree to rounding, not to the bit.
 
     Args:
         network: not modified. Parametrizations, such as masks, are kept; parameters without a gradient stay frozen.
