@@ -72,13 +72,13 @@ def open_source(data: Data, role: str, recipe: Recipe) -> Source:
 
 
 def open_batches(data: Data, role: str, network: Network, recipe: Recipe) -> Batches:
-    """Checked batches for a network from any form of DATA; only evaluation data keep their labels.
+    """Checked batches for a network from any form of DATA; evaluation and train data keep their labels.
 
     Raises:
         DataError: the data cannot be opened, or can be read only once.
     """
     source = open_source(data, role, recipe)
-    return Batches(role=role, source=source, inputs=input_names(network), use_labels=role == "evaluation")
+    return Batches(role=role, source=source, inputs=input_names(network), use_labels=role in ("evaluation", "train"))
 
 
 def convert(

@@ -50,7 +50,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Arrays by input name, all with the same number of rows; ``labels`` are integers, or absent."""
+    """Arrays by input name, all with the same number of rows; ``labels`` are numbers (class indices), or absent."""
 
     inputs: dict[str, Array]
     labels: Array | None = None
@@ -85,7 +85,8 @@ class Batches:
     """A checked stream that can be read any number of times.
 
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
-    batch, the input and the fault.
+    batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have:
+    class indices by default, ``"iuf"`` for a regression.
     """
 
     role: str
@@ -93,13 +94,15 @@ class Batches:
     inputs: InputNames
     signature: tuple[TensorSpec, ...] = ()
     use_labels: bool = True
+    label_kinds: str = "iu"
 
     def __iter__(self) -> Iterator[Batch]:
         index = -1
         for index, raw in enumerate(self.source()):
             where = f"{self.role} batch {index}"
             features, labels = split_labels(raw, self.inputs)
-            batch = _parse(features, labels if self.use_labels else None, self.inputs, where)
+            taken = _labels(labels, where, self.label_kinds) if self.use_labels and labels is not None else None
+            batch = _parse(features, taken, self.inputs, where)
             _check_finite(batch, where)
             for spec in self.signature:
                 _check_spec(batch, spec, where)
@@ -110,6 +113,14 @@ class Batches:
     def first(self) -> Batch:
         """The first batch."""
         return next(iter(self))
+
+    def count(self) -> int:
+        """The number of batches; where the source does not tell, it is read through once."""
+        opened = self.source()
+        try:
+            return len(opened)  # type: ignore[arg-type]
+        except TypeError:
+            return sum(1 for _ in opened)
 
 
 def rereadable(source: Source, role: str) -> Source:
@@ -123,20 +134,29 @@ def rereadable(source: Source, role: str) -> Source:
     """
     first = _open(source, role)
     if not isinstance(first, Iterator):
-        return lambda: _read(lambda: first, role)
+        return lambda: _Reading(lambda: first, role)
     if _open(source, role) is first:
         raise DataError(f"the {role} data can be read only once; return a list, a DataLoader or a new generator")
-    return lambda: _read(source, role)
+    return lambda: _Reading(source, role)
 
 
-def _read(source: Source, role: str) -> Iterator[Any]:
+class _Reading:
     """The user's own batches; what the user's code raises while making them is named as theirs."""
-    try:
-        yield from _open(source, role)
-    except InputError:
-        raise
-    except USER_CODE_FAILS as error:
-        raise DataError(f"the {role} data raised {type(error).__name__}: {first_line(error)}") from error
+
+    def __init__(self, source: Source, role: str) -> None:
+        self._source, self._role = source, role
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from _open(self._source, self._role)
+        except InputError:
+            raise
+        except USER_CODE_FAILS as error:
+            raise DataError(f"the {self._role} data raised {type(error).__name__}: {first_line(error)}") from error
+
+    def __len__(self) -> int:
+        """How many there are; a ``TypeError``, as ``len`` raises it, where the source does not tell."""
+        return len(_open(self._source, self._role))  # type: ignore[arg-type]
 
 
 def _open(source: Source, role: str) -> Iterable[Any]:
@@ -151,7 +171,7 @@ def _open(source: Source, role: str) -> Iterable[Any]:
     return opened
 
 
-def _parse(features: Any, labels: Any, inputs: InputNames, where: str) -> Batch:
+def _parse(features: Any, labels: Array | None, inputs: InputNames, where: str) -> Batch:
     if isinstance(features, Mapping):
         named = dict(features)
     elif isinstance(features, (tuple, list)):
@@ -169,7 +189,7 @@ def _parse(features: Any, labels: Any, inputs: InputNames, where: str) -> Batch:
     arrays = {name: _array(value, f"{where}: {name!r}") for name, value in named.items()}
     if not arrays:
         raise DataError(f"{where} holds no inputs; the model takes {', '.join(inputs.names)}")
-    batch = Batch(inputs=arrays, labels=None if labels is None else _labels(labels, where))
+    batch = Batch(inputs=arrays, labels=labels)
     _check_rows(batch, where)
     return batch
 
@@ -199,9 +219,9 @@ def _array(value: Any, where: str) -> Array:
     return value
 
 
-def _labels(value: Any, where: str) -> Array:
+def _labels(value: Any, where: str, kinds: str) -> Array:
     labels = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    if labels.dtype.kind not in "iu":
+    if labels.dtype.kind not in kinds:
         raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
     return labels
 

@@ -112,7 +112,7 @@ def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
     >>> top1(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1])).percent
     50.0
     """
-    axis = _class_axis(outputs, labels, where)
+    axis = class_axis(outputs.shape, labels.shape, where)
     counted = labels != IGNORED_LABEL
     classes = outputs.shape[axis]
     wrong = labels[counted & ((labels < 0) | (labels >= classes))]
@@ -125,12 +125,21 @@ def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
     return Tally(right=int(right.sum()), total=int(counted.sum()), classes=classes)
 
 
-def _class_axis(outputs: Array, labels: Array, where: str) -> int:
-    if outputs.ndim > 1 and labels.shape == outputs.shape[:-1]:
-        return outputs.ndim - 1
-    if outputs.ndim > 1 and labels.shape == (outputs.shape[0], *outputs.shape[2:]):
+def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the batch") -> int:
+    """The axis of the classes in scores of shape ``outputs``: the one that the labels lack.
+
+    Raises:
+        DataError: the shapes do not fit.
+
+    >>> class_axis((8, 5, 10), (8, 5)), class_axis((8, 10, 5), (8, 5))
+    (2, 1)
+    """
+    scores, wanted = tuple(outputs), tuple(labels)
+    if len(scores) > 1 and wanted == scores[:-1]:
+        return len(scores) - 1
+    if len(scores) > 1 and wanted == (scores[0], *scores[2:]):
         return 1
-    raise DataError(f"{where}: labels of shape {labels.shape} do not fit outputs of shape {outputs.shape}")
+    raise DataError(f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}")
 
 
 def _decibel(signal: float, noise: float) -> float:

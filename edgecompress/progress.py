@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -18,8 +18,10 @@ Item = TypeVar("Item")
 class Progress:
     """Says nothing. The pipeline reports to this; a subclass shows it."""
 
-    def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
-        """The same items, counted under ``label`` as they pass."""
+    def track(
+        self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
+    ) -> Iterator[Item]:
+        """The same items, counted under ``label`` as they pass; ``note`` gives the text beside the bar."""
         return iter(items)
 
     @contextmanager
@@ -37,15 +39,17 @@ class TerminalProgress(Progress):
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
-        """A bar where the length is known, a count where it is not."""
+    def track(
+        self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
+    ) -> Iterator[Item]:
+        """A bar where the length is known, a count where it is not; ``note`` is asked after every item."""
         if total is None and isinstance(items, Sized):
             total = len(items)
         with self._bar() as bar:
-            task = bar.add_task(label, total=total)
+            task = bar.add_task(label, total=total, note="")
             for item in items:
                 yield item
-                bar.advance(task)
+                bar.update(task, advance=1, note=note())
 
     @contextmanager
     def step(self, label: str) -> Iterator[None]:
@@ -58,7 +62,8 @@ class TerminalProgress(Progress):
         self._console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     def _bar(self) -> RichProgress:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        text = (TextColumn("{task.description}"), TextColumn("{task.fields[note]}", markup=False))
+        columns = (text[0], BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), text[1])
         return RichProgress(*columns, console=self._console, transient=True)
 
 

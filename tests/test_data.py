@@ -110,6 +110,22 @@ def test_what_is_no_iterable_of_batches_is_refused(value: Any) -> None:
         rereadable(lambda: value, "calibration")
 
 
+def test_batches_are_counted_by_length_or_by_reading() -> None:
+    def stream() -> Iterator[torch.Tensor]:
+        yield from [X, X, X]
+
+    loader = DataLoader(TensorDataset(X, Y), batch_size=3)
+    for source, count in ((stream, 3), (lambda: [X, X], 2), (lambda: loader, 2)):
+        for opened in (source, rereadable(source, "train")):
+            assert Batches(role="train", source=opened, inputs=ONE).count() == count
+
+
+def test_labels_of_a_regression_are_kept_where_they_are_wanted() -> None:
+    labels = _first((X, torch.rand(4, 2)), label_kinds="iuf").labels
+    assert labels is not None
+    assert labels.shape == (4, 2)
+
+
 def test_a_sample_repeats_what_there_is() -> None:
     batch = Batch(inputs={"x": np.arange(3), "shared": np.zeros(5)}, labels=np.arange(3))
     sample = batch.sample(5)

@@ -34,5 +34,19 @@ def test_a_terminal_gets_a_bar_that_counts() -> None:
     assert "look out [here]" in shown
 
 
+def test_a_note_is_asked_after_every_item_and_shown_as_it_is() -> None:
+    screen = io.StringIO()
+    asked: list[int] = []
+
+    def note() -> str:
+        asked.append(len(asked))
+        return f"loss {len(asked)} [nats]"
+
+    progress = progress_for(Console(file=screen, force_terminal=True, width=80))
+    assert list(progress.track("abc", "epoch 1", note=note)) == ["a", "b", "c"]
+    assert asked == [0, 1, 2]
+    assert "loss 3 [nats]" in screen.getvalue()
+
+
 def test_nobody_is_told_by_default() -> None:
     assert list(Progress().track(range(3), "evaluate")) == [0, 1, 2]

@@ -69,6 +69,21 @@ def test_imports_have_no_cycles() -> None:
         ("calibration", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "targets")),
         ("targets", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "calibration")),
         ("exporters", ("cli", "pipeline", "conversion", "validation", "report", "targets")),
+        (
+            "training",
+            (
+                "cli",
+                "pipeline",
+                "conversion",
+                "exporters",
+                "validation",
+                "report",
+                "targets",
+                "calibration",
+                "quantizer",
+                "loading",
+            ),
+        ),
         ("validation", ("cli", "pipeline", "conversion", "exporters", "report", "targets")),
     ],
 )

@@ -1,0 +1,57 @@
+"""A network's score on evaluation data, shared out over the processes batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgecompress.data import Batch
+from edgecompress.errors import DataError
+from edgecompress.metrics import top1
+from edgecompress.training.engine import Engine
+from edgecompress.training.feeding import Part, to_part
+from edgecompress.training.losses import Loss, first_output
+from edgecompress.training.record import Score
+from edgecompress.training.running import run_loss, run_network
+
+
+def evaluate(engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last: bool) -> Score:
+    """Top-1 accuracy where the labels are classes of the first output, the mean loss elsewhere.
+
+    Raises:
+        DataError: there are no batches or no labels, or a label is out of range.
+        ModelError: the network or the loss fails.
+    """
+    total = torch.zeros(4, dtype=torch.float64)
+    engine.module.eval()
+    with torch.inference_mode(), engine.accelerator.autocast():
+        for index, batch in enumerate(batches):
+            if index % engine.processes == engine.rank:
+                total += _measure(engine, batch, loss, channels_last, f"evaluation batch {index}")
+    engine.module.train()
+    right, counted, loss_sum, rows = engine.summed(total).tolist()
+    if not counted and not rows:
+        raise DataError("the evaluation data yields no labelled samples; return at least one batch")
+    return Score(accuracy=100 * right / counted) if counted else Score(loss=loss_sum / rows)
+
+
+def _measure(engine: Engine, batch: Batch, loss: Loss, channels_last: bool, where: str) -> Tensor:
+    """Right answers and counted ones; sum of the loss and its rows."""
+    if batch.labels is None:
+        raise DataError(f"{where} has no labels; return (inputs, labels)")
+    part = to_part(batch, batch.rows, engine.device, channels_last)
+    outputs = run_network(engine.module, part.inputs, where)
+    scores = first_output(outputs)
+    if _are_classes(part, scores):
+        tally = top1(scores.float().cpu().numpy(), batch.labels, where)
+        return torch.tensor([tally.right, tally.total, 0, 0])
+    value: Any = run_loss(loss, outputs, part, where)
+    return torch.tensor([0, 0, float(value) * part.rows, part.rows])
+
+
+def _are_classes(part: Part, scores: Tensor) -> bool:
+    labels = part.labels
+    return labels is not None and not labels.is_floating_point() and labels.ndim == scores.ndim - 1

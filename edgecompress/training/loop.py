@@ -1,0 +1,246 @@
+"""The training loop, on one CPU, on GPUs, or in several processes, as Accelerate finds them.
+
+Every process reads the same batches and takes its rows of each, so that any number of processes takes the same steps.
+Batch norm is the exception on CPUs: each process normalizes its own rows, and the statistics are the first one's.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from edgecompress.data import Batch
+from edgecompress.errors import DataError, ModelError
+from edgecompress.progress import Progress
+from edgecompress.training.checkpoint import Checkpoints, fingerprint
+from edgecompress.training.engine import Engine
+from edgecompress.training.evaluation import evaluate
+from edgecompress.training.feeding import Part, share, to_part, windows
+from edgecompress.training.losses import Loss
+from edgecompress.training.randomness import own_randomness, seed_all
+from edgecompress.training.record import Epoch, Position, Step, Trained
+from edgecompress.training.running import run_loss, run_network
+from edgecompress.training.settings import Settings
+
+
+class TrainData(Protocol):
+    """Batches that can be read once for each epoch; :class:`edgecompress.data.Batches` is one."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """From the first one, in an order of its own."""
+
+    def count(self) -> int:
+        """How many there are."""
+
+
+def _nothing(step: Step) -> None:
+    """What follows a step by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What stays the same from the first step to the last."""
+
+    engine: Engine
+    settings: Settings
+    loss: Loss
+    batches: TrainData
+    count: int
+    evaluation: TrainData | None
+    checkpoints: Checkpoints | None
+    on_step: Callable[[Step], None]
+    progress: Progress
+
+
+def train(
+    network: nn.Module,
+    batches: TrainData,
+    settings: Settings,
+    loss: Loss,
+    *,
+    evaluation: TrainData | None = None,
+    checkpoints: Path | None = None,
+    on_step: Callable[[Step], None] = _nothing,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a copy of a network; the same seed gives the same weights, whether the run was killed in between or not.
+
+    The order of the data comes from the seed where they draw it from PyTorch's, NumPy's or Python's global
+    generator, as a ``DataLoader`` with ``shuffle=True`` does; a generator of their own is theirs to seed anew for each
+    pass. The caller's generators are left as they were. Another machine or another number of threads adds numbers up in
+    another order: there weights agree to rounding, not to the bit.
+
+    Args:
+        network: not modified. Parametrizations, such as masks, are kept; parameters without a gradient stay frozen.
+        batches: the train data, read once for each epoch.
+        settings: how.
+        loss: called with the outputs, the inputs by name, and the labels.
+        evaluation: measured after each epoch; the weights of the best epoch are kept.
+        checkpoints: a folder from which a run that was killed goes on; the first process writes it.
+        on_step: called after each optimizer step.
+        progress: told of every batch.
+
+    Raises:
+        DataError: there are no data, labels are missing or out of range, or the loss is not finite: the batch is named,
+            and the last checkpoint stays.
+        ModelError: nothing can be trained, or the network or the loss fails.
+        OutputError: the checkpoint folder holds other things, is from another run, or cannot be written.
+        RecipeError: Accelerate cannot run as the settings want.
+    """
+    with own_randomness():
+        seed_all("start", settings.seed)
+        count = batches.count()
+        if not count:
+            raise DataError("the train data yields no batches; return at least one")
+        engine = Engine.start(network, settings, settings.epochs * math.ceil(count / settings.accumulation))
+        run = _Run(
+            engine=engine,
+            settings=settings,
+            loss=loss,
+            batches=batches,
+            count=count,
+            evaluation=evaluation,
+            checkpoints=_open_checkpoints(checkpoints, engine, network, settings, loss, count),
+            on_step=on_step,
+            progress=progress or Progress(),
+        )
+        position, best = _carry_out(run)
+    return Trained(model=_with_weights(network, best), history=position.history, best_epoch=position.best_epoch)
+
+
+def _open_checkpoints(
+    folder: Path | None, engine: Engine, network: nn.Module, settings: Settings, loss: Loss, count: int
+) -> Checkpoints | None:
+    if folder is None or engine.rank:
+        return None
+    # How often checkpoints are written does not change the weights.
+    fixed = replace(settings, checkpoint_steps=None, checkpoint_seconds=0.0)
+    run = fingerprint(network, fixed, loss, count)
+    return Checkpoints(folder, run, settings.checkpoint_steps, settings.checkpoint_seconds)
+
+
+def _carry_out(run: _Run) -> tuple[Position, dict[str, Tensor]]:
+    """The epochs that are left, and the best weights of all."""
+    position, best = Position(), {}
+    state = run.engine.agreed(run.checkpoints.load() if run.checkpoints else None)
+    if state is not None:
+        run.engine.restore(state["engine"])
+        position, best = Position.from_state(state["position"]), state["best"]
+    while not position.finished(run.settings.epochs, run.settings.patience if run.evaluation is not None else None):
+        position = _run_epoch(run, position, best)
+        if position.best_epoch == len(position.history):
+            best = run.engine.weights()
+        _save(run, position, best)
+    return position, best
+
+
+def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Position:
+    """The rest of an epoch, and its evaluation."""
+    settings, start, skipped_rows = run.settings, time.perf_counter(), position.rows
+    rate = 0.0
+
+    def note() -> str:
+        score = f", accuracy {position.best.accuracy:.2f} %" if position.best and position.best.accuracy else ""
+        return f"loss {position.loss:.4f}{score}, {rate:.0f} samples/s"
+
+    label = f"epoch {position.epoch} of {settings.epochs}"
+    steps = math.ceil((run.count - position.batches) / settings.accumulation)
+    stream = windows(run.batches, settings.accumulation, position.batches, settings.seed, position.epoch)
+    for window in run.progress.track(stream, label, steps, note):
+        position = _take_step(run, position, window)
+        rate = (position.rows - skipped_rows) / (time.perf_counter() - start)
+        if run.checkpoints is not None and run.checkpoints.due(position.step):
+            _save(run, position, best)
+    if not position.rows:
+        raise DataError(f"the train data yields no batches in epoch {position.epoch}; return the same number each time")
+    run.engine.share_buffers()
+    return _close_epoch(run, position, rate)
+
+
+def _close_epoch(run: _Run, position: Position, rate: float) -> Position:
+    score = None
+    if run.evaluation is not None:
+        tracked = run.progress.track(run.evaluation, "evaluate")
+        score = evaluate(run.engine, tracked, run.loss, run.settings.channels_last)
+    epoch = Epoch(number=position.epoch, loss=position.loss, score=score, samples_per_second=rate)
+    better = score is None or score.better_than(position.best)
+    return Position(
+        step=position.step,
+        history=(*position.history, epoch),
+        best_epoch=epoch.number if better else position.best_epoch,
+    )
+
+
+def _take_step(run: _Run, position: Position, window: list[Batch]) -> Position:
+    """One optimizer step: the mean over all samples of the window, over all processes."""
+    engine = run.engine
+    seed_all("step", run.settings.seed, position.step, engine.rank)
+    rows = sum(batch.rows for batch in window)
+    names = [f"epoch {position.epoch}, train batch {position.batches + index}" for index in range(len(window))]
+    parts = [share(batch, engine.rank, engine.processes) for batch in window]
+    losses = []
+    for index, ((batch, own_rows), where) in enumerate(zip(parts, names, strict=True)):
+        part = to_part(batch, own_rows, engine.device, run.settings.channels_last)
+        with engine.shared_only_if(index == len(parts) - 1):
+            losses.append(_backward(run, part, part.rows / rows, where))
+    sums = engine.summed(torch.stack(losses)).tolist()
+    _check_finite(run, sums, names)
+    engine.update()
+    mean = sum(sums)
+    position = replace(
+        position,
+        step=position.step + 1,
+        batches=position.batches + len(window),
+        loss_sum=position.loss_sum + mean * rows,
+        rows=position.rows + rows,
+    )
+    run.on_step(Step(number=position.step, epoch=position.epoch, loss=mean, model=engine.module))
+    return position
+
+
+def _backward(run: _Run, part: Part, share_of_step: float, where: str) -> Tensor:
+    """Add to the gradients; this part's share of the step's mean loss."""
+    engine = run.engine
+    with engine.accelerator.autocast():
+        augment = run.settings.augment
+        part = part if augment is None else replace(part, inputs=dict(augment(part.inputs)))
+        value = run_loss(run.loss, run_network(engine.wrapped, part.inputs, where), part, where) * share_of_step
+    # Accelerate averages gradients over the processes; the sum is wanted.
+    engine.accelerator.backward(value * engine.processes)
+    return value.detach().reshape(())
+
+
+def _check_finite(run: _Run, losses: list[float], names: list[str]) -> None:
+    """Stop before the step that would spoil the weights."""
+    for value, where in zip(losses, names, strict=True):
+        if not math.isfinite(value):
+            raise DataError(_diverged(run, f"{where}: the loss is {value}"))
+    norm = run.engine.gradient_norm()
+    if not math.isfinite(norm):
+        raise ModelError(_diverged(run, f"{names[-1]}: the gradient is {norm}"))
+
+
+def _diverged(run: _Run, fault: str) -> str:
+    kept = "; the last checkpoint is kept" if run.checkpoints is not None else ""
+    return f"{fault}; lower the learning rate ({run.settings.learning_rate}) or look at the batch{kept}"
+
+
+def _save(run: _Run, position: Position, best: dict[str, Tensor]) -> None:
+    if run.checkpoints is None:
+        return
+    state: dict[str, Any] = {"engine": run.engine.to_state(), "position": position.to_state(), "best": best}
+    run.checkpoints.save(state, position.step)
+
+
+def _with_weights(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    model = copy.deepcopy(network)
+    model.load_state_dict(weights)
+    return model.eval()

@@ -1,0 +1,171 @@
+"""Losses: callables of a network's outputs, its inputs by name, and the labels, each a mean over the batch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils import _pytree as pytree
+
+from edgecompress.errors import DataError, ModelError, RecipeError
+from edgecompress.metrics import IGNORED_LABEL, class_axis
+from edgecompress.training.feeding import with_channels_last
+
+
+class Loss(Protocol):
+    """What training minimizes."""
+
+    def __call__(self, outputs: Any, inputs: Mapping[str, Tensor], labels: Tensor | None, /) -> Tensor:
+        """A scalar: the mean over the samples of the batch."""
+
+
+def cross_entropy(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tensor | None) -> Tensor:
+    """Softmax cross entropy of the first output against class indices; -100 does not count.
+
+    Raises:
+        DataError: labels are missing, do not fit the outputs' shape, or are out of range.
+    """
+    return classification_loss(first_output(outputs), _present(labels))
+
+
+def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tensor | None) -> Tensor:
+    """The mean square of the difference between the first output and labels of the same shape.
+
+    Raises:
+        DataError: labels are missing, or have another shape.
+    """
+    values, wanted = first_output(outputs), _present(labels)
+    if values.shape != wanted.shape:
+        raise DataError(f"labels of shape {tuple(wanted.shape)} do not fit outputs of shape {tuple(values.shape)}")
+    return functional.mse_loss(values, wanted.to(values.dtype))
+
+
+class DistillationLoss:
+    """Hinton et al. (2015): what the teacher says, at a temperature, and what the labels say.
+
+    alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
+
+    Attributes:
+        teacher: a frozen copy of the one that was given, in evaluation mode.
+    """
+
+    def __init__(self, teacher: nn.Module, *, temperature: float = 4.0, alpha: float = 0.5) -> None:
+        """
+        Args:
+            teacher: takes the student's inputs; not modified, its batch-norm statistics included.
+            temperature: above 0; the higher, the more the classes beside the first one count.
+            alpha: 0 to 1, the weight of the teacher against the labels; at 1 no labels are needed.
+
+        Raises:
+            RecipeError: temperature or alpha is out of range.
+        """
+        check_distillation(temperature, alpha)
+        self.teacher = with_channels_last(copy.deepcopy(teacher).eval().requires_grad_(False))
+        self.temperature, self.alpha = temperature, alpha
+
+    def __call__(self, outputs: Any, inputs: Mapping[str, Tensor], labels: Tensor | None, /) -> Tensor:
+        """The loss of a student's outputs.
+
+        Raises:
+            ModelError: the teacher's outputs have another shape.
+            DataError: labels are missing, do not fit the outputs' shape, or are out of range.
+        """
+        student = first_output(outputs)
+        if self.alpha == 0:
+            return classification_loss(student, _present(labels))
+        self.teacher.to(student.device)
+        with torch.no_grad():
+            teacher = first_output(self.teacher(**inputs))
+        return distillation_loss(student, teacher, labels, self.temperature, self.alpha)
+
+
+def distillation_loss(
+    student: Tensor, teacher: Tensor, labels: Tensor | None, temperature: float, alpha: float
+) -> Tensor:
+    """alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
+
+    Args:
+        student: scores (rows, classes, ...) or (..., classes).
+        teacher: scores of the same shape; no gradient flows into them.
+        labels: class indices; may be None where alpha is 1 and scores are (rows, classes).
+        temperature: above 0.
+        alpha: 0 to 1.
+
+    Raises:
+        RecipeError: temperature or alpha is out of range.
+        ModelError: the shapes of student and teacher differ.
+        DataError: labels are missing, do not fit the outputs' shape, or are out of range.
+    """
+    check_distillation(temperature, alpha)
+    if student.shape != teacher.shape:
+        raise ModelError(
+            f"the student's outputs are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)};"
+            " give a teacher with the same classes"
+        )
+    if alpha == 0:
+        return classification_loss(student, _present(labels))
+    soft = temperature**2 * _divergence(student, teacher.detach(), labels, temperature)
+    return soft if alpha == 1 else alpha * soft + (1 - alpha) * classification_loss(student, _present(labels))
+
+
+def check_distillation(temperature: float, alpha: float) -> None:
+    """Refuse a temperature or a weight that means nothing.
+
+    Raises:
+        RecipeError: temperature is 0 or less, or alpha outside [0, 1].
+    """
+    if not temperature > 0:
+        raise RecipeError(f"temperature is {temperature}; give a number above 0")
+    if not 0 <= alpha <= 1:
+        raise RecipeError(f"alpha is {alpha}; give 0 (labels alone) to 1 (teacher alone)")
+
+
+def classification_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy, the classes along the axis that the labels lack; -100 does not count.
+
+    Raises:
+        DataError: the shapes do not fit, or a label is no class of the model.
+    """
+    axis = class_axis(scores.shape, labels.shape, "the loss")
+    classes = scores.shape[axis]
+    wrong = labels[((labels < 0) & (labels != IGNORED_LABEL)) | (labels >= classes)]
+    if len(wrong):
+        raise DataError(f"label {int(wrong[0])} is out of range; the model gives {classes} classes, 0 to {classes - 1}")
+    return functional.cross_entropy(scores.movedim(axis, 1), labels, ignore_index=IGNORED_LABEL)
+
+
+def first_output(outputs: Any) -> Tensor:
+    """The first tensor of whatever a network returns; it holds the scores.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    found = next((leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)), None)
+    if found is None:
+        raise ModelError(f"the network returns a {type(outputs).__name__} without a tensor; return scores")
+    return found
+
+
+def _divergence(student: Tensor, teacher: Tensor, labels: Tensor | None, temperature: float) -> Tensor:
+    """KL divergence, summed over classes, the mean over the positions that count."""
+    axis = 1 if labels is None else class_axis(student.shape, labels.shape, "the loss")
+    if labels is None and student.ndim != 2:
+        raise DataError(f"outputs of shape {tuple(student.shape)} do not tell their class axis; give labels")
+    own, wanted = (functional.log_softmax(scores / temperature, dim=axis) for scores in (student, teacher))
+    each = functional.kl_div(own, wanted, reduction="none", log_target=True).sum(axis)
+    if labels is None:
+        return each.mean()
+    counted = (labels != IGNORED_LABEL).to(each.dtype)
+    return (each * counted).sum() / counted.sum()
+
+
+def _present(labels: Tensor | None) -> Tensor:
+    if labels is None:
+        raise DataError("there are no labels; return (inputs, labels)")
+    return labels

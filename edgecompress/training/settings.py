@@ -1,0 +1,63 @@
+"""How a training runs: a record that is checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from edgecompress.errors import RecipeError
+from edgecompress.training.learning_rate import SchedulerFactory, one_cycle
+from edgecompress.training.optimizers import OptimizerFactory, sgd
+
+Augment = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+"""Inputs by name to inputs of the same names: what varies the samples of a batch, on the device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What decides the weights that come out, beside the network, the loss and the data.
+
+    ``learning_rate`` is the highest one; ``scheduler`` shapes it over the run. ``weight_decay`` spares norms and
+    biases. ``accumulation`` batches make one step, the mean over all their samples. Gradients longer than
+    ``max_gradient_norm`` are shortened to it. ``patience`` is the number of epochs without a better evaluation
+    after which training stops. A checkpoint is written ``checkpoint_steps`` steps or ``checkpoint_seconds``
+    seconds after the last one, whichever comes first, and after every epoch.
+
+    Raises:
+        RecipeError: a value is impossible.
+    """
+
+    epochs: int = 4
+    learning_rate: float = 0.05
+    weight_decay: float = 5e-4
+    optimizer: OptimizerFactory = sgd
+    scheduler: SchedulerFactory = one_cycle
+    accumulation: int = 1
+    max_gradient_norm: float | None = None
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    """``auto`` is what ``accelerate launch`` was told, else bf16 on a GPU that has it and full precision elsewhere."""
+    channels_last: bool = True
+    """Keep images and their filters channel by channel: the same sums in less time on CPUs and GPUs."""
+    augment: Augment | None = None
+    patience: int | None = None
+    seed: int = 0
+    checkpoint_steps: int | None = None
+    checkpoint_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "accumulation", "patience", "checkpoint_steps"):
+            self._require(name, 1)
+        for name in ("weight_decay", "seed", "checkpoint_seconds"):
+            self._require(name, 0)
+        for name in ("learning_rate", "max_gradient_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise RecipeError(f"{name} is {value}; give a number above 0")
+
+    def _require(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if value is not None and not value >= least:
+            raise RecipeError(f"{name} is {value}; give {least} or more")

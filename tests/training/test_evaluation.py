@@ -1,0 +1,64 @@
+"""Scores: accuracy where there are classes, the mean loss elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgecompress.errors import DataError
+from edgecompress.training import Settings, cross_entropy, mean_squared_error
+from edgecompress.training.engine import Engine
+from edgecompress.training.evaluation import evaluate
+from edgecompress.training.losses import Loss
+from edgecompress.training.record import Score
+from tests.training.batches import batches
+
+LOGITS = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+
+
+class Scores(nn.Module):
+    """Returns its input; dropout would change it in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.dropout = nn.Dropout(0.9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(x * self.scale)  # type: ignore[no-any-return]
+
+
+def _evaluate(data: list[Any], loss: Loss = cross_entropy, **options: Any) -> Score:
+    engine = Engine.start(Scores(), Settings(), 1)
+    score = evaluate(engine, batches(data, "evaluation", "x", **options), loss, True)
+    assert engine.module.training
+    return score
+
+
+def test_right_answers_are_counted_over_batches_of_any_size() -> None:
+    data = [(LOGITS, torch.tensor([0, 1, 1])), (LOGITS[:1], torch.tensor([-100])), (LOGITS[:1], torch.tensor([0]))]
+    assert _evaluate(data) == Score(accuracy=75.0)
+
+
+def test_a_regression_is_measured_by_its_loss() -> None:
+    data = [(LOGITS, LOGITS + 1), (LOGITS[:1], LOGITS[:1] + 3)]
+    score = _evaluate(data, mean_squared_error, label_kinds="iuf")
+    assert score.accuracy is None
+    assert score.loss == pytest.approx((3 * 1 + 1 * 9) / 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([LOGITS], "evaluation batch 0 has no labels"),
+        ([(LOGITS, torch.tensor([0, 1, 1])), (LOGITS[:1], torch.tensor([2]))], "evaluation batch 1: label 2 is out"),
+        ([(LOGITS[:1], torch.tensor([-100]))], "yields no labelled samples"),
+        ([], "yields no batches"),
+    ],
+)
+def test_data_that_cannot_be_scored_are_refused(data: list[Any], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        _evaluate(data)

@@ -1,0 +1,160 @@
+"""Losses against their closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgecompress.errors import DataError, InputError, ModelError, RecipeError
+from edgecompress.training.losses import (
+    DistillationLoss,
+    cross_entropy,
+    distillation_loss,
+    first_output,
+    mean_squared_error,
+)
+from tests.networks import ConvNet, images, seeded
+
+LABELS = torch.tensor([0, 1])
+STUDENT = torch.tensor([[0.0, math.log(3.0)], [math.log(3.0), 0.0]], dtype=torch.float64)
+"""Probabilities 1/4 and 3/4, then 3/4 and 1/4: cross entropy log 4 for both labels."""
+TEACHER = torch.zeros(2, 2, dtype=torch.float64)
+"""Probabilities 1/2: KL(1/2, 1/2 || 1/4, 3/4) = log 2 / 2 + log(2/3) / 2."""
+DIVERGENCE = math.log(2) / 2 + math.log(2 / 3) / 2
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_at_temperature_one_by_hand(alpha: float) -> None:
+    wanted = alpha * DIVERGENCE + (1 - alpha) * math.log(4)
+    assert distillation_loss(STUDENT, TEACHER, LABELS, 1.0, alpha).item() == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 4.0])
+def test_a_temperature_scales_the_scores_and_the_loss(temperature: float) -> None:
+    found = distillation_loss(STUDENT * temperature, TEACHER, LABELS, temperature, 1.0).item()
+    assert found == pytest.approx(temperature**2 * DIVERGENCE, rel=1e-12)
+
+
+def test_a_student_that_agrees_with_its_teacher_loses_nothing() -> None:
+    scores = torch.randn(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert distillation_loss(scores, scores + 3.0, torch.zeros(5, dtype=torch.long), 2.0, 1.0).item() == pytest.approx(
+        0
+    )
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_the_gradient_is_that_of_the_loss(alpha: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    student, teacher = (torch.randn(3, 4, dtype=torch.float64, generator=generator) for _ in range(2))
+    labels = torch.tensor([0, 3, -100])
+    student.requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda s: distillation_loss(s, teacher, labels, 3.0, alpha), (student,))
+
+
+def test_no_gradient_reaches_the_teacher() -> None:
+    teacher = TEACHER.clone().requires_grad_(True)
+    distillation_loss(STUDENT.clone().requires_grad_(True), teacher, LABELS, 2.0, 0.5).backward()  # type: ignore[no-untyped-call]
+    assert teacher.grad is None
+
+
+def test_ignored_positions_and_the_axis_of_classes() -> None:
+    generator = torch.Generator().manual_seed(2)
+    student, teacher = (torch.randn(2, 3, 5, dtype=torch.float64, generator=generator) for _ in range(2))
+    labels = torch.tensor([[0, 1, -100], [2, -100, 4]])
+    own, given = (scores.reshape(6, 5)[labels.reshape(6) != -100] for scores in (student, teacher))
+    wanted = distillation_loss(own, given, labels[labels != -100], 2.0, 0.4)
+    torch.testing.assert_close(distillation_loss(student, teacher, labels, 2.0, 0.4), wanted)
+    moved = distillation_loss(student.movedim(2, 1), teacher.movedim(2, 1), labels, 2.0, 0.4)
+    torch.testing.assert_close(moved, wanted)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "alpha", "mend"),
+    [
+        (0.0, 0.5, "temperature is 0.0; give a number above 0"),
+        (float("nan"), 0.5, "temperature is nan; give a number above 0"),
+        (4.0, 1.1, "alpha is 1.1; give 0"),
+        (4.0, -0.1, "alpha is -0.1; give 0"),
+    ],
+)
+def test_impossible_settings_are_refused(temperature: float, alpha: float, mend: str) -> None:
+    with pytest.raises(RecipeError, match=mend):
+        DistillationLoss(nn.Linear(2, 2), temperature=temperature, alpha=alpha)
+    with pytest.raises(RecipeError, match=mend):
+        distillation_loss(STUDENT, TEACHER, LABELS, temperature, alpha)
+
+
+def test_a_teacher_of_other_classes_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"the student's outputs are \(2, 2\), the teacher's \(2, 3\)"):
+        distillation_loss(STUDENT, torch.zeros(2, 3), LABELS, 4.0, 0.5)
+
+
+def test_the_teacher_stays_as_it_was() -> None:
+    teacher = seeded(ConvNet).train()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    loss = DistillationLoss(teacher, temperature=2.0, alpha=0.7)
+    image, labels = images()[0]
+    student = seeded(ConvNet, seed=1)
+    found = loss(student(image), {"image": image}, labels)
+    assert teacher.training
+    assert all(parameter.requires_grad for parameter in teacher.parameters())
+    for copied in (teacher, loss.teacher):
+        assert all(torch.equal(value, before[name]) for name, value in copied.state_dict().items())
+    teacher.eval()
+    torch.testing.assert_close(found, distillation_loss(student(image), teacher(image), labels, 2.0, 0.7))
+
+
+def test_without_the_teachers_share_it_is_not_asked() -> None:
+    class Broken(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            raise AssertionError
+
+    loss = DistillationLoss(Broken(), alpha=0.0)
+    assert loss(STUDENT, {}, LABELS).item() == pytest.approx(math.log(4))
+
+
+def test_cross_entropy_is_that_of_pytorch_on_the_first_output() -> None:
+    outputs = {"logits": STUDENT, "hidden": torch.zeros(1)}
+    assert cross_entropy(outputs, {}, LABELS).item() == functional.cross_entropy(STUDENT, LABELS).item()
+
+
+def test_mean_squared_error_by_hand() -> None:
+    assert mean_squared_error((torch.tensor([[1.0], [3.0]]),), {}, torch.tensor([[0.0], [1.0]])).item() == 2.5
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (torch.tensor([0, 2]), "label 2 is out of range; the model gives 2 classes, 0 to 1"),
+        (torch.tensor([-1, 0]), "label -1 is out of range"),
+        (torch.tensor([0]), r"labels of shape \(1,\) do not fit outputs of shape \(2, 2\)"),
+        (None, r"there are no labels; return \(inputs, labels\)"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels: Tensor | None, words: str) -> None:
+    for loss in (cross_entropy, DistillationLoss(nn.Identity(), alpha=0.0)):
+        with pytest.raises(DataError, match=words):
+            loss(STUDENT, {}, labels)
+
+
+@pytest.mark.parametrize("labels", [None, torch.zeros(2)])
+def test_a_regression_needs_labels_of_the_outputs_shape(labels: Tensor | None) -> None:
+    with pytest.raises(DataError, match=r"no labels|do not fit outputs"):
+        mean_squared_error(STUDENT, {}, labels)
+
+
+def test_the_teacher_alone_needs_no_labels_where_the_classes_are_known() -> None:
+    assert distillation_loss(STUDENT, TEACHER, None, 1.0, 1.0).item() == pytest.approx(DIVERGENCE)
+    with pytest.raises(InputError, match="do not tell their class axis; give labels"):
+        distillation_loss(torch.zeros(2, 3, 4), torch.zeros(2, 3, 4), None, 1.0, 1.0)
+    with pytest.raises(DataError, match="there are no labels"):
+        distillation_loss(STUDENT, TEACHER, None, 1.0, 0.5)
+
+
+def test_outputs_without_a_tensor_are_refused() -> None:
+    with pytest.raises(ModelError, match="the network returns a dict without a tensor"):
+        first_output({"loss": 3.0})

@@ -1,0 +1,29 @@
+"""Settings that mean nothing are refused when they are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecompress.errors import RecipeError
+from edgecompress.training import Settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "mend"),
+    [
+        ("epochs", 0, "give 1 or more"),
+        ("accumulation", 0, "give 1 or more"),
+        ("patience", 0, "give 1 or more"),
+        ("checkpoint_steps", 0, "give 1 or more"),
+        ("seed", -1, "give 0 or more"),
+        ("weight_decay", float("nan"), "give 0 or more"),
+        ("checkpoint_seconds", -1, "give 0 or more"),
+        ("learning_rate", 0, "give a number above 0"),
+        ("max_gradient_norm", float("nan"), "give a number above 0"),
+    ],
+)
+def test_an_impossible_value_is_refused(name: str, value: Any, mend: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{name} is {value}; {mend}$"):
+        Settings(**{name: value})
