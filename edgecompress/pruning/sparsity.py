@@ -62,7 +62,8 @@ def check_sparsity(value: Any) -> float:
     Traceback (most recent call last):
     edgecompress.errors.RecipeError: sparsity is 1; give a number from 0 up to, but not including, 1
     """
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < 1:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not real or not 0 <= value < 1:
         raise RecipeError(f"sparsity is {value!r}; give a number from 0 up to, but not including, 1")
     return float(value)
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 BITS = ".bits"
 VALUES = ".values"
+_HEADER_BYTES = 200
+"""What a second entry and its metadata add to the header of the file, less twice the name; rounded up."""
 
 
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -37,8 +39,8 @@ def bitmask_file(tensors: Mapping[str, Tensor]) -> bytes:
     shapes: dict[str, str] = {}
     for name, tensor in tensors.items():
         nonzero = tensor != 0
-        saved = int((~nonzero).sum()) * tensor.element_size()
-        if saved <= -(-tensor.numel() // 8):
+        saved_bytes = int((~nonzero).sum()) * tensor.element_size()
+        if saved_bytes <= -(-tensor.numel() // 8) + _HEADER_BYTES + 2 * len(name):
             written[name] = tensor
             continue
         written[name + BITS] = torch.from_numpy(np.packbits(nonzero.flatten().numpy()))
