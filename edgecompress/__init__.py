@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from edgecompress.exporters.bundle import Bundle, read_bundle
     from edgecompress.pipeline import compress
+    from edgecompress.pruning import ModelPruner
     from edgecompress.quantizer import QuantizedModel, Quantizer
     from edgecompress.recipe import Recipe
     from edgecompress.targets import TargetProfile, load_profile, profile_names
@@ -31,6 +32,7 @@ __all__ = [
     "EdgecompressError",
     "InputError",
     "ModelError",
+    "ModelPruner",
     "OutputError",
     "ParityError",
     "QuantizedModel",
@@ -56,6 +58,7 @@ _HOMES = {
     ),
     "exporters.bundle": ("Bundle", "read_bundle"),
     "pipeline": ("compress",),
+    "pruning": ("ModelPruner",),
     "quantizer": ("QuantizedModel", "Quantizer"),
     "recipe": ("Recipe",),
     "targets": ("TargetProfile", "load_profile", "profile_names"),

@@ -1,1 +1,1 @@
-"""Pruning: weights that are held at zero, and channels that leave the network."""
+"""Pruning: channels that leave the network, and weights that are held at zero."""

@@ -1,0 +1,147 @@
+"""Masks: weights that are held at zero, whatever an optimizer does to the tensor below."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from edgecompress.errors import USER_CODE_FAILS, ModelError, first_line
+
+Holder = tuple[nn.Module, str]
+"""A module, and the name under which it holds a tensor."""
+
+
+class Mask(nn.Module):
+    """A parametrization that lets through what ``keep`` says, and is zero elsewhere.
+
+    The layer computes with ``where(keep, original, 0)``, so that momentum and weight decay reach ``original`` alone,
+    and its gradient is zero where nothing is kept. ``keep`` (bool, shape of the weight) is a buffer, and so part of
+    ``state_dict``.
+    """
+
+    keep: Tensor
+
+    def __init__(self, keep: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("keep", keep)
+
+    def forward(self, original: Tensor) -> Tensor:
+        """The weight as the layer sees it; unlike a product, it is zero also where ``original`` is not finite."""
+        return torch.where(self.keep, original, 0)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """What to store when a user assigns the weight: all of it, the mask stays."""
+        return weight
+
+
+def mask_of(module: nn.Module, tensor_name: str) -> Mask | None:
+    """The mask of a tensor; None where it has none, or has other parametrizations beside it."""
+    chain = _chain(module, tensor_name)
+    mask = chain[0] if len(chain) == 1 else None
+    return mask if isinstance(mask, Mask) else None
+
+
+def set_mask(holders: Sequence[Holder], keep: Tensor) -> None:
+    """Mask one tensor in every module that holds it; what an earlier mask pruned stays pruned.
+
+    Args:
+        holders: each without parametrizations on that tensor, or with a mask alone.
+        keep: bool, shape of the tensor.
+    """
+    masks = [mask for holder in holders if (mask := mask_of(*holder))]
+    if not masks:
+        original = getattr(*holders[0])
+        masks = [Mask(torch.empty_like(original, dtype=torch.bool).copy_(keep))]
+    for mask in masks:
+        keep = keep.to(mask.keep.device) & mask.keep
+    for mask in masks:
+        mask.keep.copy_(keep)
+    for module, tensor_name in holders:
+        if mask_of(module, tensor_name) is None:
+            _unshare_class(module)
+            parametrize.register_parametrization(module, tensor_name, masks[0])
+
+
+def make_permanent(model: nn.Module) -> tuple[str, ...]:
+    """Write the zeros into the plain weights, and take the masks away.
+
+    Every parameter stays the object that an optimizer knows.
+
+    Returns:
+        The names of the weights that had a mask.
+
+    Raises:
+        ModelError: a weight has another parametrization beside its mask; nothing was changed.
+    """
+    masked = list(_masked(model))
+    for name, (module, tensor_name) in masked:
+        if mask_of(module, tensor_name) is None:
+            raise ModelError(f"{name!r} has another parametrization beside its mask; remove that one first")
+    for _, (module, tensor_name) in masked:
+        _write_zeros(module, tensor_name)
+    return tuple(name for name, _ in masked)
+
+
+def permanent_copy(model: nn.Module) -> nn.Module:
+    """A copy that computes the same, with plain weights.
+
+    Raises:
+        ModelError: the model cannot be copied.
+    """
+    duplicate = copied(model)
+    make_permanent(duplicate)
+    return duplicate
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy, masks included.
+
+    Raises:
+        ModelError: the model cannot be copied.
+    """
+    try:
+        return copy.deepcopy(model)
+    except USER_CODE_FAILS as error:
+        raise ModelError(f"{type(model).__name__} cannot be copied (copy.deepcopy): {first_line(error)}") from error
+
+
+def _masked(model: nn.Module) -> Iterator[tuple[str, Holder]]:
+    for module_name, module in model.named_modules():
+        for tensor_name in getattr(module, "parametrizations", ()):
+            if any(isinstance(one, Mask) for one in _chain(module, tensor_name)):
+                yield f"{module_name}.{tensor_name}".lstrip("."), (module, tensor_name)
+
+
+def _chain(module: nn.Module, tensor_name: str) -> list[nn.Module]:
+    if not parametrize.is_parametrized(module, tensor_name):
+        return []
+    assert isinstance(module.parametrizations, nn.ModuleDict)
+    return list(module.parametrizations[tensor_name].children())
+
+
+def _write_zeros(module: nn.Module, tensor_name: str) -> None:
+    mask = mask_of(module, tensor_name)
+    assert mask is not None
+    assert isinstance(module.parametrizations, nn.ModuleDict)
+    original = module.parametrizations[tensor_name].original
+    assert isinstance(original, Tensor)
+    with torch.no_grad():
+        original.masked_fill_(~mask.keep, 0)
+    _unshare_class(module)
+    parametrize.remove_parametrizations(module, tensor_name, leave_parametrized=False)
+
+
+def _unshare_class(module: nn.Module) -> None:
+    """Give a parametrized module a class of its own.
+
+    PyTorch puts the property of a parametrization on a class that deep copies share, so that to add or to
+    remove one would break every copy of the module.
+    """
+    if parametrize.is_parametrized(module):
+        shared = type(module)
+        body = {key: value for key, value in vars(shared).items() if key not in ("__dict__", "__weakref__")}
+        module.__class__ = type(shared.__name__, shared.__bases__, body)

@@ -1,0 +1,199 @@
+"""The front end for pruning: a model in, a copy of it with fewer weights out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from edgecompress.errors import ModelError
+from edgecompress.pruning.counts import compare, count
+from edgecompress.pruning.layers import last_classifier
+from edgecompress.pruning.masks import copied, make_permanent, set_mask
+from edgecompress.pruning.patterns import check_pattern, keep_pattern
+from edgecompress.pruning.selection import check_choice, select
+from edgecompress.pruning.sparsity import (
+    Scope,
+    check_scope,
+    check_sparsity,
+    keep_highest,
+    magnitude_scores,
+    random_scores,
+    seeded_generator,
+)
+from edgecompress.pruning.weights import Weight, check_finite, find_weights
+from edgecompress.step import Refusal, StepResult
+
+Chosen = tuple[tuple[Weight, ...], tuple[Refusal, ...]]
+
+
+class ModelPruner:
+    """Prunes a copy of a model, :attr:`model`; the model that was given is never modified.
+
+    Weights of convolutions, linear layers and attention are pruned. Embeddings and the last classifier are protected:
+    the last linear layer or convolution to run on the example inputs, without them the last to be defined. ``include``
+    names modules that are pruned all the same, ``protect`` modules that are not; ``*`` is a wildcard, and a module
+    stands for all that is in it.
+
+    Masks hold what they pruned at zero while :attr:`model` is trained, and are part of its ``state_dict``; to load one,
+    prune a fresh model with sparsity 0 and the same ``include`` first. A later call counts what an earlier one pruned:
+    the share is of the whole tensor.
+
+    Args:
+        model: of floating-point weights, on any device.
+        example_inputs: a tensor, a tuple of inputs, or a dict by input name; without them there are no MACs.
+
+    Raises:
+        ModelError: it is no module, has no values yet, cannot be copied, or does not run on the inputs.
+
+    >>> pruner = ModelPruner(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)))
+    >>> pruner.magnitude_pruning(0.5).changes
+    ('0.weight: 32 of 64 weights are zero',)
+    >>> pruner.get_sparsity()
+    0.5
+    """
+
+    def __init__(self, model: nn.Module, example_inputs: Any = None) -> None:
+        _check_model(model)
+        self.model = copied(model)
+        self._example_inputs = example_inputs
+        self._classifier = last_classifier(self.model, example_inputs)
+        self._original = count(self.model, example_inputs)
+        self._pruned: frozenset[str] = frozenset()
+
+    def magnitude_pruning(
+        self,
+        sparsity: float,
+        *,
+        scope: Scope = "local",
+        include: Sequence[str] = (),
+        protect: Sequence[str] = (),
+    ) -> StepResult[nn.Module]:
+        """Prune the smallest weights: exactly ``round(sparsity * number)`` are zero afterwards.
+
+        Args:
+            sparsity: in [0, 1).
+            scope: the share is of each tensor (``local``) or of all together (``global``), which then can lose more or
+                less than that each, down to nothing.
+            include: modules to prune although they are protected.
+            protect: modules to leave.
+
+        Raises:
+            RecipeError: an argument is wrong, or names a module that is not there or cannot be pruned.
+            ModelError: nothing can be pruned, or a weight is NaN or infinite. In both cases nothing was changed.
+        """
+        share, scope = check_sparsity(sparsity), check_scope(scope)
+        chosen = self._choose(include, protect)
+        scores = [magnitude_scores(weight.value, weight.keep) for weight in chosen[0]]
+        return self._mask(chosen, keep_highest(scores, share, scope))
+
+    def random_pruning(
+        self,
+        sparsity: float,
+        *,
+        seed: int = 0,
+        scope: Scope = "local",
+        include: Sequence[str] = (),
+        protect: Sequence[str] = (),
+    ) -> StepResult[nn.Module]:
+        """Prune random weights; the same seed gives the same masks. Weights that are zero already count as pruned.
+
+        The other arguments and errors are those of :meth:`magnitude_pruning`.
+        """
+        share, scope, generator = check_sparsity(sparsity), check_scope(scope), seeded_generator(seed)
+        chosen = self._choose(include, protect)
+        scores = [random_scores(weight.value, weight.keep, generator) for weight in chosen[0]]
+        return self._mask(chosen, keep_highest(scores, share, scope))
+
+    def pattern_pruning(
+        self, n: int = 2, m: int = 4, *, include: Sequence[str] = (), protect: Sequence[str] = ()
+    ) -> StepResult[nn.Module]:
+        """Keep the ``n`` largest of every ``m`` weights that follow each other along a layer's inputs.
+
+        Input channels of a convolution, input features of a linear layer. A remainder of fewer than ``m`` counts as
+        padded with zeros and keeps up to ``n``. The other arguments and errors are those of :meth:`magnitude_pruning`.
+        """
+        n, m = check_pattern(n, m)
+        chosen = self._choose(include, protect)
+        keep = [
+            keep_pattern(
+                magnitude_scores(weight.value, weight.keep),
+                n,
+                m,
+                axis=weight.layout.input_axis,
+                stretches=weight.layout.stretches,
+            )
+            for weight in chosen[0]
+        ]
+        return self._mask(chosen, keep)
+
+    def apply_masks(self) -> StepResult[nn.Module]:
+        """Make the masks permanent: plain weights with zeros in them, which training may revive.
+
+        Raises:
+            ModelError: a weight has another parametrization beside its mask.
+        """
+        names = make_permanent(self.model)
+        return StepResult(model=self.model, changes=tuple(f"{name}: its zeros are permanent" for name in names))
+
+    def get_sparsity(self) -> float:
+        """The share of zeros, 0 to 1, among the prunable weights.
+
+        Those are the weights of convolutions, linear layers and attention, whether or not a call protected them; of
+        embeddings and the last classifier those that were pruned.
+        """
+        weights = self._prunable()
+        total = sum(weight.value.numel() for weight in weights)
+        return sum(_zeros(weight) for weight in weights) / total if total else 0.0
+
+    def layer_sparsity(self) -> dict[str, float]:
+        """The share of zeros in each prunable weight, by the name of the weight."""
+        return {weight.name: _zeros(weight) / max(weight.value.numel(), 1) for weight in self._prunable()}
+
+    def stats(self) -> dict[str, float | int | None]:
+        """What the model was, and what it is.
+
+        Returns:
+            The figures of :func:`~edgecompress.pruning.counts.compare`, among them ``original_params``,
+            ``current_params`` and ``compression_ratio``; and ``sparsity``, that of :meth:`get_sparsity`.
+        """
+        figures = compare(self._original, count(self.model, self._example_inputs))
+        return {**figures, "sparsity": self.get_sparsity()}
+
+    def _choose(self, include: Any, protect: Any) -> Chosen:
+        weights, unknown = find_weights(self.model, self._classifier)
+        chosen, protected = select(weights, check_choice(self.model, weights, unknown, include, protect))
+        for weight in chosen:
+            check_finite(weight)
+        return chosen, unknown + protected
+
+    def _mask(self, chosen: Chosen, keep: Sequence[Tensor]) -> StepResult[nn.Module]:
+        weights, refusals = chosen
+        for weight, kept in zip(weights, keep, strict=True):
+            set_mask(weight.holders, kept)
+        self._pruned |= {weight.name for weight in weights}
+        changes = [f"{weight.name}: {_zeros(weight)} of {weight.value.numel()} weights are zero" for weight in weights]
+        metrics = {"sparsity": self.get_sparsity()}
+        return StepResult(model=self.model, changes=tuple(changes), refusals=refusals, metrics=metrics)
+
+    def _prunable(self) -> list[Weight]:
+        weights, _ = find_weights(self.model, self._classifier)
+        return [one for one in weights if one.role == "layer" or one.masked or one.name in self._pruned]
+
+
+def _zeros(weight: Weight) -> int:
+    value = weight.value
+    return value.numel() - int(torch.count_nonzero(value))
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"the model is a {type(model).__name__}; give a torch.nn.Module")
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise ModelError(f"{name!r} has no shape yet; run the model once")
+        if parameter.is_meta:
+            raise ModelError(f"{name!r} is on the meta device and has no values; load the weights first")
