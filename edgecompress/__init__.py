@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from edgecompress.exporters.bundle import Bundle, read_bundle
     from edgecompress.pipeline import compress
-    from edgecompress.pruning import ModelPruner
+    from edgecompress.pruner import ModelPruner
     from edgecompress.quantizer import QuantizedModel, Quantizer
     from edgecompress.recipe import Recipe
     from edgecompress.targets import TargetProfile, load_profile, profile_names

@@ -1,73 +1,181 @@
-"""The step that prunes channels: cut, re-estimate, train, as often as the schedule says."""
+"""The step that prunes channels: cut, and let the network recover, as often as the schedule says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import nn
 
 from edgecompress.capture import capture
-from edgecompress.data import Batch, Batches
+from edgecompress.data import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.progress import Progress
 from edgecompress.pruning.costs import count_macs, count_parameters
-from edgecompress.pruning.request import Request, Selection, select
+from edgecompress.pruning.request import Request, select
 from edgecompress.pruning.structure.groups import as_flags
-from edgecompress.pruning.structured import Subject, cut_out, examine
+from edgecompress.pruning.structured import Pruned, Subject, cut_out, examine
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session, run_session, tensors
-from edgecompress.step import Refusal, StepResult
-from edgecompress.training import SCHEDULES, reestimate_batch_norm
-from edgecompress.tuning import Recovery, fine_tune, loss_gradients
+from edgecompress.step import StepResult
+from edgecompress.streams import Streams
+from edgecompress.training import SCHEDULES
+from edgecompress.tuning import accuracy_percent, loss_gradients, recover
 from edgecompress.validation.latency import interleave
 
 LATENCY_RUNS = 20
 LATENCY_ROUNDS = 3
-"""How often a latency goal is tried again at a smaller prediction, where the measured latency misses it."""
+"""How often a latency goal is aimed at anew, where the latency that was measured misses it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
-    """A network after one step of the schedule."""
+class Course:
+    """What the steps of a schedule have in common."""
 
-    model: nn.Module
-    refusals: tuple[Refusal, ...]
+    original: nn.Module
+    recipe: Recipe
+    example: Batch
+    streams: Streams
+    checkpoints: Path | None
+    progress: Progress
 
 
-def prune_channels(
-    module: nn.Module, recipe: Recipe, example: Batch, recovery: Recovery, progress: Progress
-) -> StepResult[nn.Module]:
+def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
     """Prune a network and let it recover.
 
     Args:
-        module: not modified; taken in evaluation mode.
-        recipe: its ``pruning``, ``training`` and ``distillation``.
-        example: a batch that the network runs on.
-        recovery: the data to recover on, and where checkpoints go.
-        progress: told of every step.
+        module: not modified; in evaluation mode.
+        course: the recipe, an example batch, the data to recover on, and where checkpoints go.
 
     Raises:
         ModelError: the network cannot be captured.
-        RecipeError: nothing can be pruned, the goal cannot be met, or the recipe needs data that are not there.
-        DataError: the training data do not fit.
+        RecipeError: nothing can be pruned, or the goal cannot be met.
+        DataError: the recipe needs data that is not there, or the data does not fit.
     """
-    pruning = recipe.pruning
-    amounts = SCHEDULES[pruning.schedule](pruning.amount, pruning.steps)
-    inputs = tensors(example.sample(recipe.export.batch_size or 1).inputs)
-    before = examine(module, (), inputs)
-    model, refusals, done = module, before.refusals, 0.0
-    for number, amount in enumerate(dict.fromkeys(amounts)):
-        share = 1 - (1 - amount) / (1 - done)
-        cut = _cut(model, recipe, replace_amount(recipe, share), inputs, example, recovery, progress)
-        model = _recover(cut.model, module, recipe, recovery, number, len(dict.fromkeys(amounts)), progress)
-        refusals, done = cut.refusals, amount
-    after = examine(model, (), inputs)
+    before = _examine(module, course)
+    model, subject, refusals = module, before, before.refusals
+    for number, (share, epochs) in enumerate(_schedule(course.recipe), 1):
+        with course.progress.step(f"prune {share:.0%} of the {course.recipe.pruning.goal}"):
+            pruned = _cut(subject, share, number, course)
+        folder = None if course.checkpoints is None else course.checkpoints / f"training-{number}"
+        model = recover(pruned.model, course.original, course.recipe, epochs, course.streams, folder, course.progress)
+        subject, refusals = _examine(model, course), pruned.refusals
     return StepResult(
-        model=model, changes=_changes(module, model), refusals=refusals, metrics=_metrics(before, after)
+        model=model,
+        changes=_changes(before, subject),
+        refusals=refusals,
+        warnings=_warnings(course),
+        metrics=_metrics(before, subject, course),
     )
+
+
+def _schedule(recipe: Recipe) -> Iterator[tuple[float, int]]:
+    """For each step, the share of what is left that goes, and the epochs after it."""
+    pruning, epochs, done = recipe.pruning, recipe.training.epochs, 0.0
+    amounts = list(dict.fromkeys(SCHEDULES[pruning.schedule](pruning.amount, pruning.steps)))
+    if 0 < epochs < len(amounts):
+        raise RecipeError(f"'pruning.steps' is {len(amounts)}, 'training.epochs' {epochs}; give an epoch to each step")
+    for index, amount in enumerate(amounts):
+        own = epochs * (index + 1) // len(amounts) - epochs * index // len(amounts)
+        yield 1 - (1 - amount) / (1 - done), own
+        done = amount
+
+
+def _examine(module: nn.Module, course: Course) -> Subject:
+    return examine(module, (), tensors(course.example.sample(course.recipe.export.batch_size or 1).inputs))
+
+
+def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
+    """The network without the share; a latency goal is held against what ONNX Runtime takes for it."""
+    request = _request(course.recipe, share)
+    remembered = None if course.checkpoints is None else course.checkpoints / f"channels-{number}.json"
+    if remembered is not None and (units := _recall(remembered, subject)) is not None:
+        return cut_out(subject, units)
+    gradients = None
+    if request.criterion == "taylor":
+        gradients = loss_gradients(subject.module, course.streams.train, course.progress)
+    whole_ms = _latency_ms(subject.module, course) if "latency" in (request.goal, request.spread) else 0.0
+    for _ in range(LATENCY_ROUNDS):
+        selection = select(subject, request, whole_ms=whole_ms, gradients=gradients)
+        pruned = cut_out(subject, selection.units)
+        if request.goal != "latency":
+            break
+        reached = 1 - _latency_ms(pruned.model, course) / whole_ms
+        if reached >= share:
+            break
+        request = replace(request, amount=min(request.amount + (share - reached), 0.99))
+    if remembered is not None:
+        _remember(remembered, subject, selection.units)
+    return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
+
+
+def _request(recipe: Recipe, share: float) -> Request:
+    pruning = recipe.pruning
+    return Request(
+        amount=share,
+        goal=pruning.goal,
+        spread=pruning.spread,
+        criterion=pruning.importance,
+        side=pruning.method,
+        multiple=pruning.multiple,
+        protect=pruning.protect,
+        threads=recipe.cpu.threads,
+        seed=recipe.seed,
+    )
+
+
+def _latency_ms(module: nn.Module, course: Course) -> float:
+    """The median latency of a network as float ONNX, for one sample."""
+    export = course.recipe.export
+    batch = course.example.sample(export.batch_size or 1)
+    session = open_session(to_onnx(capture(module, course.example, export), export), course.recipe.cpu.threads)
+    return float(np.median(interleave([lambda: run_session(session, batch.inputs)], LATENCY_RUNS)))
+
+
+def _recall(file: Path, subject: Subject) -> list[int] | None:
+    """The units that a run which was killed had chosen by the latency that it measured."""
+    if not file.is_file():
+        return None
+    kept = json.loads(file.read_text())
+    units: list[int] = kept["units"]
+    return units if kept["classes"] == subject.structure.classes else None
+
+
+def _remember(file: Path, subject: Subject, units: Sequence[int]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps({"classes": subject.structure.classes, "units": list(units)}))
+    partial.replace(file)
+
+
+def _changes(before: Subject, after: Subject) -> tuple[str, ...]:
+    """A line for each layer whose output channels are fewer."""
+    old, new = (
+        {name: one.shape for name, one in subject.structure.tensors.items() if len(one.shape) > 1}
+        for subject in (before, after)
+    )
+    return tuple(
+        f"{name.removesuffix('.weight')}: {shape[0]} -> {new[name][0]} channels"
+        for name, shape in old.items()
+        if name in new and new[name][0] < shape[0]
+    )
+
+
+def _warnings(course: Course) -> tuple[str, ...]:
+    if course.streams.train is None:
+        return ("there is no training data (--train): the pruned network was not trained to recover",)
+    return ()
+
+
+def _metrics(before: Subject, after: Subject, course: Course) -> dict[str, float | int | str]:
+    figures: dict[str, float | int | str] = {}
+    for name, subject in (("original", before), ("pruned", after)):
+        whole = as_flags(subject.structure, [])
+        figures[f"{name}_macs"] = count_macs(subject.structure, whole)
+        figures[f"{name}_parameters"] = count_parameters(subject.structure, whole)
+    accuracy = accuracy_percent(after.module, course.streams.evaluation, course.progress)
+    return figures if accuracy is None else {**figures, "pruned_accuracy_percent": accuracy}

@@ -85,33 +85,37 @@ def convert(
     network: Network,
     recipe: Recipe,
     example: Batch,
-    calibration: Batches | None,
+    streams: Streams,
     progress: Progress,
     sharing: Sharing | None = None,
-    evaluation: Batches | None = None,
+    checkpoints: Path | None = None,
 ) -> Conversion:
-    """Take a network to ONNX, and to INT8 where the recipe asks for it.
+    """Take a network through the techniques of a recipe and to ONNX, and to INT8 where it asks for that.
 
     Args:
         network: not modified; a module is taken in evaluation mode.
         recipe: what is asked.
         example: a batch for the capture, and for the comparison of every step with the original.
-        calibration: needed for quantization.
+        streams: data to calibrate on, needed for quantization; to train on, where a technique trains; and to
+            measure accuracy on.
         progress: told of every step.
         sharing: the workers and the file of the calibration; by default this process alone, and none.
-        evaluation: what the accuracy budget is measured on where layers may return to float for it.
+        checkpoints: folder that training goes on from after a run was killed.
 
     Raises:
         ModelError: the network cannot be run or captured.
         DataError: calibration data is missing or does not fit.
         ParityError: a step changed what the network computes.
     """
-    if recipe.quantization.enabled and calibration is None:
+    if recipe.quantization.enabled and streams.calibration is None:
         raise DataError("static quantization needs calibration data; give calibration (--calibration)")
     if isinstance(network, nn.Module):
         network = copy.deepcopy(network).eval()
     check_runs(network, example)
-    quantize = functools.partial(_quantize, recipe, calibration, evaluation, progress, sharing)
+    original = _original(network, recipe, example)
+    course = functools.partial(Course, network, recipe=recipe)
+    prune = functools.partial(prune_channels, course=...)
+    quantize = functools.partial(_quantize, recipe, original, streams, progress, sharing)
     steps = _steps(network, recipe, example, quantize)
     probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS)
     done = run_steps(network, steps, probe.inputs, progress)

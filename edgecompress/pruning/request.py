@@ -64,7 +64,7 @@ def select(
     subject: Subject,
     request: Request,
     *,
-    latency_ms: Callable[[], float],
+    whole_ms: float = 0.0,
     gradients: Mapping[str, Tensor] | None = None,
 ) -> Selection:
     """The units of a network that a request removes.
@@ -72,7 +72,7 @@ def select(
     Args:
         subject: the network and its groups.
         request: what is asked.
-        latency_ms: measures the whole network in ONNX Runtime; called where latency matters.
+        whole_ms: what the whole network takes in ONNX Runtime, where latency matters.
         gradients: of the loss by parameter, for the criterion ``taylor``.
 
     Raises:
@@ -86,7 +86,7 @@ def select(
     scores = score(subject, request.criterion, side=request.side, gradients=gradients, seed=request.seed)
     terms: tuple[Term, ...] = ()
     if "latency" in (request.goal, request.spread):
-        terms = latency_terms(subject.structure, groups, latency_ms(), request.threads)
+        terms = latency_terms(subject.structure, groups, whole_ms, request.threads)
     widths_at = _spread(request, groups, scores, terms)
     if request.goal == "channels" and request.spread != "latency":
         widths = widths_at(request.amount)

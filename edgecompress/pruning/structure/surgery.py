@@ -127,8 +127,8 @@ def _literals(structure: Structure, node: fx.Node, gone: Tensor) -> Iterator[tup
         amounts: list[int] = node.args[1]  # type: ignore[assignment]
         for axis, classes in result.axes:
             before, after = amounts_at(amounts, len(result.shape), axis)
-            for size, part in ((before, classes[:before]), (after, classes[len(classes) - after :])):
-                yield size, int((~gone[part]).sum())
+            for size, padding in ((before, classes[:before]), (after, classes[len(classes) - after :])):
+                yield size, int((~gone[padding]).sum())
     elif name in ("chunk", "split", "split_with_sizes", "slice", "narrow"):
         for part in structure.values[node]:
             for axis, _ in part.axes:
