@@ -39,7 +39,7 @@ def bitmask_file(tensors: Mapping[str, Tensor]) -> bytes:
     shapes: dict[str, str] = {}
     for name, tensor in tensors.items():
         nonzero = tensor != 0
-        saved_bytes = int((~nonzero).sum()) * tensor.element_size()
+        saved_bytes = (tensor.numel() - int(torch.count_nonzero(nonzero))) * tensor.element_size()
         if saved_bytes <= -(-tensor.numel() // 8) + _HEADER_BYTES + 2 * len(name):
             written[name] = tensor
             continue

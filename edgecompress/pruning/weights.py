@@ -15,6 +15,8 @@ from edgecompress.pruning.layers import EMBEDDINGS, Layout, layout
 from edgecompress.pruning.masks import Holder, mask_of
 from edgecompress.step import Refusal
 
+_UNKNOWN = "pruning takes the weights of convolutions, linear layers, attention and embeddings"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weight:
@@ -64,10 +66,11 @@ def find_weights(model: nn.Module, classifier: str | None) -> tuple[tuple[Weight
     for found in _held(model).values():
         layouts = [how for _, holder in found if (how := layout(*holder))]
         tensor: Tensor = getattr(*found[0][1])
-        if layouts and tensor.is_floating_point():
+        reason = _obstacle(found, tensor)
+        if layouts and reason is None:
             weights.append(_weight(found, layouts[0], classifier))
         elif tensor.dim() > 1 or layouts:
-            refusals.append(_refuse(found, tensor))
+            refusals.append(_refuse(found, reason or _UNKNOWN))
     return tuple(weights), tuple(refusals)
 
 
@@ -113,11 +116,17 @@ def _weight(found: list[tuple[str, Holder]], how: Layout, classifier: str | None
     )
 
 
-def _refuse(found: list[tuple[str, Holder]], tensor: Tensor) -> Refusal:
-    name, (module, tensor_name) = found[0]
-    reason = "pruning takes the weights of convolutions, linear layers, attention and embeddings"
+def _obstacle(found: list[tuple[str, Holder]], tensor: Tensor) -> str | None:
+    """Why a tensor cannot be masked, whatever its layer."""
     if not tensor.is_floating_point():
-        reason = f"its values are {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+        return f"its values are {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+    if any(isinstance(module, EMBEDDINGS) and module.sparse for _, (module, _) in found):
+        return "its gradients are sparse, which no mask lets through; make the embedding with sparse=False"
+    return None
+
+
+def _refuse(found: list[tuple[str, Holder]], reason: str) -> Refusal:
+    name, (module, tensor_name) = found[0]
     return Refusal(name=_join(name, tensor_name), kind=_kind(module), reason=reason)
 
 

@@ -93,6 +93,12 @@ def test_integers_are_refused() -> None:
     assert _refused(layer) == {"weight": ("Linear", "its values are int8, not floating point")}
 
 
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_an_embedding_with_sparse_gradients_is_refused(kind: type[nn.Embedding]) -> None:
+    refused = _refused(nn.Sequential(kind(5, 4, sparse=True), nn.Linear(4, 4)))
+    assert refused["0.weight"][1].startswith("its gradients are sparse")
+
+
 @pytest.mark.parametrize(("value", "kind"), [(torch.nan, "NaN"), (torch.inf, "infinity"), (-torch.inf, "infinity")])
 def test_weights_without_order_are_refused_by_name(value: float, kind: str) -> None:
     model = seeded(ConvNet)
