@@ -119,11 +119,13 @@ def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> No
     from edgecompress.progress import Progress
     from edgecompress.recipe import Quantization, Recipe
     from edgecompress.runtime import to_bytes
+    from edgecompress.streams import Streams
 
     model = load_model(str(folder / "float.onnx"))
     recipe = Recipe(quantization=Quantization(enabled=True, **settings))
     batches = open_batches(lambda: calibration_batches(folder), "calibration", model, recipe)
-    output.write_bytes(to_bytes(convert(model, recipe, batches.first(), batches, Progress()).artifact))
+    done = convert(model, recipe, batches.first(), Streams(calibration=batches), Progress())
+    output.write_bytes(to_bytes(done.artifact))
 
 
 def _ort(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ LATENCY_ROUNDS = 3
 """How often a latency goal is aimed at anew, where the latency that was measured misses it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Course:
     """What the steps of a schedule have in common."""
 

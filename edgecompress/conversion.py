@@ -7,6 +7,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
@@ -15,6 +16,7 @@ from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing
 from edgecompress.capture import capture, check_runs
+from edgecompress.channel_pruning import Course, prune_channels
 from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import DataError, ParityError
 from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
@@ -28,6 +30,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import execute, fixed_rows, signature
 from edgecompress.step import Done, StepResult
+from edgecompress.streams import Streams
 from edgecompress.validation.acceptance import accuracy_test, has_limit
 
 PROBE_ROWS = 8
@@ -112,15 +115,23 @@ def convert(
     if isinstance(network, nn.Module):
         network = copy.deepcopy(network).eval()
     check_runs(network, example)
-    original = _original(network, recipe, example)
-    course = functools.partial(Course, network, recipe=recipe)
-    prune = functools.partial(prune_channels, course=...)
+    probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS).inputs
+    original: ir.Model | None = None
+    shrunk: tuple[Done, ...] = ()
+    if recipe.pruning.enabled:
+        assert isinstance(network, nn.Module)  # the plan refuses what is none
+        original = to_onnx(capture(network, example, recipe.export), recipe.export)
+        course = Course(network, recipe, example, streams, checkpoints, progress)
+        prune = Step(name="prune", run=functools.partial(prune_channels, course=course))
+        shrunk = run_steps(network, [prune], probe, progress)
+        network = shrunk[-1].result.model
     quantize = functools.partial(_quantize, recipe, original, streams, progress, sharing)
-    steps = _steps(network, recipe, example, quantize)
-    probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS)
-    done = run_steps(network, steps, probe.inputs, progress)
+    # From here on nothing but the integers may change what is computed: each step is held against the shrunk network.
+    done = run_steps(network, _steps(network, recipe, example, quantize), probe, progress)
     exported = (step.result.model for step in done if step.name == "export")
-    return Conversion(original=network if isinstance(network, ir.Model) else next(exported), done=done)
+    return Conversion(
+        original=original or (network if isinstance(network, ir.Model) else next(exported)), done=(*shrunk, *done)
+    )
 
 
 def sample_rows(network: Network, recipe: Recipe) -> int | None:
@@ -186,17 +197,18 @@ def _export(recipe: Recipe, program: ExportedProgram) -> StepResult[ir.Model]:
 
 def _quantize(
     recipe: Recipe,
-    calibration: Batches | None,
-    evaluation: Batches | None,
+    original: ir.Model | None,
+    streams: Streams,
     progress: Progress,
     sharing: Sharing | None,
     model: ir.Model,
 ) -> StepResult[ir.Model]:
-    assert calibration is not None
-    fitted = replace(calibration, signature=signature(model))
-    accept = None
+    assert streams.calibration is not None
+    fitted = replace(streams.calibration, signature=signature(model))
+    accept, evaluation = None, streams.evaluation
     if recipe.quantization.fallback_evaluations and evaluation is not None and has_limit(recipe.budgets, evaluation):
-        accept = accuracy_test(model, recipe.budgets, replace(evaluation, signature=signature(model)), progress)
+        evaluation = replace(evaluation, signature=signature(model))
+        accept = accuracy_test(original or model, recipe.budgets, evaluation, progress)
     return quantize_static(model, recipe.quantization, fitted, progress, sharing, accept)
 
 

@@ -24,6 +24,7 @@ from edgecompress.plan import check_onnx
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import signature
+from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile
 
 
@@ -76,7 +77,7 @@ def inspect_sensitivity(
         check_onnx(network)
     batches = open_batches(source, "calibration", network, profile.recipe)
     recipe = profile.recipe.model_copy(update={"quantization": Quantization()})
-    model = prepare_for_integers(convert(network, recipe, batches.first(), None, progress).artifact).model
+    model = prepare_for_integers(convert(network, recipe, batches.first(), Streams(), progress).artifact).model
     fitted = replace(batches, signature=signature(model))
     placement = place(model.graph, profile.recipe.quantization.keep_float)
     seen = collect(model, placement.pairs, fitted, progress)

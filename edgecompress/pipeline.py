@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing, Workers
 from edgecompress.conversion import Data, convert, open_batches, open_source, sample_rows
-from edgecompress.data import Batches
+from edgecompress.data import Batch
 from edgecompress.errors import DataError
 from edgecompress.exporters.bundle import Bundle, open_draft
 from edgecompress.loading import Network
@@ -23,6 +24,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.report import report_files
 from edgecompress.runtime import signature, to_bytes
+from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile, effective_profile
 from edgecompress.validation import (
     Machine,
@@ -61,7 +63,8 @@ def compress(
         calibration: batches as DESIGN names them: an iterable that can be read twice, a callable that
             returns one, or what the command line takes for DATA. Labels are ignored.
         evaluation: the same, with labels (int class indices) for accuracy.
-        train: training data, for techniques that train.
+        train: the same, with labels, for techniques that train. A run that was killed goes on from its checkpoints,
+            in ``<output>.checkpoints``, when it is started again with the same arguments.
         output: folder of the bundle; by default ``<model>-<target>`` in the current folder.
         statistics: file that keeps the statistics of the calibration as it runs. A run that was killed goes on
             from it, and one with another observer or scheme reads no activation again.
@@ -89,12 +92,22 @@ def compress(
     with open_draft(folder, overwrite=overwrite) as draft:
         for warning in plan.warnings:
             progress.warn(warning)
-        if train is not None:
+        if train is not None and not profile.recipe.trains:
             progress.warn("the training data is not read: no technique of this recipe trains")
         sharing = Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None)
-        outcome = _produce(model, plan, profile, (calibration, evaluation), machines, progress, sharing)
+        roles = {"calibration": calibration, "evaluation": evaluation, "train": train}
+        given = {role: one for role, one in roles.items() if one is not None}
+        checkpoints = checkpoints_of(folder)
+        outcome = _produce(model, plan, profile, given, checkpoints, machines, progress, sharing)
         manifest = make_manifest(outcome)
-        return draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
+        bundle = draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return bundle
+
+
+def checkpoints_of(output: Path) -> Path:
+    """Where a run that trains keeps its checkpoints until its bundle is written."""
+    return output.with_name(f"{output.name}.checkpoints")
 
 
 def assist(
@@ -102,8 +115,10 @@ def assist(
     *,
     target: TargetProfile,
     calibration: Data | None,
+    train: Data | None,
     workers: Workers,
     statistics: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> None:
     """The part of every worker but the first in :func:`compress`: the same road, as far as it uses calibration data.
 
@@ -111,45 +126,49 @@ def assist(
         model: the same as the first worker's, as are all other arguments.
         target: its profile.
         calibration: its data, of which this worker runs its share of the batches.
+        train: its training data, of each batch of which this worker takes its share.
         workers: this process among all.
         statistics: file that keeps the statistics; this worker writes its part beside it.
+        checkpoints: folder of the first worker's checkpoints.
 
     Raises:
         EdgecompressError: as :func:`compress` does, or another worker failed.
     """
-    if target.recipe.quantization.enabled and calibration is not None:
-        network, batches = _open(model, target.recipe, {"calibration": calibration})
+    given = {role: one for role, one in (("calibration", calibration), ("train", train)) if one is not None}
+    if given:
+        network, streams, example = _open(model, target.recipe, given)
         sharing = Sharing(workers=workers, file=statistics)
-        convert(network, target.recipe, batches["calibration"].first(), batches["calibration"], Progress(), sharing)
+        convert(network, target.recipe, example, streams, Progress(), sharing, checkpoints)
 
 
-def _open(model: Network, recipe: Recipe, data: Mapping[str, Data]) -> tuple[Network, dict[str, Batches]]:
-    """The model with inputs by name, and checked batches for it by role."""
+def _open(model: Network, recipe: Recipe, data: Mapping[str, Data]) -> tuple[Network, Streams, Batch]:
+    """The model with inputs by name, checked batches for it by role, and an example."""
     sources = {role: open_source(one, role, recipe) for role, one in data.items()}
     model = name_inputs(model, next(iter(sources.values())))
-    return model, {role: open_batches(source, role, model, recipe) for role, source in sources.items()}
+    batches = {role: open_batches(source, role, model, recipe) for role, source in sources.items()}
+    return model, Streams(**batches), next(iter(batches.values())).first()
 
 
 def _produce(
     model: Network,
     plan: Plan,
     profile: TargetProfile,
-    data: tuple[Data | None, Data | None],
+    data: Mapping[str, Data],
+    checkpoints: Path,
     machines: Sequence[Machine],
     progress: Progress,
     sharing: Sharing,
 ) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
     recipe = profile.recipe
-    given = {role: one for role, one in zip(("calibration", "evaluation"), data, strict=True) if one is not None}
-    if not given:
+    if not data:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
-    model, batches = _open(model, recipe, given)
-    calibration, examples = batches.get("calibration"), next(iter(batches.values()))
-    example = examples.first()
-    conversion = convert(model, recipe, example, calibration, progress, sharing, batches.get("evaluation"))
+    model, streams, example = _open(model, recipe, data)
+    conversion = convert(model, recipe, example, streams, progress, sharing, checkpoints)
     original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
-    fitted = replace(batches.get("evaluation", examples), signature=signature(conversion.artifact))
+    measured_on = streams.evaluation or streams.calibration or streams.train
+    assert measured_on is not None
+    fitted = replace(measured_on, signature=signature(conversion.artifact))
     evidence = gather(original, artifact, fitted, recipe.cpu, progress)
     for doubt in evidence.doubts:
         progress.warn(doubt)

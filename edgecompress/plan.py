@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
+from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.errors import ModelError, RecipeError
@@ -16,7 +18,7 @@ from edgecompress.targets import TargetProfile
 
 RECOVERY = ("equalization", *PASSES)
 """Keys of the passes that recover accuracy, in their order."""
-BUILT = ("quantization",)
+BUILT = ("pruning", "quantization")
 """Techniques that this version carries out."""
 
 
@@ -44,7 +46,8 @@ def make_plan(network: Network, profile: TargetProfile) -> Plan:
 
     Raises:
         RecipeError: the recipe turns on a technique that is not built yet.
-        ModelError: the recipe quantizes, and the model is quantized already or has an opset below 13.
+        ModelError: the recipe prunes, and the model is no module; or it quantizes, and the model is quantized already
+            or has an opset below 13.
     """
     recipe = profile.recipe
     if recipe.quantization.enabled and isinstance(network, ir.Model):
@@ -55,9 +58,41 @@ def make_plan(network: Network, profile: TargetProfile) -> Plan:
                 f"{technique!r}, which target {profile.name!r} asks for, is not built yet;"
                 f" switch it off with --set {technique}.enabled=false"
             )
-    warnings = () if recipe.techniques else ("no technique is enabled; the artifact will be the float model",)
-    steps = (*_road_to_onnx(network, recipe), *_techniques(recipe), *_ending(recipe))
-    return Plan(target=profile.name, strategy=profile.strategy, reason=profile.reason, steps=steps, warnings=warnings)
+    if recipe.pruning.enabled and not isinstance(network, nn.Module):
+        raise ModelError("pruning needs the PyTorch module; give file.py:callable, or --set pruning.enabled=false")
+    steps = (*_shrinking(recipe), *_road_to_onnx(network, recipe), *_techniques(recipe), *_ending(recipe))
+    return Plan(
+        target=profile.name,
+        strategy=profile.strategy,
+        reason=profile.reason,
+        steps=steps,
+        warnings=tuple(_doubts(recipe)),
+    )
+
+
+def _doubts(recipe: Recipe) -> Iterator[str]:
+    """What a recipe asks for that is rarely wise."""
+    pruning = recipe.pruning
+    if not recipe.techniques:
+        yield "no technique is enabled; the artifact will be the float model"
+    if pruning.enabled and pruning.amount > pruning.warn_above:
+        yield (
+            f"pruning takes {pruning.amount:.0%} of the {pruning.goal}, more than the {pruning.warn_above:.0%} that"
+            " this target thinks sane (pruning.warn_above); expect to lose accuracy"
+        )
+
+
+def _shrinking(recipe: Recipe) -> tuple[PlannedStep, ...]:
+    if not recipe.pruning.enabled:
+        return ()
+    pruning, epochs = recipe.pruning, recipe.training.epochs
+    times = f" in {pruning.steps} steps ({pruning.schedule})" if pruning.steps > 1 else ""
+    trained = f", then {epochs} epochs of training" if epochs else ""
+    what = (
+        f"{pruning.amount:.0%} of the {pruning.goal} removed{times}, {pruning.spread}, by {pruning.importance},"
+        f" channels in multiples of {pruning.multiple}{trained}"
+    )
+    return (PlannedStep(name="prune", what=what),)
 
 
 def check_onnx(model: ir.Model) -> None:

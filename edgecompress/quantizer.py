@@ -19,6 +19,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Refusal, StepResult
+from edgecompress.streams import Streams
 from edgecompress.targets import load_profile
 from edgecompress.validation import Evidence, gather
 
@@ -161,7 +162,7 @@ class Quantizer:
         named = name_inputs(model, open_source(evaluation_data, "evaluation", Recipe()))
         evaluation = open_batches(evaluation_data, "evaluation", named, Recipe())
         first = evaluation.first()
-        original = to_bytes(convert(named, Recipe(), first, None, Progress()).original)
+        original = to_bytes(convert(named, Recipe(), first, Streams(), Progress()).original)
         candidates = {
             "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
             "qnnpack": Quantizer.static_quantize(model, calibration_data, scheme="qnnpack"),
@@ -184,7 +185,7 @@ def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
     source = open_source(data, "calibration", recipe)
     named = name_inputs(model, source)
     batches = open_batches(source, "calibration", named, recipe)
-    conversion = convert(named, recipe, batches.first(), batches, Progress())
+    conversion = convert(named, recipe, batches.first(), Streams(calibration=batches), Progress())
     return _wrap(conversion, conversion.done[-1].result)
 
 
@@ -192,7 +193,7 @@ def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> Q
     raw = [(inputs, None)]
     named = name_inputs(model, lambda: raw)
     example = open_batches(raw, "example", named, Recipe()).first()
-    conversion = convert(named, Recipe(), example, None, Progress())
+    conversion = convert(named, Recipe(), example, Streams(), Progress())
     return _wrap(conversion, quantize_dynamic(conversion.artifact))
 
 

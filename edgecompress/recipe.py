@@ -185,6 +185,11 @@ class Recipe(Table):
     budgets: Budgets = Budgets()
 
     @property
+    def trains(self) -> bool:
+        """Whether a technique of the recipe reads training data."""
+        return self.pruning.enabled and (self.training.epochs > 0 or self.pruning.importance == "taylor")
+
+    @property
     def techniques(self) -> tuple[Technique, ...]:
         """The enabled techniques in the order in which they run."""
         return tuple(name for name in self.order if getattr(self, name).enabled)

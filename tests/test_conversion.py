@@ -11,6 +11,7 @@ from edgecompress.errors import DataError, ParityError
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.step import StepResult
+from edgecompress.streams import Streams
 from tests.exporters.graphs import draw, graph
 from tests.networks import ConvNet, ResidualNet, images, seeded
 
@@ -52,13 +53,13 @@ def test_quantization_needs_calibration_data() -> None:
     recipe = Recipe(quantization=Quantization(enabled=True))
     example = open_batches(images(), "calibration", seeded(ConvNet), recipe).first()
     with pytest.raises(DataError, match="needs calibration data"):
-        convert(seeded(ConvNet), recipe, example, None, Progress())
+        convert(seeded(ConvNet), recipe, example, Streams(), Progress())
 
 
 def test_the_original_is_the_float_export() -> None:
     network, recipe = seeded(ConvNet), Recipe(quantization=Quantization(enabled=True))
     data = open_batches(images(), "calibration", network, recipe)
-    conversion = convert(network, recipe, data.first(), data, Progress())
+    conversion = convert(network, recipe, data.first(), Streams(calibration=data), Progress())
     assert [step.name for step in conversion.done] == ["capture", "export", "simplify", "canonicalize", "quantize"]
     assert not any("Quantize" in node.op_type for node in conversion.original.graph)
     assert any(node.op_type == "QuantizeLinear" for node in conversion.artifact.graph)
@@ -68,7 +69,7 @@ def test_the_original_is_the_float_export() -> None:
 def test_the_artifact_holds_what_its_nodes_read_and_nothing_else(enabled: bool) -> None:
     network, recipe = seeded(ResidualNet), Recipe(quantization=Quantization(enabled=enabled))
     data = open_batches(images(), "calibration", network, recipe)
-    conversion = convert(network, recipe, data.first(), data, Progress())
+    conversion = convert(network, recipe, data.first(), Streams(calibration=data), Progress())
     for model in (conversion.original, conversion.artifact):
         assert [value.name for value in model.graph.initializers.values() if not value.uses()] == []
         assert not model.metadata_props

@@ -33,7 +33,7 @@ def _weight(model: nn.Module, name: str) -> Tensor:
 def _conv1d(outputs: int, inputs: int) -> nn.Module:
     from transformers.pytorch_utils import Conv1D
 
-    return Conv1D(outputs, inputs)  # type: ignore[no-untyped-call]
+    return Conv1D(outputs, inputs)  # type: ignore[no-any-return]
 
 
 def _zeros(model: nn.Module, name: str) -> int:

@@ -44,7 +44,7 @@ def run(
     from edgecompress.calibration.workers import joined_workers
     from edgecompress.errors import RecipeError
     from edgecompress.loading import load_model
-    from edgecompress.pipeline import assist, compress
+    from edgecompress.pipeline import assist, checkpoints_of, compress
     from edgecompress.plan import make_plan
     from edgecompress.progress import progress_for
     from edgecompress.targets import effective_profile
@@ -55,7 +55,15 @@ def run(
         profile = effective_profile(target, assignments or [])
         network = load_model(model, weights)
         if workers.rank > 0:
-            assist(network, target=profile, calibration=calibration, workers=workers, statistics=statistics)
+            assist(
+                network,
+                target=profile,
+                calibration=calibration,
+                train=train,
+                workers=workers,
+                statistics=statistics,
+                checkpoints=checkpoints_of(output or Path(default_output(model, profile.name))),
+            )
             return 0
         plan = make_plan(network, profile)
         if not as_json:

@@ -21,6 +21,7 @@ from edgecompress.exporters.graph import constant
 from edgecompress.progress import Progress
 from edgecompress.recipe import Export, Quantization, Recipe
 from edgecompress.runtime import open_session
+from edgecompress.streams import Streams
 from tests.networks import ConvNet, LinearStack, ResidualNet, images, seeded, vectors
 
 pytestmark = [
@@ -45,7 +46,7 @@ def _quantized(kind: type[nn.Module], batches: list[Any], scheme: str, granulari
     table = Quantization.model_validate({"enabled": True, "scheme": scheme, "granularity": granularity})
     recipe = Recipe(quantization=table, export=Export(simplify=False))
     data = open_batches(batches, "calibration", network, recipe)
-    done = convert(network, recipe, data.first(), data, Progress()).done
+    done = convert(network, recipe, data.first(), Streams(calibration=data), Progress()).done
     return done[-2].result.model, done[-1].result.model
 
 

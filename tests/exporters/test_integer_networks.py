@@ -14,6 +14,7 @@ from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Export, Quantization, Recipe
 from edgecompress.runtime import execute
+from edgecompress.streams import Streams
 from tests.networks import CLASSES, images, seeded
 
 MOVES = {"Split", "Transpose", "Reshape", "Slice", "Concat", "MaxPool", "Resize", "DepthToSpace", "Clip", "Flatten"}
@@ -147,7 +148,7 @@ def test_a_convolutional_network_ends_fully_integer(kind: type[nn.Module]) -> No
         Recipe(quantization=Quantization(enabled=True, scheme="fbgemm"), export=Export(simplify=False)),
     )
     batches = open_batches(images(), "calibration", network, recipe)
-    conversion = convert(network, recipe, batches.first(), batches, Progress())
+    conversion = convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
     kernels = Counter(node.op_type for node in optimized_graph(conversion.artifact))
     integer = {op for op in kernels if op.startswith("QLinear")} | {"QGemm"}
     assert kernels.keys() - integer - MOVES <= {"QuantizeLinear", "DequantizeLinear"}

@@ -18,6 +18,7 @@ from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Export, Quantization, Recipe
 from edgecompress.runtime import execute
+from edgecompress.streams import Streams
 
 LENGTH, WIDTH, HEADS = 10, 32, 4
 
@@ -88,7 +89,7 @@ def _convert(kind: Callable[[], nn.Module]) -> Conversion:
     export = Export(simplify=kind is Encoder)  # the simplifier merges q, k and v; the others show the way without it
     recipe = Recipe(quantization=Quantization(enabled=True, scheme="fbgemm"), export=export)
     batches = open_batches(_batches(kind, 1), "calibration", network, recipe)
-    return convert(network, recipe, batches.first(), batches, Progress())
+    return convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
 
 
 @pytest.mark.parametrize("kind", [Encoder, Masked, Additive])

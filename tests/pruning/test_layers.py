@@ -36,7 +36,7 @@ def test_the_inputs_lie_along_their_axis(name: str) -> None:
 def test_conv1d_of_transformers_is_a_linear_layer() -> None:
     from transformers.pytorch_utils import Conv1D
 
-    module = Conv1D(4, 8)  # type: ignore[no-untyped-call]
+    module = Conv1D(4, 8)
     how = layout(module, "weight")
     assert how is not None
     assert module.weight.shape[how.input_axis] == 8
