@@ -58,7 +58,7 @@ _HOMES = {
     ),
     "exporters.bundle": ("Bundle", "read_bundle"),
     "pipeline": ("compress",),
-    "pruning": ("ModelPruner",),
+    "pruner": ("ModelPruner",),
     "quantizer": ("QuantizedModel", "Quantizer"),
     "recipe": ("Recipe",),
     "targets": ("TargetProfile", "load_profile", "profile_names"),

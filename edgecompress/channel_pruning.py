@@ -15,6 +15,7 @@ from edgecompress.data import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.progress import Progress
+from edgecompress.pruning.blocks import choose_blocks, find_blocks, remove_blocks
 from edgecompress.pruning.costs import count_macs, count_parameters
 from edgecompress.pruning.request import Request, select
 from edgecompress.pruning.structure.groups import as_flags
@@ -91,6 +92,8 @@ def _examine(module: nn.Module, course: Course) -> Subject:
 
 def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
     """The network without the share; a latency goal is held against what ONNX Runtime takes for it."""
+    if course.recipe.pruning.method == "block":
+        return _cut_blocks(subject, share, course)
     request = _request(course.recipe, share)
     remembered = None if course.checkpoints is None else course.checkpoints / f"channels-{number}.json"
     if remembered is not None and (units := _recall(remembered, subject)) is not None:
@@ -113,6 +116,13 @@ def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
     return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
 
 
+def _cut_blocks(subject: Subject, share: float, course: Course) -> Pruned:
+    if course.recipe.pruning.goal != "channels":
+        raise RecipeError("blocks are removed by their number; leave 'pruning.goal' at channels, or change the method")
+    blocks = choose_blocks(find_blocks(subject.module, subject.structure.program), share)
+    return Pruned(model=remove_blocks(subject.module, blocks), removed={}, refusals=())
+
+
 def _request(recipe: Recipe, share: float) -> Request:
     pruning = recipe.pruning
     return Request(
@@ -120,7 +130,7 @@ def _request(recipe: Recipe, share: float) -> Request:
         goal=pruning.goal,
         spread=pruning.spread,
         criterion=pruning.importance,
-        side=pruning.method,
+        side="both" if pruning.method == "block" else pruning.method,
         multiple=pruning.multiple,
         protect=pruning.protect,
         threads=recipe.cpu.threads,
@@ -158,11 +168,12 @@ def _changes(before: Subject, after: Subject) -> tuple[str, ...]:
         {name: one.shape for name, one in subject.structure.tensors.items() if len(one.shape) > 1}
         for subject in (before, after)
     )
-    return tuple(
+    narrower = (
         f"{name.removesuffix('.weight')}: {shape[0]} -> {new[name][0]} channels"
         for name, shape in old.items()
         if name in new and new[name][0] < shape[0]
     )
+    return (*narrower, *(f"{name.removesuffix('.weight')}: removed" for name in old if name not in new))
 
 
 def _warnings(course: Course) -> tuple[str, ...]:

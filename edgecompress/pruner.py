@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from edgecompress.channel_pruning import Course, prune_channels
+from edgecompress.conversion import Data, open_batches
 from edgecompress.errors import ModelError
+from edgecompress.named_inputs import name_inputs
+from edgecompress.progress import Progress
 from edgecompress.pruning.counts import compare, count
+from edgecompress.pruning.importance import Criterion
 from edgecompress.pruning.layers import last_classifier
 from edgecompress.pruning.masks import copied, make_permanent, set_mask
 from edgecompress.pruning.patterns import check_pattern, keep_pattern
+from edgecompress.pruning.request import Goal, Spread
 from edgecompress.pruning.selection import check_choice, select
 from edgecompress.pruning.sparsity import (
     Scope,
@@ -25,8 +32,11 @@ from edgecompress.pruning.sparsity import (
     seeded_generator,
 )
 from edgecompress.pruning.weights import Weight, check_finite, find_weights
+from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.step import Refusal, StepResult
+from edgecompress.streams import Streams
 
+Method = Literal["filter", "channel", "block"]
 Chosen = tuple[tuple[Weight, ...], tuple[Refusal, ...]]
 
 
@@ -130,6 +140,53 @@ class ModelPruner:
         ]
         return self._mask(chosen, keep)
 
+    def structured_pruning(
+        self,
+        method: Method = "filter",
+        amount: float = 0.5,
+        *,
+        goal: Goal = "channels",
+        spread: Spread = "uniform",
+        importance: Criterion = "l2",
+        multiple: int = 1,
+        protect: Sequence[str] = (),
+        data: Data | None = None,
+    ) -> StepResult[nn.Module]:
+        """Remove channels, or blocks, from the network, with everything that depends on them.
+
+        Args:
+            method: the weights that the importance of a channel comes from: those that make it (``filter``), those
+                that read it (``channel``); or ``block``, which removes residual blocks and keeps their shortcuts.
+            amount: in [0, 1), a share of the goal's measure.
+            goal: channels, multiply-accumulates, parameters, or latency in ONNX Runtime.
+            spread: the same share of every layer, by importance over all, or where it buys most time.
+            importance: the criterion, as in :func:`edgecompress.pruning.importance.score`.
+            multiple: of which a layer keeps its channels.
+            protect: layers whose channels stay.
+            data: labelled batches, for the criterion ``taylor``.
+
+        Raises:
+            RecipeError: an argument is wrong, nothing can be pruned, or the goal cannot be met; it says what can.
+            ModelError: there are no example inputs, or the network cannot be captured. Nothing was changed.
+        """
+        check_sparsity(amount)
+        if self._example_inputs is None:
+            raise ModelError("structured pruning needs example_inputs; give them to ModelPruner")
+        tables = {
+            "amount": amount,
+            "goal": goal,
+            "spread": spread,
+            "importance": importance,
+            "method": method,
+            "multiple": multiple,
+            "protect": tuple(protect),
+        }
+        recipe = parse_recipe({"pruning": {**tables, "enabled": True}, "training": {"epochs": 0}})
+        result = _prune_channels(self.model, self._example_inputs, recipe, data)
+        self.model = result.model
+        self._classifier = last_classifier(self.model, self._example_inputs)
+        return result
+
     def apply_masks(self) -> StepResult[nn.Module]:
         """Make the masks permanent: plain weights with zeros in them, which training may revive.
 
@@ -182,6 +239,19 @@ class ModelPruner:
     def _prunable(self) -> list[Weight]:
         weights, _ = find_weights(self.model, self._classifier)
         return [one for one in weights if one.role == "layer" or one.masked or one.name in self._pruned]
+
+
+def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | None) -> StepResult[nn.Module]:
+    """The step of the pipeline, on a model that keeps its own way of being called."""
+    several = isinstance(inputs, (tuple, list, Mapping))
+    raw = [(inputs if several else (inputs,), None)]
+    named = name_inputs(model, lambda: raw)
+    assert isinstance(named, nn.Module)
+    example = open_batches(raw, "example", named, recipe).first()
+    streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))
+    fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
+    result = prune_channels(named, Course(named, fixed, example, streams, None, Progress()))
+    return result if named is model else replace(result, model=result.model.get_submodule("module"))
 
 
 def _zeros(weight: Weight) -> int:

@@ -42,8 +42,9 @@ class Pruning(Table):
     """The same share of every layer, by importance over all layers, or where it buys most time for least importance."""
     importance: Literal["l1", "l2", "taylor", "bn_scale", "random"] = "l2"
     """Which channels of a layer go first; ``taylor`` needs training data."""
-    method: Literal["both", "filter", "channel"] = "both"
-    """The weights that importance looks at: those that make a channel, those that read it, or both."""
+    method: Literal["both", "filter", "channel", "block"] = "both"
+    """What is looked at: the weights that make a channel (``filter``), that read it (``channel``), or both; ``block``
+    removes whole residual blocks, ``amount`` of them, and keeps their shortcuts."""
     multiple: PositiveInt = 16
     """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; halved for narrow layers."""
     protect: tuple[str, ...] = ()

@@ -74,7 +74,7 @@ def _per_class(subject: Subject, member: tuple[str, int], measure: Tensor | None
     if measure is None:
         return None
     name, axis = member
-    along = measure.double().sum([other for other in range(measure.ndim) if other != axis]).cpu()
+    along = measure.double().movedim(axis, 0).reshape(measure.shape[axis], -1).sum(1).cpu()
     total = torch.zeros(subject.structure.classes, dtype=torch.float64)
     for at, classes in subject.structure.tensors[name].axes:
         if at == axis:
