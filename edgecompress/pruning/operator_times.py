@@ -106,7 +106,7 @@ def _channels(operator: Operator) -> tuple[int, int]:
 
 def _time(operator: Operator, inputs: int, outputs: int, threads: int) -> float:
     """The least of several runs, in milliseconds."""
-    session = open_session(_model(operator, inputs, outputs), threads)
+    session = open_session(single(operator, inputs, outputs), threads)
     (spec,) = session.get_inputs()
     source = {spec.name: np.random.default_rng(0).standard_normal(spec.shape).astype(np.float32)}
     run_session(session, source)
@@ -119,7 +119,7 @@ def _time(operator: Operator, inputs: int, outputs: int, threads: int) -> float:
     return 1e3 * min(times)
 
 
-def _model(operator: Operator, inputs: int, outputs: int) -> ir.Model:
+def single(operator: Operator, inputs: int, outputs: int) -> ir.Model:
     """A graph with that operator alone, at these widths."""
     settings = dict(operator.settings)
     if operator.kind == "MatMul":

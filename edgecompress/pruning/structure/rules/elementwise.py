@@ -25,6 +25,7 @@ UNTAGGED = (
     "to",
     "_to_copy",
     "type_as",
+    "where",
 )
 """Elementwise operators that PyTorch does not tag as such."""
 

@@ -1,0 +1,55 @@
+"""What a request selects."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from edgecompress.errors import RecipeError
+from edgecompress.pruning.costs import count_macs, count_parameters
+from edgecompress.pruning.request import Request, select
+from edgecompress.pruning.structure.groups import as_flags
+from edgecompress.pruning.structured import Subject, examine
+from tests.networks import ConvNet, LinearStack, seeded
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    return examine(seeded(ConvNet), (torch.randn(1, 3, 16, 16),))
+
+
+def test_a_share_of_the_channels(subject: Subject) -> None:
+    assert list(select(subject, Request(amount=0.5)).widths.values()) == [4, 8]
+    assert select(subject, Request(amount=0.0)).units == ()
+
+
+@pytest.mark.parametrize("spread", ["uniform", "global", "latency"])
+@pytest.mark.parametrize("goal", ["macs", "parameters"])
+def test_a_goal_is_met_and_not_overshot_by_more_than_a_step(subject: Subject, goal: str, spread: str) -> None:
+    request = Request(amount=0.4, goal=goal, spread=spread)  # type: ignore[arg-type]
+    chosen = select(subject, request, whole_ms=1.0)
+    count = {"macs": count_macs, "parameters": count_parameters}[goal]
+    structure = subject.structure
+    left = count(structure, as_flags(structure, chosen.units)) / count(structure, as_flags(structure, []))
+    assert 0.3 < left <= 0.6
+
+
+def test_protected_layers_keep_their_channels(subject: Subject) -> None:
+    chosen = select(subject, Request(amount=0.5, protect=("features.0",)))
+    assert list(chosen.widths) == ["features.3"]
+    assert [(one.name, one.reason) for one in chosen.refusals] == [("features.0", "protected by 'features.0'")]
+
+
+def test_a_protected_layer_that_is_not_there(subject: Subject) -> None:
+    with pytest.raises(RecipeError, match=r"'pruning.protect' names 'feature.0', .*; did you mean 'features.0'\?"):
+        select(subject, Request(amount=0.5, protect=("feature.0",)))
+
+
+def test_nothing_to_prune() -> None:
+    alone = examine(nn.Sequential(nn.Linear(4, 3)), (torch.randn(1, 4),))
+    with pytest.raises(RecipeError, match="nothing of this model can be pruned"):
+        select(alone, Request(amount=0.5))
+    whole = examine(seeded(LinearStack), (torch.randn(1, 32),))
+    with pytest.raises(RecipeError, match="nothing of this model can be pruned"):
+        select(whole, Request(amount=0.5, protect=("*",)))
