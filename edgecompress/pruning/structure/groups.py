@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.analysis import Channels, Structure
+from edgecompress.pruning.structure.rules.call import operator_name
 from edgecompress.step import Refusal
 
 Member = tuple[str, int]
@@ -47,9 +48,9 @@ def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
     """The channels of layers that stay whole, each set with its reason; kernels and inputs go without saying."""
     reasons: dict[tuple[str, str], int] = defaultdict(int)
     for unit, members in _members(structure).items():
-        outputs = sorted(name for name, axis in members if axis == 0 and name.endswith("weight"))
+        outputs = _made(structure, members)
         if unit in structure.frozen and outputs:
-            reasons[outputs[0].removesuffix(".weight"), structure.frozen[unit]] += 1
+            reasons[layer_name(_first(structure, outputs)), structure.frozen[unit]] += 1
     return tuple(
         Refusal(name=name, kind="channels", reason=f"{count} channels stay: {reason}")
         for (name, reason), count in reasons.items()
@@ -100,9 +101,33 @@ def _group(structure: Structure, members: tuple[Member, ...], units: list[int]) 
         count = max(int((classes == units[0]).sum()) for classes in places)
         if count > width:
             width, name = count, member
-    producers = [member for member, axis in weights if axis == 0]
+    producers = _made(structure, members) or [member for member, axis in weights if axis == 0]
     name = _first(structure, producers) if producers else name
-    return Group(name=name.removesuffix(".weight"), units=tuple(sorted(units)), members=members, width=width)
+    return Group(name=layer_name(name), units=tuple(sorted(units)), members=members, width=width)
+
+
+def layer_name(tensor: str) -> str:
+    """The module that holds a weight, whatever it calls it; other tensors are named in full.
+
+    >>> layer_name("encoder.conv.weight"), layer_name("lstm.weight_ih_l0"), layer_name("head.scale")
+    ('encoder.conv', 'lstm', 'head.scale')
+    """
+    owner, _, own = tensor.rpartition(".")
+    return owner if owner and "weight" in own else tensor
+
+
+def _made(structure: Structure, members: Iterable[Member]) -> list[str]:
+    """The weights of which the members are outputs: axis 0 of a matrix or kernel, axis 1 of a transposed one."""
+    turned = _transposed(structure)
+    return [name for name, axis in members if len(structure.tensors[name].shape) > 1 and axis == (name in turned)]
+
+
+def _transposed(structure: Structure) -> set[str]:
+    """The weights of transposed convolutions, which lie inputs first."""
+    program = structure.program
+    names = program.graph_signature.inputs_to_parameters
+    nodes = (node for node in program.graph.nodes if operator_name(node).startswith("conv_transpose"))
+    return {names[source.name] for node in nodes for source in node.all_input_nodes[1:2] if source.name in names}
 
 
 def _first(structure: Structure, names: list[str]) -> str:

@@ -195,7 +195,13 @@ ENTRIES = {
             **{
                 f"blocks.{index}.{name}": units
                 for index in (0, 1)
-                for name, units in (("branch1.0", 4), ("branch3.0.0", 4), ("branch3.2.0", 6), ("wide", 4), ("pooled.1.0", 2))
+                for name, units in (
+                    ("branch1.0", 4),
+                    ("branch3.0.0", 4),
+                    ("branch3.2.0", 6),
+                    ("wide", 4),
+                    ("pooled.1.0", 2),
+                )
             },
         },
         whole=("fc",),
@@ -206,9 +212,7 @@ ENTRIES = {
         groups={"down1.0": 8, "down2.0": 12, "bottom.0": 16, "up2": 10, "dec2.0": 12, "dec1.0": 8},
         whole=("head",),
     ),
-    "spatial_attention": Entry(
-        build=SpatialAttention, draw=PICTURE, groups={"conv1": 8}, whole=("conv2", "fc")
-    ),
+    "spatial_attention": Entry(build=SpatialAttention, draw=PICTURE, groups={"conv1": 8}, whole=("conv2", "fc")),
     "conv1d": Entry(build=Conv1d, draw=images(2, 4, 20), groups={"conv1": 8, "conv2": 12}, whole=("fc",)),
     "conv3d": Entry(build=Conv3d, draw=images(2, 2, 8, 8, 8), groups={"conv1": 6, "conv2": 8}, whole=("fc",)),
     "prelu": Entry(build=PReLUNet, draw=PICTURE, groups={"conv": 8, "hidden": 12}, whole=("fc",)),

@@ -44,8 +44,8 @@ class Entry:
 
 
 def images(*shape: int) -> Callable[[], Inputs]:
-    """One float32 tensor of this shape."""
-    return lambda: (torch.randn(shape),)
+    """One float32 tensor of this shape, whose rows and channels differ in their means: no average is empty."""
+    return lambda: (torch.randn(shape) + torch.randn(*shape[:2], *[1] * (len(shape) - 2)),)
 
 
 def tokens(vocabulary: int, *shape: int) -> Callable[[], Inputs]:
@@ -57,8 +57,8 @@ def tokens(vocabulary: int, *shape: int) -> Callable[[], Inputs]:
 def randomize(network: nn.Module) -> nn.Module:
     """Random weights, statistics and affine parameters, scaled so that signals neither die nor explode."""
     for parameter in network.parameters():
-        fan_in = parameter[0].numel() if parameter.ndim > 1 else 25
-        parameter.normal_(0, 1.3 / math.sqrt(fan_in))
+        fan_in = parameter[0].numel() if parameter.ndim > 1 else 100
+        parameter.normal_(0, 1.8 / math.sqrt(fan_in))
     for part in network.modules():
         if isinstance(part, nn.Embedding):
             part.weight.normal_()
@@ -66,6 +66,6 @@ def randomize(network: nn.Module) -> nn.Module:
             if getattr(part, "weight", None) is not None:
                 part.weight.uniform_(0.5, 1.5)  # type: ignore[union-attr, operator]
             if getattr(part, "running_mean", None) is not None:
-                part.running_mean.normal_(0, 0.2)  # type: ignore[union-attr, operator]
+                part.running_mean.normal_(0, 0.1)  # type: ignore[union-attr, operator]
                 part.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr, operator]
     return network

@@ -182,7 +182,5 @@ ENTRIES = {
         whole=("fc",),
     ),
     # the two groups of each convolution keep the same places; the shuffle ties neighbours to the groups
-    "shufflenet_v1": Entry(
-        build=GroupedShuffle, draw=PICTURE, groups={"stem.0.0": 8, "squeeze.0": 2}, whole=("fc",)
-    ),
+    "shufflenet_v1": Entry(build=GroupedShuffle, draw=PICTURE, groups={"stem.0.0": 8, "squeeze.0": 2}, whole=("fc",)),
 }

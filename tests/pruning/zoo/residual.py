@@ -119,9 +119,13 @@ class ConvNeXtBlock(nn.Module):
         return x + y.permute(0, 3, 1, 2)
 
 
-class ChannelsFirstNorm(nn.LayerNorm):
+class ChannelsFirstNorm(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
     def forward(self, x: Tensor) -> Any:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class ConvNeXt(nn.Module):
@@ -180,11 +184,18 @@ ENTRIES = {
     "resnext": Entry(
         build=lambda: ResNet(Bottleneck, groups=2), draw=PICTURE, groups=_bottleneck(4, 16, 32), whole=("fc",)
     ),
-    # padding puts 4 channels on each side, which leave in pairs, then 8 on each side: the residual stream is one
+    # padding puts 4 channels on each side, which leave in pairs, then 8 on each side
     "resnet_padding": Entry(
         build=PaddingResNet,
         draw=PICTURE,
-        groups={"stem": 8, "blocks.0.conv1": 8, "blocks.1.conv1": 16, "blocks.2.conv1": 32},
+        groups={
+            "stem": 8,
+            "blocks.0.conv1": 8,
+            "blocks.1.conv1": 16,
+            "blocks.1.conv2": 4,
+            "blocks.2.conv1": 32,
+            "blocks.2.conv2": 8,
+        },
         whole=("fc",),
     ),
     "convnext": Entry(

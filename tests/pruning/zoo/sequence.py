@@ -132,12 +132,24 @@ class Logits(nn.Module):
 
 
 def vit() -> nn.Module:
-    sizes: dict[str, Any] = {"hidden_size": 20, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 30}
-    return Logits(ViTForImageClassification(ViTConfig(image_size=16, patch_size=8, num_labels=10, **sizes)), "pixel_values")
+    sizes: dict[str, Any] = {
+        "hidden_size": 20,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 30,
+    }
+    return Logits(
+        ViTForImageClassification(ViTConfig(image_size=16, patch_size=8, num_labels=10, **sizes)), "pixel_values"
+    )
 
 
 def bert() -> nn.Module:
-    sizes: dict[str, Any] = {"hidden_size": 20, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 30}
+    sizes: dict[str, Any] = {
+        "hidden_size": 20,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 30,
+    }
     return BertForSequenceClassification(  # type: ignore[no-any-return]
         BertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, num_labels=5, **sizes)
     )
@@ -205,9 +217,12 @@ class TiedLayers(nn.Module):
         return self.head(torch.relu(self.third(torch.relu(self.second(torch.relu(self.first(x)))))))
 
 
-def _layers(prefix: str, **units: int) -> dict[str, int]:
-    return {f"{prefix}.{index}.{name.replace('_', '.', 1)}": count for index in (0, 1) for name, count in units.items()}
+def _layers(heads: str, hidden: str, units: int) -> dict[str, int]:
+    """Four heads and the hidden layer of each of two layers of a transformer."""
+    return {name.format(index): count for index in (0, 1) for name, count in ((heads, 4), (hidden, units))}
 
+
+_VIT, _BERT = "model.vit.layers.{}", "bert.encoder.layer.{}"
 
 ENTRIES = {
     "mixer": Entry(
@@ -231,15 +246,43 @@ ENTRIES = {
         build=Llama,
         draw=tokens(VOCABULARY, 2, 6),
         groups={
+            "model.layers.0.self_attn.o_proj": 24,
             **{f"model.layers.{index}.self_attn.q_proj": 2 for index in (0, 1)},
             **{f"model.layers.{index}.mlp.gate_proj": 40 for index in (0, 1)},
         },
         whole=("head",),
     ),
-    "vit": Entry(build=vit, draw=images(2, 3, 16, 16), groups={}, whole=("model.classifier",)),
-    "bert": Entry(build=bert, draw=_sentences, groups={}, whole=("classifier",)),
-    "encoder": Entry(build=Encoder, draw=images(2, 5, 6), groups={}, whole=("head",)),
-    "cross_attention": Entry(build=CrossAttention, draw=images(2, 5, 6), groups={}, whole=("head",)),
+    "vit": Entry(
+        build=vit,
+        draw=images(2, 3, 16, 16),
+        groups={
+            "model.vit.embeddings.patch_embeddings.projection": 20,
+            **_layers(f"{_VIT}.attention.q_proj", f"{_VIT}.mlp.fc1", 30),
+        },
+        whole=("model.classifier",),
+    ),
+    "bert": Entry(
+        build=bert,
+        draw=_sentences,
+        groups={
+            "bert.encoder.layer.0.attention.output.dense": 20,
+            "bert.pooler.dense": 20,
+            **_layers(f"{_BERT}.attention.self.query", f"{_BERT}.intermediate.dense", 30),
+        },
+        whole=("classifier",),
+    ),
+    "encoder": Entry(
+        build=Encoder,
+        draw=images(2, 5, 6),
+        groups={"embedding": 16, **_layers("encoder.layers.{}.self_attn", "encoder.layers.{}.linear1", 24)},
+        whole=("head",),
+    ),
+    "cross_attention": Entry(
+        build=CrossAttention,
+        draw=images(2, 5, 6),
+        groups={"before": 12, "after": 16, "attention": 4, "attention.out_proj": 16},
+        whole=("head",),
+    ),
     "lstm": Entry(
         build=LSTMClassifier, draw=tokens(VOCABULARY, 2, 6), groups={"hidden": 16}, whole=("lstm", "embedding", "head")
     ),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.classes import UNLABELLED, Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, reshape, varying
+from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, merge, reshape, varying
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
 
@@ -41,9 +41,10 @@ def part(classes: Classes, call: Call) -> Result:
     """A split or a slice. Where the parts are equal, each loses the same channels, so that they stay equal."""
     operand, axis = call["self"], call.axes("dim", len(call["self"].shape)).pop()
     size = call.shape[axis]
+    equal = not (operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1)
     for slot in operand.slots:
         if axis in varying(slot) and size < operand.shape[axis]:
-            if operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1:
+            if not equal or any(shape[axis] != size for shape in call.shapes):
                 if call.name == "slice":
                     classes.freeze(slot, PICKED)
                 continue
@@ -69,6 +70,16 @@ def stack(classes: Classes, call: Call) -> Labelled:
     shape = _one(call.shape, axis)
     across = combine(classes, [reshape(operand, shape) for operand in call["tensors"]], shape, MEETS_CONSTANTS)
     return labelled(classes, call.shape, (slot.expand(*call.shape) for slot in across.slots))
+
+
+def shuffle(classes: Classes, call: Call) -> Labelled:
+    """A channel shuffle: the channels in rows, read by columns; every row keeps the same places."""
+    operand, rows = call["self"], call["groups"]
+    batch, channels, *spatial = operand.shape
+    split = reshape(operand, (batch, rows, channels // rows, *spatial))
+    slots = (merge(classes, slot, {1}) if varying(slot) >= {1, 2} else slot for slot in split.slots)
+    turned = Labelled(split.shape, tuple(slot.transpose(1, 2) for slot in slots))
+    return labelled(classes, call.shape, reshape(turned, call.shape).slots)
 
 
 def pad(classes: Classes, call: Call) -> Labelled:
@@ -145,8 +156,11 @@ def _across(operand: Labelled, axis: int) -> Labelled:
 
 
 _MOVES = (
-    "channel_shuffle",
+    "adjoint",
     "flip",
+    "mH",
+    "mT",
+    "matrix_H",
     "movedim",
     "numpy_T",
     "permute",
@@ -176,6 +190,8 @@ RULES: dict[str, Rule] = {
     "concat": concatenate,
     "concatenate": concatenate,
     "stack": stack,
+    "channel_shuffle": shuffle,
+    "native_channel_shuffle": shuffle,
     "pad": pad,
     "constant_pad_nd": pad,
 }
