@@ -98,8 +98,8 @@ def _try(subject: Subject, units: Sequence[int]) -> nn.Module | None:
     smaller = remove(subject.module, subject.structure, gone)
     if _agrees(smaller, subject.structure, expected):
         return smaller
-    resized = resize_attributes(smaller, subject.structure, gone)
-    return resized if _agrees(resized, subject.structure, expected) else None
+    candidates = resize_attributes(smaller, subject.structure, gone)
+    return next((one for one in candidates if _agrees(one, subject.structure, expected)), None)
 
 
 def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:

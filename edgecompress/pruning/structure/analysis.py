@@ -62,13 +62,15 @@ def analyse(program: ExportedProgram) -> Structure:
     for node in program.graph.nodes:
         if node.op == "placeholder":
             values[node] = _source(classes, node, program, names, shared)
-            if not node.users:
-                _freeze(classes, values[node], IS_UNUSED)
         elif node.op == "call_function":
             values[node] = propagate(classes, bind(node, values))
         elif node.op == "output":
             for result in node.all_input_nodes:
                 _freeze(classes, values[result], IS_OUTPUT)
+    used = {id(value) for node, value in values.items() if node.users}
+    for value in values.values():
+        if id(value) not in used:
+            _freeze(classes, value, IS_UNUSED)
     _make_rectangular(classes, values)
     found = {node: tuple(_channels(classes, one) for one in _each(value)) for node, value in values.items()}
     tensors = {names[node.name]: channels[0] for node, channels in found.items() if node.name in names}

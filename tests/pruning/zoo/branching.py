@@ -135,7 +135,7 @@ class Conv3d(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         x = F.max_pool3d(F.relu(self.norm(self.conv1(x))), 2)
-        return self.fc(F.relu(self.conv2(x)).mean((2, 3, 4)))
+        return self.fc(F.softplus(self.conv2(x)).mean((2, 3, 4)))
 
 
 class PReLUNet(nn.Module):
