@@ -67,10 +67,7 @@ def analyse(program: ExportedProgram) -> Structure:
         elif node.op == "output":
             for result in node.all_input_nodes:
                 _freeze(classes, values[result], IS_OUTPUT)
-    used = {id(value) for node, value in values.items() if node.users}
-    for value in values.values():
-        if id(value) not in used:
-            _freeze(classes, value, IS_UNUSED)
+    _freeze_unused(classes, values)
     _make_rectangular(classes, values)
     found = {node: tuple(_channels(classes, one) for one in _each(value)) for node, value in values.items()}
     tensors = {names[node.name]: channels[0] for node, channels in found.items() if node.name in names}
@@ -100,6 +97,13 @@ def _source(
     if id(stored) not in shared:
         shared[id(stored)] = fresh(classes, shape)
     return shared[id(stored)]
+
+
+def _freeze_unused(classes: Classes, values: Mapping[fx.Node, Result]) -> None:
+    used = {id(value) for node, value in values.items() if node.users}
+    for node, value in values.items():
+        if node.op == "placeholder" and id(value) not in used:
+            _freeze(classes, value, IS_UNUSED)
 
 
 def _freeze(classes: Classes, value: Result, reason: str) -> None:
