@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from tests.pruning.zoo.entry import Inputs
@@ -44,12 +44,12 @@ class KeptForward:
         weight, bias = (self._cut(getattr(norm, name, None)) for name in ("weight", "bias"))
         if isinstance(norm, nn.GroupNorm):
             groups = part.shape[1] if norm.num_groups == norm.num_channels else norm.num_groups
-            return F.group_norm(part, groups, weight, bias, norm.eps)
+            return functional.group_norm(part, groups, weight, bias, norm.eps)
         assert weight is not None
         if isinstance(norm, nn.LayerNorm):
-            return F.layer_norm(part, list(weight.shape), weight, bias, norm.eps)
+            return functional.layer_norm(part, list(weight.shape), weight, bias, norm.eps)
         eps = norm.variance_epsilon if hasattr(norm, "variance_epsilon") else norm.eps
-        return F.rms_norm(part, list(weight.shape), weight, eps)
+        return functional.rms_norm(part, list(weight.shape), weight, eps)
 
     def _cut(self, vector: Tensor | None) -> Tensor | None:
         for axis, kept in self.kept.items():
@@ -74,7 +74,7 @@ def silenced(module: nn.Module, removed: Removed) -> nn.Module:
     for path, part in quiet.named_modules():
         axes = removed.get(f"{path}.weight", {})
         if axes and (isinstance(part, nn.LayerNorm | nn.GroupNorm) or type(part).__name__.endswith("RMSNorm")):
-            part.forward = KeptForward(part, axes)  # type: ignore[method-assign]
+            part.forward = KeptForward(part, axes)
     return quiet
 
 

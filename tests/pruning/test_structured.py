@@ -118,7 +118,7 @@ def _plain(part: nn.Module) -> dict[str, Any]:
 
 def test_tied_weights_stay_tied() -> None:
     subject = subject_of("decoder")
-    model = cut_out(subject, draw(subject, 0, 0.5)).model
+    model: Any = cut_out(subject, draw(subject, 0, 0.5)).model
     assert model.head.weight is model.embedding.weight
 
 
@@ -158,8 +158,9 @@ def test_what_the_code_fixes_is_left_whole_and_named() -> None:
     network = _FixedSize().eval()
     subject = examine(network, (torch.randn(2, 6),))
     pruned = cut_out(subject, [unit for group in subject.groups for unit in group.units[:4]])
+    model: Any = pruned.model
     assert [one.name for one in pruned.refusals if one.reason == FIXED] == ["fixed"]
-    assert (pruned.model.fixed.out_features, pruned.model.free.out_features) == (12, 6)
+    assert (model.fixed.out_features, model.free.out_features) == (12, 6)
 
 
 class _EqualSizes(nn.Module):
@@ -182,8 +183,8 @@ def test_a_size_that_two_attributes_have_is_tried_on_each() -> None:
     subject = examine(_EqualSizes().eval(), (torch.randn(2, 5, 6),))
     (group,) = subject.groups
     assert len(group.units) == 4
-    pruned = cut_out(subject, group.units[:2])
-    assert (pruned.model.heads, pruned.model.width) == (2, 4)
+    model: Any = cut_out(subject, group.units[:2]).model
+    assert (model.heads, model.width) == (2, 4)
 
 
 def test_a_network_that_cannot_be_captured_is_an_error() -> None:

@@ -41,7 +41,8 @@ def resize_attributes(smaller: nn.Module, structure: Structure, gone: Tensor) ->
     """Copies in which the whole numbers that a module's own code reads as sizes follow the channels.
 
     A view into 12 heads, in a module whose attribute ``heads`` is 12, becomes one into as many as are left. Where
-    several attributes are 12, it cannot be known which one is meant: first all change, then one at a time.
+    several attributes are 12, or the 12 was computed, it cannot be known which one is meant: all change, then one at a
+    time, then none.
     """
     changes = _changes(smaller, _sizes(structure, gone))
     kinds = sorted({names for _, names, _ in changes})
@@ -67,7 +68,7 @@ def _changes(module: nn.Module, sizes: Sizes) -> list[tuple[str, tuple[str, ...]
 
 
 def _choices(names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    return [names, *((name,) for name in names if len(names) > 1)]
+    return [names, *((name,) for name in names if len(names) > 1), ()]
 
 
 def _cut_tensors(module: nn.Module, structure: Structure, gone: Tensor) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.pruning.zoo.entry import Entry, Inputs, images
 from tests.pruning.zoo.mobile import conv_norm
@@ -33,8 +33,8 @@ class DenseLayer(nn.Module):
         self.norm2, self.conv2 = nn.BatchNorm2d(2 * growth), nn.Conv2d(2 * growth, growth, 3, padding=1, bias=False)
 
     def forward(self, features: list[Tensor]) -> Any:
-        y = self.conv1(F.relu(self.norm1(torch.cat(features, 1))))
-        return self.conv2(F.relu(self.norm2(y)))
+        y = self.conv1(functional.relu(self.norm1(torch.cat(features, 1))))
+        return self.conv2(functional.relu(self.norm2(y)))
 
 
 class DenseNet(nn.Module):
@@ -53,7 +53,7 @@ class DenseNet(nn.Module):
             features.append(layer(features))
         y = self.transition(torch.cat(features, 1))
         y = torch.cat([y, self.last([y])], 1)
-        return self.fc(F.relu(self.norm(y)).mean((2, 3)))
+        return self.fc(functional.relu(self.norm(y)).mean((2, 3)))
 
 
 class InceptionBlock(nn.Module):
@@ -66,7 +66,9 @@ class InceptionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         first = self.branch1(x)
-        return F.relu(torch.cat([first, self.branch3(x), self.wide(F.relu(first)), self.pooled(x)], 1))
+        return functional.relu(
+            torch.cat([first, self.branch3(x), self.wide(functional.relu(first)), self.pooled(x)], 1)
+        )
 
 
 class Inception(nn.Module):
@@ -77,7 +79,7 @@ class Inception(nn.Module):
         self.fc = nn.Linear(16, 10)
 
     def forward(self, x: Tensor) -> Any:
-        return self.fc(self.blocks(F.relu(self.stem(x))).mean((2, 3)))
+        return self.fc(self.blocks(functional.relu(self.stem(x))).mean((2, 3)))
 
 
 class UNet(nn.Module):
@@ -91,12 +93,12 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(8, 3, 1)
 
     def forward(self, x: Tensor) -> Any:
-        skip1 = F.relu(self.down1(x))
-        skip2 = F.relu(self.down2(F.max_pool2d(skip1, 2)))
-        y = self.up2(F.relu(self.bottom(F.max_pool2d(skip2, 2))))
-        y = F.relu(self.dec2(torch.cat([y, skip2], 1)))
-        y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
-        return self.head(F.relu(self.dec1(torch.cat([skip1, y], dim=1))))
+        skip1 = functional.relu(self.down1(x))
+        skip2 = functional.relu(self.down2(functional.max_pool2d(skip1, 2)))
+        y = self.up2(functional.relu(self.bottom(functional.max_pool2d(skip2, 2))))
+        y = functional.relu(self.dec2(torch.cat([y, skip2], 1)))
+        y = functional.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+        return self.head(functional.relu(self.dec1(torch.cat([skip1, y], dim=1))))
 
 
 class SpatialAttention(nn.Module):
@@ -109,7 +111,7 @@ class SpatialAttention(nn.Module):
         self.fc = nn.Linear(12, 10)
 
     def forward(self, x: Tensor) -> Any:
-        x = F.relu(self.conv2(F.relu(self.conv1(x))))
+        x = functional.relu(self.conv2(functional.relu(self.conv1(x))))
         pooled = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
         return self.fc((x * torch.sigmoid(self.map(pooled))).mean((2, 3)))
 
@@ -122,9 +124,9 @@ class Conv1d(nn.Module):
         self.pool, self.fc = nn.MaxPool1d(2), nn.Linear(12, 5)
 
     def forward(self, x: Tensor) -> Any:
-        x = self.pool(F.leaky_relu(self.norm1(self.conv1(x))))
-        x = F.elu(self.norm2(self.conv2(x)))
-        return self.fc(F.adaptive_avg_pool1d(x, 1).squeeze(-1))
+        x = self.pool(functional.leaky_relu(self.norm1(self.conv1(x))))
+        x = functional.elu(self.norm2(self.conv2(x)))
+        return self.fc(functional.adaptive_avg_pool1d(x, 1).squeeze(-1))
 
 
 class Conv3d(nn.Module):
@@ -134,8 +136,8 @@ class Conv3d(nn.Module):
         self.conv2, self.fc = nn.Conv3d(6, 8, 3, stride=2), nn.Linear(8, 4)
 
     def forward(self, x: Tensor) -> Any:
-        x = F.max_pool3d(F.relu(self.norm(self.conv1(x))), 2)
-        return self.fc(F.softplus(self.conv2(x)).mean((2, 3, 4)))
+        x = functional.max_pool3d(functional.relu(self.norm(self.conv1(x))), 2)
+        return self.fc(functional.softplus(self.conv2(x)).mean((2, 3, 4)))
 
 
 class PReLUNet(nn.Module):
@@ -148,7 +150,7 @@ class PReLUNet(nn.Module):
         self.fc = nn.Linear(12, 10)
 
     def forward(self, x: Tensor) -> Any:
-        x = F.adaptive_max_pool2d(self.slopes(self.conv(x)), 3).flatten(1)
+        x = functional.adaptive_max_pool2d(self.slopes(self.conv(x)), 3).flatten(1)
         return self.fc(self.slope(self.norm(self.hidden(x))))
 
 
@@ -162,9 +164,9 @@ class ManyInputs(nn.Module):
         self.side = nn.Linear(16, 7)
 
     def forward(self, picture: Tensor, vector: Tensor) -> dict[str, Tensor]:
-        seen = F.relu(self.picture(picture)).mean((2, 3))
+        seen = functional.relu(self.picture(picture)).mean((2, 3))
         joined = torch.cat([seen, torch.tanh(self.vector(vector))], -1)
-        hidden = F.relu(self.mix(joined))
+        hidden = functional.relu(self.mix(joined))
         return {"logits": self.head(hidden), "hidden": hidden, "side": self.side(joined).sigmoid()}
 
 

@@ -64,8 +64,8 @@ def randomize(network: nn.Module) -> nn.Module:
             part.weight.normal_()
         if isinstance(part, _NORMS) or type(part).__name__.endswith("RMSNorm"):
             if getattr(part, "weight", None) is not None:
-                part.weight.uniform_(0.5, 1.5)  # type: ignore[union-attr, operator]
+                part.weight.uniform_(0.5, 1.5)  # type: ignore[operator]
             if getattr(part, "running_mean", None) is not None:
-                part.running_mean.normal_(0, 0.1)  # type: ignore[union-attr, operator]
-                part.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr, operator]
+                part.running_mean.normal_(0, 0.1)  # type: ignore[operator]
+                part.running_var.uniform_(0.5, 1.5)  # type: ignore[operator]
     return network

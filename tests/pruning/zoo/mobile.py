@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.pruning.zoo.entry import Entry
 from tests.pruning.zoo.residual import PICTURE
@@ -39,7 +39,7 @@ class SqueezeExcite(nn.Module):
         self.gate = gate
 
     def forward(self, x: Tensor) -> Any:
-        squeezed = F.relu(self.reduce(x.mean((2, 3), keepdim=True)))
+        squeezed = functional.relu(self.reduce(x.mean((2, 3), keepdim=True)))
         return x * self.gate(self.expand(squeezed))
 
 
@@ -73,7 +73,7 @@ class MobileNet(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         x = self.last(self.block2(self.block1(self.stem(x))))
-        return self.head(F.adaptive_avg_pool2d(x, (1, 1)).flatten(1))
+        return self.head(functional.adaptive_avg_pool2d(x, (1, 1)).flatten(1))
 
 
 class ShuffleUnit(nn.Module):
@@ -130,7 +130,7 @@ class GroupedShuffle(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         x = self.stem(x)
-        x = F.relu(x + self.expand(self.depthwise(self.shuffle(F.relu(self.squeeze(x))))))
+        x = functional.relu(x + self.expand(self.depthwise(self.shuffle(functional.relu(self.squeeze(x))))))
         return self.fc(x.mean((2, 3)))
 
 

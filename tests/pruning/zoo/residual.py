@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.pruning.zoo.entry import Entry, images
 
@@ -25,8 +25,8 @@ class Basic(nn.Module):
         self.shortcut = _shortcut(inputs, width, stride)
 
     def forward(self, x: Tensor) -> Any:
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + self.shortcut(x))
+        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        return functional.relu(y + self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
@@ -71,7 +71,7 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         x = self.layer2(self.layer1(self.pool(self.stem(x))))
-        return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
+        return self.fc(functional.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
 class PaddingBlock(nn.Module):
@@ -86,10 +86,10 @@ class PaddingBlock(nn.Module):
         self.extra = (outputs - inputs) // 2
 
     def forward(self, x: Tensor) -> Any:
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
         if self.extra:
-            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.extra, self.extra))
-        return F.relu(y + x)
+            x = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.extra, self.extra))
+        return functional.relu(y + x)
 
 
 class PaddingResNet(nn.Module):
@@ -101,7 +101,7 @@ class PaddingResNet(nn.Module):
         self.fc = nn.Linear(32, 10)
 
     def forward(self, x: Tensor) -> Any:
-        return self.fc(self.blocks(F.relu(self.norm(self.stem(x)))).mean((2, 3)))
+        return self.fc(self.blocks(functional.relu(self.norm(self.stem(x)))).mean((2, 3)))
 
 
 class ConvNeXtBlock(nn.Module):
@@ -115,7 +115,7 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
-        y = self.gamma * self.reduce(F.gelu(self.expand(y)))
+        y = self.gamma * self.reduce(functional.gelu(self.expand(y)))
         return x + y.permute(0, 3, 1, 2)
 
 
@@ -155,14 +155,14 @@ class GroupNormNet(nn.Module):
         self.head = nn.Linear(8, 10)
 
     def forward(self, x: Tensor) -> Any:
-        x = F.silu(self.norm1(self.conv1(x)))
-        x = F.silu(self.norm2(self.conv2(x)))
-        x = F.silu(self.norm3(self.conv3(x)))
-        return self.head(F.silu(self.norm4(self.conv4(x))).amax((2, 3)))
+        x = functional.silu(self.norm1(self.conv1(x)))
+        x = functional.silu(self.norm2(self.conv2(x)))
+        x = functional.silu(self.norm3(self.conv3(x)))
+        return self.head(functional.silu(self.norm4(self.conv4(x))).amax((2, 3)))
 
 
 def _bottleneck(inner: int, first: int, second: int) -> dict[str, int]:
-    """The stem; two residual streams; ``inner`` units of each inner convolution of the first stage, twice in the next."""
+    """The stem; two residual streams; ``inner`` units of each inner convolution, twice in the second stage."""
     blocks = {"layer1.0": inner, "layer1.1": inner, "layer2.0": 2 * inner}
     groups = {f"{block}.conv{index}": units for block, units in blocks.items() for index in (1, 2)}
     return {"stem.0": 8, "layer1.0.conv3": first, "layer2.0.conv3": second, **groups}

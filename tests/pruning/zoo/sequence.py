@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -53,7 +53,7 @@ class Attention(nn.Module):
         q = q.view(batch, length, self.heads, self.head).transpose(1, 2)
         k, v = (one.view(batch, length, self.shared, self.head).transpose(1, 2) for one in (k, v))
         k, v = self._repeat(k), self._repeat(v)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out(y.transpose(1, 2).reshape(batch, length, -1))
 
     def _repeat(self, x: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        return self.down(functional.silu(gate) * up)
 
 
 class DecoderLayer(nn.Module):
@@ -131,28 +131,21 @@ class Logits(nn.Module):
         return self.model(**{self.argument: x}).logits
 
 
+_SIZES: dict[str, Any] = {
+    "hidden_size": 20,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 30,
+    "num_labels": 5,
+}
+
+
 def vit() -> nn.Module:
-    sizes: dict[str, Any] = {
-        "hidden_size": 20,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 30,
-    }
-    return Logits(
-        ViTForImageClassification(ViTConfig(image_size=16, patch_size=8, num_labels=10, **sizes)), "pixel_values"
-    )
+    return Logits(ViTForImageClassification(ViTConfig(image_size=16, patch_size=8, **_SIZES)), "pixel_values")
 
 
 def bert() -> nn.Module:
-    sizes: dict[str, Any] = {
-        "hidden_size": 20,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 30,
-    }
-    return BertForSequenceClassification(  # type: ignore[no-any-return]
-        BertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, num_labels=5, **sizes)
-    )
+    return BertForSequenceClassification(BertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, **_SIZES))
 
 
 def _sentences() -> Inputs:
@@ -185,7 +178,7 @@ class CrossAttention(nn.Module):
         self.head = nn.Linear(16, 10)
 
     def forward(self, x: Tensor) -> Any:
-        memory = F.relu(self.before(x))
+        memory = functional.relu(self.before(x))
         queries = self.queries + self.after(memory).mean(1, keepdim=True)
         return self.head(self.attention(queries, memory, memory, need_weights=False)[0].mean(1))
 
@@ -201,7 +194,7 @@ class LSTMClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         states, _ = self.lstm(self.embedding(x))
-        return self.head(F.relu(self.hidden(states[:, -1])))
+        return self.head(functional.relu(self.hidden(states[:, -1])))
 
 
 class TiedLayers(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.classes import UNLABELLED, Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, merge, reshape, varying
+from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, reshape, touch, varying
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
 
@@ -77,7 +77,7 @@ def shuffle(classes: Classes, call: Call) -> Labelled:
     operand, rows = call["self"], call["groups"]
     batch, channels, *spatial = operand.shape
     split = reshape(operand, (batch, rows, channels // rows, *spatial))
-    slots = (merge(classes, slot, {1}) if varying(slot) >= {1, 2} else slot for slot in split.slots)
+    slots = (touch(classes, slot, {1}, "is a row of a channel shuffle") for slot in split.slots)
     turned = Labelled(split.shape, tuple(slot.transpose(1, 2) for slot in slots))
     return labelled(classes, call.shape, reshape(turned, call.shape).slots)
 
