@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +15,9 @@ from edgecompress.step import Refusal
 
 Member = tuple[str, int]
 """A parameter or buffer by name, and the axis along which the channels lie."""
+
+
+ALL_AT_ONCE = "they can only be removed all at once"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +50,14 @@ def find_groups(structure: Structure) -> tuple[Group, ...]:
 def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
     """The channels of layers that stay whole, each set with its reason; kernels and inputs go without saying."""
     reasons: dict[tuple[str, str], int] = defaultdict(int)
-    for unit, members in _members(structure).items():
+    places = _members(structure)
+    alike = Counter(frozenset(members) for unit, members in places.items() if unit not in structure.frozen)
+    for unit, members in places.items():
+        single = ALL_AT_ONCE if alike[frozenset(members)] == 1 else None
         outputs = _made(structure, members)
-        if unit in structure.frozen and outputs:
-            reasons[layer_name(_first(structure, outputs)), structure.frozen[unit]] += 1
+        if outputs and (reason := structure.frozen.get(unit, single)):
+            name = _first(structure, outputs)
+            reasons[layer_name(name), reason] += _count(structure, name, unit)
     return tuple(
         Refusal(name=name, kind="channels", reason=f"{count} channels stay: {reason}")
         for (name, reason), count in reasons.items()
@@ -82,6 +89,11 @@ def kept_by_axis(channels: Channels, gone: Tensor) -> dict[int, Tensor]:
         stays = ~gone[classes]
         kept[axis] = kept[axis] & stays if axis in kept else stays
     return kept
+
+
+def _count(structure: Structure, name: str, unit: int) -> int:
+    """The output channels of a weight that belong to a unit."""
+    return max(int((classes == unit).sum()) for _, classes in structure.tensors[name].axes)
 
 
 def _members(structure: Structure) -> Mapping[int, set[Member]]:

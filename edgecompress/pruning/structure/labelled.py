@@ -83,14 +83,15 @@ def combine(classes: Classes, operands: Sequence[Labelled], shape: Sequence[int]
 def touch(classes: Classes, slot: Tensor, axes: set[int], reason: str) -> Tensor:
     """The labels after the elements along ``axes`` met values of which none can be removed.
 
-    What varies along other axes too is removed whole along these; what does not is not removed at all.
+    What varies along other axes too is removed whole along these; what does not is not removed at all, and labels
+    nothing from here on, so that it does not hold up others.
     """
     changing = varying(slot)
     if not changing & axes:
         return slot
     if changing <= axes:
         classes.freeze(slot, reason)
-        return slot
+        return torch.tensor(UNLABELLED).expand(slot.shape)
     return merge(classes, slot, changing & axes)
 
 

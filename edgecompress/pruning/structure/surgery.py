@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import islice, product
+from typing import TypeVar
 
 from torch import Tensor, fx, nn
 
@@ -17,6 +18,8 @@ from edgecompress.pruning.structure.silenced import cut
 
 Sizes = dict[tuple[str, int], int]
 """By module and old size: the new one."""
+Names = tuple[str, ...]
+Key = TypeVar("Key", bound=Hashable)
 MOST_CHOICES = 12
 """Of the attributes that could be meant by a size, tried one after the other."""
 
@@ -42,20 +45,20 @@ def resize_attributes(smaller: nn.Module, structure: Structure, gone: Tensor) ->
 
     A view into 12 heads, in a module whose attribute ``heads`` is 12, becomes one into as many as are left. Where
     several attributes are 12, or the 12 was computed, it cannot be known which one is meant: all change, then one at a
-    time, then none.
+    time, then none; first in all modules alike, then in each for itself.
     """
     changes = _changes(smaller, _sizes(structure, gone))
-    kinds = sorted({names for _, names, _ in changes})
-    choices = (dict(zip(kinds, choice, strict=True)) for choice in product(*(_choices(names) for names in kinds)))
-    for chosen in islice(choices, MOST_CHOICES):
+    alike = _choices({names: names for _, names, _ in changes})
+    apart = _choices({(path, names): names for path, names, _ in changes})
+    for chosen in (*({(path, names): one[names] for path, names, _ in changes} for one in alike), *apart):
         resized = copy.deepcopy(smaller)
         for path, names, new in changes:
-            for name in chosen[names]:
+            for name in chosen[path, names]:
                 setattr(resized.get_submodule(path), name, new)
         yield resized
 
 
-def _changes(module: nn.Module, sizes: Sizes) -> list[tuple[str, tuple[str, ...], int]]:
+def _changes(module: nn.Module, sizes: Sizes) -> list[tuple[str, Names, int]]:
     """The module whose attributes have an old size, by path, the names of these attributes, and the new size."""
     changes = []
     for (path, old), new in sizes.items():
@@ -67,8 +70,10 @@ def _changes(module: nn.Module, sizes: Sizes) -> list[tuple[str, tuple[str, ...]
     return changes
 
 
-def _choices(names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    return [names, *((name,) for name in names if len(names) > 1), ()]
+def _choices(attributes: Mapping[Key, Names]) -> list[dict[Key, Names]]:
+    """For each key, which of its attributes change: the first few of all combinations."""
+    options = ([names, *((name,) for name in names if len(names) > 1), ()] for names in attributes.values())
+    return [dict(zip(attributes, choice, strict=True)) for choice in islice(product(*options), MOST_CHOICES)]
 
 
 def _cut_tensors(module: nn.Module, structure: Structure, gone: Tensor) -> None:

@@ -27,6 +27,18 @@ def move(classes: Classes, call: Call) -> Result:
     return results if isinstance(call.node.meta["val"], (list, tuple)) else results[0]
 
 
+def pick(classes: Classes, call: Call) -> Labelled:
+    """One index: what lies along its axis alone keeps its place, and so does all before and behind it."""
+    operand: Labelled = call["self"]
+    axis = call["dim"] % len(operand.shape)
+    for slot in operand.slots:
+        if varying(slot) == {axis}:
+            classes.freeze(slot, PICKED)
+    result = move(classes, call)
+    assert isinstance(result, Labelled)
+    return result
+
+
 def view(classes: Classes, call: Call) -> Labelled:
     """Another shape for the same elements in the same order."""
     return labelled(classes, call.shape, reshape(call["self"], call.shape).slots)
@@ -41,7 +53,7 @@ def part(classes: Classes, call: Call) -> Result:
     """A split or a slice. Where the parts are equal, each loses the same channels, so that they stay equal."""
     operand, axis = call["self"], call.axes("dim", len(call["self"].shape)).pop()
     size = call.shape[axis]
-    equal = not (operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1)
+    equal = size > 1 and not (operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1)
     for slot in operand.slots:
         if axis in varying(slot) and size < operand.shape[axis]:
             if not equal or any(shape[axis] != size for shape in call.shapes):
@@ -169,7 +181,6 @@ _MOVES = (
     "repeat",
     "repeat_interleave",
     "roll",
-    "select",
     "squeeze",
     "swapaxes",
     "t",
@@ -189,6 +200,7 @@ RULES: dict[str, Rule] = {
     "cat": concatenate,
     "concat": concatenate,
     "concatenate": concatenate,
+    "select": pick,
     "stack": stack,
     "channel_shuffle": shuffle,
     "native_channel_shuffle": shuffle,

@@ -18,25 +18,27 @@ def is_normalizing(node: fx.Node) -> bool:
     """Whether a statistic serves for nothing but to be subtracted from, or to divide, what it was taken of."""
     if operator_name(node) not in STATISTICS or not _elements(node):
         return False
-    return _only_normalizes(node, _sources(node.all_input_nodes[0]), inverted=False)
+    source = node.all_input_nodes[0]
+    return _elements(source) > _elements(node) and _only_normalizes(node, source, inverted=False)
 
 
-def _only_normalizes(statistic: fx.Node, sources: set[fx.Node], *, inverted: bool) -> bool:
+def _only_normalizes(statistic: fx.Node, source: fx.Node, *, inverted: bool) -> bool:
     """Whether every use of a value that was computed from the statistic alone ends in a normalization."""
-    return all(_use_normalizes(user, statistic, sources, inverted) for user in statistic.users if _elements(user))
+    uses = (user for user in statistic.users if user.op == "output" or _elements(user))  # no assertions
+    return all(_use_normalizes(user, statistic, source, inverted) for user in uses)
 
 
-def _use_normalizes(user: fx.Node, statistic: fx.Node, sources: set[fx.Node], inverted: bool) -> bool:
-    name = operator_name(user)
+def _use_normalizes(user: fx.Node, statistic: fx.Node, source: fx.Node, inverted: bool) -> bool:
+    if user.op == "output" or not is_elementwise_node(user):
+        return False
+    name = operator_name(user).rstrip("_")
     divides = name == "div" and user.args[0] is not statistic
-    if not is_elementwise_node(user):
-        return name in ("expand", "expand_as") and _only_normalizes(statistic=user, sources=sources, inverted=inverted)
-    if _elements(user) == _elements(statistic):
+    others = [one for one in user.all_input_nodes if one is not statistic and _elements(one) == _elements(source)]
+    if not others:
         inverts = divides or name in ("reciprocal", "rsqrt") or (name == "pow" and _is_negative(user.args[1]))
-        return _only_normalizes(user, sources, inverted=inverted or inverts)
-    others = [one for one in user.all_input_nodes if one is not statistic]
+        return _only_normalizes(user, source, inverted=inverted or inverts)
     joins = name == "sub" or divides or (name == "mul" and inverted)
-    return joins and all(_sources(one) & sources for one in others)
+    return joins and all(_sources(one) & _sources(source) for one in others)
 
 
 def _sources(node: fx.Node) -> set[fx.Node]:
