@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgecompress.pruning.structure.analysis import Structure, analyse
 from edgecompress.pruning.structure.groups import as_flags, find_groups, find_refusals, kept_by_axis, removed_from
@@ -41,6 +43,24 @@ def test_refusals_name_layers_and_count_channels() -> None:
         "0": "4 channels stay: is mixed by softmax",
         "2": "2 channels stay: is an output of the network",
     }
+
+
+def test_channels_that_hang_together_are_named() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Any:
+            hidden = self.first(x)
+            return self.second(hidden + hidden.roll(1, 1))
+
+    structure = _structure(Shared(), 2, 3)
+    assert find_groups(structure) == ()
+    assert [(one.name, one.reason) for one in find_refusals(structure)] == [
+        ("first", "4 channels stay: they can only be removed all at once"),
+        ("second", "2 channels stay: is an output of the network"),
+    ]
 
 
 def test_removed_indices_are_those_of_the_units() -> None:

@@ -56,7 +56,7 @@ def test_channels_that_meet_constants_stay(classes: Classes) -> None:
 
 def test_a_constant_of_one_element_meets_nobody(classes: Classes) -> None:
     result = combine(classes, [fresh(classes, (2, 3)), Labelled((2, 1)), Labelled(())], (2, 3), "meets")
-    assert [varying(slot) for slot in result.slots] == [{1}] or len(result.slots) == 2
+    assert [slot[0].tolist() for slot in result.slots] == [[3, 4, 5]]
     assert set(classes.frozen()) == {1, 2}
 
 

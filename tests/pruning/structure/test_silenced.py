@@ -27,11 +27,11 @@ def test_a_silenced_channel_is_zero_even_where_the_activation_is_not() -> None:
 
 
 def test_a_normalization_takes_the_statistics_of_what_is_left() -> None:
-    network, x = nn.Sequential(nn.Linear(3, 6), nn.LayerNorm(6), nn.Linear(6, 2)), torch.randn(5, 3)
-    nn.init.uniform_(network[1].weight)
-    left = functional.layer_norm(network[0](x)[:, 2:], (4,), network[1].weight[2:], network[1].bias[2:])
-    expected = functional.linear(left, network[2].weight[:, 2:], network[2].bias)
-    torch.testing.assert_close(_silence(network, x, slice(0, 2)), expected)
+    first, norm, second, x = nn.Linear(3, 6), nn.LayerNorm(6), nn.Linear(6, 2), torch.randn(5, 3)
+    nn.init.uniform_(norm.weight)
+    left = functional.layer_norm(first(x)[:, 2:], (4,), norm.weight[2:], norm.bias[2:])
+    expected = functional.linear(left, second.weight[:, 2:], second.bias)
+    torch.testing.assert_close(_silence(nn.Sequential(first, norm, second), x, slice(0, 2)), expected)
 
 
 def test_so_does_one_that_is_written_out() -> None:

@@ -46,13 +46,14 @@ def test_normalizations_and_linear_layers_say_theirs() -> None:
 
 
 def test_parameters_stay_parameters_and_buffers_stay_buffers() -> None:
-    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    network[0].weight.requires_grad_(False)
+    first = nn.Linear(3, 4)
+    first.weight.requires_grad_(False)
+    network = nn.Sequential(first, nn.BatchNorm1d(4), nn.Linear(4, 2))
     smaller = _without_first(network, 2, 3)
     assert [one.requires_grad for one in smaller.parameters()] == [False, *[True] * 5]
     assert smaller.state_dict().keys() == network.state_dict().keys()
     assert smaller[1].running_mean.shape == (2,)
-    assert torch.equal(smaller[0].weight, network[0].weight[2:])
+    assert torch.equal(smaller[0].weight, first.weight[2:])
 
 
 class _Rows(nn.Module):
