@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +58,8 @@ def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
         if outputs and (reason := structure.frozen.get(unit, single)):
             name = _first(structure, outputs)
             reasons[layer_name(name), reason] += _count(structure, name, unit)
+    for name, count in _hanging_together(structure):
+        reasons[layer_name(name), ALL_AT_ONCE] += count
     return tuple(
         Refusal(name=name, kind="channels", reason=f"{count} channels stay: {reason}")
         for (name, reason), count in reasons.items()
@@ -89,6 +91,16 @@ def kept_by_axis(channels: Channels, gone: Tensor) -> dict[int, Tensor]:
         stays = ~gone[classes]
         kept[axis] = kept[axis] & stays if axis in kept else stays
     return kept
+
+
+def _hanging_together(structure: Structure) -> Iterator[tuple[str, int]]:
+    """The weights whose outputs are of a single class, and how many these are."""
+    turned = _transposed(structure)
+    for name in structure.program.graph_signature.parameters:
+        channels = structure.tensors.get(name)
+        made = int(name in turned)
+        if channels and len(channels.shape) > 1 < channels.shape[made] and made not in dict(channels.axes):
+            yield name, channels.shape[made]
 
 
 def _count(structure: Structure, name: str, unit: int) -> int:
