@@ -16,6 +16,7 @@ from edgecompress.pruning.structure.analysis import Structure, analyse
 from edgecompress.pruning.structure.groups import Group, as_flags, find_groups, find_refusals, removed_from
 from edgecompress.pruning.structure.silenced import run_silenced
 from edgecompress.pruning.structure.surgery import remove, resize_attributes
+from edgecompress.quiet import quiet_torch
 from edgecompress.step import Refusal
 
 TOLERANCE = 1e-4
@@ -98,8 +99,8 @@ def _try(subject: Subject, units: Sequence[int]) -> nn.Module | None:
     smaller = remove(subject.module, subject.structure, gone)
     if _agrees(smaller, subject.structure, expected):
         return smaller
-    resized = resize_attributes(smaller, subject.structure, gone)
-    return resized if _agrees(resized, subject.structure, expected) else None
+    candidates = resize_attributes(smaller, subject.structure, gone)
+    return next((one for one in candidates if _agrees(one, subject.structure, expected)), None)
 
 
 def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:
@@ -130,7 +131,7 @@ def _capture(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), quiet_torch():
             return torch.export.export(module, args, dict(kwargs))
     except USER_CODE_FAILS as error:
         raise ModelError(f"torch.export cannot capture the model: {first_line(error)}") from error

@@ -19,6 +19,7 @@ from edgecompress.pruning.structure.labelled import Labelled, fresh, labelled, m
 from edgecompress.pruning.structure.rules import Result, bind, propagate
 
 IS_OUTPUT = "is an output of the network"
+IS_UNUSED = "is not used by the network"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ def analyse(program: ExportedProgram) -> Structure:
         elif node.op == "call_function":
             values[node] = propagate(classes, bind(node, values))
         elif node.op == "output":
-            _freeze_outputs(classes, node, values)
+            for result in node.all_input_nodes:
+                _freeze(classes, values[result], IS_OUTPUT)
+    _freeze_unused(classes, values)
     _make_rectangular(classes, values)
     found = {node: tuple(_channels(classes, one) for one in _each(value)) for node, value in values.items()}
     tensors = {names[node.name]: channels[0] for node, channels in found.items() if node.name in names}
@@ -96,11 +99,17 @@ def _source(
     return shared[id(stored)]
 
 
-def _freeze_outputs(classes: Classes, node: fx.Node, values: Mapping[fx.Node, Result]) -> None:
-    for result in node.all_input_nodes:
-        for value in _each(values[result]):
-            for slot in value.slots:
-                classes.freeze(slot, IS_OUTPUT)
+def _freeze_unused(classes: Classes, values: Mapping[fx.Node, Result]) -> None:
+    used = {id(value) for node, value in values.items() if node.users}
+    for node, value in values.items():
+        if node.op == "placeholder" and id(value) not in used:
+            _freeze(classes, value, IS_UNUSED)
+
+
+def _freeze(classes: Classes, value: Result, reason: str) -> None:
+    for one in _each(value):
+        for slot in one.slots:
+            classes.freeze(slot, reason)
 
 
 def _make_rectangular(classes: Classes, values: Mapping[fx.Node, Result]) -> None:

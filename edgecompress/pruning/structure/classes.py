@@ -40,7 +40,7 @@ class Classes:
 
     def find(self, labels: Tensor) -> Tensor:
         """The class of each label, in the same shape."""
-        return torch.from_numpy(self._roots[labels.numpy()])
+        return torch.from_numpy(np.asarray(self._roots[labels.numpy()]))
 
     def unify(self, left: Tensor, right: Tensor) -> None:
         """Put each label of ``left`` into one class with that of ``right`` at the same place."""

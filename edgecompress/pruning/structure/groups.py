@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.analysis import Channels, Structure
+from edgecompress.pruning.structure.rules.call import operator_name
 from edgecompress.step import Refusal
 
 Member = tuple[str, int]
 """A parameter or buffer by name, and the axis along which the channels lie."""
+
+
+ALL_AT_ONCE = "they can only be removed all at once"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +56,16 @@ def find_groups(structure: Structure) -> tuple[Group, ...]:
 def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
     """The channels of layers that stay whole, each set with its reason; kernels and inputs go without saying."""
     reasons: dict[tuple[str, str], int] = defaultdict(int)
-    for unit, members in _members(structure).items():
-        outputs = sorted(name for name, axis in members if axis == 0 and name.endswith("weight"))
-        if unit in structure.frozen and outputs:
-            reasons[outputs[0].removesuffix(".weight"), structure.frozen[unit]] += 1
+    places = _members(structure)
+    alike = Counter(frozenset(members) for unit, members in places.items() if unit not in structure.frozen)
+    for unit, members in places.items():
+        single = ALL_AT_ONCE if alike[frozenset(members)] == 1 else None
+        outputs = _made(structure, members)
+        if outputs and (reason := structure.frozen.get(unit, single)):
+            name = _first(structure, outputs)
+            reasons[layer_name(name), reason] += _count(structure, name, unit)
+    for name, count in _hanging_together(structure):
+        reasons[layer_name(name), ALL_AT_ONCE] += count
     return tuple(
         Refusal(name=name, kind="channels", reason=f"{count} channels stay: {reason}")
         for (name, reason), count in reasons.items()
@@ -89,6 +99,21 @@ def kept_by_axis(channels: Channels, gone: Tensor) -> dict[int, Tensor]:
     return kept
 
 
+def _hanging_together(structure: Structure) -> Iterator[tuple[str, int]]:
+    """The weights whose outputs are of a single class, and how many these are."""
+    turned = _transposed(structure)
+    for name in structure.program.graph_signature.parameters:
+        channels = structure.tensors.get(name)
+        made = int(name in turned)
+        if channels and len(channels.shape) > 1 < channels.shape[made] and made not in dict(channels.axes):
+            yield name, channels.shape[made]
+
+
+def _count(structure: Structure, name: str, unit: int) -> int:
+    """The output channels of a weight that belong to a unit."""
+    return max(int((classes == unit).sum()) for _, classes in structure.tensors[name].axes)
+
+
 def _members(structure: Structure) -> Mapping[int, set[Member]]:
     found: dict[int, set[Member]] = defaultdict(set)
     for name, channels in structure.tensors.items():
@@ -106,9 +131,33 @@ def _group(structure: Structure, members: tuple[Member, ...], units: list[int]) 
         count = max(int((classes == units[0]).sum()) for classes in places)
         if count > width:
             width, name = count, member
-    producers = [member for member, axis in weights if axis == 0]
+    producers = _made(structure, members) or [member for member, axis in weights if axis == 0]
     name = _first(structure, producers) if producers else name
-    return Group(name=name.removesuffix(".weight"), units=tuple(sorted(units)), members=members, width=width)
+    return Group(name=layer_name(name), units=tuple(sorted(units)), members=members, width=width)
+
+
+def layer_name(tensor: str) -> str:
+    """The module that holds a weight, whatever it calls it; other tensors are named in full.
+
+    >>> layer_name("encoder.conv.weight"), layer_name("lstm.weight_ih_l0"), layer_name("head.scale")
+    ('encoder.conv', 'lstm', 'head.scale')
+    """
+    owner, _, own = tensor.rpartition(".")
+    return owner if owner and "weight" in own else tensor
+
+
+def _made(structure: Structure, members: Iterable[Member]) -> list[str]:
+    """The weights of which the members are outputs: axis 0 of a matrix or kernel, axis 1 of a transposed one."""
+    turned = _transposed(structure)
+    return [name for name, axis in members if len(structure.tensors[name].shape) > 1 and axis == (name in turned)]
+
+
+def _transposed(structure: Structure) -> set[str]:
+    """The weights of transposed convolutions, which lie inputs first."""
+    program = structure.program
+    names = program.graph_signature.inputs_to_parameters
+    nodes = (node for node in program.graph.nodes if operator_name(node).startswith("conv_transpose"))
+    return {names[source.name] for node in nodes for source in node.all_input_nodes[1:2] if source.name in names}
 
 
 def _first(structure: Structure, names: list[str]) -> str:

@@ -61,6 +61,9 @@ def combine(classes: Classes, operands: Sequence[Labelled], shape: Sequence[int]
     for index, operand in enumerate(operands):
         for slot in operand.slots:
             wide = _compact(classes, slot.expand(*shape))
+            merged = [(_outermost(classes, one, wide), others) for one, others in merged]
+            for one, _ in merged:
+                wide = _outermost(classes, wide, one)
             meets = [one for one in merged if varying(one[0]) & varying(wide)]
             sources = {index}
             for other, others in meets:
@@ -80,14 +83,15 @@ def combine(classes: Classes, operands: Sequence[Labelled], shape: Sequence[int]
 def touch(classes: Classes, slot: Tensor, axes: set[int], reason: str) -> Tensor:
     """The labels after the elements along ``axes`` met values of which none can be removed.
 
-    What varies along other axes too is removed whole along these; what does not is not removed at all.
+    What varies along other axes too is removed whole along these; what does not is not removed at all, and labels
+    nothing from here on, so that it does not hold up others.
     """
     changing = varying(slot)
     if not changing & axes:
         return slot
     if changing <= axes:
         classes.freeze(slot, reason)
-        return slot
+        return torch.tensor(UNLABELLED).expand(slot.shape)
     return merge(classes, slot, changing & axes)
 
 
@@ -128,6 +132,16 @@ def _meet(classes: Classes, left: Tensor, right: Tensor, reason: str) -> Tensor:
     classes.freeze(left[right == UNLABELLED], reason)
     classes.freeze(right[left == UNLABELLED], reason)
     return _compact(classes, torch.where(left == UNLABELLED, right, left))
+
+
+def _outermost(classes: Classes, slot: Tensor, other: Tensor) -> Tensor:
+    """The labels before they meet others that lie along their inner axes alone, and know nothing of the outermost.
+
+    A table of angles meets the elements of every head alike. Were they unified, an element would leave all heads
+    together; the heads are kept apart instead, and leave whole.
+    """
+    own, inner = varying(slot), varying(other)
+    return merge(classes, slot, inner) if inner < own and inner and min(own) not in inner else slot
 
 
 def _extent(operand: Labelled, rank: int) -> set[int]:

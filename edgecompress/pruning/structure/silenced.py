@@ -11,7 +11,9 @@ from torch.utils import _pytree as pytree
 
 from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.groups import kept_by_axis
-from edgecompress.pruning.structure.rules.call import operator_name
+from edgecompress.pruning.structure.labelled import Labelled
+from edgecompress.pruning.structure.rules.call import bind, operator_name
+from edgecompress.pruning.structure.rules.reduction import GATHERING
 
 _OVER_CHANNELS = ("layer_norm", "group_norm", "rms_norm")
 
@@ -30,7 +32,9 @@ def run_silenced(structure: Structure, gone: Tensor) -> list[Tensor]:
     values = dict(_sources(structure))
     for node in structure.program.graph.nodes:
         if node.op == "call_function":
-            result = _normalize(structure, node, values, gone) if _is_over_channels(node) else _call(node, values)
+            result = _normalize(structure, node, values, gone) if _is_over_channels(node) else None
+            if result is None:
+                result = _call(node, {**values, **_gathered(structure, node, values, gone)})
             values[node] = _silence(result, structure.values[node], gone)
         elif node.op == "output":
             returned = fx.map_arg(node.args[0], values.__getitem__)
@@ -57,6 +61,19 @@ def _call(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
     args: Any = fx.map_arg(node.args, values.__getitem__)
     kwargs: Any = fx.map_arg(node.kwargs, values.__getitem__)
     return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+def _gathered(
+    structure: Structure, node: fx.Node, values: Mapping[fx.Node, Any], gone: Tensor
+) -> dict[fx.Node, Tensor]:
+    """The input of a statistic over channels, which is one of those that are left."""
+    if operator_name(node) not in GATHERING:
+        return {}
+    source = node.all_input_nodes[0]
+    channels = structure.values[source][0]
+    over = bind(node, {source: Labelled(channels.shape)}).axes("dim", len(channels.shape))
+    own = Channels(channels.shape, tuple((axis, classes) for axis, classes in channels.axes if axis in over))
+    return {source: cut(values[source], own, gone)}
 
 
 def _is_over_channels(node: fx.Node) -> bool:

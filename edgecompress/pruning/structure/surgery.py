@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import islice, product
+from typing import TypeVar
 
 from torch import Tensor, fx, nn
 
@@ -16,6 +18,10 @@ from edgecompress.pruning.structure.silenced import cut
 
 Sizes = dict[tuple[str, int], int]
 """By module and old size: the new one."""
+Names = tuple[str, ...]
+Key = TypeVar("Key", bound=Hashable)
+MOST_CHOICES = 12
+"""Of the attributes that could be meant by a size, tried one after the other."""
 
 
 def remove(module: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:
@@ -34,20 +40,40 @@ def remove(module: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:
     return smaller
 
 
-def resize_attributes(smaller: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:
-    """A copy in which the whole numbers that a module's own code reads as sizes follow the channels.
+def resize_attributes(smaller: nn.Module, structure: Structure, gone: Tensor) -> Iterator[nn.Module]:
+    """Copies in which the whole numbers that a module's own code reads as sizes follow the channels.
 
-    A view into 12 heads, in a module whose attribute ``heads`` is 12, becomes one into as many as are left.
+    A view into 12 heads, in a module whose attribute ``heads`` is 12, becomes one into as many as are left. Where
+    several attributes are 12, or the 12 was computed, it cannot be known which one is meant: all change, then one at a
+    time, then none; first in all modules alike, then in each for itself.
     """
-    resized = copy.deepcopy(smaller)
-    for (path, old), new in _sizes(structure, gone).items():
-        for owner in _owners(resized, path):
-            found = [name for name, value in vars(owner).items() if type(value) is int and value == old]
-            for name in found:
-                setattr(owner, name, new)
-            if found:
+    changes = _changes(smaller, _sizes(structure, gone))
+    alike = _choices({names: names for _, names, _ in changes})
+    apart = _choices({(path, names): names for path, names, _ in changes})
+    for chosen in (*({(path, names): one[names] for path, names, _ in changes} for one in alike), *apart):
+        resized = copy.deepcopy(smaller)
+        for path, names, new in changes:
+            for name in chosen[path, names]:
+                setattr(resized.get_submodule(path), name, new)
+        yield resized
+
+
+def _changes(module: nn.Module, sizes: Sizes) -> list[tuple[str, Names, int]]:
+    """The module whose attributes have an old size, by path, the names of these attributes, and the new size."""
+    changes = []
+    for (path, old), new in sizes.items():
+        for owner in _owners(path):
+            attributes = vars(module.get_submodule(owner)).items()
+            if found := tuple(name for name, value in attributes if type(value) is int and value == old):
+                changes.append((owner, found, new))
                 break
-    return resized
+    return changes
+
+
+def _choices(attributes: Mapping[Key, Names]) -> list[dict[Key, Names]]:
+    """For each key, which of its attributes change: the first few of all combinations."""
+    options = ([names, *((name,) for name in names if len(names) > 1), ()] for names in attributes.values())
+    return [dict(zip(attributes, choice, strict=True)) for choice in islice(product(*options), MOST_CHOICES)]
 
 
 def _cut_tensors(module: nn.Module, structure: Structure, gone: Tensor) -> None:
@@ -148,10 +174,10 @@ def _paths(node: fx.Node) -> list[str]:
     return [str(path) for path, _ in node.meta.get("nn_module_stack", {}).values()]
 
 
-def _owners(module: nn.Module, path: str) -> Iterator[nn.Module]:
-    """The module at a path, then those that hold it, the innermost first."""
+def _owners(path: str) -> Iterator[str]:
+    """A path, then those of the modules that hold it, the innermost first."""
     while True:
-        yield module.get_submodule(path)
+        yield path
         if not path:
             return
         path = path.rpartition(".")[0]

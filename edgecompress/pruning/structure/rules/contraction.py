@@ -57,6 +57,34 @@ def linear(classes: Classes, call: Call) -> Labelled:
     return _with_bias(classes, call, reshape(result, call.shape), len(call.shape) - 1)
 
 
+def einsum(classes: Classes, call: Call) -> Labelled:
+    """A product over named axes, summed over those that the result does not name."""
+    operands, (inputs, output) = call.tensors, _terms(call["equation"])
+    if any(len(set(term)) < len(term) or "." in term for term in inputs):
+        for slot in (slot for operand in operands for slot in operand.slots):
+            classes.freeze(slot, "is read by an einsum with an ellipsis or a diagonal")
+        return Labelled(call.shape)
+    sizes = dict(zip("".join(inputs), (size for one in operands for size in one.shape), strict=True))
+    axes = output + "".join(sorted(set(sizes) - set(output)))
+    aligned = [_align(operand, term, axes) for operand, term in zip(operands, inputs, strict=True)]
+    joined = combine(classes, aligned, [sizes[axis] for axis in axes], READS_CONSTANTS)
+    return add_up(classes, joined, set(range(len(output), len(axes))))
+
+
+def _terms(equation: str) -> tuple[list[str], str]:
+    left, arrow, output = equation.replace(" ", "").partition("->")
+    if not arrow:
+        output = "".join(sorted(axis for axis in set(left) - {","} if left.count(axis) == 1))
+    return left.split(","), output
+
+
+def _align(operand: Labelled, term: str, axes: str) -> Labelled:
+    """The operand with an axis for each name, of length one where it has none."""
+    order = [term.index(axis) for axis in axes if axis in term]
+    shape = [operand.shape[term.index(axis)] if axis in term else 1 for axis in axes]
+    return _map(operand, shape, lambda slot: slot.permute(order).reshape(shape))
+
+
 def embedding(classes: Classes, call: Call) -> Labelled:
     """Rows of a table, picked by the input: the rows stay, their elements are channels."""
     table = touch_all(classes, call["weight"], {0}, "is a row of an embedding")
@@ -146,6 +174,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("bmm", "dot", "matmul", "mm", "mv"), matmul),
     **dict.fromkeys(("addbmm", "addmm", "baddbmm"), add_matmul),
     "linear": linear,
+    "einsum": einsum,
     "embedding": embedding,
     "scaled_dot_product_attention": attention,
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), convolution),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import fx
 
 from edgecompress.pruning.structure.classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled, combine, reshape
-from edgecompress.pruning.structure.rules.call import Call, Rule
+from edgecompress.pruning.structure.rules.call import Call, Rule, operator_name
 
 MEETS_CONSTANTS = "meets values of which none can be removed"
 UNTAGGED = (
@@ -32,7 +33,12 @@ UNTAGGED = (
 
 def is_elementwise(call: Call) -> bool:
     """Whether the operator works element by element, by PyTorch's own tag or by :data:`UNTAGGED`."""
-    return torch.Tag.pointwise in getattr(call.node.target, "tags", ()) or call.name in UNTAGGED
+    return is_elementwise_node(call.node)
+
+
+def is_elementwise_node(node: fx.Node) -> bool:
+    """The same of a node of the graph."""
+    return torch.Tag.pointwise in getattr(node.target, "tags", ()) or operator_name(node).rstrip("_") in UNTAGGED
 
 
 def elementwise(classes: Classes, call: Call) -> Labelled:

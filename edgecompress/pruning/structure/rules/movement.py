@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.classes import UNLABELLED, Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, reshape, varying
+from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, reshape, touch, varying
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
 
@@ -27,6 +27,18 @@ def move(classes: Classes, call: Call) -> Result:
     return results if isinstance(call.node.meta["val"], (list, tuple)) else results[0]
 
 
+def pick(classes: Classes, call: Call) -> Labelled:
+    """One index: what lies along its axis alone keeps its place, and so does all before and behind it."""
+    operand: Labelled = call["self"]
+    axis = call["dim"] % len(operand.shape)
+    for slot in operand.slots:
+        if varying(slot) == {axis}:
+            classes.freeze(slot, PICKED)
+    result = move(classes, call)
+    assert isinstance(result, Labelled)
+    return result
+
+
 def view(classes: Classes, call: Call) -> Labelled:
     """Another shape for the same elements in the same order."""
     return labelled(classes, call.shape, reshape(call["self"], call.shape).slots)
@@ -41,9 +53,10 @@ def part(classes: Classes, call: Call) -> Result:
     """A split or a slice. Where the parts are equal, each loses the same channels, so that they stay equal."""
     operand, axis = call["self"], call.axes("dim", len(call["self"].shape)).pop()
     size = call.shape[axis]
+    equal = size > 1 and not (operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1)
     for slot in operand.slots:
         if axis in varying(slot) and size < operand.shape[axis]:
-            if operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1:
+            if not equal or any(shape[axis] != size for shape in call.shapes):
                 if call.name == "slice":
                     classes.freeze(slot, PICKED)
                 continue
@@ -69,6 +82,16 @@ def stack(classes: Classes, call: Call) -> Labelled:
     shape = _one(call.shape, axis)
     across = combine(classes, [reshape(operand, shape) for operand in call["tensors"]], shape, MEETS_CONSTANTS)
     return labelled(classes, call.shape, (slot.expand(*call.shape) for slot in across.slots))
+
+
+def shuffle(classes: Classes, call: Call) -> Labelled:
+    """A channel shuffle: the channels in rows, read by columns; every row keeps the same places."""
+    operand, rows = call["self"], call["groups"]
+    batch, channels, *spatial = operand.shape
+    split = reshape(operand, (batch, rows, channels // rows, *spatial))
+    slots = (touch(classes, slot, {1}, "is a row of a channel shuffle") for slot in split.slots)
+    turned = Labelled(split.shape, tuple(slot.transpose(1, 2) for slot in slots))
+    return labelled(classes, call.shape, reshape(turned, call.shape).slots)
 
 
 def pad(classes: Classes, call: Call) -> Labelled:
@@ -145,8 +168,11 @@ def _across(operand: Labelled, axis: int) -> Labelled:
 
 
 _MOVES = (
-    "channel_shuffle",
+    "adjoint",
     "flip",
+    "mH",
+    "mT",
+    "matrix_H",
     "movedim",
     "numpy_T",
     "permute",
@@ -155,7 +181,6 @@ _MOVES = (
     "repeat",
     "repeat_interleave",
     "roll",
-    "select",
     "squeeze",
     "swapaxes",
     "t",
@@ -175,7 +200,10 @@ RULES: dict[str, Rule] = {
     "cat": concatenate,
     "concat": concatenate,
     "concatenate": concatenate,
+    "select": pick,
     "stack": stack,
+    "channel_shuffle": shuffle,
+    "native_channel_shuffle": shuffle,
     "pad": pad,
     "constant_pad_nd": pad,
 }

@@ -18,7 +18,7 @@ def layer_norm(classes: Classes, call: Call) -> Labelled:
     """Layer and RMS normalization over the last axes: what is left is normalized by its own statistics."""
     rank = len(call.shape)
     axes = set(range(rank - len(call["normalized_shape"]), rank))
-    source = _normalized(classes, call["input"], axes)
+    source = normalized(classes, call["input"], axes)
     return combine(classes, [source, *call.tensors[1:]], call.shape, MEETS_CONSTANTS)
 
 
@@ -29,13 +29,13 @@ def group_norm(classes: Classes, call: Call) -> Labelled:
     split = reshape(source, (rows, groups, channels // groups, *spatial))
     if channels > groups > 1:
         split = Labelled(split.shape, tuple(merge(classes, slot, varying(slot) & {1}) for slot in split.slots))
-    whole = _normalized(classes, split, set(range(2, len(split.shape))))
+    whole = normalized(classes, split, set(range(2, len(split.shape))))
     flat = reshape(whole, source.shape)
     vectors = [along(one, 1, len(source.shape)) for one in call.tensors[1:]]
     return combine(classes, [flat, *vectors], call.shape, MEETS_CONSTANTS)
 
 
-def _normalized(classes: Classes, source: Labelled, axes: set[int]) -> Labelled:
+def normalized(classes: Classes, source: Labelled, axes: set[int]) -> Labelled:
     """Channels along the normalized axes alone may go; of others, what is normalized together goes together."""
     slots = [
         slot if varying(slot) <= axes else touch(classes, slot, axes, "is normalized together") for slot in source.slots

@@ -7,6 +7,8 @@ import re
 from edgecompress.pruning.structure.classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled, add_up, drop_axes, labelled, reshape, touch_all
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
+from edgecompress.pruning.structure.rules.normalization import normalized
+from edgecompress.pruning.structure.rules.written_out import is_normalizing
 
 
 def total(classes: Classes, call: Call) -> Labelled:
@@ -16,11 +18,20 @@ def total(classes: Classes, call: Call) -> Labelled:
     return labelled(classes, call.shape, reshape(reduced, call.shape).slots)
 
 
+def length(classes: Classes, call: Call) -> Result:
+    """A norm, which misses removed channels as little as a sum does, unless it looks for the least."""
+    return total(classes, call) if call["ord"] >= 0 else gather(classes, call)
+
+
 def gather(classes: Classes, call: Call) -> Result:
     """A mean, an extreme, a norm: what it gathers over cannot lose a member."""
     operand = call["self"]
     axes = call.axes("dim", len(operand.shape))
-    reduced = drop_axes(classes, touch_all(classes, operand, axes, f"is gathered by {call.name}"), axes)
+    if is_normalizing(call.node):
+        whole = normalized(classes, operand, axes)
+    else:
+        whole = touch_all(classes, operand, axes, f"is gathered by {call.name}")
+    reduced = drop_axes(classes, whole, axes)
     results = [labelled(classes, shape, reshape(reduced, shape).slots) for shape in call.shapes]
     return results if isinstance(call.node.meta["val"], (list, tuple)) else results[0]
 
@@ -48,14 +59,13 @@ def _rank(call: Call) -> int:
     return int(found[1])
 
 
-_GATHERING = (
+GATHERING = (
     "all",
     "amax",
     "amin",
     "any",
     "argmax",
     "argmin",
-    "linalg_vector_norm",
     "logsumexp",
     "max",
     "mean",
@@ -73,7 +83,8 @@ _RESIZING = ("upsample_bilinear2d", "upsample_bicubic2d", "upsample_linear1d", "
 
 RULES: dict[str, Rule] = {
     "sum": total,
-    **dict.fromkeys(_GATHERING, gather),
+    "linalg_vector_norm": length,
+    **dict.fromkeys(GATHERING, gather),
     **dict.fromkeys(("cumsum", "log_softmax", "softmax", "_log_softmax", "_softmax"), mix),
     **{f"{name}{rank}d": resample for name in _RESAMPLING for rank in (1, 2, 3)},
     **{f"max_pool{rank}d_with_indices": resample for rank in (1, 2, 3)},
