@@ -30,7 +30,7 @@ def seed_all(*keys: int | str) -> None:
 def _seed_torch(number: int) -> None:
     """``torch.manual_seed`` takes milliseconds where CUDA sleeps: it notes a call, and its stack, for when it wakes."""
     torch.default_generator.manual_seed(number)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(number)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(number)
