@@ -213,7 +213,7 @@ def test_without_evaluation_the_last_weights_are_kept() -> None:
 def test_a_regression_keeps_the_weights_of_the_least_loss() -> None:
     vectors = [(x, x[:, :10] * 2) for x, _ in learnable()]
     data = batches(vectors, name="features", label_kinds="iuf")
-    trained = train(stack(), data, Settings(epochs=6), mean_squared_error, evaluation=data)
+    trained = train(stack(), data, Settings(epochs=6, learning_rate=0.1), mean_squared_error, evaluation=data)
     assert trained.best.score is not None
     assert trained.best.score.loss is not None
     assert trained.best.score.loss < trained.history[0].loss / 2
