@@ -14,21 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from edgecompress.data import Batch
-from edgecompress.errors import DataError, ModelError
+from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from edgecompress.training.checkpoint import Checkpoints, fingerprint
 from edgecompress.training.engine import Engine
 from edgecompress.training.evaluation import evaluate
-from edgecompress.training.feeding import Part, share, to_part, windows
+from edgecompress.training.feeding import windows
 from edgecompress.training.losses import Loss
 from edgecompress.training.randomness import own_randomness, seed_all
 from edgecompress.training.record import Epoch, Position, Step, Trained
-from edgecompress.training.running import run_loss, run_network
 from edgecompress.training.settings import Settings
+from edgecompress.training.stepping import take_step
 
 
 class TrainData(Protocol):
@@ -155,7 +154,8 @@ def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Positi
     steps = math.ceil((run.count - position.batches) / settings.accumulation)
     stream = windows(run.batches, settings.accumulation, position.batches, settings.seed, position.epoch)
     for window in run.progress.track(stream, label, steps, note):
-        position = _take_step(run, position, window)
+        position, loss = take_step(run.engine, settings, run.loss, position, window)
+        run.on_step(Step(number=position.step, epoch=position.epoch, loss=loss, model=run.engine.module))
         rate = (position.rows - skipped_rows) / (time.perf_counter() - start)
         if run.checkpoints is not None and run.checkpoints.due(position.step):
             _save(run, position, best)
@@ -168,6 +168,8 @@ def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Positi
 def _close_epoch(run: _Run, position: Position, rate: float) -> Position:
     score = None
     if run.evaluation is not None:
+        # The processes take turns at its batches: where it draws its order, all have to draw the same.
+        seed_all("evaluation", run.settings.seed, position.epoch)
         tracked = run.progress.track(run.evaluation, "evaluate")
         score = evaluate(run.engine, tracked, run.loss, run.settings.channels_last)
     epoch = Epoch(number=position.epoch, loss=position.loss, score=score, samples_per_second=rate)
@@ -177,60 +179,6 @@ def _close_epoch(run: _Run, position: Position, rate: float) -> Position:
         history=(*position.history, epoch),
         best_epoch=epoch.number if better else position.best_epoch,
     )
-
-
-def _take_step(run: _Run, position: Position, window: list[Batch]) -> Position:
-    """One optimizer step: the mean over all samples of the window, over all processes."""
-    engine = run.engine
-    seed_all("step", run.settings.seed, position.step, engine.rank)
-    rows = sum(batch.rows for batch in window)
-    names = [f"epoch {position.epoch}, train batch {position.batches + index}" for index in range(len(window))]
-    parts = [share(batch, engine.rank, engine.processes) for batch in window]
-    losses = []
-    for index, ((batch, own_rows), where) in enumerate(zip(parts, names, strict=True)):
-        part = to_part(batch, own_rows, engine.device, run.settings.channels_last)
-        with engine.shared_only_if(index == len(parts) - 1):
-            losses.append(_backward(run, part, part.rows / rows, where))
-    sums = engine.summed(torch.stack(losses)).tolist()
-    _check_finite(run, sums, names)
-    engine.update()
-    mean = sum(sums)
-    position = replace(
-        position,
-        step=position.step + 1,
-        batches=position.batches + len(window),
-        loss_sum=position.loss_sum + mean * rows,
-        rows=position.rows + rows,
-    )
-    run.on_step(Step(number=position.step, epoch=position.epoch, loss=mean, model=engine.module))
-    return position
-
-
-def _backward(run: _Run, part: Part, share_of_step: float, where: str) -> Tensor:
-    """Add to the gradients; this part's share of the step's mean loss."""
-    engine = run.engine
-    with engine.accelerator.autocast():
-        augment = run.settings.augment
-        part = part if augment is None else replace(part, inputs=dict(augment(part.inputs)))
-        value = run_loss(run.loss, run_network(engine.wrapped, part.inputs, where), part, where) * share_of_step
-    # Accelerate averages gradients over the processes; the sum is wanted.
-    engine.accelerator.backward(value * engine.processes)
-    return value.detach().reshape(())
-
-
-def _check_finite(run: _Run, losses: list[float], names: list[str]) -> None:
-    """Stop before the step that would spoil the weights."""
-    for value, where in zip(losses, names, strict=True):
-        if not math.isfinite(value):
-            raise DataError(_diverged(run, f"{where}: the loss is {value}"))
-    norm = run.engine.gradient_norm()
-    if not math.isfinite(norm):
-        raise ModelError(_diverged(run, f"{names[-1]}: the gradient is {norm}"))
-
-
-def _diverged(run: _Run, fault: str) -> str:
-    kept = "; the last checkpoint is kept" if run.checkpoints is not None else ""
-    return f"{fault}; lower the learning rate ({run.settings.learning_rate}) or look at the batch{kept}"
 
 
 def _save(run: _Run, position: Position, best: dict[str, Tensor]) -> None:

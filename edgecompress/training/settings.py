@@ -31,7 +31,7 @@ class Settings:
     """
 
     epochs: int = 4
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     weight_decay: float = 5e-4
     optimizer: OptimizerFactory = sgd
     scheduler: SchedulerFactory = one_cycle

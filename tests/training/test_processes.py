@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from edgecompress.training import Settings, Trained, cross_entropy, train
 from tests.conftest import ROOT
@@ -32,7 +33,8 @@ def trained(checkpoints: Path | None = None) -> Trained:
     """Batches of an odd number of rows, the last one of a single row, two of them to a step."""
     data = learnable(rows=15, count=5)
     data.append((data[0][0][:1], data[0][1][:1]))
-    evaluation = batches(learnable(seed=1, rows=7, count=3), "evaluation", "features")
+    (whole,) = learnable(seed=1, rows=40, count=1)
+    evaluation = batches(DataLoader(TensorDataset(*whole), batch_size=7, shuffle=True), "evaluation", "features")
     settings = Settings(epochs=3, accumulation=2, max_gradient_norm=1.0)
     return train(
         stack(), batches(data, name="features"), settings, cross_entropy, evaluation=evaluation, checkpoints=checkpoints

@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from edgecompress.data import Batch
 from edgecompress.errors import OutputError
 from edgecompress.training import Settings, Step, Trained, crop_and_flip, cross_entropy, train
 from tests.conftest import ROOT
@@ -62,6 +65,40 @@ def test_a_run_killed_again_and_again_gets_there(unbroken: Trained, tmp_path: Pa
         with pytest.raises(KilledError):
             run(Noisy(), tmp_path, kill_at)
     assert _alike(run(Noisy(), tmp_path), unbroken)
+
+
+class Dying:
+    """Evaluation data that are fine for one epoch."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.reads += 1
+        if self.reads > 1:
+            raise KilledError
+        return iter(shuffled())
+
+    def count(self) -> int:
+        return 6
+
+
+def test_killed_while_it_evaluates(unbroken: Trained, tmp_path: Path) -> None:
+    often = replace(SETTINGS, checkpoint_steps=1)
+    with pytest.raises(KilledError):
+        train(Noisy(), shuffled(), often, cross_entropy, evaluation=Dying(), checkpoints=tmp_path)
+    steps: list[Step] = []
+    resumed = train(
+        Noisy(),
+        shuffled(),
+        often,
+        cross_entropy,
+        evaluation=shuffled(),
+        checkpoints=tmp_path,
+        on_step=steps.append,
+    )
+    assert [step.number for step in steps] == [7, 8, 9]
+    assert _alike(resumed, unbroken)
 
 
 def test_a_finished_run_does_not_train_again(unbroken: Trained, tmp_path: Path) -> None:
