@@ -22,7 +22,7 @@ from edgecompress.pruning.structure.groups import as_flags
 from edgecompress.pruning.structured import Pruned, Subject, cut_out, examine
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session, run_session, tensors
-from edgecompress.step import StepResult
+from edgecompress.step import Refusal, StepResult
 from edgecompress.streams import Streams
 from edgecompress.training import SCHEDULES
 from edgecompress.tuning import accuracy_percent, loss_gradients, recover
@@ -110,7 +110,10 @@ def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
         reached = 1 - _latency_ms(pruned.model, course) / whole_ms
         if reached >= share:
             break
-        request = replace(request, amount=min(request.amount + (share - reached), 0.99))
+        request = replace(request, amount=min(request.amount * share / max(reached, share / 2), 0.95))
+    else:
+        missed = Refusal(name="latency", kind="goal", reason=f"{reached:.0%} of it went, {share:.0%} was asked for")
+        pruned = replace(pruned, refusals=(missed, *pruned.refusals))
     if remembered is not None:
         _remember(remembered, subject, selection.units)
     return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))

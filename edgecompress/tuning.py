@@ -28,7 +28,7 @@ from edgecompress.training import (
 )
 
 GRADIENT_BATCHES = 16
-"""Batches of training data that first-order importance is averaged over."""
+"""Batches of training data that first-order importance is added up over."""
 STATISTICS_BATCHES = 64
 """Batches that batch-norm statistics are re-estimated from, at most."""
 
@@ -95,7 +95,7 @@ def fine_tune(
 
 
 def loss_gradients(model: nn.Module, data: Batches | None, progress: Progress) -> Mapping[str, Tensor]:
-    """The gradient of the loss by parameter, the mean over a few batches, in evaluation mode.
+    """The gradient of the loss by parameter, added up over a few batches, in evaluation mode.
 
     Raises:
         DataError: there is no training data.

@@ -145,7 +145,7 @@ def vit() -> nn.Module:
 
 
 def bert() -> nn.Module:
-    return BertForSequenceClassification(BertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, **_SIZES))
+    return BertForSequenceClassification(BertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, **_SIZES))  # type: ignore[no-any-return]
 
 
 def _sentences() -> Inputs:

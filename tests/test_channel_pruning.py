@@ -1,0 +1,140 @@
+"""The step that prunes channels: schedule, goals, recovery, and what it remembers."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from edgecompress import channel_pruning
+from edgecompress.channel_pruning import Course, prune_channels
+from edgecompress.data import Batches, InputNames
+from edgecompress.errors import DataError, RecipeError
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe, parse_recipe
+from edgecompress.streams import Streams
+from tests.networks import CLASSES, ConvNet, images, seeded
+
+NAMES = InputNames(names=("image",), required=1)
+
+
+def _batches(role: str, seed: int = 0) -> Batches:
+    labels = torch.Generator().manual_seed(seed)
+    data = [
+        (image, torch.randint(0, CLASSES, (len(image),), generator=labels)) for image, _ in images(rows=8, batches=3)
+    ]
+    return Batches(role=role, source=lambda: data, inputs=NAMES, use_labels=role != "calibration")
+
+
+def _course(network: nn.Module, **tables: dict[str, Any]) -> Course:
+    recipe = parse_recipe(
+        {"training": {"epochs": 0}, **tables, "pruning": {"multiple": 1, **tables.get("pruning", {})}}
+    )
+    streams = Streams(calibration=_batches("calibration"))
+    return Course(network, recipe, _batches("calibration").first(), streams, None, Progress())
+
+
+def test_half_of_the_macs_go_and_the_network_is_untouched() -> None:
+    network = seeded(ConvNet)
+    before = copy.deepcopy(network.state_dict())
+    result = prune_channels(network, _course(network, pruning={"goal": "macs"}))
+    assert 0.4 < float(result.metrics["pruned_macs"]) / float(result.metrics["original_macs"]) <= 0.5
+    assert sum(one.numel() for one in result.model.parameters()) == result.metrics["pruned_parameters"]
+    assert any(change.startswith("features.0: 8 -> ") for change in result.changes)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_without_training_data_batch_norm_is_estimated_anew_and_a_warning_says_so() -> None:
+    network = seeded(ConvNet)
+    result = prune_channels(network, _course(network))
+    assert "no training data" in result.warnings[0]
+    inputs = torch.cat([image for image, _ in images(rows=8, batches=3)])
+    first, norm = result.model.get_submodule("features.0"), result.model.get_submodule("features.1")
+    assert isinstance(norm, nn.BatchNorm2d)
+    with torch.no_grad():
+        torch.testing.assert_close(norm.running_mean, first(inputs).mean((0, 2, 3)))
+
+
+@pytest.mark.parametrize("schedule", ["one_shot", "linear", "cubic"])
+def test_the_steps_of_a_schedule_add_up(schedule: str) -> None:
+    recipe = parse_recipe({"pruning": {"amount": 0.75, "schedule": schedule, "steps": 3}, "training": {"epochs": 7}})
+    steps = list(channel_pruning._schedule(recipe))
+    assert math.prod(1 - share for share, _ in steps) == pytest.approx(0.25)
+    assert sum(epochs for _, epochs in steps) == 7
+    assert all(epochs >= 1 for _, epochs in steps)
+
+
+def test_a_step_without_an_epoch_is_refused() -> None:
+    recipe = parse_recipe({"pruning": {"schedule": "linear", "steps": 4}, "training": {"epochs": 3}})
+    with pytest.raises(RecipeError, match=r"'pruning.steps' is 4, 'training.epochs' 3; give an epoch to each step"):
+        list(channel_pruning._schedule(recipe))
+
+
+def test_it_trains_between_the_cuts_and_measures_accuracy() -> None:
+    network = seeded(ConvNet)
+    tables: dict[str, dict[str, Any]] = {
+        "pruning": {"schedule": "linear", "steps": 2},
+        "training": {"epochs": 2, "learning_rate": 0.01},
+    }
+    course = replace(
+        _course(network, **tables), streams=Streams(train=_batches("train"), evaluation=_batches("evaluation"))
+    )
+    trained = prune_channels(network, course)
+    plain = prune_channels(
+        network,
+        replace(
+            course,
+            recipe=course.recipe.model_copy(update={"training": Recipe().training.model_copy(update={"epochs": 0})}),
+        ),
+    )
+    assert {one.shape for one in trained.model.parameters()} == {one.shape for one in plain.model.parameters()}
+    assert not torch.equal(next(trained.model.parameters()), next(plain.model.parameters()))
+    assert 0 <= float(trained.metrics["pruned_accuracy_percent"]) <= 100
+    assert trained.warnings == ()
+
+
+def test_a_latency_goal_is_held_against_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that rewards half of what is removed: the goal is aimed at until the measured latency meets it."""
+    network = seeded(ConvNet)
+    whole = sum(one.numel() for one in network.parameters())
+    asked = []
+
+    def measured(module: nn.Module, _course: Course) -> float:
+        asked.append(sum(one.numel() for one in module.parameters()) / whole)
+        return 0.5 + 0.5 * asked[-1]
+
+    monkeypatch.setattr(channel_pruning, "_latency_ms", measured)
+    prune_channels(network, _course(network, pruning={"goal": "latency", "amount": 0.2}))
+    assert 1 - (0.5 + 0.5 * asked[-1]) >= 0.2
+    assert len(asked) > 2
+
+
+def test_what_a_killed_run_chose_is_chosen_again(tmp_path: Path) -> None:
+    network = seeded(ConvNet)
+    course = replace(_course(network, pruning={"importance": "random"}), checkpoints=tmp_path)
+    first = prune_channels(network, course)
+    again = prune_channels(network, replace(course, recipe=course.recipe.model_copy(update={"seed": 7})))
+    other = prune_channels(
+        network, replace(course, recipe=course.recipe.model_copy(update={"seed": 7}), checkpoints=None)
+    )
+    weights = [one.model.get_submodule("features.3").weight for one in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])  # type: ignore[arg-type]
+    assert not torch.equal(weights[0], weights[2])  # type: ignore[arg-type]
+
+
+def test_blocks_are_counted_not_measured() -> None:
+    network = seeded(ConvNet)
+    with pytest.raises(RecipeError, match=r"blocks are removed by their number; leave 'pruning.goal' at channels"):
+        prune_channels(network, _course(network, pruning={"method": "block", "goal": "macs"}))
+
+
+def test_first_order_importance_needs_training_data() -> None:
+    network = seeded(ConvNet)
+    with pytest.raises(DataError, match="importance 'taylor' needs training data; give it"):
+        prune_channels(network, _course(network, pruning={"importance": "taylor"}))
