@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class Group:
     """Units that lie in the same tensors: the output channels of a layer, the heads of an attention.
 
     Attributes:
-        name: the tensor that holds most of their weights, without its ``.weight``.
+        name: the first layer that makes them; a second group of the same layer has ``#2`` behind it.
         units: their classes, in the order of the channels.
         members: where they lie.
         width: channels in a unit, in the tensor in which it has most: 1, or the width of a head.
@@ -43,8 +43,14 @@ def find_groups(structure: Structure) -> tuple[Group, ...]:
     for unit, members in _members(structure).items():
         if unit not in structure.frozen:
             by_place[tuple(sorted(members))].append(unit)
-    groups = (_group(structure, members, units) for members, units in by_place.items())
-    return tuple(group for group in groups if len(group.units) > 1)
+    groups = [_group(structure, members, units) for members, units in by_place.items() if len(units) > 1]
+    seen: dict[str, int] = defaultdict(int)
+    named = []
+    for group in groups:
+        seen[group.name] += 1
+        times = seen[group.name]
+        named.append(group if times == 1 else replace(group, name=f"{group.name}#{times}"))
+    return tuple(named)
 
 
 def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
@@ -112,7 +118,7 @@ def _members(structure: Structure) -> Mapping[int, set[Member]]:
     found: dict[int, set[Member]] = defaultdict(set)
     for name, channels in structure.tensors.items():
         for axis, classes in channels.axes:
-            for unit in classes.unique().tolist():
+            for unit in set(classes.tolist()):
                 found[unit].add((name, axis))
     return found
 
