@@ -1,51 +1,71 @@
-"""What a network costs once units are removed, counted on its graph: multiply-accumulates and parameters."""
+"""Multiply-accumulates, parameters and channels of a network at any widths, counted on its graph."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 
-from torch import Tensor, fx
+from torch import fx
 
-from edgecompress.pruning.structure.analysis import Channels, Structure
-from edgecompress.pruning.structure.groups import kept_by_axis
+from edgecompress.pruning.structure.analysis import Structure
+from edgecompress.pruning.structure.groups import Group
 from edgecompress.pruning.structure.rules.call import operator_name
+from edgecompress.pruning.terms import Extent, Term, extents_of, names_of, term
+from edgecompress.pruning.widths import Widths
 
-Shapes = Mapping[fx.Node, tuple[int, ...]]
-
-
-def count_parameters(structure: Structure, gone: Tensor) -> int:
-    """The parameters that are left, buffers not counted."""
-    names = structure.program.graph_signature.parameters
-    shapes = (shape_left(structure.tensors[name], gone) for name in names if name in structure.tensors)
-    return sum(math.prod(shape) for shape in shapes)
+Extents = tuple[Extent, ...]
 
 
-def count_macs(structure: Structure, gone: Tensor) -> int:
-    """The multiply-accumulates that are left for the inputs that the network was captured with."""
-    return sum(macs for _, macs in macs_by_node(structure, gone))
+def macs_terms(structure: Structure, groups: Sequence[Group]) -> tuple[Term, ...]:
+    """The multiply-accumulates of every convolution, linear layer, matrix product and attention.
+
+    Args:
+        structure: of the network; the count is for the inputs that it was captured with.
+        groups: whose widths can change.
+    """
+    names = names_of(groups)
+    found = []
+    for node in structure.values:
+        if node.op == "call_function" and (factors := _factors(node)) is not None:
+            operands = [extents_of(structure.values[one][0], names) for one in _tensors(structure, node)]
+            extents = factors(operands, extents_of(structure.values[node][0], names))
+            found += [term(product, _multiplied(product)) for product in extents]
+    return tuple(found)
 
 
-def macs_by_node(structure: Structure, gone: Tensor) -> Iterator[tuple[fx.Node, int]]:
-    """Every convolution, linear layer, matrix product and attention, with its multiply-accumulates."""
-    for node in structure.program.graph.nodes:
-        if node.op != "call_function":
-            continue
-        name = operator_name(node)
-        operands = [shape_left(structure.values[one][0], gone) for one in node.all_input_nodes if structure.values[one]]
-        if name.startswith("conv") or name == "linear":
-            result = shape_left(structure.values[node][0], gone)
-            inner = math.prod(operands[1][1:])
-            yield node, math.prod(operands[0] if "transpose" in name else result) * inner
-        elif name in ("addmm", "bmm", "matmul", "mm", "baddbmm"):
-            result = shape_left(structure.values[node][0], gone)
-            yield node, math.prod(result) * operands[-2 if name.startswith(("add", "badd")) else 0][-1]
-        elif name == "scaled_dot_product_attention":
-            query, key, value = operands[:3]
-            yield node, math.prod(query[:-1]) * key[-2] * (key[-1] + value[-1])
+def parameter_terms(structure: Structure, groups: Sequence[Group]) -> tuple[Term, ...]:
+    """The elements of every parameter; those that two layers share count once, buffers do not."""
+    names, signature = names_of(groups), structure.program.graph_signature
+    tensors = (structure.tensors[name] for name in signature.parameters if name in structure.tensors)
+    extents = (extents_of(channels, names) for channels in tensors)
+    return tuple(term(one, _multiplied(one)) for one in extents)
 
 
-def shape_left(channels: Channels, gone: Tensor) -> tuple[int, ...]:
-    """The shape of a tensor once units are removed."""
-    kept = kept_by_axis(channels, gone)
-    return tuple(int(kept[axis].sum()) if axis in kept else size for axis, size in enumerate(channels.shape))
+def channel_terms(_structure: Structure, groups: Sequence[Group]) -> tuple[Term, ...]:
+    """The channels that a group's widest tensor has."""
+    extents = [Extent(fixed=0, per_unit={group.name: group.width}) for group in groups]
+    return tuple(term([one], _multiplied((one,))) for one in extents)
+
+
+def _factors(node: fx.Node) -> Callable[[list[Extents], Extents], Iterator[Extents]] | None:
+    """The lengths whose product is the work of a node, from those of its operands and its result."""
+    name = operator_name(node)
+    if name.startswith("conv_transpose"):
+        return lambda operands, _: iter([(*operands[0], *operands[1][1:])])
+    if name.startswith("conv") or name == "linear":
+        return lambda operands, result: iter([(*result, *operands[1][1:])])
+    if name in ("bmm", "matmul", "mm"):
+        return lambda operands, result: iter([(*result, operands[0][-1])])
+    if name in ("addmm", "baddbmm"):
+        return lambda operands, result: iter([(*result, operands[1][-1])])
+    if name == "scaled_dot_product_attention":
+        return lambda operands, _: iter([(*operands[0][:-1], operands[1][-2], operands[at][-1]) for at in (1, 2)])
+    return None
+
+
+def _tensors(structure: Structure, node: fx.Node) -> list[fx.Node]:
+    return [one for one in node.all_input_nodes if structure.values[one]]
+
+
+def _multiplied(extents: Extents) -> Callable[[Widths], float]:
+    return lambda widths: math.prod(extent.at(widths) for extent in extents)

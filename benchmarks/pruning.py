@@ -1,0 +1,214 @@
+"""Structured pruning beside Torch-Pruning: what each handles, what speed the removed work buys, and how long it takes.
+
+    python -m benchmarks.pruning [--runs 40] [--output docs/benchmarks-pruning.md]
+
+All figures of a network come from one process; latencies are interleaved, one thread, medians. Both sides are exported
+and quantized by edgecompress, so that nothing but the choice of channels differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.networks import NETWORKS, images
+from edgecompress import ModelPruner
+from edgecompress.conversion import convert, open_batches
+from edgecompress.outcome import cpu_name
+from edgecompress.progress import Progress
+from edgecompress.recipe import Quantization, Recipe
+from edgecompress.runtime import open_session, run_session, to_bytes
+from edgecompress.streams import Streams
+from edgecompress.validation.latency import interleave, ratio_interval
+
+GOALS = {"resnet50": ("parameters", 0.5), "mobilenet_v2": ("macs", 0.5), "vit_tiny": ("macs", 0.5)}
+"""What is halved for each network."""
+BISECTIONS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A pruned network and the seconds that it took; ``fault`` where it did not come about."""
+
+    name: str
+    model: nn.Module | None
+    seconds: float
+    fault: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A candidate beside the float original: shares that are left, and ratios of medians with their 95 % interval."""
+
+    name: str
+    macs_left: float
+    parameters_left: float
+    speedup: tuple[float, float, float]
+    int8_speedup: tuple[float, float, float]
+    int8_smaller: float
+    seconds: float
+
+    @property
+    def return_on_macs(self) -> float:
+        """Speedup for each factor by which the multiply-accumulates fell."""
+        return self.speedup[0] * self.macs_left
+
+
+def candidates(name: str, network: nn.Module, example: Tensor) -> list[Candidate]:
+    """The network pruned in several ways to the same goal."""
+    goal, share = GOALS[name]
+    ways: dict[str, Callable[[], nn.Module]] = {
+        "edgecompress": partial(_ours, network, example, goal, share, "uniform"),
+        "edgecompress, spread by latency": partial(_ours, network, example, goal, share, "latency"),
+        "Torch-Pruning": partial(_torch_pruning, network, example, goal, share, None),
+        "Torch-Pruning, round_to=16": partial(_torch_pruning, network, example, goal, share, 16),
+    }
+    found = []
+    for way, run in ways.items():
+        start = time.perf_counter()
+        try:
+            model, fault = run(), ""
+        except Exception as error:
+            model, fault = None, f"{type(error).__name__}: {error}".splitlines()[0]
+        found.append(Candidate(name=way, model=model, seconds=time.perf_counter() - start, fault=fault))
+    return found
+
+
+def compare(network: nn.Module, pruned: Sequence[Candidate], runs: int) -> list[Row]:
+    """Measure the candidates that came about, as float and as INT8, all in turn in one run."""
+    made = [(one, one.model) for one in pruned if one.model is not None]
+    whole = _onnx(network, False)
+    files = [_onnx(model, integers) for _, model in made for integers in (False, True)]
+    sample = {"image": images(1, 1).numpy()}
+    calls = [partial(run_session, open_session(file, 1), sample) for file in (whole, *files)]
+    times = interleave(calls, runs)
+    rows = []
+    for index, (one, model) in enumerate(made):
+        ratios = [_ratio(times[:, 0], times[:, 1 + 2 * index + integers]) for integers in (0, 1)]
+        rows.append(
+            Row(
+                name=one.name,
+                macs_left=_macs(model) / _macs(network),
+                parameters_left=_parameters(model) / _parameters(network),
+                speedup=ratios[0],
+                int8_speedup=ratios[1],
+                int8_smaller=len(whole) / len(files[2 * index + 1]),
+                seconds=one.seconds,
+            )
+        )
+    return rows
+
+
+def table(name: str, rows: Sequence[Row], faults: Mapping[str, str]) -> str:
+    """The rows of a network as Markdown."""
+    goal, share = GOALS[name]
+    lines = [
+        f"### {name}: {share:.0%} of the {goal} removed",
+        "",
+        "| | MACs left | parameters left | float speedup | speedup x MACs left | INT8 speedup | INT8 file | pruning |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        float_, int8 = (f"{mid:.2f}x ({low:.2f}-{high:.2f})" for mid, low, high in (row.speedup, row.int8_speedup))
+        lines.append(
+            f"| {row.name} | {row.macs_left:.1%} | {row.parameters_left:.1%} | {float_} | {row.return_on_macs:.2f}"
+            f" | {int8} | {row.int8_smaller:.2f}x smaller | {row.seconds:.1f} s |"
+        )
+    lines += [f"| {way} | {fault} | | | | | | |" for way, fault in faults.items()]
+    return "\n".join(lines)
+
+
+def _ours(network: nn.Module, example: Tensor, goal: str, share: float, spread: str) -> nn.Module:
+    pruner = ModelPruner(network, example)
+    pruner.structured_pruning(amount=share, goal=goal, spread=spread, multiple=16)
+    return pruner.model
+
+
+def _torch_pruning(network: nn.Module, example: Tensor, goal: str, share: float, round_to: int | None) -> nn.Module:
+    """Its defaults, with the least ratio that meets the goal, found by bisection as its users do by hand."""
+    count = _macs if goal == "macs" else _parameters
+    low, high, found = 0.0, 0.9, None
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        pruned = _torch_pruning_at(network, example, middle, round_to)
+        if count(pruned) <= (1 - share) * count(network):
+            found, high = pruned, middle
+        else:
+            low = middle
+    if found is None:
+        raise RuntimeError("no ratio meets the goal")
+    return found
+
+
+def _torch_pruning_at(network: nn.Module, example: Tensor, ratio: float, round_to: int | None) -> nn.Module:
+    import copy
+
+    import torch_pruning
+
+    pruned = copy.deepcopy(network)
+    last = [part for part in pruned.modules() if isinstance(part, nn.Linear)][-1]
+    pruner = torch_pruning.pruner.MagnitudePruner(
+        pruned,
+        example,
+        importance=torch_pruning.importance.GroupMagnitudeImportance(),
+        pruning_ratio=ratio,
+        ignored_layers=[last],
+        round_to=round_to,
+    )
+    pruner.step()
+    with torch.no_grad():
+        pruned(example)
+    return pruned
+
+
+def _onnx(network: nn.Module, integers: bool) -> bytes:
+    recipe = Recipe(quantization=Quantization(enabled=integers, scheme="qnnpack"))
+    batches = open_batches([images(4, 0)], "calibration", network, recipe)
+    done = convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
+    return to_bytes(done.artifact if integers else done.original)
+
+
+def _ratio(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:  # type: ignore[type-arg]
+    return (float(np.median(first) / np.median(second)), *ratio_interval(first, second))
+
+
+def _macs(network: nn.Module) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(images(1, 0))
+    return int(counter.get_total_flops()) // 2
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(one.numel() for one in network.parameters())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--networks", nargs="*", default=list(GOALS))
+    parser.add_argument("--output", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    parts = []
+    for name in asked.networks:
+        network = NETWORKS[name]()
+        pruned = candidates(name, network, images(1, 0))
+        faults = {one.name: one.fault for one in pruned if one.model is None}
+        parts.append(table(name, compare(network, pruned, asked.runs), faults))
+        print(parts[-1], flush=True)
+    text = f"CPU: {cpu_name()}, one thread, {asked.runs} interleaved runs.\n\n" + "\n\n".join(parts) + "\n"
+    if asked.output is not None:
+        asked.output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

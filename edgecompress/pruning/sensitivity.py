@@ -1,0 +1,63 @@
+"""Sensitivity: what the outputs lose when a group alone is narrowed, measured on data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgecompress.data import Batch
+from edgecompress.metrics import Agreement
+from edgecompress.progress import Progress
+from edgecompress.pruning.importance import Scores
+from edgecompress.pruning.spending import Damage
+from edgecompress.pruning.structure.groups import Group, as_flags
+from edgecompress.pruning.structured import Subject, without
+from edgecompress.pruning.terms import full
+from edgecompress.pruning.widths import choose, rounded
+from edgecompress.runtime import execute
+from edgecompress.training import reestimate_batch_norm
+
+SHARES = (0.75, 0.5, 0.25, 0.125)
+"""The widths that are tried, as shares of the group; between them damage is interpolated."""
+
+
+def measured_damage(
+    subject: Subject,
+    groups: Sequence[Group],
+    scores: Scores,
+    multiple: int,
+    batches: Sequence[Batch],
+    progress: Progress,
+) -> Damage:
+    """The noise of the outputs relative to their signal, by group and width (Li et al. 2017, "Pruning filters").
+
+    Args:
+        subject: the network.
+        groups: to measure, one at a time, the others whole.
+        scores: which units of a group go first.
+        multiple: of which a layer keeps its channels.
+        batches: a hundred samples or so; batch norms are estimated anew on them, labels are not read.
+        progress: told of every group.
+    """
+    expected = [execute(subject.module, batch.inputs) for batch in batches]
+    curves: dict[str, tuple[list[int], list[float]]] = {}
+    for group in progress.track(groups, "sensitivity"):
+        widths = sorted({rounded(group, len(group.units) * share, multiple) for share in SHARES} - {len(group.units)})
+        losses = []
+        for kept in widths:
+            units = choose(groups, scores, {**full(groups), group.name: kept})
+            smaller = reestimate_batch_norm(without(subject, units), batches, Progress())
+            losses.append(_noise(smaller, batches, expected))
+        # More units never do more harm; where a measurement says so, it is noise.
+        curves[group.name] = ([*widths, len(group.units)], [*np.maximum.accumulate(losses[::-1])[::-1].tolist(), 0.0])
+    return lambda group, kept: float(np.interp(kept, *curves[group.name]))
+
+
+def _noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence[Sequence[np.ndarray]]) -> float:
+    agreement = Agreement()
+    for batch, outputs in zip(batches, expected, strict=True):
+        agreement = agreement.merge(Agreement.between(outputs, execute(module, batch.inputs)))
+    return max(noise / max(signal, 1e-30) for noise, signal in zip(agreement.noise, agreement.signal, strict=True))
