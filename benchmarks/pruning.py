@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -25,12 +26,17 @@ from edgecompress import ModelPruner
 from edgecompress.conversion import convert, open_batches
 from edgecompress.outcome import cpu_name
 from edgecompress.progress import Progress
+from edgecompress.pruning.channels.request import Goal, Spread
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.runtime import open_session, run_session, to_bytes
 from edgecompress.streams import Streams
 from edgecompress.validation.latency import interleave, ratio_interval
 
-GOALS = {"resnet50": ("parameters", 0.5), "mobilenet_v2": ("macs", 0.5), "vit_tiny": ("macs", 0.5)}
+GOALS: dict[str, tuple[Goal, float]] = {
+    "resnet50": ("parameters", 0.5),
+    "mobilenet_v2": ("macs", 0.5),
+    "vit_tiny": ("macs", 0.5),
+}
 """What is halved for each network."""
 BISECTIONS = 7
 
@@ -127,7 +133,7 @@ def table(name: str, rows: Sequence[Row], faults: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _ours(network: nn.Module, example: Tensor, goal: str, share: float, spread: str) -> nn.Module:
+def _ours(network: nn.Module, example: Tensor, goal: Goal, share: float, spread: Spread) -> nn.Module:
     pruner = ModelPruner(network, example)
     pruner.structured_pruning(amount=share, goal=goal, spread=spread, multiple=16)
     return pruner.model
@@ -177,7 +183,7 @@ def _onnx(network: nn.Module, integers: bool) -> bytes:
     return to_bytes(done.artifact if integers else done.original)
 
 
-def _ratio(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:  # type: ignore[type-arg]
+def _ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float, float]:
     return (float(np.median(first) / np.median(second)), *ratio_interval(first, second))
 
 

@@ -16,10 +16,10 @@ from edgecompress.errors import RecipeError
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import choose_blocks, find_blocks, remove_blocks
-from edgecompress.pruning.costs import count_macs, count_parameters
-from edgecompress.pruning.request import Request, select
-from edgecompress.pruning.structure.groups import as_flags
-from edgecompress.pruning.structured import Pruned, Subject, cut_out, examine
+from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
+from edgecompress.pruning.channels.request import Request, select
+from edgecompress.pruning.channels.structured import Pruned, Subject, cut_out, examine
+from edgecompress.pruning.channels.terms import add_up
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session, run_session, tensors
 from edgecompress.step import Refusal, StepResult
@@ -28,6 +28,8 @@ from edgecompress.training import SCHEDULES
 from edgecompress.tuning import accuracy_percent, loss_gradients, recover
 from edgecompress.validation.latency import interleave
 
+SENSITIVITY_ROWS = 256
+"""Samples that the sensitivity of layers is measured on, at least."""
 LATENCY_RUNS = 20
 LATENCY_ROUNDS = 3
 """How often a latency goal is aimed at anew, where the latency that was measured misses it."""
@@ -102,8 +104,11 @@ def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
     if request.criterion == "taylor":
         gradients = loss_gradients(subject.module, course.streams.train, course.progress)
     whole_ms = _latency_ms(subject.module, course) if "latency" in (request.goal, request.spread) else 0.0
+    samples = _samples(course) if request.spread == "sensitivity" else ()
     for _ in range(LATENCY_ROUNDS):
-        selection = select(subject, request, whole_ms=whole_ms, gradients=gradients)
+        selection = select(
+            subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
+        )
         pruned = cut_out(subject, selection.units)
         if request.goal != "latency":
             break
@@ -124,6 +129,16 @@ def _cut_blocks(subject: Subject, share: float, course: Course) -> Pruned:
         raise RecipeError("blocks are removed by their number; leave 'pruning.goal' at channels, or change the method")
     blocks = choose_blocks(find_blocks(subject.module, subject.structure.program), share)
     return Pruned(model=remove_blocks(subject.module, blocks), removed={}, refusals=())
+
+
+def _samples(course: Course) -> list[Batch]:
+    """A few batches to measure sensitivity on."""
+    found: list[Batch] = []
+    for batch in course.streams.calibration or course.streams.train or ():
+        found.append(batch)
+        if sum(one.rows for one in found) >= SENSITIVITY_ROWS:
+            break
+    return found
 
 
 def _request(recipe: Recipe, share: float) -> Request:
@@ -188,8 +203,7 @@ def _warnings(course: Course) -> tuple[str, ...]:
 def _metrics(before: Subject, after: Subject, course: Course) -> dict[str, float | int | str]:
     figures: dict[str, float | int | str] = {}
     for name, subject in (("original", before), ("pruned", after)):
-        whole = as_flags(subject.structure, [])
-        figures[f"{name}_macs"] = count_macs(subject.structure, whole)
-        figures[f"{name}_parameters"] = count_parameters(subject.structure, whole)
+        figures[f"{name}_macs"] = int(add_up(macs_terms(subject.structure, ()))({}))
+        figures[f"{name}_parameters"] = int(add_up(parameter_terms(subject.structure, ()))({}))
     accuracy = accuracy_percent(after.module, course.streams.evaluation, course.progress)
     return figures if accuracy is None else {**figures, "pruned_accuracy_percent": accuracy}

@@ -15,14 +15,14 @@ from edgecompress.conversion import Data, open_batches
 from edgecompress.errors import ModelError
 from edgecompress.named_inputs import name_inputs
 from edgecompress.progress import Progress
+from edgecompress.pruning.channels.importance import Criterion
+from edgecompress.pruning.channels.request import Goal, Spread
 from edgecompress.pruning.counts import compare, count
-from edgecompress.pruning.importance import Criterion
-from edgecompress.pruning.layers import last_classifier
-from edgecompress.pruning.masks import copied, make_permanent, set_mask
-from edgecompress.pruning.patterns import check_pattern, keep_pattern
-from edgecompress.pruning.request import Goal, Spread
-from edgecompress.pruning.selection import check_choice, select
-from edgecompress.pruning.sparsity import (
+from edgecompress.pruning.masks.layers import last_classifier
+from edgecompress.pruning.masks.mask import copied, make_permanent, set_mask
+from edgecompress.pruning.masks.patterns import check_pattern, keep_pattern
+from edgecompress.pruning.masks.selection import check_choice, select
+from edgecompress.pruning.masks.sparsity import (
     Scope,
     check_scope,
     check_sparsity,
@@ -31,7 +31,7 @@ from edgecompress.pruning.sparsity import (
     random_scores,
     seeded_generator,
 )
-from edgecompress.pruning.weights import Weight, check_finite, find_weights
+from edgecompress.pruning.masks.weights import Weight, check_finite, find_weights
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.step import Refusal, StepResult
 from edgecompress.streams import Streams
@@ -160,7 +160,7 @@ class ModelPruner:
             amount: in [0, 1), a share of the goal's measure.
             goal: channels, multiply-accumulates, parameters, or latency in ONNX Runtime.
             spread: the same share of every layer, by importance over all, or where it buys most time.
-            importance: the criterion, as in :func:`edgecompress.pruning.importance.score`.
+            importance: the criterion, as in :func:`edgecompress.pruning.channels.importance.score`.
             multiple: of which a layer keeps its channels.
             protect: layers whose channels stay.
             data: labelled batches, for the criterion ``taylor``.

@@ -38,8 +38,9 @@ class Pruning(Table):
     """How much goes: a share, 0 to 1, of what ``goal`` names."""
     goal: Literal["channels", "macs", "parameters", "latency"] = "channels"
     """What ``amount`` is a share of; ``latency`` is measured in ONNX Runtime."""
-    spread: Literal["uniform", "global", "latency"] = "uniform"
-    """The same share of every layer, by importance over all layers, or where it buys most time for least importance."""
+    spread: Literal["uniform", "global", "latency", "sensitivity"] = "uniform"
+    """The same share of every layer; by importance over all layers; where it buys most time for least importance; or
+    where it buys most of the goal for the least harm to the outputs, measured on calibration data."""
     importance: Literal["l1", "l2", "taylor", "bn_scale", "random"] = "l2"
     """Which channels of a layer go first; ``taylor`` needs training data."""
     method: Literal["both", "filter", "channel", "block"] = "both"

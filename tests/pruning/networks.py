@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from edgecompress.pruning.layers import last_classifier
-from edgecompress.pruning.weights import Weight, find_weights
+from edgecompress.pruning.masks.layers import last_classifier
+from edgecompress.pruning.masks.weights import Weight, find_weights
 
 
 class Tied(nn.Module):

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.blocks import Shortcut, choose_blocks, find_blocks, remove_blocks
-from edgecompress.pruning.structured import examine
+from edgecompress.pruning.channels.structured import examine
 from tests.networks import ConvNet, seeded
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from edgecompress.pruning.counts import compare, count
-from edgecompress.pruning.masks import make_permanent, set_mask
+from edgecompress.pruning.masks.mask import make_permanent, set_mask
 from tests.networks import SIDE, ConvNet, LinearStack, images, seeded
 from tests.pruning.networks import Tied, by_name, tokens
 

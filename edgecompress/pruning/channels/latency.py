@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import fx
 
-from edgecompress.pruning.operator_times import Times, operator_of, time_operators
+from edgecompress.pruning.channels.operator_times import Times, operator_of, time_operators
+from edgecompress.pruning.channels.terms import Term, add_up, extents_of, full, names_of, term
+from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.groups import Group
-from edgecompress.pruning.terms import Term, add_up, extents_of, full, names_of, term
-from edgecompress.pruning.widths import Widths
 
 
 def latency_terms(structure: Structure, groups: Sequence[Group], whole_ms: float, threads: int) -> tuple[Term, ...]:

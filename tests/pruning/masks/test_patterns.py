@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edgecompress.errors import RecipeError
-from edgecompress.pruning.patterns import check_pattern, keep_pattern
+from edgecompress.pruning.masks.patterns import check_pattern, keep_pattern
 
 
 @st.composite

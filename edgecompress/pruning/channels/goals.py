@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecompress.errors import RecipeError
-from edgecompress.pruning.widths import Widths
+from edgecompress.pruning.channels.widths import Widths
 
 HIGHEST_AMOUNT = 0.995
 ROUNDS = 24

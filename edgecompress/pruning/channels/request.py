@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
 
-from edgecompress.errors import RecipeError, nearest
-from edgecompress.pruning.costs import count_macs, count_parameters
-from edgecompress.pruning.goals import meet
-from edgecompress.pruning.importance import Criterion, Scores, Side, score
-from edgecompress.pruning.latency import Term, latency_at, latency_terms, spend_on_time
-from edgecompress.pruning.structure.groups import Group, as_flags
-from edgecompress.pruning.structured import Subject
-from edgecompress.pruning.widths import Widths, choose, global_widths, local_widths
+from edgecompress.data import Batch
+from edgecompress.errors import DataError, RecipeError, nearest
+from edgecompress.progress import Progress
+from edgecompress.pruning.channels.costs import channel_terms, macs_terms, parameter_terms
+from edgecompress.pruning.channels.goals import meet
+from edgecompress.pruning.channels.importance import Criterion, Side, score
+from edgecompress.pruning.channels.latency import latency_terms
+from edgecompress.pruning.channels.sensitivity import measured_damage
+from edgecompress.pruning.channels.spending import importance_damage, spend
+from edgecompress.pruning.channels.structured import Subject
+from edgecompress.pruning.channels.terms import add_up
+from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
+from edgecompress.pruning.structure.groups import Group
 from edgecompress.step import Refusal
 
 Goal = Literal["channels", "macs", "parameters", "latency"]
-Spread = Literal["uniform", "global", "latency"]
-"""How the removal is spread: the same share of every group, by importance, or by importance for the time gained."""
+Spread = Literal["uniform", "global", "latency", "sensitivity"]
+"""How the removal is spread: the same share of every group; by importance; by importance for the time gained; or by
+what the outputs were measured to lose for what the goal gains."""
+COUNTED = {"channels": channel_terms, "macs": macs_terms, "parameters": parameter_terms}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +74,8 @@ def select(
     *,
     whole_ms: float = 0.0,
     gradients: Mapping[str, Tensor] | None = None,
+    samples: Sequence[Batch] = (),
+    progress: Progress | None = None,
 ) -> Selection:
     """The units of a network that a request removes.
 
@@ -74,9 +84,12 @@ def select(
         request: what is asked.
         whole_ms: what the whole network takes in ONNX Runtime, where latency matters.
         gradients: of the loss by parameter, for the criterion ``taylor``.
+        samples: batches to measure the sensitivity of groups on, where it decides.
+        progress: told of long work.
 
     Raises:
         RecipeError: nothing can be removed, a protected name fits nothing, or the goal cannot be met.
+        DataError: sensitivity decides, and there are no samples.
     """
     groups, refusals = _unprotected(subject, request.protect)
     if not groups:
@@ -84,42 +97,27 @@ def select(
             "nothing of this model can be pruned; see the refusals of the plan, or set pruning.enabled=false"
         )
     scores = score(subject, request.criterion, side=request.side, gradients=gradients, seed=request.seed)
-    terms: tuple[Term, ...] = ()
-    if "latency" in (request.goal, request.spread):
-        terms = latency_terms(subject.structure, groups, whole_ms, request.threads)
-    widths_at = _spread(request, groups, scores, terms)
-    if request.goal == "channels" and request.spread != "latency":
-        widths = widths_at(request.amount)
-    else:
-        widths = meet(request.goal, request.amount, widths_at, _cost(subject, request.goal, groups, scores, terms))
-    return Selection(units=tuple(choose(groups, scores, widths)), widths=widths, refusals=refusals)
-
-
-def _spread(
-    request: Request, groups: Sequence[Group], scores: Scores, terms: Sequence[Term]
-) -> Callable[[float], Widths]:
+    timed = "latency" in (request.goal, request.spread)
+    latency = latency_terms(subject.structure, groups, whole_ms, request.threads) if timed else ()
+    terms = latency if request.goal == "latency" else COUNTED[request.goal](subject.structure, groups)
+    widths_at: Callable[[float], Widths]
     match request.spread:
         case "uniform":
-            return lambda amount: local_widths(groups, amount, request.multiple)
+            widths_at = partial(local_widths, groups, multiple=request.multiple)
         case "global":
-            return lambda amount: global_widths(groups, scores, amount, request.multiple)
+            widths_at = partial(global_widths, groups, scores, multiple=request.multiple)
         case "latency":
-            return spend_on_time(groups, scores, request.multiple, terms)
-
-
-def _cost(
-    subject: Subject, goal: Goal, groups: Sequence[Group], scores: Scores, terms: Sequence[Term]
-) -> Callable[[Widths], float]:
-    structure = subject.structure
-    match goal:
-        case "channels":
-            return lambda widths: sum(widths[group.name] * group.width for group in groups)
-        case "macs":
-            return lambda widths: count_macs(structure, as_flags(structure, choose(groups, scores, widths)))
-        case "parameters":
-            return lambda widths: count_parameters(structure, as_flags(structure, choose(groups, scores, widths)))
-        case "latency":
-            return latency_at(terms)
+            widths_at = spend(groups, importance_damage(scores), request.multiple, latency)
+        case "sensitivity":
+            if not samples:
+                raise DataError("spread 'sensitivity' needs data; give calibration data, or choose another spread")
+            measured = measured_damage(subject, groups, scores, request.multiple, samples, progress or Progress())
+            widths_at = spend(groups, measured, request.multiple, terms)
+    if request.goal == "channels" and request.spread in ("uniform", "global"):
+        widths = widths_at(request.amount)
+    else:
+        widths = meet(request.goal, request.amount, widths_at, add_up(terms))
+    return Selection(units=tuple(choose(groups, scores, widths)), widths=widths, refusals=refusals)
 
 
 def _unprotected(subject: Subject, protect: Sequence[str]) -> tuple[list[Group], tuple[Refusal, ...]]:

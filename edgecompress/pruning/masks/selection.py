@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from edgecompress.errors import ModelError, RecipeError, nearest
-from edgecompress.pruning.weights import Weight
+from edgecompress.pruning.masks.weights import Weight
 from edgecompress.step import Refusal
 
 _ROLES = {"classifier": "the last classifier", "embedding": "an embedding"}

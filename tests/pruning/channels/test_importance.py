@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.pruning.importance import score
-from edgecompress.pruning.structured import Subject, examine
+from edgecompress.pruning.channels.importance import score
+from edgecompress.pruning.channels.structured import Subject, examine
 
 
 def _chain() -> Subject:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from edgecompress.errors import RecipeError
-from edgecompress.pruning.costs import count_macs, count_parameters
-from edgecompress.pruning.request import Request, select
-from edgecompress.pruning.structure.groups import as_flags
-from edgecompress.pruning.structured import Subject, examine
+from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
+from edgecompress.pruning.channels.request import Request, select
+from edgecompress.pruning.channels.structured import Subject, examine
+from edgecompress.pruning.channels.terms import add_up, full
 from tests.networks import ConvNet, LinearStack, seeded
 
 
@@ -29,10 +29,8 @@ def test_a_share_of_the_channels(subject: Subject) -> None:
 def test_a_goal_is_met_and_not_overshot_by_more_than_a_step(subject: Subject, goal: str, spread: str) -> None:
     request = Request(amount=0.4, goal=goal, spread=spread)  # type: ignore[arg-type]
     chosen = select(subject, request, whole_ms=1.0)
-    count = {"macs": count_macs, "parameters": count_parameters}[goal]
-    structure = subject.structure
-    left = count(structure, as_flags(structure, chosen.units)) / count(structure, as_flags(structure, []))
-    assert 0.3 < left <= 0.6
+    terms = {"macs": macs_terms, "parameters": parameter_terms}[goal](subject.structure, subject.groups)
+    assert 0.3 < add_up(terms)(chosen.widths) / add_up(terms)(full(subject.groups)) <= 0.6
 
 
 def test_protected_layers_keep_their_channels(subject: Subject) -> None:

@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edgecompress.pruning.structured import FIXED, cut_out
+from edgecompress.pruning.channels.structured import FIXED, cut_out
+from tests.pruning.channels.random_networks import networks
+from tests.pruning.channels.test_structured import FUZZING, TOLERANCE, count, draw, look_at
 from tests.pruning.oracle import difference, silenced
-from tests.pruning.random_networks import networks
-from tests.pruning.test_structured import FUZZING, TOLERANCE, count, draw, look_at
 from tests.pruning.zoo import Entry
 from tests.pruning.zoo.sequence import Attention
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edgecompress.pruning.structured import Subject
+from edgecompress.pruning.channels.structured import Subject
 
 Criterion = Literal["l1", "l2", "taylor", "bn_scale", "random"]
 Side = Literal["filter", "channel", "both"]

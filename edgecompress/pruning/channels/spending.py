@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from edgecompress.pruning.importance import Scores
+from edgecompress.pruning.channels.importance import Scores
+from edgecompress.pruning.channels.terms import Term, full
+from edgecompress.pruning.channels.widths import Widths, step_of
 from edgecompress.pruning.structure.groups import Group
-from edgecompress.pruning.terms import Term, full
-from edgecompress.pruning.widths import Widths, step_of
 
 LEAST_SHARE = 0.1
 """Of the units of a group, what is always kept."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edgecompress.data import Batch
 from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
-from edgecompress.pruning.importance import Scores
-from edgecompress.pruning.spending import Damage
-from edgecompress.pruning.structure.groups import Group, as_flags
-from edgecompress.pruning.structured import Subject, without
-from edgecompress.pruning.terms import full
-from edgecompress.pruning.widths import choose, rounded
+from edgecompress.pruning.channels.importance import Scores
+from edgecompress.pruning.channels.spending import Damage
+from edgecompress.pruning.channels.structured import Subject, cut_out
+from edgecompress.pruning.channels.terms import full
+from edgecompress.pruning.channels.widths import choose, rounded
+from edgecompress.pruning.structure.groups import Group
 from edgecompress.runtime import execute
 from edgecompress.training import reestimate_batch_norm
 
@@ -49,7 +48,7 @@ def measured_damage(
         losses = []
         for kept in widths:
             units = choose(groups, scores, {**full(groups), group.name: kept})
-            smaller = reestimate_batch_norm(without(subject, units), batches, Progress())
+            smaller = reestimate_batch_norm(cut_out(subject, units).model, batches, Progress())
             losses.append(_noise(smaller, batches, expected))
         # More units never do more harm; where a measurement says so, it is noise.
         curves[group.name] = ([*widths, len(group.units)], [*np.maximum.accumulate(losses[::-1])[::-1].tolist(), 0.0])

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from edgecompress.errors import ModelError, RecipeError
-from edgecompress.pruning.layers import last_classifier
-from edgecompress.pruning.masks import set_mask
-from edgecompress.pruning.selection import check_choice, select
-from edgecompress.pruning.weights import find_weights
+from edgecompress.pruning.masks.layers import last_classifier
+from edgecompress.pruning.masks.mask import set_mask
+from edgecompress.pruning.masks.selection import check_choice, select
+from edgecompress.pruning.masks.weights import find_weights
 from tests.networks import ConvNet, LinearStack, TwoInputs, seeded
 from tests.pruning.networks import Tied, by_name
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from edgecompress.errors import ModelError
-from edgecompress.pruning.layers import EMBEDDINGS, Layout, layout
-from edgecompress.pruning.masks import Holder, mask_of
+from edgecompress.pruning.masks.layers import EMBEDDINGS, Layout, layout
+from edgecompress.pruning.masks.mask import Holder, mask_of
 from edgecompress.step import Refusal
 
 _UNKNOWN = "pruning takes the weights of convolutions, linear layers, attention and embeddings"

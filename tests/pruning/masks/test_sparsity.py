@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from edgecompress.errors import RecipeError
-from edgecompress.pruning.sparsity import (
+from edgecompress.pruning.masks.sparsity import (
     check_scope,
     check_sparsity,
     keep_highest,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import pytest
 import torch
 
-from edgecompress.pruning import latency
-from edgecompress.pruning.importance import score
-from edgecompress.pruning.latency import latency_at, latency_terms, spend_on_time
-from edgecompress.pruning.operator_times import Operator
-from edgecompress.pruning.structured import Subject, examine
+from edgecompress.pruning.channels import latency
+from edgecompress.pruning.channels.latency import latency_terms
+from edgecompress.pruning.channels.operator_times import Operator
+from edgecompress.pruning.channels.structured import Subject, examine
+from edgecompress.pruning.channels.terms import add_up
 from tests.networks import ConvNet, seeded
 
 
@@ -30,31 +29,18 @@ def subject(monkeypatch: pytest.MonkeyPatch) -> Subject:
 def test_the_whole_network_takes_what_it_was_measured_to_take(subject: Subject) -> None:
     terms = latency_terms(subject.structure, subject.groups, 1.5, 1)
     full = {group.name: len(group.units) for group in subject.groups}
-    assert latency_at(terms)(full) == pytest.approx(1.5)
+    assert add_up(terms)(full) == pytest.approx(1.5)
 
 
 def test_layers_shrink_with_both_widths_and_the_rest_with_its_elements(subject: Subject) -> None:
     layers = (3 * 8 + 8 * 16 + 16 * 10) / 1000
     terms = latency_terms(subject.structure, subject.groups, layers, 1)  # nothing is left for the rest
     first, second = (group.name for group in subject.groups)
-    assert latency_at(terms)({first: 4, second: 16}) == pytest.approx((3 * 4 + 4 * 16 + 16 * 10) / 1000)
-    assert latency_at(terms)({first: 8, second: 8}) == pytest.approx((3 * 8 + 8 * 8 + 8 * 10) / 1000)
+    assert add_up(terms)({first: 4, second: 16}) == pytest.approx((3 * 4 + 4 * 16 + 16 * 10) / 1000)
+    assert add_up(terms)({first: 8, second: 8}) == pytest.approx((3 * 8 + 8 * 8 + 8 * 10) / 1000)
 
 
 def test_alone_operators_can_take_longer_than_in_their_network(subject: Subject) -> None:
     terms = latency_terms(subject.structure, subject.groups, 0.1, 1)
     full = {group.name: len(group.units) for group in subject.groups}
-    assert latency_at(terms)(full) == pytest.approx(0.1)
-
-
-def test_channels_go_first_where_a_millisecond_costs_least(subject: Subject) -> None:
-    terms = latency_terms(subject.structure, subject.groups, 1.0, 1)
-    scores = score(subject, "l1")
-    widths_at = spend_on_time(subject.groups, scores, 1, terms)
-    times = [latency_at(terms)(widths_at(amount / 50)) for amount in range(50)]
-    assert all(later <= sooner + 1e-12 for sooner, later in pairwise(times))
-    first, second = subject.groups
-    # One unit of either costs the same share of importance; the second saves 8 + 10 pairs, the first 3 + 16.
-    flat = dict.fromkeys((*first.units, *second.units), 1.0)
-    halves = spend_on_time(subject.groups, flat, 8, latency_terms(subject.structure, subject.groups, 0.312, 1))
-    assert halves(0.5) == {first.name: 8, second.name: 8}
+    assert add_up(terms)(full) == pytest.approx(0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from edgecompress.pruning.importance import Scores
+from edgecompress.pruning.channels.importance import Scores
 from edgecompress.pruning.structure.groups import Group
 
 Widths = Mapping[str, int]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.errors import ModelError
-from edgecompress.pruning.layers import last_classifier, layout
+from edgecompress.pruning.masks.layers import last_classifier, layout
 from tests.networks import ConvNet, LinearStack, images, seeded
 from tests.pruning.networks import HeadFirst, Tied, tokens
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.pruning.operator_times import Operator, operator_of, single, time_operators
-from edgecompress.pruning.structured import examine
+from edgecompress.pruning.channels.operator_times import Operator, operator_of, single, time_operators
+from edgecompress.pruning.channels.structured import examine
 from edgecompress.runtime import open_session, run_session
 
 LAYERS = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecompress.pruning.channels.widths import choose, global_widths, local_widths, step_of
 from edgecompress.pruning.structure.groups import Group
-from edgecompress.pruning.widths import choose, global_widths, local_widths, step_of
 
 
 def _group(name: str, units: range, width: int = 1) -> Group:

@@ -14,7 +14,7 @@ from hypothesis import settings
 from torch import Tensor, nn
 
 from edgecompress import ModelError, Quantizer
-from edgecompress.pruning.structured import FIXED, Pruned, Subject, cut_out, examine
+from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut_out, examine
 from tests.pruning.oracle import difference, silenced, variation
 from tests.pruning.zoo import ZOO, Entry
 from tests.pruning.zoo.entry import Inputs

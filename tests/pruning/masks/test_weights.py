@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from edgecompress.errors import ModelError
-from edgecompress.pruning.masks import set_mask
-from edgecompress.pruning.weights import check_finite, find_weights
+from edgecompress.pruning.masks.mask import set_mask
+from edgecompress.pruning.masks.weights import check_finite, find_weights
 from tests.networks import ConvNet, seeded
 from tests.pruning.networks import Tied, by_name
 

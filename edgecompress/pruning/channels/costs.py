@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import fx
 
+from edgecompress.pruning.channels.terms import Extent, Term, extents_of, names_of, term
+from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Structure
 from edgecompress.pruning.structure.groups import Group
 from edgecompress.pruning.structure.rules.call import operator_name
-from edgecompress.pruning.terms import Extent, Term, extents_of, names_of, term
-from edgecompress.pruning.widths import Widths
 
 Extents = tuple[Extent, ...]
 

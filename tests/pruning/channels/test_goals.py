@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
-from edgecompress.pruning.goals import meet
-from edgecompress.pruning.widths import Widths
+from edgecompress.pruning.channels.goals import meet
+from edgecompress.pruning.channels.widths import Widths
 
 
 def _widths(amount: float) -> Widths:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Channels
 from edgecompress.pruning.structure.groups import Group
-from edgecompress.pruning.widths import Widths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from edgecompress.pruning.forward import run_example
-from edgecompress.pruning.masks import copied
+from edgecompress.pruning.masks.mask import copied
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")

@@ -1,0 +1,56 @@
+"""Costs that are counted on the graph, against PyTorch's own counter on the pruned network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from edgecompress.pruning.channels.costs import channel_terms, macs_terms, parameter_terms
+from edgecompress.pruning.channels.importance import score
+from edgecompress.pruning.channels.structured import cut_out, examine
+from edgecompress.pruning.channels.terms import add_up, full
+from edgecompress.pruning.channels.widths import choose
+from tests.networks import ConvNet, LinearStack, ResidualNet, seeded
+
+INPUTS = {
+    ConvNet: torch.randn(2, 3, 16, 16),
+    ResidualNet: torch.randn(2, 3, 16, 16),
+    LinearStack: torch.randn(2, 32),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_macs_and_parameters_before_and_after(kind: type[nn.Module]) -> None:
+    module, inputs = seeded(kind), INPUTS[kind]
+    subject = examine(module, (inputs,))
+    structure, groups = subject.structure, subject.groups
+    scores = score(subject, "random")
+    macs, parameters = add_up(macs_terms(structure, groups)), add_up(parameter_terms(structure, groups))
+    halves = {group.name: len(group.units) // 2 for group in groups}
+    for widths in (full(groups), halves):
+        network = cut_out(subject, choose(groups, scores, widths)).model
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(inputs)
+        assert macs(widths) == counter.get_total_flops() // 2
+        assert parameters(widths) == sum(one.numel() for one in network.parameters())
+
+
+def test_attention_counts_both_of_its_products() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query, self.key, self.value = (nn.Linear(8, 8, bias=False) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            parts = [layer(x).view(1, 5, 2, 4).transpose(1, 2) for layer in (self.query, self.key, self.value)]
+            return nn.functional.scaled_dot_product_attention(*parts)
+
+    subject = examine(Attention(), (torch.randn(1, 5, 8),))
+    assert add_up(macs_terms(subject.structure, ()))({}) == 3 * 5 * 8 * 8 + 2 * 2 * 5 * 5 * 4
+
+
+def test_channels_are_those_of_the_widest_tensor_of_a_group() -> None:
+    subject = examine(seeded(ConvNet), (INPUTS[ConvNet],))
+    assert add_up(channel_terms(subject.structure, subject.groups))(full(subject.groups)) == 8 + 16
