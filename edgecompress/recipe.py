@@ -81,7 +81,7 @@ class Training(Table):
 
     epochs: Annotated[int, Field(ge=0)] = 4
     """Passes over the training data in all; 0 for no training."""
-    learning_rate: Positive = 0.05
+    learning_rate: Positive = 0.02
     """The highest one; it rises and falls over the run (one cycle)."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """Not on norms and biases."""

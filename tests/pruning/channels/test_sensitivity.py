@@ -13,11 +13,11 @@ from edgecompress.pruning.channels.structured import examine
 
 
 def test_damage_is_the_noise_in_the_outputs_relative_to_their_signal() -> None:
-    """Four hidden units, of which unit i adds i to the output: without the smallest ones the noise can be worked out."""
+    """Hidden unit i adds i to the output: what is missing without the smallest ones can be worked out."""
     module = nn.Sequential(nn.Linear(1, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False))
     with torch.no_grad():
         for layer, values in ((module[0], [[1.0], [1.0], [1.0], [1.0]]), (module[2], [[1.0, 2.0, 3.0, 4.0]] * 2)):
-            layer.weight.copy_(torch.tensor(values))  # type: ignore[operator, union-attr]
+            layer.weight.copy_(torch.tensor(values))  # type: ignore[operator]
     wrapped = _Named(module)
     subject = examine(wrapped, (torch.ones(1, 1),))
     (group,) = subject.groups
