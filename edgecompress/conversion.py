@@ -155,7 +155,8 @@ def run_steps(network: Network, steps: Sequence[Step], probe: Inputs, progress: 
             progress.warn(warning)
         agreement = Agreement.between(expected, execute(result.model, probe))
         _check_agreement(step, agreement)
-        done.append(Done(name=step.name, result=result, agreement=agreement, seconds=time.perf_counter() - start))
+        seconds, lossless = time.perf_counter() - start, step.min_sqnr_db is not None
+        done.append(Done(name=step.name, result=result, agreement=agreement, seconds=seconds, lossless=lossless))
         network = result.model
     return tuple(done)
 

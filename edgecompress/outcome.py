@@ -87,7 +87,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
     """The measures as the manifest holds them: original, compressed, and their ratio or drop."""
     evidence = outcome.evidence
     latency = evidence.latency
-    float_parity = [step.agreement for step in outcome.done if step.name != "quantize"]
+    float_parity = [step.agreement for step in outcome.done if step.lossless]
     return {
         "size_bytes": {
             "original": evidence.original_bytes,

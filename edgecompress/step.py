@@ -37,9 +37,13 @@ class StepResult(Generic[ModelT_co]):
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A step that was carried out: its result, its agreement with the original, and its time."""
+    """A step that was carried out: its result, its agreement with what came in, and its time.
+
+    A ``lossless`` step may not change what the network computes, beyond ``export.min_sqnr_db``.
+    """
 
     name: str
     result: StepResult[Any]
     agreement: Agreement
     seconds: float
+    lossless: bool
