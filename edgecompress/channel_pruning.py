@@ -25,6 +25,7 @@ from edgecompress.runtime import open_session, run_session, tensors
 from edgecompress.step import Refusal, StepResult
 from edgecompress.streams import Streams
 from edgecompress.training import SCHEDULES
+from edgecompress.training.checkpoint import fingerprint
 from edgecompress.tuning import accuracy_percent, loss_gradients, recover
 from edgecompress.validation.latency import interleave
 
@@ -98,7 +99,8 @@ def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
         return _cut_blocks(subject, share, course)
     request = _request(course.recipe, share)
     remembered = None if course.checkpoints is None else course.checkpoints / f"channels-{number}.json"
-    if remembered is not None and (units := _recall(remembered, subject)) is not None:
+    choice = fingerprint(subject.module, request)
+    if remembered is not None and (units := _recall(remembered, choice)) is not None:
         return cut_out(subject, units)
     gradients = None
     if request.criterion == "taylor":
@@ -120,7 +122,7 @@ def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
         missed = Refusal(name="latency", kind="goal", reason=f"{reached:.0%} of it went, {share:.0%} was asked for")
         pruned = replace(pruned, refusals=(missed, *pruned.refusals))
     if remembered is not None:
-        _remember(remembered, subject, selection.units)
+        _remember(remembered, choice, selection.units)
     return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
 
 
@@ -164,19 +166,19 @@ def _latency_ms(module: nn.Module, course: Course) -> float:
     return float(np.median(interleave([lambda: run_session(session, batch.inputs)], LATENCY_RUNS)))
 
 
-def _recall(file: Path, subject: Subject) -> list[int] | None:
-    """The units that a run which was killed had chosen by the latency that it measured."""
+def _recall(file: Path, choice: str) -> list[int] | None:
+    """The units that a run which was killed had chosen, by the latency that it measured."""
     if not file.is_file():
         return None
     kept = json.loads(file.read_text())
     units: list[int] = kept["units"]
-    return units if kept["classes"] == subject.structure.classes else None
+    return units if kept["choice"] == choice else None
 
 
-def _remember(file: Path, subject: Subject, units: Sequence[int]) -> None:
+def _remember(file: Path, choice: str, units: Sequence[int]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps({"classes": subject.structure.classes, "units": list(units)}))
+    partial.write_text(json.dumps({"choice": choice, "units": list(units)}))
     partial.replace(file)
 
 

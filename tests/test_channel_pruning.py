@@ -115,17 +115,20 @@ def test_a_latency_goal_is_held_against_what_was_measured(monkeypatch: pytest.Mo
     assert len(asked) > 2
 
 
-def test_what_a_killed_run_chose_is_chosen_again(tmp_path: Path) -> None:
+def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = seeded(ConvNet)
     course = replace(_course(network, pruning={"importance": "random"}), checkpoints=tmp_path)
     first = prune_channels(network, course)
-    again = prune_channels(network, replace(course, recipe=course.recipe.model_copy(update={"seed": 7})))
-    other = prune_channels(
-        network, replace(course, recipe=course.recipe.model_copy(update={"seed": 7}), checkpoints=None)
-    )
+    monkeypatch.setattr(channel_pruning, "select", None)  # nothing is selected anew
+    again = prune_channels(network, course)
+    assert first.changes == again.changes
+    monkeypatch.undo()
+    other = prune_channels(network, replace(course, recipe=course.recipe.model_copy(update={"seed": 7})))
     weights = [one.model.get_submodule("features.3").weight for one in (first, again, other)]
     assert torch.equal(weights[0], weights[1])  # type: ignore[arg-type]
-    assert not torch.equal(weights[0], weights[2])  # type: ignore[arg-type]
+    assert weights[0].shape != weights[2].shape or not torch.equal(weights[0], weights[2])  # type: ignore[arg-type]
 
 
 def test_blocks_are_counted_not_measured() -> None:
