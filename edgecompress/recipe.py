@@ -87,6 +87,8 @@ class Training(Table):
     """Not on norms and biases."""
     augmentation: Literal["none", "crop_and_flip"] = "none"
     """Vary the training images: shifted by up to an eighth, and mirrored."""
+    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = 0.99
+    """The result is a moving average of the weights, which keeps this share of itself at each step."""
     accumulation: PositiveInt = 1
     """Batches to one step."""
     max_gradient_norm: Positive | None = None

@@ -76,6 +76,7 @@ def fine_tune(
         epochs=epochs,
         learning_rate=training.learning_rate,
         weight_decay=training.weight_decay,
+        average_decay=training.average_decay,
         accumulation=training.accumulation,
         max_gradient_norm=training.max_gradient_norm,
         augment=crop_and_flip if training.augmentation == "crop_and_flip" else None,

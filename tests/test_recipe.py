@@ -56,6 +56,7 @@ VALUES = {
     "training.learning_rate": "0.5",
     "training.weight_decay": "0.5",
     "training.augmentation": "crop_and_flip",
+    "training.average_decay": "0.9",
     "training.accumulation": "2",
     "training.max_gradient_norm": "0.5",
     "training.patience": "2",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecompress.errors import RecipeError
 from edgecompress.training.feeding import with_channels_last
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """What moves while a network is trained; ``wrapped`` is ``module`` as the processes share it."""
+    """What moves while a network is trained; ``wrapped`` is ``module`` as the processes share it.
+
+    ``average`` follows ``module`` with a moving average of its weights and buffers, where the settings ask for one.
+    """
 
     accelerator: Accelerator
     module: nn.Module
@@ -34,6 +38,7 @@ class Engine:
     optimizer: AcceleratedOptimizer
     scheduler: LRScheduler
     max_gradient_norm: float | None
+    average: AveragedModel | None
 
     @classmethod
     def start(cls, network: nn.Module, settings: Settings, steps: int) -> Engine:
@@ -63,7 +68,13 @@ class Engine:
             optimizer=prepared,
             scheduler=scheduler,
             max_gradient_norm=settings.max_gradient_norm,
+            average=_average(module, settings.average_decay),
         )
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that training is for: the average, or what is trained itself."""
+        return self.module if self.average is None else self.average.module
 
     @property
     def device(self) -> torch.device:
@@ -105,6 +116,8 @@ class Engine:
         self.optimizer.step()
         if not self.accelerator.optimizer_step_was_skipped:
             self.scheduler.step()
+            if self.average is not None:
+                self.average.update_parameters(self.module)
         self.optimizer.zero_grad()
 
     def share_buffers(self) -> None:
@@ -113,8 +126,9 @@ class Engine:
             return
         from accelerate.utils import broadcast
 
-        for buffer in self.module.buffers():
-            buffer.copy_(broadcast(buffer, from_process=0))
+        for network in dict.fromkeys((self.module, self.result)):
+            for buffer in network.buffers():
+                buffer.copy_(broadcast(buffer, from_process=0))
 
     def agreed(self, value: Any) -> Any:
         """What the first process has."""
@@ -125,8 +139,8 @@ class Engine:
         return broadcast_object_list([value], from_process=0)[0]
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the network's state, on the CPU."""
-        return {name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()}
+        """A copy of the result's state, on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.result.state_dict().items()}
 
     def to_state(self) -> dict[str, Any]:
         """Everything that a step changes."""
@@ -136,6 +150,7 @@ class Engine:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -145,6 +160,14 @@ class Engine:
         self.scheduler.load_state_dict(state["scheduler"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+
+def _average(module: nn.Module, decay: float | None) -> AveragedModel | None:
+    if decay is None:
+        return None
+    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
 
 
 def _accelerator(settings: Settings) -> Accelerator:

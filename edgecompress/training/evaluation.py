@@ -26,12 +26,13 @@ def evaluate(engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last
         ModelError: the network or the loss fails.
     """
     total = torch.zeros(4, dtype=torch.float64)
-    engine.module.eval()
+    training = engine.result.training
+    engine.result.eval()
     with torch.inference_mode(), engine.accelerator.autocast():
         for index, batch in enumerate(batches):
             if index % engine.processes == engine.rank:
                 total += _measure(engine, batch, loss, channels_last, f"evaluation batch {index}")
-    engine.module.train()
+    engine.result.train(training)
     right, counted, loss_sum, rows = engine.summed(total).tolist()
     if not counted and not rows:
         raise DataError("the evaluation data yields no labelled samples; return at least one batch")
@@ -43,7 +44,7 @@ def _measure(engine: Engine, batch: Batch, loss: Loss, channels_last: bool, wher
     if batch.labels is None:
         raise DataError(f"{where} has no labels; return (inputs, labels)")
     part = to_part(batch, batch.rows, engine.device, channels_last)
-    outputs = run_network(engine.module, part.inputs, where)
+    outputs = run_network(engine.result, part.inputs, where)
     scores = first_output(outputs)
     if _are_classes(part, scores):
         tally = top1(scores.float().cpu().numpy(), batch.labels, where)

@@ -39,6 +39,9 @@ class Settings:
     max_gradient_norm: float | None = None
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
     """``auto`` is what ``accelerate launch`` was told, else bf16 on a GPU that has it and full precision elsewhere."""
+    average_decay: float | None = None
+    """Hand back the moving average of the weights, which keeps this share of itself at each step (Polyak and Juditsky,
+    1992); None hands back the last weights."""
     channels_last: bool = True
     """Keep images and their filters channel by channel: the same sums in less time on CPUs and GPUs."""
     augment: Augment | None = None
@@ -52,6 +55,8 @@ class Settings:
             self._require(name, 1)
         for name in ("weight_decay", "seed", "checkpoint_seconds"):
             self._require(name, 0)
+        if self.average_decay is not None and not 0 < self.average_decay < 1:
+            raise RecipeError(f"average_decay is {self.average_decay}; give a number between 0 and 1, or None")
         for name in ("learning_rate", "max_gradient_norm"):
             value = getattr(self, name)
             if value is not None and not value > 0:

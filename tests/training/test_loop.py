@@ -204,6 +204,23 @@ def test_training_stops_early_with_the_best_weights() -> None:
     assert same(stopped.model, short.model)
 
 
+def test_the_average_of_the_weights_is_handed_back() -> None:
+    """The first step's weights, and from then on a fifth of each next step's: weights and batch-norm statistics."""
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def note(step: Step) -> None:
+        seen.append({name: value.clone() for name, value in step.model.state_dict().items()})
+
+    settings = Settings(epochs=2, average_decay=0.8)
+    result = train(seeded(ConvNet), shuffled(), settings, cross_entropy, on_step=note)
+    for name, value in result.model.state_dict().items():
+        if value.is_floating_point():
+            expected = seen[0][name]
+            for one in seen[1:]:
+                expected = 0.8 * expected + 0.2 * one[name]
+            torch.testing.assert_close(value, expected, msg=name)
+
+
 def test_without_evaluation_the_last_weights_are_kept() -> None:
     trained = train(stack(), _vectors(), Settings(epochs=3, patience=1), cross_entropy)
     assert (trained.best_epoch, len(trained.history)) == (3, 3)

@@ -22,7 +22,14 @@ from tests.networks import ConvNet, seeded
 from tests.training.batches import batches, same, shuffled, stack
 from tests.training.test_loop import Noisy
 
-SETTINGS = Settings(epochs=3, accumulation=2, augment=crop_and_flip, checkpoint_steps=2, checkpoint_seconds=1e9)
+SETTINGS = Settings(
+    epochs=3,
+    accumulation=2,
+    augment=crop_and_flip,
+    average_decay=0.8,
+    checkpoint_steps=2,
+    checkpoint_seconds=1e9,
+)
 STEPS = 9
 
 
@@ -111,7 +118,7 @@ def test_a_finished_run_does_not_train_again(unbroken: Trained, tmp_path: Path) 
 def test_how_often_checkpoints_are_written_changes_nothing(unbroken: Trained, tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         run(Noisy(), tmp_path, 4)
-    often = Settings(epochs=3, accumulation=2, augment=crop_and_flip, checkpoint_seconds=0.0)
+    often = replace(SETTINGS, checkpoint_steps=None, checkpoint_seconds=0.0)
     assert _alike(run(Noisy(), tmp_path, settings=often), unbroken)
 
 
