@@ -47,7 +47,7 @@ class Pruning(Table):
     """What is looked at: the weights that make a channel (``filter``), that read it (``channel``), or both; ``block``
     removes whole residual blocks, ``amount`` of them, and keeps their shortcuts."""
     multiple: PositiveInt = 16
-    """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; halved for narrow layers."""
+    """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; narrower layers stay whole."""
     protect: tuple[str, ...] = ()
     """Names of layers whose channels stay; ``*`` and ``?`` are wildcards."""
     schedule: Literal["one_shot", "linear", "cubic"] = "one_shot"

@@ -32,7 +32,8 @@ def meet(goal: str, share: float, widths_at: Callable[[float], Widths], cost: Ca
     if least > budget:
         most = 1 - least / whole
         raise RecipeError(
-            f"the goal of {share:.0%} fewer {goal} cannot be met: at most {most:.1%} can go; lower 'pruning.amount'"
+            f"the goal of {share:.0%} fewer {goal} cannot be met: at most {most:.1%} can go;"
+            " lower 'pruning.amount' or 'pruning.multiple'"
         )
     found = narrowest
     for _ in range(ROUNDS):

@@ -13,25 +13,24 @@ Widths = Mapping[str, int]
 
 
 def step_of(group: Group, multiple: int) -> int:
-    """The step, in units, that keeps the channels at a multiple; halved for groups that have no two of it.
+    """The step, in units, that keeps the channels at a multiple.
 
     >>> step_of(Group(name="conv", units=tuple(range(64)), members=(), width=1), 16)
     16
-    >>> step_of(Group(name="narrow", units=tuple(range(24)), members=(), width=1), 16)
-    8
     >>> step_of(Group(name="heads", units=(1, 2, 3), members=(), width=64), 16)
     1
     """
-    step = multiple // math.gcd(multiple, group.width)
-    while step > 1 and len(group.units) < 2 * step:
-        step //= 2
-    return max(step, 1)
+    return multiple // math.gcd(multiple, group.width)
 
 
 def rounded(group: Group, kept: float, multiple: int) -> int:
-    """The nearest number of units that a group can keep: a multiple of its step, at least one, at most all."""
+    """The units that a group keeps: rounded down to a multiple of its step, at least one step, at most all.
+
+    Narrow layers therefore lose more than wide ones, and those that have no two steps lose nothing: fewer channels
+    than a kernel works on at once would not be faster.
+    """
     step = step_of(group, multiple)
-    return min(max(round(kept / step), 1) * step, len(group.units))
+    return min(max(math.floor(kept / step + 1e-9), 1) * step, len(group.units))
 
 
 def local_widths(groups: Sequence[Group], amount: float, multiple: int) -> Widths:

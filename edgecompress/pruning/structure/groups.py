@@ -43,7 +43,9 @@ def find_groups(structure: Structure) -> tuple[Group, ...]:
     for unit, members in _members(structure).items():
         if unit not in structure.frozen:
             by_place[tuple(sorted(members))].append(unit)
-    groups = [_group(structure, members, units) for members, units in by_place.items() if len(units) > 1]
+    producers = _producers(structure)
+    several = {members: units for members, units in by_place.items() if len(units) > 1}
+    groups = [_group(structure, producers, members, units) for members, units in several.items()]
     seen: dict[str, int] = defaultdict(int)
     named = []
     for group in groups:
@@ -58,11 +60,12 @@ def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
     reasons: dict[tuple[str, str], int] = defaultdict(int)
     places = _members(structure)
     alike = Counter(frozenset(members) for unit, members in places.items() if unit not in structure.frozen)
+    producers = _producers(structure)
     for unit, members in places.items():
         single = ALL_AT_ONCE if alike[frozenset(members)] == 1 else None
-        outputs = _made(structure, members)
+        outputs = [member for member in members if member in producers]
         if outputs and (reason := structure.frozen.get(unit, single)):
-            name = _first(structure, outputs)
+            name, _ = min(outputs, key=producers.__getitem__)
             reasons[layer_name(name), reason] += _count(structure, name, unit)
     for name, count in _hanging_together(structure):
         reasons[layer_name(name), ALL_AT_ONCE] += count
@@ -123,7 +126,9 @@ def _members(structure: Structure) -> Mapping[int, set[Member]]:
     return found
 
 
-def _group(structure: Structure, members: tuple[Member, ...], units: list[int]) -> Group:
+def _group(
+    structure: Structure, producers: Mapping[Member, int], members: tuple[Member, ...], units: list[int]
+) -> Group:
     width, name = 0, members[0][0]
     weights = [member for member in members if member[0].endswith("weight")] or list(members)
     for member, axis in weights:
@@ -131,8 +136,9 @@ def _group(structure: Structure, members: tuple[Member, ...], units: list[int]) 
         count = max(int((classes == units[0]).sum()) for classes in places)
         if count > width:
             width, name = count, member
-    producers = _made(structure, members) or [member for member, axis in weights if axis == 0]
-    name = _first(structure, producers) if producers else name
+    made = [member for member in members if member in producers]
+    if made:
+        name, _ = min(made, key=producers.__getitem__)
     return Group(name=layer_name(name), units=tuple(sorted(units)), members=members, width=width)
 
 
@@ -146,10 +152,11 @@ def layer_name(tensor: str) -> str:
     return owner if owner and "weight" in own else tensor
 
 
-def _made(structure: Structure, members: Iterable[Member]) -> list[str]:
-    """The weights of which the members are outputs: axis 0 of a matrix or kernel, axis 1 of a transposed one."""
+def _producers(structure: Structure) -> dict[Member, int]:
+    """The output axis of every weight, and its place in the order of use: axis 1 of transposed convolutions, else 0."""
     turned = _transposed(structure)
-    return [name for name, axis in members if len(structure.tensors[name].shape) > 1 and axis == (name in turned)]
+    weights = (name for name, channels in structure.tensors.items() if len(channels.shape) > 1)
+    return {(name, int(name in turned)): place for place, name in enumerate(weights)}
 
 
 def _transposed(structure: Structure) -> set[str]:
@@ -158,8 +165,3 @@ def _transposed(structure: Structure) -> set[str]:
     names = program.graph_signature.inputs_to_parameters
     nodes = (node for node in program.graph.nodes if operator_name(node).startswith("conv_transpose"))
     return {names[source.name] for node in nodes for source in node.all_input_nodes[1:2] if source.name in names}
-
-
-def _first(structure: Structure, names: list[str]) -> str:
-    order = {name: index for index, name in enumerate(structure.tensors)}
-    return min(names, key=order.__getitem__)

@@ -23,12 +23,12 @@ def test_what_is_kept_is_a_multiple_of_the_step_and_never_nothing(
     step = step_of(group, multiple)
     assert 1 <= kept <= count
     assert kept % step == 0 or kept == count
-    assert abs(kept - count * (1 - amount)) <= step
-    if count >= 2 * multiple:
-        assert step * width % multiple == 0
+    assert kept <= max(count * (1 - amount) + 1e-6, step)
+    assert kept > count * (1 - amount) - step
+    assert step * width % multiple == 0
 
 
-@pytest.mark.parametrize(("amount", "kept"), [(0.0, 64), (0.5, 32), (0.6, 32), (0.9, 16), (0.99, 16)])
+@pytest.mark.parametrize(("amount", "kept"), [(0.0, 64), (0.5, 32), (0.6, 16), (0.7, 16), (0.99, 16)])
 def test_a_share_in_steps_of_sixteen(amount: float, kept: int) -> None:
     assert local_widths([_group("layer", range(64))], amount, 16) == {"layer": kept}
 
