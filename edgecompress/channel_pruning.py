@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,15 +17,20 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import choose_blocks, find_blocks, remove_blocks
 from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
-from edgecompress.pruning.channels.request import Request, select
+from edgecompress.pruning.channels.memory import recall, remember
+from edgecompress.pruning.channels.names import check_names, covers
+from edgecompress.pruning.channels.request import Request, Selection, select
 from edgecompress.pruning.channels.structured import Pruned, Subject, cut_out, examine
 from edgecompress.pruning.channels.terms import add_up
+from edgecompress.pruning.structure.groups import layer_name, producers
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session, run_session, tensors
 from edgecompress.step import Refusal, StepResult
 from edgecompress.streams import Streams
 from edgecompress.training import SCHEDULES
-from edgecompress.training.checkpoint import fingerprint
+from edgecompress.training.checkpoint import FILE, PARTIAL, fingerprint
+from edgecompress.training.processes import from_first
+from edgecompress.training.randomness import own_randomness, seed_all
 from edgecompress.tuning import accuracy_percent, loss_gradients, recover
 from edgecompress.validation.latency import interleave
 
@@ -60,9 +65,16 @@ def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         RecipeError: nothing can be pruned, or the goal cannot be met.
         DataError: the recipe needs data that is not there, or the data does not fit.
     """
+    with own_randomness():  # data that are drawn at random are drawn alike in a run that goes on after a kill
+        return _prune(module, course)
+
+
+def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+    seed_all("prune", course.recipe.seed)
     before = _examine(module, course)
     model, subject, refusals = module, before, before.refusals
     for number, (share, epochs) in enumerate(_schedule(course.recipe), 1):
+        seed_all("prune", course.recipe.seed, number)
         with course.progress.step(f"prune {share:.0%} of the {course.recipe.pruning.goal}"):
             pruned = _cut(subject, share, number, course)
         folder = None if course.checkpoints is None else course.checkpoints / f"training-{number}"
@@ -77,12 +89,20 @@ def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
     )
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what runs into this folder wrote, and the folder if it held nothing else."""
+    for pattern in ("channels-*.json", "channels-*.partial", f"training-*/{FILE}", f"training-*/{PARTIAL}"):
+        for file in folder.glob(pattern):
+            file.unlink()
+    for part in (*folder.glob("training-*"), folder):
+        if part.is_dir() and not any(part.iterdir()):
+            part.rmdir()
+
+
 def _schedule(recipe: Recipe) -> Iterator[tuple[float, int]]:
     """For each step, the share of what is left that goes, and the epochs after it."""
     pruning, epochs, done = recipe.pruning, recipe.training.epochs, 0.0
     amounts = list(dict.fromkeys(SCHEDULES[pruning.schedule](pruning.amount, pruning.steps)))
-    if 0 < epochs < len(amounts):
-        raise RecipeError(f"'pruning.steps' is {len(amounts)}, 'training.epochs' {epochs}; give an epoch to each step")
     for index, amount in enumerate(amounts):
         own = epochs * (index + 1) // len(amounts) - epochs * index // len(amounts)
         yield 1 - (1 - amount) / (1 - done), own
@@ -94,48 +114,63 @@ def _examine(module: nn.Module, course: Course) -> Subject:
 
 
 def _cut(subject: Subject, share: float, number: int, course: Course) -> Pruned:
-    """The network without the share; a latency goal is held against what ONNX Runtime takes for it."""
+    """The network without the share."""
     if course.recipe.pruning.method == "block":
         return _cut_blocks(subject, share, course)
-    request = _request(course.recipe, share)
-    remembered = None if course.checkpoints is None else course.checkpoints / f"channels-{number}.json"
-    choice = fingerprint(subject.module, request)
-    if remembered is not None and (units := _recall(remembered, choice)) is not None:
-        return cut_out(subject, units)
-    gradients = None
-    if request.criterion == "taylor":
-        gradients = loss_gradients(subject.module, course.streams.train, course.progress)
+    selection = from_first(lambda: _selection(subject, share, number, course))
+    pruned = cut_out(subject, selection.units)
+    return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
+
+
+def _selection(subject: Subject, share: float, number: int, course: Course) -> Selection:
+    """The channels that go: those that a run which was killed had chosen, or else chosen now."""
+    request, samples = _request(course.recipe, share), _samples(course)
+    if course.checkpoints is None:
+        return _choose(subject, request, samples, course)
+    file = course.checkpoints / f"channels-{number}.json"
+    key = fingerprint(subject.module, request, _digest(samples))
+    selection = recall(file, key) or _choose(subject, request, samples, course)
+    remember(file, key, selection)
+    return selection
+
+
+def _choose(subject: Subject, request: Request, samples: Sequence[Batch], course: Course) -> Selection:
+    """A latency goal is held against what ONNX Runtime takes for the pruned network, and aimed at anew."""
+    share = request.amount
+    taylor = request.criterion == "taylor"
+    gradients = loss_gradients(subject.module, course.streams.train, course.progress) if taylor else None
     whole_ms = _latency_ms(subject.module, course) if "latency" in (request.goal, request.spread) else 0.0
-    samples = _samples(course) if request.spread == "sensitivity" else ()
     for _ in range(LATENCY_ROUNDS):
         selection = select(
             subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
         )
-        pruned = cut_out(subject, selection.units)
         if request.goal != "latency":
-            break
-        reached = 1 - _latency_ms(pruned.model, course) / whole_ms
+            return selection
+        reached = 1 - _latency_ms(cut_out(subject, selection.units).model, course) / whole_ms
         if reached >= share:
-            break
+            return selection
         request = replace(request, amount=min(request.amount * share / max(reached, share / 2), 0.95))
-    else:
-        missed = Refusal(name="latency", kind="goal", reason=f"{reached:.0%} of it went, {share:.0%} was asked for")
-        pruned = replace(pruned, refusals=(missed, *pruned.refusals))
-    if remembered is not None:
-        _remember(remembered, choice, selection.units)
-    return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
+    missed = Refusal(name="latency", kind="goal", reason=f"{reached:.0%} of it went, {share:.0%} was asked for")
+    return replace(selection, refusals=(missed, *selection.refusals))
 
 
 def _cut_blocks(subject: Subject, share: float, course: Course) -> Pruned:
-    if course.recipe.pruning.goal != "channels":
+    pruning = course.recipe.pruning
+    if pruning.goal != "channels":
         raise RecipeError("blocks are removed by their number; leave 'pruning.goal' at channels, or change the method")
-    blocks = choose_blocks(find_blocks(subject.module, subject.structure.program), share)
-    return Pruned(model=remove_blocks(subject.module, blocks), removed={}, refusals=())
+    found = find_blocks(subject.module, subject.structure.program)
+    check_names(pruning.protect, subject.module)
+    kept = [block for block in found if any(covers(pattern, block.name) for pattern in pruning.protect)]
+    blocks = choose_blocks([block for block in found if block not in kept], share)
+    refusals = (Refusal(name=block.name, kind="block", reason="named in 'pruning.protect'") for block in kept)
+    return Pruned(model=remove_blocks(subject.module, blocks), removed={}, refusals=tuple(refusals))
 
 
 def _samples(course: Course) -> list[Batch]:
     """A few batches to measure sensitivity on."""
     found: list[Batch] = []
+    if course.recipe.pruning.spread != "sensitivity":
+        return found
     for batch in course.streams.calibration or course.streams.train or ():
         found.append(batch)
         if sum(one.rows for one in found) >= SENSITIVITY_ROWS:
@@ -166,34 +201,24 @@ def _latency_ms(module: nn.Module, course: Course) -> float:
     return float(np.median(interleave([lambda: run_session(session, batch.inputs)], LATENCY_RUNS)))
 
 
-def _recall(file: Path, choice: str) -> list[int] | None:
-    """The units that a run which was killed had chosen, by the latency that it measured."""
-    if not file.is_file():
-        return None
-    kept = json.loads(file.read_text())
-    units: list[int] = kept["units"]
-    return units if kept["choice"] == choice else None
-
-
-def _remember(file: Path, choice: str, units: Sequence[int]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps({"choice": choice, "units": list(units)}))
-    partial.replace(file)
+def _digest(batches: Sequence[Batch]) -> str:
+    hasher = hashlib.sha256()
+    for batch in batches:
+        batch.update(hasher)
+    return hasher.hexdigest()
 
 
 def _changes(before: Subject, after: Subject) -> tuple[str, ...]:
     """A line for each layer whose output channels are fewer."""
-    old, new = (
-        {name: one.shape for name, one in subject.structure.tensors.items() if len(one.shape) > 1}
-        for subject in (before, after)
-    )
-    narrower = (
-        f"{name.removesuffix('.weight')}: {shape[0]} -> {new[name][0]} channels"
-        for name, shape in old.items()
-        if name in new and new[name][0] < shape[0]
-    )
-    return (*narrower, *(f"{name.removesuffix('.weight')}: removed" for name in old if name not in new))
+    old, new = (_output_channels(subject) for subject in (before, after))
+    narrower = (f"{name}: {old[name]} -> {new[name]} channels" for name in old if new.get(name, old[name]) < old[name])
+    return (*narrower, *(f"{name}: removed" for name in old if name not in new))
+
+
+def _output_channels(subject: Subject) -> dict[str, int]:
+    tensors, own = subject.structure.tensors, set(subject.structure.program.graph_signature.parameters)
+    made = producers(subject.structure)
+    return {layer_name(name): tensors[name].shape[axis] for name, axis in made if name in own}
 
 
 def _warnings(course: Course) -> tuple[str, ...]:

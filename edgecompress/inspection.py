@@ -22,7 +22,7 @@ from edgecompress.loading import load_model
 from edgecompress.named_inputs import name_inputs
 from edgecompress.plan import check_onnx
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.recipe import Pruning, Quantization
 from edgecompress.runtime import signature
 from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile
@@ -76,7 +76,7 @@ def inspect_sensitivity(
     if isinstance(network, ir.Model):
         check_onnx(network)
     batches = open_batches(source, "calibration", network, profile.recipe)
-    recipe = profile.recipe.model_copy(update={"quantization": Quantization()})
+    recipe = profile.recipe.model_copy(update={"quantization": Quantization(), "pruning": Pruning()})
     model = prepare_for_integers(convert(network, recipe, batches.first(), Streams(), progress).artifact).model
     fitted = replace(batches, signature=signature(model))
     placement = place(model.graph, profile.recipe.quantization.keep_float)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing, Workers
+from edgecompress.channel_pruning import remove_checkpoints
 from edgecompress.conversion import Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
@@ -101,7 +101,8 @@ def compress(
         outcome = _produce(model, plan, profile, given, checkpoints, machines, progress, sharing)
         manifest = make_manifest(outcome)
         bundle = draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    if profile.recipe.trains:
+        remove_checkpoints(checkpoints)
     return bundle
 
 
@@ -115,6 +116,7 @@ def assist(
     *,
     target: TargetProfile,
     calibration: Data | None,
+    evaluation: Data | None,
     train: Data | None,
     workers: Workers,
     statistics: Path | None = None,
@@ -126,6 +128,7 @@ def assist(
         model: the same as the first worker's, as are all other arguments.
         target: its profile.
         calibration: its data, of which this worker runs its share of the batches.
+        evaluation: its evaluation data, which this worker reads its share of where training looks at it.
         train: its training data, of each batch of which this worker takes its share.
         workers: this process among all.
         statistics: file that keeps the statistics; this worker writes its part beside it.
@@ -134,7 +137,8 @@ def assist(
     Raises:
         EdgecompressError: as :func:`compress` does, or another worker failed.
     """
-    given = {role: one for role, one in (("calibration", calibration), ("train", train)) if one is not None}
+    roles = {"calibration": calibration, "evaluation": evaluation, "train": train}
+    given = {role: one for role, one in roles.items() if one is not None}
     if given:
         network, streams, example = _open(model, target.recipe, given)
         sharing = Sharing(workers=workers, file=statistics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -163,13 +164,14 @@ class ModelPruner:
             importance: the criterion, as in :func:`edgecompress.pruning.channels.importance.score`.
             multiple: of which a layer keeps its channels.
             protect: layers whose channels stay.
-            data: labelled batches, for the criterion ``taylor``.
+            data: labelled batches, for the criterion ``taylor``, for the spread ``sensitivity``, and to estimate batch
+                norms anew on.
 
         Raises:
             RecipeError: an argument is wrong, nothing can be pruned, or the goal cannot be met; it says what can.
-            ModelError: there are no example inputs, or the network cannot be captured. Nothing was changed.
+            ModelError: there are no example inputs, or the network cannot be captured.
+            DataError: the criterion or the spread needs data. In each case nothing was changed.
         """
-        check_sparsity(amount)
         if self._example_inputs is None:
             raise ModelError("structured pruning needs example_inputs; give them to ModelPruner")
         tables = {
@@ -247,11 +249,16 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     raw = [(inputs if several else (inputs,), None)]
     named = name_inputs(model, lambda: raw)
     assert isinstance(named, nn.Module)
+    wrapped = named is not model
     example = open_batches(raw, "example", named, recipe).first()
     streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))
+    modes = {path: part.training for path, part in named.named_modules()}
+    named = copy.deepcopy(named).eval()
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
     result = prune_channels(named, Course(named, fixed, example, streams, None, Progress()))
-    return result if named is model else replace(result, model=result.model.get_submodule("module"))
+    for path, part in result.model.named_modules():
+        part.training = modes.get(path, result.model.training)
+    return replace(result, model=result.model.get_submodule("module")) if wrapped else result
 
 
 def _zeros(weight: Weight) -> int:

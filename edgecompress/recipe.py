@@ -190,8 +190,8 @@ class Recipe(Table):
 
     @property
     def trains(self) -> bool:
-        """Whether a technique of the recipe reads training data."""
-        return self.pruning.enabled and (self.training.epochs > 0 or self.pruning.importance == "taylor")
+        """Whether a technique of the recipe reads training data, if only to estimate batch norms on."""
+        return self.pruning.enabled
 
     @property
     def techniques(self) -> tuple[Technique, ...]:
@@ -216,6 +216,7 @@ def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
     except ValidationError as error:
         raise RecipeError(_describe(error)) from None
     _check_order(recipe)
+    _check_steps(recipe)
     return recipe
 
 
@@ -286,6 +287,12 @@ def _check_order(recipe: Recipe) -> None:
         raise RecipeError("a technique stands twice in 'order'; list each once")
     if "quantization" in recipe.techniques[:-1]:
         raise RecipeError("'quantization' is not the last of the enabled techniques in 'order'; move it to the end")
+
+
+def _check_steps(recipe: Recipe) -> None:
+    steps, epochs = recipe.pruning.steps, recipe.training.epochs
+    if recipe.pruning.enabled and 0 < epochs < steps:
+        raise RecipeError(f"'pruning.steps' is {steps}, 'training.epochs' {epochs}; give an epoch to each step")
 
 
 _EXPECTED = {

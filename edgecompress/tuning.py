@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.data import Batch, Batches
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, ModelError
 from edgecompress.metrics import Tally, top1
+from edgecompress.modes import evaluating
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import execute, tensors
+from edgecompress.runtime import execute
 from edgecompress.streams import Streams
 from edgecompress.training import (
     DistillationLoss,
@@ -26,6 +27,8 @@ from edgecompress.training import (
     reestimate_batch_norm,
     train,
 )
+from edgecompress.training.feeding import to_part
+from edgecompress.training.running import run_loss, run_network
 
 GRADIENT_BATCHES = 16
 """Batches of training data that first-order importance is added up over."""
@@ -99,15 +102,20 @@ def loss_gradients(model: nn.Module, data: Batches | None, progress: Progress) -
     """The gradient of the loss by parameter, added up over a few batches, in evaluation mode.
 
     Raises:
-        DataError: there is no training data.
+        DataError: there is no training data, or its labels do not fit.
+        ModelError: no parameter requires a gradient.
     """
     if data is None:
         raise DataError("importance 'taylor' needs training data; give it (--train), or --set pruning.importance=l2")
+    if not any(one.requires_grad for one in model.parameters()):
+        raise ModelError("importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()
-    batches = progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
-    for batch in batches:
-        labels = None if batch.labels is None else torch.from_numpy(batch.labels).long()
-        cross_entropy(model(**tensors(batch.inputs)), {}, labels).backward()  # type: ignore[no-untyped-call]
+    with evaluating(model):
+        batches = progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
+        for index, batch in enumerate(batches):
+            part, where = to_part(batch, batch.rows, torch.device("cpu"), False), f"train batch {index}"
+            value = run_loss(cross_entropy, run_network(model, part.inputs, where), part, where)
+            value.backward()  # type: ignore[no-untyped-call]
     found = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
     model.zero_grad()
     return found

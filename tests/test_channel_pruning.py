@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from edgecompress import channel_pruning
-from edgecompress.channel_pruning import Course, prune_channels
+from edgecompress.channel_pruning import Course, prune_channels, remove_checkpoints
 from edgecompress.data import Batches, InputNames
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.streams import Streams
-from tests.networks import CLASSES, ConvNet, images, seeded
+from tests.networks import CLASSES, ConvNet, ResidualNet, images, seeded
 
 NAMES = InputNames(names=("image",), required=1)
 
@@ -68,12 +68,6 @@ def test_the_steps_of_a_schedule_add_up(schedule: str) -> None:
     assert math.prod(1 - share for share, _ in steps) == pytest.approx(0.25)
     assert sum(epochs for _, epochs in steps) == 7
     assert all(epochs >= 1 for _, epochs in steps)
-
-
-def test_a_step_without_an_epoch_is_refused() -> None:
-    recipe = parse_recipe({"pruning": {"schedule": "linear", "steps": 4}, "training": {"epochs": 3}})
-    with pytest.raises(RecipeError, match=r"'pruning.steps' is 4, 'training.epochs' 3; give an epoch to each step"):
-        list(channel_pruning._schedule(recipe))
 
 
 def test_it_trains_between_the_cuts_and_measures_accuracy() -> None:
@@ -129,6 +123,47 @@ def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
     weights = [one.model.get_submodule("features.3").weight for one in (first, again, other)]
     assert torch.equal(weights[0], weights[1])  # type: ignore[arg-type]
     assert weights[0].shape != weights[2].shape or not torch.equal(weights[0], weights[2])  # type: ignore[arg-type]
+
+
+def _shuffled() -> Batches:
+    """Batches in an order that PyTorch's global generator draws."""
+    data = list(_batches("train").source())
+
+    def source() -> list[Any]:
+        return [data[index] for index in torch.randperm(len(data))]
+
+    return Batches(role="train", source=source, inputs=NAMES)
+
+
+def test_data_in_random_order_give_the_same_network_whatever_was_drawn_before() -> None:
+    network = seeded(ConvNet)
+    course = replace(_course(network, pruning={"importance": "taylor"}), streams=Streams(train=_shuffled()))
+    first = prune_channels(network, course)
+    state = torch.get_rng_state()
+    torch.rand(5)
+    moved = torch.get_rng_state()
+    second = prune_channels(network, course)
+    assert torch.equal(moved, torch.get_rng_state())
+    assert not torch.equal(state, moved)
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name]), name
+
+
+def test_only_what_a_run_wrote_is_removed(tmp_path: Path) -> None:
+    for name in ("channels-1.json", "training-1/training.pt", "training-2/training.pt", "training-2/thesis.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    remove_checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["thesis.pt"]
+    assert not (tmp_path / "training-1").exists()
+    remove_checkpoints(tmp_path / "not there")
+
+
+def test_protected_blocks_stay_and_are_named() -> None:
+    network = seeded(ResidualNet)
+    course = _course(network, pruning={"method": "block", "protect": ["stems"]})
+    with pytest.raises(RecipeError, match=r"'pruning.protect' names 'stems'"):
+        prune_channels(network, course)
 
 
 def test_blocks_are_counted_not_measured() -> None:

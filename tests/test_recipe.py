@@ -125,6 +125,10 @@ def test_a_wrong_override_names_its_key(assignment: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
+        (
+            {"pruning": {"enabled": True, "steps": 4}, "training": {"epochs": 3}},
+            "'pruning.steps' is 4, 'training.epochs' 3; give an epoch to each step",
+        ),
         ({"order": ["quantization", "pruning"], "pruning": {"enabled": True}}, None),
         ({"order": ["pruning"], "quantization": {"enabled": True}}, "not listed in 'order'"),
         ({"order": ["pruning", "pruning"]}, "stands twice"),

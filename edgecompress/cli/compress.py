@@ -59,6 +59,7 @@ def run(
                 network,
                 target=profile,
                 calibration=calibration,
+                evaluation=evaluation,
                 train=train,
                 workers=workers,
                 statistics=statistics,

@@ -70,7 +70,7 @@ def choose_blocks(blocks: Sequence[Block], amount: float) -> list[Block]:
     if not blocks:
         raise RecipeError("the model has no residual block that could go; choose another pruning.method")
     ranked = sorted(blocks, key=lambda block: block.influence)
-    chosen = {block.name for block in ranked[: round(amount * len(ranked))]}
+    chosen = {block.name for block in ranked[: max(round(amount * len(ranked)), int(amount > 0))]}
     return [block for block in blocks if block.name in chosen]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from edgecompress.errors import RecipeError
 from edgecompress.training.feeding import with_channels_last
@@ -167,7 +167,14 @@ class Engine:
 def _average(module: nn.Module, decay: float | None) -> AveragedModel | None:
     if decay is None:
         return None
-    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+    def follow(average: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+        """Early on the average is that of the few steps there were; masks and counters are taken as they are."""
+        if not now.is_floating_point():
+            return now.clone()
+        return average.lerp(now, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
+
+    return AveragedModel(module, avg_fn=follow, use_buffers=True)
 
 
 def _accelerator(settings: Settings) -> Accelerator:
@@ -177,7 +184,10 @@ def _accelerator(settings: Settings) -> Accelerator:
     # The loop accumulates by itself: it knows how many samples make a step, whatever the environment says.
     plugin = GradientAccumulationPlugin(num_steps=1)
     try:
-        return Accelerator(mixed_precision=_precision(settings), gradient_accumulation_plugin=plugin)
+        # Processes that joined before Accelerate looked are seen by it on CPUs only where it is told so.
+        joined = torch.distributed.is_available() and torch.distributed.is_initialized()
+        cpu = joined and not torch.cuda.is_available()
+        return Accelerator(cpu=cpu, mixed_precision=_precision(settings), gradient_accumulation_plugin=plugin)
     except ValueError as error:
         raise RecipeError(
             f"mixed_precision {settings.mixed_precision!r} is not to be had: {error}; say 'auto' or 'no'"

@@ -11,6 +11,7 @@ from torch import Tensor
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
 from edgecompress.metrics import top1
+from edgecompress.modes import evaluating
 from edgecompress.training.engine import Engine
 from edgecompress.training.feeding import Part, to_part
 from edgecompress.training.losses import Loss, first_output
@@ -26,13 +27,10 @@ def evaluate(engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last
         ModelError: the network or the loss fails.
     """
     total = torch.zeros(4, dtype=torch.float64)
-    training = engine.result.training
-    engine.result.eval()
-    with torch.inference_mode(), engine.accelerator.autocast():
+    with evaluating(engine.result), torch.inference_mode(), engine.accelerator.autocast():
         for index, batch in enumerate(batches):
             if index % engine.processes == engine.rank:
                 total += _measure(engine, batch, loss, channels_last, f"evaluation batch {index}")
-    engine.result.train(training)
     right, counted, loss_sum, rows = engine.summed(total).tolist()
     if not counted and not rows:
         raise DataError("the evaluation data yields no labelled samples; return at least one batch")

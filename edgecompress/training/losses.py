@@ -135,7 +135,8 @@ def classification_loss(scores: Tensor, labels: Tensor) -> Tensor:
     wrong = labels[((labels < 0) & (labels != IGNORED_LABEL)) | (labels >= classes)]
     if len(wrong):
         raise DataError(f"label {int(wrong[0])} is out of range; the model gives {classes} classes, 0 to {classes - 1}")
-    return functional.cross_entropy(scores.movedim(axis, 1), labels, ignore_index=IGNORED_LABEL)
+    total = functional.cross_entropy(scores.movedim(axis, 1), labels, ignore_index=IGNORED_LABEL, reduction="sum")
+    return total / (labels != IGNORED_LABEL).sum().clamp_min(1)
 
 
 def first_output(outputs: Any) -> Tensor:
@@ -162,7 +163,7 @@ def _divergence(student: Tensor, teacher: Tensor, labels: Tensor | None, tempera
     if labels is None:
         return each.mean()
     counted = (labels != IGNORED_LABEL).to(each.dtype)
-    return (each * counted).sum() / counted.sum()
+    return (each * counted).sum() / counted.sum().clamp_min(1)
 
 
 def _present(labels: Tensor | None) -> Tensor:

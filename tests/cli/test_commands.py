@@ -188,3 +188,9 @@ def test_what_targets_show_prints_is_a_target(project: Path, capsys: pytest.Capt
     mine = _json(capsys)["recipe"]
     assert main(["targets", "show", "mobile", "--json"]) == 0
     assert mine == _json(capsys)["recipe"]
+
+
+def test_sensitivity_of_a_target_that_prunes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["inspect", "nets.py:net", "--sensitivity", "--target", "edge", "--calibration", "batches.py:calibration"]
+    assert main([*command, "--json"]) == 0
+    assert _json(capsys)

@@ -205,7 +205,7 @@ def test_training_stops_early_with_the_best_weights() -> None:
 
 
 def test_the_average_of_the_weights_is_handed_back() -> None:
-    """The first step's weights, and from then on a fifth of each next step's: weights and batch-norm statistics."""
+    """The first step's weights, then less and less of each next step's, down to a fifth: statistics too."""
     seen: list[dict[str, torch.Tensor]] = []
 
     def note(step: Step) -> None:
@@ -216,9 +216,21 @@ def test_the_average_of_the_weights_is_handed_back() -> None:
     for name, value in result.model.state_dict().items():
         if value.is_floating_point():
             expected = seen[0][name]
-            for one in seen[1:]:
-                expected = 0.8 * expected + 0.2 * one[name]
+            for step, one in enumerate(seen[1:], 1):
+                kept = min(0.8, (1 + step) / (10 + step))
+                expected = kept * expected + (1 - kept) * one[name]
             torch.testing.assert_close(value, expected, msg=name)
+
+
+def test_the_average_takes_masks_as_they_are() -> None:
+    network = seeded(ConvNet)
+    network.register_buffer("mask", torch.ones(4, dtype=torch.bool))
+
+    def narrow(step: Step) -> None:
+        step.model.get_buffer("mask")[: step.number] = False
+
+    result = train(network, shuffled(), Settings(epochs=1, average_decay=0.99), cross_entropy, on_step=narrow)
+    assert not result.model.get_buffer("mask")[:3].any()
 
 
 def test_without_evaluation_the_last_weights_are_kept() -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.training.losses import (
     DistillationLoss,
+    classification_loss,
     cross_entropy,
     distillation_loss,
     first_output,
@@ -158,3 +159,9 @@ def test_the_teacher_alone_needs_no_labels_where_the_classes_are_known() -> None
 def test_outputs_without_a_tensor_are_refused() -> None:
     with pytest.raises(ModelError, match="the network returns a dict without a tensor"):
         first_output({"loss": 3.0})
+
+
+def test_a_batch_in_which_no_label_counts_teaches_nothing() -> None:
+    scores, ignored = torch.randn(3, 4), torch.full((3,), -100)
+    assert float(classification_loss(scores, ignored)) == 0
+    assert float(distillation_loss(scores, torch.randn(3, 4), ignored, 2.0, 0.5)) == 0

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.channels.widths import Widths
 
-HIGHEST_AMOUNT = 0.995
 ROUNDS = 24
 """Bisections of the amount; far finer than a channel."""
 
@@ -26,7 +25,7 @@ def meet(goal: str, share: float, widths_at: Callable[[float], Widths], cost: Ca
     """
     whole = cost(widths_at(0.0))
     budget = (1 - share) * whole
-    low, high = 0.0, HIGHEST_AMOUNT
+    low, high = 0.0, 1.0
     narrowest = widths_at(high)
     least = cost(narrowest)
     if least > budget:

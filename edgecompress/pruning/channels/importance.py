@@ -42,7 +42,7 @@ def score(
         generator = torch.Generator().manual_seed(seed)
         units = [unit for group in subject.groups for unit in group.units]
         return dict(zip(units, torch.rand(len(units), generator=generator).tolist(), strict=True))
-    tensors = dict(subject.module.named_parameters(remove_duplicate=False))
+    tensors = _weights(subject.module)
     measures: dict[str, Callable[[str], Tensor | None]] = {
         "l1": lambda name: tensors[name].detach().abs(),
         "l2": lambda name: tensors[name].detach().square(),
@@ -60,6 +60,16 @@ def score(
         total = torch.stack(found).mean(0) if found else torch.ones(len(group.units))
         scores.update(zip(group.units, total.tolist(), strict=True))
     return scores
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters by name; of a masked one, what the layer computes with."""
+    found: dict[str, Tensor] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        owner, parametrized, rest = name.partition(".parametrizations.")
+        own = rest.partition(".")[0]
+        found[name] = getattr(module.get_submodule(owner), own) if parametrized else parameter
+    return found
 
 
 def _finish(sums: Tensor, criterion: Criterion) -> Tensor:
@@ -87,7 +97,8 @@ def _counts(subject: Subject, member: tuple[str, int], side: Side) -> bool:
     name, axis = member
     if len(subject.structure.tensors[name].shape) < 2:
         return False
-    owner = subject.module.get_submodule(name.rpartition(".")[0])
+    path, _, _ = name.partition(".parametrizations.")
+    owner = subject.module.get_submodule(path if path != name else name.rpartition(".")[0])
     made = 1 if getattr(owner, "transposed", False) else 0
     return side == "both" or (axis == made) == (side == "filter")
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Literal
 
 from torch import Tensor
 
 from edgecompress.data import Batch
-from edgecompress.errors import DataError, RecipeError, nearest
+from edgecompress.errors import DataError, RecipeError
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.costs import channel_terms, macs_terms, parameter_terms
 from edgecompress.pruning.channels.goals import meet
 from edgecompress.pruning.channels.importance import Criterion, Side, score
 from edgecompress.pruning.channels.latency import latency_terms
+from edgecompress.pruning.channels.names import check_names, covers
 from edgecompress.pruning.channels.sensitivity import measured_damage
 from edgecompress.pruning.channels.spending import importance_damage, spend
 from edgecompress.pruning.channels.structured import Subject
 from edgecompress.pruning.channels.terms import add_up
 from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
-from edgecompress.pruning.structure.groups import Group
+from edgecompress.pruning.structure.groups import Group, layer_name, producers
 from edgecompress.step import Refusal
 
 Goal = Literal["channels", "macs", "parameters", "latency"]
@@ -93,9 +93,7 @@ def select(
     """
     groups, refusals = _unprotected(subject, request.protect)
     if not groups:
-        raise RecipeError(
-            "nothing of this model can be pruned; see the refusals of the plan, or set pruning.enabled=false"
-        )
+        raise RecipeError(_nothing(subject, refusals))
     scores = score(subject, request.criterion, side=request.side, gradients=gradients, seed=request.seed)
     timed = "latency" in (request.goal, request.spread)
     latency = latency_terms(subject.structure, groups, whole_ms, request.threads) if timed else ()
@@ -121,20 +119,22 @@ def select(
 
 
 def _unprotected(subject: Subject, protect: Sequence[str]) -> tuple[list[Group], tuple[Refusal, ...]]:
-    """The groups that may be touched; a pattern that fits no layer is a mistake."""
-    layers = {name.removesuffix(".weight") for group in subject.groups for name, _ in group.members}
-    known = {name for name, _ in subject.module.named_modules()}
-    for pattern in protect:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise RecipeError(
-                f"'pruning.protect' names {pattern!r}, which the model does not have{nearest(pattern, layers)}"
-            )
-    free, refusals = [], []
+    """The groups that may be touched."""
+    check_names(protect, subject.module)
+    made, free, refusals = producers(subject.structure), [], []
     for group in subject.groups:
-        made = {name.rpartition(".")[0] for name, axis in group.members if axis == 0}
-        hit = next((pattern for pattern in protect if any(fnmatchcase(name, pattern) for name in made)), None)
+        names = {layer_name(member[0]) for member in group.members if member in made} or {group.name}
+        hit = next((pattern for pattern in protect if any(covers(pattern, name) for name in names)), None)
         if hit is None:
             free.append(group)
         else:
             refusals.append(Refusal(name=group.name, kind="channels", reason=f"protected by {hit!r}"))
     return free, tuple(refusals)
+
+
+def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
+    """Why nothing can be pruned, and what to do about it."""
+    if protected:
+        return "'pruning.protect' leaves nothing that can be pruned; name fewer layers there"
+    reasons = "; ".join(f"{one.name}: {one.reason}" for one in subject.refusals[:2])
+    return f"nothing of this model can be pruned ({reasons or 'it has no two layers in a row'}); disable pruning"

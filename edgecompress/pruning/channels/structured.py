@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import USER_CODE_FAILS, EdgecompressError, ModelError, first_line
+from edgecompress.modes import evaluating
 from edgecompress.pruning.structure.analysis import Structure, analyse
 from edgecompress.pruning.structure.groups import Group, as_flags, find_groups, find_refusals, removed_from
 from edgecompress.pruning.structure.silenced import run_silenced
@@ -105,16 +106,11 @@ def _try(subject: Subject, units: Sequence[int]) -> nn.Module | None:
 
 def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:
     args, kwargs = structure.program.example_inputs
-    evaluated = [part for part in module.modules() if part.training]
-    module.eval()
     try:
-        with torch.no_grad():
+        with evaluating(module), torch.no_grad():
             outputs = [one for one in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(one, Tensor)]
     except USER_CODE_FAILS:
         return False
-    finally:
-        for part in evaluated:
-            part.training = True
     if [one.shape for one in outputs] != [one.shape for one in expected]:
         return False
     return all(_close(one, other) for one, other in zip(outputs, expected, strict=True))
@@ -128,13 +124,8 @@ def _close(left: Tensor, right: Tensor) -> bool:
 
 
 def _capture(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ExportedProgram:
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
     try:
-        with torch.no_grad(), quiet_torch():
+        with evaluating(module), torch.no_grad(), quiet_torch():
             return torch.export.export(module, args, dict(kwargs))
     except USER_CODE_FAILS as error:
         raise ModelError(f"torch.export cannot capture the model: {first_line(error)}") from error
-    finally:
-        for part, training in modes.items():
-            part.training = training

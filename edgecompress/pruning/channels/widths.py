@@ -29,6 +29,8 @@ def rounded(group: Group, kept: float, multiple: int) -> int:
     Narrow layers therefore lose more than wide ones, and those that have no two steps lose nothing: fewer channels
     than a kernel works on at once would not be faster.
     """
+    if kept >= len(group.units):
+        return len(group.units)
     step = step_of(group, multiple)
     return min(max(math.floor(kept / step + 1e-9), 1) * step, len(group.units))
 

@@ -43,9 +43,9 @@ def find_groups(structure: Structure) -> tuple[Group, ...]:
     for unit, members in _members(structure).items():
         if unit not in structure.frozen:
             by_place[tuple(sorted(members))].append(unit)
-    producers = _producers(structure)
+    made = producers(structure)
     several = {members: units for members, units in by_place.items() if len(units) > 1}
-    groups = [_group(structure, producers, members, units) for members, units in several.items()]
+    groups = [_group(structure, made, members, units) for members, units in several.items()]
     seen: dict[str, int] = defaultdict(int)
     named = []
     for group in groups:
@@ -60,12 +60,12 @@ def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
     reasons: dict[tuple[str, str], int] = defaultdict(int)
     places = _members(structure)
     alike = Counter(frozenset(members) for unit, members in places.items() if unit not in structure.frozen)
-    producers = _producers(structure)
+    made = producers(structure)
     for unit, members in places.items():
         single = ALL_AT_ONCE if alike[frozenset(members)] == 1 else None
-        outputs = [member for member in members if member in producers]
+        outputs = [member for member in members if member in made]
         if outputs and (reason := structure.frozen.get(unit, single)):
-            name, _ = min(outputs, key=producers.__getitem__)
+            name, _ = min(outputs, key=made.__getitem__)
             reasons[layer_name(name), reason] += _count(structure, name, unit)
     for name, count in _hanging_together(structure):
         reasons[layer_name(name), ALL_AT_ONCE] += count
@@ -126,9 +126,7 @@ def _members(structure: Structure) -> Mapping[int, set[Member]]:
     return found
 
 
-def _group(
-    structure: Structure, producers: Mapping[Member, int], members: tuple[Member, ...], units: list[int]
-) -> Group:
+def _group(structure: Structure, made: Mapping[Member, int], members: tuple[Member, ...], units: list[int]) -> Group:
     width, name = 0, members[0][0]
     weights = [member for member in members if member[0].endswith("weight")] or list(members)
     for member, axis in weights:
@@ -136,9 +134,9 @@ def _group(
         count = max(int((classes == units[0]).sum()) for classes in places)
         if count > width:
             width, name = count, member
-    made = [member for member in members if member in producers]
-    if made:
-        name, _ = min(made, key=producers.__getitem__)
+    outputs = [member for member in members if member in made]
+    if outputs:
+        name, _ = min(outputs, key=made.__getitem__)
     return Group(name=layer_name(name), units=tuple(sorted(units)), members=members, width=width)
 
 
@@ -148,11 +146,12 @@ def layer_name(tensor: str) -> str:
     >>> layer_name("encoder.conv.weight"), layer_name("lstm.weight_ih_l0"), layer_name("head.scale")
     ('encoder.conv', 'lstm', 'head.scale')
     """
+    tensor = tensor.split(".parametrizations.weight.")[0] + ".weight" if ".parametrizations." in tensor else tensor
     owner, _, own = tensor.rpartition(".")
     return owner if owner and "weight" in own else tensor
 
 
-def _producers(structure: Structure) -> dict[Member, int]:
+def producers(structure: Structure) -> dict[Member, int]:
     """The output axis of every weight, and its place in the order of use: axis 1 of transposed convolutions, else 0."""
     turned = _transposed(structure)
     weights = (name for name, channels in structure.tensors.items() if len(channels.shape) > 1)

@@ -34,9 +34,9 @@ def remove(module: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:
     """
     smaller = copy.deepcopy(module)
     _cut_tensors(smaller, structure, gone)
-    groups = _depthwise_groups(structure, gone)
+    groups, normalized = _depthwise_groups(structure, gone), _normalized(structure, gone)
     for path, part in smaller.named_modules():
-        _resize_layer(part, groups.get(path))
+        _resize_layer(part, groups.get(path), normalized.get(path, ()))
     return smaller
 
 
@@ -90,8 +90,10 @@ def _cut_tensors(module: nn.Module, structure: Structure, gone: Tensor) -> None:
             setattr(module.get_submodule(parent), own, done[id(tensor)])
 
 
-def _resize_layer(part: nn.Module, groups: int | None) -> None:
-    """The attributes in which PyTorch's own layers repeat the shape of their weights."""
+def _resize_layer(part: nn.Module, groups: int | None, normalized: tuple[int, ...]) -> None:
+    """The attributes in which PyTorch's own layers repeat the shape of their weights, or of what they normalize."""
+    if normalized:
+        _resize_norm(part, normalized)
     weight = getattr(part, "weight", None)
     if not isinstance(weight, Tensor):
         return
@@ -105,15 +107,27 @@ def _resize_layer(part: nn.Module, groups: int | None) -> None:
         part.out_features, part.in_features = weight.shape
     elif isinstance(part, nn.Embedding):
         part.num_embeddings, part.embedding_dim = weight.shape
-    elif isinstance(part, nn.modules.batchnorm._NormBase):
-        part.num_features = len(weight)
-    elif isinstance(part, nn.LayerNorm | nn.RMSNorm):
-        part.normalized_shape = tuple(weight.shape)
-    elif isinstance(part, nn.GroupNorm):
-        part.num_groups = len(weight) if part.num_groups == part.num_channels else part.num_groups
-        part.num_channels = len(weight)
     elif isinstance(part, nn.PReLU):
         part.num_parameters = len(weight)
+
+
+def _resize_norm(part: nn.Module, shape: tuple[int, ...]) -> None:
+    if isinstance(part, nn.modules.batchnorm._NormBase):
+        part.num_features = shape[1]
+    elif isinstance(part, nn.LayerNorm | nn.RMSNorm):
+        part.normalized_shape = shape[-len(part.normalized_shape) :]
+    elif isinstance(part, nn.GroupNorm):
+        part.num_groups = shape[1] if part.num_groups == part.num_channels else part.num_groups
+        part.num_channels = shape[1]
+
+
+def _normalized(structure: Structure, gone: Tensor) -> dict[str, tuple[int, ...]]:
+    """What is left of the tensor that each normalization gives, by module path."""
+    found = {}
+    for node, values in structure.values.items():
+        if node.op == "call_function" and operator_name(node).endswith("_norm") and _paths(node):
+            found[_paths(node)[-1]] = tuple(_left(values[0], axis, gone) for axis in range(len(values[0].shape)))
+    return found
 
 
 def _depthwise_groups(structure: Structure, gone: Tensor) -> dict[str, int]:

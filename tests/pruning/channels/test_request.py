@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.errors import RecipeError
+from edgecompress.errors import DataError, RecipeError
 from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
 from edgecompress.pruning.channels.request import Request, select
 from edgecompress.pruning.channels.structured import Subject, examine
 from edgecompress.pruning.channels.terms import add_up, full
-from tests.networks import ConvNet, LinearStack, seeded
+from tests.networks import ConvNet, seeded
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,17 @@ def test_a_protected_layer_that_is_not_there(subject: Subject) -> None:
         select(subject, Request(amount=0.5, protect=("feature.0",)))
 
 
+def test_a_protected_module_stands_for_all_that_is_in_it(subject: Subject) -> None:
+    with pytest.raises(RecipeError, match=r"'pruning.protect' leaves nothing that can be pruned"):
+        select(subject, Request(amount=0.5, protect=("features",)))
+
+
 def test_nothing_to_prune() -> None:
     alone = examine(nn.Sequential(nn.Linear(4, 3)), (torch.randn(1, 4),))
-    with pytest.raises(RecipeError, match="nothing of this model can be pruned"):
+    with pytest.raises(RecipeError, match=r"nothing of this model can be pruned \(0: 3 channels stay: is an output"):
         select(alone, Request(amount=0.5))
-    whole = examine(seeded(LinearStack), (torch.randn(1, 32),))
-    with pytest.raises(RecipeError, match="nothing of this model can be pruned"):
-        select(whole, Request(amount=0.5, protect=("*",)))
+
+
+def test_sensitivity_needs_samples(subject: Subject) -> None:
+    with pytest.raises(DataError, match="spread 'sensitivity' needs data; give calibration data"):
+        select(subject, Request(amount=0.5, spread="sensitivity"))

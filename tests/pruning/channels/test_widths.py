@@ -28,6 +28,11 @@ def test_what_is_kept_is_a_multiple_of_the_step_and_never_nothing(
     assert step * width % multiple == 0
 
 
+@given(st.integers(2, 300), st.sampled_from([1, 4, 8, 16]))
+def test_an_amount_of_nothing_keeps_all(count: int, multiple: int) -> None:
+    assert local_widths([_group("layer", range(count))], 0.0, multiple) == {"layer": count}
+
+
 @pytest.mark.parametrize(("amount", "kept"), [(0.0, 64), (0.5, 32), (0.6, 16), (0.7, 16), (0.99, 16)])
 def test_a_share_in_steps_of_sixteen(amount: float, kept: int) -> None:
     assert local_widths([_group("layer", range(64))], amount, 16) == {"layer": kept}
