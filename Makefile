@@ -2,7 +2,7 @@
 # make test   the whole test suite
 # make check  ruff and mypy, as strict as they go
 # make fuzz   the property tests with many more examples
-# make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 beside other quantizers
+# make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 and pruning beside other tools
 # make arm-root  the folder that `--cpu cortex-a72` needs (Debian or Ubuntu)
 #
 # Each sets up .venv itself, once, from constraints.txt.
@@ -31,6 +31,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/main_job.py
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m benchmarks.int8 --haswell --output docs/benchmarks-int8.md
+	$(BIN)/python -m benchmarks.pruning
 
 arm-root: $(READY)
 	PYTHON=$(BIN)/python scripts/arm_root.sh
