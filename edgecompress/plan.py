@@ -82,17 +82,26 @@ def _doubts(recipe: Recipe) -> Iterator[str]:
         )
 
 
+SPREADS = {
+    "uniform": "uniformly",
+    "global": "by importance over all layers",
+    "latency": "where they buy most time",
+    "sensitivity": "where the outputs suffer least",
+}
+
+
 def _shrinking(recipe: Recipe) -> tuple[PlannedStep, ...]:
     if not recipe.pruning.enabled:
         return ()
     pruning, epochs = recipe.pruning, recipe.training.epochs
-    times = f" in {pruning.steps} steps ({pruning.schedule})" if pruning.steps > 1 else ""
-    trained = f", then {epochs} epochs of training" if epochs else ""
-    what = (
-        f"{pruning.amount:.0%} of the {pruning.goal} removed{times}, {pruning.spread}, by {pruning.importance},"
-        f" channels in multiples of {pruning.multiple}{trained}"
-    )
-    return (PlannedStep(name="prune", what=what),)
+    goal = "MACs" if pruning.goal == "macs" else pruning.goal
+    what = f"{pruning.amount:.0%} fewer {goal}" if goal != "latency" else f"{pruning.amount:.0%} less latency"
+    how = f"channels go {SPREADS[pruning.spread]}, in multiples of {pruning.multiple}, least {pruning.importance} first"
+    if pruning.method == "block":
+        what, how = f"{pruning.amount:.0%} of the residual blocks", "those go that change least"
+    times = f"; {pruning.steps} steps, {pruning.schedule.replace('_', ' ')}" if pruning.steps > 1 else ""
+    trained = f"; {epochs} epoch{'s' if epochs > 1 else ''} of training where there is data" if epochs else ""
+    return (PlannedStep(name="prune", what=f"{what}; {how}{times}{trained}"),)
 
 
 def check_onnx(model: ir.Model) -> None:
