@@ -18,10 +18,10 @@ from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import choose_blocks, find_blocks, remove_blocks
 from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
 from edgecompress.pruning.channels.memory import recall, remember
-from edgecompress.pruning.channels.names import check_names, covers
-from edgecompress.pruning.channels.request import Request, Selection, select
+from edgecompress.pruning.channels.request import Request, Selection, selector
 from edgecompress.pruning.channels.structured import Pruned, Subject, cut_out, examine
 from edgecompress.pruning.channels.terms import add_up
+from edgecompress.pruning.names import check_names, covers
 from edgecompress.pruning.structure.groups import layer_name, producers
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session, run_session, tensors
@@ -91,7 +91,7 @@ def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove what runs into this folder wrote, and the folder if it held nothing else."""
-    for pattern in ("channels-*.json", "channels-*.partial", f"training-*/{FILE}", f"training-*/{PARTIAL}"):
+    for pattern in ("channels-*.json", ".channels-*.partial", f"training-*/{FILE}", f"training-*/{PARTIAL}"):
         for file in folder.glob(pattern):
             file.unlink()
     for part in (*folder.glob("training-*"), folder):
@@ -140,16 +140,18 @@ def _choose(subject: Subject, request: Request, samples: Sequence[Batch], course
     taylor = request.criterion == "taylor"
     gradients = loss_gradients(subject.module, course.streams.train, course.progress) if taylor else None
     whole_ms = _latency_ms(subject.module, course) if "latency" in (request.goal, request.spread) else 0.0
+    select_at = selector(
+        subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
+    )
+    amount = share
     for _ in range(LATENCY_ROUNDS):
-        selection = select(
-            subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
-        )
+        selection = select_at(amount)
         if request.goal != "latency":
             return selection
         reached = 1 - _latency_ms(cut_out(subject, selection.units).model, course) / whole_ms
         if reached >= share:
             return selection
-        request = replace(request, amount=min(request.amount * share / max(reached, share / 2), 0.95))
+        amount = min(amount * share / max(reached, share / 2), 0.95)
     missed = Refusal(name="latency", kind="goal", reason=f"{reached:.0%} of it went, {share:.0%} was asked for")
     return replace(selection, refusals=(missed, *selection.refusals))
 

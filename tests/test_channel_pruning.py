@@ -115,7 +115,7 @@ def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
     network = seeded(ConvNet)
     course = replace(_course(network, pruning={"importance": "random"}), checkpoints=tmp_path)
     first = prune_channels(network, course)
-    monkeypatch.setattr(channel_pruning, "select", None)  # nothing is selected anew
+    monkeypatch.setattr(channel_pruning, "selector", None)  # nothing is selected anew
     again = prune_channels(network, course)
     assert first.changes == again.changes
     monkeypatch.undo()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from edgecompress.calibration.record import Calibration, Mark, Marks, Survey
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.data import Array
+from edgecompress.durable import replacing
 from edgecompress.errors import DataError, OutputError
 
 FORMAT = 1
@@ -25,15 +25,10 @@ def save(calibration: Calibration, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.partial")
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, allow_pickle=False, **_arrays(calibration))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(
             f"statistics {str(path)!r} cannot be written: {error.strerror}; choose another --statistics FILE"
         ) from error

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecompress.durable import sync_folder
 from edgecompress.errors import OutputError
 from edgecompress.exporters.manifest import MANIFEST, Manifest, dump_manifest, file_entry, listed_files, parse_manifest
 
@@ -49,7 +50,7 @@ class Draft:
         complete = manifest.model_copy(update={"files": {name: file_entry(data) for name, data in files.items()}})
         for name, data in {**files, MANIFEST: dump_manifest(complete)}.items():
             _write(self._temporary / name, data)
-        _flush(self._temporary)
+        sync_folder(self._temporary)
         _swap(self._temporary, self._output)
         return Bundle(path=self._output, manifest=complete)
 
@@ -147,14 +148,6 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _swap(temporary: Path, output: Path) -> None:

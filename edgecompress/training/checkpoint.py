@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,11 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgecompress.durable import partial_of, replacing
 from edgecompress.errors import USER_CODE_FAILS, ModelError, OutputError, first_line
 
 FORMAT = 1
 FILE = "training.pt"
-PARTIAL = f".{FILE}.partial"
+PARTIAL = partial_of(Path(FILE)).name
 
 
 def fingerprint(network: nn.Module, *parts: Any) -> str:
@@ -89,7 +89,11 @@ class Checkpoints:
         if not self._tried:
             _check_readable(buffer)
             self._tried = True
-        _replace(self._folder, buffer.getbuffer())
+        try:
+            with replacing(self._folder / FILE) as file:
+                file.write(buffer.getbuffer())
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
         self._last_step, self._last_time = step, time.monotonic()
 
 
@@ -105,31 +109,6 @@ def _prepare(folder: Path) -> None:
         raise OutputError(
             f"checkpoint folder {str(folder)!r} holds other files ({others[0]}); choose an empty or a new folder"
         )
-
-
-def _replace(folder: Path, content: memoryview) -> None:
-    partial = folder / PARTIAL
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(folder / FILE)
-        _sync_folder(folder)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise _unwritable(folder, error) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name reaches the disk too; Windows has no such call for folders, and needs none."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_readable(buffer: io.BytesIO) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import fx
 
-from edgecompress.pruning.channels.operator_times import Times, operator_of, time_operators
+from edgecompress.pruning.channels.operator_times import Operator, Times, operator_of, time_operators
 from edgecompress.pruning.channels.terms import Term, add_up, extents_of, full, names_of, term
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Channels, Structure
@@ -30,7 +30,7 @@ def latency_terms(structure: Structure, groups: Sequence[Group], whole_ms: float
     names, calls = names_of(groups), [node for node in structure.values if node.op == "call_function"]
     timed = {node: operator for node in calls if (operator := operator_of(structure, node)) is not None}
     times = time_operators(list(timed.values()), threads)
-    layers = [_layer_term(structure, node, times, names) for node in timed]
+    layers = [_layer_term(structure, node, operator, times, names) for node, operator in timed.items()]
     inner = add_up(layers)(full(groups))
     scale = min(whole_ms / inner, 1.0) if inner else 1.0  # alone, an operator can take longer than in its network
     others = [_element_term(value, names) for node in calls for value in structure.values[node]]
@@ -38,9 +38,9 @@ def latency_terms(structure: Structure, groups: Sequence[Group], whole_ms: float
     return (*(_scaled(one, scale) for one in layers), *(_scaled(one, rate) for one in others))
 
 
-def _layer_term(structure: Structure, node: fx.Node, times: Times, names: Mapping[int, str]) -> Term:
-    operator = operator_of(structure, node)
-    assert operator is not None
+def _layer_term(
+    structure: Structure, node: fx.Node, operator: Operator, times: Times, names: Mapping[int, str]
+) -> Term:
     source, result = structure.values[node.all_input_nodes[0]][0], structure.values[node][0]
     axis = len(source.shape) - 1 if operator.kind == "MatMul" else len(source.shape) - len(operator.weight) + 1
     inputs, outputs = (extents_of(one, names)[axis] for one in (source, result))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
+from edgecompress.durable import replacing
 from edgecompress.pruning.channels.request import Selection
 from edgecompress.step import Refusal
 
@@ -26,9 +26,5 @@ def recall(file: Path, key: str) -> Selection | None:
 def remember(file: Path, key: str, selection: Selection) -> None:
     """Keep a selection; the file is there whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    with partial.open("w") as stream:
-        json.dump({"key": key, **asdict(selection)}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    with replacing(file) as stream:
+        stream.write(json.dumps({"key": key, **asdict(selection)}).encode())

@@ -16,12 +16,12 @@ from edgecompress.pruning.channels.costs import channel_terms, macs_terms, param
 from edgecompress.pruning.channels.goals import meet
 from edgecompress.pruning.channels.importance import Criterion, Side, score
 from edgecompress.pruning.channels.latency import latency_terms
-from edgecompress.pruning.channels.names import check_names, covers
 from edgecompress.pruning.channels.sensitivity import measured_damage
 from edgecompress.pruning.channels.spending import importance_damage, spend
 from edgecompress.pruning.channels.structured import Subject
 from edgecompress.pruning.channels.terms import add_up
 from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
+from edgecompress.pruning.names import check_names, covers
 from edgecompress.pruning.structure.groups import Group, layer_name, producers
 from edgecompress.step import Refusal
 
@@ -68,7 +68,12 @@ class Selection:
     refusals: tuple[Refusal, ...]
 
 
-def select(
+def select(subject: Subject, request: Request, *, whole_ms: float = 0.0) -> Selection:
+    """The units of a network that a request removes; the errors are those of :func:`selector`."""
+    return selector(subject, request, whole_ms=whole_ms)(request.amount)
+
+
+def selector(
     subject: Subject,
     request: Request,
     *,
@@ -76,8 +81,8 @@ def select(
     gradients: Mapping[str, Tensor] | None = None,
     samples: Sequence[Batch] = (),
     progress: Progress | None = None,
-) -> Selection:
-    """The units of a network that a request removes.
+) -> Callable[[float], Selection]:
+    """The units that a request removes, for any amount: all that is measured is measured once.
 
     Args:
         subject: the network and its groups.
@@ -87,8 +92,11 @@ def select(
         samples: batches to measure the sensitivity of groups on, where it decides.
         progress: told of long work.
 
+    Returns:
+        A selection by the amount, which raises :class:`RecipeError` where the goal cannot be met.
+
     Raises:
-        RecipeError: nothing can be removed, a protected name fits nothing, or the goal cannot be met.
+        RecipeError: nothing can be removed, or a protected name fits nothing.
         DataError: sensitivity decides, and there are no samples.
     """
     groups, refusals = _unprotected(subject, request.protect)
@@ -111,11 +119,15 @@ def select(
                 raise DataError("spread 'sensitivity' needs data; give calibration data, or choose another spread")
             measured = measured_damage(subject, groups, scores, request.multiple, samples, progress or Progress())
             widths_at = spend(groups, measured, request.multiple, terms)
-    if request.goal == "channels" and request.spread in ("uniform", "global"):
-        widths = widths_at(request.amount)
-    else:
-        widths = meet(request.goal, request.amount, widths_at, add_up(terms))
-    return Selection(units=tuple(choose(groups, scores, widths)), widths=widths, refusals=refusals)
+
+    def select_at(amount: float) -> Selection:
+        if request.goal == "channels" and request.spread in ("uniform", "global"):
+            widths = widths_at(amount)
+        else:
+            widths = meet(request.goal, amount, widths_at, add_up(terms))
+        return Selection(units=tuple(choose(groups, scores, widths)), widths=widths, refusals=refusals)
+
+    return select_at
 
 
 def _unprotected(subject: Subject, protect: Sequence[str]) -> tuple[list[Group], tuple[Refusal, ...]]:

@@ -22,6 +22,7 @@ from edgecompress.step import Refusal
 
 TOLERANCE = 1e-4
 """Largest difference between the pruned network and the silenced one, as a share of the outputs' range."""
+FIXED = "the code of the network fixes this size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +84,6 @@ def cut_out(subject: Subject, units: Sequence[int]) -> Pruned:
     if model is None:
         raise EdgecompressError("the pruned network differs from the silenced one; this is a fault of edgecompress")
     return Pruned(model=model, removed=removed_from(subject.structure, units), refusals=tuple(refusals))
-
-
-FIXED = "the code of the network fixes this size"
 
 
 def _is_fixed(subject: Subject, group: Group, units: Sequence[int]) -> bool:

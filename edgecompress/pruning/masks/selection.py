@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import accumulate
 from typing import Any
 
 from torch import nn
 
 from edgecompress.errors import ModelError, RecipeError, nearest
 from edgecompress.pruning.masks.weights import Weight
+from edgecompress.pruning.names import covers
 from edgecompress.step import Refusal
 
 _ROLES = {"classifier": "the last classifier", "embedding": "an embedding"}
@@ -86,8 +86,7 @@ def _protection(weight: Weight, choice: Choice) -> str:
 
 
 def _covers(patterns: Sequence[str], weight: Weight) -> bool:
-    above = [part for name in weight.modules for part in accumulate(name.split("."), "{}.{}".format)]
-    return any(fnmatchcase(part, pattern) for part in above for pattern in patterns)
+    return any(covers(pattern, name) for name in weight.modules for pattern in patterns)
 
 
 def _names(argument: str, value: Any) -> tuple[str, ...]:

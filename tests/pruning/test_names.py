@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.pruning.channels.names import check_names, covers
+from edgecompress.pruning.names import check_names, covers
 from tests.networks import ConvNet, seeded
 
 
