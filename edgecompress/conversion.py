@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing
 from edgecompress.capture import capture, check_runs
-from edgecompress.channel_pruning import Course, prune_channels
 from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import DataError, ParityError
 from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
@@ -31,8 +30,16 @@ from edgecompress.recipe import Recipe
 from edgecompress.runtime import execute, fixed_rows, signature
 from edgecompress.step import Done, StepResult
 from edgecompress.streams import Streams
+from edgecompress.techniques.channel_pruning import prune_channels
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.distillation import distill
 from edgecompress.validation.acceptance import accuracy_test, has_limit
 
+TECHNIQUES: Mapping[str, tuple[str, Callable[..., StepResult[nn.Module]]]] = {
+    "pruning": ("prune", prune_channels),
+    "distillation": ("distill", distill),
+}
+"""The techniques that change a network: the name of the step, and what carries it out."""
 PROBE_ROWS = 8
 """Samples on which every step is compared with the original."""
 
@@ -92,6 +99,7 @@ def convert(
     progress: Progress,
     sharing: Sharing | None = None,
     checkpoints: Path | None = None,
+    teacher: nn.Module | None = None,
 ) -> Conversion:
     """Take a network through the techniques of a recipe and to ONNX, and to INT8 where it asks for that.
 
@@ -104,34 +112,55 @@ def convert(
         progress: told of every step.
         sharing: the workers and the file of the calibration; by default this process alone, and none.
         checkpoints: folder that training goes on from after a run was killed.
+        teacher: whose outputs are learned, by default the network's own. Where the recipe distils, the network is
+            its student, and the teacher is the original that all is held against.
 
     Raises:
         ModelError: the network cannot be run or captured.
-        DataError: calibration data is missing or does not fit.
+        DataError: data that the recipe needs is missing, or does not fit.
         ParityError: a step changed what the network computes.
     """
-    if recipe.quantization.enabled and streams.calibration is None:
-        raise DataError("static quantization needs calibration data; give calibration (--calibration)")
+    _check_data(recipe, streams)
     if isinstance(network, nn.Module):
         network = copy.deepcopy(network).eval()
     check_runs(network, example)
     probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS).inputs
     original: ir.Model | None = None
-    shrunk: tuple[Done, ...] = ()
-    if recipe.pruning.enabled:
+    changed: tuple[Done, ...] = ()
+    if steps := [name for name in recipe.techniques if name in TECHNIQUES]:
         assert isinstance(network, nn.Module)  # the plan refuses what is none
-        original = to_onnx(capture(network, example, recipe.export), recipe.export)
-        course = Course(network, recipe, example, streams, checkpoints, progress)
-        prune = Step(name="prune", run=functools.partial(prune_channels, course=course))
-        shrunk = run_steps(network, [prune], probe, progress)
-        network = shrunk[-1].result.model
+        course = Course(
+            teacher=network if teacher is None else copy.deepcopy(teacher).eval(),
+            recipe=recipe,
+            example=example,
+            streams=streams,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
+        base = course.teacher if recipe.distillation.enabled else network
+        check_runs(base, example)
+        original = to_onnx(capture(base, example, recipe.export), recipe.export)
+        changed = run_steps(base, network, [_technique(name, course) for name in steps], probe, progress)
+        network = changed[-1].result.model
     quantize = functools.partial(_quantize, recipe, original, streams, progress, sharing)
-    # From here on nothing but the integers may change what is computed: each step is held against the shrunk network.
-    done = run_steps(network, _steps(network, recipe, example, quantize), probe, progress)
+    # From here on nothing but the integers may change what is computed: each step is held against the changed network.
+    done = run_steps(network, network, _steps(network, recipe, example, quantize), probe, progress)
     exported = (step.result.model for step in done if step.name == "export")
     return Conversion(
-        original=original or (network if isinstance(network, ir.Model) else next(exported)), done=(*shrunk, *done)
+        original=original or (network if isinstance(network, ir.Model) else next(exported)), done=(*changed, *done)
     )
+
+
+def _check_data(recipe: Recipe, streams: Streams) -> None:
+    if recipe.quantization.enabled and streams.calibration is None:
+        raise DataError("static quantization needs calibration data; give calibration (--calibration)")
+    if recipe.distillation.enabled and streams.train is None:
+        raise DataError("distillation needs training data; give train (--train)")
+
+
+def _technique(name: str, course: Course) -> Step:
+    step, run = TECHNIQUES[name]
+    return Step(name=step, run=functools.partial(run, course=course))
 
 
 def sample_rows(network: Network, recipe: Recipe) -> int | None:
@@ -139,13 +168,15 @@ def sample_rows(network: Network, recipe: Recipe) -> int | None:
     return recipe.export.batch_size or (fixed_rows(network) if isinstance(network, ir.Model) else None)
 
 
-def run_steps(network: Network, steps: Sequence[Step], probe: Inputs, progress: Progress) -> tuple[Done, ...]:
+def run_steps(
+    reference: Network, network: Network, steps: Sequence[Step], probe: Inputs, progress: Progress
+) -> tuple[Done, ...]:
     """Fold the steps over a network.
 
     Raises:
-        ParityError: the first step whose outputs on ``probe`` diverge from the original's.
+        ParityError: the first step whose outputs on ``probe`` diverge from the reference's.
     """
-    expected = execute(network, probe)
+    expected = execute(reference, probe)
     done: list[Done] = []
     for step in steps:
         start = time.perf_counter()

@@ -35,6 +35,22 @@ NPZ_BATCH_ROWS = 32
 IMAGE_BATCH_ROWS = 16
 
 
+def load_teacher(spec: str | None, weights: str | None = None) -> nn.Module | None:
+    """The teacher that ``--teacher`` and ``--teacher-weights`` name; None without.
+
+    Raises:
+        ModelError: it cannot be loaded, or is no PyTorch module; or there are weights alone.
+    """
+    if spec is None:
+        if weights is not None:
+            raise ModelError(f"the teacher's weights {weights!r} have no teacher; give --teacher file.py:callable too")
+        return None
+    teacher = load_model(spec, weights)
+    if not isinstance(teacher, nn.Module):
+        raise ModelError(f"the teacher {spec!r} is no PyTorch module; give file.py:callable or module:callable")
+    return teacher
+
+
 def load_model(spec: str, weights: str | None = None) -> Network:
     """MODEL: ``file.py:callable``, ``package.module:callable``, ``model.onnx`` or ``model.pt2``.
 

@@ -11,7 +11,6 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing, Workers
-from edgecompress.channel_pruning import remove_checkpoints
 from edgecompress.conversion import Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
@@ -26,6 +25,7 @@ from edgecompress.report import report_files
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile, effective_profile
+from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoints
 from edgecompress.validation import (
     Machine,
     compare_cpus,
@@ -48,6 +48,7 @@ def compress(
     calibration: Data | None = None,
     evaluation: Data | None = None,
     train: Data | None = None,
+    teacher: nn.Module | None = None,
     output: str | Path | None = None,
     statistics: str | Path | None = None,
     overrides: Sequence[str] = (),
@@ -65,6 +66,9 @@ def compress(
         evaluation: the same, with labels (int class indices) for accuracy.
         train: the same, with labels, for techniques that train. A run that was killed goes on from its checkpoints,
             in ``<output>.checkpoints``, when it is started again with the same arguments.
+        teacher: for techniques that train: whose outputs are learned, by default the model's own. Where the target
+            distils, the model is its student, trained or not, and the teacher is the original that the bundle is
+            compared with; without a teacher a smaller student is derived from the model.
         output: folder of the bundle; by default ``<model>-<target>`` in the current folder.
         statistics: file that keeps the statistics of the calibration as it runs. A run that was killed goes on
             from it, and one with another observer or scheme reads no activation again.
@@ -86,7 +90,7 @@ def compress(
     """
     progress = progress or Progress()
     profile = target if isinstance(target, TargetProfile) else effective_profile(target, overrides)
-    plan = make_plan(model, profile)
+    plan = make_plan(model, profile, teacher)
     machines = find_machines(profile.recipe.cpu.emulate)
     folder = Path(output) if output is not None else Path(f"{_name_of(model)}-{profile.name}")
     with open_draft(folder, overwrite=overwrite) as draft:
@@ -94,21 +98,18 @@ def compress(
             progress.warn(warning)
         if train is not None and not profile.recipe.trains:
             progress.warn("the training data is not read: no technique of this recipe trains")
+        if teacher is not None and not profile.recipe.trains:
+            progress.warn("the teacher is not asked: no technique of this recipe trains")
         sharing = Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None)
         roles = {"calibration": calibration, "evaluation": evaluation, "train": train}
         given = {role: one for role, one in roles.items() if one is not None}
         checkpoints = checkpoints_of(folder)
-        outcome = _produce(model, plan, profile, given, checkpoints, machines, progress, sharing)
+        outcome = _produce(model, teacher, plan, profile, given, checkpoints, machines, progress, sharing)
         manifest = make_manifest(outcome)
         bundle = draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
     if profile.recipe.trains:
         remove_checkpoints(checkpoints)
     return bundle
-
-
-def checkpoints_of(output: Path) -> Path:
-    """Where a run that trains keeps its checkpoints until its bundle is written."""
-    return output.with_name(f"{output.name}.checkpoints")
 
 
 def assist(
@@ -119,6 +120,7 @@ def assist(
     evaluation: Data | None,
     train: Data | None,
     workers: Workers,
+    teacher: nn.Module | None = None,
     statistics: Path | None = None,
     checkpoints: Path | None = None,
 ) -> None:
@@ -131,6 +133,7 @@ def assist(
         evaluation: its evaluation data, which this worker reads its share of where training looks at it.
         train: its training data, of each batch of which this worker takes its share.
         workers: this process among all.
+        teacher: whose outputs are learned.
         statistics: file that keeps the statistics; this worker writes its part beside it.
         checkpoints: folder of the first worker's checkpoints.
 
@@ -140,21 +143,28 @@ def assist(
     roles = {"calibration": calibration, "evaluation": evaluation, "train": train}
     given = {role: one for role, one in roles.items() if one is not None}
     if given:
-        network, streams, example = _open(model, target.recipe, given)
+        network, teacher, streams, example = _open(model, teacher, target.recipe, given)
         sharing = Sharing(workers=workers, file=statistics)
-        convert(network, target.recipe, example, streams, Progress(), sharing, checkpoints)
+        convert(network, target.recipe, example, streams, Progress(), sharing, checkpoints, teacher)
 
 
-def _open(model: Network, recipe: Recipe, data: Mapping[str, Data]) -> tuple[Network, Streams, Batch]:
-    """The model with inputs by name, checked batches for it by role, and an example."""
+def _open(
+    model: Network, teacher: nn.Module | None, recipe: Recipe, data: Mapping[str, Data]
+) -> tuple[Network, nn.Module | None, Streams, Batch]:
+    """The model and its teacher with inputs by name, checked batches for them by role, and an example."""
     sources = {role: open_source(one, role, recipe) for role, one in data.items()}
     model = name_inputs(model, next(iter(sources.values())))
+    if teacher is not None:
+        named = name_inputs(teacher, next(iter(sources.values())))
+        assert isinstance(named, nn.Module)
+        teacher = named
     batches = {role: open_batches(source, role, model, recipe) for role, source in sources.items()}
-    return model, Streams(**batches), next(iter(batches.values())).first()
+    return model, teacher, Streams(**batches), next(iter(batches.values())).first()
 
 
 def _produce(
     model: Network,
+    teacher: nn.Module | None,
     plan: Plan,
     profile: TargetProfile,
     data: Mapping[str, Data],
@@ -167,8 +177,8 @@ def _produce(
     recipe = profile.recipe
     if not data:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
-    model, streams, example = _open(model, recipe, data)
-    conversion = convert(model, recipe, example, streams, progress, sharing, checkpoints)
+    model, teacher, streams, example = _open(model, teacher, recipe, data)
+    conversion = convert(model, recipe, example, streams, progress, sharing, checkpoints, teacher)
     original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
     measured_on = streams.evaluation or streams.calibration or streams.train
     assert measured_on is not None

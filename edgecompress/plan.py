@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgecompress.errors import ModelError, RecipeError
+from edgecompress.errors import ModelError
 from edgecompress.exporters.recovery import PASSES
 from edgecompress.loading import Network
 from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
-from edgecompress.recipe import Quantization, Recipe
+from edgecompress.recipe import TRAINING, Quantization, Recipe
 from edgecompress.targets import TargetProfile
 
 RECOVERY = ("equalization", *PASSES)
 """Keys of the passes that recover accuracy, in their order."""
-BUILT = ("pruning", "quantization")
-"""Techniques that this version carries out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,26 +39,24 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def make_plan(network: Network, profile: TargetProfile) -> Plan:
-    """The steps that take ``network`` to an artifact for ``profile``.
+def make_plan(network: Network, profile: TargetProfile, teacher: nn.Module | None = None) -> Plan:
+    """The steps that take ``network`` to an artifact for ``profile``, and what it learns from a ``teacher``.
 
     Raises:
-        RecipeError: the recipe turns on a technique that is not built yet.
-        ModelError: the recipe prunes, and the model is no module; or it quantizes, and the model is quantized already
-            or has an opset below 13.
+        ModelError: a technique changes the network, and the model is no module; or the recipe quantizes, and the model
+            is quantized already or has an opset below 13.
     """
     recipe = profile.recipe
     if recipe.quantization.enabled and isinstance(network, ir.Model):
         check_onnx(network)
-    for technique in recipe.techniques:
-        if technique not in BUILT:
-            raise RecipeError(
-                f"{technique!r}, which target {profile.name!r} asks for, is not built yet;"
-                f" switch it off with --set {technique}.enabled=false"
-            )
-    if recipe.pruning.enabled and not isinstance(network, nn.Module):
-        raise ModelError("pruning needs the PyTorch module; give file.py:callable, or --set pruning.enabled=false")
-    steps = (*_shrinking(recipe), *_road_to_onnx(network, recipe), *_techniques(recipe), *_ending(recipe))
+    changing = [name for name in recipe.techniques if name in TRAINING]
+    if changing and not isinstance(network, nn.Module):
+        raise ModelError(
+            f"{changing[0].replace('_', ' ')} needs the PyTorch module; give file.py:callable,"
+            f" or --set {changing[0]}.enabled=false"
+        )
+    changes = [PLANNED[name](recipe, teacher) for name in changing]
+    steps = (*changes, *_road_to_onnx(network, recipe), *_techniques(recipe), *_ending(recipe))
     return Plan(
         target=profile.name,
         strategy=profile.strategy,
@@ -90,9 +86,7 @@ SPREADS = {
 }
 
 
-def _shrinking(recipe: Recipe) -> tuple[PlannedStep, ...]:
-    if not recipe.pruning.enabled:
-        return ()
+def _pruning(recipe: Recipe, _teacher: nn.Module | None) -> PlannedStep:
     pruning, epochs = recipe.pruning, recipe.training.epochs
     goal = "MACs" if pruning.goal == "macs" else pruning.goal
     what = f"{pruning.amount:.0%} fewer {goal}" if goal != "latency" else f"{pruning.amount:.0%} less latency"
@@ -100,8 +94,31 @@ def _shrinking(recipe: Recipe) -> tuple[PlannedStep, ...]:
     if pruning.method == "block":
         what, how = f"{pruning.amount:.0%} of the residual blocks", "those go that change least"
     times = f"; {pruning.steps} steps, {pruning.schedule.replace('_', ' ')}" if pruning.steps > 1 else ""
-    trained = f"; {epochs} epoch{'s' if epochs > 1 else ''} of training where there is data" if epochs else ""
-    return (PlannedStep(name="prune", what=f"{what}; {how}{times}{trained}"),)
+    trained = f"; {_epochs(epochs)} of training where there is data" if epochs else ""
+    return PlannedStep(name="prune", what=f"{what}; {how}{times}{trained}")
+
+
+def _distillation(recipe: Recipe, teacher: nn.Module | None) -> PlannedStep:
+    distillation, epochs = recipe.distillation, recipe.training.epochs
+    changed_before = recipe.techniques[0] != "distillation"
+    student = "the model" if teacher is not None or changed_before else "a student derived for the latency budgets"
+    mix = f"temperature {distillation.temperature:g}, {distillation.alpha:.0%} teacher"
+    return PlannedStep(
+        name="distill",
+        what=f"{student} learns for {_epochs(epochs)} what"
+        f" {'the original' if teacher is None else type(teacher).__name__} says; {mix}",
+    )
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' if count > 1 else ''}"
+
+
+PLANNED: Mapping[str, Callable[[Recipe, nn.Module | None], PlannedStep]] = {
+    "pruning": _pruning,
+    "distillation": _distillation,
+}
+"""What each technique that changes the network says of itself."""
 
 
 def check_onnx(model: ir.Model) -> None:

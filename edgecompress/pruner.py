@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from edgecompress.channel_pruning import Course, prune_channels
 from edgecompress.conversion import Data, open_batches
 from edgecompress.errors import ModelError
 from edgecompress.named_inputs import name_inputs
@@ -36,6 +35,8 @@ from edgecompress.pruning.masks.weights import Weight, check_finite, find_weight
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.step import Refusal, StepResult
 from edgecompress.streams import Streams
+from edgecompress.techniques.channel_pruning import prune_channels
+from edgecompress.techniques.course import Course
 
 Method = Literal["filter", "channel", "block"]
 Chosen = tuple[tuple[Weight, ...], tuple[Refusal, ...]]
@@ -255,7 +256,10 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     modes = {path: part.training for path, part in named.named_modules()}
     named = copy.deepcopy(named).eval()
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
-    result = prune_channels(named, Course(named, fixed, example, streams, None, Progress()))
+    course = Course(
+        teacher=named, recipe=fixed, example=example, streams=streams, checkpoints=None, progress=Progress()
+    )
+    result = prune_channels(named, course)
     for path, part in result.model.named_modules():
         part.training = modes.get(path, result.model.training)
     return replace(result, model=result.model.get_submodule("module")) if wrapped else result

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgecompress.errors import RecipeError, nearest
 
 Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
+TRAINING = ("pruning", "low_rank", "distillation")
+"""The techniques that change the network, and train what is left of it."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -80,7 +82,7 @@ class Training(Table):
     """How a pruned network or a student is trained, where there is training data."""
 
     epochs: Annotated[int, Field(ge=0)] = 4
-    """Passes over the training data in all; 0 for no training."""
+    """Passes over the training data after each technique that changes the network; 0 for no training."""
     learning_rate: Positive = 0.02
     """The highest one; it rises and falls over the run (one cycle)."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
@@ -164,6 +166,10 @@ class Budgets(Table):
     min_speedup: Positive | None = None
     max_latency_ms: Positive | None = None
     """Median latency of one sample, in milliseconds."""
+    max_latency_p95_ms: Positive | None = None
+    """Latency that 95 % of the calls stay under, in milliseconds."""
+    max_latency_p99_ms: Positive | None = None
+    """Latency that 99 % of the calls stay under, in milliseconds."""
     max_size_mb: Positive | None = None
     """Size of the artifact in megabytes (10^6 bytes)."""
     min_sqnr_db: float | None = None
@@ -191,7 +197,7 @@ class Recipe(Table):
     @property
     def trains(self) -> bool:
         """Whether a technique of the recipe reads training data, if only to estimate batch norms on."""
-        return self.pruning.enabled
+        return any(name in TRAINING for name in self.techniques)
 
     @property
     def techniques(self) -> tuple[Technique, ...]:
@@ -293,6 +299,8 @@ def _check_steps(recipe: Recipe) -> None:
     steps, epochs = recipe.pruning.steps, recipe.training.epochs
     if recipe.pruning.enabled and 0 < epochs < steps:
         raise RecipeError(f"'pruning.steps' is {steps}, 'training.epochs' {epochs}; give an epoch to each step")
+    if recipe.distillation.enabled and not epochs:
+        raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")
 
 
 _EXPECTED = {

@@ -29,7 +29,7 @@ from edgecompress.validation.emulation import (
     strict_where_emulated,
 )
 from edgecompress.validation.evidence import score
-from edgecompress.validation.latency import compare_latency, interleave, summarize
+from edgecompress.validation.latency import Latency, compare_latency, interleave, summarize
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -156,15 +156,19 @@ def _latency(
     sample = dict(inputs) if fixed else {name: array[:1] for name, array in inputs.items()}
     if original is None:
         times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
-        median = summarize(times[:, 0]).median_ms
         recorded = _recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
-        return [Row(measure="latency_ms", value=median, unit="ms", source=HERE), recorded]
+        return [*_latency_rows(summarize(times[:, 0])), recorded]
     reference = _open_original(original, sample, recipe.cpu.threads)
     found = compare_latency(reference, session, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
     return [
-        Row(measure="latency_ms", value=found.second.median_ms, unit="ms", source=HERE),
+        *_latency_rows(found.second),
         Row(measure="speedup", value=found.speedup, unit="x", source=HERE),
     ]
+
+
+def _latency_rows(found: Latency) -> list[Row]:
+    values = {"latency_ms": found.median_ms, "latency_p95_ms": found.p95_ms, "latency_p99_ms": found.p99_ms}
+    return [Row(measure=name, value=value, unit="ms", source=HERE) for name, value in values.items()]
 
 
 def _open_original(path: Path, sample: Inputs, threads: int) -> InferenceSession:

@@ -29,11 +29,11 @@ def _step(name: str, factor: float, min_sqnr_db: float | None = 60.0) -> Step:
 def test_the_first_step_that_diverges_is_named() -> None:
     steps = [_step("export", 1.0), _step("simplify", 1.01), _step("canonicalize", 2.0)]
     with pytest.raises(ParityError, match=r"step 'simplify' changed what the model computes: 40\.0 dB"):
-        run_steps(_scaled(1.0), steps, PROBE, Progress())
+        run_steps(_scaled(1.0), _scaled(1.0), steps, PROBE, Progress())
 
 
 def test_a_step_without_floor_may_diverge_and_is_measured() -> None:
-    done = run_steps(_scaled(1.0), [_step("quantize", 1.1, None)], PROBE, Progress())
+    done = run_steps(_scaled(1.0), _scaled(1.0), [_step("quantize", 1.1, None)], PROBE, Progress())
     assert done[0].agreement.sqnr_db == pytest.approx(20.0, abs=1e-3)  # 20 log10(1 / 0.1)
 
 
@@ -45,7 +45,7 @@ def test_warnings_of_a_step_are_passed_on() -> None:
             lines.append(line)
 
     step = Step(name="simplify", run=lambda model: StepResult(model=model, warnings=("onnxsim was left out",)))
-    run_steps(_scaled(1.0), [step], PROBE, Heard())
+    run_steps(_scaled(1.0), _scaled(1.0), [step], PROBE, Heard())
     assert lines == ["onnxsim was left out"]
 
 

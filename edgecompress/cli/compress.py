@@ -30,7 +30,7 @@ def run(
     evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="The same, with labels.")] = None,
     train: Annotated[str | None, typer.Option(metavar="DATA", help="The same, to train on.")] = None,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
-    teacher: Annotated[str | None, typer.Option(metavar="MODEL", help="Teacher for distillation.")] = None,
+    teacher: Annotated[str | None, typer.Option(metavar="MODEL", help="Whose outputs are learned.")] = None,
     teacher_weights: Annotated[str | None, typer.Option(metavar="FILE", help="Its weights.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
@@ -42,18 +42,17 @@ def run(
 ) -> int:
     """Compress a trained model for a target and write the bundle."""
     from edgecompress.calibration.workers import joined_workers
-    from edgecompress.errors import RecipeError
-    from edgecompress.loading import load_model
-    from edgecompress.pipeline import assist, checkpoints_of, compress
+    from edgecompress.loading import load_model, load_teacher
+    from edgecompress.pipeline import assist, compress
     from edgecompress.plan import make_plan
     from edgecompress.progress import progress_for
     from edgecompress.targets import effective_profile
+    from edgecompress.techniques.checkpoints import checkpoints_of
 
-    if teacher is not None or teacher_weights is not None:
-        raise RecipeError("distillation is not built yet; leave --teacher and --teacher-weights out")
     with joined_workers() as workers, prints_aside(as_json):
         profile = effective_profile(target, assignments or [])
         network = load_model(model, weights)
+        teaching = load_teacher(teacher, teacher_weights)
         if workers.rank > 0:
             assist(
                 network,
@@ -62,11 +61,12 @@ def run(
                 evaluation=evaluation,
                 train=train,
                 workers=workers,
+                teacher=teaching,
                 statistics=statistics,
                 checkpoints=checkpoints_of(output or Path(default_output(model, profile.name))),
             )
             return 0
-        plan = make_plan(network, profile)
+        plan = make_plan(network, profile, teaching)
         if not as_json:
             print_plan(plan)
         bundle = compress(
@@ -75,6 +75,7 @@ def run(
             calibration=calibration,
             evaluation=evaluation,
             train=train,
+            teacher=teaching,
             output=output or Path(default_output(model, profile.name)),
             statistics=statistics,
             overwrite=overwrite,

@@ -14,6 +14,8 @@ MEASURES = {
     "min_compression_ratio": ("compression_ratio", "x"),
     "min_speedup": ("speedup", "x"),
     "max_latency_ms": ("latency_ms", "ms"),
+    "max_latency_p95_ms": ("latency_p95_ms", "ms"),
+    "max_latency_p99_ms": ("latency_p99_ms", "ms"),
     "max_size_mb": ("size_mb", "MB"),
     "min_sqnr_db": ("sqnr_db", "dB"),
     "min_cpu_agreement": ("cpu_agreement", "share"),
@@ -77,6 +79,8 @@ def measures(evidence: Evidence) -> dict[str, float | None]:
         "compression_ratio": evidence.compression_ratio,
         "speedup": evidence.latency.speedup,
         "latency_ms": evidence.latency.second.median_ms,
+        "latency_p95_ms": evidence.latency.second.p95_ms,
+        "latency_p99_ms": evidence.latency.second.p99_ms,
         "size_mb": evidence.compressed_bytes / 1e6,
         "sqnr_db": evidence.parity.sqnr_db,
     }

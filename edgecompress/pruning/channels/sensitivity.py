@@ -49,13 +49,14 @@ def measured_damage(
         for kept in widths:
             units = choose(groups, scores, {**full(groups), group.name: kept})
             smaller = reestimate_batch_norm(cut_out(subject, units).model, batches, Progress())
-            losses.append(_noise(smaller, batches, expected))
+            losses.append(output_noise(smaller, batches, expected))
         # More units never do more harm; where a measurement says so, it is noise.
         curves[group.name] = ([*widths, len(group.units)], [*np.maximum.accumulate(losses[::-1])[::-1].tolist(), 0.0])
     return lambda group, kept: float(np.interp(kept, *curves[group.name]))
 
 
-def _noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence[Sequence[np.ndarray]]) -> float:
+def output_noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence[Sequence[np.ndarray]]) -> float:
+    """How far a network's outputs are from the expected ones, as noise over signal, of the output that is worst."""
     agreement = Agreement()
     for batch, outputs in zip(batches, expected, strict=True):
         agreement = agreement.merge(Agreement.between(outputs, execute(module, batch.inputs)))

@@ -1,22 +1,19 @@
-"""Training as a recipe asks for it: the recovery of a network that lost channels."""
+"""Training as a recipe asks for it: the recovery of a network that lost channels, and the teaching of a student."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data import Batch, Batches
+from edgecompress.data import Batches
 from edgecompress.errors import DataError, ModelError
-from edgecompress.metrics import Tally, top1
 from edgecompress.modes import evaluating
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
-from edgecompress.runtime import execute
-from edgecompress.streams import Streams
+from edgecompress.techniques.course import Course
 from edgecompress.training import (
     DistillationLoss,
     Loss,
@@ -36,45 +33,37 @@ STATISTICS_BATCHES = 64
 """Batches that batch-norm statistics are re-estimated from, at most."""
 
 
-def recover(
-    model: nn.Module,
-    teacher: nn.Module,
-    recipe: Recipe,
-    epochs: int,
-    streams: Streams,
-    checkpoints: Path | None,
-    progress: Progress,
-) -> nn.Module:
+def recover(model: nn.Module, course: Course, epochs: int, checkpoints: Path | None) -> nn.Module:
     """A network after what the data allows: training, or else statistics of batch norm estimated anew.
 
     Args:
         model: not modified.
-        teacher: the original, whose outputs the network learns where ``pruning.teacher`` is on.
-        recipe: its ``training``, ``pruning.teacher`` and ``distillation``.
+        course: its data, and the teacher whose outputs the network learns where ``pruning.teacher`` is on.
         epochs: of training.
-        streams: training data, or else calibration data.
         checkpoints: folder that a killed run goes on from.
-        progress: told of every batch.
     """
-    data = streams.train or streams.calibration
-    if data is not None:
-        model = reestimate_batch_norm(model, _few(data), progress)
-    if streams.train is None or not epochs:
+    model = settle(model, course)
+    if course.streams.train is None or not epochs:
         return model
-    return fine_tune(model, teacher, recipe, epochs, streams, checkpoints, progress).model
+    loss = distillation_of(course) if course.recipe.pruning.teacher else cross_entropy
+    return fine_tune(model, loss, course, epochs, checkpoints).model
 
 
-def fine_tune(
-    model: nn.Module,
-    teacher: nn.Module,
-    recipe: Recipe,
-    epochs: int,
-    streams: Streams,
-    checkpoints: Path | None,
-    progress: Progress,
-) -> Trained:
+def settle(model: nn.Module, course: Course) -> nn.Module:
+    """The network with the statistics of its batch norms estimated anew, where there is data."""
+    data = course.streams.train or course.streams.calibration
+    return model if data is None else reestimate_batch_norm(model, islice(data, STATISTICS_BATCHES), course.progress)
+
+
+def distillation_of(course: Course) -> DistillationLoss:
+    """What the recipe has a network learn from the teacher."""
+    distillation = course.recipe.distillation
+    return DistillationLoss(course.teacher, temperature=distillation.temperature, alpha=distillation.alpha)
+
+
+def fine_tune(model: nn.Module, loss: Loss, course: Course, epochs: int, checkpoints: Path | None) -> Trained:
     """Train a copy of a network; without ``training.patience`` the evaluation data is not looked at."""
-    training = recipe.training
+    training, streams = course.recipe.training, course.streams
     settings = Settings(
         epochs=epochs,
         learning_rate=training.learning_rate,
@@ -84,17 +73,17 @@ def fine_tune(
         max_gradient_norm=training.max_gradient_norm,
         augment=crop_and_flip if training.augmentation == "crop_and_flip" else None,
         patience=training.patience,
-        seed=recipe.seed,
+        seed=course.recipe.seed,
     )
     assert streams.train is not None
     return train(
         model,
         streams.train,
         settings,
-        _loss(recipe, teacher),
+        loss,
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,
-        progress=progress,
+        progress=course.progress,
     )
 
 
@@ -119,23 +108,3 @@ def loss_gradients(model: nn.Module, data: Batches | None, progress: Progress) -
     found = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
     model.zero_grad()
     return found
-
-
-def accuracy_percent(model: nn.Module, data: Batches | None, progress: Progress) -> float | None:
-    """Top-1 accuracy in percent; None without labelled data."""
-    tally = Tally()
-    for index, batch in enumerate(progress.track(data or (), "accuracy")):
-        if batch.labels is None:
-            return None
-        tally = tally.merge(top1(execute(model, batch.inputs)[0], batch.labels, f"evaluation batch {index}"))
-    return tally.percent
-
-
-def _loss(recipe: Recipe, teacher: nn.Module) -> Loss:
-    if not recipe.pruning.teacher:
-        return cross_entropy
-    return DistillationLoss(teacher, temperature=recipe.distillation.temperature, alpha=recipe.distillation.alpha)
-
-
-def _few(data: Batches) -> Iterable[Batch]:
-    return islice(data, STATISTICS_BATCHES)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import nn
 
-from edgecompress import tuning
 from edgecompress.data import Batches, InputNames
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, Training
 from edgecompress.streams import Streams
+from edgecompress.techniques import tuning
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.tuning import fine_tune, loss_gradients, recover
 from edgecompress.training import DistillationLoss, cross_entropy
-from edgecompress.tuning import accuracy_percent, fine_tune, loss_gradients, recover
 
 X = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
 LABELS = torch.tensor([0, 1, 1, 1])
@@ -41,9 +44,15 @@ def _data(role: str) -> Batches:
     return Batches(role=role, source=lambda: data, inputs=InputNames(names=("x",), required=1))
 
 
-def test_accuracy_is_counted_over_the_batches() -> None:
-    assert accuracy_percent(_net(), _data("evaluation"), Progress()) == 75.0
-    assert accuracy_percent(_net(), None, Progress()) is None
+def _course(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> Course:
+    return Course(
+        teacher=net,
+        recipe=recipe or Recipe(),
+        example=_data("train").first(),
+        streams=Streams(**data),
+        checkpoints=None,
+        progress=Progress(),
+    )
 
 
 def test_gradients_add_up_over_the_batches_and_leave_none_behind() -> None:
@@ -58,10 +67,10 @@ def test_gradients_add_up_over_the_batches_and_leave_none_behind() -> None:
 def test_evaluation_data_are_looked_at_only_for_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(tuning, "train", lambda *_args, **named: seen.append(named["evaluation"]))
-    streams = Streams(train=_data("train"), evaluation=_data("evaluation"))
+    data = {role: _data(role) for role in ("train", "evaluation")}
     for training in (Training(), Training(patience=2)):
-        fine_tune(_net(), _net(), Recipe(training=training), 1, streams, None, Progress())
-    assert seen == [None, streams.evaluation]
+        fine_tune(_net(), cross_entropy, _course(_net(), Recipe(training=training), **data), 1, None)
+    assert seen == [None, data["evaluation"]]
 
 
 @pytest.mark.parametrize("teacher", [True, False])
@@ -69,10 +78,11 @@ def test_the_teacher_is_asked_where_the_recipe_says_so(monkeypatch: pytest.Monke
     losses = []
     monkeypatch.setattr(tuning, "train", lambda _model, _data, _settings, loss, **_named: losses.append(loss))
     recipe = Recipe().model_copy(update={"pruning": Recipe().pruning.model_copy(update={"teacher": teacher})})
-    fine_tune(_net(), _net(), recipe, 1, Streams(train=_data("train")), None, Progress())
+    with suppress(AttributeError):  # nothing was trained
+        recover(_net(), _course(_net(), recipe, train=_data("train")), 1, None)
     assert isinstance(losses[0], DistillationLoss) if teacher else losses == [cross_entropy]
 
 
 def test_without_data_nothing_is_done() -> None:
     net = _net()
-    assert recover(net, net, Recipe(), 4, Streams(), None, Progress()) is net
+    assert recover(net, _course(net), 4, None) is net

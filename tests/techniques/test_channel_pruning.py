@@ -12,13 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress import channel_pruning
-from edgecompress.channel_pruning import Course, prune_channels, remove_checkpoints
 from edgecompress.data import Batches, InputNames
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.streams import Streams
+from edgecompress.techniques import channel_pruning, cutting
+from edgecompress.techniques.channel_pruning import prune_channels
+from edgecompress.techniques.course import Course
+from edgecompress.validation.latency import Latency
 from tests.networks import CLASSES, ConvNet, ResidualNet, images, seeded
 
 NAMES = InputNames(names=("image",), required=1)
@@ -37,7 +39,14 @@ def _course(network: nn.Module, **tables: dict[str, Any]) -> Course:
         {"training": {"epochs": 0}, **tables, "pruning": {"multiple": 1, **tables.get("pruning", {})}}
     )
     streams = Streams(calibration=_batches("calibration"))
-    return Course(network, recipe, _batches("calibration").first(), streams, None, Progress())
+    return Course(
+        teacher=network,
+        recipe=recipe,
+        example=_batches("calibration").first(),
+        streams=streams,
+        checkpoints=None,
+        progress=Progress(),
+    )
 
 
 def test_half_of_the_macs_go_and_the_network_is_untouched() -> None:
@@ -99,11 +108,11 @@ def test_a_latency_goal_is_held_against_what_was_measured(monkeypatch: pytest.Mo
     whole = sum(one.numel() for one in network.parameters())
     asked = []
 
-    def measured(module: nn.Module, _course: Course) -> float:
+    def measured(module: nn.Module, _course: Course) -> Latency:
         asked.append(sum(one.numel() for one in module.parameters()) / whole)
-        return 0.5 + 0.5 * asked[-1]
+        return Latency(median_ms=0.5 + 0.5 * asked[-1], p95_ms=1.0, p99_ms=1.0)
 
-    monkeypatch.setattr(channel_pruning, "_latency_ms", measured)
+    monkeypatch.setattr(cutting, "measure_latency", measured)
     prune_channels(network, _course(network, pruning={"goal": "latency", "amount": 0.2}))
     assert 1 - (0.5 + 0.5 * asked[-1]) >= 0.2
     assert len(asked) > 2
@@ -115,7 +124,7 @@ def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
     network = seeded(ConvNet)
     course = replace(_course(network, pruning={"importance": "random"}), checkpoints=tmp_path)
     first = prune_channels(network, course)
-    monkeypatch.setattr(channel_pruning, "selector", None)  # nothing is selected anew
+    monkeypatch.setattr(cutting, "selector", None)  # nothing is selected anew
     again = prune_channels(network, course)
     assert first.changes == again.changes
     monkeypatch.undo()
@@ -147,16 +156,6 @@ def test_data_in_random_order_give_the_same_network_whatever_was_drawn_before() 
     assert not torch.equal(state, moved)
     for name, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[name]), name
-
-
-def test_only_what_a_run_wrote_is_removed(tmp_path: Path) -> None:
-    for name in ("channels-1.json", "training-1/training.pt", "training-2/training.pt", "training-2/thesis.pt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-    remove_checkpoints(tmp_path)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["thesis.pt"]
-    assert not (tmp_path / "training-1").exists()
-    remove_checkpoints(tmp_path / "not there")
 
 
 def test_protected_blocks_stay_and_are_named() -> None:

@@ -1,0 +1,73 @@
+"""The step that prunes channels: cut, and let the network recover, as often as the schedule says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from edgecompress.recipe import Recipe
+from edgecompress.step import StepResult
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.cutting import cut, examine_network, narrower_layers
+from edgecompress.techniques.figures import accuracy_percent, costs
+from edgecompress.techniques.tuning import recover
+from edgecompress.training import SCHEDULES
+from edgecompress.training.randomness import own_randomness, seed_all
+
+
+def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+    """Prune a network and let it recover.
+
+    Args:
+        module: not modified; in evaluation mode.
+        course: the recipe, an example batch, the data to recover on, and where checkpoints go.
+
+    Raises:
+        ModelError: the network cannot be captured.
+        RecipeError: nothing can be pruned, or the goal cannot be met.
+        DataError: the recipe needs data that is not there, or the data does not fit.
+    """
+    with own_randomness():  # data that are drawn at random are drawn alike in a run that goes on after a kill
+        return _prune(module, course)
+
+
+def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+    seed_all("prune", course.recipe.seed)
+    before = examine_network(module, course)
+    model, subject, refusals = module, before, before.refusals
+    for number, (share, epochs) in enumerate(_schedule(course.recipe), 1):
+        seed_all("prune", course.recipe.seed, number)
+        with course.progress.step(f"prune {share:.0%} of the {course.recipe.pruning.goal}"):
+            pruned = cut(subject, share, str(number), course)
+        model = recover(pruned.model, course, epochs, course.kept(f"training-{number}"))
+        subject, refusals = examine_network(model, course), pruned.refusals
+    return StepResult(
+        model=model,
+        changes=narrower_layers(before, subject),
+        refusals=refusals,
+        warnings=_warnings(course),
+        metrics=_metrics(module, model, course),
+    )
+
+
+def _schedule(recipe: Recipe) -> Iterator[tuple[float, int]]:
+    """For each step, the share of what is left that goes, and the epochs after it."""
+    pruning, epochs, done = recipe.pruning, recipe.training.epochs, 0.0
+    amounts = list(dict.fromkeys(SCHEDULES[pruning.schedule](pruning.amount, pruning.steps)))
+    for index, amount in enumerate(amounts):
+        own = epochs * (index + 1) // len(amounts) - epochs * index // len(amounts)
+        yield 1 - (1 - amount) / (1 - done), own
+        done = amount
+
+
+def _warnings(course: Course) -> tuple[str, ...]:
+    if course.streams.train is None:
+        return ("there is no training data (--train): the pruned network was not trained to recover",)
+    return ()
+
+
+def _metrics(before: nn.Module, after: nn.Module, course: Course) -> dict[str, float | int | str]:
+    figures = {**costs("original", before, course), **costs("pruned", after, course)}
+    accuracy = accuracy_percent(after, course.streams.evaluation, course.progress)
+    return figures if accuracy is None else {**figures, "pruned_accuracy_percent": accuracy}

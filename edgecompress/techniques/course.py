@@ -1,0 +1,38 @@
+"""What every technique is given beside the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from edgecompress.data import Batch
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
+from edgecompress.streams import Streams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What the techniques of a run have in common.
+
+    Attributes:
+        teacher: the network whose outputs are learned: the original, or one that the user gave.
+        recipe: what is asked.
+        example: a batch to run networks on.
+        streams: the data.
+        checkpoints: folder that a killed run goes on from; None keeps none.
+        progress: told of long work.
+    """
+
+    teacher: nn.Module
+    recipe: Recipe
+    example: Batch
+    streams: Streams
+    checkpoints: Path | None
+    progress: Progress
+
+    def kept(self, name: str) -> Path | None:
+        """The file or folder of this name among the checkpoints."""
+        return None if self.checkpoints is None else self.checkpoints / name

@@ -1,0 +1,152 @@
+"""Cutting: a network without a share of its cost, the channels chosen once for all processes and after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+from torch import nn
+
+from edgecompress.capture import capture
+from edgecompress.data import Batch
+from edgecompress.errors import RecipeError
+from edgecompress.exporters.onnx import to_onnx
+from edgecompress.pruning.blocks import Block, choose_blocks, find_blocks, remove_blocks
+from edgecompress.pruning.channels.request import Request, Selection, selector
+from edgecompress.pruning.channels.structured import Pruned, Subject, cut_out, examine
+from edgecompress.pruning.channels.widths import Widths
+from edgecompress.pruning.names import check_names, covers
+from edgecompress.pruning.structure.groups import layer_name, producers
+from edgecompress.recipe import Recipe
+from edgecompress.runtime import open_session, run_session, tensors
+from edgecompress.step import Refusal
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.memory import chosen_once
+from edgecompress.techniques.tuning import loss_gradients
+from edgecompress.training.checkpoint import fingerprint
+from edgecompress.validation.latency import Latency, interleave, summarize
+
+SENSITIVITY_ROWS = 256
+"""Samples that the sensitivity of layers is measured on, at least."""
+LATENCY_RUNS = 50
+LATENCY_ROUNDS = 3
+"""How often a latency goal is aimed at anew, where the latency that was measured misses it."""
+
+
+def examine_network(module: nn.Module, course: Course) -> Subject:
+    """A network's groups of channels, found on as many samples as the recipe exports for."""
+    return examine(module, (), tensors(course.example.sample(course.recipe.export.batch_size or 1).inputs))
+
+
+def cut(subject: Subject, share: float, name: str, course: Course) -> Pruned:
+    """The network without the share; under its name the choice is kept for a run that goes on after a kill."""
+    if course.recipe.pruning.method == "block":
+        return _cut_blocks(subject, share, course)
+    request = _request(course.recipe, share)
+    samples = samples_of(course) if request.spread == "sensitivity" else []
+    key = fingerprint(subject.module, request, _digest(samples))
+    values = chosen_once(
+        course.kept(f"channels-{name}.json"), key, lambda: asdict(_choose(subject, request, samples, course))
+    )
+    selection = _selection(**values)
+    pruned = cut_out(subject, selection.units)
+    return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
+
+
+def _selection(units: Sequence[int], widths: Widths, refusals: Sequence[Mapping[str, str]]) -> Selection:
+    """A selection from what JSON holds."""
+    return Selection(units=tuple(units), widths=widths, refusals=tuple(Refusal(**one) for one in refusals))
+
+
+def _choose(subject: Subject, request: Request, samples: Sequence[Batch], course: Course) -> Selection:
+    """A latency goal is held against what ONNX Runtime takes for the pruned network, and aimed at anew."""
+    share = request.amount
+    taylor = request.criterion == "taylor"
+    gradients = loss_gradients(subject.module, course.streams.train, course.progress) if taylor else None
+    whole_ms = measure_latency(subject.module, course).median_ms if "latency" in (request.goal, request.spread) else 0.0
+    select_at = selector(
+        subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
+    )
+    amount = share
+    for _ in range(LATENCY_ROUNDS):
+        selection = select_at(amount)
+        if request.goal != "latency":
+            return selection
+        smaller = cut_out(subject, selection.units).model
+        reached = 1 - measure_latency(smaller, course).median_ms / whole_ms
+        if reached >= share:
+            return selection
+        amount = min(amount * share / max(reached, share / 2), 0.95)
+    missed = Refusal(name="latency", kind="goal", reason=f"{reached:.0%} of it went, {share:.0%} was asked for")
+    return replace(selection, refusals=(missed, *selection.refusals))
+
+
+def _cut_blocks(subject: Subject, share: float, course: Course) -> Pruned:
+    pruning = course.recipe.pruning
+    if pruning.goal != "channels":
+        raise RecipeError("blocks are removed by their number; leave 'pruning.goal' at channels, or change the method")
+    free, refusals = free_blocks(subject, pruning.protect)
+    return Pruned(model=remove_blocks(subject.module, choose_blocks(free, share)), removed={}, refusals=refusals)
+
+
+def free_blocks(subject: Subject, protect: Sequence[str]) -> tuple[list[Block], tuple[Refusal, ...]]:
+    """The residual blocks that may go, and those that may not."""
+    check_names(protect, subject.module)
+    found = find_blocks(subject.module, subject.structure.program)
+    kept = [block for block in found if any(covers(pattern, block.name) for pattern in protect)]
+    refusals = (Refusal(name=block.name, kind="block", reason="named in 'pruning.protect'") for block in kept)
+    return [block for block in found if block not in kept], tuple(refusals)
+
+
+def samples_of(course: Course) -> list[Batch]:
+    """A few batches to measure sensitivity on."""
+    found: list[Batch] = []
+    for batch in course.streams.calibration or course.streams.train or ():
+        found.append(batch)
+        if sum(one.rows for one in found) >= SENSITIVITY_ROWS:
+            break
+    return found
+
+
+def _request(recipe: Recipe, share: float) -> Request:
+    pruning = recipe.pruning
+    return Request(
+        amount=share,
+        goal=pruning.goal,
+        spread=pruning.spread,
+        criterion=pruning.importance,
+        side="both" if pruning.method == "block" else pruning.method,
+        multiple=pruning.multiple,
+        protect=pruning.protect,
+        threads=recipe.cpu.threads,
+        seed=recipe.seed,
+    )
+
+
+def measure_latency(module: nn.Module, course: Course) -> Latency:
+    """The latency of a network as float ONNX, for one sample."""
+    export = course.recipe.export
+    batch = course.example.sample(export.batch_size or 1)
+    session = open_session(to_onnx(capture(module, course.example, export), export), course.recipe.cpu.threads)
+    return summarize(interleave([lambda: run_session(session, batch.inputs)], LATENCY_RUNS)[:, 0])
+
+
+def _digest(batches: Sequence[Batch]) -> str:
+    hasher = hashlib.sha256()
+    for batch in batches:
+        batch.update(hasher)
+    return hasher.hexdigest()
+
+
+def narrower_layers(before: Subject, after: Subject) -> tuple[str, ...]:
+    """A line for each layer whose output channels are fewer."""
+    old, new = (_output_channels(subject) for subject in (before, after))
+    narrower = (f"{name}: {old[name]} -> {new[name]} channels" for name in old if new.get(name, old[name]) < old[name])
+    return (*narrower, *(f"{name}: removed" for name in old if name not in new))
+
+
+def _output_channels(subject: Subject) -> dict[str, int]:
+    tensors, own = subject.structure.tensors, set(subject.structure.program.graph_signature.parameters)
+    made = producers(subject.structure)
+    return {layer_name(name): tensors[name].shape[axis] for name, axis in made if name in own}

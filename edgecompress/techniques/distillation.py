@@ -1,0 +1,60 @@
+"""The step that distils: a student learns what its teacher says, beside the labels (Hinton et al., 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from edgecompress.step import StepResult
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.cutting import examine_network, narrower_layers
+from edgecompress.techniques.figures import accuracy_percent, costs
+from edgecompress.techniques.student import Student, derive_student
+from edgecompress.techniques.tuning import distillation_of, fine_tune, settle
+from edgecompress.training import Trained
+from edgecompress.training.randomness import own_randomness, seed_all
+
+
+def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+    """Train a student on the outputs of the teacher.
+
+    The network is the student where a teacher was given, or an earlier technique made it smaller. Otherwise it is the
+    teacher, and a student is derived from it, fast enough for the latency budgets.
+
+    Args:
+        module: not modified; in evaluation mode.
+        course: the recipe, the teacher, the training data, and where checkpoints go.
+
+    Raises:
+        RecipeError: a student has to be derived, and there is no latency budget, or it cannot be met.
+        ModelError: the outputs of student and teacher have different shapes, or a network fails.
+        DataError: the data does not fit, or the loss is not finite.
+    """
+    with own_randomness():
+        seed_all("distill", course.recipe.seed)
+        # The road hands on the teacher itself where nothing changed it and no other network came to teach.
+        derived = derive_student(module, course) if module is course.teacher else None
+        student = module if derived is None else settle(derived.model, course)
+        trained = fine_tune(
+            student, distillation_of(course), course, course.recipe.training.epochs, course.kept("distilling")
+        )
+        return StepResult(
+            model=trained.model,
+            changes=tuple(_changes(derived, trained, course)),
+            refusals=() if derived is None else derived.refusals,
+            metrics=_metrics(trained.model, course),
+        )
+
+
+def _changes(derived: Student | None, trained: Trained, course: Course) -> Iterator[str]:
+    if derived is not None:
+        yield from narrower_layers(*(examine_network(one, course) for one in (course.teacher, derived.model)))
+    first, last = trained.history[0], trained.history[-1]
+    yield f"learned for {last.number} epochs, the loss from {first.loss:.4f} to {last.loss:.4f}"
+
+
+def _metrics(student: nn.Module, course: Course) -> dict[str, float | int | str]:
+    figures = {**costs("original", course.teacher, course), **costs("student", student, course)}
+    accuracy = accuracy_percent(student, course.streams.evaluation, course.progress)
+    return figures if accuracy is None else {**figures, "student_accuracy_percent": accuracy}

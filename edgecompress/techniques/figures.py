@@ -1,0 +1,29 @@
+"""What a network costs and reaches, for the report of a step."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from edgecompress.data import Batches
+from edgecompress.metrics import Tally, top1
+from edgecompress.progress import Progress
+from edgecompress.pruning.counts import count
+from edgecompress.runtime import execute, tensors
+from edgecompress.techniques.course import Course
+
+
+def costs(name: str, model: nn.Module, course: Course) -> dict[str, float | int | str]:
+    """Multiply-accumulates of one call, for as many samples as the recipe exports for, and parameters."""
+    counted = count(model, tensors(course.example.sample(course.recipe.export.batch_size or 1).inputs))
+    assert counted.macs is not None
+    return {f"{name}_macs": counted.macs, f"{name}_parameters": counted.parameters}
+
+
+def accuracy_percent(model: nn.Module, data: Batches | None, progress: Progress) -> float | None:
+    """Top-1 accuracy in percent; None without labelled data."""
+    tally = Tally()
+    for index, batch in enumerate(progress.track(data or (), "accuracy")):
+        if batch.labels is None:
+            return None
+        tally = tally.merge(top1(execute(model, batch.inputs)[0], batch.labels, f"evaluation batch {index}"))
+    return tally.percent

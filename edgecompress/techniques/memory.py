@@ -1,0 +1,41 @@
+"""What a killed run had chosen: choices that rest on measured times would be others the second time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecompress.durable import replacing
+from edgecompress.training.processes import from_first
+
+
+def chosen_once(file: Path | None, key: str, choose: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A choice that all processes share, and that a run which goes on after a kill makes again.
+
+    Args:
+        file: where the first process keeps it, as JSON; there whole or not at all. None keeps nothing.
+        key: of all that it depends on; what was kept under another one does not count.
+        choose: makes it, as values that JSON can hold.
+    """
+    return from_first(lambda: choose() if file is None else _recalled(file, key, choose))
+
+
+def _recalled(file: Path, key: str, choose: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    found = _recall(file, key)
+    if found is None:
+        found = choose()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as stream:
+            stream.write(json.dumps({"key": key, "choice": found}).encode())
+    return found
+
+
+def _recall(file: Path, key: str) -> Mapping[str, Any] | None:
+    """What was kept for the same key; None where there is none, or it cannot be read."""
+    try:
+        kept = json.loads(file.read_text())
+        return dict(kept["choice"]) if kept["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,140 @@
+"""A student that is derived from its teacher: fewer blocks and narrower layers, as fast as the budgets ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import nn
+
+from edgecompress.data import Batch
+from edgecompress.errors import RecipeError
+from edgecompress.progress import Progress
+from edgecompress.pruning.blocks import Block, remove_blocks
+from edgecompress.pruning.channels.sensitivity import output_noise
+from edgecompress.recipe import Budgets
+from edgecompress.runtime import execute
+from edgecompress.step import Refusal
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.cutting import cut, examine_network, free_blocks, measure_latency, samples_of
+from edgecompress.techniques.memory import chosen_once
+from edgecompress.training import reestimate_batch_norm
+from edgecompress.training.checkpoint import fingerprint
+from edgecompress.training.processes import from_first
+from edgecompress.validation.latency import Latency
+
+MARGIN = 0.95
+"""The share of the latency budget that is aimed at: the artifact is measured anew, on a machine with its own noise."""
+DEPTHS = 5
+"""How many numbers of removed blocks are tried, from none to all."""
+NO_BUDGET = "a student is derived to meet a latency budget; give a teacher (--teacher), or --set budgets.min_speedup=2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """A smaller network, what was left whole in it, and how far it is from its teacher before it learns.
+
+    ``noise`` is that of its outputs, relative to their signal.
+    """
+
+    model: nn.Module
+    refusals: tuple[Refusal, ...]
+    noise: float
+
+    @property
+    def slow(self) -> bool:
+        """Whether it misses the latency that was aimed at."""
+        return any(refusal.kind == "goal" for refusal in self.refusals)
+
+
+def derive_student(teacher: nn.Module, course: Course) -> Student:
+    """The student nearest to its teacher among those that are fast enough.
+
+    Each candidate loses some residual blocks, first those that change the outputs least when they go alone, and then
+    as many channels, as the ``pruning`` table says, as ONNX Runtime's latency asks for.
+
+    Args:
+        teacher: not modified; the student starts from its weights.
+        course: the recipe with its budgets, and data to measure on.
+
+    Raises:
+        RecipeError: there is no latency budget, or no candidate can meet it.
+        DataError: there is no data to measure on.
+    """
+    samples = samples_of(course)
+    blocks = _least_noise_first(teacher, samples, course)
+    candidates: list[Student] = []
+    fault = RecipeError(NO_BUDGET)
+    for depth, share in _depths(teacher, blocks, course):
+        try:
+            model, refusals = _narrowed(remove_blocks(teacher, blocks[:depth]), share, depth, course)
+        except RecipeError as unreachable:
+            fault = unreachable
+        else:
+            candidates.append(Student(model=model, refusals=refusals, noise=_noise(teacher, model, samples)))
+    if not candidates:
+        raise fault
+    # What rounding makes of nearly equal ones may not differ between processes.
+    return candidates[from_first(lambda: _best(candidates))]
+
+
+def _least_noise_first(teacher: nn.Module, samples: Sequence[Batch], course: Course) -> list[Block]:
+    """The residual blocks that may go, first those without which the outputs change least."""
+    blocks, _ = free_blocks(examine_network(teacher, course), course.recipe.pruning.protect)
+    tracked = course.progress.track(blocks, "sensitivity of blocks")
+    noise = {block.name: _noise(teacher, remove_blocks(teacher, [block]), samples) for block in tracked}
+    return sorted(blocks, key=lambda block: noise[block.name])
+
+
+def _depths(teacher: nn.Module, blocks: Sequence[Block], course: Course) -> list[tuple[int, float]]:
+    """Numbers of blocks to remove, and the share of what then is left of the latency that has to go."""
+
+    def measure() -> dict[str, list[tuple[int, float]]]:
+        allowed = allowed_ms(course.recipe.budgets, measure_latency(teacher, course))
+        found: list[tuple[int, float]] = []
+        for depth in dict.fromkeys(np.linspace(0, len(blocks), DEPTHS).round().astype(int).tolist()):
+            if allowed is None or (found and found[-1][1] <= 0):
+                break
+            left_ms = measure_latency(remove_blocks(teacher, blocks[:depth]), course).median_ms
+            found.append((depth, 1 - MARGIN * allowed / left_ms))
+        return {"depths": found}
+
+    key = fingerprint(teacher, course.recipe.budgets, [block.name for block in blocks])
+    kept = chosen_once(course.kept("student.json"), key, measure)["depths"]
+    return [(int(depth), float(share)) for depth, share in kept]
+
+
+def _narrowed(shallow: nn.Module, share: float, depth: int, course: Course) -> tuple[nn.Module, tuple[Refusal, ...]]:
+    """A network without that share of its latency."""
+    if share <= 0:
+        return shallow, ()
+    pruning = course.recipe.pruning.model_copy(update={"goal": "latency", "method": "both"})
+    narrowing = replace(course, recipe=course.recipe.model_copy(update={"pruning": pruning}))
+    pruned = cut(examine_network(shallow, narrowing), share, f"student-{depth}", narrowing)
+    return pruned.model, pruned.refusals
+
+
+def _noise(teacher: nn.Module, student: nn.Module, samples: Sequence[Batch]) -> float:
+    expected = [execute(teacher, batch.inputs) for batch in samples]
+    return output_noise(reestimate_batch_norm(student, samples, Progress()), samples, expected)
+
+
+def _best(candidates: Sequence[Student]) -> int:
+    """The place of the one nearest to its teacher, among those that are fast enough if there are any."""
+    return min(range(len(candidates)), key=lambda at: (candidates[at].slow, candidates[at].noise))
+
+
+def allowed_ms(budgets: Budgets, whole: Latency) -> float | None:
+    """The median latency that keeps every budget, if the artifact's times scatter as the original's do; None without.
+
+    >>> allowed_ms(Budgets(min_speedup=2.0, max_latency_p99_ms=9.0), Latency(median_ms=6.0, p95_ms=8.0, p99_ms=12.0))
+    3.0
+    """
+    limits = [
+        budgets.min_speedup and whole.median_ms / budgets.min_speedup,
+        budgets.max_latency_ms,
+        budgets.max_latency_p95_ms and budgets.max_latency_p95_ms * whole.median_ms / whole.p95_ms,
+        budgets.max_latency_p99_ms and budgets.max_latency_p99_ms * whole.median_ms / whole.p99_ms,
+    ]
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -1,0 +1,49 @@
+"""What a network costs and reaches."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edgecompress.data import Batches, InputNames
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
+from edgecompress.streams import Streams
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.figures import accuracy_percent, costs
+
+X = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
+LABELS = torch.tensor([0, 1, 1, 1])
+DATA = [(X[:2], LABELS[:2]), (X[2:], LABELS[2:])]
+EVALUATION = Batches(role="evaluation", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.eye(2))
+            self.fc.bias.copy_(torch.tensor([0.0, 0.1]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.fc(x)
+        return scores
+
+
+def test_accuracy_is_counted_over_the_batches() -> None:
+    assert accuracy_percent(Net(), EVALUATION, Progress()) == 75.0
+    assert accuracy_percent(Net(), None, Progress()) is None
+
+
+def test_costs_are_those_of_one_sample() -> None:
+    net = Net()
+    course = Course(
+        teacher=net,
+        recipe=Recipe(),
+        example=EVALUATION.first(),
+        streams=Streams(),
+        checkpoints=None,
+        progress=Progress(),
+    )
+    assert costs("original", net, course) == {"original_macs": 4, "original_parameters": 6}
