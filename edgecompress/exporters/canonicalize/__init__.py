@@ -16,6 +16,7 @@ from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
 from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
 from edgecompress.exporters.canonicalize.layouts import merge_layouts
 from edgecompress.exporters.canonicalize.masks import drop_masks
+from edgecompress.exporters.canonicalize.pad_shortcuts import convolve_pad_shortcuts
 from edgecompress.exporters.canonicalize.pool_means import pool_means
 from edgecompress.exporters.canonicalize.split_biases import hoist_biases
 from edgecompress.exporters.canonicalize.up_convolutions import flatten_up_convolutions
@@ -23,7 +24,7 @@ from edgecompress.step import StepResult
 
 __all__ = ["canonicalize", "prepare_for_integers"]
 
-PASSES = (merge_layouts, hoist_biases, fold_attention_scales, drop_masks, pool_means)
+PASSES = (merge_layouts, hoist_biases, fold_attention_scales, drop_masks, pool_means, convolve_pad_shortcuts)
 FOR_INTEGERS = (unfold_hard_swish, flatten_up_convolutions, convolve_batch_norms)
 """What costs a float model nothing, but helps it no more."""
 
