@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
-from edgecompress.data import Batch
+from edgecompress.data import Array, Batch
 from edgecompress.errors import RecipeError
 from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import Block, remove_blocks
@@ -17,11 +17,19 @@ from edgecompress.recipe import Budgets
 from edgecompress.runtime import execute
 from edgecompress.step import Refusal
 from edgecompress.techniques.course import Course
-from edgecompress.techniques.cutting import cut, examine_network, free_blocks, measure_latency, samples_of
+from edgecompress.techniques.cutting import (
+    cut,
+    examine_network,
+    exported,
+    free_blocks,
+    measure_latency,
+    samples_of,
+    time_model,
+)
+from edgecompress.techniques.figures import costs
 from edgecompress.techniques.memory import chosen_once
 from edgecompress.training import reestimate_batch_norm
 from edgecompress.training.checkpoint import fingerprint
-from edgecompress.training.processes import from_first
 from edgecompress.validation.latency import Latency
 
 MARGIN = 0.95
@@ -33,14 +41,11 @@ NO_BUDGET = "a student is derived to meet a latency budget; give a teacher (--te
 
 @dataclass(frozen=True, kw_only=True)
 class Student:
-    """A smaller network, what was left whole in it, and how far it is from its teacher before it learns.
-
-    ``noise`` is that of its outputs, relative to their signal.
-    """
+    """A smaller network, what was left whole in it, and its multiply-accumulates for a call."""
 
     model: nn.Module
     refusals: tuple[Refusal, ...]
-    noise: float
+    macs: int
 
     @property
     def slow(self) -> bool:
@@ -49,10 +54,11 @@ class Student:
 
 
 def derive_student(teacher: nn.Module, course: Course) -> Student:
-    """The student nearest to its teacher among those that are fast enough.
+    """The student with the most multiply-accumulates among those that are fast enough.
 
     Each candidate loses some residual blocks, first those that change the outputs least when they go alone, and then
-    as many channels, as the ``pruning`` table says, as ONNX Runtime's latency asks for.
+    as many channels, as the ``pruning`` table says, as ONNX Runtime's latency asks for. Before they learn, all are
+    far from their teacher; what they can learn grows with the work that they do in the time they have.
 
     Args:
         teacher: not modified; the student starts from its weights.
@@ -68,22 +74,20 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
     fault = RecipeError(NO_BUDGET)
     for depth, share in _depths(teacher, blocks, course):
         try:
-            model, refusals = _narrowed(remove_blocks(teacher, blocks[:depth]), share, depth, course)
+            candidates.append(_narrowed(remove_blocks(teacher, blocks[:depth]), share, depth, course))
         except RecipeError as unreachable:
             fault = unreachable
-        else:
-            candidates.append(Student(model=model, refusals=refusals, noise=_noise(teacher, model, samples)))
     if not candidates:
         raise fault
-    # What rounding makes of nearly equal ones may not differ between processes.
-    return candidates[from_first(lambda: _best(candidates))]
+    return max(candidates, key=lambda student: (not student.slow, student.macs))
 
 
 def _least_noise_first(teacher: nn.Module, samples: Sequence[Batch], course: Course) -> list[Block]:
     """The residual blocks that may go, first those without which the outputs change least."""
     blocks, _ = free_blocks(examine_network(teacher, course), course.recipe.pruning.protect)
     tracked = course.progress.track(blocks, "sensitivity of blocks")
-    noise = {block.name: _noise(teacher, remove_blocks(teacher, [block]), samples) for block in tracked}
+    expected = [execute(teacher, batch.inputs) for batch in samples]
+    noise = {block.name: _noise(remove_blocks(teacher, [block]), samples, expected) for block in tracked}
     return sorted(blocks, key=lambda block: noise[block.name])
 
 
@@ -91,7 +95,7 @@ def _depths(teacher: nn.Module, blocks: Sequence[Block], course: Course) -> list
     """Numbers of blocks to remove, and the share of what then is left of the latency that has to go."""
 
     def measure() -> dict[str, list[tuple[int, float]]]:
-        allowed = allowed_ms(course.recipe.budgets, measure_latency(teacher, course))
+        allowed = allowed_ms(course.recipe.budgets, time_model(exported(teacher, course), course))
         found: list[tuple[int, float]] = []
         for depth in dict.fromkeys(np.linspace(0, len(blocks), DEPTHS).round().astype(int).tolist()):
             if allowed is None or (found and found[-1][1] <= 0):
@@ -105,24 +109,20 @@ def _depths(teacher: nn.Module, blocks: Sequence[Block], course: Course) -> list
     return [(int(depth), float(share)) for depth, share in kept]
 
 
-def _narrowed(shallow: nn.Module, share: float, depth: int, course: Course) -> tuple[nn.Module, tuple[Refusal, ...]]:
+def _narrowed(shallow: nn.Module, share: float, depth: int, course: Course) -> Student:
     """A network without that share of its latency."""
-    if share <= 0:
-        return shallow, ()
-    pruning = course.recipe.pruning.model_copy(update={"goal": "latency", "method": "both"})
-    narrowing = replace(course, recipe=course.recipe.model_copy(update={"pruning": pruning}))
-    pruned = cut(examine_network(shallow, narrowing), share, f"student-{depth}", narrowing)
-    return pruned.model, pruned.refusals
+    model, refusals = shallow, tuple[Refusal, ...]()
+    if share > 0:
+        pruning = course.recipe.pruning.model_copy(update={"goal": "latency", "method": "both"})
+        narrowing = replace(course, recipe=course.recipe.model_copy(update={"pruning": pruning}))
+        pruned = cut(examine_network(shallow, narrowing), share, f"student-{depth}", narrowing)
+        model, refusals = pruned.model, pruned.refusals
+    return Student(model=model, refusals=refusals, macs=int(costs("student", model, course)["student_macs"]))
 
 
-def _noise(teacher: nn.Module, student: nn.Module, samples: Sequence[Batch]) -> float:
-    expected = [execute(teacher, batch.inputs) for batch in samples]
+def _noise(student: nn.Module, samples: Sequence[Batch], expected: Sequence[Sequence[Array]]) -> float:
+    """How far a student is from its teacher before it learns anything."""
     return output_noise(reestimate_batch_norm(student, samples, Progress()), samples, expected)
-
-
-def _best(candidates: Sequence[Student]) -> int:
-    """The place of the one nearest to its teacher, among those that are fast enough if there are any."""
-    return min(range(len(candidates)), key=lambda at: (candidates[at].slow, candidates[at].noise))
 
 
 def allowed_ms(budgets: Budgets, whole: Latency) -> float | None:
