@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
+from edgecompress.training.distillation import DistillationLoss
 from edgecompress.training.losses import (
-    DistillationLoss,
     classification_loss,
     cross_entropy,
     distillation_loss,
