@@ -79,6 +79,8 @@ def tap(
         RecipeError: a layer is not there, did not run once, or cannot be compared with the other one.
         ModelError: a network fails.
     """
+    if not terms:
+        return Tapped(student, ())
     layers = [term.student for term in terms]
     bare = Tapped(copy.deepcopy(student).eval(), layers)
     with own_randomness(), torch.no_grad():
