@@ -1,7 +1,8 @@
 """What a cache of teacher outputs saves: python -m benchmarks.teacher_outputs
 
-The example is found through EDGECOMPRESS_EXAMPLE. Trains its ResNet-8 on ResNet-20 with the teacher run in every epoch, with a new cache, and with one that an
-earlier run has filled; interleaved, medians. Prints the seconds, and whether the weights are the same to the bit.
+The example is found through EDGECOMPRESS_EXAMPLE. Trains its ResNet-8 on ResNet-20 with the teacher run in every
+epoch, with a new cache, and with one that an earlier run has filled; interleaved, medians. Prints the seconds, and
+whether the weights are the same to the bit.
 """
 
 from __future__ import annotations

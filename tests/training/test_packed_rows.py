@@ -24,18 +24,14 @@ def _values(dtype: torch.dtype, *shape: int) -> Tensor:
     st.lists(st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(1, 3), max_size=3)), min_size=1, max_size=4),
 )
 def test_rows_come_back_bit_by_bit_in_any_order(rows: int, kinds: list[tuple[torch.dtype, list[int]]]) -> None:
-    outputs = {
-        "first": _values(*kinds[0][:1], rows, *kinds[0][1]),
-        "rest": [_values(d, rows, *s) for d, s in kinds[1:]],
-    }
-    form = RowForm.from_json(RowForm.of(outputs, rows).to_json())
-    packed = [row.tobytes() for row in pack(outputs)]
+    values = [_values(dtype, rows, *shape) for dtype, shape in kinds]
+    form = RowForm.of({"first": values[0], "rest": values[1:]}, rows)
+    packed = [row.tobytes() for row in pack(values)]
     assert {len(row) for row in packed} == {form.row_bytes}
-    found = form.unpack(packed[::-1], CPU)
-    pairs = zip([found["first"], *found["rest"]], [outputs["first"], *outputs["rest"]], strict=True)
-    for own, wanted in pairs:
-        assert own.dtype is wanted.dtype  # type: ignore[attr-defined]
-        assert torch.equal(own.flip(0), wanted)  # type: ignore[arg-type]
+    found = RowForm.from_json(form.to_json()).unpack(packed[::-1], CPU)
+    for own, wanted in zip([found["first"], *found["rest"]], values, strict=True):
+        assert own.dtype is wanted.dtype
+        assert torch.equal(own.flip(0), wanted)
 
 
 @pytest.mark.parametrize("outputs", [(), torch.zeros(()), torch.zeros(3), {"a": torch.zeros(2), "b": "text"}, None])
