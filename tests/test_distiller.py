@@ -137,6 +137,10 @@ def test_outputs_of_any_kind_learn_by_a_loss_of_ones_own() -> None:
     distiller = Distiller(taught, student, loss=loss)
     trained = distiller.train_student([{"features": x, "token": t} for x, t in data], epochs=10, learning_rate=0.1)
     assert trained.history[-1].loss < trained.history[0].loss / 2
+    (x, t), numbers = data[0], torch.rand(8)
+    score = distiller.evaluate([{"features": x, "token": t, "labels": numbers}])
+    assert score.loss == pytest.approx(float(loss(student(x, t), taught(x, t), numbers).detach()), rel=1e-5)
+    assert distiller.evaluate_teacher([{"features": x, "token": t, "labels": numbers}]).loss == 0
 
 
 def test_any_setting_reaches_the_training(teacher: nn.Module, tmp_path: Path) -> None:

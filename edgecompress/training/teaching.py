@@ -56,7 +56,7 @@ def teach(
         evaluation: measured after each epoch.
         checkpoints: a folder from which a run that was killed goes on.
         on_step: called after each step, with the tapped student.
-        progress: told of every batch.
+        progress: told of every batch; warned where the cache can save nothing.
 
     Raises:
         RecipeError: a layer is not there, or cannot be compared with its teacher's; the cache cannot keep the outputs,
@@ -65,6 +65,8 @@ def teach(
         DataError: there are no data, or labels are missing where they count. All of these come before the first step,
             those of :func:`~edgecompress.training.train` as it goes.
     """
+    if cache is not None and settings.augment is not None and progress is not None:
+        progress.warn("augmented samples are new ones in every epoch: the teacher's cache grows, and saves nothing")
     loss = DistillationLoss(teacher, task, features=features, cache=cache)
     copied, optimizer = copied_together(student, settings.optimizer)
     part = _first_rows(batches, copied, settings)

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from edgecompress.data import Batch
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
+from edgecompress.progress import Progress
 from edgecompress.training import (
     AttentionTransfer,
     Classification,
@@ -225,6 +226,19 @@ def test_the_cache_changes_no_weight_and_the_teacher_sees_each_sample_once(tmp_p
     assert same(plain.model, again.model)
 
 
+def test_a_cache_of_augmented_samples_is_warned_of(tmp_path: Path) -> None:
+    class Warned(Progress):
+        def warn(self, line: str) -> None:
+            lines.append(line)
+
+    lines: list[str] = []
+    student, teacher = seeded(ConvNet), seeded(ResidualNet)
+    for augment in (None, crop_and_flip):
+        settings = Settings(epochs=1, augment=augment)
+        teach(student, teacher, shuffled(), settings, Classification(), cache=tmp_path, progress=Warned())
+    assert lines == ["augmented samples are new ones in every epoch: the teacher's cache grows, and saves nothing"]
+
+
 def test_another_order_of_features_or_another_cache_folder(tmp_path: Path) -> None:
     """Feature terms are part of what a run is; where the cache lies is not."""
     taught(tmp_path / "run", features=FEATURES, epochs=1)
@@ -237,6 +251,7 @@ def test_another_order_of_features_or_another_cache_folder(tmp_path: Path) -> No
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+import accelerate  # once, for both
 import torch
 from tests.training import test_teaching as here
 
