@@ -82,7 +82,7 @@ class Tokens(nn.Module):
 
 
 def _start(rank: int, port: int, folder: Path) -> subprocess.Popen[str]:
-    """As ``accelerate launch --cpu --num_processes 2`` starts them."""
+    """As ``torchrun --nproc-per-node 2`` starts them; ``accelerate launch --cpu`` starts several through MPI alone."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
