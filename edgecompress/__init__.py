@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgecompress.distiller import Distiller
     from edgecompress.errors import (
         DataError,
         EdgecompressError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "DataError",
+    "Distiller",
     "EdgecompressError",
     "InputError",
     "ModelError",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "distiller": ("Distiller",),
     "errors": (
         "DataError",
         "EdgecompressError",

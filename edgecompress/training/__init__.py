@@ -1,23 +1,35 @@
 """Training on a user's own data: recovery after pruning, and students that learn from a teacher."""
 
 from edgecompress.training.augmentation import crop_and_flip
+from edgecompress.training.distillation import DistillationLoss
+from edgecompress.training.feature_terms import AttentionTransfer, FeatureTerm, Hint, Relational
 from edgecompress.training.learning_rate import cosine, one_cycle
 from edgecompress.training.loop import train
-from edgecompress.training.losses import DistillationLoss, Loss, cross_entropy, distillation_loss, mean_squared_error
+from edgecompress.training.losses import Loss, cross_entropy, distillation_loss, mean_squared_error
 from edgecompress.training.optimizers import sgd
 from edgecompress.training.record import Epoch, Score, Step, Trained
 from edgecompress.training.schedule import SCHEDULES
 from edgecompress.training.settings import Settings
 from edgecompress.training.statistics import reestimate_batch_norm
+from edgecompress.training.tasks import Classification, OwnTask, Regression, Task, task_of
+from edgecompress.training.teaching import teach
 
 __all__ = [
     "SCHEDULES",
+    "AttentionTransfer",
+    "Classification",
     "DistillationLoss",
     "Epoch",
+    "FeatureTerm",
+    "Hint",
     "Loss",
+    "OwnTask",
+    "Regression",
+    "Relational",
     "Score",
     "Settings",
     "Step",
+    "Task",
     "Trained",
     "cosine",
     "crop_and_flip",
@@ -27,5 +39,7 @@ __all__ = [
     "one_cycle",
     "reestimate_batch_norm",
     "sgd",
+    "task_of",
+    "teach",
     "train",
 ]

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from edgecompress.durable import partial_of, replacing
 from edgecompress.errors import USER_CODE_FAILS, ModelError, OutputError, first_line
@@ -139,6 +140,8 @@ def _update(hasher: hashlib._Hash, part: Any) -> None:
         array = part.detach().cpu().contiguous()
         hasher.update(f"{array.dtype}{tuple(array.shape)}".encode())
         hasher.update(array.reshape(-1).view(torch.uint8).numpy().data)
+    elif isinstance(part, Optimizer):
+        _update(hasher, (part.state_dict(), [group["params"] for group in part.param_groups]))
     elif isinstance(part, Mapping):
         for key, value in part.items():
             hasher.update(f"{key}=".encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from edgecompress.errors import RecipeError
+from edgecompress.training.bound_optimizer import copied_together, freeze_others
 from edgecompress.training.feeding import with_channels_last
-from edgecompress.training.optimizers import parameter_groups
+from edgecompress.training.optimizers import OptimizerFactory, parameter_groups
 from edgecompress.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,19 +46,18 @@ class Engine:
 
         Raises:
             ModelError: no parameter requires a gradient.
-            RecipeError: Accelerate cannot run as the settings want.
+            RecipeError: Accelerate cannot run as the settings want, or the optimizer is another network's.
         """
         accelerator = _accelerator(settings)
-        module = copy.deepcopy(network).train()
+        module, given = copied_together(network, settings.optimizer)
+        module.train()
         if settings.channels_last:
             module = with_channels_last(module)
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             # Gloo has no counterpart on CPUs: there each process normalizes its own rows.
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         module = module.to(accelerator.device)
-        optimizer: Optimizer = settings.optimizer(
-            parameter_groups(module, settings.weight_decay), settings.learning_rate
-        )
+        optimizer = _optimizer(given, module, settings)
         scheduler = settings.scheduler(optimizer, steps)
         wrapped, prepared = accelerator.prepare(module, optimizer)
         return cls(
@@ -162,6 +161,13 @@ class Engine:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+
+
+def _optimizer(given: OptimizerFactory | Optimizer, module: nn.Module, settings: Settings) -> Optimizer:
+    if not isinstance(given, Optimizer):
+        return given(parameter_groups(module, settings.weight_decay), settings.learning_rate)
+    freeze_others(module, given)
+    return given
 
 
 def _average(module: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
@@ -26,26 +26,44 @@ def evaluate(engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last
         DataError: there are no batches or no labels, or a label is out of range.
         ModelError: the network or the loss fails.
     """
-    total = torch.zeros(4, dtype=torch.float64)
-    with evaluating(engine.result), torch.inference_mode(), engine.accelerator.autocast():
-        for index, batch in enumerate(batches):
-            if index % engine.processes == engine.rank:
-                total += _measure(engine, batch, loss, channels_last, f"evaluation batch {index}")
-    right, counted, loss_sum, rows = engine.summed(total).tolist()
-    if not counted and not rows:
-        raise DataError("the evaluation data yields no labelled samples; return at least one batch")
-    return Score(accuracy=100 * right / counted) if counted else Score(loss=loss_sum / rows)
+    own = (pair for pair in enumerate(batches) if pair[0] % engine.processes == engine.rank)
+    with engine.accelerator.autocast():
+        total = _total(engine.result, own, loss, engine.device, channels_last)
+    return _score(engine.summed(total))
 
 
-def _measure(engine: Engine, batch: Batch, loss: Loss, channels_last: bool, where: str) -> Tensor:
+def score(network: nn.Module, batches: Iterable[Batch], loss: Loss, device: torch.device) -> Score:
+    """The same of a network that is not trained, in this process alone.
+
+    Args:
+        network: on ``device``; every part keeps its mode.
+        batches: with labels.
+        loss: what counts where there are no classes.
+        device: where the batches go.
+    """
+    return _score(_total(network, enumerate(batches), loss, device, False))
+
+
+def _total(
+    network: nn.Module, batches: Iterable[tuple[int, Batch]], loss: Loss, device: torch.device, channels_last: bool
+) -> Tensor:
     """Right answers and counted ones; sum of the loss and its rows."""
-    if batch.labels is None:
-        raise DataError(f"{where} has no labels; return (inputs, labels)")
-    part = to_part(batch, batch.rows, engine.device, channels_last)
-    outputs = run_network(engine.result, part.inputs, where)
+    total = torch.zeros(4, dtype=torch.float64)
+    with evaluating(network), torch.inference_mode():
+        for index, batch in batches:
+            where = f"evaluation batch {index}"
+            if batch.labels is None:
+                raise DataError(f"{where} has no labels; return (inputs, labels)")
+            part = to_part(batch, batch.rows, device, channels_last)
+            total += _measure(network, part, batch.labels, loss, where)
+    return total
+
+
+def _measure(network: nn.Module, part: Part, labels: Any, loss: Loss, where: str) -> Tensor:
+    outputs = run_network(network, part.inputs, where)
     scores = first_output(outputs)
     if _are_classes(part, scores):
-        tally = top1(scores.float().cpu().numpy(), batch.labels, where)
+        tally = top1(scores.float().cpu().numpy(), labels, where)
         return torch.tensor([tally.right, tally.total, 0, 0])
     value: Any = run_loss(loss, outputs, part, where)
     return torch.tensor([0, 0, float(value) * part.rows, part.rows])
@@ -54,3 +72,10 @@ def _measure(engine: Engine, batch: Batch, loss: Loss, channels_last: bool, wher
 def _are_classes(part: Part, scores: Tensor) -> bool:
     labels = part.labels
     return labels is not None and not labels.is_floating_point() and labels.ndim == scores.ndim - 1
+
+
+def _score(total: Tensor) -> Score:
+    right, counted, loss_sum, rows = total.tolist()
+    if not counted and not rows:
+        raise DataError("the evaluation data yields no labelled samples; return at least one batch")
+    return Score(accuracy=100 * right / counted) if counted else Score(loss=loss_sum / rows)

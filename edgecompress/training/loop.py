@@ -40,7 +40,7 @@ class TrainData(Protocol):
         """How many there are."""
 
 
-def _nothing(step: Step) -> None:
+def ignore_step(step: Step) -> None:
     """What follows a step by default."""
 
 
@@ -51,6 +51,7 @@ class _Run:
     engine: Engine
     settings: Settings
     loss: Loss
+    measure: Loss
     batches: TrainData
     count: int
     evaluation: TrainData | None
@@ -65,9 +66,10 @@ def train(
     settings: Settings,
     loss: Loss,
     *,
+    measure: Loss | None = None,
     evaluation: TrainData | None = None,
     checkpoints: Path | None = None,
-    on_step: Callable[[Step], None] = _nothing,
+    on_step: Callable[[Step], None] = ignore_step,
     progress: Progress | None = None,
 ) -> Trained:
     """Train a copy of a network; the same seed gives the same weights, whether the run was killed in between or not.
@@ -82,6 +84,7 @@ def train(
         batches: the train data, read once for each epoch.
         settings: how.
         loss: called with the outputs, the inputs by name, and the labels.
+        measure: what the evaluation data are measured by where they have no classes; by default the loss.
         evaluation: measured after each epoch; the weights of the best epoch are kept.
         checkpoints: a folder from which a run that was killed goes on; the first process writes it.
         on_step: called after each optimizer step.
@@ -92,7 +95,7 @@ def train(
             and the last checkpoint stays.
         ModelError: nothing can be trained, or the network or the loss fails.
         OutputError: the checkpoint folder holds other things, is from another run, or cannot be written.
-        RecipeError: Accelerate cannot run as the settings want.
+        RecipeError: Accelerate cannot run as the settings want, or the optimizer is another network's.
     """
     with own_randomness():
         seed_all("start", settings.seed)
@@ -104,10 +107,11 @@ def train(
             engine=engine,
             settings=settings,
             loss=loss,
+            measure=measure or loss,
             batches=batches,
             count=count,
             evaluation=evaluation,
-            checkpoints=_open_checkpoints(checkpoints, engine, network, settings, loss, count),
+            checkpoints=_open_checkpoints(checkpoints, engine, network, settings, (loss, measure), count),
             on_step=on_step,
             progress=progress or Progress(),
         )
@@ -116,13 +120,18 @@ def train(
 
 
 def _open_checkpoints(
-    folder: Path | None, engine: Engine, network: nn.Module, settings: Settings, loss: Loss, count: int
+    folder: Path | None,
+    engine: Engine,
+    network: nn.Module,
+    settings: Settings,
+    losses: tuple[Loss, Loss | None],
+    count: int,
 ) -> Checkpoints | None:
     if folder is None or engine.rank:
         return None
     # How often checkpoints are written does not change the weights.
     fixed = replace(settings, checkpoint_steps=None, checkpoint_seconds=0.0)
-    run = fingerprint(network, fixed, loss, count)
+    run = fingerprint(network, fixed, losses, count)
     return Checkpoints(folder, run, settings.checkpoint_steps, settings.checkpoint_seconds)
 
 
@@ -171,7 +180,7 @@ def _close_epoch(run: _Run, position: Position, rate: float) -> Position:
         # The processes take turns at its batches: where it draws its order, all have to draw the same.
         seed_all("evaluation", run.settings.seed, position.epoch)
         tracked = run.progress.track(run.evaluation, "evaluate")
-        score = evaluate(run.engine, tracked, run.loss, run.settings.channels_last)
+        score = evaluate(run.engine, tracked, run.measure, run.settings.channels_last)
     epoch = Epoch(number=position.epoch, loss=position.loss, score=score, samples_per_second=rate)
     better = score is None or score.better_than(position.best)
     return Position(

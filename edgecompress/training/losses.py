@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import DataError, ModelError, RecipeError
 from edgecompress.metrics import IGNORED_LABEL, class_axis
-from edgecompress.training.feeding import with_channels_last
 
 
 class Loss(Protocol):
@@ -29,7 +26,7 @@ def cross_entropy(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tensor | 
     Raises:
         DataError: labels are missing, do not fit the outputs' shape, or are out of range.
     """
-    return classification_loss(first_output(outputs), _present(labels))
+    return classification_loss(first_output(outputs), present(labels))
 
 
 def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tensor | None) -> Tensor:
@@ -38,49 +35,10 @@ def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tens
     Raises:
         DataError: labels are missing, or have another shape.
     """
-    values, wanted = first_output(outputs), _present(labels)
+    values, wanted = first_output(outputs), present(labels)
     if values.shape != wanted.shape:
         raise DataError(f"labels of shape {tuple(wanted.shape)} do not fit outputs of shape {tuple(values.shape)}")
     return functional.mse_loss(values, wanted.to(values.dtype))
-
-
-class DistillationLoss:
-    """Hinton et al. (2015): what the teacher says, at a temperature, and what the labels say.
-
-    alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
-
-    Attributes:
-        teacher: a frozen copy of the one that was given, in evaluation mode.
-    """
-
-    def __init__(self, teacher: nn.Module, *, temperature: float = 4.0, alpha: float = 0.5) -> None:
-        """
-        Args:
-            teacher: takes the student's inputs; not modified, its batch-norm statistics included.
-            temperature: above 0; the higher, the more the classes beside the first one count.
-            alpha: 0 to 1, the weight of the teacher against the labels; at 1 no labels are needed.
-
-        Raises:
-            RecipeError: temperature or alpha is out of range.
-        """
-        check_distillation(temperature, alpha)
-        self.teacher = with_channels_last(copy.deepcopy(teacher).eval().requires_grad_(False))
-        self.temperature, self.alpha = temperature, alpha
-
-    def __call__(self, outputs: Any, inputs: Mapping[str, Tensor], labels: Tensor | None, /) -> Tensor:
-        """The loss of a student's outputs.
-
-        Raises:
-            ModelError: the teacher's outputs have another shape.
-            DataError: labels are missing, do not fit the outputs' shape, or are out of range.
-        """
-        student = first_output(outputs)
-        if self.alpha == 0:
-            return classification_loss(student, _present(labels))
-        self.teacher.to(student.device)
-        with torch.no_grad():
-            teacher = first_output(self.teacher(**inputs))
-        return distillation_loss(student, teacher, labels, self.temperature, self.alpha)
 
 
 def distillation_loss(
@@ -101,15 +59,11 @@ def distillation_loss(
         DataError: labels are missing, do not fit the outputs' shape, or are out of range.
     """
     check_distillation(temperature, alpha)
-    if student.shape != teacher.shape:
-        raise ModelError(
-            f"the student's outputs are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)};"
-            " give a teacher with the same classes"
-        )
+    check_same_shape(student, teacher)
     if alpha == 0:
-        return classification_loss(student, _present(labels))
+        return classification_loss(student, present(labels))
     soft = temperature**2 * _divergence(student, teacher.detach(), labels, temperature)
-    return soft if alpha == 1 else alpha * soft + (1 - alpha) * classification_loss(student, _present(labels))
+    return soft if alpha == 1 else alpha * soft + (1 - alpha) * classification_loss(student, present(labels))
 
 
 def check_distillation(temperature: float, alpha: float) -> None:
@@ -122,6 +76,19 @@ def check_distillation(temperature: float, alpha: float) -> None:
         raise RecipeError(f"temperature is {temperature}; give a number above 0")
     if not 0 <= alpha <= 1:
         raise RecipeError(f"alpha is {alpha}; give 0 (labels alone) to 1 (teacher alone)")
+
+
+def check_same_shape(student: Tensor, teacher: Tensor) -> None:
+    """Refuse outputs that do not answer the same question.
+
+    Raises:
+        ModelError: the shapes differ.
+    """
+    if student.shape != teacher.shape:
+        raise ModelError(
+            f"the student's outputs are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)};"
+            " give a teacher with the same outputs"
+        )
 
 
 def classification_loss(scores: Tensor, labels: Tensor) -> Tensor:
@@ -166,7 +133,12 @@ def _divergence(student: Tensor, teacher: Tensor, labels: Tensor | None, tempera
     return (each * counted).sum() / counted.sum().clamp_min(1)
 
 
-def _present(labels: Tensor | None) -> Tensor:
+def present(labels: Tensor | None) -> Tensor:
+    """The labels.
+
+    Raises:
+        DataError: there are none.
+    """
     if labels is None:
         raise DataError("there are no labels; return (inputs, labels)")
     return labels

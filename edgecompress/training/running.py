@@ -20,6 +20,8 @@ def run_network(network: nn.Module, inputs: Mapping[str, Tensor], where: str) ->
     """
     try:
         return network(**inputs)
+    except InputError as error:
+        raise type(error)(f"{where}: {error}") from error
     except USER_CODE_FAILS as error:
         raise ModelError(f"{where}: the network fails: {type(error).__name__}: {first_line(error)}") from error
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 from edgecompress.errors import RecipeError
 from edgecompress.training.learning_rate import SchedulerFactory, one_cycle
@@ -33,7 +34,9 @@ class Settings:
     epochs: int = 4
     learning_rate: float = 0.02
     weight_decay: float = 5e-4
-    optimizer: OptimizerFactory = sgd
+    optimizer: OptimizerFactory | Optimizer = sgd
+    """What makes one; or one that was made for the parameters of the network that is trained: a copy of it trains the
+    copy, and its own learning rates, which the scheduler scales, and weight decays hold in the place of those here."""
     scheduler: SchedulerFactory = one_cycle
     accumulation: int = 1
     max_gradient_norm: float | None = None

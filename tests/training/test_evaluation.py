@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from edgecompress.errors import DataError
 from edgecompress.training import Settings, cross_entropy, mean_squared_error
 from edgecompress.training.engine import Engine
-from edgecompress.training.evaluation import evaluate
+from edgecompress.training.evaluation import evaluate, score
 from edgecompress.training.losses import Loss
 from edgecompress.training.record import Score
 from tests.training.batches import batches
@@ -48,6 +48,14 @@ def test_a_regression_is_measured_by_its_loss() -> None:
     score = _evaluate(data, mean_squared_error, label_kinds="iuf")
     assert score.accuracy is None
     assert score.loss == pytest.approx((3 * 1 + 1 * 9) / 4)
+
+
+def test_a_network_alone_is_scored_alike_and_keeps_its_modes() -> None:
+    network, cpu = Scores().train(), torch.device("cpu")
+    network.dropout.eval()
+    data = [(LOGITS, torch.tensor([0, 1, 1])), (LOGITS[:1], torch.tensor([0]))]
+    assert score(network, batches(data, "evaluation", "x"), cross_entropy, cpu) == _evaluate(data)
+    assert (network.training, network.dropout.training) == (True, False)
 
 
 @pytest.mark.parametrize(

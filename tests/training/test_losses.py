@@ -6,19 +6,17 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.training.losses import (
-    DistillationLoss,
     classification_loss,
     cross_entropy,
     distillation_loss,
     first_output,
     mean_squared_error,
 )
-from tests.networks import ConvNet, images, seeded
 
 LABELS = torch.tensor([0, 1])
 STUDENT = torch.tensor([[0.0, math.log(3.0)], [math.log(3.0), 0.0]], dtype=torch.float64)
@@ -84,38 +82,12 @@ def test_ignored_positions_and_the_axis_of_classes() -> None:
 )
 def test_impossible_settings_are_refused(temperature: float, alpha: float, mend: str) -> None:
     with pytest.raises(RecipeError, match=mend):
-        DistillationLoss(nn.Linear(2, 2), temperature=temperature, alpha=alpha)
-    with pytest.raises(RecipeError, match=mend):
         distillation_loss(STUDENT, TEACHER, LABELS, temperature, alpha)
 
 
 def test_a_teacher_of_other_classes_is_refused() -> None:
     with pytest.raises(ModelError, match=r"the student's outputs are \(2, 2\), the teacher's \(2, 3\)"):
         distillation_loss(STUDENT, torch.zeros(2, 3), LABELS, 4.0, 0.5)
-
-
-def test_the_teacher_stays_as_it_was() -> None:
-    teacher = seeded(ConvNet).train()
-    before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    loss = DistillationLoss(teacher, temperature=2.0, alpha=0.7)
-    image, labels = images()[0]
-    student = seeded(ConvNet, seed=1)
-    found = loss(student(image), {"image": image}, labels)
-    assert teacher.training
-    assert all(parameter.requires_grad for parameter in teacher.parameters())
-    for copied in (teacher, loss.teacher):
-        assert all(torch.equal(value, before[name]) for name, value in copied.state_dict().items())
-    teacher.eval()
-    torch.testing.assert_close(found, distillation_loss(student(image), teacher(image), labels, 2.0, 0.7))
-
-
-def test_without_the_teachers_share_it_is_not_asked() -> None:
-    class Broken(nn.Module):
-        def forward(self, image: Tensor) -> Tensor:
-            raise AssertionError
-
-    loss = DistillationLoss(Broken(), alpha=0.0)
-    assert loss(STUDENT, {}, LABELS).item() == pytest.approx(math.log(4))
 
 
 def test_cross_entropy_is_that_of_pytorch_on_the_first_output() -> None:
@@ -137,9 +109,8 @@ def test_mean_squared_error_by_hand() -> None:
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels: Tensor | None, words: str) -> None:
-    for loss in (cross_entropy, DistillationLoss(nn.Identity(), alpha=0.0)):
-        with pytest.raises(DataError, match=words):
-            loss(STUDENT, {}, labels)
+    with pytest.raises(DataError, match=words):
+        cross_entropy(STUDENT, {}, labels)
 
 
 @pytest.mark.parametrize("labels", [None, torch.zeros(2)])

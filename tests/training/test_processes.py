@@ -7,11 +7,24 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
+from torch import Tensor, nn
+from torch.optim import Adam
 from torch.utils.data import DataLoader, TensorDataset
 
-from edgecompress.training import Settings, Trained, cross_entropy, train
+from edgecompress.training import (
+    AttentionTransfer,
+    Classification,
+    Hint,
+    Settings,
+    Trained,
+    cross_entropy,
+    teach,
+    train,
+)
 from tests.conftest import ROOT
 from tests.training.batches import batches, learnable, stack
 
@@ -20,10 +33,11 @@ import sys
 from pathlib import Path
 import torch
 from accelerate import PartialState
-from tests.training.test_processes import trained
+from tests.training.test_processes import taught, trained
 
 result = trained(checkpoints=Path(sys.argv[1]))
-torch.save((result.model.state_dict(), [(e.loss, e.score.accuracy) for e in result.history]), sys.argv[2])
+history = [(e.loss, e.score.accuracy) for e in result.history]
+torch.save((result.model.state_dict(), history, taught().model.state_dict()), sys.argv[2])
 PartialState().wait_for_everyone()
 PartialState().destroy_process_group()
 """
@@ -41,8 +55,34 @@ def trained(checkpoints: Path | None = None) -> Trained:
     )
 
 
+def taught() -> Trained:
+    """A student without batch norm, since on CPUs each process would normalize its own rows."""
+    student = stack(seed=2)
+    settings = Settings(epochs=3, optimizer=Adam(student.parameters(), lr=1e-2))
+    hints = [Hint("layers.1", "layers.3"), AttentionTransfer("tokens")]
+    return teach(
+        Tokens(student),
+        Tokens(stack()),
+        batches(learnable(rows=16, count=4), name="features"),
+        settings,
+        Classification(),
+        features=hints,
+    )
+
+
+class Tokens(nn.Module):
+    """The scores, with a layer that sees them as ten tokens."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.layers, self.tokens = module.get_submodule("layers"), nn.Unflatten(1, (10, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.tokens(self.layers(features)).flatten(1)  # type: ignore[no-any-return]
+
+
 def _start(rank: int, port: int, folder: Path) -> subprocess.Popen[str]:
-    """As ``accelerate launch --cpu --num_processes 2`` starts them."""
+    """As ``torchrun --nproc-per-node 2`` starts them; ``accelerate launch --cpu`` starts several through MPI alone."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -59,14 +99,29 @@ def _start(rank: int, port: int, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def test_two_processes_train_the_network_of_one(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """What each of two processes came to."""
+    folder = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = [_start(rank, port, tmp_path) for rank in range(2)]
+    started = [_start(rank, port, folder) for rank in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], errors
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    first, second = (torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2))
+    return first, second
+
+
+def test_two_processes_teach_the_student_of_one_with_a_batch_twice_as_large(two: tuple[Any, Any]) -> None:
+    """Each takes its half of every batch."""
+    for name, value in taught().model.state_dict().items():
+        torch.testing.assert_close(two[0][2][name], value, atol=1e-4, rtol=0)
+        assert torch.equal(two[0][2][name], two[1][2][name])
+
+
+def test_two_processes_train_the_network_of_one(two: tuple[Any, Any]) -> None:
+    first, second = two
     alone = trained()
     for name, value in alone.model.state_dict().items():
         torch.testing.assert_close(first[0][name], value, atol=1e-4, rtol=0)

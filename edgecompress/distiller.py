@@ -1,0 +1,239 @@
+"""The front end for distillation: a small network learns what a large one knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from edgecompress.conversion import Data, open_batches, open_source
+from edgecompress.data import Batches, Source
+from edgecompress.errors import ModelError, RecipeError
+from edgecompress.named_inputs import input_names, name_inputs
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
+from edgecompress.training import (
+    Classification,
+    DistillationLoss,
+    FeatureTerm,
+    Score,
+    Settings,
+    Trained,
+    distillation_loss,
+    one_cycle,
+    sgd,
+    task_of,
+    teach,
+)
+from edgecompress.training.evaluation import score
+from edgecompress.training.learning_rate import SchedulerFactory
+from edgecompress.training.optimizers import OptimizerFactory
+from edgecompress.training.settings import Augment
+from edgecompress.training.tasks import OutputLoss
+from edgecompress.training.teaching import device_of
+
+
+class Distiller:
+    """Teaches a student what a teacher knows; the teacher is never modified.
+
+    Args:
+        teacher: takes the same inputs as the student.
+        student: is trained in place; what fails leaves it as it was.
+        temperature: above 0; the higher, the more the classes beside the first one count.
+        alpha: 0 to 1, the weight of the teacher against the labels; at 0 it is not asked, at 1 no labels are needed.
+        loss: ``classification`` (Hinton et al., 2015), ``regression`` (mean squared errors), both on the first output;
+            or a function of the student's outputs, the teacher's, and the labels, to a scalar, which weighs
+            them by itself.
+        features: terms on layers, by name, that are added to the loss: :class:`~edgecompress.training.Hint`,
+            :class:`~edgecompress.training.AttentionTransfer`, :class:`~edgecompress.training.Relational`.
+        cache: a folder where the teacher's outputs are kept, so that it sees each sample once; without features.
+        seed: of all that is drawn.
+
+    Raises:
+        RecipeError: temperature or alpha is out of range, or there is no such loss.
+        ModelError: teacher or student is no module, or they are one.
+
+    >>> import torch
+    >>> distiller = Distiller(nn.Linear(4, 3), nn.Linear(4, 3), alpha=1.0)
+    >>> scores = torch.tensor([[1.0, 0.0, -1.0]])
+    >>> float(distiller.distillation_loss(scores, scores, None))
+    0.0
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        student: nn.Module,
+        temperature: float = 4.0,
+        alpha: float = 0.5,
+        *,
+        loss: Literal["classification", "regression"] | OutputLoss = "classification",
+        features: Sequence[FeatureTerm] = (),
+        cache: str | Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        _check_networks(teacher, student)
+        self.teacher, self.student = teacher, student
+        self.temperature, self.alpha, self.seed = temperature, alpha, seed
+        self.task = task_of(loss, temperature, alpha)
+        self.features = tuple(features)
+        self.cache = None if cache is None else Path(cache)
+
+    def distillation_loss(self, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor | None) -> Tensor:
+        """alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
+
+        Args:
+            student_logits: (rows, classes, ...) or (..., classes).
+            teacher_logits: of the same shape; no gradient flows into them.
+            labels: class indices, -100 for what does not count; None where alpha is 1.
+
+        Raises:
+            ModelError: the shapes differ.
+            DataError: labels are missing, do not fit, or are out of range.
+        """
+        return distillation_loss(student_logits, teacher_logits, labels, self.temperature, self.alpha)
+
+    def train_student(
+        self,
+        train_loader: Data,
+        optimizer: Optimizer | OptimizerFactory | None = None,
+        epochs: int = 5,
+        *,
+        evaluation: Data | None = None,
+        scheduler: SchedulerFactory = one_cycle,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        accumulation: int = 1,
+        max_gradient_norm: float | None = None,
+        mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
+        patience: int | None = None,
+        average_decay: float | None = None,
+        augment: Augment | None = None,
+        checkpoints: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Trained:
+        """Train the student; in the end it has the best weights, and is in evaluation mode.
+
+        Args:
+            train_loader: labelled batches, read once for each epoch.
+            optimizer: one for the student's parameters, whose own learning rates and weight decays hold; or a function
+                of parameter groups and a learning rate; by default SGD with momentum.
+            epochs: passes over the data.
+            evaluation: labelled batches, measured after each epoch; the weights of the best epoch are kept. Without it
+                those of the last.
+            scheduler: shapes the learning rate: a function of the optimizer and the number of steps.
+            learning_rate: the highest one, 0.02 by default.
+            weight_decay: 0.0005 by default, not on norms and biases.
+            accumulation: batches to one step.
+            max_gradient_norm: longer gradients are shortened to it.
+            mixed_precision: ``auto`` is bf16 on a GPU that has it.
+            patience: epochs without a better evaluation after which training stops.
+            average_decay: take the moving average of the weights, which keeps this share of itself at each step.
+            augment: varies the inputs of a batch, for student and teacher alike.
+            checkpoints: a folder from which a run that was killed goes on, to the same weights.
+            progress: told of every batch, with loss, accuracy and rate.
+
+        Returns:
+            The student, what each epoch gave, and the epoch whose weights it has.
+
+        Raises:
+            RecipeError: a setting is impossible, or a layer of a feature term is not there or cannot be compared.
+            ModelError: outputs differ in shape, or a network or the loss fails.
+            DataError: there are no data, labels are missing, or the loss is not finite: the batch is named, and the
+                last checkpoint stays.
+            OutputError: the folder of the checkpoints or of the cache cannot be used.
+        """
+        settings = Settings(
+            epochs=epochs,
+            optimizer=sgd if optimizer is None else optimizer,
+            scheduler=scheduler,
+            accumulation=accumulation,
+            max_gradient_norm=max_gradient_norm,
+            mixed_precision=mixed_precision,
+            patience=patience,
+            average_decay=average_decay,
+            augment=augment,
+            seed=self.seed,
+            **_rates(optimizer, learning_rate=learning_rate, weight_decay=weight_decay),
+        )
+        source = open_source(train_loader, "train", Recipe())
+        student = _named(self.student, source)
+        trained = teach(
+            student,
+            _answering(self.teacher, student, source),
+            self._batches(source, "train", student),
+            settings,
+            self.task,
+            features=self.features,
+            cache=self.cache,
+            evaluation=None if evaluation is None else self._batches(evaluation, "evaluation", student),
+            checkpoints=None if checkpoints is None else Path(checkpoints),
+            progress=progress,
+        )
+        student.load_state_dict(trained.model.state_dict())
+        return replace(trained, model=self.student.eval())
+
+    def evaluate(self, loader: Data) -> Score:
+        """The student's top-1 accuracy in percent; where labels are no classes, its mean loss.
+
+        That is the mean squared error against the labels, or the loss of the user's own.
+
+        Raises:
+            DataError: there are no data or no labels.
+            ModelError: the network fails.
+        """
+        return self._score(self.student, loader)
+
+    def evaluate_teacher(self, loader: Data) -> Score:
+        """The same of the teacher: what the student is after."""
+        return self._score(self.teacher, loader)
+
+    def _score(self, network: nn.Module, loader: Data) -> Score:
+        source = open_source(loader, "evaluation", Recipe())
+        named = _named(network, source)
+        loss = self.task.measure or DistillationLoss(_answering(self.teacher, named, source), self.task)
+        return score(named, self._batches(source, "evaluation", named), loss, device_of(network))
+
+    def _batches(self, data: Data, role: str, network: nn.Module) -> Batches:
+        kinds = "iu" if isinstance(self.task, Classification) else "iuf"
+        return replace(open_batches(data, role, network, Recipe()), label_kinds=kinds)
+
+
+class _Answering(nn.Module):
+    """A network that takes another one's inputs: by name where it knows the names, else in their order."""
+
+    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.module, self.names = module, names
+
+    def forward(self, **inputs: Tensor) -> Any:
+        if inputs.keys() <= set(input_names(self.module).names):
+            return self.module(**inputs)
+        return self.module(*(inputs[name] for name in self.names if name in inputs))
+
+
+def _named(network: nn.Module, source: Source) -> nn.Module:
+    return cast(nn.Module, name_inputs(network, source))
+
+
+def _answering(teacher: nn.Module, student: nn.Module, source: Source) -> nn.Module:
+    return _Answering(_named(teacher, source), input_names(student).names)
+
+
+def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:
+    rates = {name: value for name, value in given.items() if value is not None}
+    if rates and isinstance(optimizer, Optimizer):
+        raise RecipeError(f"the optimizer has a {next(iter(rates))} of its own; leave one of the two out")
+    return rates
+
+
+def _check_networks(teacher: Any, student: Any) -> None:
+    for role, network in (("teacher", teacher), ("student", student)):
+        if not isinstance(network, nn.Module):
+            raise ModelError(f"the {role} is a {type(network).__name__}; give a torch.nn.Module")
+    if teacher is student:
+        raise ModelError("teacher and student are the same module; give a copy, or a smaller network, as student")

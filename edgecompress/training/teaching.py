@@ -1,0 +1,111 @@
+"""A student is taught: checked on a few samples, tapped where feature terms listen, trained, and handed back bare."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from edgecompress.errors import DataError
+from edgecompress.progress import Progress
+from edgecompress.training.bound_optimizer import add_parameters, copied_together
+from edgecompress.training.distillation import DistillationLoss
+from edgecompress.training.feature_terms import FeatureTerm
+from edgecompress.training.feeding import Part, to_part
+from edgecompress.training.loop import TrainData, ignore_step, train
+from edgecompress.training.randomness import own_randomness, seed_all
+from edgecompress.training.record import Step, Trained
+from edgecompress.training.running import run_loss, run_network
+from edgecompress.training.settings import Settings
+from edgecompress.training.tapped import Tapped, tap
+from edgecompress.training.tasks import Task
+
+PROBE_ROWS = 8
+"""Samples on which student, teacher and loss are tried before the first step."""
+
+
+def teach(
+    student: nn.Module,
+    teacher: nn.Module,
+    batches: TrainData,
+    settings: Settings,
+    task: Task,
+    *,
+    features: Sequence[FeatureTerm] = (),
+    cache: Path | None = None,
+    evaluation: TrainData | None = None,
+    checkpoints: Path | None = None,
+    on_step: Callable[[Step], None] = ignore_step,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a copy of a student on what a teacher says; see :func:`edgecompress.training.train`, which does it.
+
+    Args:
+        student: not modified.
+        teacher: takes the student's inputs; not modified.
+        batches: the train data.
+        settings: how; an optimizer bound to the student trains the projections of feature terms too, with its defaults.
+        task: what counts on the outputs, and what evaluation data are measured by.
+        features: what counts on layers.
+        cache: a folder for the teacher's outputs, of which each sample's are then computed once.
+        evaluation: measured after each epoch.
+        checkpoints: a folder from which a run that was killed goes on.
+        on_step: called after each step, with the tapped student.
+        progress: told of every batch; warned where the cache can save nothing.
+
+    Raises:
+        RecipeError: a layer is not there, or cannot be compared with its teacher's; the cache cannot keep the outputs,
+            or the optimizer is another network's.
+        ModelError: outputs differ in shape, or a network fails.
+        DataError: there are no data, or labels are missing where they count. All of these come before the first step,
+            those of :func:`~edgecompress.training.train` as it goes.
+    """
+    if cache is not None and settings.augment is not None and progress is not None:
+        progress.warn("augmented samples are new ones in every epoch: the teacher's cache grows, and saves nothing")
+    loss = DistillationLoss(teacher, task, features=features, cache=cache)
+    copied, optimizer = copied_together(student, settings.optimizer)
+    part = _first_rows(batches, copied, settings)
+    loss.tapped.to(next(iter(part.inputs.values())).device)
+    network = tap(copied, loss.tapped, loss.features, part.inputs, settings.seed)
+    _try(network, loss, part)
+    if isinstance(optimizer, Optimizer):
+        add_parameters(optimizer, network.projections)
+    trained = train(
+        network,
+        batches,
+        replace(settings, optimizer=optimizer),
+        loss,
+        measure=task.measure,
+        evaluation=evaluation,
+        checkpoints=checkpoints,
+        on_step=on_step,
+        progress=progress,
+    )
+    assert isinstance(trained.model, Tapped)
+    return replace(trained, model=trained.model.network)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where its first parameter is."""
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+
+
+def _first_rows(batches: TrainData, student: nn.Module, settings: Settings) -> Part:
+    with own_randomness():
+        seed_all("first", settings.seed)
+        batch = next(iter(batches), None)
+    if batch is None:
+        raise DataError("the train data yields no batches; return at least one")
+    few = batch.slice(0, PROBE_ROWS)
+    return to_part(few, few.rows, device_of(student), False)
+
+
+def _try(network: Tapped, loss: DistillationLoss, part: Part) -> None:
+    copied, where = copy.deepcopy(network).eval(), "the first train batch"
+    with own_randomness(), torch.no_grad():
+        run_loss(loss, run_network(copied, part.inputs, where), part, where)
