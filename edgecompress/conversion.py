@@ -88,7 +88,13 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe) -> Bat
         DataError: the data cannot be opened, or can be read only once.
     """
     source = open_source(data, role, recipe)
-    return Batches(role=role, source=source, inputs=input_names(network), use_labels=role in ("evaluation", "train"))
+    return Batches(
+        role=role,
+        source=source,
+        inputs=input_names(network),
+        use_labels=role in ("evaluation", "train"),
+        label_kinds="iu" if recipe.training.task == "classification" else "iuf",
+    )
 
 
 def convert(
@@ -237,7 +243,7 @@ def _quantize(
 ) -> StepResult[ir.Model]:
     assert streams.calibration is not None
     fitted = replace(streams.calibration, signature=signature(model))
-    accept, evaluation = None, streams.evaluation
+    accept, evaluation = None, streams.measured
     if recipe.quantization.fallback_evaluations and evaluation is not None and has_limit(recipe.budgets, evaluation):
         evaluation = replace(evaluation, signature=signature(model))
         accept = accuracy_test(original or model, recipe.budgets, evaluation, progress)

@@ -15,7 +15,7 @@ from edgecompress.data import Batches, Source
 from edgecompress.errors import ModelError, RecipeError
 from edgecompress.named_inputs import input_names, name_inputs
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
+from edgecompress.recipe import Recipe, Training
 from edgecompress.training import (
     Classification,
     DistillationLoss,
@@ -199,8 +199,8 @@ class Distiller:
         return score(named, self._batches(source, "evaluation", named), loss, device_of(network))
 
     def _batches(self, data: Data, role: str, network: nn.Module) -> Batches:
-        kinds = "iu" if isinstance(self.task, Classification) else "iuf"
-        return replace(open_batches(data, role, network, Recipe()), label_kinds=kinds)
+        task: Any = "classification" if isinstance(self.task, Classification) else "regression"
+        return open_batches(data, role, network, Recipe(training=Training(task=task)))
 
 
 class _Answering(nn.Module):

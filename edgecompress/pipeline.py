@@ -180,7 +180,7 @@ def _produce(
     model, teacher, streams, example = _open(model, teacher, recipe, data)
     conversion = convert(model, recipe, example, streams, progress, sharing, checkpoints, teacher)
     original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
-    measured_on = streams.evaluation or streams.calibration or streams.train
+    measured_on = streams.measured or streams.calibration or streams.train
     assert measured_on is not None
     fitted = replace(measured_on, signature=signature(conversion.artifact))
     evidence = gather(original, artifact, fitted, recipe.cpu, progress)

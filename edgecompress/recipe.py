@@ -70,17 +70,31 @@ class LowRank(Table):
 
 
 class Distillation(Table):
-    """Training of a smaller student on the outputs of the model."""
+    """Training of a smaller student on the outputs of a teacher."""
 
     enabled: bool = False
     temperature: Positive = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teacher's outputs against the labels."""
+    hints: tuple[str, ...] = ()
+    """Layers whose outputs the student learns (FitNets), by name, or as STUDENT=TEACHER where the names differ."""
+    hint_weight: Annotated[float, Field(ge=0)] = 1.0
+    attention: tuple[str, ...] = ()
+    """Layers whose attention maps, where in space they are large, the student learns."""
+    attention_weight: Annotated[float, Field(ge=0)] = 1.0
+    relations: tuple[str, ...] = ()
+    """Layers in which samples lie to one another as in the teacher's (RKD)."""
+    relation_weight: Annotated[float, Field(ge=0)] = 25.0
+    """Of the distances; angles weigh twice as much."""
+    cache: bool = False
+    """Keep the teacher's outputs on disk until the bundle is written, so that it sees each sample once."""
 
 
 class Training(Table):
-    """How a pruned network or a student is trained, where there is training data."""
+    """How a network that was made smaller, or a student, is trained, where there is training data."""
 
+    task: Literal["classification", "regression"] = "classification"
+    """What the labels are: class indices, or numbers of the shape of the outputs."""
     epochs: Annotated[int, Field(ge=0)] = 4
     """Passes over the training data after each technique that changes the network; 0 for no training."""
     learning_rate: Positive = 0.02

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecompress.data import Batches
 
@@ -14,3 +14,10 @@ class Streams:
     calibration: Batches | None = None
     evaluation: Batches | None = None
     train: Batches | None = None
+
+    @property
+    def measured(self) -> Batches | None:
+        """The evaluation data as accuracy is measured on it: labels that are no classes do not count."""
+        if self.evaluation is None or "f" not in self.evaluation.label_kinds:
+            return self.evaluation
+        return replace(self.evaluation, use_labels=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import settings
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=5000)
 settings.load_profile("suite")
+torch.set_num_threads(1)  # networks this small gain nothing from more, and lose much on a machine that is busy
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,15 +30,6 @@ from tests.networks import images
 def calibration(): return images(seed=1)
 def evaluation(): return images(seed=2)
 """
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small gain nothing from more, and lose much on a machine that is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

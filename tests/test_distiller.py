@@ -19,8 +19,6 @@ from tests.networks import ConvNet, LinearStack, ResidualNet, TwoInputs, images,
 from tests.training.batches import learnable, same
 from tests.training.test_loop import Lines
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 DATA, OTHERS = learnable(), learnable(seed=1)
 
 

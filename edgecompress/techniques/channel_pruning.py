@@ -69,5 +69,5 @@ def _warnings(course: Course) -> tuple[str, ...]:
 
 def _metrics(before: nn.Module, after: nn.Module, course: Course) -> dict[str, float | int | str]:
     figures = {**costs("original", before, course), **costs("pruned", after, course)}
-    accuracy = accuracy_percent(after, course.streams.evaluation, course.progress)
+    accuracy = accuracy_percent(after, course.streams.measured, course.progress)
     return figures if accuracy is None else {**figures, "pruned_accuracy_percent": accuracy}

@@ -6,8 +6,17 @@ from pathlib import Path
 
 from edgecompress.training.checkpoint import FILE, PARTIAL
 
-WRITTEN = ("channels-*.json", "student.json", ".*.json.partial", f"*/{FILE}", f"*/{PARTIAL}")
-"""What the techniques write there: what was chosen, and the checkpoints of each training."""
+TEACHER_OUTPUTS = "teacher"
+"""The folder of what the teacher said, where the recipe keeps it."""
+WRITTEN = (
+    "channels-*.json",
+    "student.json",
+    ".*.json.partial",
+    f"*/{FILE}",
+    f"*/{PARTIAL}",
+    f"{TEACHER_OUTPUTS}/*.sqlite*",
+)
+"""What the techniques write there: what was chosen, the checkpoints of each training, and the teacher's outputs."""
 
 
 def checkpoints_of(output: Path) -> Path:

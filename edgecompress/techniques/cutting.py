@@ -64,7 +64,7 @@ def _selection(units: Sequence[int], widths: Widths, refusals: Sequence[Mapping[
 def _choose(subject: Subject, request: Request, samples: Sequence[Batch], course: Course) -> Selection:
     share = request.amount
     taylor = request.criterion == "taylor"
-    gradients = loss_gradients(subject.module, course.streams.train, course.progress) if taylor else None
+    gradients = loss_gradients(subject.module, course) if taylor else None
     whole_ms = measure_latency(subject.module, course).median_ms if "latency" in (request.goal, request.spread) else 0.0
     select_at = selector(
         subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress

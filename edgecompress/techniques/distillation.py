@@ -11,7 +11,7 @@ from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import examine_network, narrower_layers
 from edgecompress.techniques.figures import accuracy_percent, costs
 from edgecompress.techniques.student import Student, derive_student
-from edgecompress.techniques.tuning import distillation_of, fine_tune, settle
+from edgecompress.techniques.tuning import fine_tune, settle
 from edgecompress.training import Trained
 from edgecompress.training.randomness import own_randomness, seed_all
 
@@ -36,9 +36,8 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         # The road hands on the teacher itself where nothing changed it and no other network came to teach.
         derived = derive_student(module, course) if module is course.teacher else None
         student = module if derived is None else settle(derived.model, course)
-        trained = fine_tune(
-            student, distillation_of(course), course, course.recipe.training.epochs, course.kept("distilling")
-        )
+        recipe = course.recipe
+        trained = fine_tune(student, recipe.distillation, course, recipe.training.epochs, course.kept("distilling"))
         return StepResult(
             model=trained.model,
             changes=tuple(_changes(derived, trained, course)),
@@ -56,5 +55,5 @@ def _changes(derived: Student | None, trained: Trained, course: Course) -> Itera
 
 def _metrics(student: nn.Module, course: Course) -> dict[str, float | int | str]:
     figures = {**costs("original", course.teacher, course), **costs("student", student, course)}
-    accuracy = accuracy_percent(student, course.streams.evaluation, course.progress)
+    accuracy = accuracy_percent(student, course.streams.measured, course.progress)
     return figures if accuracy is None else {**figures, "student_accuracy_percent": accuracy}

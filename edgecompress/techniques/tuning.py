@@ -9,20 +9,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data import Batches
 from edgecompress.errors import DataError, ModelError
 from edgecompress.modes import evaluating
-from edgecompress.progress import Progress
+from edgecompress.recipe import Distillation
+from edgecompress.techniques.checkpoints import TEACHER_OUTPUTS
 from edgecompress.techniques.course import Course
 from edgecompress.training import (
-    DistillationLoss,
-    Loss,
+    AttentionTransfer,
+    FeatureTerm,
+    Hint,
+    Relational,
     Settings,
     Trained,
     crop_and_flip,
-    cross_entropy,
     reestimate_batch_norm,
-    train,
+    task_of,
+    teach,
 )
 from edgecompress.training.feeding import to_part
 from edgecompress.training.running import run_loss, run_network
@@ -45,8 +47,8 @@ def recover(model: nn.Module, course: Course, epochs: int, checkpoints: Path | N
     model = settle(model, course)
     if course.streams.train is None or not epochs:
         return model
-    loss = distillation_of(course) if course.recipe.pruning.teacher else cross_entropy
-    return fine_tune(model, loss, course, epochs, checkpoints).model
+    learned = course.recipe.distillation if course.recipe.pruning.teacher else Distillation(alpha=0)
+    return fine_tune(model, learned, course, epochs, checkpoints).model
 
 
 def settle(model: nn.Module, course: Course) -> nn.Module:
@@ -55,14 +57,18 @@ def settle(model: nn.Module, course: Course) -> nn.Module:
     return model if data is None else reestimate_batch_norm(model, islice(data, STATISTICS_BATCHES), course.progress)
 
 
-def distillation_of(course: Course) -> DistillationLoss:
-    """What the recipe has a network learn from the teacher."""
-    distillation = course.recipe.distillation
-    return DistillationLoss(course.teacher, temperature=distillation.temperature, alpha=distillation.alpha)
+def fine_tune(
+    model: nn.Module, learned: Distillation, course: Course, epochs: int, checkpoints: Path | None
+) -> Trained:
+    """Train a copy of a network; without ``training.patience`` the evaluation data is not looked at.
 
-
-def fine_tune(model: nn.Module, loss: Loss, course: Course, epochs: int, checkpoints: Path | None) -> Trained:
-    """Train a copy of a network; without ``training.patience`` the evaluation data is not looked at."""
+    Args:
+        model: not modified.
+        learned: how much of the teacher it learns, and from which layers.
+        course: the teacher, the data, and how training runs.
+        epochs: passes over the training data.
+        checkpoints: folder that a killed run goes on from.
+    """
     training, streams = course.recipe.training, course.streams
     settings = Settings(
         epochs=epochs,
@@ -76,34 +82,60 @@ def fine_tune(model: nn.Module, loss: Loss, course: Course, epochs: int, checkpo
         seed=course.recipe.seed,
     )
     assert streams.train is not None
-    return train(
+    return teach(
         model,
+        course.teacher,
         streams.train,
         settings,
-        loss,
+        task_of(training.task, learned.temperature, learned.alpha),
+        features=feature_terms(learned),
+        cache=course.kept(TEACHER_OUTPUTS) if learned.cache else None,
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,
         progress=course.progress,
     )
 
 
-def loss_gradients(model: nn.Module, data: Batches | None, progress: Progress) -> Mapping[str, Tensor]:
-    """The gradient of the loss by parameter, added up over a few batches, in evaluation mode.
+def feature_terms(learned: Distillation) -> tuple[FeatureTerm, ...]:
+    """The terms on layers that a recipe names, as NAME or STUDENT=TEACHER.
+
+    >>> feature_terms(Distillation(hints=("layer1", "layer2=layer4"))) == (Hint("layer1"), Hint("layer2", "layer4"))
+    True
+    """
+    return (
+        *(Hint(*pair, weight=learned.hint_weight) for pair in map(_pair, learned.hints)),
+        *(AttentionTransfer(*pair, weight=learned.attention_weight) for pair in map(_pair, learned.attention)),
+        *(
+            Relational(*pair, distance_weight=learned.relation_weight, angle_weight=2 * learned.relation_weight)
+            for pair in map(_pair, learned.relations)
+        ),
+    )
+
+
+def _pair(text: str) -> tuple[str, str | None]:
+    student, _, teacher = text.partition("=")
+    return student.strip(), teacher.strip() or None
+
+
+def loss_gradients(model: nn.Module, course: Course) -> Mapping[str, Tensor]:
+    """The gradient of the loss by parameter, on the labels of a few batches added up, in evaluation mode.
 
     Raises:
         DataError: there is no training data, or its labels do not fit.
         ModelError: no parameter requires a gradient.
     """
+    data, task = course.streams.train, task_of(course.recipe.training.task, 1.0, 0.0)
     if data is None:
         raise DataError("importance 'taylor' needs training data; give it (--train), or --set pruning.importance=l2")
     if not any(one.requires_grad for one in model.parameters()):
         raise ModelError("importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()
     with evaluating(model):
-        batches = progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
+        batches = course.progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
         for index, batch in enumerate(batches):
             part, where = to_part(batch, batch.rows, torch.device("cpu"), False), f"train batch {index}"
-            value = run_loss(cross_entropy, run_network(model, part.inputs, where), part, where)
+            outputs = run_network(model, part.inputs, where)
+            value = run_loss(lambda own, _, labels: task(own, None, labels), outputs, part, where)
             value.backward()  # type: ignore[no-untyped-call]
     found = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
     model.zero_grad()

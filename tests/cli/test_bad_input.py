@@ -276,11 +276,23 @@ def test_a_value_of_the_wrong_type(refused: Refused) -> None:
     assert line == "expected whole number, got 'many' in 'cpu.threads'"
 
 
-@pytest.mark.parametrize("technique", ["distillation", "low_rank"])
-def test_a_step_that_is_not_built_yet(refused: Refused, technique: str) -> None:
-    line = refused("nets.py:net", "--target", "mobile", "--set", f"{technique}.enabled=true")
-    assert f"'{technique}', which target 'mobile' asks for, is not built yet" in line
-    assert f"--set {technique}.enabled=false" in line
+def test_distillation_without_training_data(refused: Refused) -> None:
+    line = refused("nets.py:net", "--target", "realtime")
+    assert line == "distillation needs training data; give train (--train)"
+
+
+def test_weights_of_no_teacher(refused: Refused) -> None:
+    line = refused("nets.py:net", "--teacher-weights", "teacher.safetensors")
+    assert line == "the teacher's weights 'teacher.safetensors' have no teacher; give --teacher file.py:callable too"
+
+
+def test_a_teacher_that_is_no_module(refused: Refused) -> None:
+    assert "'teacher.onnx'" in refused("nets.py:net", "--teacher", "teacher.onnx")
+
+
+def test_a_student_without_epochs(refused: Refused) -> None:
+    line = refused("nets.py:net", "--target", "realtime", "--set", "training.epochs=0")
+    assert line == "'training.epochs' is 0, and a student learns nothing without any; give at least 1"
 
 
 def test_an_output_that_exists_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from typing import Any
 
 import pytest
 import torch
@@ -10,12 +10,22 @@ from torch import nn
 
 from edgecompress.data import Batches, InputNames
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe, Training
+from edgecompress.recipe import Distillation, Pruning, Recipe, Training
 from edgecompress.streams import Streams
 from edgecompress.techniques import tuning
 from edgecompress.techniques.course import Course
-from edgecompress.techniques.tuning import fine_tune, loss_gradients, recover
-from edgecompress.training import DistillationLoss, cross_entropy
+from edgecompress.techniques.tuning import feature_terms, fine_tune, loss_gradients, recover
+from edgecompress.training import (
+    AttentionTransfer,
+    Classification,
+    Epoch,
+    Hint,
+    Regression,
+    Relational,
+    Settings,
+    Trained,
+)
+from edgecompress.training.tasks import Task
 
 X = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
 LABELS = torch.tensor([0, 1, 1, 1])
@@ -57,30 +67,59 @@ def _course(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> Co
 
 def test_gradients_add_up_over_the_batches_and_leave_none_behind() -> None:
     net = _net()
-    found = loss_gradients(net, _data("train"), Progress())
+    found = loss_gradients(net, _course(net, train=_data("train")))
     assert all(one.grad is None for one in net.parameters())
     sum(nn.functional.cross_entropy(net(X[i : i + 2]), LABELS[i : i + 2]) for i in (0, 2)).backward()  # type: ignore[union-attr]
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad)
 
 
-def test_evaluation_data_are_looked_at_only_for_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(tuning, "train", lambda *_args, **named: seen.append(named["evaluation"]))
+@pytest.fixture
+def taught(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What each training was asked for; none of them runs."""
+    asked: list[dict[str, Any]] = []
+
+    def teach(
+        student: nn.Module, _teacher: nn.Module, _data: Batches, _settings: Settings, task: Task, **named: Any
+    ) -> Trained:
+        asked.append({"task": task, **named})
+        epoch = Epoch(number=1, loss=0.0, score=None, samples_per_second=1.0)
+        return Trained(model=student, history=(epoch,), best_epoch=1)
+
+    monkeypatch.setattr(tuning, "teach", teach)
+    return asked
+
+
+def test_evaluation_data_are_looked_at_only_for_patience(taught: list[dict[str, Any]]) -> None:
     data = {role: _data(role) for role in ("train", "evaluation")}
     for training in (Training(), Training(patience=2)):
-        fine_tune(_net(), cross_entropy, _course(_net(), Recipe(training=training), **data), 1, None)
-    assert seen == [None, data["evaluation"]]
+        fine_tune(_net(), Distillation(), _course(_net(), Recipe(training=training), **data), 1, None)
+    assert [one["evaluation"] for one in taught] == [None, data["evaluation"]]
 
 
 @pytest.mark.parametrize("teacher", [True, False])
-def test_the_teacher_is_asked_where_the_recipe_says_so(monkeypatch: pytest.MonkeyPatch, teacher: bool) -> None:
-    losses = []
-    monkeypatch.setattr(tuning, "train", lambda _model, _data, _settings, loss, **_named: losses.append(loss))
-    recipe = Recipe().model_copy(update={"pruning": Recipe().pruning.model_copy(update={"teacher": teacher})})
-    with suppress(AttributeError):  # nothing was trained
-        recover(_net(), _course(_net(), recipe, train=_data("train")), 1, None)
-    assert isinstance(losses[0], DistillationLoss) if teacher else losses == [cross_entropy]
+def test_the_teacher_is_asked_where_the_recipe_says_so(taught: list[dict[str, Any]], teacher: bool) -> None:
+    learned = Distillation(temperature=2.0, alpha=0.9, hints=("fc",))
+    recipe = Recipe(pruning=Pruning(teacher=teacher), distillation=learned)
+    recover(_net(), _course(_net(), recipe, train=_data("train")), 1, None)
+    task = taught[0]["task"]
+    assert task.asks_teacher is teacher
+    assert taught[0]["features"] == ((Hint("fc"),) if teacher else ())
+    assert not teacher or task == Classification(temperature=2.0, alpha=0.9)
+
+
+def test_layers_are_named_once_or_as_a_pair() -> None:
+    learned = Distillation(attention=("a=b",), attention_weight=3.0, relations=("c",), relation_weight=2.0)
+    assert feature_terms(learned) == (
+        AttentionTransfer("a", "b", weight=3.0),
+        Relational("c", None, distance_weight=2.0, angle_weight=4.0),
+    )
+
+
+def test_numbers_are_learned_by_squared_errors(taught: list[dict[str, Any]]) -> None:
+    recipe = Recipe(training=Training(task="regression"))
+    fine_tune(_net(), Distillation(alpha=0.25), _course(_net(), recipe, train=_data("train")), 1, None)
+    assert taught[0]["task"] == Regression(alpha=0.25)
 
 
 def test_without_data_nothing_is_done() -> None:

@@ -1,0 +1,112 @@
+"""A student that is derived: as fast as the budgets ask, and with as much work as that allows."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import onnx_ir as ir
+import pytest
+import torch
+from torch import nn
+
+from edgecompress.data import Batches, InputNames
+from edgecompress.errors import RecipeError
+from edgecompress.progress import Progress
+from edgecompress.recipe import Budgets, parse_recipe
+from edgecompress.streams import Streams
+from edgecompress.techniques import cutting, student
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.figures import costs
+from edgecompress.techniques.student import allowed_ms, derive_student
+from edgecompress.validation.latency import Latency
+from tests.networks import ConvNet, ResidualNet, images, seeded
+
+WHOLE = Latency(median_ms=6.0, p95_ms=9.0, p99_ms=12.0)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "allowed"),
+    [
+        (Budgets(), None),
+        (Budgets(max_accuracy_drop=1.0), None),
+        (Budgets(min_speedup=2.0), 3.0),
+        (Budgets(min_speedup=2.0, max_latency_ms=2.5), 2.5),
+        (Budgets(max_latency_p95_ms=3.0), 2.0),
+        (Budgets(max_latency_p99_ms=3.0, min_speedup=2.0), 1.5),
+    ],
+)
+def test_the_tightest_budget_counts(budgets: Budgets, allowed: float | None) -> None:
+    assert allowed_ms(budgets, WHOLE) == allowed
+
+
+def _course(network: nn.Module, min_speedup: float | None, checkpoints: Path | None = None) -> Course:
+    data = [image for image, _ in images(rows=8, batches=3)]
+    batches = Batches(role="calibration", source=lambda: data, inputs=InputNames(names=("image",), required=1))
+    budgets = {} if min_speedup is None else {"min_speedup": min_speedup}
+    return Course(
+        teacher=network,
+        recipe=parse_recipe({"pruning": {"multiple": 1}, "budgets": budgets}),
+        example=batches.first(),
+        streams=Streams(calibration=batches),
+        checkpoints=checkpoints,
+        progress=Progress(),
+    )
+
+
+@pytest.fixture(autouse=True)
+def counting_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A machine on which a multiply-accumulate takes a nanosecond; what it was asked for."""
+    asked: list[float] = []
+
+    def measure(module: nn.Module, course: Course) -> Latency:
+        asked.append(float(costs("one", module, course)["one_macs"]) / 1e6)
+        return Latency(median_ms=asked[-1], p95_ms=asked[-1], p99_ms=asked[-1])
+
+    def whole(_model: ir.Model, course: Course) -> Latency:
+        return measure(course.teacher, course)
+
+    for place in (cutting, student):
+        monkeypatch.setattr(place, "measure_latency", measure)
+    monkeypatch.setattr(student, "time_model", whole)
+    return asked
+
+
+@pytest.mark.parametrize("kind", [ConvNet, ResidualNet])
+def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None:
+    network = seeded(kind)
+    before = copy.deepcopy(network.state_dict())
+    course = _course(network, 2.0)
+    found = derive_student(network, course)
+    left = found.macs / float(costs("original", network, course)["original_macs"])
+    assert 0.3 < left <= 0.5
+    assert not found.slow
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    with torch.no_grad():
+        image = images(rows=2, batches=1)[0][0]
+        assert found.model(image).shape == network(image).shape
+
+
+def test_a_run_that_goes_on_measures_nothing_again(tmp_path: Path, counting_clock: list[float]) -> None:
+    network = seeded(ResidualNet)
+    first = derive_student(network, _course(network, 2.0, tmp_path))
+    done = len(counting_clock)
+    again = derive_student(network, _course(network, 2.0, tmp_path))
+    assert len(counting_clock) == done
+    assert {name: value.shape for name, value in first.model.state_dict().items()} == {
+        name: value.shape for name, value in again.model.state_dict().items()
+    }
+
+
+def test_without_a_latency_budget_there_is_no_student() -> None:
+    network = seeded(ConvNet)
+    with pytest.raises(
+        RecipeError, match=r"a latency budget; give a teacher \(--teacher\), or --set budgets.min_speedup"
+    ):
+        derive_student(network, _course(network, None))
+
+
+def test_what_cannot_be_reached_is_said() -> None:
+    network = seeded(ConvNet)
+    with pytest.raises(RecipeError, match="the goal of 100% fewer latency cannot be met: at most"):
+        derive_student(network, _course(network, 1e4))
