@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.main_job import EXAMPLE
@@ -26,13 +26,14 @@ from edgecompress.loading import load_model
 ROWS, BATCH, EPOCHS, ROUNDS = 512, 64, 4, 3
 
 
-def images() -> tuple[Tensor, Tensor]:
-    """The first rows of the train data, in memory."""
+def images(split: str, rows: int | None = None) -> TensorDataset:
+    """The first rows of the CIFAR-10 of the example, or all of them, in memory."""
     sys.path.insert(0, str(EXAMPLE))
     from data import Cifar10  # type: ignore[import-not-found]
 
-    pixels, labels = zip(*(Cifar10("tr")[index] for index in range(ROWS)), strict=True)
-    return torch.stack(pixels), torch.tensor(labels)
+    files = Cifar10(split)
+    pixels, labels = zip(*(files[index] for index in range(rows or len(files))), strict=True)
+    return TensorDataset(torch.stack(pixels), torch.tensor(labels))
 
 
 def train(teacher: nn.Module, student: nn.Module, data: Any, cache: Path | None) -> tuple[float, nn.Module]:
@@ -47,7 +48,7 @@ def main() -> None:
     """Three ways, a few rounds of each."""
     teacher: Any = load_model(f"{EXAMPLE}/models.py:resnet20", f"{EXAMPLE}/weights/resnet20.safetensors")
     student: Any = load_model(f"{EXAMPLE}/models.py:resnet8", None)
-    data = DataLoader(TensorDataset(*images()), batch_size=BATCH, shuffle=True)
+    data = DataLoader(images("tr", ROWS), batch_size=BATCH, shuffle=True)
     seconds: dict[str, list[float]] = {"no cache": [], "new cache": [], "filled cache": []}
     weights = []
     for _ in range(ROUNDS):

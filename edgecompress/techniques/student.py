@@ -38,6 +38,9 @@ DEPTHS = 5
 """How many numbers of removed blocks are tried, from none to all."""
 NO_BUDGET = "a student is derived to meet a latency budget; give a teacher (--teacher), or --set budgets.min_speedup=2"
 
+TOO_SLOW = "no student is fast enough for the latency budgets"
+LOOSEN = "loosen the budgets, or lower 'pruning.multiple'"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Student:
@@ -71,14 +74,14 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
     samples = samples_of(course)
     blocks = _least_noise_first(teacher, samples, course)
     candidates: list[Student] = []
-    fault = RecipeError(NO_BUDGET)
+    fault: RecipeError | None = None
     for depth, share in _depths(teacher, blocks, course):
         try:
             candidates.append(_narrowed(remove_blocks(teacher, blocks[:depth]), share, depth, course))
         except RecipeError as unreachable:
             fault = unreachable
     if not candidates:
-        raise fault
+        raise RecipeError(NO_BUDGET if fault is None else f"{TOO_SLOW}: {str(fault).partition(';')[0]}; {LOOSEN}")
     return max(candidates, key=lambda student: (not student.slow, student.macs))
 
 

@@ -108,5 +108,7 @@ def test_without_a_latency_budget_there_is_no_student() -> None:
 
 def test_what_cannot_be_reached_is_said() -> None:
     network = seeded(ConvNet)
-    with pytest.raises(RecipeError, match="the goal of 100% fewer latency cannot be met: at most"):
+    with pytest.raises(
+        RecipeError, match=r"no student is fast enough .* cannot be met: at most .* can go; loosen the budgets"
+    ):
         derive_student(network, _course(network, 1e4))
