@@ -85,6 +85,7 @@ def test_imports_have_no_cycles() -> None:
             ),
         ),
         ("validation", ("cli", "pipeline", "conversion", "exporters", "report", "targets")),
+        ("techniques", ("cli", "pipeline", "conversion", "report", "targets", "pruner", "quantizer", "distiller")),
         ("pruning", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "quantizer")),
     ],
 )
