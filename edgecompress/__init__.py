@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgecompress.decomposition import LowRankDecomposition
     from edgecompress.errors import (
         DataError,
         EdgecompressError,
@@ -31,6 +32,7 @@ __all__ = [
     "DataError",
     "EdgecompressError",
     "InputError",
+    "LowRankDecomposition",
     "ModelError",
     "ModelPruner",
     "OutputError",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "decomposition": ("LowRankDecomposition",),
     "errors": (
         "DataError",
         "EdgecompressError",

@@ -1,0 +1,52 @@
+"""The ranks of all layers together: least loss for a share of the network's cost that has to go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edgecompress.low_rank.allocation import Point, allocate
+from edgecompress.low_rank.options import Candidate, Option
+from edgecompress.low_rank.request import Goal
+from edgecompress.pruning.channels.goals import unmet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priced:
+    """A layer with its cost, and its options with theirs, each less than the layer's."""
+
+    name: str
+    cost: float
+    options: tuple[tuple[Option, float], ...]
+
+
+def price(candidate: Candidate, goal: Literal["parameters", "macs"], multiple: int) -> Priced:
+    """What is counted, for a layer and its options."""
+    counted = tuple((one, float(getattr(one, goal))) for one in candidate.options(multiple))
+    return Priced(name=candidate.name, cost=float(getattr(candidate, goal)), options=counted)
+
+
+def share_out(priced: Sequence[Priced], whole: float, amount: float, goal: Goal) -> Mapping[str, Option]:
+    """The options that lose least in sum and leave ``1 - amount`` of the whole; layers without one stay as they are.
+
+    Args:
+        priced: the layers that may change.
+        whole: the cost of the network.
+        amount: the share of it that has to go.
+        goal: what the cost is, for the message.
+
+    Raises:
+        RecipeError: the cheapest options cost more; the message has the share that can be met.
+    """
+    curves = [_curve(layer) for layer in priced]
+    chosen = allocate(curves, (1 - amount) * whole - whole + sum(layer.cost for layer in priced))
+    gone = sum(curve[0].cost - curve[index].cost for curve, index in zip(curves, chosen, strict=True))
+    if gone < amount * whole * (1 - 1e-12):
+        raise unmet(goal, amount, gone / whole, "low_rank")
+    return {layer.name: layer.options[index - 1][0] for layer, index in zip(priced, chosen, strict=True) if index}
+
+
+def _curve(layer: Priced) -> list[Point]:
+    options = [Point(loss=option.loss, cost=cost) for option, cost in layer.options]
+    return [Point(loss=0.0, cost=layer.cost), *options]
