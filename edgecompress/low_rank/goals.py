@@ -11,6 +11,9 @@ from edgecompress.low_rank.options import Candidate, Option
 from edgecompress.low_rank.request import Goal
 from edgecompress.pruning.channels.goals import unmet
 
+ROUNDING = 1e-9
+"""Of the whole, by which sums may miss the share."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Priced:
@@ -42,7 +45,7 @@ def share_out(priced: Sequence[Priced], whole: float, amount: float, goal: Goal)
     curves = [_curve(layer) for layer in priced]
     chosen = allocate(curves, (1 - amount) * whole - whole + sum(layer.cost for layer in priced))
     gone = sum(curve[0].cost - curve[index].cost for curve, index in zip(curves, chosen, strict=True))
-    if gone < amount * whole * (1 - 1e-12):
+    if gone < (amount - ROUNDING) * whole:
         raise unmet(goal, amount, gone / whole, "low_rank")
     return {layer.name: layer.options[index - 1][0] for layer, index in zip(priced, chosen, strict=True) if index}
 

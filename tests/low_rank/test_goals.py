@@ -1,0 +1,38 @@
+"""Goals over all layers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from edgecompress import RecipeError
+from edgecompress.low_rank.goals import price, share_out
+from edgecompress.low_rank.options import candidate
+
+LAYERS = [candidate(name, nn.Linear(*shape)) for name, shape in {"a": (64, 96), "b": (96, 96)}.items()]
+WHOLE = 64 * 96 + 96 * 96 + 500.0
+"""With 500 parameters that cannot go."""
+
+
+@given(st.floats(0, 0.8))
+def test_the_share_goes(amount: float) -> None:
+    priced = [price(one, "parameters", 4) for one in LAYERS]
+    chosen = share_out(priced, WHOLE, amount, "parameters")
+    left = 500 + sum(chosen[one.name].parameters if one.name in chosen else one.parameters for one in LAYERS)
+    assert left <= (1 - amount) * WHOLE + 1e-6
+
+
+def test_a_goal_that_cannot_be_met_says_what_can() -> None:
+    least = 500 + 16 * (64 + 96) + 16 * (96 + 96)
+    with pytest.raises(RecipeError) as caught:
+        share_out([price(one, "parameters", 16) for one in LAYERS], WHOLE, 0.9, "parameters")
+    assert str(caught.value) == (
+        f"the goal of 90% fewer parameters cannot be met: at most {1 - least / WHOLE:.1%} can go;"
+        " lower 'low_rank.amount' or 'low_rank.multiple'"
+    )
+
+
+def test_nothing_asked_nothing_changed() -> None:
+    assert share_out([price(one, "parameters", 16) for one in LAYERS], WHOLE, 0.0, "parameters") == {}
