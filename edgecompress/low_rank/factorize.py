@@ -12,7 +12,7 @@ from edgecompress.errors import RecipeError
 from edgecompress.low_rank.activations import gather
 from edgecompress.low_rank.calls import observe
 from edgecompress.low_rank.choices import Choice, by_energy, by_ratio
-from edgecompress.low_rank.goals import price, share_out
+from edgecompress.low_rank.goals import most, price, share_out
 from edgecompress.low_rank.latency import network_ms, price_latency
 from edgecompress.low_rank.layers import check_finite, find_layers, refuse, replace, unprotected
 from edgecompress.low_rank.options import Candidate, Option, candidate
@@ -154,11 +154,11 @@ def _by_latency(
         reached = 1 - left_ms / whole_ms
         if reached >= request.amount:
             break
-        amount = min(amount * request.amount / max(reached, request.amount / 2), 0.95)
+        amount = min(amount * request.amount / max(reached, request.amount / 2), most(priced, whole_ms))
     left_alone = {one.name for one in slower}
     others = _unchosen([one for one in candidates if one.name not in left_alone], chosen, "the goal is met without it")
     missed = Refusal(
-        name="latency", kind="goal", reason=f"{reached:.0%} of it went, {request.amount:.0%} was asked for"
+        name="latency", kind="goal", reason=f"{reached:.1%} of it went, {request.amount:.1%} was asked for"
     )
     return Chosen(
         options=chosen,

@@ -50,6 +50,12 @@ def share_out(priced: Sequence[Priced], whole: float, amount: float, goal: Goal)
     return {layer.name: layer.options[index - 1][0] for layer, index in zip(priced, chosen, strict=True) if index}
 
 
+def most(priced: Sequence[Priced], whole: float) -> float:
+    """The largest share of the whole that can go."""
+    cheapest = (min([layer.cost, *(cost for _, cost in layer.options)]) for layer in priced)
+    return sum(layer.cost - least for layer, least in zip(priced, cheapest, strict=True)) / whole
+
+
 def _curve(layer: Priced) -> list[Point]:
     options = [Point(loss=option.loss, cost=cost) for option, cost in layer.options]
     return [Point(loss=0.0, cost=layer.cost), *options]

@@ -14,7 +14,7 @@ from torch import nn
 from edgecompress.capture import capture
 from edgecompress.data import Batch
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.low_rank.form import Call, Form
+from edgecompress.low_rank.form import Call, Form, Rank
 from edgecompress.low_rank.goals import Priced
 from edgecompress.low_rank.layers import refuse
 from edgecompress.low_rank.options import Candidate, Option
@@ -72,7 +72,7 @@ def price_latency(
         options = one.options(multiple)
         key = (type(one.layer), str(one.layer), one.calls)
         if key not in known:
-            known[key] = _time(one, _some(one, options), threads)
+            known[key] = time_layer(one, options, threads)
         faster = _interpolated(options, known[key])
         priced.append(Priced(name=one.name, cost=known[key].layer_ms, options=faster))
         if not faster:
@@ -81,14 +81,25 @@ def price_latency(
     return [_scaled(layer, min(whole_ms / inner, 1.0) if inner else 1.0) for layer in priced], tuple(refusals)
 
 
+def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) -> Timing:
+    """Time a layer and some of its options in turn, in all of the layer's calls."""
+    some = _some(candidate, options)
+    built = [candidate.layer, *(option.form.build(option.rank) for option in some)]
+    times = sum(_times(built, call, threads) for call in candidate.calls)
+    assert isinstance(times, np.ndarray)
+    medians = np.median(times, axis=0)
+    faster = [ratio_interval(times[:, 0], times[:, index + 1])[0] > 1 for index in range(len(some))]
+    rows = zip(some, map(float, medians[1:]), faster, strict=True)
+    return Timing(layer_ms=float(medians[0]), options=tuple(rows))
+
+
 def _some(candidate: Candidate, options: Sequence[Option]) -> list[Option]:
-    """Of each form, the options on its hull that are nearest to the shares; by cost alone, so that it is the same for
-    all layers of a shape."""
-    found: dict[tuple[str, tuple[int, ...]], Option] = {}
+    """Of each form, the options that are nearest to the shares, the same for all layers of a shape."""
+    found: dict[tuple[str, Rank], Option] = {}
     for form in candidate.forms:
         own = [one for one in options if one.form is form]
         for share in SHARES if own else ():
-            near = min(own, key=lambda one: (abs(one.macs - share * candidate.macs), abs(_skew(form, one))))
+            near = min(own, key=lambda one: (abs(one.macs - share * candidate.macs), _skew(form, one)))
             found[form.name, near.rank] = near
     return list(found.values())
 
@@ -96,16 +107,6 @@ def _some(candidate: Candidate, options: Sequence[Option]) -> list[Option]:
 def _skew(form: Form, option: Option) -> float:
     shares = [rank / full for rank, full in zip(option.rank, form.full, strict=True)]
     return max(shares) - min(shares)
-
-
-def _time(candidate: Candidate, options: Sequence[Option], threads: int) -> Timing:
-    built = [candidate.layer, *(option.form.build(option.rank) for option in options)]
-    times = sum(_times(built, call, threads) for call in candidate.calls)
-    assert isinstance(times, np.ndarray)
-    medians = np.median(times, axis=0)
-    faster = [ratio_interval(times[:, 0], times[:, index + 1])[0] > 1 for index in range(len(options))]
-    rows = zip(options, map(float, medians[1:]), faster, strict=True)
-    return Timing(layer_ms=float(medians[0]), options=tuple(rows))
 
 
 def _times(modules: Sequence[nn.Module], call: Call, threads: int) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -89,14 +89,11 @@ def test_with_samples_the_outputs_are_closer() -> None:
 def test_the_latency_goal_aims_anew_and_says_what_it_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     clocks = iter([10.0, 9.5, 9.2, 9.0])
     monkeypatch.setattr(step, "network_ms", lambda *_: next(clocks))
-    priced = [
-        step.price(one, "macs", 16) for one in step._candidates(seeded(Wide), Request(), EXAMPLE, (), Progress())[0]
-    ]
-    monkeypatch.setattr(step, "price_latency", lambda *_: (priced, ()))
+    monkeypatch.setattr(step, "price_latency", lambda *_: ([], ()))
     monkeypatch.setattr(step, "share_out", lambda *_: {})
     result = factorize(seeded(Wide), Request(goal="latency", amount=0.2), EXAMPLE)
     missed = [one for one in result.refusals if one.kind == "goal"]
-    assert [one.reason for one in missed] == ["10% of it went, 20% was asked for"]
+    assert [one.reason for one in missed] == ["10.0% of it went, 20.0% was asked for"]
     assert result.metrics["original_latency_ms"] == 10.0
     assert result.metrics["factorized_latency_ms"] == 9.0
 

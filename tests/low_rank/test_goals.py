@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgecompress import RecipeError
-from edgecompress.low_rank.goals import price, share_out
+from edgecompress.low_rank.goals import most, price, share_out
 from edgecompress.low_rank.options import candidate
 
 LAYERS = [candidate(name, nn.Linear(*shape)) for name, shape in {"a": (64, 96), "b": (96, 96)}.items()]
@@ -28,6 +28,7 @@ def test_a_goal_that_cannot_be_met_says_what_can() -> None:
     least = 500 + 16 * (64 + 96) + 16 * (96 + 96)
     with pytest.raises(RecipeError) as caught:
         share_out([price(one, "parameters", 16) for one in LAYERS], WHOLE, 0.9, "parameters")
+    assert most([price(one, "parameters", 16) for one in LAYERS], WHOLE) == pytest.approx(1 - least / WHOLE)
     assert str(caught.value) == (
         f"the goal of 90% fewer parameters cannot be met: at most {1 - least / WHOLE:.1%} can go;"
         " lower 'low_rank.amount' or 'low_rank.multiple'"
