@@ -87,7 +87,7 @@ class Row:
             f"{middle * macs:.2f}",
             f"{self.int8_smaller:.2f}x smaller",
             f"{self.int8_speedup:.2f}x",
-            f"{self.error:.2%}",
+            f"{self.error:.1e}",
             "" if self.drop is None else f"{self.drop:+.1f}",
             f"{self.seconds:.0f} s",
         ]
@@ -201,10 +201,10 @@ def _onnx(subject: Subject, network: nn.Module, integers: bool) -> bytes:
 
 
 def _error(subject: Subject, network: nn.Module) -> float:
-    """Squared error of the outputs as a share of their energy around their mean."""
+    """Squared error of the outputs as a share of their energy."""
     with torch.no_grad():
         expected, found = subject.network(subject.judged), network(subject.judged)
-    return float((found - expected).square().sum() / (expected - expected.mean(dim=0)).square().sum())
+    return float((found - expected).square().sum() / expected.square().sum())
 
 
 def _accuracy_drop(subject: Subject, network: nn.Module) -> float | None:

@@ -39,15 +39,15 @@ class Timing:
     options: tuple[tuple[Option, float, bool], ...]
 
 
-def network_ms(model: nn.Module, batch: Batch, threads: int) -> float:
-    """The median latency of a network as float ONNX, for one call with the batch.
+def network_ms(models: Sequence[nn.Module], batch: Batch, threads: int) -> list[float]:
+    """The median latencies of networks as float ONNX, timed in turn, for one call with the batch.
 
     Raises:
-        ModelError: the network cannot be captured or exported.
+        ModelError: a network cannot be captured or exported.
     """
-    named = name_inputs(model, lambda: [(dict(batch.inputs), None)])
-    assert isinstance(named, nn.Module)
-    return float(np.median(interleave([_call(named, batch, threads)], RUNS)))
+    named = (name_inputs(model, lambda: [(dict(batch.inputs), None)]) for model in models)
+    calls = [_call(model, batch, threads) for model in named if isinstance(model, nn.Module)]
+    return [float(median) for median in np.median(interleave(calls, RUNS), axis=0)]
 
 
 def price_latency(

@@ -87,7 +87,7 @@ def test_with_samples_the_outputs_are_closer() -> None:
 
 
 def test_the_latency_goal_aims_anew_and_says_what_it_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clocks = iter([10.0, 9.5, 9.2, 9.0])
+    clocks = iter([[10.0], [10.0, 9.5], [10.0, 9.2], [10.0, 9.0]])
     monkeypatch.setattr(step, "network_ms", lambda *_: next(clocks))
     monkeypatch.setattr(step, "price_latency", lambda *_: ([], ()))
     monkeypatch.setattr(step, "share_out", lambda *_: {})

@@ -94,4 +94,4 @@ def test_a_convolution_has_options_of_both_forms(clock: Any) -> None:
 def test_onnx_runtime_is_asked() -> None:
     small, _ = price_latency([_linear("layer", 512, 512)], 128, 1e9, 1, Progress())
     assert small[0].cost > 0
-    assert network_ms(Wide().eval(), Batch(inputs={"x": np.zeros((1, 64), np.float32)}), 1) > 0
+    assert network_ms([Wide().eval()], Batch(inputs={"x": np.zeros((1, 64), np.float32)}), 1)[0] > 0
