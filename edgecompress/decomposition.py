@@ -100,7 +100,7 @@ class LowRankDecomposition:
             energy: in place of the ratio, the share of each layer's output energy (of its squared singular values) to
                 keep.
             goal: in place of both, what a share of the model has to lose: ``parameters``, ``macs``, or ``latency`` in
-                ONNX Runtime; the layers share it so that the sum of their relative errors is least.
+                ONNX Runtime; the layers share it so that the product of the energies that they keep is greatest.
             amount: that share, 0 up to but not including 1.
             multiple: of which ranks are: 16 suits AVX-512, 8 AVX2, 4 or 8 Arm.
             calibration: batches, by which the error that counts is that of the outputs and not of the weights.

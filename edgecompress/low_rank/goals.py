@@ -1,7 +1,13 @@
-"""The ranks of all layers together: least loss for a share of the network's cost that has to go."""
+"""The ranks of all layers together: least loss for a share of the network's cost that has to go.
+
+The signal passes through one layer after the other, so that what counts is the product of the energies that they keep
+(Zhang et al. 2016, "Accelerating very deep convolutional networks"): the losses that add up are logarithms. No layer is
+then spent to its last rank while others are whole.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -57,5 +63,9 @@ def most(priced: Sequence[Priced], whole: float) -> float:
 
 
 def _curve(layer: Priced) -> list[Point]:
-    options = [Point(loss=option.loss, cost=cost) for option, cost in layer.options]
+    options = [Point(loss=_logarithm(option.loss), cost=cost) for option, cost in layer.options]
     return [Point(loss=0.0, cost=layer.cost), *options]
+
+
+def _logarithm(loss: float) -> float:
+    return -math.log(max(1 - loss, 1e-12))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +36,20 @@ def test_a_goal_that_cannot_be_met_says_what_can() -> None:
         f"the goal of 90% fewer parameters cannot be met: at most {1 - least / WHOLE:.1%} can go;"
         " lower 'low_rank.amount' or 'low_rank.multiple'"
     )
+
+
+def test_the_product_of_the_energies_that_are_kept_is_the_greatest() -> None:
+    priced = [price(one, "parameters", 8) for one in LAYERS]
+    chosen = share_out(priced, WHOLE, 0.5, "parameters")
+    kept = math.prod(1 - one.loss for one in chosen.values())
+    cost = sum(chosen[one.name].parameters if one.name in chosen else one.parameters for one in LAYERS)
+    wholes = [(1.0, float(one.parameters)) for one in LAYERS]
+    curves = [
+        [whole, *((1 - option.loss, price) for option, price in layer.options)]
+        for whole, layer in zip(wholes, priced, strict=True)
+    ]
+    for first, second in product(*curves):
+        assert first[0] * second[0] <= kept + 1e-12 or first[1] + second[1] > cost
 
 
 def test_nothing_asked_nothing_changed() -> None:
