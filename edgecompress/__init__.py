@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgecompress.decomposition import LowRankDecomposition
     from edgecompress.distiller import Distiller
     from edgecompress.errors import (
         DataError,
@@ -33,6 +34,7 @@ __all__ = [
     "Distiller",
     "EdgecompressError",
     "InputError",
+    "LowRankDecomposition",
     "ModelError",
     "ModelPruner",
     "OutputError",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "decomposition": ("LowRankDecomposition",),
     "distiller": ("Distiller",),
     "errors": (
         "DataError",

@@ -33,10 +33,12 @@ from edgecompress.streams import Streams
 from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.distillation import distill
+from edgecompress.techniques.factorization import factorize_layers
 from edgecompress.validation.acceptance import accuracy_test, has_limit
 
 TECHNIQUES: Mapping[str, tuple[str, Callable[..., StepResult[nn.Module]]]] = {
     "pruning": ("prune", prune_channels),
+    "low_rank": ("factorize", factorize_layers),
     "distillation": ("distill", distill),
 }
 """The techniques that change a network: the name of the step, and what carries it out."""

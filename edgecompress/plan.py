@@ -94,8 +94,25 @@ def _pruning(recipe: Recipe, _teacher: nn.Module | None) -> PlannedStep:
     if pruning.method == "block":
         what, how = f"{pruning.amount:.0%} of the residual blocks", "those go that change least"
     times = f"; {pruning.steps} steps, {pruning.schedule.replace('_', ' ')}" if pruning.steps > 1 else ""
-    trained = f"; {_epochs(epochs)} of training where there is data" if epochs else ""
-    return PlannedStep(name="prune", what=f"{what}; {how}{times}{trained}")
+    return PlannedStep(name="prune", what=f"{what}; {how}{times}{_training(epochs)}")
+
+
+def _low_rank(recipe: Recipe, _teacher: nn.Module | None) -> PlannedStep:
+    asked, epochs = recipe.low_rank, recipe.training.epochs
+    goals = {
+        "macs": f"{asked.amount:.0%} fewer MACs",
+        "parameters": f"{asked.amount:.0%} fewer parameters",
+        "latency": f"{asked.amount:.0%} less latency",
+        "energy": f"{asked.energy:.0%} of each layer's energy",
+        "ratio": f"{asked.rank_ratio:.0%} of each layer's rank",
+    }
+    weighed = "errors weighed by calibration data" if asked.whitening else "errors of the weights"
+    what = f"{goals[asked.goal]}; layers become two or three thinner ones, ranks in multiples of {asked.multiple}"
+    return PlannedStep(name="factorize", what=f"{what}, {weighed}{_training(epochs)}")
+
+
+def _training(epochs: int) -> str:
+    return f"; {_epochs(epochs)} of training where there is data" if epochs else ""
 
 
 def _distillation(recipe: Recipe, teacher: nn.Module | None) -> PlannedStep:
@@ -116,6 +133,7 @@ def _epochs(count: int) -> str:
 
 PLANNED: Mapping[str, Callable[[Recipe, nn.Module | None], PlannedStep]] = {
     "pruning": _pruning,
+    "low_rank": _low_rank,
     "distillation": _distillation,
 }
 """What each technique that changes the network says of itself."""

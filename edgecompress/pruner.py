@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from edgecompress.conversion import Data, open_batches
 from edgecompress.errors import ModelError
+from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import name_inputs
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Criterion
@@ -69,7 +69,7 @@ class ModelPruner:
     """
 
     def __init__(self, model: nn.Module, example_inputs: Any = None) -> None:
-        _check_model(model)
+        check_module(model)
         self.model = copied(model)
         self._example_inputs = example_inputs
         self._classifier = last_classifier(self.model, example_inputs)
@@ -268,13 +268,3 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
 def _zeros(weight: Weight) -> int:
     value = weight.value
     return value.numel() - int(torch.count_nonzero(value))
-
-
-def _check_model(model: Any) -> None:
-    if not isinstance(model, nn.Module):
-        raise ModelError(f"the model is a {type(model).__name__}; give a torch.nn.Module")
-    for name, parameter in model.named_parameters():
-        if is_lazy(parameter):
-            raise ModelError(f"{name!r} has no shape yet; run the model once")
-        if parameter.is_meta:
-            raise ModelError(f"{name!r} is on the meta device and has no values; load the weights first")

@@ -62,11 +62,26 @@ class Pruning(Table):
 
 
 class LowRank(Table):
-    """Replacement of a layer by two thinner ones."""
+    """Replacement of a layer by two or three thinner ones, where that is less work."""
 
     enabled: bool = False
-    rank_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Rank kept, as a share of the full rank."""
+    goal: Literal["macs", "parameters", "latency", "energy", "ratio"] = "macs"
+    """What decides the ranks: a share of the network's cost that has to go, which layers share by what they lose, and
+    ``latency`` is measured in ONNX Runtime; or, layer by layer, the energy that is kept, or a ratio."""
+    amount: Share = 0.5
+    """The share of the network's MACs, parameters or latency that goes."""
+    energy: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Of the energy of each layer's output, the share that is kept, for goal ``energy``."""
+    rank_ratio: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Rank kept, as a share of the full rank, for goal ``ratio``; half of it saves nothing in a square layer."""
+    multiple: PositiveInt = 16
+    """Of which ranks are: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm."""
+    whitening: bool = True
+    """Weigh errors by what calibration data make of them in the layer's output; without, by the weights alone."""
+    protect: tuple[str, ...] = ()
+    """Names of layers that stay whole; ``*`` and ``?`` are wildcards."""
+    include: tuple[str, ...] = ()
+    """Names of layers that are decomposed although they are protected: the last classifier."""
 
 
 class Distillation(Table):

@@ -87,6 +87,7 @@ def test_imports_have_no_cycles() -> None:
         ("validation", ("cli", "pipeline", "conversion", "exporters", "report", "targets")),
         ("techniques", ("cli", "pipeline", "conversion", "report", "targets", "pruner", "quantizer", "distiller")),
         ("pruning", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "quantizer")),
+        ("low_rank", ("cli", "pipeline", "conversion", "report", "targets", "calibration", "training", "quantizer")),
     ],
 )
 def test_imports_point_one_way(room: str, forbidden: tuple[str, ...]) -> None:

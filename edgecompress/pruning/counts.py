@@ -52,7 +52,7 @@ def count(model: nn.Module, example_inputs: Any = None) -> Counts:
         nonzero=sum(int(torch.count_nonzero(parameter)) for parameter in plain.parameters()),
         dense_bytes=len(dense_file(tensors)),
         bitmask_bytes=len(bitmask_file(tensors)),
-        macs=None if example_inputs is None else _macs(plain, example_inputs),
+        macs=None if example_inputs is None else count_macs(plain, example_inputs),
     )
 
 
@@ -78,7 +78,12 @@ def compare(original: Counts, current: Counts) -> dict[str, float | int | None]:
     }
 
 
-def _macs(model: nn.Module, example_inputs: Any) -> int:
+def count_macs(model: nn.Module, example_inputs: Any) -> int:
+    """Multiply-accumulates of a forward pass, which leaves the model in evaluation mode.
+
+    Raises:
+        ModelError: the model does not run on the inputs.
+    """
     # PyTorch's counter does not see into the fused encoder layer, nor into the CPU's fused attention.
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -20,8 +20,8 @@ def covers(pattern: str, name: str) -> bool:
     return any(fnmatchcase(part, pattern) for part in accumulate(name.split("."), "{}.{}".format))
 
 
-def check_names(patterns: Sequence[str], module: nn.Module) -> None:
-    """Refuse a pattern that names nothing.
+def check_names(patterns: Sequence[str], module: nn.Module, key: str = "pruning.protect") -> None:
+    """Refuse a pattern that names nothing; ``key`` is where the user wrote it.
 
     Raises:
         RecipeError: with the nearest name.
@@ -29,6 +29,4 @@ def check_names(patterns: Sequence[str], module: nn.Module) -> None:
     known = [name for name, _ in module.named_modules() if name]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in known):
-            raise RecipeError(
-                f"'pruning.protect' names {pattern!r}, which the model does not have{nearest(pattern, known)}"
-            )
+            raise RecipeError(f"{key!r} names {pattern!r}, which the model does not have{nearest(pattern, known)}")

@@ -25,3 +25,8 @@ def test_a_name_stands_for_what_is_in_it(pattern: str, name: str, found: bool) -
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(RecipeError, match=r"'feature', which the model does not have; did you mean 'features'\?"):
         check_names(["feature"], seeded(ConvNet))
+
+
+def test_the_key_is_named_in_which_it_stands() -> None:
+    with pytest.raises(RecipeError, match=r"^'low_rank.protect' names 'feature'"):
+        check_names(["feature"], seeded(ConvNet), "low_rank.protect")

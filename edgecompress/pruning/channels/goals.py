@@ -29,11 +29,7 @@ def meet(goal: str, share: float, widths_at: Callable[[float], Widths], cost: Ca
     narrowest = widths_at(high)
     least = cost(narrowest)
     if least > budget:
-        most = 1 - least / whole
-        raise RecipeError(
-            f"the goal of {share:.0%} fewer {goal} cannot be met: at most {most:.1%} can go;"
-            " lower 'pruning.amount' or 'pruning.multiple'"
-        )
+        raise unmet(goal, share, 1 - least / whole, "pruning")
     found = narrowest
     for _ in range(ROUNDS):
         middle = (low + high) / 2
@@ -43,3 +39,19 @@ def meet(goal: str, share: float, widths_at: Callable[[float], Widths], cost: Ca
         else:
             low = middle
     return found
+
+
+def unmet(goal: str, share: float, most: float, table: str) -> RecipeError:
+    """The error for a goal beyond what can be reached.
+
+    Args:
+        goal: what is counted.
+        share: of it that was to go.
+        most: the share that can go.
+        table: of the recipe, in which the amount and the multiple stand.
+    """
+    fewer = "less" if goal == "latency" else "fewer"
+    return RecipeError(
+        f"the goal of {share:.0%} {fewer} {goal} cannot be met: at most {most:.1%} can go;"
+        f" lower '{table}.amount' or '{table}.multiple'"
+    )

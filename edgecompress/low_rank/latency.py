@@ -1,0 +1,150 @@
+"""The latency of layers in ONNX Runtime, as they are and as thinner ones, each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgecompress.capture import capture
+from edgecompress.data import Batch
+from edgecompress.exporters.onnx import to_onnx
+from edgecompress.low_rank.form import Call, Form, Rank
+from edgecompress.low_rank.goals import Priced
+from edgecompress.low_rank.layers import refuse
+from edgecompress.low_rank.options import Candidate, Option
+from edgecompress.named_inputs import name_inputs
+from edgecompress.progress import Progress
+from edgecompress.pruning.masks.mask import copied
+from edgecompress.recipe import Export
+from edgecompress.runtime import open_session, run_session
+from edgecompress.step import Refusal
+from edgecompress.validation.latency import interleave, ratio_interval
+
+RUNS = 30
+SHARES = (0.25, 0.5, 0.75, 0.95)
+"""The options of a form that are timed, by their multiply-accumulates as shares of the layer's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Milliseconds of a layer, and of some of its options; ``faster`` where the 95 % interval of the ratio says so."""
+
+    layer_ms: float
+    options: tuple[tuple[Option, float, bool], ...]
+
+
+def network_ms(models: Sequence[nn.Module], batch: Batch, threads: int) -> list[float]:
+    """The median latencies of networks as float ONNX, timed in turn, for one call with the batch.
+
+    Raises:
+        ModelError: a network cannot be captured or exported.
+    """
+    named = (name_inputs(model, lambda: [(dict(batch.inputs), None)]) for model in models)
+    calls = [_call(model, batch, threads) for model in named if isinstance(model, nn.Module)]
+    return [float(median) for median in np.median(interleave(calls, RUNS), axis=0)]
+
+
+def price_latency(
+    candidates: Sequence[Candidate], multiple: int, whole_ms: float, threads: int, progress: Progress
+) -> tuple[list[Priced], tuple[Refusal, ...]]:
+    """Layers and options in milliseconds, and the layers of which no option is faster.
+
+    Some options of each form are timed against the layer in turn; between two that are faster, time is interpolated by
+    multiply-accumulates. Layers that look alike are timed once.
+
+    Args:
+        candidates: with their calls.
+        multiple: of which ranks are.
+        whole_ms: of the network; alone, layers can take longer than in it, and are then scaled down together.
+        threads: of the sessions.
+        progress: told of every layer.
+    """
+    known: dict[Any, Timing] = {}
+    priced: list[Priced] = []
+    refusals: list[Refusal] = []
+    for one in progress.track(candidates, "layers timed"):
+        options = one.options(multiple)
+        key = (type(one.layer), str(one.layer), one.calls)
+        if key not in known:
+            known[key] = time_layer(one, options, threads)
+        faster = _interpolated(options, known[key])
+        priced.append(Priced(name=one.name, cost=known[key].layer_ms, options=faster))
+        if not faster:
+            refusals.append(refuse(one.name, one.layer, _slower(known[key])))
+    inner = sum(layer.cost for layer in priced)
+    return [_scaled(layer, min(whole_ms / inner, 1.0) if inner else 1.0) for layer in priced], tuple(refusals)
+
+
+def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) -> Timing:
+    """Time a layer and some of its options in turn, in all of the layer's calls."""
+    some = _some(candidate, options)
+    built = [candidate.layer, *(option.form.build(option.rank) for option in some)]
+    times = sum(_times(built, call, threads) for call in candidate.calls)
+    assert isinstance(times, np.ndarray)
+    medians = np.median(times, axis=0)
+    faster = [ratio_interval(times[:, 0], times[:, index + 1])[0] > 1 for index in range(len(some))]
+    rows = zip(some, map(float, medians[1:]), faster, strict=True)
+    return Timing(layer_ms=float(medians[0]), options=tuple(rows))
+
+
+def _some(candidate: Candidate, options: Sequence[Option]) -> list[Option]:
+    """Of each form, the options that are nearest to the shares, the same for all layers of a shape."""
+    found: dict[tuple[str, Rank], Option] = {}
+    for form in candidate.forms:
+        own = [one for one in options if one.form is form]
+        for share in SHARES if own else ():
+            near = min(own, key=lambda one: (abs(one.macs - share * candidate.macs), _skew(form, one)))
+            found[form.name, near.rank] = near
+    return list(found.values())
+
+
+def _skew(form: Form, option: Option) -> float:
+    shares = [rank / full for rank, full in zip(option.rank, form.full, strict=True)]
+    return max(shares) - min(shares)
+
+
+def _times(modules: Sequence[nn.Module], call: Call, threads: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    source = np.random.default_rng(0).standard_normal(call.source).astype(np.float32)
+    return interleave([_call(module, Batch(inputs={"input": source}), threads) for module in modules], RUNS)
+
+
+def _call(module: nn.Module, batch: Batch, threads: int) -> Any:
+    export = Export(batch_size=batch.rows)
+    plain = copied(module).cpu().to(torch.float32).eval()
+    session = open_session(to_onnx(capture(plain, batch, export), export), threads)
+    return partial(run_session, session, batch.inputs)
+
+
+def _interpolated(options: Sequence[Option], timing: Timing) -> tuple[tuple[Option, float], ...]:
+    timed = {
+        form: sorted((one.macs, ms, fast) for one, ms, fast in timing.options if one.form.name == form)
+        for form in {option.form.name for option in options}
+    }
+    estimates = ((option, _between(option.macs, timed[option.form.name])) for option in options)
+    return tuple((option, ms) for option, ms in estimates if ms is not None and ms < timing.layer_ms)
+
+
+def _between(macs: int, timed: Sequence[tuple[int, float, bool]]) -> float | None:
+    """The milliseconds at so many multiply-accumulates; None outside of, or between, what was not faster."""
+    for (low, low_ms, low_fast), (high, high_ms, high_fast) in zip(timed, timed[1:] or timed, strict=False):
+        if low <= macs <= high and (low_fast if macs == low else high_fast if macs == high else low_fast and high_fast):
+            return float(np.interp(macs, [low, high], [low_ms, high_ms])) if high > low else low_ms
+    return None
+
+
+def _scaled(layer: Priced, factor: float) -> Priced:
+    options = tuple((option, factor * ms) for option, ms in layer.options)
+    return Priced(name=layer.name, cost=factor * layer.cost, options=options)
+
+
+def _slower(timing: Timing) -> str:
+    if not timing.options:
+        return "no rank costs less than the layer"
+    option, best_ms, _ = min(timing.options, key=lambda one: one[1])
+    return f"not faster in ONNX Runtime: {option} takes {best_ms:.3f} ms, the layer {timing.layer_ms:.3f} ms"

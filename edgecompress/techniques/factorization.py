@@ -1,0 +1,64 @@
+"""The step that factorizes: layers become thinner ones in a row, and the network recovers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+
+from edgecompress.low_rank.factorize import factorize
+from edgecompress.low_rank.request import Request
+from edgecompress.recipe import Recipe
+from edgecompress.step import StepResult
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.figures import accuracy_percent
+from edgecompress.techniques.tuning import recover
+from edgecompress.training.randomness import own_randomness, seed_all
+
+
+def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+    """Decompose the layers for which it pays, and let the network recover.
+
+    Args:
+        module: not modified; in evaluation mode.
+        course: the recipe, the calibration data that errors are weighed by, and the training data to recover on.
+
+    Raises:
+        RecipeError: no layer can be decomposed, or the goal cannot be met.
+        ModelError: the network does not run, or holds weights that are not finite.
+        DataError: the data does not fit.
+    """
+    with own_randomness():
+        seed_all("factorize", course.recipe.seed)
+        recipe, streams = course.recipe, course.streams
+        example = course.example.sample(recipe.export.batch_size or 1)
+        samples = (streams.calibration or streams.train) if recipe.low_rank.whitening else None
+        result = factorize(module, request_of(recipe), example, samples=samples or (), progress=course.progress)
+        model = recover(result.model, course, recipe.training.epochs, course.kept("factorizing"))
+        accuracy = accuracy_percent(model, streams.measured, course.progress)
+        reached = {} if accuracy is None else {"factorized_accuracy_percent": accuracy}
+        warnings = () if streams.train is not None else (UNTRAINED,)
+        return replace(result, model=model, metrics={**result.metrics, **reached}, warnings=warnings)
+
+
+UNTRAINED = "there is no training data (--train): the factorized network was not trained to recover"
+
+
+def request_of(recipe: Recipe) -> Request:
+    """What the ``low_rank`` table asks for.
+
+    >>> from edgecompress.recipe import LowRank
+    >>> request_of(Recipe(low_rank=LowRank(goal="energy", energy=0.9))).energy
+    0.9
+    """
+    asked = recipe.low_rank
+    return Request(
+        rank_ratio=asked.rank_ratio,
+        energy=asked.energy if asked.goal == "energy" else None,
+        goal=None if asked.goal in ("ratio", "energy") else asked.goal,
+        amount=asked.amount,
+        multiple=asked.multiple,
+        include=asked.include,
+        protect=asked.protect,
+        threads=recipe.cpu.threads,
+    )
