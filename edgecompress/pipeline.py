@@ -82,7 +82,7 @@ def compress(
         The bundle. A missed budget is no error: it stands in ``bundle.verdict``.
 
     Raises:
-        RecipeError: unknown target, key or CPU, a technique that is not built yet, or no emulator.
+        RecipeError: unknown target, key or CPU, a goal that cannot be met, or no emulator.
         ModelError: the model cannot be run or captured.
         DataError: the data is missing or does not fit.
         OutputError: the output exists or cannot be written.

@@ -55,7 +55,7 @@ def request_of(recipe: Recipe) -> Request:
     return Request(
         rank_ratio=asked.rank_ratio,
         energy=asked.energy if asked.goal == "energy" else None,
-        goal=None if asked.goal in ("ratio", "energy") else asked.goal,
+        goal=None if asked.goal == "ratio" or asked.goal == "energy" else asked.goal,
         amount=asked.amount,
         multiple=asked.multiple,
         include=asked.include,
