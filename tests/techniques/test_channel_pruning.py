@@ -12,41 +12,23 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.data import Batches, InputNames
+from edgecompress.data import Batches
 from edgecompress.errors import DataError, RecipeError
-from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.streams import Streams
 from edgecompress.techniques import channel_pruning, cutting
 from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.course import Course
 from edgecompress.validation.latency import Latency
-from tests.networks import CLASSES, ConvNet, ResidualNet, images, seeded
-
-NAMES = InputNames(names=("image",), required=1)
-
-
-def _batches(role: str, seed: int = 0) -> Batches:
-    labels = torch.Generator().manual_seed(seed)
-    data = [
-        (image, torch.randint(0, CLASSES, (len(image),), generator=labels)) for image, _ in images(rows=8, batches=3)
-    ]
-    return Batches(role=role, source=lambda: data, inputs=NAMES, use_labels=role != "calibration")
+from tests.networks import ConvNet, ResidualNet, images, seeded
+from tests.techniques.courses import NAMES, batches, course
 
 
-def _course(network: nn.Module, **tables: dict[str, Any]) -> Course:
+def _course(network: nn.Module, *roles: str, **tables: dict[str, Any]) -> Course:
     recipe = parse_recipe(
         {"training": {"epochs": 0}, **tables, "pruning": {"multiple": 1, **tables.get("pruning", {})}}
     )
-    streams = Streams(calibration=_batches("calibration"))
-    return Course(
-        teacher=network,
-        recipe=recipe,
-        example=_batches("calibration").first(),
-        streams=streams,
-        checkpoints=None,
-        progress=Progress(),
-    )
+    return course(network, recipe, *(roles or ("calibration",)))
 
 
 def test_half_of_the_macs_go_and_the_network_is_untouched() -> None:
@@ -85,15 +67,13 @@ def test_it_trains_between_the_cuts_and_measures_accuracy() -> None:
         "pruning": {"schedule": "linear", "steps": 2},
         "training": {"epochs": 2, "learning_rate": 0.01},
     }
-    course = replace(
-        _course(network, **tables), streams=Streams(train=_batches("train"), evaluation=_batches("evaluation"))
-    )
-    trained = prune_channels(network, course)
+    given = _course(network, "train", "evaluation", **tables)
+    trained = prune_channels(network, given)
     plain = prune_channels(
         network,
         replace(
-            course,
-            recipe=course.recipe.model_copy(update={"training": Recipe().training.model_copy(update={"epochs": 0})}),
+            given,
+            recipe=given.recipe.model_copy(update={"training": Recipe().training.model_copy(update={"epochs": 0})}),
         ),
     )
     assert {one.shape for one in trained.model.parameters()} == {one.shape for one in plain.model.parameters()}
@@ -123,13 +103,13 @@ def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = seeded(ConvNet)
-    course = replace(_course(network, pruning={"importance": "random"}), checkpoints=tmp_path)
-    first = prune_channels(network, course)
+    given = replace(_course(network, pruning={"importance": "random"}), checkpoints=tmp_path)
+    first = prune_channels(network, given)
     monkeypatch.setattr(cutting, "selector", None)  # nothing is selected anew
-    again = prune_channels(network, course)
+    again = prune_channels(network, given)
     assert first.changes == again.changes
     monkeypatch.undo()
-    other = prune_channels(network, replace(course, recipe=course.recipe.model_copy(update={"seed": 7})))
+    other = prune_channels(network, replace(given, recipe=given.recipe.model_copy(update={"seed": 7})))
     weights = [one.model.get_submodule("features.3").weight for one in (first, again, other)]
     assert torch.equal(weights[0], weights[1])  # type: ignore[arg-type]
     assert weights[0].shape != weights[2].shape or not torch.equal(weights[0], weights[2])  # type: ignore[arg-type]
@@ -137,7 +117,7 @@ def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
 
 def _shuffled() -> Batches:
     """Batches in an order that PyTorch's global generator draws."""
-    data = list(_batches("train").source())
+    data = list(batches("train").source())
 
     def source() -> list[Any]:
         return [data[index] for index in torch.randperm(len(data))]
@@ -147,12 +127,12 @@ def _shuffled() -> Batches:
 
 def test_data_in_random_order_give_the_same_network_whatever_was_drawn_before() -> None:
     network = seeded(ConvNet)
-    course = replace(_course(network, pruning={"importance": "taylor"}), streams=Streams(train=_shuffled()))
-    first = prune_channels(network, course)
+    given = replace(_course(network, pruning={"importance": "taylor"}), streams=Streams(train=_shuffled()))
+    first = prune_channels(network, given)
     state = torch.get_rng_state()
     torch.rand(5)
     moved = torch.get_rng_state()
-    second = prune_channels(network, course)
+    second = prune_channels(network, given)
     assert torch.equal(moved, torch.get_rng_state())
     assert not torch.equal(state, moved)
     for name, value in first.model.state_dict().items():
@@ -161,9 +141,9 @@ def test_data_in_random_order_give_the_same_network_whatever_was_drawn_before() 
 
 def test_protected_blocks_stay_and_are_named() -> None:
     network = seeded(ResidualNet)
-    course = _course(network, pruning={"method": "block", "protect": ["stems"]})
+    given = _course(network, pruning={"method": "block", "protect": ["stems"]})
     with pytest.raises(RecipeError, match=r"'pruning.protect' names 'stems'"):
-        prune_channels(network, course)
+        prune_channels(network, given)
 
 
 def test_blocks_are_counted_not_measured() -> None:

@@ -9,35 +9,19 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.data import Batches, InputNames
 from edgecompress.errors import ModelError
-from edgecompress.progress import Progress
 from edgecompress.recipe import parse_recipe
-from edgecompress.streams import Streams
 from edgecompress.techniques import distillation
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.distillation import distill
 from edgecompress.techniques.student import Student
-from tests.networks import CLASSES, ConvNet, images, seeded
-
-
-def _batches(role: str) -> Batches:
-    drawn = torch.Generator().manual_seed(0)
-    data = [
-        (image, torch.randint(0, CLASSES, (len(image),), generator=drawn)) for image, _ in images(rows=8, batches=3)
-    ]
-    return Batches(role=role, source=lambda: data, inputs=InputNames(names=("image",), required=1))
+from tests.networks import ConvNet, images, seeded
+from tests.techniques.courses import course
 
 
 def _course(teacher: nn.Module, epochs: int = 1, **distilled: Any) -> Course:
-    return Course(
-        teacher=teacher,
-        recipe=parse_recipe({"training": {"epochs": epochs, "average_decay": 0.5}, "distillation": distilled}),
-        example=_batches("train").first(),
-        streams=Streams(train=_batches("train"), evaluation=_batches("evaluation")),
-        checkpoints=None,
-        progress=Progress(),
-    )
+    recipe = parse_recipe({"training": {"epochs": epochs, "average_decay": 0.5}, "distillation": distilled})
+    return course(teacher, recipe, "train", "evaluation")
 
 
 def _distance(one: nn.Module, other: nn.Module) -> float:

@@ -10,14 +10,13 @@ import torch
 from torch import nn
 
 from edgecompress.conversion import convert
-from edgecompress.data import Batches, InputNames
 from edgecompress.errors import RecipeError
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.streams import Streams
-from edgecompress.techniques.course import Course
 from edgecompress.techniques.factorization import factorize_layers, request_of
-from tests.networks import CLASSES, images, seeded
+from tests.networks import CLASSES, seeded
+from tests.techniques.courses import batches, course
 
 
 class Wide(nn.Module):
@@ -34,34 +33,16 @@ class Wide(nn.Module):
         return scores
 
 
-def _batches(role: str) -> Batches:
-    drawn = torch.Generator().manual_seed(0)
-    shown = [image for image, _ in images(rows=8, batches=4)]
-    data = [(image, torch.randint(0, CLASSES, (len(image),), generator=drawn)) for image in shown]
-    return Batches(role=role, source=lambda: data, inputs=InputNames(names=("image",), required=1))
-
-
 def _recipe(**tables: Any) -> Recipe:
     asked = {"enabled": True, "multiple": 4, **tables.pop("low_rank", {})}
     return parse_recipe({"training": {"epochs": 1, "learning_rate": 0.001}, **tables, "low_rank": asked})
 
 
-def _course(network: nn.Module, recipe: Recipe, **streams: Batches) -> Course:
-    return Course(
-        teacher=network,
-        recipe=recipe,
-        example=_batches("train").first(),
-        streams=Streams(**streams),
-        checkpoints=None,
-        progress=Progress(),
-    )
-
-
 def test_half_of_the_work_goes_and_the_network_is_untouched() -> None:
     network = seeded(Wide)
     before = copy.deepcopy(network.state_dict())
-    course = _course(network, _recipe(), calibration=_batches("calibration"))
-    result = factorize_layers(network, course)
+    given = course(network, _recipe(), "calibration")
+    result = factorize_layers(network, given)
     assert 0.35 < float(result.metrics["factorized_macs"]) / float(result.metrics["original_macs"]) <= 0.5
     assert "not trained to recover" in result.warnings[0]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -70,9 +51,9 @@ def test_half_of_the_work_goes_and_the_network_is_untouched() -> None:
 
 def test_with_training_data_it_recovers() -> None:
     network = seeded(Wide)
-    streams = {role: _batches(role) for role in ("train", "evaluation")}
-    plain = factorize_layers(network, _course(network, _recipe(training={"epochs": 0}), **streams))
-    trained = factorize_layers(network, _course(network, _recipe(), **streams))
+    roles = ("train", "evaluation")
+    plain = factorize_layers(network, course(network, _recipe(training={"epochs": 0}), *roles))
+    trained = factorize_layers(network, course(network, _recipe(), *roles))
     assert trained.warnings == ()
     assert 0 <= float(trained.metrics["factorized_accuracy_percent"]) <= 100
     names = [name for name, _ in plain.model.named_parameters()]
@@ -94,7 +75,7 @@ def test_the_table_says_what_decides(goal: str) -> None:
 def test_a_goal_beyond_reach_names_its_key() -> None:
     network = seeded(Wide)
     with pytest.raises(RecipeError, match=r"can go; .*low_rank\.amount"):
-        factorize_layers(network, _course(network, _recipe(low_rank={"amount": 0.99})))
+        factorize_layers(network, course(network, _recipe(low_rank={"amount": 0.99})))
 
 
 def test_pruned_then_factorized_then_integers_agree_with_what_was_left() -> None:
@@ -106,8 +87,8 @@ def test_pruned_then_factorized_then_integers_agree_with_what_was_left() -> None
         quantization={"enabled": True, "scheme": "fbgemm"},
         training={"epochs": 0},
     )
-    batches = _batches("calibration")
-    done = convert(network, recipe, batches.first(), Streams(calibration=batches), Progress()).done
+    calibration = batches("calibration")
+    done = convert(network, recipe, calibration.first(), Streams(calibration=calibration), Progress()).done
     names = [step.name for step in done]
     assert names[:2] == ["prune", "factorize"]
     assert names[-1] == "quantize"

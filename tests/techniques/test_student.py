@@ -10,17 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.data import Batches, InputNames
 from edgecompress.errors import RecipeError
-from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets, parse_recipe
-from edgecompress.streams import Streams
 from edgecompress.techniques import cutting, student
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.figures import costs
 from edgecompress.techniques.student import allowed_ms, derive_student
 from edgecompress.validation.latency import Latency
 from tests.networks import ConvNet, ResidualNet, images, seeded
+from tests.techniques.courses import course
 
 WHOLE = Latency(median_ms=6.0, p95_ms=9.0, p99_ms=12.0)
 
@@ -41,17 +39,9 @@ def test_the_tightest_budget_counts(budgets: Budgets, allowed: float | None) -> 
 
 
 def _course(network: nn.Module, min_speedup: float | None, checkpoints: Path | None = None) -> Course:
-    data = [image for image, _ in images(rows=8, batches=3)]
-    batches = Batches(role="calibration", source=lambda: data, inputs=InputNames(names=("image",), required=1))
     budgets = {} if min_speedup is None else {"min_speedup": min_speedup}
-    return Course(
-        teacher=network,
-        recipe=parse_recipe({"pruning": {"multiple": 1}, "budgets": budgets}),
-        example=batches.first(),
-        streams=Streams(calibration=batches),
-        checkpoints=checkpoints,
-        progress=Progress(),
-    )
+    recipe = parse_recipe({"pruning": {"multiple": 1}, "budgets": budgets})
+    return course(network, recipe, "calibration", checkpoints=checkpoints)
 
 
 @pytest.fixture(autouse=True)
@@ -76,9 +66,9 @@ def counting_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None:
     network = seeded(kind)
     before = copy.deepcopy(network.state_dict())
-    course = _course(network, 2.0)
-    found = derive_student(network, course)
-    left = found.macs / float(costs("original", network, course)["original_macs"])
+    given = _course(network, 2.0)
+    found = derive_student(network, given)
+    left = found.macs / float(costs("original", network, given)["original_macs"])
     assert 0.3 < left <= 0.5
     assert not found.slow
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
