@@ -29,6 +29,7 @@ from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelErr
 from edgecompress.onnx_files import read_onnx, require_file
 from edgecompress.quiet import quiet_torch
 from edgecompress.recipe import Images
+from edgecompress.training.randomness import own_randomness, seed_all
 
 Network = nn.Module | ExportedProgram | ir.Model
 NPZ_BATCH_ROWS = 32
@@ -142,7 +143,9 @@ def _call_for_module(spec: str) -> nn.Module:
     factory = _resolve(spec, ModelError, "model")
     _require_no_arguments(factory, spec, ModelError)
     try:
-        with _importable(_folder(spec)):
+        with _importable(_folder(spec)), own_randomness():
+            # Untrained students draw their weights: a run that goes on after a kill has to find the same ones.
+            seed_all("model")
             module = factory()
     except InputError:
         raise

@@ -36,6 +36,16 @@ def _same(network: Any) -> None:
     np.testing.assert_allclose(execute(network, BATCH.inputs)[0], wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_model_that_draws_its_weights_draws_them_alike(project: Path) -> None:
+    Path("drawn.py").write_text("import torch\ndef net(): return torch.nn.Linear(2, 2)")
+    state = torch.get_rng_state()
+    first, second = (load_model("drawn.py:net") for _ in range(2))
+    assert isinstance(first, nn.Linear)
+    assert isinstance(second, nn.Linear)
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(state, torch.get_rng_state())
+
+
 @pytest.mark.parametrize("spec", ["nets.py:net", "nets:net"])
 def test_a_model_from_a_file_or_a_module(project: Path, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "nets", raising=False)
