@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 import onnx_ir as ir
 from torch import nn
@@ -65,15 +66,19 @@ def _choose(subject: Subject, request: Request, samples: Sequence[Batch], course
     share = request.amount
     taylor = request.criterion == "taylor"
     gradients = loss_gradients(subject.module, course) if taylor else None
-    whole_ms = measure_latency(subject.module, course).median_ms if "latency" in (request.goal, request.spread) else 0.0
+    timed = "latency" in (request.goal, request.spread)
+    whole = as_artifact(subject.module, course) if timed else None
+    whole_ms = time_models([whole], course)[0].median_ms if whole is not None else 0.0
     select_at = selector(
         subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
     )
-    if request.goal != "latency":
+    if request.goal != "latency" or whole is None:
         return select_at(share)
 
     def reached_by(selection: Selection) -> float:
-        return 1 - measure_latency(cut_out(subject, selection.units).model, course).median_ms / whole_ms
+        smaller = as_artifact(cut_out(subject, selection.units).model, course)
+        before, after = time_models([whole, smaller], course)
+        return 1 - after.median_ms / before.median_ms
 
     return _aim(select_at, reached_by, share)
 
@@ -148,16 +153,17 @@ def exported(module: nn.Module, course: Course) -> ir.Model:
     return to_onnx(capture(module, course.example, export), export)
 
 
-def measure_latency(module: nn.Module, course: Course) -> Latency:
-    """The latency of a network as a float artifact, for one sample."""
-    return time_model(canonicalize(exported(module, course)).model, course)
+def as_artifact(module: nn.Module, course: Course) -> ir.Model:
+    """A network as the float artifact that it would become."""
+    return canonicalize(exported(module, course)).model
 
 
-def time_model(model: ir.Model, course: Course) -> Latency:
-    """The latency of an ONNX model for one sample, or as many as the recipe exports for."""
-    batch = course.example.sample(course.recipe.export.batch_size or 1)
-    session = open_session(model, course.recipe.cpu.threads)
-    return summarize(interleave([lambda: run_session(session, batch.inputs)], LATENCY_RUNS)[:, 0])
+def time_models(models: Sequence[ir.Model], course: Course) -> list[Latency]:
+    """The latency of each for one sample, or as many as the recipe exports for, timed in turn in one run."""
+    inputs = course.example.sample(course.recipe.export.batch_size or 1).inputs
+    sessions = [open_session(model, course.recipe.cpu.threads) for model in models]
+    times = interleave([partial(run_session, session, inputs) for session in sessions], LATENCY_RUNS)
+    return [summarize(column) for column in times.T]
 
 
 def _digest(batches: Sequence[Batch]) -> str:

@@ -18,18 +18,19 @@ from edgecompress.runtime import execute
 from edgecompress.step import Refusal
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import (
+    as_artifact,
     cut,
     examine_network,
     exported,
     free_blocks,
-    measure_latency,
     samples_of,
-    time_model,
+    time_models,
 )
 from edgecompress.techniques.figures import costs
 from edgecompress.techniques.memory import chosen_once
 from edgecompress.training import reestimate_batch_norm
 from edgecompress.training.checkpoint import fingerprint
+from edgecompress.training.processes import from_first
 from edgecompress.validation.latency import Latency
 
 MARGIN = 0.95
@@ -88,24 +89,27 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
 def _least_noise_first(teacher: nn.Module, samples: Sequence[Batch], course: Course) -> list[Block]:
     """The residual blocks that may go, first those without which the outputs change least."""
     blocks, _ = free_blocks(examine_network(teacher, course), course.recipe.pruning.protect)
-    tracked = course.progress.track(blocks, "sensitivity of blocks")
-    expected = [execute(teacher, batch.inputs) for batch in samples]
-    noise = {block.name: _noise(remove_blocks(teacher, [block]), samples, expected) for block in tracked}
-    return sorted(blocks, key=lambda block: noise[block.name])
+
+    def measure() -> list[int]:
+        expected = [execute(teacher, batch.inputs) for batch in samples]
+        tracked = course.progress.track(blocks, "sensitivity of blocks")
+        noise = [_noise(remove_blocks(teacher, [block]), samples, expected) for block in tracked]
+        return sorted(range(len(blocks)), key=noise.__getitem__)
+
+    return [blocks[place] for place in from_first(measure)]
 
 
 def _depths(teacher: nn.Module, blocks: Sequence[Block], course: Course) -> list[tuple[int, float]]:
     """Numbers of blocks to remove, and the share of what then is left of the latency that has to go."""
 
     def measure() -> dict[str, list[tuple[int, float]]]:
-        allowed = allowed_ms(course.recipe.budgets, time_model(exported(teacher, course), course))
-        found: list[tuple[int, float]] = []
-        for depth in dict.fromkeys(np.linspace(0, len(blocks), DEPTHS).round().astype(int).tolist()):
-            if allowed is None or (found and found[-1][1] <= 0):
-                break
-            left_ms = measure_latency(remove_blocks(teacher, blocks[:depth]), course).median_ms
-            found.append((depth, 1 - MARGIN * allowed / left_ms))
-        return {"depths": found}
+        depths = list(dict.fromkeys(np.linspace(0, len(blocks), DEPTHS).round().astype(int).tolist()))
+        shallow = [as_artifact(remove_blocks(teacher, blocks[:depth]), course) for depth in depths]
+        whole, *left = time_models([exported(teacher, course), *shallow], course)
+        allowed = allowed_ms(course.recipe.budgets, whole)
+        shares = [] if allowed is None else [1 - MARGIN * allowed / one.median_ms for one in left]
+        enough = next((at for at, share in enumerate(shares) if share <= 0), len(shares))
+        return {"depths": list(zip(depths, shares, strict=False))[: enough + 1]}
 
     key = fingerprint(teacher, course.recipe.budgets, [block.name for block in blocks])
     kept = chosen_once(course.kept("student.json"), key, measure)["depths"]
