@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from torch import nn
 
@@ -29,13 +30,37 @@ LATENCY_ROUNDS = 3
 """How often a latency goal is aimed at anew, where the latency that was measured misses it."""
 
 
+Values = Mapping[str, Any]
+"""A choice of ranks as JSON can hold it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
     """The options of the layers that change, why others do not, and what was measured on the way."""
 
     options: Mapping[str, Option]
     refusals: tuple[Refusal, ...] = ()
-    metrics: Mapping[str, float] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def to_values(self) -> Values:
+        """Forms and ranks by the names of layers, and the rest."""
+        ranks = {name: [option.form.name, list(option.rank)] for name, option in self.options.items()}
+        return {"ranks": ranks, "refusals": [asdict(one) for one in self.refusals], "metrics": dict(self.metrics)}
+
+    @classmethod
+    def from_values(cls, values: Values, candidates: Sequence[Candidate]) -> Self:
+        """From what :meth:`to_values` gives, for the same layers."""
+        known = {one.name: one for one in candidates}
+        options = {}
+        for name, (kind, rank) in values["ranks"].items():
+            form = next(form for form in known[name].forms if form.name == kind)
+            options[name] = known[name].option(form, tuple(rank))
+        refusals = tuple(Refusal(**one) for one in values["refusals"])
+        return cls(options=options, refusals=refusals, metrics=values["metrics"])
+
+
+def _at_once(choose: Callable[[], Values]) -> Values:
+    return choose()
 
 
 def factorize(
@@ -45,6 +70,7 @@ def factorize(
     *,
     samples: Iterable[Batch] = (),
     progress: Progress | None = None,
+    agree: Callable[[Callable[[], Values]], Values] = _at_once,
 ) -> StepResult[nn.Module]:
     """Decompose the layers of a network for which that pays.
 
@@ -57,6 +83,8 @@ def factorize(
         samples: batches, read once and one at a time, for the moments of the inputs, so that the errors that count
             are those of the outputs; without them, weights.
         progress: told of long work.
+        agree: handed what chooses the ranks; several processes, or a run that goes on after a kill, need one choice
+            where it rests on measured times.
 
     Returns:
         The network with ``nn.Sequential`` in the place of layers; what was left whole; and ``original_`` and
@@ -71,7 +99,8 @@ def factorize(
     if request.goal in ("macs", "latency") and example is None:
         raise RecipeError(f"the goal {request.goal!r} needs example inputs; give them, or choose 'parameters'")
     candidates, refusals = _candidates(module, request, example, samples, progress)
-    chosen = _choose(module, candidates, request, example, progress)
+    values = agree(lambda: _choose(module, candidates, request, example, progress).to_values())
+    chosen = Chosen.from_values(values, candidates)
     model = _built(module, chosen.options)
     if example is not None:
         run_example(copied(model), tensors(example.inputs))
@@ -79,7 +108,7 @@ def factorize(
         model=model,
         changes=tuple(_change(one, chosen.options[one.name]) for one in candidates if one.name in chosen.options),
         refusals=(*refusals, *chosen.refusals),
-        metrics={**_metrics(module, model, example), **(chosen.metrics or {})},
+        metrics={**_metrics(module, model, example), **chosen.metrics},
     )
 
 

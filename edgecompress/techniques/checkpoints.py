@@ -10,6 +10,7 @@ TEACHER_OUTPUTS = "teacher"
 """The folder of what the teacher said, where the recipe keeps it."""
 WRITTEN = (
     "channels-*.json",
+    "ranks.json",
     "student.json",
     ".*.json.partial",
     f"*/{FILE}",

@@ -9,10 +9,13 @@ from torch import nn
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.request import Request
 from edgecompress.recipe import Recipe
+from edgecompress.runtime import tensors
 from edgecompress.step import StepResult
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.figures import accuracy_percent
+from edgecompress.techniques.memory import chosen_once
 from edgecompress.techniques.tuning import recover
+from edgecompress.training.checkpoint import fingerprint
 from edgecompress.training.randomness import own_randomness, seed_all
 
 
@@ -33,7 +36,16 @@ def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]
         recipe, streams = course.recipe, course.streams
         example = course.example.sample(recipe.export.batch_size or 1)
         samples = (streams.calibration or streams.train) if recipe.low_rank.whitening else None
-        result = factorize(module, request_of(recipe), example, samples=samples or (), progress=course.progress)
+        request = request_of(recipe)
+        key = fingerprint(module, request, tensors(example.inputs))
+        result = factorize(
+            module,
+            request,
+            example,
+            samples=samples or (),
+            progress=course.progress,
+            agree=lambda choose: chosen_once(course.kept("ranks.json"), key, choose),
+        )
         model = recover(result.model, course, recipe.training.epochs, course.kept("factorizing"))
         accuracy = accuracy_percent(model, streams.measured, course.progress)
         reached = {} if accuracy is None else {"factorized_accuracy_percent": accuracy}

@@ -14,6 +14,7 @@ def test_only_what_a_run_wrote_is_removed(tmp_path: Path) -> None:
         "training-2/training.pt",
         "training-2/thesis.pt",
         "student.json",
+        "ranks.json",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")

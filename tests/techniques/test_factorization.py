@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,18 @@ def test_with_training_data_it_recovers() -> None:
         not torch.equal(one, other)
         for one, other in zip(plain.model.parameters(), trained.model.parameters(), strict=True)
     )
+
+
+def test_a_run_that_goes_on_takes_the_ranks_that_were_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = seeded(Wide)
+    given = course(network, _recipe(low_rank={"whitening": False}), checkpoints=tmp_path)
+    first = factorize_layers(network, given)
+    monkeypatch.setattr("edgecompress.low_rank.factorize._choose", None)  # nothing is chosen anew
+    again = factorize_layers(network, given)
+    assert first.changes == again.changes
+    assert first.refusals == again.refusals
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("goal", ["macs", "parameters", "latency", "energy", "ratio"])
