@@ -109,8 +109,8 @@ def what_is_missing() -> str | None:
         )
     if program() is None:
         return (
-            "the browser run needs Chromium or Chrome, which is not on the PATH; install it"
-            f" (Debian: apt-get install chromium), or set {CHROMIUM} to the program"
+            f"the browser run needs Chromium or Chrome, and {os.environ.get(CHROMIUM) or 'the PATH'} has none; install"
+            f" it (Debian: apt-get install chromium), or set {CHROMIUM} to the program"
         )
     return None
 
@@ -157,16 +157,21 @@ def _browse(artifact: bytes, inputs: Inputs, limit_s: float) -> dict[str, Any]:
     """What the page answers: outputs by name, or ``failure``."""
     case = json.dumps({"inputs": {name: _packed(array) for name, array in inputs.items()}}).encode()
     served = Served(model=artifact, case=case, dist=package() / "dist")
-    with serve(served) as (url, answers), _chromium(url) as process:
-        until = time.monotonic() + limit_s
-        while time.monotonic() < until:
-            try:
-                found: dict[str, Any] = answers.get(timeout=POLL_S)
-            except queue.Empty:
-                if process.poll() is not None:
-                    return {"failure": f"{program()} ended with status {process.returncode}"}
-            else:
-                return found
+    try:
+        with serve(served) as (url, answers), _chromium(url) as process:
+            return _answer(answers, process, limit_s)
+    except OSError as error:
+        return {"failure": f"{program()} cannot be started: {error.strerror}"}
+
+
+def _answer(answers: queue.Queue[dict[str, Any]], process: subprocess.Popen[bytes], limit_s: float) -> dict[str, Any]:
+    """The first answer; or why none came."""
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        with suppress(queue.Empty):
+            return answers.get(timeout=POLL_S)
+        if process.poll() is not None:
+            return {"failure": f"{program()} ended with status {process.returncode}"}
     return {"failure": f"not done after {limit_s:g} s"}
 
 
@@ -197,8 +202,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _compare(samples: int, expected: Sequence[Array], names: Sequence[str], answer: Mapping[str, Any]) -> BrowserResult:
-    version = str(json.loads((package() / "package.json").read_bytes()).get("version", "unknown"))
-    found = BrowserResult(samples=samples, onnxruntime_web=version, browser=str(answer.get("browser", "")))
+    found = BrowserResult(samples=samples, onnxruntime_web=_version(), browser=str(answer.get("browser", "")))
     try:
         if answer.get("failure"):
             raise ValueError(str(answer["failure"]))
@@ -210,6 +214,14 @@ def _compare(samples: int, expected: Sequence[Array], names: Sequence[str], answ
         return replace(found, failure=first_line(error))
     same = all(one.tobytes() == other.tobytes() for one, other in zip(expected, outputs, strict=True))
     return replace(found, agreement=agreement, identical=same)
+
+
+def _version() -> str:
+    """The version of onnxruntime-web; empty where a folder of one's own has no description."""
+    try:
+        return str(json.loads((package() / "package.json").read_bytes())["version"])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def _packed(array: Array) -> dict[str, Any]:

@@ -56,6 +56,13 @@ def serve(served: Served) -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
         server.server_close()
 
 
+def _answer(body: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(body))
+    except (ValueError, TypeError):
+        return {"failure": "the page sent something else than an object"}
+
+
 def _handler(served: Served, answers: queue.Queue[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -72,10 +79,7 @@ def _handler(served: Served, answers: queue.Queue[dict[str, Any]]) -> type[BaseH
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            try:
-                answers.put(dict(json.loads(body)))
-            except ValueError:
-                answers.put({"failure": "the page sent something else than JSON"})
+            answers.put(_answer(body))
             self.send_response(204)
             self.end_headers()
 
