@@ -18,7 +18,7 @@ from tests.exporters.graphs import draw, graph
 
 # No accelerator runs ScatterND, which has Relu before and behind it.
 SPLIT = "r = Relu(x) z = ScatterND(r, i, u) y = Relu(z)"
-CONSTANTS = {"i": np.zeros((1, 4), np.int64), "u": draw(1)}
+CONSTANTS: dict[str, NDArray[Any]] = {"i": np.zeros((1, 4), np.int64), "u": draw(1)}
 
 
 def _count(folder: Path, body: str, **constants: NDArray[Any]) -> dict[str, Any]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 import edgecompress
 from edgecompress.errors import EdgecompressError, ParityError
+from edgecompress.exporters.bundle import open_draft
 from edgecompress.exporters.kernel_types import read_kernel_types
 from edgecompress.exporters.ort_format import check_same_bits, run_portable, same_bits, to_ort
+from edgecompress.progress import Progress
+from edgecompress.revalidation import revalidate
 from edgecompress.runtime import to_bytes
 from tests.exporters.graphs import draw, graph
 from tests.networks import ResidualNet, images, seeded
@@ -80,6 +85,20 @@ def test_other_outputs_are_refused() -> None:
     other = to_ort(to_bytes(graph("y = Conv(x, w)", w=np.nextafter(draw(8, 4, 3, 3), np.float32(9)))))
     with pytest.raises(ParityError, match=r"model\.ort answers differently from model\.onnx"):
         check_same_bits(CONV, other, {"x": draw(3, 4, 8, 8)})
+
+
+def test_a_bundle_whose_formats_disagree_does_not_validate(quantized: Path, tmp_path: Path) -> None:
+    files = {name: (quantized / name).read_bytes() for name in edgecompress.read_bundle(quantized).manifest.files}
+    model = onnx.load(quantized / "model.onnx")
+    scale = next(one for one in model.graph.initializer if one.name.endswith("scale"))
+    scale.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(scale) * 2, scale.name))
+    files["model.ort"] = to_ort(model.SerializeToString())
+    with open_draft(tmp_path / "bundle", overwrite=False) as draft:
+        forged = draft.finish(files, edgecompress.read_bundle(quantized).manifest).path
+    options: dict[str, Any] = {"evaluation": None, "original": None, "cpus": (), "progress": Progress()}
+    assert revalidate(quantized, {}, **options).rows
+    with pytest.raises(ParityError, match=r"model\.ort answers differently from model\.onnx"):
+        revalidate(forged, {}, **options)
 
 
 def test_zeros_of_another_sign_and_another_dtype_are_no_same_bits() -> None:

@@ -16,6 +16,7 @@ import onnx
 import pytest
 
 import edgecompress
+from edgecompress.data import Array
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
 from edgecompress.runtime import to_bytes
@@ -182,7 +183,13 @@ def test_chromium_agrees_on_every_type_of_number() -> None:
         e = Cast<to=1>(d) f = Cast<to=1>(b) g = Cast<to=1>(u) h = Add(x, e) k = Add(h, f) y = Add(k, g) j = Neg(i)
     }"""
     column = np.arange(3).reshape(3, 1)
-    inputs = {"x": draw(3, 2), "d": column / 3, "i": column - 2**40, "b": column > 0, "u": column.astype(np.uint8)}
+    inputs: dict[str, Array] = {
+        "x": draw(3, 2),
+        "d": column / 3,
+        "i": column - 2**40,
+        "b": column > 0,
+        "u": column.astype(np.uint8),
+    }
     result = compare_browser(onnx.parser.parse_model(text).SerializeToString(), inputs, Progress())
     assert result.failure is None
     assert result.identical
