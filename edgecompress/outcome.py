@@ -15,13 +15,14 @@ import tomli_w
 from edgecompress.data import Batch
 from edgecompress.exporters.bundle import ARTIFACT
 from edgecompress.exporters.manifest import FORMAT_VERSION, BudgetEntry, Manifest, TargetEntry, VerdictEntry
+from edgecompress.exporters.mobile import Mobile
 from edgecompress.metrics import Agreement
 from edgecompress.plan import Plan
 from edgecompress.recipe import dump_recipe
 from edgecompress.runtime import open_session, run_session
 from edgecompress.step import Done
 from edgecompress.targets import TargetProfile
-from edgecompress.validation import CpuResult, Evidence, Latency, Verdict
+from edgecompress.validation import BrowserResult, CpuResult, Evidence, Latency, Verdict
 
 VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
@@ -38,6 +39,8 @@ class Outcome:
     verdict: Verdict
     golden: Batch
     cpus: tuple[CpuResult, ...] = ()
+    mobile: Mobile | None = None
+    browser: BrowserResult | None = None
 
 
 def make_manifest(outcome: Outcome) -> Manifest:
@@ -54,13 +57,16 @@ def make_manifest(outcome: Outcome) -> Manifest:
         verdict=verdict_entry(outcome.verdict),
         environment=environment(),
         cpus={result.cpu: result.entry for result in outcome.cpus},
+        mobile=outcome.mobile.entry if outcome.mobile is not None else {},
+        browser=outcome.browser.entry if outcome.browser is not None else {},
     )
 
 
 def make_files(outcome: Outcome) -> dict[str, bytes]:
-    """The artifact, the recipe and the self-test, by file name."""
+    """The artifact in all of its formats, the recipe and the self-test, by file name."""
     return {
         ARTIFACT: outcome.artifact,
+        **(outcome.mobile.files if outcome.mobile is not None else {}),
         "recipe.toml": recipe_file(outcome.profile).encode(),
         "selftest.py": resources.files("edgecompress.exporters").joinpath("selftest.py").read_bytes(),
         "selftest.npz": golden_file(outcome.artifact, outcome.golden),

@@ -11,10 +11,12 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing, Workers
-from edgecompress.conversion import Data, convert, open_batches, open_source, sample_rows
+from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
 from edgecompress.exporters.bundle import Bundle, open_draft
+from edgecompress.exporters.finish import finish, require_valid
+from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.loading import Network
 from edgecompress.named_inputs import name_inputs
 from edgecompress.outcome import Outcome, make_files, make_manifest
@@ -28,12 +30,15 @@ from edgecompress.targets import TargetProfile, effective_profile
 from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoints
 from edgecompress.validation import (
     Machine,
+    browser_agreement,
+    compare_browser,
     compare_cpus,
     cpu_agreement,
     find_machines,
     gather,
     judge,
     measures,
+    strict_in_browser,
     strict_where_emulated,
 )
 
@@ -177,9 +182,13 @@ def _produce(
     recipe = profile.recipe
     if not data:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
+    if isinstance(model, ir.Model):
+        require_valid(model)
     model, teacher, streams, example = _open(model, teacher, recipe, data)
     conversion = convert(model, recipe, example, streams, progress, sharing, checkpoints, teacher)
-    original, artifact = to_bytes(conversion.original), to_bytes(conversion.artifact)
+    original, artifact = to_bytes(conversion.original), finish(conversion.artifact, _named(model, conversion))
+    golden = example.sample(sample_rows(model, recipe) or GOLDEN_ROWS)
+    mobile = _mobile(artifact, golden, progress) if "ort" in recipe.export.formats else None
     measured_on = streams.measured or streams.calibration or streams.train
     assert measured_on is not None
     fitted = replace(measured_on, signature=signature(conversion.artifact))
@@ -188,17 +197,37 @@ def _produce(
         progress.warn(doubt)
     cpus = compare_cpus(artifact, fitted, machines, progress)
     entries = [result.entry for result in cpus]
-    measured = {**measures(evidence), "cpu_agreement": cpu_agreement(entries)}
+    browser = compare_browser(artifact, golden.inputs, progress) if recipe.export.browser else None
+    seen = browser.entry if browser is not None else {}
+    elsewhere = {"cpu_agreement": cpu_agreement(entries), "browser_agreement": browser_agreement(seen)}
+    budgets = strict_in_browser(strict_where_emulated(recipe.budgets, entries), seen)
     return Outcome(
         artifact=artifact,
         plan=plan,
         profile=profile,
         done=conversion.done,
         evidence=evidence,
-        verdict=judge(strict_where_emulated(recipe.budgets, entries), measured),
-        golden=example.sample(sample_rows(model, recipe) or GOLDEN_ROWS),
+        verdict=judge(budgets, {**measures(evidence), **elsewhere}),
+        golden=golden,
         cpus=cpus,
+        mobile=mobile,
+        browser=browser,
     )
+
+
+def _named(network: Network, conversion: Conversion) -> ir.Model:
+    """The first ONNX model on the road: the user's own, or what was exported, with the names that the user gave."""
+    if isinstance(network, ir.Model):
+        return network
+    return next(step.result.model for step in conversion.done if isinstance(step.result.model, ir.Model))
+
+
+def _mobile(artifact: bytes, golden: Batch, progress: Progress) -> Mobile:
+    with progress.step("convert to ORT format"):
+        mobile = make_mobile(artifact, golden.inputs)
+    if mobile.failure is not None:
+        progress.warn(f"ONNX Runtime's mobile tools were left out: {mobile.failure}")
+    return mobile
 
 
 def _name_of(model: Network) -> str:

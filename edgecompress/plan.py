@@ -13,7 +13,7 @@ from edgecompress.errors import ModelError
 from edgecompress.exporters.recovery import PASSES
 from edgecompress.loading import Network
 from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
-from edgecompress.recipe import TRAINING, Quantization, Recipe
+from edgecompress.recipe import TRAINING, Export, Quantization, Recipe
 from edgecompress.targets import TargetProfile
 
 RECOVERY = ("equalization", *PASSES)
@@ -180,11 +180,19 @@ def _quantization(quantization: Quantization) -> PlannedStep:
     return PlannedStep(name="quantize", what=what)
 
 
+def _formats(export: Export) -> Iterator[PlannedStep]:
+    if "ort" in export.formats:
+        yield PlannedStep(name="convert", what="model.ort, the operators it needs, what NNAPI and CoreML could run")
+    if export.browser:
+        yield PlannedStep(name="browse", what="the artifact in onnxruntime-web, in a headless Chromium")
+
+
 def _ending(recipe: Recipe) -> tuple[PlannedStep, ...]:
     timing = f"latency at {recipe.cpu.threads} thread{'s' if recipe.cpu.threads > 1 else ''}"
     cpus = ", ".join(recipe.cpu.emulate)
     elsewhere = (PlannedStep(name="emulate", what=f"the artifact on {cpus}"),) if cpus else ()
     return (
+        *_formats(recipe.export),
         PlannedStep(name="validate", what=f"parity, accuracy, {timing}, size, budgets"),
         *elsewhere,
         PlannedStep(name="bundle", what="artifact, manifest, report, self-test"),

@@ -165,6 +165,10 @@ class Export(Table):
     """Run onnxsim, in a child process."""
     min_sqnr_db: Annotated[float, Field(gt=0, le=200)] = 60.0
     """Least agreement, in dB, of every float step with the PyTorch model; 200 stands for identical outputs."""
+    formats: tuple[Literal["onnx", "ort"], ...] = ("onnx",)
+    """What is written: ``model.onnx`` always, listed or not, and for ``ort`` what ONNX Runtime's small builds take."""
+    browser: bool = False
+    """Run the artifact in onnxruntime-web in a headless Chromium, on the inputs of the self-test."""
 
 
 class Images(Table):
@@ -205,6 +209,8 @@ class Budgets(Table):
     """Least agreement of the artifact's outputs with the original's, in dB."""
     min_cpu_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     """Least share of samples, 0 to 1, with the same top class on every emulated CPU as on this machine."""
+    min_browser_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least share of samples, 0 to 1, with the same top class in the browser as on this machine."""
 
 
 class Recipe(Table):

@@ -14,12 +14,14 @@ import onnx_ir as ir
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import ModelError, OutputError, first_line
 from edgecompress.exporters.bundle import Bundle, read_bundle
+from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
 from edgecompress.loading import load_data
 from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
+from edgecompress.validation.browser import browser_agreement, strict_in_browser
 from edgecompress.validation.budgets import Verdict, judge
 from edgecompress.validation.emulation import (
     Machine,
@@ -98,6 +100,7 @@ def revalidate(
 
     Raises:
         OutputError: the bundle is not what its manifest says.
+        ParityError: its two formats answer differently on this machine.
         DataError: the evaluation data does not fit.
         ModelError: the original cannot be run on the inputs of the bundle.
         RecipeError: a CPU is unknown, or what emulates it is missing; or a limit is no positive, finite number.
@@ -108,6 +111,8 @@ def revalidate(
     budgets = parse_recipe({"budgets": {**recipe.budgets.model_dump(exclude_none=True), **limits}}).budgets
     session = open_session(bundle.artifact.read_bytes(), recipe.cpu.threads)
     inputs, outputs = _golden(folder, session)
+    if ORT_ARTIFACT in bundle.manifest.files:
+        check_same_bits(bundle.artifact.read_bytes(), (folder / ORT_ARTIFACT).read_bytes(), inputs)
     parity = Agreement.between(outputs, run_session(session, inputs))
     batches = _batches(bundle, evaluation, recipe)
     rows = [
@@ -119,10 +124,14 @@ def revalidate(
         _recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
     elsewhere = _elsewhere(bundle, machines, inputs, batches, progress)
-    measured = {row.measure: row.value for row in rows} | {"cpu_agreement": cpu_agreement(elsewhere.values())}
+    seen = bundle.manifest.browser
+    measured = {row.measure: row.value for row in rows} | {
+        "cpu_agreement": cpu_agreement(elsewhere.values()),
+        "browser_agreement": browser_agreement(seen),
+    }
     return Revalidation(
         rows=tuple(rows),
-        verdict=judge(strict_where_emulated(budgets, elsewhere), measured),
+        verdict=judge(strict_in_browser(strict_where_emulated(budgets, elsewhere), seen), measured),
         cpus=elsewhere,
         cpus_source=HERE if machines else RECORDED,
     )

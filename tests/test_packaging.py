@@ -59,6 +59,7 @@ def test_it_holds_the_package_and_nothing_beside_it(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"edgecompress", "edgecompress-0.1.0.dist-info"}
     data = {"py.typed", "targets/mobile.toml", "report/templates/report.html", "exporters/selftest.py"}
+    data |= {"validation/page.html"}
     assert {f"edgecompress/{name}" for name in data} <= set(names)
 
 

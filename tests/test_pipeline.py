@@ -65,7 +65,7 @@ def test_the_same_command_gives_the_same_bytes_and_so_does_its_recipe(tmp_path: 
     first, second = (_compress(seeded(ConvNet), tmp_path / name) for name in ("first", "second"))
     recipe = str(first.path / "recipe.toml")
     third = edgecompress.compress(seeded(ConvNet), target=recipe, calibration=images(), output=tmp_path / "third")
-    for name in ("model.onnx", "recipe.toml"):
+    for name in ("model.onnx", "recipe.toml", "model.ort", "required_operators.config"):
         content = (first.path / name).read_bytes()
         assert (second.path / name).read_bytes() == content
         assert (third.path / name).read_bytes() == content
@@ -106,6 +106,9 @@ def test_several_inputs_and_outputs(form: str, tmp_path: Path) -> None:
     given = batches if form == "tuples" else [{"features": a, "token": b} for a, b in batches]
     bundle = _compress(seeded(TwoInputs), tmp_path / "bundle", calibration=given)
     features, token = batches[0]
+    session = onnxruntime.InferenceSession(bundle.artifact)
+    axes = {one.name: one.shape for one in (*session.get_inputs(), *session.get_outputs())}
+    assert axes == {"features": ["batch", 4], "token": ["batch"], "logits": ["batch", 10], "hidden": ["batch", 16]}
     with torch.no_grad():
         wanted = seeded(TwoInputs)(features, token)
     logits, hidden = _run(bundle, features=features.numpy(), token=token.numpy())
@@ -155,7 +158,7 @@ def test_the_manifest_has_the_documented_keys(tmp_path: Path) -> None:
     manifest = json.loads((bundle.path / "manifest.json").read_bytes())
     assert manifest.keys() == {
         *("format_version", "edgecompress_version", "target", "recipe", "files", "data", "metrics", "verdict"),
-        *("cpus", "environment", "digest"),
+        *("cpus", "mobile", "browser", "environment", "digest"),
     }
     assert manifest["metrics"].keys() == {"size_bytes", "latency_ms", "accuracy", "parity"}
     assert manifest["files"].keys() == {path.name for path in bundle.path.iterdir()} - {"manifest.json"}

@@ -41,6 +41,9 @@ def _value(recipe: Recipe, key: str) -> Any:
 VALUES = {
     "seed": "7",
     "order": '["quantization"]',
+    "export.formats": '["onnx", "ort"]',
+    "export.browser": "true",
+    "budgets.min_browser_agreement": "0.5",
     "pruning.amount": "0.25",
     "pruning.goal": "macs",
     "pruning.spread": "global",

@@ -74,6 +74,8 @@ class Manifest(BaseModel):
     verdict: VerdictEntry
     environment: dict[str, str]
     cpus: dict[str, dict[str, Any]] = {}
+    mobile: dict[str, Any] = {}
+    browser: dict[str, Any] = {}
 
 
 def file_entry(content: bytes) -> FileEntry:

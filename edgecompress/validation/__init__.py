@@ -1,5 +1,6 @@
 """Evidence about the artifact that ships: parity, accuracy, latency, size, other CPUs, and the verdict on them."""
 
+from edgecompress.validation.browser import BrowserResult, browser_agreement, compare_browser, strict_in_browser
 from edgecompress.validation.budgets import Check, Verdict, judge, measures
 from edgecompress.validation.emulation import (
     CpuResult,
@@ -13,6 +14,7 @@ from edgecompress.validation.evidence import Evidence, gather
 from edgecompress.validation.latency import Comparison, Latency, compare_latency
 
 __all__ = [
+    "BrowserResult",
     "Check",
     "Comparison",
     "CpuResult",
@@ -20,6 +22,8 @@ __all__ = [
     "Latency",
     "Machine",
     "Verdict",
+    "browser_agreement",
+    "compare_browser",
     "compare_cpus",
     "compare_latency",
     "cpu_agreement",
@@ -27,5 +31,6 @@ __all__ = [
     "gather",
     "judge",
     "measures",
+    "strict_in_browser",
     "strict_where_emulated",
 ]

@@ -19,6 +19,7 @@ MEASURES = {
     "max_size_mb": ("size_mb", "MB"),
     "min_sqnr_db": ("sqnr_db", "dB"),
     "min_cpu_agreement": ("cpu_agreement", "share"),
+    "min_browser_agreement": ("browser_agreement", "share"),
 }
 """Budget -> the measure that it bounds, and its unit."""
 

@@ -49,7 +49,8 @@ def test_the_outcome_goes_into_the_bundle(
     emulate = ["--set", "cpu.emulate=['haswell']", "--evaluation", "batches.py:evaluation"]
     assert main([*COMPRESS, *LOOSE, *emulate, "--output", "out"]) == 0
     printed = capsys.readouterr().out
-    assert "  6. emulate      the artifact on haswell\n" in printed
+    assert "  5. convert      model.ort, " in printed
+    assert "  7. emulate      the artifact on haswell\n" in printed
     assert "other CPU" in printed
     bundle = project / "out"
     manifest = json.loads((bundle / "manifest.json").read_text())

@@ -48,7 +48,10 @@ def _flip(path: Path, position: int) -> None:
     path.write_bytes(content)
 
 
-FILES = ("model.onnx", "manifest.json", "recipe.toml", "report.html", "report.json", "selftest.npz", "selftest.py")
+FILES = (
+    *("model.onnx", "model.ort", "required_operators.config", "manifest.json", "recipe.toml"),
+    *("report.html", "report.json", "selftest.npz", "selftest.py"),
+)
 
 
 def test_a_bundle_holds_these_files(bundle: Path) -> None:

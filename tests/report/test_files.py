@@ -97,3 +97,27 @@ def test_other_cpus_are_shown_only_where_some_were_asked(bundle: Path) -> None:
     assert "43.1 dB" in page
     assert "bit-identical" in page
     assert "did not run: qemu-x86_64 died of &lt;SIGSEGV&gt;" in page
+
+
+def test_what_accelerators_could_run_is_shown_where_it_was_counted(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    assert report["mobile"]["accelerators"].keys() == {"nnapi", "coreml_neural_network", "coreml_ml_program"}
+    report["mobile"]["accelerators"]["nnapi"]["unsupported_operators"] = ["custom:<Thing>"]
+    assert "custom:&lt;Thing&gt;" in render(report)
+    report["mobile"] = {"accelerators": {}, "failure": "no <tools>"}
+    assert "left out: no &lt;tools&gt;" in render(report)
+    report["mobile"] = {}
+    assert "Phones" not in render(report)
+
+
+def test_the_browser_is_shown_where_it_was_asked(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    assert "<h2>Browser" not in render(report)
+    figures = {"sqnr_db": 41.5, "max_abs_error": 0.25, "top1_agreement": 0.75, "samples": 4, "failure": None}
+    names = {"browser": "Chrome/156", "onnxruntime_web": "1.30.0"}
+    report["browser"] = {**figures, **names, "outcome": "ran", "identical": False}
+    page = render(report)
+    assert "41.5 dB agreement" in page
+    assert "75.00 %" in page
+    report["browser"] = {**report["browser"], "outcome": "failed", "failure": "<b>"}
+    assert "failed: &lt;b&gt;" in render(report)

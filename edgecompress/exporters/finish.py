@@ -1,0 +1,64 @@
+"""The last look at the artifact: what ships is valid ONNX, its dynamic axes have names, and so do the user's values."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+from edgecompress.errors import EdgecompressError, ModelError, first_line
+
+
+def finish(model: ir.Model, original: ir.Model) -> bytes:
+    """The bytes of the file that ships; equal networks give equal bytes.
+
+    A dynamic axis of an input or output that has no name gets one, ``<value>_<axis>``.
+
+    Raises:
+        EdgecompressError: it is not valid ONNX, or its inputs and outputs are not called as those of ``original``.
+    """
+    proto = ir.to_proto(model)
+    _require_names(model, original)
+    for value in (*proto.graph.input, *proto.graph.output):
+        _name_axes(value)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    fault = fault_of(content)
+    if fault is not None:
+        raise EdgecompressError(f"the artifact is not valid ONNX: {fault}")
+    return content
+
+
+def require_valid(model: ir.Model) -> None:
+    """Check a user's own ONNX model before anything is done with it, as the artifact is checked in the end.
+
+    Raises:
+        ModelError: it is not valid, or the shapes that it declares are not those of its operators.
+    """
+    fault = fault_of(ir.to_proto(model).SerializeToString(deterministic=True))
+    if fault is not None:
+        raise ModelError(f"the ONNX model is not valid: {fault}; export it again")
+
+
+def fault_of(content: bytes) -> str | None:
+    """What ``onnx.checker`` with full shape inference finds wrong, in one line; None for a valid file."""
+    try:
+        onnx.checker.check_model(content, full_check=True)
+    except Exception as error:  # the checker, shape inference and protobuf have exceptions of their own
+        return first_line(error)
+    return None
+
+
+def _require_names(model: ir.Model, original: ir.Model) -> None:
+    for kind in ("inputs", "outputs"):
+        found, wanted = ([str(v.name) for v in getattr(one.graph, kind)] for one in (model, original))
+        if found != wanted:
+            raise EdgecompressError(
+                f"the artifact's {kind} are called {', '.join(found)}, those of the model {', '.join(wanted)}"
+            )
+
+
+def _name_axes(value: onnx.ValueInfoProto) -> None:
+    if value.type.WhichOneof("value") != "tensor_type":
+        return
+    for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+        if not dimension.WhichOneof("value") or (dimension.HasField("dim_param") and not dimension.dim_param):
+            dimension.dim_param = f"{value.name}_{axis}"

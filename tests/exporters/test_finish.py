@@ -1,0 +1,69 @@
+"""What ships passes the checker with full shape inference, names its dynamic axes, and keeps the user's names."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+import pytest
+from onnx import TensorProto, helper
+
+import edgecompress
+from edgecompress.errors import EdgecompressError, ModelError
+from edgecompress.exporters.finish import fault_of, finish, require_valid
+from edgecompress.runtime import to_bytes
+from tests.exporters.graphs import graph
+
+Shape = list[int | str | None]
+
+
+def _relu(given: Shape, declared: Shape, output: str = "y") -> ir.Model:
+    values = (("x", given), (output, declared))
+    (x,), (y,) = ([helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name, shape in values)
+    made = helper.make_graph([helper.make_node("Relu", ["x"], [output])], "g", [x], [y])
+    return ir.from_proto(helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10))
+
+
+def test_a_file_that_is_right_stays_as_it_is() -> None:
+    model = graph("y = Relu(x)")
+    assert finish(model, model) == to_bytes(model)
+
+
+def test_an_axis_without_a_name_gets_one() -> None:
+    model = _relu([None, 4, "width"], [None, 4, "width"])
+    proto = onnx.load_from_string(finish(model, model))
+    shapes = (value.type.tensor_type.shape.dim for value in (*proto.graph.input, *proto.graph.output))
+    axes = [[axis.dim_param or axis.dim_value for axis in shape] for shape in shapes]
+    assert axes == [["x_0", 4, "width"], ["y_0", 4, "width"]]
+    assert fault_of(to_bytes(model)) is None
+
+
+def test_shapes_that_contradict_the_operators_are_one_line() -> None:
+    model = _relu(["batch", 4], ["batch", 5])
+    with pytest.raises(EdgecompressError, match=r"the artifact is not valid ONNX: .*\(4\) vs \(5\)") as caught:
+        finish(model, model)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_status == 3
+    with pytest.raises(ModelError, match=r"the ONNX model is not valid: .*\(4\) vs \(5\); export it again"):
+        require_valid(model)
+
+
+def test_a_user_s_model_is_checked_before_anything_is_done() -> None:
+    with pytest.raises(ModelError, match="the ONNX model is not valid"):
+        edgecompress.compress(_relu(["batch", 4], ["batch", 5]), calibration=[[0.0]])
+
+
+def test_names_that_got_lost_are_an_error() -> None:
+    with pytest.raises(EdgecompressError, match="the artifact's outputs are called z, those of the model y"):
+        finish(_relu(["batch"], ["batch"], output="z"), _relu(["batch"], ["batch"]))
+
+
+def test_operators_of_onnx_runtime_s_own_pass() -> None:
+    node = helper.make_node("QuickGelu", ["x"], ["y"], domain="com.microsoft")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in "xy")
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    proto = helper.make_model(helper.make_graph([node], "g", [x], [y]), opset_imports=opsets, ir_version=10)
+    assert fault_of(proto.SerializeToString()) is None
+
+
+def test_bytes_that_are_no_model_are_a_fault() -> None:
+    assert fault_of(b"no model")
