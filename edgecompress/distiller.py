@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from edgecompress.conversion import Data, open_batches, open_source
 from edgecompress.data import Batches, Source
 from edgecompress.errors import ModelError, RecipeError
-from edgecompress.named_inputs import input_names, name_inputs
+from edgecompress.named_inputs import input_names, named_module
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, Training
 from edgecompress.training import (
@@ -161,7 +161,7 @@ class Distiller:
             **_rates(optimizer, learning_rate=learning_rate, weight_decay=weight_decay),
         )
         source = open_source(train_loader, "train", Recipe())
-        student = _named(self.student, source)
+        student = named_module(self.student, source)
         trained = teach(
             student,
             _answering(self.teacher, student, source),
@@ -194,7 +194,7 @@ class Distiller:
 
     def _score(self, network: nn.Module, loader: Data) -> Score:
         source = open_source(loader, "evaluation", Recipe())
-        named = _named(network, source)
+        named = named_module(network, source)
         loss = self.task.measure or DistillationLoss(_answering(self.teacher, named, source), self.task)
         return score(named, self._batches(source, "evaluation", named), loss, device_of(network))
 
@@ -216,12 +216,8 @@ class _Answering(nn.Module):
         return self.module(*(inputs[name] for name in self.names if name in inputs))
 
 
-def _named(network: nn.Module, source: Source) -> nn.Module:
-    return cast(nn.Module, name_inputs(network, source))
-
-
 def _answering(teacher: nn.Module, student: nn.Module, source: Source) -> nn.Module:
-    return _Answering(_named(teacher, source), input_names(student).names)
+    return _Answering(named_module(teacher, source), input_names(student).names)
 
 
 def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:

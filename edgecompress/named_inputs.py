@@ -33,6 +33,13 @@ def name_inputs(network: Network, source: Source) -> Network:
     return _taking(tuple(features))(network)
 
 
+def named_module(module: nn.Module, source: Source) -> nn.Module:
+    """The same for a network that is a module."""
+    named = name_inputs(module, source)
+    assert isinstance(named, nn.Module)
+    return named
+
+
 def input_names(network: Network) -> InputNames:
     """The names under which a network takes its inputs.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
@@ -18,18 +18,22 @@ from edgecompress.exporters.bundle import Bundle, open_draft
 from edgecompress.exporters.finish import finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.loading import Network
-from edgecompress.named_inputs import name_inputs
+from edgecompress.named_inputs import name_inputs, named_module
 from edgecompress.outcome import Outcome, make_files, make_manifest
 from edgecompress.plan import Plan, make_plan
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
+from edgecompress.recipe import Budgets
 from edgecompress.report import report_files
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile, effective_profile
 from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoints
 from edgecompress.validation import (
+    BrowserResult,
+    CpuResult,
+    Evidence,
     Machine,
+    Verdict,
     browser_agreement,
     compare_browser,
     compare_cpus,
@@ -105,15 +109,19 @@ def compress(
             progress.warn("the training data is not read: no technique of this recipe trains")
         if teacher is not None and not profile.recipe.trains:
             progress.warn("the teacher is not asked: no technique of this recipe trains")
-        sharing = Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None)
-        roles = {"calibration": calibration, "evaluation": evaluation, "train": train}
-        given = {role: one for role, one in roles.items() if one is not None}
-        checkpoints = checkpoints_of(folder)
-        outcome = _produce(model, teacher, plan, profile, given, checkpoints, machines, progress, sharing)
+        job = Job(
+            model=model,
+            teacher=teacher,
+            profile=profile,
+            data=_given(calibration=calibration, evaluation=evaluation, train=train),
+            checkpoints=checkpoints_of(folder),
+            sharing=Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None),
+        )
+        outcome = _produce(job, plan, machines, progress)
         manifest = make_manifest(outcome)
         bundle = draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
     if profile.recipe.trains:
-        remove_checkpoints(checkpoints)
+        remove_checkpoints(checkpoints_of(folder))
     return bundle
 
 
@@ -145,49 +153,64 @@ def assist(
     Raises:
         EdgecompressError: as :func:`compress` does, or another worker failed.
     """
-    roles = {"calibration": calibration, "evaluation": evaluation, "train": train}
-    given = {role: one for role, one in roles.items() if one is not None}
-    if given:
-        network, teacher, streams, example = _open(model, teacher, target.recipe, given)
+    data = _given(calibration=calibration, evaluation=evaluation, train=train)
+    if data:
         sharing = Sharing(workers=workers, file=statistics)
-        convert(network, target.recipe, example, streams, Progress(), sharing, checkpoints, teacher)
+        job = Job(model=model, teacher=teacher, profile=target, data=data, checkpoints=checkpoints, sharing=sharing)
+        _convert(job, Progress())
 
 
-def _open(
-    model: Network, teacher: nn.Module | None, recipe: Recipe, data: Mapping[str, Data]
-) -> tuple[Network, nn.Module | None, Streams, Batch]:
-    """The model and its teacher with inputs by name, checked batches for them by role, and an example."""
-    sources = {role: open_source(one, role, recipe) for role, one in data.items()}
-    model = name_inputs(model, next(iter(sources.values())))
-    if teacher is not None:
-        named = name_inputs(teacher, next(iter(sources.values())))
-        assert isinstance(named, nn.Module)
-        teacher = named
-    batches = {role: open_batches(source, role, model, recipe) for role, source in sources.items()}
-    return model, teacher, Streams(**batches), next(iter(batches.values())).first()
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a run is given; all of its processes are given the same."""
+
+    model: Network
+    teacher: nn.Module | None
+    profile: TargetProfile
+    data: Mapping[str, Data]
+    checkpoints: Path | None
+    sharing: Sharing
 
 
-def _produce(
-    model: Network,
-    teacher: nn.Module | None,
-    plan: Plan,
-    profile: TargetProfile,
-    data: Mapping[str, Data],
-    checkpoints: Path,
-    machines: Sequence[Machine],
-    progress: Progress,
-    sharing: Sharing,
-) -> Outcome:
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """A model after the road, its inputs by name, with the data for them."""
+
+    network: Network
+    streams: Streams
+    example: Batch
+    conversion: Conversion
+
+
+def _given(**data: Data | None) -> dict[str, Data]:
+    """The data that are there, by role."""
+    return {role: one for role, one in data.items() if one is not None}
+
+
+def _convert(job: Job, progress: Progress) -> Converted:
+    """Give the inputs names, open the data, and carry out the plan."""
+    recipe = job.profile.recipe
+    sources = {role: open_source(one, role, recipe) for role, one in job.data.items()}
+    first = next(iter(sources.values()))
+    network = name_inputs(job.model, first)
+    teacher = None if job.teacher is None else named_module(job.teacher, first)
+    batches = {role: open_batches(source, role, network, recipe) for role, source in sources.items()}
+    streams, example = Streams(**batches), next(iter(batches.values())).first()
+    conversion = convert(network, recipe, example, streams, progress, job.sharing, job.checkpoints, teacher)
+    return Converted(network=network, streams=streams, example=example, conversion=conversion)
+
+
+def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progress) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
-    recipe = profile.recipe
-    if not data:
+    recipe = job.profile.recipe
+    if not job.data:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
-    if isinstance(model, ir.Model):
-        require_valid(model)
-    model, teacher, streams, example = _open(model, teacher, recipe, data)
-    conversion = convert(model, recipe, example, streams, progress, sharing, checkpoints, teacher)
-    original, artifact = to_bytes(conversion.original), finish(conversion.artifact, _named(model, conversion))
-    golden = example.sample(sample_rows(model, recipe) or GOLDEN_ROWS)
+    if isinstance(job.model, ir.Model):
+        require_valid(job.model)
+    converted = _convert(job, progress)
+    conversion, streams = converted.conversion, converted.streams
+    original, artifact = to_bytes(conversion.original), finish(conversion.artifact, _named(converted))
+    golden = converted.example.sample(sample_rows(converted.network, recipe) or GOLDEN_ROWS)
     mobile = _mobile(artifact, golden, progress) if "ort" in recipe.export.formats else None
     measured_on = streams.measured or streams.calibration or streams.train
     assert measured_on is not None
@@ -196,18 +219,14 @@ def _produce(
     for doubt in evidence.doubts:
         progress.warn(doubt)
     cpus = compare_cpus(artifact, fitted, machines, progress)
-    entries = [result.entry for result in cpus]
     browser = compare_browser(artifact, golden.inputs, progress) if recipe.export.browser else None
-    seen = browser.entry if browser is not None else {}
-    elsewhere = {"cpu_agreement": cpu_agreement(entries), "browser_agreement": browser_agreement(seen)}
-    budgets = strict_in_browser(strict_where_emulated(recipe.budgets, entries), seen)
     return Outcome(
         artifact=artifact,
         plan=plan,
-        profile=profile,
+        profile=job.profile,
         done=conversion.done,
         evidence=evidence,
-        verdict=judge(budgets, {**measures(evidence), **elsewhere}),
+        verdict=_verdict(recipe.budgets, evidence, cpus, browser),
         golden=golden,
         cpus=cpus,
         mobile=mobile,
@@ -215,11 +234,20 @@ def _produce(
     )
 
 
-def _named(network: Network, conversion: Conversion) -> ir.Model:
+def _verdict(budgets: Budgets, evidence: Evidence, cpus: Sequence[CpuResult], browser: BrowserResult | None) -> Verdict:
+    """The budgets beside what was measured, here and elsewhere."""
+    entries, seen = [result.entry for result in cpus], browser.entry if browser is not None else {}
+    elsewhere = {"cpu_agreement": cpu_agreement(entries), "browser_agreement": browser_agreement(seen)}
+    strict = strict_in_browser(strict_where_emulated(budgets, entries), seen)
+    return judge(strict, {**measures(evidence), **elsewhere})
+
+
+def _named(converted: Converted) -> ir.Model:
     """The first ONNX model on the road: the user's own, or what was exported, with the names that the user gave."""
-    if isinstance(network, ir.Model):
-        return network
-    return next(step.result.model for step in conversion.done if isinstance(step.result.model, ir.Model))
+    if isinstance(converted.network, ir.Model):
+        return converted.network
+    models = (step.result.model for step in converted.conversion.done)
+    return next(model for model in models if isinstance(model, ir.Model))
 
 
 def _mobile(artifact: bytes, golden: Batch, progress: Progress) -> Mobile:

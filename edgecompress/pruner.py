@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from edgecompress.conversion import Data, open_batches
 from edgecompress.errors import ModelError
 from edgecompress.module_checks import check_module
-from edgecompress.named_inputs import name_inputs
+from edgecompress.named_inputs import named_module
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Criterion
 from edgecompress.pruning.channels.request import Goal, Spread
@@ -248,8 +248,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     """The step of the pipeline, on a model that keeps its own way of being called."""
     several = isinstance(inputs, (tuple, list, Mapping))
     raw = [(inputs if several else (inputs,), None)]
-    named = name_inputs(model, lambda: raw)
-    assert isinstance(named, nn.Module)
+    named = named_module(model, lambda: raw)
     wrapped = named is not model
     example = open_batches(raw, "example", named, recipe).first()
     streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))

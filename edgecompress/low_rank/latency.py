@@ -18,7 +18,7 @@ from edgecompress.low_rank.form import Call, Form, Rank
 from edgecompress.low_rank.goals import Priced
 from edgecompress.low_rank.layers import refuse
 from edgecompress.low_rank.options import Candidate, Option
-from edgecompress.named_inputs import name_inputs
+from edgecompress.named_inputs import named_module
 from edgecompress.progress import Progress
 from edgecompress.pruning.masks.mask import copied
 from edgecompress.recipe import Export
@@ -45,8 +45,8 @@ def network_ms(models: Sequence[nn.Module], batch: Batch, threads: int) -> list[
     Raises:
         ModelError: a network cannot be captured or exported.
     """
-    named = (name_inputs(model, lambda: [(dict(batch.inputs), None)]) for model in models)
-    calls = [_call(model, batch, threads) for model in named if isinstance(model, nn.Module)]
+    named = (named_module(model, lambda: [(dict(batch.inputs), None)]) for model in models)
+    calls = [_call(model, batch, threads) for model in named]
     return [float(median) for median in np.median(interleave(calls, RUNS), axis=0)]
 
 

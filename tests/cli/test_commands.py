@@ -77,9 +77,19 @@ def test_training_data_that_nothing_reads_is_a_warning(project: Path, capsys: py
     assert "warning: the training data is not read" in capsys.readouterr().err
 
 
-def test_the_teacher_is_not_built_yet(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*COMPRESS, "--teacher", "nets.py:net"]) == 2
-    assert "distillation is not built yet" in capsys.readouterr().err
+def test_the_teacher_is_the_original_of_what_it_taught(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loose = [text for key in ("max_accuracy_drop", "min_speedup") for text in ("--set", f"budgets.{key}=none")]
+    taught = ["--teacher", "nets.py:residual", "--train", "batches.py:evaluation", "--set", "training.epochs=1"]
+    data = ["--evaluation", "batches.py:evaluation", "--output", "out"]
+    assert main(["compress", "nets.py:net", "--target", "realtime", *taught, *loose, *data]) == 0
+    assert "the model learns for 1 epoch what ResidualNet says" in " ".join(capsys.readouterr().out.split())
+    assert main(["compress", "nets.py:residual", "--set", "quantization.enabled=false", *loose, *data[:2]]) in (0, 1)
+    size, own = (
+        json.loads(Path(folder, "manifest.json").read_text())["metrics"]["size_bytes"]
+        for folder in ("out", "residual-mobile")
+    )
+    assert size["original"] == own["original"]
+    assert size["compressed"] < size["original"]
 
 
 def test_validate_measures_a_bundle_again(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
