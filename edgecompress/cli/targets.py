@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from edgecompress.cli import recommend
 from edgecompress.cli.tables import console, print_json, print_table
 from edgecompress.recipe import recipe_tables
 from edgecompress.targets import device_names, load_profile, strategy_names
 
 app = typer.Typer(help="Deployment profiles.", rich_markup_mode=None)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command(name="recommend")(recommend.run)
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
 ]

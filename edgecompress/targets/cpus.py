@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -15,11 +15,13 @@ class CpuFamily:
     """CPUs with the same instructions.
 
     ``saturates``: sums of two products of 8-bit activations and weights are cut off at 16 bits. ``stand_in`` is the
-    CPU for ``cpu.emulate``, where QEMU has one; ``names`` are CPUs of the family.
+    CPU for ``cpu.emulate``, where QEMU has one; ``names`` are CPUs of the family. Profiles for the family ``also``
+    serve this one too.
     """
 
     what: str
     saturates: bool = False
+    also: Isa | None = None
     stand_in: str | None = None
     names: tuple[str, ...] = ()
 
@@ -29,7 +31,9 @@ FAMILIES: Mapping[Isa, CpuFamily] = {
     "x86-avx2": CpuFamily(
         what="x86 with AVX2, without VNNI", saturates=True, stand_in="haswell", names=("haswell", "skylake", "zen3")
     ),
-    "x86-avx512": CpuFamily(what="x86 with AVX-512, without VNNI", saturates=True, names=("skylake-server",)),
+    "x86-avx512": CpuFamily(
+        what="x86 with AVX-512, without VNNI", saturates=True, also="x86-avx2", names=("skylake-server",)
+    ),
     "x86-vnni": CpuFamily(what="x86 with AVX-512 VNNI", names=("cascadelake", "icelake", "sapphirerapids", "zen4")),
     "armv8.0": CpuFamily(
         what="Armv8.0, no dot product", stand_in="cortex-a72", names=("cortex-a53", "cortex-a57", "cortex-a72")
@@ -44,8 +48,8 @@ FAMILIES: Mapping[Isa, CpuFamily] = {
 """What is known of each value of ``cpu.isa`` (docs/other-cpus.md has what was measured)."""
 
 
-def find_isa(name: str) -> Isa:
-    """The family that a CPU is of, or that is called so itself.
+def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
+    """The family that a CPU is of, or that is called so itself; ``others`` are names to offer beside.
 
     Raises:
         RecipeError: there is none; the message offers the nearest and lists the families.
@@ -56,7 +60,7 @@ def find_isa(name: str) -> Isa:
     for isa, family in FAMILIES.items():
         if name in (isa, *family.names):
             return isa
-    known = [*get_args(Isa), *(one for family in FAMILIES.values() for one in family.names)]
+    known = [*others, *get_args(Isa), *(one for family in FAMILIES.values() for one in family.names)]
     near = nearest(name, known)
     raise RecipeError(
         f"unknown CPU {name!r}{f'{near} Families' if near else '; families'} are {', '.join(get_args(Isa))}"
