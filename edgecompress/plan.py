@@ -15,7 +15,7 @@ from edgecompress.loading import Network
 from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
 from edgecompress.recipe import TRAINING, Quantization, Recipe
 from edgecompress.targets import TargetProfile
-from edgecompress.targets.cpus import FAMILIES, answers_differ
+from edgecompress.targets.cpus import FAMILIES, answers_differ, available_cores
 
 RECOVERY = ("equalization", *PASSES)
 """Keys of the passes that recover accuracy, in their order."""
@@ -76,6 +76,12 @@ def _doubts(recipe: Recipe) -> Iterator[str]:
         yield (
             f"pruning takes {pruning.amount:.0%} of the {pruning.goal}, more than the {pruning.warn_above:.0%} that"
             " this target thinks sane (pruning.warn_above); expect to lose accuracy"
+        )
+    cores = available_cores()
+    if recipe.cpu.threads > cores:
+        yield (
+            f"latency is measured with {recipe.cpu.threads} threads, and this machine has {cores} cores for them;"
+            f" --set cpu.threads={cores}"
         )
     if answers_differ(recipe.cpu.isa, recipe.quantization):
         yield (

@@ -13,7 +13,9 @@ from edgecompress.exporters.manifest import Manifest
 from edgecompress.recipe import Isa, Recipe, key_paths
 from edgecompress.targets import device_names, load_profile, strategy_names
 from edgecompress.targets.cpus import FAMILIES
+from edgecompress.targets.effects import EFFECTS
 from edgecompress.targets.inheritance import read_chain
+from edgecompress.targets.rules import LIMITS, SERVES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -64,6 +66,16 @@ def test_a_device_stands_in_the_table_of_devices(name: str) -> None:
 def test_a_family_of_cpus_stands_in_its_table(isa: Isa) -> None:
     family = FAMILIES[isa]
     assert f"| `{isa}` | {family.what} | {', '.join(f'`{name}`' for name in family.names)} |" in TARGETS
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_what_a_strategy_reached_and_serves_stands_there(name: str) -> None:
+    profile = load_profile(name)
+    techniques = profile.recipe.techniques
+    for one in EFFECTS[techniques].references:
+        assert f"| {one.network} | {one.float_mb} MB | {one.smaller:.2f}x | {one.faster:.2f}x |" in TARGETS
+    serves = " | ".join(str(SERVES[techniques][limit]) for limit in LIMITS)
+    assert f"| {profile.strategy}: {profile.reason} | {serves} |" in TARGETS
 
 
 def test_every_command_stands_in_the_readme() -> None:

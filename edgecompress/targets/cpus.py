@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -75,3 +76,8 @@ def answers_differ(isa: Isa | None, quantization: Quantization) -> bool:
     """
     saturates = isa is not None and FAMILIES[isa].saturates
     return saturates and quantization.enabled and quantization.scheme == "qnnpack"
+
+
+def available_cores() -> int:
+    """The cores of this machine that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

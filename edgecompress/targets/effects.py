@@ -55,6 +55,7 @@ EFFECTS: Mapping[tuple[Technique, ...], Effect] = {
         accuracy_drop=2.0,
         references=(
             _row("ResNet-20", 1.09, 5.32, 2.34, README),
+            _row("MobileNetV1 0.75", 10.33, 6.58, 5.01, TARGETS),
             _row("MobileNetV2", 13.93, 6.37, 3.03, PRUNING),
             _row("ViT-tiny", 22.91, 7.54, 3.78, PRUNING),
             _row("ResNet-50", 102.07, 7.92, 6.94, PRUNING),
@@ -64,6 +65,7 @@ EFFECTS: Mapping[tuple[Technique, ...], Effect] = {
         accuracy_drop=0.8,
         references=(
             _row("ResNet-20", 1.09, 1.66, 1.56, TARGETS),
+            _row("MobileNetV1 0.75", 10.33, 1.83, 1.95, TARGETS),
             _row("MobileNetV2", 13.93, 1.75, 1.87, PRUNING),
             _row("ViT-tiny", 22.91, 2.09, 1.83, PRUNING),
             _row("ResNet-50", 102.07, 2.02, 2.26, PRUNING),

@@ -64,7 +64,7 @@ def read_chain(name: str) -> tuple[ProfileFile, ...]:
     chain = [_read_file(Path(name)) if name.endswith(".toml") else _read_shipped(name)]
     while EXTENDS in chain[-1].tables:
         child, parent = chain[-1], _read_parent(chain[-1])
-        if parent.path is not None and parent.path in [file.path for file in chain]:
+        if parent.path is not None and parent.path.resolve() in [file.path and file.path.resolve() for file in chain]:
             circle = " -> ".join(file.label for file in (*chain, parent))
             raise RecipeError(f"target {child.label!r}: 'extends' goes in a circle: {circle}; take one away")
         chain.append(parent)
@@ -110,7 +110,7 @@ def _read_file(path: Path) -> ProfileFile:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"target file {str(path)!r} cannot be read: {error.__class__.__name__}") from None
-    return ProfileFile(label=str(path), path=path.resolve(), tables=_parse(str(path), text))
+    return ProfileFile(label=str(path), path=path, tables=_parse(str(path), text))
 
 
 def _parse(label: str, text: str) -> dict[str, Any]:
