@@ -18,7 +18,7 @@ from edgecompress.exporters.manifest import FORMAT_VERSION, BudgetEntry, Manifes
 from edgecompress.exporters.mobile import Mobile
 from edgecompress.metrics import Agreement
 from edgecompress.plan import Plan
-from edgecompress.recipe import dump_recipe
+from edgecompress.recipe import dump_recipe, recipe_tables
 from edgecompress.runtime import open_session, run_session
 from edgecompress.step import Done
 from edgecompress.targets import TargetProfile
@@ -50,7 +50,7 @@ def make_manifest(outcome: Outcome) -> Manifest:
         format_version=FORMAT_VERSION,
         edgecompress_version=metadata.version("edgecompress"),
         target=TargetEntry(name=profile.name, strategy=profile.strategy, reason=profile.reason),
-        recipe=profile.recipe.model_dump(mode="json", exclude_none=True),
+        recipe=recipe_tables(profile.recipe),
         files={},
         data=_data(outcome),
         metrics=metrics_of(outcome),

@@ -15,6 +15,7 @@ from edgecompress.loading import Network
 from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
 from edgecompress.recipe import TRAINING, Export, Quantization, Recipe
 from edgecompress.targets import TargetProfile
+from edgecompress.targets.cpus import FAMILIES, answers_differ, available_cores
 
 RECOVERY = ("equalization", *PASSES)
 """Keys of the passes that recover accuracy, in their order."""
@@ -75,6 +76,17 @@ def _doubts(recipe: Recipe) -> Iterator[str]:
         yield (
             f"pruning takes {pruning.amount:.0%} of the {pruning.goal}, more than the {pruning.warn_above:.0%} that"
             " this target thinks sane (pruning.warn_above); expect to lose accuracy"
+        )
+    cores = available_cores()
+    if recipe.cpu.threads > cores:
+        yield (
+            f"latency is measured with {recipe.cpu.threads} threads, and this machine has {cores} cores for them;"
+            f" --set cpu.threads={cores}"
+        )
+    if answers_differ(recipe.cpu.isa, recipe.quantization):
+        yield (
+            f"8-bit products saturate on {recipe.cpu.isa}, and scheme qnnpack gives other answers there;"
+            " --set quantization.scheme=fbgemm"
         )
 
 
@@ -191,9 +203,11 @@ def _ending(recipe: Recipe) -> tuple[PlannedStep, ...]:
     timing = f"latency at {recipe.cpu.threads} thread{'s' if recipe.cpu.threads > 1 else ''}"
     cpus = ", ".join(recipe.cpu.emulate)
     elsewhere = (PlannedStep(name="emulate", what=f"the artifact on {cpus}"),) if cpus else ()
+    stand_in = FAMILIES[recipe.cpu.isa].stand_in if recipe.cpu.isa is not None and not cpus else None
+    untried = f'; cpu.emulate=["{stand_in}"] would try {recipe.cpu.isa}' if stand_in else ""
     return (
         *_formats(recipe.export),
-        PlannedStep(name="validate", what=f"parity, accuracy, {timing}, size, budgets"),
+        PlannedStep(name="validate", what=f"parity, accuracy, {timing}, size, budgets{untried}"),
         *elsewhere,
         PlannedStep(name="bundle", what="artifact, manifest, report, self-test"),
     )

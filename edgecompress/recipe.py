@@ -1,13 +1,14 @@
 """What is asked for: the recipe, one table per technique, and its way to and from TOML.
 
 A recipe is data: frozen, validated when it is made, equal to itself after a round trip through TOML.
-Every key has a dotted path (``quantization.scheme``) that ``--set`` reaches and that errors name.
+Every key has a dotted path (``quantization.scheme``) that errors name and that overrides (``overrides.py``) reach.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
@@ -16,12 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgecompress.errors import RecipeError, nearest
 
 Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
+STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
+"""Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights."""
 TRAINING = ("pruning", "low_rank", "distillation")
 """The techniques that change the network, and train what is left of it."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 MAX_THREADS = 256
+NONE = "none"
+"""What stands in TOML and after ``--set KEY=`` for no value."""
+Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -36,6 +42,7 @@ class Pruning(Table):
     """Removal of channels, with everything that depends on them, and what the network is given to recover."""
 
     enabled: bool = False
+    """Remove channels."""
     amount: Share = 0.5
     """How much goes: a share, 0 to 1, of what ``goal`` names."""
     goal: Literal["channels", "macs", "parameters", "latency"] = "channels"
@@ -55,6 +62,7 @@ class Pruning(Table):
     schedule: Literal["one_shot", "linear", "cubic"] = "one_shot"
     """How the amount grows over the steps between which the network is trained."""
     steps: PositiveInt = 1
+    """Cuts, each followed by its part of the training."""
     teacher: bool = True
     """Train the pruned network on the outputs of the original too; ``distillation`` has temperature and weight."""
     warn_above: Share = 0.7
@@ -65,6 +73,7 @@ class LowRank(Table):
     """Replacement of a layer by two or three thinner ones, where that is less work."""
 
     enabled: bool = False
+    """Replace layers by two or three thinner ones, where that is less work."""
     goal: Literal["macs", "parameters", "latency", "energy", "ratio"] = "macs"
     """What decides the ranks: a share of the network's cost that has to go, which layers share by what they lose, and
     ``latency`` is measured in ONNX Runtime; or, layer by layer, the energy that is kept, or a ratio."""
@@ -88,15 +97,19 @@ class Distillation(Table):
     """Training of a smaller student on the outputs of a teacher."""
 
     enabled: bool = False
+    """Teach the network, or a student of it."""
     temperature: Positive = 4.0
+    """The higher, the more the classes beside the first one count."""
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teacher's outputs against the labels."""
     hints: tuple[str, ...] = ()
     """Layers whose outputs the student learns (FitNets), by name, or as STUDENT=TEACHER where the names differ."""
     hint_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Of the squared error, for each layer."""
     attention: tuple[str, ...] = ()
     """Layers whose attention maps, where in space they are large, the student learns."""
     attention_weight: Annotated[float, Field(ge=0)] = 1.0
+    """For each layer."""
     relations: tuple[str, ...] = ()
     """Layers in which samples lie to one another as in the teacher's (RKD)."""
     relation_weight: Annotated[float, Field(ge=0)] = 25.0
@@ -123,6 +136,7 @@ class Training(Table):
     accumulation: PositiveInt = 1
     """Batches to one step."""
     max_gradient_norm: Positive | None = None
+    """Longer gradients are shortened to it."""
     patience: PositiveInt | None = None
     """Epochs without a better evaluation after which training stops."""
 
@@ -131,6 +145,7 @@ class Quantization(Table):
     """Static INT8: what the integers mean, and where they are not used."""
 
     enabled: bool = False
+    """Make the network INT8."""
     scheme: Literal["fbgemm", "qnnpack"] = "qnnpack"
     """Semantics of the integers: ``fbgemm`` (7-bit activations, x86) or ``qnnpack`` (8-bit, Arm)."""
     granularity: Literal["per_channel", "per_tensor"] = "per_channel"
@@ -157,6 +172,7 @@ class Export(Table):
     """Capture and the ONNX file."""
 
     opset: Annotated[int, Field(ge=18, le=23)] = 20
+    """Version of ONNX's operators."""
     batch_size: PositiveInt | None = None
     """A fixed batch dimension; without it the dimension is dynamic and named ``batch``."""
     dynamic_axes: dict[str, dict[AxisNumber, AxisName]] = {}
@@ -177,13 +193,18 @@ class Images(Table):
     size: tuple[PositiveInt, PositiveInt] = (224, 224)
     """Height and width in pixels."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Of each channel, subtracted."""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    """Of each channel, divided by."""
 
 
 class Cpu(Table):
-    """How latency is measured, and on which other CPUs the artifact is tried."""
+    """What the device computes with, how latency is measured, and on which other CPUs the artifact is tried."""
 
+    isa: Isa | None = None
+    """The instructions that the device's CPU has; the plan warns of a scheme that gives other answers there."""
     threads: Annotated[int, Field(gt=0, le=MAX_THREADS)] = 1
+    """Intra-op threads of the timed sessions."""
     runs: Annotated[int, Field(ge=10)] = 100
     """Timed runs of each model, interleaved."""
     emulate: tuple[str, ...] = ()
@@ -196,7 +217,9 @@ class Budgets(Table):
     max_accuracy_drop: float | None = None
     """Percentage points of top-1 accuracy."""
     min_compression_ratio: Positive | None = None
+    """Bytes of the float ONNX file over bytes of the artifact."""
     min_speedup: Positive | None = None
+    """Float latency over the artifact's, medians."""
     max_latency_ms: Positive | None = None
     """Median latency of one sample, in milliseconds."""
     max_latency_p95_ms: Positive | None = None
@@ -217,8 +240,10 @@ class Recipe(Table):
     """All that decides what comes out: the same recipe, model and data give the same bytes."""
 
     seed: Annotated[int, Field(ge=0)] = 0
+    """For what is drawn at random."""
     order: tuple[Technique, ...] = get_args(Technique)
-    """The order in which the enabled techniques run; quantization is always last."""
+    """The order in which the enabled techniques run: what makes the network smaller, then distillation, then
+    quantization."""
     pruning: Pruning = Pruning()
     low_rank: LowRank = LowRank()
     distillation: Distillation = Distillation()
@@ -253,7 +278,8 @@ def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
     edgecompress.errors.RecipeError: expected number, got 'much' in 'pruning.amount'
     """
     try:
-        recipe = Recipe.model_validate(tables)
+        # Strict, as TOML is: no text for a number, no number for true. JSON, since a list is a tuple there.
+        recipe = Recipe.model_validate_json(json.dumps(_nulled(tables, Recipe), default=str), strict=True)
     except ValidationError as error:
         raise RecipeError(_describe(error)) from None
     _check_order(recipe)
@@ -263,25 +289,25 @@ def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as TOML, every key written out; reading it back gives an equal recipe."""
-    return tomli_w.dumps(recipe.model_dump(exclude_none=True, mode="json"))
+    return tomli_w.dumps(recipe_tables(recipe))
 
 
-def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
-    """A recipe with ``KEY=VALUE`` assignments applied; VALUE is TOML, a bare word, or ``none``.
+def recipe_tables(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested tables, every key that has a value or lacks the one it has by default (``none``).
 
-    Raises:
-        RecipeError: an assignment without ``=``, an unknown key (the nearest is offered), or a wrong type.
-
-    >>> override(Recipe(), ["quantization.scheme=fbgemm", "cpu.threads=2"]).cpu.threads
-    2
+    >>> recipe_tables(Recipe(training=Training(average_decay=None)))["training"]["average_decay"]
+    'none'
     """
-    tables = recipe.model_dump(exclude_none=True)
-    for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        if not separator:
-            raise RecipeError(f"--set {assignment!r} has no '='; write --set KEY=VALUE")
-        _assign(tables, key.strip(), _parse_value(text.strip()))
-    return parse_recipe(tables)
+    defaults = Recipe().model_dump(mode="json")
+    return {key: _valued(value, defaults[key]) for key, value in recipe.model_dump(mode="json").items()}
+
+
+def _valued(value: Any, default: Any) -> Any:
+    if not isinstance(value, dict) or not default:
+        return value
+    return {
+        key: NONE if one is None else one for key, one in value.items() if one is not None or default[key] is not None
+    }
 
 
 def key_paths(table: type[Table] = Recipe, prefix: str = "") -> list[str]:
@@ -300,23 +326,16 @@ def key_paths(table: type[Table] = Recipe, prefix: str = "") -> list[str]:
     return paths
 
 
-def _assign(tables: dict[str, Any], key: str, value: Any) -> None:
-    known = key_paths()
-    if not any(key == path or key.startswith("export.dynamic_axes.") for path in known):
-        raise RecipeError(f"unknown key {key!r} in --set{nearest(key, known)}")
-    *parents, last = key.split(".")
-    for parent in parents:
-        tables = tables.setdefault(parent, {})
-    tables[last] = value
-
-
-def _parse_value(text: str) -> Any:
-    if text.lower() == "none":
-        return None
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+def _nulled(tables: Mapping[str, Any], kind: type[Table]) -> dict[str, Any]:
+    """The tables with null for the word ``none``, where a value may be missing."""
+    nulled: dict[str, Any] = {}
+    for name, value in tables.items():
+        field = kind.model_fields.get(name)
+        below = field.annotation if field is not None else None
+        if isinstance(value, Mapping) and isinstance(below, type) and issubclass(below, Table):
+            value = _nulled(value, below)
+        nulled[name] = None if value == NONE and type(None) in get_args(below) else value
+    return nulled
 
 
 def _check_order(recipe: Recipe) -> None:
@@ -326,8 +345,12 @@ def _check_order(recipe: Recipe) -> None:
         raise RecipeError(f"{missing[0]!r} is enabled but not listed in 'order'; add it, or disable it")
     if len(set(recipe.order)) < len(recipe.order):
         raise RecipeError("a technique stands twice in 'order'; list each once")
-    if "quantization" in recipe.techniques[:-1]:
-        raise RecipeError("'quantization' is not the last of the enabled techniques in 'order'; move it to the end")
+    for first, second in pairwise(recipe.techniques):
+        if STAGES[first] > STAGES[second]:
+            raise RecipeError(
+                f"{first!r} stands before {second!r} in 'order'; compress progressively: pruning and low_rank, then"
+                " distillation, then quantization"
+            )
 
 
 def _check_steps(recipe: Recipe) -> None:
@@ -358,6 +381,8 @@ def _describe(error: ValidationError) -> str:
         return f"unknown key {path!r}{nearest(path, key_paths())}"
     if kind == "string_pattern_mismatch":
         return f"{fault['input']!r} cannot stand in {path.removesuffix('.[key]')!r}"
+    if kind == "json_invalid":
+        return "a text is not UTF-8"
     if kind == "missing":
         return f"a value is missing: {path!r}"
     if kind == "too_long":

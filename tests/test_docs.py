@@ -10,12 +10,17 @@ import pytest
 
 from edgecompress.cli.app import app
 from edgecompress.exporters.manifest import Manifest
-from edgecompress.recipe import Recipe, key_paths
-from edgecompress.targets import load_profile, profile_names
+from edgecompress.recipe import Isa, Recipe, key_paths
+from edgecompress.targets import device_names, load_profile, strategy_names
+from edgecompress.targets.cpus import FAMILIES
+from edgecompress.targets.effects import EFFECTS
+from edgecompress.targets.inheritance import read_chain
+from edgecompress.targets.rules import LIMITS, SERVES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 RECIPE = (ROOT / "docs" / "recipe.md").read_text()
+TARGETS = (ROOT / "docs" / "targets.md").read_text()
 BUNDLE = (ROOT / "docs" / "bundle.md").read_text()
 
 
@@ -41,9 +46,36 @@ def test_a_key_of_the_manifest_stands_there(key: str) -> None:
 
 
 def test_the_table_of_targets_is_that_of_the_profiles() -> None:
-    for name in profile_names():
+    for name in strategy_names():
         profile = load_profile(name)
         assert f"| `{name}` | {profile.strategy} | {profile.reason} |" in README
+
+
+@pytest.mark.parametrize("name", device_names())
+def test_a_device_stands_in_the_table_of_devices(name: str) -> None:
+    *_, parent, _ = (file.label for file in read_chain(name))
+    recipe = load_profile(name).recipe
+    quantization, isa = recipe.quantization, recipe.cpu.isa
+    assert isa is not None
+    stand_in = f"`{FAMILIES[isa].stand_in}`" if FAMILIES[isa].stand_in else "none"
+    row = [f"`{name}`", f"`{parent}`", f"`{isa}`", f"`{quantization.scheme}`", recipe.pruning.multiple]
+    assert f"| {' | '.join(map(str, row))} | {recipe.cpu.threads} | {stand_in} |" in TARGETS
+
+
+@pytest.mark.parametrize("isa", FAMILIES)
+def test_a_family_of_cpus_stands_in_its_table(isa: Isa) -> None:
+    family = FAMILIES[isa]
+    assert f"| `{isa}` | {family.what} | {', '.join(f'`{name}`' for name in family.names)} |" in TARGETS
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_what_a_strategy_reached_and_serves_stands_there(name: str) -> None:
+    profile = load_profile(name)
+    techniques = profile.recipe.techniques
+    for one in EFFECTS[techniques].references:
+        assert f"| {one.network} | {one.float_mb} MB | {one.smaller:.2f}x | {one.faster:.2f}x |" in TARGETS
+    serves = " | ".join(str(SERVES[techniques][limit]) for limit in LIMITS)
+    assert f"| {profile.strategy}: {profile.reason} | {serves} |" in TARGETS
 
 
 def test_every_command_stands_in_the_readme() -> None:

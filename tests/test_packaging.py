@@ -19,7 +19,8 @@ import calibration
 import edgecompress.calibration, edgecompress.exporters, edgecompress.targets
 assert calibration.MINE == 1
 assert edgecompress.calibration.SCHEMES.keys() == {"fbgemm", "qnnpack"}
-assert edgecompress.targets.profile_names() == ["cloud", "edge", "mobile", "realtime"]
+assert edgecompress.targets.strategy_names() == ["cloud", "edge", "mobile", "realtime"]
+assert "raspberry-pi-4" in edgecompress.targets.device_names()
 print(edgecompress.__file__)
 """
 
@@ -58,8 +59,14 @@ def _run(user: Path, path: Path) -> str:
 def test_it_holds_the_package_and_nothing_beside_it(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"edgecompress", "edgecompress-0.1.0.dist-info"}
-    data = {"py.typed", "targets/mobile.toml", "report/templates/report.html", "exporters/selftest.py"}
-    data |= {"validation/page.html"}
+    data = {
+        "py.typed",
+        "targets/mobile.toml",
+        "targets/devices/mini-pc.toml",
+        "report/templates/report.html",
+        "exporters/selftest.py",
+        "validation/page.html",
+    }
     assert {f"edgecompress/{name}" for name in data} <= set(names)
 
 

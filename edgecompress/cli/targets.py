@@ -1,40 +1,74 @@
-"""``edgecompress targets list`` and ``edgecompress targets show NAME``."""
+"""``edgecompress targets``: the profiles, and which of them to take."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from edgecompress.cli import recommend
 from edgecompress.cli.tables import console, print_json, print_table
-from edgecompress.recipe import dump_recipe
-from edgecompress.targets import load_profile, profile_names
+from edgecompress.recipe import recipe_tables
+from edgecompress.targets import device_names, load_profile, strategy_names
 
 app = typer.Typer(help="Deployment profiles.", rich_markup_mode=None)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command(name="recommend")(recommend.run)
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
+]
 
 
 @app.command(name="list")
 def list_(as_json: AsJson = False) -> None:
-    """Each target with its strategy and the reason for it."""
-    profiles = [load_profile(name) for name in profile_names()]
-    rows = [[profile.name, profile.strategy, profile.reason] for profile in profiles]
+    """Each target with its strategy and the reason for it: the four strategies, then the devices."""
+    strategies, devices = _rows(strategy_names()), _rows(device_names())
     if as_json:
-        print_json([dict(zip(("name", "strategy", "reason"), row, strict=True)) for row in rows])
-    else:
-        print_table(["target", "strategy", "reason"], rows, left=3)
+        keys = ("name", "strategy", "reason", "extends", "isa")
+        print_json([dict(zip(keys, row, strict=True)) for row in (*strategies, *devices)])
+        return
+    print_table(["target", "strategy", "reason"], [[text or "" for text in row[:3]] for row in strategies], left=3)
+    console().print()
+    table = [[text or "" for text in (name, extends, isa, reason)] for name, _, reason, extends, isa in devices]
+    print_table(["device", "extends", "CPU", "reason"], table, left=4)
+
+
+def _rows(names: Sequence[str]) -> list[tuple[str, str, str, str | None, str | None]]:
+    from edgecompress.targets.inheritance import read_chain
+
+    rows: list[tuple[str, str, str, str | None, str | None]] = []
+    for name in names:
+        profile, chain = load_profile(name), read_chain(name)
+        parent = chain[-2].label if len(chain) > 1 else None
+        rows.append((profile.name, profile.strategy, profile.reason, parent, profile.recipe.cpu.isa))
+    return rows
 
 
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a profile, or a TOML file.")],
+    assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """The whole recipe of a target, as TOML."""
-    profile = load_profile(name)
+    """The effective profile of a target as TOML, and where each of its values comes from."""
+    from edgecompress.targets.annotated import annotated_toml
+    from edgecompress.targets.provenance import explain_profile
+
+    explained = explain_profile(name, assignments or [])
+    profile = explained.profile
     if as_json:
         head = {"name": profile.name, "strategy": profile.strategy, "reason": profile.reason}
-        print_json({**head, "recipe": profile.recipe.model_dump(mode="json", exclude_none=True)})
+        sources = {".".join(value.path): value.source for value in explained.values}
+        recipe = recipe_tables(profile.recipe)
+        print_json({**head, "files": explained.chain, "recipe": recipe, "sources": sources})
         return
-    console().print(f"# {profile.name}: {profile.strategy} ({profile.reason})", highlight=False)
-    typer.echo(dump_recipe(profile.recipe), nl=False)
+    typer.echo(annotated_toml(explained.values), nl=False)
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of a profile's file, for editors."""
+    from edgecompress.targets.schema import profile_schema
+
+    print_json(profile_schema())

@@ -1,19 +1,19 @@
-"""Target profiles: TOML data beside this file, or a file of the user's own."""
+"""Target profiles: a recipe with a name and a reason, from TOML that comes along or a file of the user's own."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.recipe import Recipe, override, parse_recipe
+from edgecompress.overrides import override
+from edgecompress.recipe import Recipe, key_paths, parse_recipe, recipe_tables
+from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
 
-OWN = {"strategy": "custom", "reason": "a recipe of the user's own"}
-"""What a profile says of itself where its file does not."""
+HEAD = ("name", "strategy", "reason")
+"""What a profile says beside its recipe, as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,60 +26,37 @@ class TargetProfile:
     recipe: Recipe
 
 
-def profile_names() -> list[str]:
-    """The names of the profiles that come with edgecompress, sorted.
-
-    >>> profile_names()
-    ['cloud', 'edge', 'mobile', 'realtime']
-    """
-    entries = resources.files(__package__).iterdir()
-    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
+OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the user's own", recipe=Recipe())
+"""What a file extends that says nothing of that."""
 
 
 def load_profile(name: str) -> TargetProfile:
-    """The profile called ``name``, or the one in the TOML file at that path.
+    """The profile called ``name``, or the one in the TOML file at that path, with all that it extends.
 
     Raises:
         RecipeError: no such profile (the nearest is offered), or one that does not validate.
 
     >>> load_profile("mobile").recipe.techniques
     ('quantization',)
+    >>> load_profile("raspberry-pi-4").recipe.techniques
+    ('pruning', 'quantization')
     """
-    if name.endswith(".toml"):
-        return _parse(Path(name).stem, _read(Path(name)))
-    if name not in profile_names():
-        raise RecipeError(
-            f"unknown target {name!r}; choose one of {', '.join(profile_names())}{nearest(name, profile_names())}"
-        )
-    return _parse(name, resources.files(__package__).joinpath(f"{name}.toml").read_text())
+    return profile_levels(read_chain(name))[-1]
 
 
-def _read(path: Path) -> str:
-    if not path.exists():
-        raise RecipeError(f"target file {str(path)!r} does not exist")
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"target file {str(path)!r} cannot be read: {error.__class__.__name__}") from None
+def profile_levels(chain: Iterable[ProfileFile]) -> tuple[TargetProfile, ...]:
+    """The profile after each file of a chain, each over the one before it.
 
-
-def _parse(name: str, text: str) -> TargetProfile:
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"target {name!r} is not TOML: {error}") from None
-    head = {key: _text(tables, key, default) for key, default in (("name", name), *OWN.items())}
-    try:
-        return TargetProfile(**head, recipe=parse_recipe(tables))
-    except RecipeError as error:
-        raise RecipeError(f"target {name!r}: {error}") from None
-
-
-def _text(tables: dict[str, Any], key: str, default: str) -> str:
-    value = tables.pop(key, default)
-    if not isinstance(value, str):
-        raise RecipeError(f"expected text, got {value!r} in {key!r}")
-    return value
+    Raises:
+        RecipeError: one of them does not validate; it is named.
+    """
+    levels: list[TargetProfile] = []
+    for file in chain:
+        try:
+            levels.append(_extended(levels[-1] if levels else OWN, file))
+        except RecipeError as error:
+            raise RecipeError(f"target {file.label!r}: {error}") from None
+    return tuple(levels)
 
 
 def effective_profile(target: str, assignments: Iterable[str] = ()) -> TargetProfile:
@@ -90,9 +67,51 @@ def effective_profile(target: str, assignments: Iterable[str] = ()) -> TargetPro
     Raises:
         RecipeError: an unknown target or key, or a wrong type.
     """
-    profile = load_profile(target)
-    recipe = override(profile.recipe, assignments)
+    return overridden(load_profile(target), assignments)
+
+
+def overridden(profile: TargetProfile, assignments: Iterable[str]) -> TargetProfile:
+    """A profile with ``KEY=VALUE`` overrides in its recipe, as :func:`effective_profile` has them."""
+    return _with_recipe(profile, override(profile.recipe, assignments), "as the overrides ask")
+
+
+def _extended(parent: TargetProfile, file: ProfileFile) -> TargetProfile:
+    """What a file says over its parent, table by table."""
+    _check_keys(file.tables)
+    head: dict[str, Any] = {key: _text(file.tables[key], key) for key in HEAD if key in file.tables}
+    own = {key: value for key, value in file.tables.items() if key not in (*HEAD, EXTENDS)}
+    recipe = parse_recipe(_over(recipe_tables(parent.recipe), own))
+    name = Path(file.label).stem if file.path is not None else file.label
+    changed = replace(parent, recipe=recipe)
+    if EXTENDS in file.tables:
+        changed = _with_recipe(parent, recipe, f"as {name} asks")
+    return replace(changed, **{"name": name} | head)
+
+
+def _with_recipe(profile: TargetProfile, recipe: Recipe, reason: str) -> TargetProfile:
     if recipe.techniques == profile.recipe.techniques:
         return replace(profile, recipe=recipe)
     techniques = ", then ".join(name.replace("_", " ") for name in recipe.techniques) or "no technique"
-    return replace(profile, recipe=recipe, strategy=f"changed to {techniques}", reason="as the overrides ask")
+    return replace(profile, recipe=recipe, strategy=f"changed to {techniques}", reason=reason)
+
+
+def _over(tables: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables over nested tables; anything else replaces what was there."""
+    merged = dict(tables)
+    for key, value in own.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _check_keys(tables: Mapping[str, Any]) -> None:
+    known = [*HEAD, EXTENDS, *Recipe.model_fields]
+    for key in tables:
+        if key not in known:
+            raise RecipeError(f"unknown key {key!r}{nearest(key, [*known, *key_paths()])}")
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise RecipeError(f"expected text, got {value!r} in {key!r}")
+    return value

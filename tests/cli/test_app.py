@@ -54,7 +54,7 @@ def test_each_failure_has_its_status_and_one_line(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("edgecompress.cli.targets.load_profile", fail)
+    monkeypatch.setattr("edgecompress.targets.provenance.read_chain", fail)
     assert main(["targets", "show", "mobile"]) == status
     assert capsys.readouterr().err == f"{line}\n"
 

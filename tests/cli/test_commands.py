@@ -10,6 +10,8 @@ import pytest
 
 from edgecompress.cli import main
 from edgecompress.runtime import to_bytes
+from edgecompress.targets import profile_names
+from edgecompress.targets.schema import profile_schema
 from tests.exporters.graphs import graph
 
 COMPRESS = ["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--set", "export.simplify=false"]
@@ -184,9 +186,12 @@ def test_inspect_lists_a_model_and_its_artifact(bundle: Path, capsys: pytest.Cap
 
 def test_targets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["targets", "list"]) == 0
-    assert len(_lines(capsys)) == 5
+    lines = _lines(capsys)
+    assert (len(lines), lines[6].split()) == (13, ["device", "extends", "CPU", "reason"])
     assert main(["targets", "list", "--json"]) == 0
-    assert {row["name"] for row in _json(capsys)} == {"mobile", "edge", "realtime", "cloud"}
+    rows = {row["name"]: row for row in _json(capsys)}
+    assert list(rows) == profile_names()
+    assert (rows["edge"]["extends"], rows["raspberry-pi-4"]["extends"]) == (None, "edge")
     assert main(["targets", "show", "mobile", "--json"]) == 0
     assert _json(capsys)["recipe"]["quantization"]["scheme"] == "qnnpack"
 
@@ -198,6 +203,22 @@ def test_what_targets_show_prints_is_a_target(project: Path, capsys: pytest.Capt
     mine = _json(capsys)["recipe"]
     assert main(["targets", "show", "mobile", "--json"]) == 0
     assert mine == _json(capsys)["recipe"]
+
+
+def test_targets_show_says_where_each_value_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "show", "mini-pc", "--set", "cpu.threads=2"]) == 0
+    lines = [line.split() for line in _lines(capsys)]
+    assert ["threads", "=", "2", "#", "--set"] in lines
+    assert ["scheme", "=", '"fbgemm"', "#", "mini-pc"] in lines
+    assert main(["targets", "show", "mini-pc", "--set", "cpu.threads=2", "--json"]) == 0
+    document = _json(capsys)
+    assert document["files"] == ["mobile", "mini-pc"]
+    assert (document["recipe"]["cpu"]["threads"], document["sources"]["cpu.threads"]) == (2, "--set")
+
+
+def test_targets_schema_is_the_schema_of_a_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "schema"]) == 0
+    assert _json(capsys) == profile_schema()
 
 
 def test_sensitivity_of_a_target_that_prunes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgecompress.cli import main
-from edgecompress.targets import TargetProfile, load_profile
+from edgecompress.targets.inheritance import ProfileFile, read_chain
 
 ROOT = Path(__file__).parents[2]
 DATA = """
@@ -56,7 +56,7 @@ def test_each_signal_has_its_status(
     number: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signal.signal(number, signal.SIG_DFL)  # nohup, which may have started these tests, ignores SIGHUP
-    monkeypatch.setattr("edgecompress.cli.targets.load_profile", lambda name: os.kill(os.getpid(), number))
+    monkeypatch.setattr("edgecompress.targets.provenance.read_chain", lambda name: os.kill(os.getpid(), number))
     assert main(["targets", "show", "mobile"]) == 128 + number
     assert capsys.readouterr().err == f"error: ended by {number.name}; nothing was written\n"
     assert signal.getsignal(number) is signal.SIG_DFL
@@ -65,11 +65,11 @@ def test_each_signal_has_its_status(
 def test_a_signal_that_is_ignored_stays_ignored(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hang_up(name: str) -> TargetProfile:
+    def hang_up(name: str) -> tuple[ProfileFile, ...]:
         os.kill(os.getpid(), signal.SIGHUP)
-        return load_profile(name)
+        return read_chain(name)
 
-    monkeypatch.setattr("edgecompress.cli.targets.load_profile", hang_up)
+    monkeypatch.setattr("edgecompress.targets.provenance.read_chain", hang_up)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert main(["targets", "show", "mobile"]) == 0

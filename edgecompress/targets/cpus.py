@@ -1,0 +1,83 @@
+"""The CPUs of devices: what they can do, and by which names people call them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from edgecompress.errors import RecipeError, nearest
+from edgecompress.recipe import Isa, Quantization
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuFamily:
+    """CPUs with the same instructions.
+
+    ``saturates``: sums of two products of 8-bit activations and weights are cut off at 16 bits. ``stand_in`` is the
+    CPU for ``cpu.emulate``, where QEMU has one; ``names`` are CPUs of the family. Profiles for the family ``also``
+    serve this one too.
+    """
+
+    what: str
+    saturates: bool = False
+    also: Isa | None = None
+    stand_in: str | None = None
+    names: tuple[str, ...] = ()
+
+
+FAMILIES: Mapping[Isa, CpuFamily] = {
+    "x86-sse": CpuFamily(what="x86 without AVX2", stand_in="nehalem", names=("nehalem", "sandybridge")),
+    "x86-avx2": CpuFamily(
+        what="x86 with AVX2, without VNNI", saturates=True, stand_in="haswell", names=("haswell", "skylake", "zen3")
+    ),
+    "x86-avx512": CpuFamily(
+        what="x86 with AVX-512, without VNNI", saturates=True, also="x86-avx2", names=("skylake-server",)
+    ),
+    "x86-vnni": CpuFamily(what="x86 with AVX-512 VNNI", names=("cascadelake", "icelake", "sapphirerapids", "zen4")),
+    "armv8.0": CpuFamily(
+        what="Armv8.0, no dot product", stand_in="cortex-a72", names=("cortex-a53", "cortex-a57", "cortex-a72")
+    ),
+    "armv8.2-dotprod": CpuFamily(
+        what="Armv8.2 with dot product",
+        stand_in="cortex-a76",
+        names=("cortex-a55", "cortex-a75", "cortex-a76", "cortex-a78", "cortex-x1", "neoverse-n1"),
+    ),
+    "wasm": CpuFamily(what="WebAssembly in a browser", names=("browser",)),
+}
+"""What is known of each value of ``cpu.isa`` (docs/other-cpus.md has what was measured)."""
+
+
+def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
+    """The family that a CPU is of, or that is called so itself; ``others`` are names to offer beside.
+
+    Raises:
+        RecipeError: there is none; the message offers the nearest and lists the families.
+
+    >>> find_isa("haswell"), find_isa("armv8.0")
+    ('x86-avx2', 'armv8.0')
+    """
+    for isa, family in FAMILIES.items():
+        if name in (isa, *family.names):
+            return isa
+    known = [*others, *get_args(Isa), *(one for family in FAMILIES.values() for one in family.names)]
+    near = nearest(name, known)
+    raise RecipeError(
+        f"unknown CPU {name!r}{f'{near} Families' if near else '; families'} are {', '.join(get_args(Isa))}"
+    )
+
+
+def answers_differ(isa: Isa | None, quantization: Quantization) -> bool:
+    """Whether integers of that kind give other answers on such a CPU than where nothing saturates.
+
+    >>> answers_differ("x86-avx2", Quantization(enabled=True, scheme="qnnpack"))
+    True
+    """
+    saturates = isa is not None and FAMILIES[isa].saturates
+    return saturates and quantization.enabled and quantization.scheme == "qnnpack"
+
+
+def available_cores() -> int:
+    """The cores of this machine that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

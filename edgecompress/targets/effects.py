@@ -1,0 +1,129 @@
+"""Effects: what each strategy did to networks that were measured, and what it will therefore do to another one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecompress.recipe import Budgets, Technique
+from edgecompress.targets.profile import TargetProfile
+
+MARGIN = 0.95
+"""The share of its latency budget that a derived student is cut for (``techniques/student.py``)."""
+INT8, PRUNING = "docs/benchmarks-int8.md", "docs/benchmarks-pruning.md"
+README, TARGETS = "README.md", "docs/targets.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A network that was measured: megabytes of its float file, and what became of it (one thread)."""
+
+    network: str
+    float_mb: float
+    smaller: float
+    faster: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What a strategy does; ``accuracy_drop`` is what to expect, in points of top-1."""
+
+    accuracy_drop: float
+    references: tuple[Reference, ...]
+
+
+def _row(network: str, float_mb: float, smaller: float, faster: float, source: str) -> Reference:
+    return Reference(network=network, float_mb=float_mb, smaller=smaller, faster=faster, source=source)
+
+
+EFFECTS: Mapping[tuple[Technique, ...], Effect] = {
+    ("quantization",): Effect(
+        accuracy_drop=0.3,
+        references=(
+            _row("ResNet-20", 1.09, 3.42, 2.13, INT8),
+            _row("MobileNetV1 0.75", 10.33, 3.73, 2.31, README),
+            _row("MobileNetV2", 13.93, 3.52, 2.00, INT8),
+            _row("ViT-tiny", 22.91, 3.76, 2.32, INT8),
+            _row("ResNet-50", 102.07, 3.90, 3.39, INT8),
+        ),
+    ),
+    ("pruning", "quantization"): Effect(
+        accuracy_drop=2.0,
+        references=(
+            _row("ResNet-20", 1.09, 5.32, 2.34, README),
+            _row("MobileNetV1 0.75", 10.33, 6.58, 5.01, TARGETS),
+            _row("MobileNetV2", 13.93, 6.37, 3.03, PRUNING),
+            _row("ViT-tiny", 22.91, 7.54, 3.78, PRUNING),
+            _row("ResNet-50", 102.07, 7.92, 6.94, PRUNING),
+        ),
+    ),
+    ("pruning",): Effect(
+        accuracy_drop=0.8,
+        references=(
+            _row("ResNet-20", 1.09, 1.66, 1.56, TARGETS),
+            _row("MobileNetV1 0.75", 10.33, 1.83, 1.95, TARGETS),
+            _row("MobileNetV2", 13.93, 1.75, 1.87, PRUNING),
+            _row("ViT-tiny", 22.91, 2.09, 1.83, PRUNING),
+            _row("ResNet-50", 102.07, 2.02, 2.26, PRUNING),
+        ),
+    ),
+    ("distillation",): Effect(accuracy_drop=0.6, references=(_row("ResNet-20", 1.09, 1.51, 2.22, TARGETS),)),
+}
+"""By strategy. The drops of pruning and distillation are those that the table of techniques is held against."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The float ONNX file of a model: megabytes (10^6 bytes), and milliseconds for one sample, median."""
+
+    size_mb: float
+    latency_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a profile will make of a model: size and latency, where it was measured, as they are there."""
+
+    size_mb: float
+    latency_ms: float
+
+
+def predict(
+    profile: TargetProfile, measured: Measured | None, max_latency_ms: float | None = None
+) -> Prediction | None:
+    """Size and latency of the artifact; None where the model was not measured, or nothing is known of the strategy.
+
+    Networks of the model's size tell most, on whatever machine: their ratios are interpolated over the logarithm of the
+    float size, since small networks spend more of their bytes and of their time between the layers. A derived student
+    is as fast as its budgets ask for, ``max_latency_ms`` among them.
+    """
+    recipe = profile.recipe
+    effect = EFFECTS.get(recipe.techniques)
+    if measured is None or effect is None:
+        return None
+    faster = _interpolated([(one.float_mb, one.faster) for one in effect.references], measured.size_mb)
+    if "distillation" in recipe.techniques:
+        faster = asked_speedup(recipe.budgets, measured.latency_ms, max_latency_ms)
+    smaller = _interpolated([(one.float_mb, one.smaller) for one in effect.references], measured.size_mb)
+    return Prediction(size_mb=measured.size_mb / smaller, latency_ms=measured.latency_ms / faster)
+
+
+def asked_speedup(budgets: Budgets, latency_ms: float, max_latency_ms: float | None = None) -> float:
+    """How much faster than the original a derived student is cut to be.
+
+    >>> round(asked_speedup(Budgets(min_speedup=1.9), 10.0), 2), round(asked_speedup(Budgets(), 9.5, 5.0), 2)
+    (2.0, 2.0)
+    """
+    limits = [max_latency_ms, budgets.max_latency_ms, budgets.max_latency_p95_ms, budgets.max_latency_p99_ms]
+    asked = [latency_ms / limit for limit in limits if limit is not None]
+    return max([budgets.min_speedup or 1.0, *asked]) / MARGIN
+
+
+def _interpolated(points: Sequence[tuple[float, float]], size: float) -> float:
+    """The value at a size, linear in its logarithm between the points, that of the outer points beyond them."""
+    sizes, values = zip(*points, strict=True)
+    return float(np.interp(math.log(size), np.log(sizes), values))

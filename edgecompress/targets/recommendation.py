@@ -1,0 +1,117 @@
+"""Recommendation: which profile to take under given constraints, why, and why not the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgecompress.targets.effects import EFFECTS, Measured, Prediction, predict
+from edgecompress.targets.profile import TargetProfile
+from edgecompress.targets.rules import DECISIVE, RULES, SERVES, Case, Constraints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """A profile that keeps the constraints as far as is known, and what decided for it."""
+
+    profile: TargetProfile
+    decided_by: tuple[str, ...]
+    prediction: Prediction | None
+
+    @property
+    def reason(self) -> str:
+        """The profile's reason in words, and what decided."""
+        if self.decided_by:
+            return f"{self.profile.reason}; decided by {', '.join(self.decided_by)}"
+        return self.profile.reason if self.profile.recipe.trains else f"{self.profile.reason}; needs no training data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A profile that breaks a constraint, and how."""
+
+    profile: TargetProfile
+    constraint: str
+    why: str
+    prediction: Prediction | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """The profiles that are left, the best first, and those that were rejected."""
+
+    ranked: tuple[Ranked, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def recommend(
+    profiles: Iterable[TargetProfile], constraints: Constraints, measured: Measured | None = None
+) -> Recommendation:
+    """Rank profiles under constraints.
+
+    What breaks a constraint is rejected (``rules.RULES``). The others are ranked by how well their strategies serve
+    the limits that are set (``rules.SERVES``), one more for a profile that is made for the CPU; then come profiles of
+    devices, those that need no training data, and those that lose less accuracy.
+
+    Args:
+        profiles: those to choose from; profiles of devices count only where the constraints name a CPU.
+        constraints: what is asked.
+        measured: the float model, from which size and latency are predicted.
+    """
+    known = [profile for profile in profiles if constraints.isa is not None or profile.recipe.cpu.isa is None]
+    cases = [
+        Case(
+            profile=profile, constraints=constraints, prediction=predict(profile, measured, constraints.max_latency_ms)
+        )
+        for profile in known
+    ]
+    faults = {case.profile.name: fault for case in cases if (fault := _fault(case)) is not None}
+    rejected = [case for case in cases if case.profile.name in faults]
+    left = sorted((case for case in cases if case.profile.name not in faults), key=_rank)
+    return Recommendation(
+        ranked=tuple(
+            Ranked(
+                profile=case.profile,
+                prediction=case.prediction,
+                decided_by=_decided_by(case, [faults[one.profile.name][0] for one in rejected if _counts(one, case)]),
+            )
+            for case in left
+        ),
+        rejected=tuple(
+            Rejected(
+                profile=case.profile,
+                constraint=faults[case.profile.name][0],
+                why=faults[case.profile.name][1],
+                prediction=case.prediction,
+            )
+            for case in rejected
+        ),
+    )
+
+
+def _fault(case: Case) -> tuple[str, str] | None:
+    """The first constraint that the profile breaks, and how."""
+    faults = ((name, rule(case)) for name, rule in RULES.items())
+    return next(((name, why) for name, why in faults if why is not None), None)
+
+
+def _rank(case: Case) -> tuple[int, bool, bool, float, str]:
+    """What cases are sorted by, the best first."""
+    serves, effect = SERVES.get(case.strategy, {}), EFFECTS.get(case.strategy)
+    score = sum(serves.get(limit, 0) for limit in case.constraints.asked) + case.fits
+    drop = effect.accuracy_drop if effect is not None else 0.0
+    return -score, not case.is_device, case.profile.recipe.trains, drop, case.profile.name
+
+
+def _counts(rejected: Case, case: Case) -> bool:
+    """Whether a profile would be better but for its rejection; one for another device never was a choice."""
+    foreign = rejected.is_device and not rejected.fits
+    return not foreign and _rank(rejected) < _rank(case)
+
+
+def _decided_by(case: Case, rejecting: list[str]) -> tuple[str, ...]:
+    """The constraints that speak for a profile, or against one that would be better but for them."""
+    serves = SERVES.get(case.strategy, {})
+    speaking = {limit for limit in case.constraints.asked if serves.get(limit, 0) >= DECISIVE}
+    speaking |= {"cpu"} if case.fits or case.is_device else set()
+    return tuple(name for name in RULES if name in speaking | set(rejecting))

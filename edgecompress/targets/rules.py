@@ -1,0 +1,145 @@
+"""Rules: what the strategies are good for, and which constraints reject a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgecompress.recipe import Isa, Technique
+from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa
+from edgecompress.targets.effects import EFFECTS, Prediction
+from edgecompress.targets.inheritance import device_names
+from edgecompress.targets.profile import TargetProfile, load_profile
+
+Strategy = tuple[Technique, ...]
+
+
+LIMITS = ("max_size_mb", "max_latency_ms", "max_accuracy_drop")
+SERVES: Mapping[Strategy, Mapping[str, int]] = {
+    ("quantization",): {"max_size_mb": 3, "max_latency_ms": 1, "max_accuracy_drop": 2},
+    ("pruning", "quantization"): {"max_size_mb": 2, "max_latency_ms": 3, "max_accuracy_drop": 0},
+    ("distillation",): {"max_size_mb": 0, "max_latency_ms": 3, "max_accuracy_drop": 3},
+    ("pruning",): {"max_size_mb": 1, "max_latency_ms": 1, "max_accuracy_drop": 1},
+}
+"""How well a strategy serves a limit, 0 to 3. Quantization makes much smaller models at once; pruning on top is for
+more speed, and costs accuracy; a student is cut for its latency and keeps accuracy; pruning alone saves computation."""
+DECISIVE = 2
+"""From here on a limit speaks for a strategy."""
+SERVERS: tuple[Isa, ...] = ("x86-avx512", "x86-vnni")
+"""Families that the float networks of strategy pruning are for: their channels go in multiples of 16."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """What the artifact has to keep, and what there is.
+
+    ``device`` is a profile of a device, ``isa`` what its CPU can do; ``train_data`` is None where nobody said.
+    """
+
+    isa: Isa | None = None
+    device: str | None = None
+    max_latency_ms: float | None = None
+    max_size_mb: float | None = None
+    max_accuracy_drop: float | None = None
+    train_data: bool | None = None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The limits that are set."""
+        return tuple(name for name in LIMITS if getattr(self, name) is not None)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The limits as ``KEY=VALUE`` for the budgets of a recipe."""
+        return tuple(f"budgets.{name}={getattr(self, name):g}" for name in self.asked)
+
+
+def find_cpu_or_device(name: str) -> tuple[Isa, str | None]:
+    """What a CPU can do, by its name, by that of its family or of a device; and the device, where it is one.
+
+    Raises:
+        RecipeError: there is none of that name.
+
+    >>> find_cpu_or_device("raspberry-pi-5"), find_cpu_or_device("cortex-a72")
+    (('armv8.2-dotprod', 'raspberry-pi-5'), ('armv8.0', None))
+    """
+    if name not in device_names():
+        return find_isa(name, device_names()), None
+    isa = load_profile(name).recipe.cpu.isa
+    assert isa is not None
+    return isa, name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A profile under constraints, and what it will do to the model, if that was measured."""
+
+    profile: TargetProfile
+    constraints: Constraints
+    prediction: Prediction | None
+
+    @property
+    def strategy(self) -> Strategy:
+        """The techniques of the profile."""
+        return self.profile.recipe.techniques
+
+    @property
+    def is_device(self) -> bool:
+        """Whether the profile is made for one kind of CPU."""
+        return self.profile.recipe.cpu.isa is not None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the profile is made for the CPU that is asked for."""
+        isa = self.constraints.isa
+        serves = isa in SERVERS and self.strategy == ("pruning",)
+        return isa is not None and (self.profile.recipe.cpu.isa == isa or serves)
+
+
+def _cpu(case: Case) -> str | None:
+    recipe, asked = case.profile.recipe, case.constraints
+    served = () if asked.isa is None else (asked.isa, FAMILIES[asked.isa].also)
+    if case.is_device and recipe.cpu.isa not in served:
+        return f"made for {recipe.cpu.isa}"
+    if case.is_device and asked.device not in (None, case.profile.name):
+        return f"made for another device than {asked.device}"
+    if answers_differ(asked.isa, recipe.quantization):
+        return f"its 8-bit products saturate on {asked.isa}, which gives other answers"
+    return None
+
+
+def _train_data(case: Case) -> str | None:
+    if case.constraints.train_data is not False or not case.profile.recipe.trains:
+        return None
+    distils = "distillation" in case.strategy
+    return "a student learns from training data" if distils else "a pruned network needs training data to recover"
+
+
+def _size(case: Case) -> str | None:
+    limit, seen = case.constraints.max_size_mb, case.prediction
+    return f"{seen.size_mb:.2f} MB predicted" if limit and seen and seen.size_mb > limit else None
+
+
+def _latency(case: Case) -> str | None:
+    limit, seen = case.constraints.max_latency_ms, case.prediction
+    return f"{seen.latency_ms:.2f} ms predicted" if limit and seen and seen.latency_ms > limit else None
+
+
+def _accuracy(case: Case) -> str | None:
+    limit, effect = case.constraints.max_accuracy_drop, EFFECTS.get(case.strategy)
+    if limit is None or effect is None or effect.accuracy_drop <= limit:
+        return None
+    # Layers return to float until the budget holds; what was pruned or learned anew does not come back.
+    if case.strategy == ("quantization",) and case.profile.recipe.quantization.fallback_evaluations and limit >= 0:
+        return None
+    return f"{effect.accuracy_drop:g} points are to be expected"
+
+
+RULES: Mapping[str, Callable[[Case], str | None]] = {
+    "cpu": _cpu,
+    "train_data": _train_data,
+    "max_size_mb": _size,
+    "max_latency_ms": _latency,
+    "max_accuracy_drop": _accuracy,
+}
+"""What rejects a profile, by the constraint; the first that speaks counts."""

@@ -1,0 +1,96 @@
+"""Trials: what a model is before it is compressed, and what profiles really make of it."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecompress.conversion import Data, convert, open_batches, open_source
+from edgecompress.errors import EdgecompressError
+from edgecompress.loading import Network
+from edgecompress.named_inputs import name_inputs
+from edgecompress.pipeline import compress
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
+from edgecompress.runtime import open_session, run_session, to_bytes
+from edgecompress.streams import Streams
+from edgecompress.targets import TargetProfile
+from edgecompress.targets.effects import Measured
+from edgecompress.validation.evidence import signature_rows
+from edgecompress.validation.latency import interleave, summarize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What came of a profile: the measures and the verdict of its bundle, or why there is none.
+
+    ``speedup`` is from one interleaved run of the float model and the artifact; ``accuracy_drop`` is in points, and
+    None without labels.
+    """
+
+    size_mb: float | None = None
+    speedup: float | None = None
+    accuracy_drop: float | None = None
+    missed: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measured:
+    """Size and latency of a model's float ONNX file on this machine.
+
+    Args:
+        network: not modified.
+        calibration: batches, of which the first is read.
+        recipe: how images are read and the model is exported; its ``cpu`` says how latency is measured.
+
+    Raises:
+        ModelError: the model cannot be run or captured.
+        DataError: the data is missing or does not fit.
+    """
+    plain = Recipe(export=recipe.export, images=recipe.images, cpu=recipe.cpu)
+    source = open_source(calibration, "calibration", plain)
+    network = name_inputs(network, source)
+    example = open_batches(source, "calibration", network, plain).first()
+    artifact = to_bytes(convert(network, plain, example, Streams(), Progress()).artifact)
+    session = open_session(artifact, plain.cpu.threads)
+    sample = example.sample(signature_rows(session)).inputs
+    times = interleave([functools.partial(run_session, session, sample)], plain.cpu.runs)
+    return Measured(size_mb=len(artifact) / 1e6, latency_ms=summarize(times[:, 0]).median_ms)
+
+
+def try_profile(
+    network: Network,
+    profile: TargetProfile,
+    data: Mapping[str, Data],
+    progress: Progress,
+) -> Trial:
+    """Compress a model for a profile, and forget the bundle.
+
+    Args:
+        network: not modified.
+        profile: what is tried; its budgets are those that are missed or not.
+        data: by role: calibration, and evaluation and train where they are there.
+        progress: told of every step.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
+        try:
+            manifest = compress(
+                network,
+                target=profile,
+                calibration=data["calibration"],
+                evaluation=data.get("evaluation"),
+                train=data.get("train"),
+                output=Path(folder) / profile.name,
+                progress=progress,
+            ).manifest
+        except EdgecompressError as error:
+            return Trial(failure=str(error))
+    return Trial(
+        size_mb=manifest.metrics["size_bytes"]["compressed"] / 1e6,
+        speedup=manifest.metrics["latency_ms"]["ratio"],
+        accuracy_drop=manifest.metrics["accuracy"]["drop"],
+        missed=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "fail"),
+    )

@@ -1,0 +1,58 @@
+"""The families of CPUs: names that people use, and stand-ins that can be emulated."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from edgecompress.errors import RecipeError
+from edgecompress.recipe import Isa, Quantization
+from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa
+from edgecompress.validation.cpus import CPUS
+
+
+def test_every_family_is_described() -> None:
+    assert set(FAMILIES) == set(get_args(Isa))
+
+
+def test_every_stand_in_can_be_emulated_and_is_of_the_family() -> None:
+    for isa, family in FAMILIES.items():
+        if family.stand_in is not None:
+            assert find_isa(CPUS[family.stand_in].name) == isa
+
+
+@pytest.mark.parametrize("name", CPUS)
+def test_every_cpu_that_can_be_emulated_is_of_a_family(name: str) -> None:
+    machine = "x86" if CPUS[name].machine == "x86_64" else "armv8"
+    assert find_isa(name).startswith(machine)
+    assert ("dotprod" in find_isa(name)) == CPUS[name].features.endswith(", dot product")
+
+
+def test_no_name_stands_twice() -> None:
+    names = [name for family in FAMILIES.values() for name in family.names]
+    assert len(names) == len(set(names))
+
+
+def test_an_unknown_cpu_gets_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"unknown CPU 'hasswell'; did you mean 'haswell'\? Families are x86-sse"):
+        find_isa("hasswell")
+
+
+@pytest.mark.parametrize(
+    ("isa", "scheme", "enabled", "differ"),
+    [
+        ("x86-avx2", "qnnpack", True, True),
+        ("x86-avx512", "qnnpack", True, True),
+        ("x86-avx2", "fbgemm", True, False),
+        ("x86-avx2", "qnnpack", False, False),
+        ("x86-vnni", "qnnpack", True, False),
+        ("armv8.0", "qnnpack", True, False),
+        (None, "qnnpack", True, False),
+    ],
+)
+def test_answers_differ_where_8_bit_products_saturate(
+    isa: Isa | None, scheme: str, enabled: bool, differ: bool
+) -> None:
+    quantization = Quantization.model_validate({"scheme": scheme, "enabled": enabled})
+    assert answers_differ(isa, quantization) is differ

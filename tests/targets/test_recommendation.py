@@ -1,0 +1,154 @@
+"""Which profile is recommended under hand-written constraints, why, and what is rejected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecompress.errors import RecipeError
+from edgecompress.overrides import override
+from edgecompress.recipe import Recipe
+from edgecompress.targets import device_names, effective_profile, load_profile, profile_names, strategy_names
+from edgecompress.targets.effects import Measured
+from edgecompress.targets.recommendation import Recommendation, recommend
+from edgecompress.targets.rules import SERVES, Constraints, find_cpu_or_device
+
+PROFILES = [load_profile(name) for name in profile_names()]
+MOBILENET = Measured(size_mb=10.33, latency_ms=7.0)
+RESNET_20 = Measured(size_mb=1.09, latency_ms=0.8)
+SMALLER, BOTH, ACCURATE, LESS = (
+    "much smaller model",
+    "both effects together",
+    "keeps accuracy",
+    "less computation",
+)
+
+
+def _recommend(cpu: str | None = None, measured: Measured | None = None, **limits: Any) -> Recommendation:
+    isa, device = (None, None) if cpu is None else find_cpu_or_device(cpu)
+    return recommend(PROFILES, Constraints(isa=isa, device=device, **limits), measured)
+
+
+TABLE: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
+    # nothing is asked: what needs no training data
+    ({}, "mobile", SMALLER, ()),
+    ({"train_data": True}, "mobile", SMALLER, ()),
+    ({"train_data": False}, "mobile", SMALLER, ()),
+    # one limit, nothing measured
+    ({"max_size_mb": 3}, "mobile", SMALLER, ("max_size_mb",)),
+    ({"max_latency_ms": 30}, "realtime", ACCURATE, ("max_latency_ms",)),
+    ({"max_latency_ms": 30, "train_data": False}, "mobile", SMALLER, ("train_data",)),
+    ({"max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_accuracy_drop",)),
+    ({"max_accuracy_drop": 1, "train_data": False}, "mobile", SMALLER, ("train_data", "max_accuracy_drop")),
+    ({"max_accuracy_drop": 0.2}, "mobile", SMALLER, ("max_accuracy_drop",)),
+    # two and three limits
+    ({"max_size_mb": 3, "max_latency_ms": 30}, "edge", BOTH, ("max_size_mb", "max_latency_ms")),
+    ({"max_size_mb": 3, "max_latency_ms": 30, "train_data": False}, "mobile", SMALLER, ("train_data", "max_size_mb")),
+    ({"max_latency_ms": 5, "max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_latency_ms", "max_accuracy_drop")),
+    ({"max_size_mb": 3, "max_accuracy_drop": 1}, "mobile", SMALLER, ("max_size_mb", "max_accuracy_drop")),
+    (
+        {"max_size_mb": 3, "max_latency_ms": 9, "max_accuracy_drop": 1},
+        "mobile",
+        SMALLER,
+        ("max_size_mb", "max_accuracy_drop"),
+    ),
+    # the CPU
+    ({"cpu": "raspberry-pi-4"}, "raspberry-pi-4", BOTH, ("cpu",)),
+    ({"cpu": "cortex-a72"}, "raspberry-pi-4", BOTH, ("cpu",)),
+    ({"cpu": "raspberry-pi-4", "train_data": False}, "mobile", SMALLER, ("train_data",)),
+    ({"cpu": "raspberry-pi-5"}, "raspberry-pi-5", SMALLER, ("cpu",)),
+    ({"cpu": "android", "max_size_mb": 5}, "android", SMALLER, ("cpu", "max_size_mb")),
+    ({"cpu": "haswell"}, "mini-pc", SMALLER, ("cpu",)),
+    ({"cpu": "haswell", "max_latency_ms": 5}, "realtime", ACCURATE, ("max_latency_ms",)),
+    ({"cpu": "haswell", "max_latency_ms": 5, "train_data": False}, "mini-pc", SMALLER, ("cpu", "train_data")),
+    ({"cpu": "x86-avx512"}, "cloud", LESS, ("cpu",)),
+    ({"cpu": "x86-avx512", "train_data": False}, "mini-pc", SMALLER, ("cpu", "train_data")),
+    ({"cpu": "icelake"}, "vnni-server", BOTH, ("cpu",)),
+    ({"cpu": "icelake", "max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_accuracy_drop",)),
+    ({"cpu": "icelake", "train_data": False}, "mobile", SMALLER, ("train_data",)),
+    ({"cpu": "browser", "max_size_mb": 5}, "browser", SMALLER, ("cpu", "max_size_mb")),
+    # what the model will become
+    ({"measured": MOBILENET, "max_size_mb": 2.9}, "mobile", SMALLER, ("max_size_mb",)),
+    ({"measured": MOBILENET, "max_size_mb": 2.0}, "edge", BOTH, ("max_size_mb",)),
+    ({"measured": MOBILENET, "max_latency_ms": 2.6}, "realtime", ACCURATE, ("max_latency_ms",)),
+    ({"measured": MOBILENET, "max_latency_ms": 3.5, "train_data": False}, "mobile", SMALLER, ("train_data",)),
+    (
+        {"measured": RESNET_20, "max_size_mb": 0.25, "max_latency_ms": 0.5},
+        "edge",
+        BOTH,
+        ("max_size_mb", "max_latency_ms"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "target", "reason", "decided_by"), TABLE)
+def test_the_first_is_the_expected_one(
+    asked: dict[str, Any], target: str, reason: str, decided_by: tuple[str, ...]
+) -> None:
+    first = _recommend(**asked).ranked[0]
+    assert (first.profile.name, first.profile.reason, first.decided_by) == (target, reason, decided_by)
+    assert first.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("asked", "target", "constraint", "why"),
+    [
+        ({"train_data": False}, "edge", "train_data", "a pruned network needs training data to recover"),
+        ({"train_data": False}, "realtime", "train_data", "a student learns from training data"),
+        ({"cpu": "haswell"}, "mobile", "cpu", "its 8-bit products saturate on x86-avx2, which gives other answers"),
+        ({"cpu": "haswell"}, "raspberry-pi-5", "cpu", "made for armv8.2-dotprod"),
+        ({"cpu": "raspberry-pi-5"}, "android", "cpu", "made for another device than raspberry-pi-5"),
+        ({"max_accuracy_drop": 1.5}, "edge", "max_accuracy_drop", "2 points are to be expected"),
+        ({"max_accuracy_drop": -1}, "mobile", "max_accuracy_drop", "0.3 points are to be expected"),
+        ({"measured": MOBILENET, "max_size_mb": 2}, "mobile", "max_size_mb", "2.77 MB predicted"),
+        ({"measured": MOBILENET, "max_latency_ms": 3}, "mobile", "max_latency_ms", "3.03 ms predicted"),
+    ],
+)
+def test_what_is_rejected_says_why(asked: dict[str, Any], target: str, constraint: str, why: str) -> None:
+    rejected = {one.profile.name: (one.constraint, one.why) for one in _recommend(**asked).rejected}
+    assert rejected[target] == (constraint, why)
+
+
+@pytest.mark.parametrize("asked", [asked for asked, *_ in TABLE])
+def test_every_profile_is_ranked_or_rejected_once(asked: dict[str, Any]) -> None:
+    found = _recommend(**asked)
+    names = [one.profile.name for one in found.ranked] + [one.profile.name for one in found.rejected]
+    assert sorted(names) == sorted(profile_names() if "cpu" in asked else strategy_names())
+    assert all((one.prediction is not None) == ("measured" in asked) for one in found.ranked)
+
+
+def test_what_is_left_keeps_the_limits_as_predicted() -> None:
+    found = _recommend(measured=MOBILENET, max_size_mb=3, max_latency_ms=3.2)
+    predictions = [one.prediction for one in found.ranked]
+    assert predictions
+    assert all(one is not None and one.size_mb <= 3 and one.latency_ms <= 3.2 for one in predictions)
+
+
+def test_nothing_may_be_left() -> None:
+    found = _recommend(measured=MOBILENET, max_size_mb=0.1)
+    assert found.ranked == ()
+    assert {one.constraint for one in found.rejected} == {"max_size_mb"}
+
+
+def test_a_profile_of_one_s_own_is_ranked_too() -> None:
+    own = effective_profile("mobile", ["low_rank.enabled=true"])
+    assert recommend([own], Constraints(max_size_mb=1.0)).ranked[0].profile == own
+
+
+def test_limits_become_budgets() -> None:
+    limits = Constraints(max_size_mb=2.5, max_accuracy_drop=1)
+    budgets = override(Recipe(), limits.overrides).budgets
+    assert (budgets.max_size_mb, budgets.max_accuracy_drop, budgets.max_latency_ms) == (2.5, 1.0, None)
+
+
+def test_every_strategy_is_judged_for_every_limit() -> None:
+    for name in strategy_names():
+        serves = SERVES[load_profile(name).recipe.techniques]
+        assert set(serves) == {"max_size_mb", "max_latency_ms", "max_accuracy_drop"}
+
+
+def test_a_device_stands_for_its_cpu_and_an_unknown_one_gets_the_nearest() -> None:
+    assert {find_cpu_or_device(name)[1] for name in device_names()} == set(device_names())
+    with pytest.raises(RecipeError, match=r"unknown CPU 'rasberry-pi-4'; did you mean 'raspberry-pi-4'\?"):
+        find_cpu_or_device("rasberry-pi-4")
