@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 from edgecompress.calibration import Sharing
 from edgecompress.capture import capture, check_runs
 from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
-from edgecompress.errors import DataError, ParityError
+from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, ParityError, first_line
 from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.exporters.simplify import simplify
@@ -145,8 +145,9 @@ def convert(
             checkpoints=checkpoints,
             progress=progress,
         )
+        if teacher is not None:
+            _check_alike(course.teacher, network, probe)
         base = course.teacher if recipe.distillation.enabled else network
-        check_runs(base, example)
         original = to_onnx(capture(base, example, recipe.export), recipe.export)
         changed = run_steps(base, network, [_technique(name, course) for name in steps], probe, progress)
         network = changed[-1].result.model
@@ -164,6 +165,18 @@ def _check_data(recipe: Recipe, streams: Streams) -> None:
         raise DataError("static quantization needs calibration data; give calibration (--calibration)")
     if recipe.distillation.enabled and streams.train is None:
         raise DataError("distillation needs training data; give train (--train)")
+
+
+def _check_alike(teacher: nn.Module, student: nn.Module, probe: Inputs) -> None:
+    """What a student learns, and is held against, are outputs of the same shapes."""
+    try:
+        taught = [array.shape for array in execute(teacher, probe)]
+    except USER_CODE_FAILS as error:
+        raise ModelError(f"the teacher cannot run on the first batch: {first_line(error)}") from error
+    own = [array.shape for array in execute(student, probe)]
+    if taught != own:
+        shapes = (" and ".join(str(tuple(shape)) for shape in found) for found in (own, taught))
+        raise ModelError("the model gives {}, its teacher {}; give a teacher with the same outputs".format(*shapes))
 
 
 def _technique(name: str, course: Course) -> Step:

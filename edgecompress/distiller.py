@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from edgecompress.conversion import Data, open_batches, open_source
-from edgecompress.data import Batches, Source
-from edgecompress.errors import ModelError, RecipeError
-from edgecompress.named_inputs import input_names, named_module
+from edgecompress.data import Batches
+from edgecompress.errors import RecipeError
+from edgecompress.module_checks import check_teacher, require_module
+from edgecompress.named_inputs import answering, named_module
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, Training
 from edgecompress.training import (
@@ -76,7 +77,8 @@ class Distiller:
         cache: str | Path | None = None,
         seed: int = 0,
     ) -> None:
-        _check_networks(teacher, student)
+        require_module("student", student)
+        check_teacher(teacher, student)
         self.teacher, self.student = teacher, student
         self.temperature, self.alpha, self.seed = temperature, alpha, seed
         self.task = task_of(loss, temperature, alpha)
@@ -164,7 +166,7 @@ class Distiller:
         student = named_module(self.student, source)
         trained = teach(
             student,
-            _answering(self.teacher, student, source),
+            answering(self.teacher, student, source),
             self._batches(source, "train", student),
             settings,
             self.task,
@@ -195,7 +197,7 @@ class Distiller:
     def _score(self, network: nn.Module, loader: Data) -> Score:
         source = open_source(loader, "evaluation", Recipe())
         named = named_module(network, source)
-        loss = self.task.measure or DistillationLoss(_answering(self.teacher, named, source), self.task)
+        loss = self.task.measure or DistillationLoss(answering(self.teacher, named, source), self.task)
         return score(named, self._batches(source, "evaluation", named), loss, device_of(network))
 
     def _batches(self, data: Data, role: str, network: nn.Module) -> Batches:
@@ -203,33 +205,8 @@ class Distiller:
         return open_batches(data, role, network, Recipe(training=Training(task=task)))
 
 
-class _Answering(nn.Module):
-    """A network that takes another one's inputs: by name where it knows the names, else in their order."""
-
-    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
-        super().__init__()
-        self.module, self.names = module, names
-
-    def forward(self, **inputs: Tensor) -> Any:
-        if inputs.keys() <= set(input_names(self.module).names):
-            return self.module(**inputs)
-        return self.module(*(inputs[name] for name in self.names if name in inputs))
-
-
-def _answering(teacher: nn.Module, student: nn.Module, source: Source) -> nn.Module:
-    return _Answering(named_module(teacher, source), input_names(student).names)
-
-
 def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:
     rates = {name: value for name, value in given.items() if value is not None}
     if rates and isinstance(optimizer, Optimizer):
         raise RecipeError(f"the optimizer has a {next(iter(rates))} of its own; leave one of the two out")
     return rates
-
-
-def _check_networks(teacher: Any, student: Any) -> None:
-    for role, network in (("teacher", teacher), ("student", student)):
-        if not isinstance(network, nn.Module):
-            raise ModelError(f"the {role} is a {type(network).__name__}; give a torch.nn.Module")
-    if teacher is student:
-        raise ModelError("teacher and student are the same module; give a copy, or a smaller network, as student")

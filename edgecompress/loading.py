@@ -28,8 +28,8 @@ from edgecompress.data import Source
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx, require_file
 from edgecompress.quiet import quiet_torch
+from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.recipe import Images
-from edgecompress.training.randomness import own_randomness, seed_all
 
 Network = nn.Module | ExportedProgram | ir.Model
 NPZ_BATCH_ROWS = 32

@@ -16,10 +16,30 @@ def check_module(model: Any) -> None:
     Raises:
         ModelError: it is no module, or a parameter has no shape or no values yet.
     """
-    if not isinstance(model, nn.Module):
-        raise ModelError(f"the model is a {type(model).__name__}; give a torch.nn.Module")
+    require_module("model", model)
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):
             raise ModelError(f"{name!r} has no shape yet; run the model once")
         if parameter.is_meta:
             raise ModelError(f"{name!r} is on the meta device and has no values; load the weights first")
+
+
+def check_teacher(teacher: Any, student: Any) -> None:
+    """Refuse a teacher that cannot teach.
+
+    Raises:
+        ModelError: it is no module, or the student itself.
+    """
+    require_module("teacher", teacher)
+    if teacher is student:
+        raise ModelError("teacher and student are the same module; give a copy, or a smaller network, as student")
+
+
+def require_module(role: str, network: Any) -> None:
+    """Refuse what is no module.
+
+    Raises:
+        ModelError: with the part that it was to play.
+    """
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"the {role} is a {type(network).__name__}; give a torch.nn.Module")

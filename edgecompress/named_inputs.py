@@ -30,7 +30,7 @@ def name_inputs(network: Network, source: Source) -> Network:
     features = next((split_labels(raw, names)[0] for raw in source()), None)
     if len(names.names) > 1 or not isinstance(features, Mapping) or len(features) < 2 or names.names[0] in features:
         return network
-    return _taking(tuple(features))(network)
+    return _calling(tuple(features), lambda module, inputs: module(inputs))(network)
 
 
 def named_module(module: nn.Module, source: Source) -> nn.Module:
@@ -38,6 +38,14 @@ def named_module(module: nn.Module, source: Source) -> nn.Module:
     named = name_inputs(module, source)
     assert isinstance(named, nn.Module)
     return named
+
+
+def answering(teacher: nn.Module, student: Network, source: Source) -> nn.Module:
+    """A teacher that takes its student's inputs: by name where it knows the names, else in their order."""
+    teacher, names = named_module(teacher, source), input_names(student).names
+    if set(names) <= set(input_names(teacher).names):
+        return teacher
+    return _calling(names, lambda module, inputs: module(*inputs.values()))(teacher)
 
 
 def input_names(network: Network) -> InputNames:
@@ -53,8 +61,10 @@ def input_names(network: Network) -> InputNames:
     return _forward_names(network)
 
 
-def _taking(names: tuple[str, ...]) -> Callable[[nn.Module], nn.Module]:
-    """A wrapper that calls a module with one dict and takes its entries as arguments of these names.
+def _calling(
+    names: tuple[str, ...], call: Callable[[nn.Module, dict[str, Tensor]], Any]
+) -> Callable[[nn.Module], nn.Module]:
+    """A wrapper that takes arguments of these names, and calls a module with them in a way of its own.
 
     ``torch.export`` reads the names of inputs, and which of them are dynamic, from the signature.
     """
@@ -65,7 +75,8 @@ def _taking(names: tuple[str, ...]) -> Callable[[nn.Module], nn.Module]:
             self.module = module
 
         def forward(self, *args: Tensor, **kwargs: Tensor) -> Any:
-            return self.module({**dict(zip(names, args, strict=False)), **kwargs})
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            return call(self.module, {name: given[name] for name in names if name in given})
 
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", *names)]
     NamedInputs.forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

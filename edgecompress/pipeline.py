@@ -18,7 +18,7 @@ from edgecompress.exporters.bundle import Bundle, open_draft
 from edgecompress.exporters.finish import finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.loading import Network
-from edgecompress.named_inputs import name_inputs, named_module
+from edgecompress.named_inputs import answering, name_inputs
 from edgecompress.outcome import Outcome, make_files, make_manifest
 from edgecompress.plan import Plan, make_plan
 from edgecompress.progress import Progress
@@ -88,7 +88,7 @@ def compress(
             :func:`assist`. By default this process alone.
 
     Returns:
-        The bundle. A missed budget is no error: it stands in ``bundle.verdict``.
+        The bundle. A missed budget is no error: ``bundle.passed`` says so, and ``bundle.manifest.verdict`` which.
 
     Raises:
         RecipeError: unknown target, key or CPU, a goal that cannot be met, or no emulator.
@@ -193,7 +193,7 @@ def _convert(job: Job, progress: Progress) -> Converted:
     sources = {role: open_source(one, role, recipe) for role, one in job.data.items()}
     first = next(iter(sources.values()))
     network = name_inputs(job.model, first)
-    teacher = None if job.teacher is None else named_module(job.teacher, first)
+    teacher = None if job.teacher is None else answering(job.teacher, network, first)
     batches = {role: open_batches(source, role, network, recipe) for role, source in sources.items()}
     streams, example = Streams(**batches), next(iter(batches.values())).first()
     conversion = convert(network, recipe, example, streams, progress, job.sharing, job.checkpoints, teacher)

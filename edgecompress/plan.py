@@ -9,11 +9,12 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgecompress.errors import ModelError
+from edgecompress.errors import ModelError, RecipeError
 from edgecompress.exporters.recovery import PASSES
 from edgecompress.loading import Network
+from edgecompress.module_checks import check_teacher
 from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
-from edgecompress.recipe import TRAINING, Export, Quantization, Recipe
+from edgecompress.recipe import NO_LATENCY_BUDGET, TRAINING, Export, Quantization, Recipe
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.cpus import FAMILIES, answers_differ, available_cores
 
@@ -56,6 +57,10 @@ def make_plan(network: Network, profile: TargetProfile, teacher: nn.Module | Non
             f"{changing[0].replace('_', ' ')} needs the PyTorch module; give file.py:callable,"
             f" or --set {changing[0]}.enabled=false"
         )
+    if teacher is not None:
+        check_teacher(teacher, network)
+    if changing[:1] == ["distillation"] and teacher is None and not recipe.budgets.bound_latency:
+        raise RecipeError(NO_LATENCY_BUDGET)
     changes = [PLANNED[name](recipe, teacher) for name in changing]
     steps = (*changes, *_road_to_onnx(network, recipe), *_techniques(recipe), *_ending(recipe))
     return Plan(

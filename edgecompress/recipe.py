@@ -19,6 +19,9 @@ from edgecompress.errors import RecipeError, nearest
 Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
 """Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights."""
+NO_LATENCY_BUDGET = (
+    "a student is derived to meet a latency budget; give a teacher (--teacher), or --set budgets.min_speedup=2"
+)
 TRAINING = ("pruning", "low_rank", "distillation")
 """The techniques that change the network, and train what is left of it."""
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -63,8 +66,6 @@ class Pruning(Table):
     """How the amount grows over the steps between which the network is trained."""
     steps: PositiveInt = 1
     """Cuts, each followed by its part of the training."""
-    teacher: bool = True
-    """Train the pruned network on the outputs of the original too; ``distillation`` has temperature and weight."""
     warn_above: Share = 0.7
     """Sanity limit: an amount above it is warned about before the run."""
 
@@ -123,6 +124,8 @@ class Training(Table):
 
     task: Literal["classification", "regression"] = "classification"
     """What the labels are: class indices, or numbers of the shape of the outputs."""
+    teacher: bool = True
+    """Let what was pruned or factorized learn from its teacher too, as the ``distillation`` table says."""
     epochs: Annotated[int, Field(ge=0)] = 4
     """Passes over the training data after each technique that changes the network; 0 for no training."""
     learning_rate: Positive = 0.02
@@ -234,6 +237,12 @@ class Budgets(Table):
     """Least share of samples, 0 to 1, with the same top class on every emulated CPU as on this machine."""
     min_browser_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     """Least share of samples, 0 to 1, with the same top class in the browser as on this machine."""
+
+    @property
+    def bound_latency(self) -> bool:
+        """Whether one of them says how fast the artifact has to be."""
+        limits = (self.min_speedup, self.max_latency_ms, self.max_latency_p95_ms, self.max_latency_p99_ms)
+        return any(limit is not None for limit in limits)
 
 
 class Recipe(Table):
@@ -357,7 +366,12 @@ def _check_steps(recipe: Recipe) -> None:
     steps, epochs = recipe.pruning.steps, recipe.training.epochs
     if recipe.pruning.enabled and 0 < epochs < steps:
         raise RecipeError(f"'pruning.steps' is {steps}, 'training.epochs' {epochs}; give an epoch to each step")
-    if recipe.distillation.enabled and not epochs:
+    distillation = recipe.distillation
+    if distillation.cache and (distillation.hints or distillation.attention or distillation.relations):
+        raise RecipeError(
+            "'distillation.cache' keeps the teacher's outputs, not its layers; leave it, or the layers, out"
+        )
+    if distillation.enabled and not epochs:
         raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")
 
 

@@ -220,7 +220,13 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
         return None
     model = ir.load(bundle.artifact)
     source = rereadable(load_data(evaluation, "evaluation", recipe.images), "evaluation")
-    batches = Batches(role="evaluation", source=source, inputs=input_names(model))
+    # Only classes have an accuracy; what was learned as numbers is judged by agreement alone.
+    batches = Batches(
+        role="evaluation",
+        source=source,
+        inputs=input_names(model),
+        use_labels=recipe.training.task == "classification",
+    )
     return replace(batches, signature=signature(model))
 
 

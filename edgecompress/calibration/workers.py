@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from edgecompress.errors import EdgecompressError, InputError, first_line
 
-TIMEOUT = timedelta(minutes=10)
-"""How long a worker waits for the others at an exchange."""
+TIMEOUT = timedelta(hours=6)
+"""How long a worker waits at an exchange: the first one may measure for long what the others are told. Where one dies,
+``torchrun`` ends the others."""
 
 Part = TypeVar("Part")
 

@@ -183,7 +183,7 @@ def _by_latency(
         reached = 1 - left_ms / before_ms
         if reached >= request.amount:
             break
-        amount = min(amount * request.amount / max(reached, request.amount / 2), most(priced, whole_ms))
+        amount = min(amount * request.amount / max(reached, request.amount / 2, 0.01), most(priced, whole_ms))
     left_alone = {one.name for one in slower}
     others = _unchosen([one for one in candidates if one.name not in left_alone], chosen, "the goal is met without it")
     missed = Refusal(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.recipe import Recipe
 from edgecompress.step import StepResult
 from edgecompress.techniques.course import Course
@@ -13,7 +14,6 @@ from edgecompress.techniques.cutting import cut, examine_network, narrower_layer
 from edgecompress.techniques.figures import accuracy_percent, costs
 from edgecompress.techniques.tuning import recover
 from edgecompress.training import SCHEDULES
-from edgecompress.training.randomness import own_randomness, seed_all
 
 
 def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
@@ -40,6 +40,7 @@ def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         seed_all("prune", course.recipe.seed, number)
         with course.progress.step(f"prune {share:.0%} of the {course.recipe.pruning.goal}"):
             pruned = cut(subject, share, str(number), course)
+        seed_all("prune", course.recipe.seed, number, "recover")
         model = recover(pruned.model, course, epochs, course.kept(f"training-{number}"))
         subject, refusals = examine_network(model, course), pruned.refusals
     return StepResult(

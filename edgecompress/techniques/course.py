@@ -33,6 +33,11 @@ class Course:
     checkpoints: Path | None
     progress: Progress
 
+    @property
+    def fixed(self) -> str:
+        """All of the recipe, as text: what was chosen under another one does not count."""
+        return self.recipe.model_dump_json()
+
     def kept(self, name: str) -> Path | None:
         """The file or folder of this name among the checkpoints."""
         return None if self.checkpoints is None else self.checkpoints / name

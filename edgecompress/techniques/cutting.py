@@ -48,7 +48,7 @@ def cut(subject: Subject, share: float, name: str, course: Course) -> Pruned:
         return _cut_blocks(subject, share, course)
     request = _request(course.recipe, share)
     samples = samples_of(course) if request.spread == "sensitivity" else []
-    key = fingerprint(subject.module, request, _digest(samples))
+    key = fingerprint(subject.module, request, course.fixed, _digest([course.example, *samples]))
     values = chosen_once(
         course.kept(f"channels-{name}.json"), key, lambda: asdict(_choose(subject, request, samples, course))
     )
@@ -72,7 +72,7 @@ def _choose(subject: Subject, request: Request, samples: Sequence[Batch], course
     select_at = selector(
         subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
     )
-    if request.goal != "latency" or whole is None:
+    if request.goal != "latency" or whole is None or not share:
         return select_at(share)
 
     def reached_by(selection: Selection) -> float:
@@ -91,12 +91,17 @@ def _aim(select_at: Callable[[float], Selection], reached_by: Callable[[Selectio
     tried: dict[tuple[int, ...], tuple[float, Selection]] = {}
     amount = share
     for _ in range(LATENCY_ROUNDS):
-        selection = select_at(amount)
+        try:
+            selection = select_at(amount)
+        except RecipeError:
+            if not tried:
+                raise
+            break  # more than that cannot go, and what was reached counts
         if selection.units in tried:
             break
         reached = reached_by(selection)
         tried[selection.units] = (reached, selection)
-        amount = min(amount * share / max(reached, share / 2), 0.95)
+        amount = min(amount * share / max(reached, share / 2, 0.01), 0.95)
     enough = [selection for reached, selection in tried.values() if reached >= share]
     if enough:
         return min(enough, key=lambda selection: len(selection.units))
@@ -117,9 +122,17 @@ def free_blocks(subject: Subject, protect: Sequence[str]) -> tuple[list[Block], 
     """The residual blocks that may go, and those that may not."""
     check_names(protect, subject.module)
     found = find_blocks(subject.module, subject.structure.program)
-    kept = [block for block in found if any(covers(pattern, block.name) for pattern in protect)]
-    refusals = (Refusal(name=block.name, kind="block", reason="named in 'pruning.protect'") for block in kept)
+    kept = [block for block in found if any(_touches(pattern, block, subject.module) for pattern in protect)]
+    refusals = (
+        Refusal(name=block.name, kind="block", reason="'pruning.protect' names it or part of it") for block in kept
+    )
     return [block for block in found if block not in kept], tuple(refusals)
+
+
+def _touches(pattern: str, block: Block, module: nn.Module) -> bool:
+    """Whether a pattern names a block, what it is in, or something in it."""
+    parts = (name for name, _ in module.get_submodule(block.name).named_modules(prefix=block.name))
+    return any(covers(pattern, name) for name in parts)
 
 
 def samples_of(course: Course) -> list[Batch]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.step import StepResult
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import examine_network, narrower_layers
@@ -13,7 +14,6 @@ from edgecompress.techniques.figures import accuracy_percent, costs
 from edgecompress.techniques.student import Student, derive_student
 from edgecompress.techniques.tuning import fine_tune, settle
 from edgecompress.training import Trained
-from edgecompress.training.randomness import own_randomness, seed_all
 
 
 def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
@@ -35,6 +35,7 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         seed_all("distill", course.recipe.seed)
         # The road hands on the teacher itself where nothing changed it and no other network came to teach.
         derived = derive_student(module, course) if module is course.teacher else None
+        seed_all("distill", course.recipe.seed, "settle")
         student = module if derived is None else settle(derived.model, course)
         recipe = course.recipe
         trained = fine_tune(student, recipe.distillation, course, recipe.training.epochs, course.kept("distilling"))
@@ -42,8 +43,12 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
             model=trained.model,
             changes=tuple(_changes(derived, trained, course)),
             refusals=() if derived is None else derived.refusals,
+            warnings=(SLOW,) if derived is not None and derived.slow else (),
             metrics=_metrics(trained.model, course),
         )
+
+
+SLOW = "no student that was tried is as fast as the latency budgets ask; the one with the least work was taught"
 
 
 def _changes(derived: Student | None, trained: Trained, course: Course) -> Iterator[str]:

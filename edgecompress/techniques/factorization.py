@@ -8,6 +8,7 @@ from torch import nn
 
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.request import Request
+from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import tensors
 from edgecompress.step import StepResult
@@ -16,7 +17,6 @@ from edgecompress.techniques.figures import accuracy_percent
 from edgecompress.techniques.memory import chosen_once
 from edgecompress.techniques.tuning import recover
 from edgecompress.training.checkpoint import fingerprint
-from edgecompress.training.randomness import own_randomness, seed_all
 
 
 def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]:
@@ -37,7 +37,7 @@ def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]
         example = course.example.sample(recipe.export.batch_size or 1)
         samples = (streams.calibration or streams.train) if recipe.low_rank.whitening else None
         request = request_of(recipe)
-        key = fingerprint(module, request, tensors(example.inputs))
+        key = fingerprint(module, course.fixed, tensors(example.inputs))
         result = factorize(
             module,
             request,
@@ -46,6 +46,7 @@ def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]
             progress=course.progress,
             agree=lambda choose: chosen_once(course.kept("ranks.json"), key, choose),
         )
+        seed_all("factorize", recipe.seed, "recover")
         model = recover(result.model, course, recipe.training.epochs, course.kept("factorizing"))
         accuracy = accuracy_percent(model, streams.measured, course.progress)
         reached = {} if accuracy is None else {"factorized_accuracy_percent": accuracy}

@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from edgecompress.durable import replacing
+from edgecompress.randomness import own_randomness
 from edgecompress.training.processes import from_first
 
 
 def chosen_once(file: Path | None, key: str, choose: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
     """A choice that all processes share, and that a run which goes on after a kill makes again.
 
+    Whatever it draws, the random generators are afterwards as they were: for those who recall it, nothing was drawn.
+
     Args:
         file: where the first process keeps it, as JSON; there whole or not at all. None keeps nothing.
         key: of all that it depends on; what was kept under another one does not count.
         choose: makes it, as values that JSON can hold.
     """
-    return from_first(lambda: choose() if file is None else _recalled(file, key, choose))
+
+    def choose_apart() -> Mapping[str, Any]:
+        with own_randomness():
+            return choose()
+
+    return from_first(lambda: choose_apart() if file is None else _recalled(file, key, choose_apart))
 
 
 def _recalled(file: Path, key: str, choose: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:

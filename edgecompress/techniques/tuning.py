@@ -40,14 +40,14 @@ def recover(model: nn.Module, course: Course, epochs: int, checkpoints: Path | N
 
     Args:
         model: not modified.
-        course: its data, and the teacher whose outputs the network learns where ``pruning.teacher`` is on.
+        course: its data, and the teacher whose outputs the network learns where ``training.teacher`` is on.
         epochs: of training.
         checkpoints: folder that a killed run goes on from.
     """
     model = settle(model, course)
     if course.streams.train is None or not epochs:
         return model
-    learned = course.recipe.distillation if course.recipe.pruning.teacher else Distillation(alpha=0)
+    learned = course.recipe.distillation if course.recipe.training.teacher else Distillation(alpha=0)
     return fine_tune(model, learned, course, epochs, checkpoints).model
 
 

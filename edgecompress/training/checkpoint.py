@@ -1,7 +1,7 @@
 """Checkpoints: a run that was killed goes on from its last one, and ends with the weights of an unbroken run.
 
 A checkpoint is one file, replaced whole, read without unpickling code. Random generators are not in it:
-see :mod:`edgecompress.training.randomness`.
+see :mod:`edgecompress.randomness`.
 """
 
 from __future__ import annotations

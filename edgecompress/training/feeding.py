@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.data import Array, Batch
-from edgecompress.training.randomness import RandomStates, seed_all
+from edgecompress.randomness import RandomStates, seed_all
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
+from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.training.checkpoint import Checkpoints, fingerprint
 from edgecompress.training.engine import Engine
 from edgecompress.training.evaluation import evaluate
 from edgecompress.training.feeding import windows
 from edgecompress.training.losses import Loss
-from edgecompress.training.randomness import own_randomness, seed_all
 from edgecompress.training.record import Epoch, Position, Step, Trained
 from edgecompress.training.settings import Settings
 from edgecompress.training.stepping import take_step

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from edgecompress.data import Batch
 from edgecompress.errors import DataError, ModelError
+from edgecompress.randomness import seed_all
 from edgecompress.training.engine import Engine
 from edgecompress.training.feeding import Part, share, to_part
 from edgecompress.training.losses import Loss
-from edgecompress.training.randomness import seed_all
 from edgecompress.training.record import Position
 from edgecompress.training.running import run_loss, run_network
 from edgecompress.training.settings import Settings

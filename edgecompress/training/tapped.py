@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.errors import ModelError, RecipeError, nearest
+from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.training.feature_terms import FeatureTerm
 from edgecompress.training.losses import first_output
-from edgecompress.training.randomness import own_randomness, seed_all
 from edgecompress.training.running import run_network
 
 

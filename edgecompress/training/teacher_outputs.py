@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from edgecompress.errors import OutputError, RecipeError
 from edgecompress.training.checkpoint import fingerprint
@@ -49,6 +50,7 @@ class TeacherOutputs:
         """
         self.path = folder / f"teacher-{fingerprint(teacher, str(teacher))[:16]}.sqlite"
         self.hits = self.misses = 0
+        self._checked = False
         self._teacher = teacher
         self._form: RowForm | None = None
         try:
@@ -73,6 +75,8 @@ class TeacherOutputs:
         keys = digests(inputs)
         with self._faults_named():
             known = self._read(keys)
+        if known and not self._checked:
+            self._check(known, keys, inputs)
         rows: dict[bytes, int] = {}
         for row, key in enumerate(keys):
             if key not in known:
@@ -82,6 +86,16 @@ class TeacherOutputs:
         self.misses += len(rows)
         self.hits += len(keys) - len(rows)
         return self._decoded([known[key] for key in keys], next(iter(inputs.values())).device)
+
+    def _check(self, known: Mapping[bytes, bytes], keys: Sequence[bytes], inputs: Mapping[str, Tensor]) -> None:
+        """Hold one sample's outputs against the teacher: its code is not in the name of the file."""
+        row = next(at for at, key in enumerate(keys) if key in known)
+        outputs = run_network(self._teacher, some_rows(inputs, [row]), "the teacher")
+        kept = self._decoded([known[keys[row]]], next(iter(inputs.values())).device)
+        pairs = zip(pytree.tree_leaves(outputs), pytree.tree_leaves(kept), strict=True)
+        if not all(torch.allclose(now, before, rtol=1e-2, atol=1e-3, equal_nan=True) for now, before in pairs):
+            raise OutputError(f"{str(self.path)!r} holds the outputs of another teacher; delete it")
+        self._checked = True
 
     def _compute(self, rows: Mapping[bytes, int], inputs: Mapping[str, Tensor]) -> dict[bytes, bytes]:
         outputs = run_network(self._teacher, some_rows(inputs, list(rows.values())), "the teacher")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
+from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.training.bound_optimizer import add_parameters, copied_together
 from edgecompress.training.distillation import DistillationLoss
 from edgecompress.training.feature_terms import FeatureTerm
 from edgecompress.training.feeding import Part, to_part
 from edgecompress.training.loop import TrainData, ignore_step, train
-from edgecompress.training.randomness import own_randomness, seed_all
+from edgecompress.training.losses import Loss
 from edgecompress.training.record import Step, Trained
 from edgecompress.training.running import run_loss, run_network
 from edgecompress.training.settings import Settings
@@ -80,7 +83,7 @@ def teach(
         batches,
         replace(settings, optimizer=optimizer),
         loss,
-        measure=task.measure,
+        measure=None if task.measure is None else partial(_of_outputs, task.measure),
         evaluation=evaluation,
         checkpoints=checkpoints,
         on_step=on_step,
@@ -88,6 +91,11 @@ def teach(
     )
     assert isinstance(trained.model, Tapped)
     return replace(trained, model=trained.model.network)
+
+
+def _of_outputs(measure: Loss, outputs: Any, inputs: Mapping[str, Tensor], labels: Tensor | None) -> Tensor:
+    """A measure of a tapped student: of its outputs alone."""
+    return measure(outputs.outputs, inputs, labels)
 
 
 def device_of(network: nn.Module) -> torch.device:

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecompress.data import Batches, InputNames
 from edgecompress.progress import Progress
-from edgecompress.recipe import Distillation, Pruning, Recipe, Training
+from edgecompress.recipe import Distillation, Recipe, Training
 from edgecompress.streams import Streams
 from edgecompress.techniques import tuning
 from edgecompress.techniques.course import Course
@@ -100,7 +100,7 @@ def test_evaluation_data_are_looked_at_only_for_patience(taught: list[dict[str, 
 @pytest.mark.parametrize("teacher", [True, False])
 def test_the_teacher_is_asked_where_the_recipe_says_so(taught: list[dict[str, Any]], teacher: bool) -> None:
     learned = Distillation(temperature=2.0, alpha=0.9, hints=("fc",))
-    recipe = Recipe(pruning=Pruning(teacher=teacher), distillation=learned)
+    recipe = Recipe(training=Training(teacher=teacher), distillation=learned)
     recover(_net(), _course(_net(), recipe, train=_data("train")), 1, None)
     task = taught[0]["task"]
     assert task.asks_teacher is teacher

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.data import Batch
+from edgecompress.randomness import own_randomness
 from edgecompress.training.feeding import share, to_part, windows
-from edgecompress.training.randomness import own_randomness
 from tests.training.batches import shuffled
 
 CPU = torch.device("cpu")

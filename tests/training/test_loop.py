@@ -22,6 +22,7 @@ from edgecompress.data import Batches
 from edgecompress.errors import DataError, EdgecompressError, ModelError
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
+from edgecompress.randomness import RandomStates
 from edgecompress.training import (
     DistillationLoss,
     Settings,
@@ -32,7 +33,6 @@ from edgecompress.training import (
     train,
 )
 from edgecompress.training.optimizers import Groups
-from edgecompress.training.randomness import RandomStates
 from tests.networks import ConvNet, TwoInputs, images, seeded
 from tests.training.batches import batches, learnable, same, shuffled, stack
 from tests.training.test_optimizers import Mask

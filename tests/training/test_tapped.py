@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.errors import RecipeError
+from edgecompress.randomness import RandomStates
 from edgecompress.training import Hint
 from edgecompress.training.losses import first_output
-from edgecompress.training.randomness import RandomStates
 from edgecompress.training.tapped import Tapped, TappedOutputs, tap
 from tests.networks import ConvNet, ResidualNet, images, seeded
 from tests.training.batches import same, stack

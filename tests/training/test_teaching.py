@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from edgecompress.data import Batch
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.progress import Progress
+from edgecompress.randomness import RandomStates
 from edgecompress.training import (
     AttentionTransfer,
     Classification,
@@ -32,7 +33,6 @@ from edgecompress.training import (
     crop_and_flip,
     teach,
 )
-from edgecompress.training.randomness import RandomStates
 from tests.conftest import ROOT
 from tests.networks import ConvNet, ResidualNet, seeded
 from tests.training.batches import batches, learnable, same, shuffled, stack

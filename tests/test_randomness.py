@@ -7,7 +7,7 @@ import random
 import numpy as np
 import torch
 
-from edgecompress.training.randomness import RandomStates, own_randomness, seed_all
+from edgecompress.randomness import RandomStates, own_randomness, seed_all
 
 
 def _draw() -> tuple[float, float, float]:
