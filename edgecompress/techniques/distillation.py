@@ -48,7 +48,7 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         )
 
 
-SLOW = "no student that was tried is as fast as the latency budgets ask; the one with the least work was taught"
+SLOW = "no student that was tried is as fast as the latency budgets ask; the smallest was taught"
 
 
 def _changes(derived: Student | None, trained: Trained, course: Course) -> Iterator[str]:

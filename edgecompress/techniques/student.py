@@ -26,7 +26,6 @@ from edgecompress.techniques.cutting import (
     samples_of,
     time_models,
 )
-from edgecompress.techniques.figures import costs
 from edgecompress.techniques.memory import chosen_once
 from edgecompress.training import reestimate_batch_norm
 from edgecompress.training.checkpoint import fingerprint
@@ -44,11 +43,15 @@ LOOSEN = "loosen the budgets, or lower 'pruning.multiple'"
 
 @dataclass(frozen=True, kw_only=True)
 class Student:
-    """A smaller network, what was left whole in it, and its multiply-accumulates for a call."""
+    """A smaller network, and what was left whole in it."""
 
     model: nn.Module
     refusals: tuple[Refusal, ...]
-    macs: int
+
+    @property
+    def parameters(self) -> int:
+        """How many it has left."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
     def slow(self) -> bool:
@@ -57,11 +60,13 @@ class Student:
 
 
 def derive_student(teacher: nn.Module, course: Course) -> Student:
-    """The student with the most multiply-accumulates among those that are fast enough.
+    """The student with the most parameters among those that are fast enough.
 
     Each candidate loses some residual blocks, first those that change the outputs least when they go alone, and then
     as many channels, as the ``pruning`` table says, as ONNX Runtime's latency asks for. Before they learn, all are
-    far from their teacher; what they can learn grows with the work that they do in the time they have.
+    far from their teacher, and how far says little; what they can learn in the end grows with the parameters that they
+    have. (Of students of ResNet-20 that were as fast as one another, one with 177,000 parameters reached 85.4 % where one
+    with 105,000 and more multiply-accumulates reached 84.0 %.)
 
     Args:
         teacher: not modified; the student starts from its weights.
@@ -85,7 +90,8 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
     if not candidates:
         raise RecipeError(f"{TOO_SLOW}: {str(fault).partition(';')[0]}; {LOOSEN}")
     fast = [student for student in candidates if not student.slow]
-    return max(fast, key=lambda student: student.macs) if fast else min(candidates, key=lambda student: student.macs)
+    ranked = sorted(fast or candidates, key=lambda student: student.parameters)
+    return ranked[-1] if fast else ranked[0]
 
 
 def _least_noise_first(teacher: nn.Module, samples: Sequence[Batch], course: Course) -> list[Block]:
@@ -126,7 +132,7 @@ def _narrowed(shallow: nn.Module, share: float, depth: int, course: Course) -> S
         narrowing = replace(course, recipe=course.recipe.model_copy(update={"pruning": pruning}))
         pruned = cut(examine_network(shallow, narrowing), share, f"student-{depth}", narrowing)
         model, refusals = pruned.model, pruned.refusals
-    return Student(model=model, refusals=refusals, macs=int(costs("student", model, course)["student_macs"]))
+    return Student(model=model, refusals=refusals)
 
 
 def _noise(student: nn.Module, samples: Sequence[Batch], expected: Sequence[Sequence[Array]]) -> float:

@@ -50,7 +50,6 @@ class TeacherOutputs:
         """
         self.path = folder / f"teacher-{fingerprint(teacher, str(teacher))[:16]}.sqlite"
         self.hits = self.misses = 0
-        self._checked = False
         self._teacher = teacher
         self._form: RowForm | None = None
         try:
@@ -62,7 +61,7 @@ class TeacherOutputs:
         with self._faults_named():
             self._connection = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
             weakref.finalize(self, self._connection.close)
-            self._prepare()
+            self._checked = self._prepare()
 
     def ask(self, inputs: Mapping[str, Tensor]) -> Any:
         """The teacher's outputs in the order of the rows, in its own structure, on the inputs' device.
@@ -135,8 +134,9 @@ class TeacherOutputs:
                 raise sqlite3.DatabaseError("values of another length")
         return form.unpack(values, device)
 
-    def _prepare(self) -> None:
-        self._is_empty()
+    def _prepare(self) -> bool:
+        """Whether there was nothing yet, so that all that will be found is this teacher's."""
+        is_new = self._is_empty()
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
@@ -145,6 +145,7 @@ class TeacherOutputs:
                 self._connection.execute(f"PRAGMA user_version = {FORMAT}")
                 self._connection.execute("CREATE TABLE form (one INTEGER PRIMARY KEY, text TEXT NOT NULL)")
                 self._connection.execute("CREATE TABLE outputs (key BLOB PRIMARY KEY, value BLOB NOT NULL)")
+        return is_new
 
     def _is_empty(self) -> bool:
         """Whether nothing is there yet; what is there has to be ours."""

@@ -50,7 +50,7 @@ def test_a_network_that_is_its_own_teacher_gets_a_student(monkeypatch: pytest.Mo
 
     def derive(teacher: nn.Module, _course: Course) -> Student:
         asked.append(teacher)
-        return Student(model=smaller, refusals=(), macs=1)
+        return Student(model=smaller, refusals=())
 
     monkeypatch.setattr(distillation, "derive_student", derive)
     result = distill(network, _course(network))

@@ -44,6 +44,26 @@ def _ask(outputs: TeacherOutputs, **inputs: Tensor) -> Any:
         return outputs.ask(inputs)
 
 
+class Scaled(nn.Module):
+    """Has its factor in its code alone, and not in what its file is named after."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.layers, self.factor = stack(), factor
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.layers(features) * self.factor  # type: ignore[no-any-return]
+
+
+def test_the_outputs_of_a_teacher_that_changed_since_are_refused(tmp_path: Path) -> None:
+    _ask(TeacherOutputs(tmp_path, Scaled(1.0)), features=VECTORS)
+    again = TeacherOutputs(tmp_path, Scaled(1.0))
+    _ask(again, features=VECTORS)
+    assert again.misses == 0
+    with pytest.raises(OutputError, match="holds the outputs of another teacher; delete it"):
+        _ask(TeacherOutputs(tmp_path, Scaled(5.0)), features=VECTORS)
+
+
 def test_every_sample_is_computed_once_and_comes_back_in_order(tmp_path: Path) -> None:
     teacher = Counting(stack())
     kept = TeacherOutputs(tmp_path / "new" / "folder", teacher)
