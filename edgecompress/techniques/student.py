@@ -65,8 +65,8 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
     Each candidate loses some residual blocks, first those that change the outputs least when they go alone, and then
     as many channels, as the ``pruning`` table says, as ONNX Runtime's latency asks for. Before they learn, all are
     far from their teacher, and how far says little; what they can learn in the end grows with the parameters that they
-    have. (Of students of ResNet-20 that were as fast as one another, one with 177,000 parameters reached 85.4 % where one
-    with 105,000 and more multiply-accumulates reached 84.0 %.)
+    have. (Of two students of ResNet-20 that were as fast as each other, one with 177,000 parameters reached 85.4 %, one
+    with 105,000 and more multiply-accumulates 84.0 %.)
 
     Args:
         teacher: not modified; the student starts from its weights.
