@@ -42,6 +42,73 @@ def test_every_convolution_of_a_network_is_integer(kind: type[nn.Module], scheme
     assert not {"Conv", "FusedConv", "Add"} & set(operators)
 
 
+class Doubled(nn.Module):
+    """Scores of a network, so many times over; its input has another name."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.network, self.times = seeded(ResidualNet), times
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.network(picture)] * self.times, dim=1)
+
+
+TAUGHT: dict[str, Any] = {
+    "target": "realtime",
+    "calibration": None,
+    "evaluation": images(seed=2),
+    "train": images(rows=8, batches=3),
+    "overrides": ("training.epochs=1", "budgets.min_speedup=none", "budgets.max_accuracy_drop=none"),
+}
+
+
+def test_a_teacher_may_name_its_input_otherwise(tmp_path: Path) -> None:
+    student, teacher = seeded(ConvNet), Doubled(1)
+    before = copy.deepcopy([one.state_dict() for one in (student, teacher)])
+    bundle = _compress(student, tmp_path / "bundle", teacher=teacher, **TAUGHT)
+    assert bundle.passed
+    with torch.no_grad():
+        right = sum(int((teacher(image).argmax(1) == labels).sum()) for image, labels in images(seed=2))
+    total = sum(len(labels) for _, labels in images(seed=2))
+    assert bundle.manifest.metrics["accuracy"]["original"] == pytest.approx(100 * right / total)
+    for network, state in zip((student, teacher), before, strict=True):
+        assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("teacher", "fault"),
+    [
+        (Doubled(2), r"the model gives \(8, 10\), its teacher \(8, 20\); give a teacher with the same outputs"),
+        ("resnet", "the teacher is a str; give a torch.nn.Module"),
+        (nn.Linear(7, 3), "the teacher cannot run on the first batch"),
+    ],
+)
+def test_a_teacher_that_cannot_teach(teacher: Any, fault: str, tmp_path: Path) -> None:
+    with pytest.raises(edgecompress.ModelError, match=fault):
+        _compress(seeded(ConvNet), tmp_path / "bundle", teacher=teacher, **TAUGHT)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_student_cannot_be_its_own_teacher(tmp_path: Path) -> None:
+    network = seeded(ConvNet)
+    with pytest.raises(edgecompress.ModelError, match="teacher and student are the same module"):
+        _compress(network, tmp_path / "bundle", teacher=network, **TAUGHT)
+
+
+def test_without_a_latency_budget_a_student_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    unbound = {**TAUGHT, "overrides": (*TAUGHT["overrides"], "budgets.max_latency_p99_ms=none")}
+    with pytest.raises(edgecompress.RecipeError, match="a student is derived to meet a latency budget"):
+        _compress(seeded(ConvNet), tmp_path / "bundle", **unbound)
+
+
+def test_numbers_are_learned_and_judged_by_agreement(tmp_path: Path) -> None:
+    data = [(features, features.sum(1, keepdim=True).expand(-1, 10)) for features, _ in vectors(batches=3)]
+    options = {**TAUGHT, "evaluation": data, "train": data}
+    options["overrides"] = (*TAUGHT["overrides"], "training.task=regression", "training.patience=1")
+    bundle = _compress(seeded(LinearStack), tmp_path / "bundle", teacher=copy.deepcopy(seeded(LinearStack)), **options)
+    assert bundle.manifest.metrics["accuracy"]["compressed"] is None
+
+
 def test_the_artifact_answers_like_the_model(tmp_path: Path) -> None:
     model = seeded(LinearStack)
     bundle = _compress(model, tmp_path / "bundle", calibration=vectors(batches=8))

@@ -23,7 +23,7 @@ from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.course import Course
 from edgecompress.validation.latency import Latency
 from tests.networks import ConvNet, ResidualNet, images, seeded
-from tests.techniques.courses import NAMES, batches, course
+from tests.techniques.courses import NAMES, Blocks, batches, course
 
 
 def _course(network: nn.Module, *roles: str, **tables: dict[str, Any]) -> Course:
@@ -143,6 +143,26 @@ def test_data_in_random_order_give_the_same_network_whatever_was_drawn_before() 
     assert not torch.equal(state, moved)
     for name, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("importance", ["taylor", "l2"])
+def test_a_run_that_goes_on_sees_its_data_in_the_same_order(importance: str, tmp_path: Path) -> None:
+    """The first one draws batches to choose by, the second recalls the choice and draws none."""
+    network = seeded(ConvNet)
+    course = _course(network, pruning={"importance": importance})
+    given = replace(course, streams=Streams(train=_shuffled()), checkpoints=tmp_path)
+    first, again = (prune_channels(network, given) for _ in range(2))
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name]), name
+
+
+def test_a_block_stays_where_part_of_it_is_protected() -> None:
+    network = seeded(Blocks)
+    subject = cutting.examine_network(network, _course(network))
+    for protect, kept in (((), []), (("body.1.first",), ["body.1"]), (("body",), [f"body.{at}" for at in range(4)])):
+        left, refusals = cutting.free_blocks(subject, protect)
+        assert [refusal.name for refusal in refusals] == kept
+        assert len(left) == 4 - len(kept)
 
 
 def test_protected_blocks_stay_and_are_named() -> None:

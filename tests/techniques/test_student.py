@@ -17,8 +17,8 @@ from edgecompress.techniques import cutting, student
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.student import allowed_ms, derive_student
 from edgecompress.validation.latency import Latency
-from tests.networks import ConvNet, ResidualNet, images, seeded
-from tests.techniques.courses import course
+from tests.networks import ConvNet, images, seeded
+from tests.techniques.courses import Blocks, course
 
 WHOLE = Latency(median_ms=6.0, p95_ms=9.0, p99_ms=12.0)
 
@@ -63,7 +63,7 @@ def counting_clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return asked
 
 
-@pytest.mark.parametrize("kind", [ConvNet, ResidualNet])
+@pytest.mark.parametrize("kind", [ConvNet, Blocks])
 def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None:
     network = seeded(kind)
     before = copy.deepcopy(network.state_dict())
@@ -79,7 +79,7 @@ def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None
 
 
 def test_a_run_that_goes_on_measures_nothing_again(tmp_path: Path, counting_clock: list[int]) -> None:
-    network = seeded(ResidualNet)
+    network = seeded(Blocks)
     first = derive_student(network, _course(network, 2.0, tmp_path))
     done = len(counting_clock)
     again = derive_student(network, _course(network, 2.0, tmp_path))
