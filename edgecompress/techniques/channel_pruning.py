@@ -11,8 +11,8 @@ from edgecompress.recipe import Recipe
 from edgecompress.step import StepResult
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import cut, examine_network, narrower_layers
-from edgecompress.techniques.figures import accuracy_percent, costs
-from edgecompress.techniques.tuning import recover
+from edgecompress.techniques.figures import costs, reached
+from edgecompress.techniques.tuning import recover, untrained
 from edgecompress.training import SCHEDULES
 
 
@@ -47,8 +47,12 @@ def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         model=model,
         changes=narrower_layers(before, subject),
         refusals=refusals,
-        warnings=_warnings(course),
-        metrics=_metrics(module, model, course),
+        warnings=untrained("pruned", course),
+        metrics={
+            **costs("original", module, course),
+            **costs("pruned", model, course),
+            **reached("pruned", model, course),
+        },
     )
 
 
@@ -60,15 +64,3 @@ def _schedule(recipe: Recipe) -> Iterator[tuple[float, int]]:
         own = epochs * (index + 1) // len(amounts) - epochs * index // len(amounts)
         yield 1 - (1 - amount) / (1 - done), own
         done = amount
-
-
-def _warnings(course: Course) -> tuple[str, ...]:
-    if course.streams.train is None:
-        return ("there is no training data (--train): the pruned network was not trained to recover",)
-    return ()
-
-
-def _metrics(before: nn.Module, after: nn.Module, course: Course) -> dict[str, float | int | str]:
-    figures = {**costs("original", before, course), **costs("pruned", after, course)}
-    accuracy = accuracy_percent(after, course.streams.measured, course.progress)
-    return figures if accuracy is None else {**figures, "pruned_accuracy_percent": accuracy}

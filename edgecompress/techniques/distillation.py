@@ -10,7 +10,7 @@ from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.step import StepResult
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import examine_network, narrower_layers
-from edgecompress.techniques.figures import accuracy_percent, costs
+from edgecompress.techniques.figures import costs, reached
 from edgecompress.techniques.student import Student, derive_student
 from edgecompress.techniques.tuning import fine_tune, settle
 from edgecompress.training import Trained
@@ -44,7 +44,11 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
             changes=tuple(_changes(derived, trained, course)),
             refusals=() if derived is None else derived.refusals,
             warnings=(SLOW,) if derived is not None and derived.slow else (),
-            metrics=_metrics(trained.model, course),
+            metrics={
+                **costs("original", course.teacher, course),
+                **costs("student", trained.model, course),
+                **reached("student", trained.model, course),
+            },
         )
 
 
@@ -56,9 +60,3 @@ def _changes(derived: Student | None, trained: Trained, course: Course) -> Itera
         yield from narrower_layers(*(examine_network(one, course) for one in (course.teacher, derived.model)))
     first, last = trained.history[0], trained.history[-1]
     yield f"learned for {last.number} epochs, the loss from {first.loss:.4f} to {last.loss:.4f}"
-
-
-def _metrics(student: nn.Module, course: Course) -> dict[str, float | int | str]:
-    figures = {**costs("original", course.teacher, course), **costs("student", student, course)}
-    accuracy = accuracy_percent(student, course.streams.measured, course.progress)
-    return figures if accuracy is None else {**figures, "student_accuracy_percent": accuracy}

@@ -13,9 +13,9 @@ from edgecompress.recipe import Recipe
 from edgecompress.runtime import tensors
 from edgecompress.step import StepResult
 from edgecompress.techniques.course import Course
-from edgecompress.techniques.figures import accuracy_percent
+from edgecompress.techniques.figures import reached
 from edgecompress.techniques.memory import chosen_once
-from edgecompress.techniques.tuning import recover
+from edgecompress.techniques.tuning import recover, untrained
 from edgecompress.training.checkpoint import fingerprint
 
 
@@ -48,13 +48,8 @@ def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]
         )
         seed_all("factorize", recipe.seed, "recover")
         model = recover(result.model, course, recipe.training.epochs, course.kept("factorizing"))
-        accuracy = accuracy_percent(model, streams.measured, course.progress)
-        reached = {} if accuracy is None else {"factorized_accuracy_percent": accuracy}
-        warnings = () if streams.train is not None else (UNTRAINED,)
-        return replace(result, model=model, metrics={**result.metrics, **reached}, warnings=warnings)
-
-
-UNTRAINED = "there is no training data (--train): the factorized network was not trained to recover"
+        metrics = {**result.metrics, **reached("factorized", model, course)}
+        return replace(result, model=model, metrics=metrics, warnings=untrained("factorized", course))
 
 
 def request_of(recipe: Recipe) -> Request:

@@ -19,6 +19,12 @@ def costs(name: str, model: nn.Module, course: Course) -> dict[str, float | int 
     return {f"{name}_macs": counted.macs, f"{name}_parameters": counted.parameters}
 
 
+def reached(name: str, model: nn.Module, course: Course) -> dict[str, float | int | str]:
+    """Top-1 accuracy in percent, where there is labelled evaluation data."""
+    accuracy = accuracy_percent(model, course.streams.measured, course.progress)
+    return {} if accuracy is None else {f"{name}_accuracy_percent": accuracy}
+
+
 def accuracy_percent(model: nn.Module, data: Batches | None, progress: Progress) -> float | None:
     """Top-1 accuracy in percent; None without labelled data."""
     tally = Tally()

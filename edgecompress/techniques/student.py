@@ -115,9 +115,10 @@ def _depths(teacher: nn.Module, blocks: Sequence[Block], course: Course) -> list
         shallow = [as_artifact(remove_blocks(teacher, blocks[:depth]), course) for depth in depths]
         whole, *left = time_models([exported(teacher, course), *shallow], course)
         allowed = allowed_ms(course.recipe.budgets, whole)
-        shares = [] if allowed is None else [1 - MARGIN * allowed / one.median_ms for one in left]
+        assert allowed is not None  # a budget bounds the latency
+        shares = [1 - MARGIN * allowed / one.median_ms for one in left]
         enough = next((at for at, share in enumerate(shares) if share <= 0), len(shares))
-        return {"depths": list(zip(depths, shares, strict=False))[: enough + 1]}
+        return {"depths": list(zip(depths, shares, strict=True))[: enough + 1]}
 
     key = fingerprint(teacher, course.fixed, tensors(course.example.inputs), [block.name for block in blocks])
     kept = chosen_once(course.kept("student.json"), key, measure)["depths"]

@@ -51,6 +51,13 @@ def recover(model: nn.Module, course: Course, epochs: int, checkpoints: Path | N
     return fine_tune(model, learned, course, epochs, checkpoints).model
 
 
+def untrained(what: str, course: Course) -> tuple[str, ...]:
+    """The warning of a step whose network could not train."""
+    if course.streams.train is None:
+        return (f"there is no training data (--train): the {what} network was not trained to recover",)
+    return ()
+
+
 def settle(model: nn.Module, course: Course) -> nn.Module:
     """The network with the statistics of its batch norms estimated anew, where there is data."""
     data = course.streams.train or course.streams.calibration
