@@ -17,7 +17,7 @@ demo: $(READY)
 	$(BIN)/edgecompress demo --output demo-mobile
 
 test: $(READY)
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -25,7 +25,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 fuzz: $(READY)
-	$(BIN)/pytest -q tests --hypothesis-profile=fuzz
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q tests --hypothesis-profile=fuzz --numprocesses auto --dist worksteal
 
 bench: $(READY)
 	$(BIN)/python benchmarks/main_job.py

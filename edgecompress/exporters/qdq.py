@@ -127,15 +127,14 @@ class _Writer:
         scale = initializer(self._graph, f"{name}/scale", np.repeat(known.params.scale, channels))
         zero = initializer(self._graph, f"{name}/zero_point", np.repeat(known.params.zero_point, channels))
         inputs = [known.codes, scale, zero]
-        dequantize = node("DequantizeLinear", inputs, f"{name}_dequantized", f"{name}/dequantize", axis=1)
+        dequantize = node("DequantizeLinear", inputs, f"{name}/dq", f"{name}/dq", axis=1)
         self._graph.insert_before(current, dequantize)
         current.replace_input_with(0, dequantize.outputs[0])
 
     def _pair(self, value: ir.Value, source: ir.Value, anchor: ir.Node | None, bounds: Bounds | None = None) -> None:
         """QuantizeLinear on ``source`` and DequantizeLinear, known from here on as ``value``."""
         name, params = str(value.name), self._params[str(value.name)]
-        scale, zero = self._constants_of(name, params)
-        quantize = node("QuantizeLinear", [source, scale, zero], f"{name}_quantized", f"{name}/quantize")
+        quantize = node("QuantizeLinear", [source, *self._constants_of(name, params)], f"{name}/q", f"{name}/q")
         chain = [quantize, *self._clip(name, quantize.outputs[0], params, bounds)]
         self._dequantize(value, chain[-1].outputs[0], chain, anchor, params)
 
@@ -144,8 +143,7 @@ class _Writer:
     ) -> None:
         """Insert ``chain`` and the DequantizeLinear of ``codes``, and let readers of ``value`` read the result."""
         name = str(value.name)
-        scale, zero = self._constants_of(name, params)
-        dequantize = node("DequantizeLinear", [codes, scale, zero], f"{name}_dequantized", f"{name}/dequantize")
+        dequantize = node("DequantizeLinear", [codes, *self._constants_of(name, params)], f"{name}/dq", f"{name}/dq")
         real = dequantize.outputs[0]
         real.shape, real.type = value.shape, ir.TensorType(ir.DataType.FLOAT)
         if self._writes_integers(value):
@@ -182,7 +180,7 @@ class _Writer:
         twin = self._twin(current, known)
         insert_after(self._graph, current, [twin])
         for output, codes in zip(current.outputs, twin.outputs, strict=True):
-            codes.name = f"{output.name}_quantized"
+            codes.name = f"{output.name}/q"
             self._dequantize(output, codes, [], twin, known.params)
         return None
 
@@ -222,8 +220,11 @@ class _Writer:
         ]
         return [node("Clip", [codes, *ends], f"{name}_clipped", f"{name}/clip")]
 
-    def _constants_of(self, name: str, params: QuantParams) -> tuple[ir.Value, ir.Value]:
+    def _constants_of(self, name: str, params: QuantParams) -> tuple[ir.Value, ...]:
+        """Scale and zero point; that of INT32 is 0 by definition, and takes as much room as the biases themselves."""
         scale = initializer(self._graph, f"{name}/scale", params.scale)
+        if params.dtype == np.int32:
+            return (scale,)
         return scale, initializer(self._graph, f"{name}/zero_point", params.zero_point)
 
     def _constants(self, current: ir.Node) -> None:
@@ -269,10 +270,10 @@ class _Writer:
     def _store(self, current: ir.Node, index: int, params: QuantParams, array: NDArray[Any]) -> None:
         """Replace a constant input by its integers and a DequantizeLinear."""
         name = f"{current.name}/{STORED_AS[params.dtype.name]}"
-        codes = initializer(self._graph, f"{name}_quantized", params.quantize(array))
+        codes = initializer(self._graph, f"{name}/q", params.quantize(array))
         inputs = [codes, *self._constants_of(name, params)]
         axis = {} if params.axis is None else {"axis": params.axis}
-        dequantize = node("DequantizeLinear", inputs, f"{name}_dequantized", f"{name}/dequantize", **axis)
+        dequantize = node("DequantizeLinear", inputs, f"{name}/dq", f"{name}/dq", **axis)
         self._graph.insert_before(current, dequantize)
         current.replace_input_with(index, dequantize.outputs[0])
 

@@ -37,6 +37,14 @@ def test_an_axis_without_a_name_gets_one() -> None:
     assert fault_of(to_bytes(model)) is None
 
 
+def test_what_shape_inference_finds_is_not_shipped() -> None:
+    model = onnx.shape_inference.infer_shapes(ir.to_proto(graph("a = Relu(x) y = Relu(a)")))
+    assert [value.name for value in model.graph.value_info] == ["a"]
+    shipped = onnx.load_from_string(finish(ir.from_proto(model), ir.from_proto(model)))
+    assert not shipped.graph.value_info
+    assert onnx.shape_inference.infer_shapes(shipped).graph.value_info == model.graph.value_info
+
+
 def test_shapes_that_contradict_the_operators_are_one_line() -> None:
     model = _relu(["batch", 4], ["batch", 5])
     with pytest.raises(EdgecompressError, match=r"the artifact is not valid ONNX: .*\(4\) vs \(5\)") as caught:

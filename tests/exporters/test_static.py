@@ -99,7 +99,7 @@ def test_a_bias_has_the_product_of_the_scales() -> None:
     scale = stored["a/bias/scale"]
     assert scale is not None
     np.testing.assert_array_equal(scale, stored["x/scale"] * stored["a/weight/scale"])  # type: ignore[operator]
-    codes = stored["a/bias_quantized"]
+    codes = stored["a/bias/q"]
     assert codes is not None
     assert codes.dtype == np.int32
     np.testing.assert_allclose(codes * scale.astype(np.float64), B, atol=float(scale.max()) / 2)
