@@ -59,10 +59,15 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """The steps that were carried out, and the float model before anything touched it."""
+    """The steps that were carried out, and the float model before anything touched it.
+
+    ``stages`` are the models in between that could ship, each under the name of the last step that made it; the
+    first is the original, the last the artifact.
+    """
 
     original: ir.Model
     done: tuple[Done, ...]
+    stages: tuple[tuple[str, ir.Model], ...]
 
     @property
     def artifact(self) -> ir.Model:
@@ -148,16 +153,31 @@ def convert(
         if teacher is not None:
             _check_alike(course.teacher, network, probe)
         base = course.teacher if recipe.distillation.enabled else network
-        original = to_onnx(capture(base, example, recipe.export), recipe.export)
+        original = _as_onnx(base, example, recipe)
         changed = run_steps(base, network, [_technique(name, course) for name in steps], probe, progress)
         network = changed[-1].result.model
     quantize = functools.partial(_quantize, recipe, original, streams, progress, sharing)
     # From here on nothing but the integers may change what is computed: each step is held against the changed network.
     done = run_steps(network, network, _steps(network, recipe, example, quantize), probe, progress)
-    exported = (step.result.model for step in done if step.name == "export")
+    if original is None:
+        original = network if isinstance(network, ir.Model) else _after("export", done)
+    between = [(step.name, _as_onnx(step.result.model, example, recipe)) for step in changed[:-1]]
+    last = [(step.name, _after("export", done)) for step in changed[-1:]]
+    graphs = [(step.name, step.result.model) for step in done if step.name in ("canonicalize", "quantize")]
     return Conversion(
-        original=original or (network if isinstance(network, ir.Model) else next(exported)), done=(*changed, *done)
+        original=original, done=(*changed, *done), stages=(("original", original), *between, *last, *graphs)
     )
+
+
+def _after(name: str, done: Sequence[Done]) -> ir.Model:
+    """The model that a step of that name left."""
+    model = next(step.result.model for step in done if step.name == name)
+    assert isinstance(model, ir.Model)
+    return model
+
+
+def _as_onnx(module: nn.Module, example: Batch, recipe: Recipe) -> ir.Model:
+    return to_onnx(capture(module, example, recipe.export), recipe.export)
 
 
 def _check_data(recipe: Recipe, streams: Streams) -> None:

@@ -47,7 +47,7 @@ def inspect_model(spec: str, weights: str | None = None) -> list[Layer]:
         ModelError: it cannot be loaded.
     """
     if Path(spec).suffix == ".onnx":
-        return _onnx_layers(_read(Path(spec)).graph)
+        return onnx_layers(_read(Path(spec)).graph)
     network = load_model(spec, weights)
     if isinstance(network, ExportedProgram):
         return [_tensor_layer(name, "tensor", {name: tensor}) for name, tensor in network.state_dict.items()]
@@ -117,7 +117,8 @@ def _tensor_layer(name: str, kind: str, tensors: dict[str, torch.Tensor] | dict[
     )
 
 
-def _onnx_layers(graph: ir.Graph) -> list[Layer]:
+def onnx_layers(graph: ir.Graph) -> list[Layer]:
+    """The nodes of an ONNX graph that hold weights, quantized or not."""
     layers = []
     for node in graph:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):

@@ -13,6 +13,7 @@ import numpy as np
 import tomli_w
 
 from edgecompress.data import Batch
+from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.bundle import ARTIFACT
 from edgecompress.exporters.manifest import FORMAT_VERSION, BudgetEntry, Manifest, TargetEntry, VerdictEntry
 from edgecompress.exporters.mobile import Mobile
@@ -29,15 +30,20 @@ VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """All that a run found out; the bundle is written from this alone."""
+    """All that a run found out; the bundle is written from this alone.
+
+    ``command`` is what started the run, as one would type it.
+    """
 
     artifact: bytes
     plan: Plan
     profile: TargetProfile
     done: tuple[Done, ...]
     evidence: Evidence
+    diagnosis: Diagnosis
     verdict: Verdict
     golden: Batch
+    command: str
     cpus: tuple[CpuResult, ...] = ()
     mobile: Mobile | None = None
     browser: BrowserResult | None = None

@@ -13,9 +13,10 @@ from torch.export import ExportedProgram
 from edgecompress.calibration import Sharing, Workers
 from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batch
+from edgecompress.diagnosis import diagnose
 from edgecompress.errors import DataError
 from edgecompress.exporters.bundle import Bundle, open_draft
-from edgecompress.exporters.finish import finish, require_valid
+from edgecompress.exporters.finish import compact, finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.loading import Network
 from edgecompress.named_inputs import answering, name_inputs
@@ -24,7 +25,8 @@ from edgecompress.plan import Plan, make_plan
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
 from edgecompress.report import report_files
-from edgecompress.runtime import signature, to_bytes
+from edgecompress.runtime import signature
+from edgecompress.step import Stage
 from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile, effective_profile
 from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoints
@@ -48,6 +50,8 @@ from edgecompress.validation import (
 
 GOLDEN_ROWS = 4
 """Samples that the bundle's self-test runs."""
+AGAIN = "edgecompress compress MODEL --target recipe.toml --calibration DATA"
+"""How a run that was started in Python is repeated."""
 
 
 def compress(
@@ -64,6 +68,7 @@ def compress(
     overwrite: bool = False,
     progress: Progress | None = None,
     workers: Workers | None = None,
+    command: str = AGAIN,
 ) -> Bundle:
     """Compress a trained model for a target and write the bundle.
 
@@ -86,6 +91,7 @@ def compress(
         progress: what is told of the progress; by default nobody.
         workers: the processes that share the calibration, of which this is the first; the others call
             :func:`assist`. By default this process alone.
+        command: what started the run, for the report.
 
     Returns:
         The bundle. A missed budget is no error: ``bundle.passed`` says so, and ``bundle.manifest.verdict`` which.
@@ -117,7 +123,7 @@ def compress(
             checkpoints=checkpoints_of(folder),
             sharing=Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None),
         )
-        outcome = _produce(job, plan, machines, progress)
+        outcome = _produce(job, plan, machines, progress, command)
         manifest = make_manifest(outcome)
         bundle = draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
     if profile.recipe.trains:
@@ -200,7 +206,7 @@ def _convert(job: Job, progress: Progress) -> Converted:
     return Converted(network=network, streams=streams, example=example, conversion=conversion)
 
 
-def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progress) -> Outcome:
+def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progress, command: str) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
     recipe = job.profile.recipe
     if not job.data:
@@ -209,15 +215,20 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
         require_valid(job.model)
     converted = _convert(job, progress)
     conversion, streams = converted.conversion, converted.streams
-    original, artifact = to_bytes(conversion.original), finish(conversion.artifact, _named(converted))
+    artifact = finish(conversion.artifact, _named(converted))
     golden = converted.example.sample(sample_rows(converted.network, recipe) or GOLDEN_ROWS)
     mobile = _mobile(artifact, golden, progress) if "ort" in recipe.export.formats else None
     measured_on = streams.measured or streams.calibration or streams.train
     assert measured_on is not None
     fitted = replace(measured_on, signature=signature(conversion.artifact))
-    evidence = gather(original, artifact, fitted, recipe.cpu, progress)
+    *before, (last, _) = conversion.stages
+    stages = [Stage(name=name, content=compact(model)) for name, model in before]
+    ending = Stage(name=last, content=artifact)
+    evidence = gather([*stages, ending], fitted, recipe.cpu, progress, recipe.report.examples)
     for doubt in evidence.doubts:
         progress.warn(doubt)
+    with progress.step("diagnose"):
+        diagnosis = diagnose(conversion, artifact, streams.calibration or measured_on, recipe.cpu.threads)
     cpus = compare_cpus(artifact, fitted, machines, progress)
     browser = compare_browser(artifact, golden.inputs, progress) if recipe.export.browser else None
     return Outcome(
@@ -226,8 +237,10 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
         profile=job.profile,
         done=conversion.done,
         evidence=evidence,
+        diagnosis=diagnosis,
         verdict=_verdict(recipe.budgets, evidence, cpus, browser),
         golden=golden,
+        command=command,
         cpus=cpus,
         mobile=mobile,
         browser=browser,

@@ -6,7 +6,10 @@ import json
 import re
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,19 +21,54 @@ KERNEL = "_kernel_time"
 APPENDED = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")
 
 
+@dataclass(frozen=True, kw_only=True)
+class NodeTime:
+    """One node of the graph that ONNX Runtime runs: ``reads`` is its first input's type, in the runtime's words."""
+
+    name: str
+    operator: str
+    reads: str
+    median_ms: float
+
+
 def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> dict[str, float]:
     """Milliseconds of each node of the graph that ONNX Runtime runs: the median over runs, by the node's name.
 
-    What the optimizer appends to a name is taken off. A node made of several keeps the name of one of them, in
-    most cases that of the last.
+    What the optimizer appends to a name is taken off, and what then has one name counts together. A node made of
+    several keeps the name of one of them, in most cases that of the last.
     """
+    times: dict[str, float] = defaultdict(float)
+    for one in profile_nodes(model, inputs, runs=runs, threads=threads):
+        times[APPENDED.sub("", one.name)] += one.median_ms
+    return dict(times)
+
+
+def profile_nodes(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> list[NodeTime]:
+    """The nodes of the graph that ONNX Runtime runs, in its order, each with the median of its time over runs."""
+    times: dict[str, list[float]] = defaultdict(list)
+    kinds: dict[str, tuple[str, str]] = {}
+    for event in _events(model, inputs, WARM_UP_RUNS + runs, threads):
+        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
+            name, told = event["name"].removesuffix(KERNEL), event["args"]
+            times[name].append(event["dur"] / 1e3)
+            kinds[name] = told["op_name"], _first_type(told)
+    return [
+        NodeTime(
+            name=name, operator=kinds[name][0], reads=kinds[name][1], median_ms=float(np.median(found[WARM_UP_RUNS:]))
+        )
+        for name, found in times.items()
+    ]
+
+
+def _events(model: bytes, inputs: Inputs, runs: int, threads: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
         session = open_session(model, threads, profile=str(Path(folder, "profile")))
-        for _ in range(WARM_UP_RUNS + runs):
+        for _ in range(runs):
             run_session(session, inputs)
-        events = json.loads(Path(session.end_profiling()).read_text())
-    times: dict[str, list[float]] = defaultdict(list)
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
-            times[APPENDED.sub("", event["name"].removesuffix(KERNEL))].append(event["dur"] / 1e3)
-    return {name: float(np.median(found[WARM_UP_RUNS:])) for name, found in times.items()}
+        events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text())
+    return events
+
+
+def _first_type(told: Mapping[str, Any]) -> str:
+    """The type of a kernel's first input; none where it has no inputs."""
+    return next((kind for entry in told.get("input_type_shape", ()) for kind in entry), "")

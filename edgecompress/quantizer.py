@@ -18,7 +18,7 @@ from edgecompress.named_inputs import input_names, name_inputs
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
-from edgecompress.step import Refusal, StepResult
+from edgecompress.step import Refusal, Stage, StepResult
 from edgecompress.streams import Streams
 from edgecompress.targets import load_profile
 from edgecompress.validation import Evidence, gather
@@ -162,14 +162,15 @@ class Quantizer:
         named = name_inputs(model, open_source(evaluation_data, "evaluation", Recipe()))
         evaluation = open_batches(evaluation_data, "evaluation", named, Recipe())
         first = evaluation.first()
-        original = to_bytes(convert(named, Recipe(), first, Streams(), Progress()).original)
+        exported = convert(named, Recipe(), first, Streams(), Progress()).original
+        original = Stage(name="original", content=to_bytes(exported))
         candidates = {
             "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
             "qnnpack": Quantizer.static_quantize(model, calibration_data, scheme="qnnpack"),
             "dynamic": _dynamic(model, first.inputs),
         }
         return {
-            name: gather(original, one.artifact, evaluation, Recipe().cpu, Progress())
+            name: gather([original, Stage(name=name, content=one.artifact)], evaluation, Recipe().cpu, Progress())
             for name, one in candidates.items()
         }
 

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, get_args
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgecompress.errors import RecipeError, nearest
+from edgecompress.errors import RecipeError
+from edgecompress.faults import describe_fault
 
 Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
@@ -190,6 +191,13 @@ class Export(Table):
     """Run the artifact in onnxruntime-web in a headless Chromium, on the inputs of the self-test."""
 
 
+class Report(Table):
+    """What the report shows of the user's own data."""
+
+    examples: Annotated[int, Field(ge=0, le=200)] = 24
+    """Samples whose top class changed, the worst first, with a thumbnail where the input is an image; 0 for none."""
+
+
 class Images(Table):
     """How a folder of images becomes batches: RGB, resized (bilinear), scaled to [0, 1], normalized."""
 
@@ -262,6 +270,7 @@ class Recipe(Table):
     images: Images = Images()
     cpu: Cpu = Cpu()
     budgets: Budgets = Budgets()
+    report: Report = Report()
 
     @property
     def trains(self) -> bool:
@@ -290,7 +299,7 @@ def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
         # Strict, as TOML is: no text for a number, no number for true. JSON, since a list is a tuple there.
         recipe = Recipe.model_validate_json(json.dumps(_nulled(tables, Recipe), default=str), strict=True)
     except ValidationError as error:
-        raise RecipeError(_describe(error)) from None
+        raise RecipeError(describe_fault(error, key_paths())) from None
     _check_order(recipe)
     _check_steps(recipe)
     return recipe
@@ -373,36 +382,3 @@ def _check_steps(recipe: Recipe) -> None:
         )
     if distillation.enabled and not epochs:
         raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")
-
-
-_EXPECTED = {
-    "float": "number",
-    "int": "whole number",
-    "bool": "true or false",
-    "string": "text",
-    "tuple": "a list",
-    "model": "a table",
-    "dict": "a table",
-}
-
-
-def _describe(error: ValidationError) -> str:
-    """The first fault of a validation error, in one line that names the key's path."""
-    fault = error.errors()[0]
-    path = ".".join(str(part) for part in fault["loc"])
-    kind = fault["type"]
-    if kind == "extra_forbidden":
-        return f"unknown key {path!r}{nearest(path, key_paths())}"
-    if kind == "string_pattern_mismatch":
-        return f"{fault['input']!r} cannot stand in {path.removesuffix('.[key]')!r}"
-    if kind == "json_invalid":
-        return "a text is not UTF-8"
-    if kind == "missing":
-        return f"a value is missing: {path!r}"
-    if kind == "too_long":
-        return f"too many values in {path!r}: {fault['input']!r}"
-    expected = _EXPECTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing")) else None
-    if expected:
-        return f"expected {expected}, got {fault['input']!r} in {path!r}"
-    message = fault["msg"].removeprefix("Input should be ")
-    return f"expected a value that is {message}, got {fault['input']!r} in {path!r}"

@@ -47,3 +47,11 @@ class Done:
     agreement: Agreement
     seconds: float
     lossless: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What the artifact would be, were a step the last one: the bytes of its ONNX file."""
+
+    name: str
+    content: bytes

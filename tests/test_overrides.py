@@ -74,6 +74,7 @@ VALUES = {
     "images.size": "[32, 48]",
     "images.mean": "[0.5, 0.5, 0.5]",
     "images.std": "[0.5, 0.5, 0.5]",
+    "report.examples": "8",
     "cpu.isa": "wasm",
     "cpu.threads": "2",
     "cpu.runs": "20",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,6 +83,7 @@ def run(
             overwrite=overwrite,
             progress=progress_for(Console(stderr=True)),
             workers=workers,
+            command=shlex.join(["edgecompress", *sys.argv[1:]]),
         )
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))

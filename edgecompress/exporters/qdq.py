@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edgecompress.calibration.schemes import QNNPACK, QuantParams
 from edgecompress.exporters.graph import constant, initializer, insert_after, node
+from edgecompress.exporters.pairs import codes_name, floats_name
 from edgecompress.exporters.placement import Placement, activations
 from edgecompress.exporters.rules import RULES, SATURATING, Role
 from edgecompress.exporters.thresholds import relabelled, thresholds
@@ -127,14 +128,16 @@ class _Writer:
         scale = initializer(self._graph, f"{name}/scale", np.repeat(known.params.scale, channels))
         zero = initializer(self._graph, f"{name}/zero_point", np.repeat(known.params.zero_point, channels))
         inputs = [known.codes, scale, zero]
-        dequantize = node("DequantizeLinear", inputs, f"{name}/dq", f"{name}/dq", axis=1)
+        dequantize = node("DequantizeLinear", inputs, floats_name(name), floats_name(name), axis=1)
         self._graph.insert_before(current, dequantize)
         current.replace_input_with(0, dequantize.outputs[0])
 
     def _pair(self, value: ir.Value, source: ir.Value, anchor: ir.Node | None, bounds: Bounds | None = None) -> None:
         """QuantizeLinear on ``source`` and DequantizeLinear, known from here on as ``value``."""
         name, params = str(value.name), self._params[str(value.name)]
-        quantize = node("QuantizeLinear", [source, *self._constants_of(name, params)], f"{name}/q", f"{name}/q")
+        quantize = node(
+            "QuantizeLinear", [source, *self._constants_of(name, params)], codes_name(name), codes_name(name)
+        )
         chain = [quantize, *self._clip(name, quantize.outputs[0], params, bounds)]
         self._dequantize(value, chain[-1].outputs[0], chain, anchor, params)
 
@@ -143,7 +146,9 @@ class _Writer:
     ) -> None:
         """Insert ``chain`` and the DequantizeLinear of ``codes``, and let readers of ``value`` read the result."""
         name = str(value.name)
-        dequantize = node("DequantizeLinear", [codes, *self._constants_of(name, params)], f"{name}/dq", f"{name}/dq")
+        dequantize = node(
+            "DequantizeLinear", [codes, *self._constants_of(name, params)], floats_name(name), floats_name(name)
+        )
         real = dequantize.outputs[0]
         real.shape, real.type = value.shape, ir.TensorType(ir.DataType.FLOAT)
         if self._writes_integers(value):
@@ -180,7 +185,7 @@ class _Writer:
         twin = self._twin(current, known)
         insert_after(self._graph, current, [twin])
         for output, codes in zip(current.outputs, twin.outputs, strict=True):
-            codes.name = f"{output.name}/q"
+            codes.name = codes_name(str(output.name))
             self._dequantize(output, codes, [], twin, known.params)
         return None
 
@@ -270,10 +275,10 @@ class _Writer:
     def _store(self, current: ir.Node, index: int, params: QuantParams, array: NDArray[Any]) -> None:
         """Replace a constant input by its integers and a DequantizeLinear."""
         name = f"{current.name}/{STORED_AS[params.dtype.name]}"
-        codes = initializer(self._graph, f"{name}/q", params.quantize(array))
+        codes = initializer(self._graph, codes_name(name), params.quantize(array))
         inputs = [codes, *self._constants_of(name, params)]
         axis = {} if params.axis is None else {"axis": params.axis}
-        dequantize = node("DequantizeLinear", inputs, f"{name}/dq", f"{name}/dq", **axis)
+        dequantize = node("DequantizeLinear", inputs, floats_name(name), floats_name(name), **axis)
         self._graph.insert_before(current, dequantize)
         current.replace_input_with(index, dequantize.outputs[0])
 

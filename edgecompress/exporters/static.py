@@ -53,6 +53,7 @@ def quantize_static(
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     fusion = read_fusion(model, final.model, final.lowering.placement)
+    metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
         model=final.model,
         changes=(*equalized.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.exporters.manifest import Manifest, canonical
 from edgecompress.outcome import Outcome, parity_entry
+from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
 from edgecompress.units import decibels, kilobytes, milliseconds, percent, times
+from edgecompress.validation.flips import Flips
 
 
 def report_files(outcome: Outcome, manifest: Manifest) -> dict[str, bytes]:
@@ -20,10 +23,11 @@ def report_files(outcome: Outcome, manifest: Manifest) -> dict[str, bytes]:
 
 
 def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
-    """The report as plain data: the manifest's measures, the plan, and what each step did and refused."""
+    """The report as plain data: the manifest's measures, the plan, and what each step did, gave and refused."""
     document = manifest.model_dump(mode="json", exclude={"files"})
     document["plan"] = dataclasses.asdict(outcome.plan)
     document["doubts"] = list(outcome.evidence.doubts)
+    document["command"] = outcome.command
     document["steps"] = [
         {
             "name": step.name,
@@ -35,7 +39,30 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
         }
         for step in outcome.done
     ]
+    document["stages"] = [
+        {
+            "name": stage.name,
+            "size_bytes": stage.size_bytes,
+            "accuracy": stage.accuracy,
+            "parity": parity_entry(stage.parity),
+            "times_ms": [round(time_ms, 5) for time_ms in stage.times_ms],
+        }
+        for stage in outcome.evidence.stages
+    ]
+    document["flips"] = _flips(outcome.evidence.flips)
+    document["diagnosis"] = dataclasses.asdict(outcome.diagnosis)
     return document
+
+
+def _flips(flips: Flips) -> dict[str, Any]:
+    """What flipped; JSON has no pairs for keys."""
+    pairs = sorted(flips.pairs.items(), key=lambda one: (-one[1], one[0]))
+    counts = {name: getattr(flips, name) for name in ("samples", "count", "lost", "won", "other")}
+    return {
+        **counts,
+        "pairs": [{"before": before, "after": after, "count": count} for (before, after), count in pairs],
+        "examples": [dataclasses.asdict(flip) for flip in flips.examples],
+    }
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -47,5 +74,7 @@ def render(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    forms = {form.__name__: form for form in (decibels, kilobytes, milliseconds, percent, times)}
-    return environment.get_template("report.html").render(report=report, **forms)
+    forms = (decibels, kilobytes, milliseconds, percent, times)
+    drawn = (damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
+    named = {function.__name__: function for function in (*forms, *drawn)}
+    return environment.get_template("report.html").render(report=report, median=statistics.median, **named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from edgecompress.metrics import Agreement, Tally, top1
 from edgecompress.progress import Progress
 from edgecompress.recipe import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session
-from edgecompress.validation.latency import Comparison, compare_latency
+from edgecompress.step import Stage
+from edgecompress.validation.flips import Flips
+from edgecompress.validation.latency import Comparison, compare_latency, interleave
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -25,11 +28,25 @@ RIGHT_POINTS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class StageFigures:
+    """What one stage of the road measures: ``accuracy`` in percent, or None; agreement with the original.
+
+    ``times_ms`` are those of single calls, in runs that took turns with those of the other stages.
+    """
+
+    name: str
+    size_bytes: int
+    accuracy: float | None
+    parity: Agreement
+    times_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What was measured. ``original`` is the float ONNX model, ``compressed`` the artifact.
 
     ``accuracy`` is top-1 in percent, or None without labels; sizes are bytes of the files. ``doubts`` are
-    reasons not to trust the rest.
+    reasons not to trust the rest. ``stages`` tell what each step gave, from the original to the artifact.
     """
 
     original_bytes: int
@@ -40,6 +57,8 @@ class Evidence:
     evaluated_samples: int
     evaluation_digest: str
     latency: Comparison
+    flips: Flips
+    stages: tuple[StageFigures, ...]
     doubts: tuple[str, ...] = ()
 
     @property
@@ -59,46 +78,60 @@ class Evidence:
 class Scores:
     """One pass of several models over the same batches; the first model is the reference.
 
-    ``agreements`` and ``tallies`` have one entry for each model; ``digest`` is a SHA-256 of the data.
+    ``agreements`` and ``tallies`` have one entry for each model; ``flips`` are those of the last one; ``digest`` is
+    a SHA-256 of the data.
     """
 
     agreements: tuple[Agreement, ...]
     tallies: tuple[Tally, ...]
+    flips: Flips
     samples: int
     digest: str
 
 
-def gather(original: bytes, compressed: bytes, batches: Batches, cpu: Cpu, progress: Progress) -> Evidence:
-    """Measure an artifact against its original.
+def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progress, examples: int = 0) -> Evidence:
+    """Measure an artifact against its original, and what lies between them.
 
     Args:
-        original: bytes of the float ONNX file.
-        compressed: bytes of the artifact.
+        stages: the original first, the artifact last; at least these two.
         batches: evaluation data; where they have labels, accuracy is measured too.
         cpu: threads and number of timed runs.
         progress: told of every batch.
+        examples: how many samples whose top class changed are kept.
     """
-    models = (original, compressed)
-    scores = score([open_session(model, ALL_CORES) for model in models], batches, progress)
+    scores = score([open_session(stage.content, ALL_CORES) for stage in stages], batches, progress, examples)
     with progress.step("measure latency"):
-        first, second = (open_session(model, cpu.threads) for model in models)
-        sample = batches.first().sample(signature_rows(first))
-        latency = compare_latency(first, second, sample.inputs, runs=cpu.runs, threads=cpu.threads)
+        sessions = [open_session(stage.content, cpu.threads) for stage in stages]
+        sample = batches.first().sample(signature_rows(sessions[0])).inputs
+        latency = compare_latency(sessions[0], sessions[-1], sample, runs=cpu.runs, threads=cpu.threads)
+        times = interleave([functools.partial(run_session, session, sample) for session in sessions], cpu.runs)
+    accuracies = [tally.percent for tally in scores.tallies]
     return Evidence(
-        original_bytes=len(original),
-        compressed_bytes=len(compressed),
-        parity=scores.agreements[1],
-        original_accuracy=scores.tallies[0].percent,
-        compressed_accuracy=scores.tallies[1].percent,
+        original_bytes=len(stages[0].content),
+        compressed_bytes=len(stages[-1].content),
+        parity=scores.agreements[-1],
+        original_accuracy=accuracies[0],
+        compressed_accuracy=accuracies[-1],
         evaluated_samples=scores.samples,
         evaluation_digest=scores.digest,
         latency=latency,
+        flips=scores.flips,
+        stages=tuple(
+            StageFigures(
+                name=stage.name,
+                size_bytes=len(stage.content),
+                accuracy=accuracy,
+                parity=parity,
+                times_ms=tuple(times[:, place].tolist()),
+            )
+            for place, (stage, accuracy, parity) in enumerate(zip(stages, accuracies, scores.agreements, strict=True))
+        ),
         doubts=_doubts(scores, batches.role),
     )
 
 
 def _doubts(scores: Scores, role: str) -> tuple[str, ...]:
-    original, parity = scores.tallies[0], scores.agreements[1]
+    original, parity = scores.tallies[0], scores.agreements[-1]
     doubts = []
     if original.percent is None and role == "evaluation":
         doubts.append("the evaluation data has no labels; accuracy is not measured")
@@ -107,7 +140,7 @@ def _doubts(scores: Scores, role: str) -> tuple[str, ...]:
             f"the float model is right on {original.percent:.2f} % of the evaluation data, which guessing among"
             f" {original.classes} classes could reach; check the weights, the labels and the preprocessing"
         )
-    if parity.sqnr_db < UNLIKE_DB and not _still_right(*scores.tallies):
+    if parity.sqnr_db < UNLIKE_DB and not _still_right(original, scores.tallies[-1]):
         doubts.append(
             f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only;"
             " check that the calibration data is like the evaluation data"
@@ -121,20 +154,21 @@ def _still_right(original: Tally, compressed: Tally) -> bool:
     return before is not None and after is not None and before - after < RIGHT_POINTS
 
 
-def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Progress) -> Scores:
-    """Run every model over every batch, once.
+def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Progress, examples: int = 0) -> Scores:
+    """Run every model over every batch, once; keep so many ``examples`` of samples whose top class changed.
 
     Raises:
         DataError: a batch does not fit the models, or only some of the batches have labels.
     """
     agreements, tallies = [Agreement() for _ in sessions], [Tally() for _ in sessions]
-    samples, labelled = 0, 0
+    samples, labelled, flips = 0, 0, Flips(kept=examples)
     hasher = hashlib.sha256()
     for index, batch in enumerate(progress.track(batches, "evaluate")):
         samples += batch.rows
         batch.update(hasher)
         outputs = [run_session(session, batch.inputs) for session in sessions]
         agreements = [a.merge(Agreement.between(outputs[0], o)) for a, o in zip(agreements, outputs, strict=True)]
+        flips = flips.add(outputs[0][0], outputs[-1][0], batch)
         if batch.labels is not None:
             labelled += batch.rows
             where = f"{batches.role} batch {index}"
@@ -142,7 +176,9 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
             tallies = [tally.merge(count) for tally, count in zip(tallies, counts, strict=True)]
     if labelled not in (0, samples):
         raise DataError(f"only {labelled} of {samples} {batches.role} samples have labels; give all or none")
-    return Scores(agreements=tuple(agreements), tallies=tuple(tallies), samples=samples, digest=hasher.hexdigest())
+    return Scores(
+        agreements=tuple(agreements), tallies=tuple(tallies), flips=flips, samples=samples, digest=hasher.hexdigest()
+    )
 
 
 def signature_rows(session: InferenceSession) -> int:

@@ -11,6 +11,7 @@ from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from edgecompress.recipe import Cpu
 from edgecompress.runtime import to_bytes
+from edgecompress.step import Stage
 from edgecompress.validation import gather
 from tests.exporters.graphs import draw, graph
 
@@ -27,11 +28,15 @@ def _batches(labels: list[torch.Tensor | None]) -> Batches:
     return Batches(role="evaluation", source=lambda: raw, inputs=InputNames(names=("x",), required=1))
 
 
+def _stages(*contents: bytes) -> list[Stage]:
+    return [Stage(name=str(place), content=content) for place, content in enumerate(contents)]
+
+
 RIGHT = [torch.from_numpy(BEST[:25]), torch.from_numpy(BEST[25:])]
 
 
 def test_measures_have_their_closed_forms() -> None:
-    evidence = gather(FLOAT, LOUDER, _batches([*RIGHT]), Cpu(runs=10), Progress())
+    evidence = gather(_stages(FLOAT, LOUDER), _batches([*RIGHT]), Cpu(runs=10), Progress())
     assert evidence.parity.sqnr_db == pytest.approx(20.0, abs=1e-3)
     assert (evidence.original_accuracy, evidence.compressed_accuracy, evidence.accuracy_drop) == (100, 100, 0)
     assert evidence.compression_ratio == len(FLOAT) / len(LOUDER)
@@ -40,7 +45,7 @@ def test_measures_have_their_closed_forms() -> None:
 
 
 def test_an_artifact_that_says_the_opposite_is_doubted() -> None:
-    evidence = gather(FLOAT, MIRRORED, _batches([*RIGHT]), Cpu(runs=10), Progress())
+    evidence = gather(_stages(FLOAT, MIRRORED), _batches([*RIGHT]), Cpu(runs=10), Progress())
     assert evidence.accuracy_drop == 100
     assert evidence.parity.top1_agreement == 0
     assert "agree with the float model's to -6.0 dB only" in evidence.doubts[0]
@@ -48,16 +53,16 @@ def test_an_artifact_that_says_the_opposite_is_doubted() -> None:
 
 def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
     shifted = [(labels + 1) % 4 for labels in RIGHT]
-    evidence = gather(FLOAT, FLOAT, _batches([*shifted]), Cpu(runs=10), Progress())
+    evidence = gather(_stages(FLOAT, FLOAT), _batches([*shifted]), Cpu(runs=10), Progress())
     assert "right on 0.00 % of the evaluation data" in evidence.doubts[0]
 
 
 def test_labels_for_some_batches_only_are_refused() -> None:
     with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels"):
-        gather(FLOAT, FLOAT, _batches([RIGHT[0], None]), Cpu(runs=10), Progress())
+        gather(_stages(FLOAT, FLOAT), _batches([RIGHT[0], None]), Cpu(runs=10), Progress())
 
 
 def test_evaluation_data_without_labels_is_told() -> None:
-    evidence = gather(FLOAT, FLOAT, _batches([None, None]), Cpu(runs=10), Progress())
+    evidence = gather(_stages(FLOAT, FLOAT), _batches([None, None]), Cpu(runs=10), Progress())
     assert evidence.accuracy_drop is None
     assert evidence.doubts == ("the evaluation data has no labels; accuracy is not measured",)

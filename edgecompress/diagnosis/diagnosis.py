@@ -1,0 +1,63 @@
+"""All that the report tells of single layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from edgecompress.conversion import Conversion
+from edgecompress.data import Batch, Batches
+from edgecompress.diagnosis.damage import Damage, measure_damage
+from edgecompress.diagnosis.kernels import Kernel, measure_kernels
+from edgecompress.diagnosis.ranges import Range, measure_ranges
+from edgecompress.diagnosis.sizes import LayerSize, compare_sizes
+from edgecompress.runtime import fixed_rows
+
+SHOWN_RANGES = 6
+"""Activations whose values are counted: those of the most damaged layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Where the accuracy, the bytes and the time went.
+
+    ``damages`` and ``ranges`` are empty where nothing was quantized.
+    """
+
+    sizes: tuple[LayerSize, ...]
+    kernels: tuple[Kernel, ...]
+    damages: tuple[Damage, ...] = ()
+    ranges: tuple[Range, ...] = ()
+
+
+def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, threads: int) -> Diagnosis:
+    """Look into an artifact.
+
+    Args:
+        conversion: the road that led to it.
+        artifact: bytes of its ONNX file.
+        batches: data that fit it, of which the first samples are run.
+        threads: intra-op threads of the session whose kernels are timed.
+    """
+    batch, shipped = batches.first(), conversion.artifact
+    sample = batch.sample(fixed_rows(shipped) or 1).inputs
+    damages, ranges = _rounding(conversion, shipped, batch)
+    return Diagnosis(
+        sizes=tuple(compare_sizes(conversion.original, shipped)),
+        kernels=tuple(measure_kernels(artifact, sample, threads)),
+        damages=tuple(damages),
+        ranges=tuple(ranges),
+    )
+
+
+def _rounding(conversion: Conversion, shipped: ir.Model, batch: Batch) -> tuple[list[Damage], list[Range]]:
+    """What the last step did, where that made integers."""
+    last = conversion.done[-1]
+    if last.name != "quantize":
+        return [], []
+    floats = conversion.done[-2].result.model
+    damages = measure_damage(floats, shipped, batch)
+    worst = sorted((one for one in damages if one.rounding_db is not None), key=lambda one: one.sqnr_db)
+    codes = int(last.result.metrics["activation_codes"])
+    return damages, measure_ranges(floats, shipped, [one.value for one in worst[:SHOWN_RANGES]], codes, batch)

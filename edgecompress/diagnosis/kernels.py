@@ -1,0 +1,51 @@
+"""Kernels: what ONNX Runtime really runs for the artifact on this machine, and what share of the time each takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from edgecompress.data import Inputs
+from edgecompress.profiling import NodeTime, profile_nodes
+
+CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
+INTEGERS = ("uint8", "int8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """The nodes of one operator that read numbers of one kind.
+
+    ``numbers`` is ``integer``, ``float``, or ``conversion`` from one to the other; ``share`` is that of the latency,
+    0 to 1.
+    """
+
+    operator: str
+    numbers: str
+    nodes: int
+    share: float
+
+
+def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kernel]:
+    """The kernels of a model, that which takes longest first.
+
+    Args:
+        artifact: bytes of the ONNX file.
+        inputs: one call's.
+        threads: intra-op threads of the session.
+    """
+    spent: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in profile_nodes(artifact, inputs, threads=threads):
+        spent[one.operator, _numbers(one)].append(one.median_ms)
+    whole = sum(sum(times) for times in spent.values()) or 1.0
+    kernels = (
+        Kernel(operator=operator, numbers=numbers, nodes=len(times), share=sum(times) / whole)
+        for (operator, numbers), times in spent.items()
+    )
+    return sorted(kernels, key=lambda kernel: kernel.share, reverse=True)
+
+
+def _numbers(one: NodeTime) -> str:
+    if one.operator in CONVERSIONS:
+        return "conversion"
+    return "integer" if one.reads in INTEGERS else "float"

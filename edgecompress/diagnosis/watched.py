@@ -1,0 +1,41 @@
+"""Watched values: what a model computes inside, a few samples at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import onnx_ir as ir
+
+from edgecompress.data import Array, Batch
+from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
+
+PROBE_ROWS = 32
+"""Samples that a diagnosis looks at."""
+RUN_ROWS = 4
+"""Samples in one run, which returns all that is watched."""
+
+
+def parts_of(model: ir.Model, batch: Batch) -> list[Batch]:
+    """The first samples of a batch in parts that one run takes."""
+    rows = fixed_rows(model)
+    if rows:
+        return [batch.sample(rows)]
+    count = min(batch.rows, PROBE_ROWS)
+    return [batch.slice(start, min(start + RUN_ROWS, count)) for start in range(0, count, RUN_ROWS)]
+
+
+def watch(model: ir.Model, names: Sequence[str], parts: Sequence[Batch]) -> Iterator[list[Array]]:
+    """For each part, the named values in that order.
+
+    Args:
+        model: not modified.
+        names: of values that its nodes compute.
+        parts: batches that it takes.
+    """
+    watched = model.clone()
+    values = {str(value.name): value for node in watched.graph for value in node.outputs}
+    watched.graph.outputs.clear()
+    watched.graph.outputs.extend(values[name] for name in names)
+    session = open_session(watched, ALL_CORES)
+    for part in parts:
+        yield run_session(session, part.inputs)
