@@ -59,6 +59,8 @@ class Pruning(Table):
     method: Literal["both", "filter", "channel", "block"] = "both"
     """What is looked at: the weights that make a channel (``filter``), that read it (``channel``), or both; ``block``
     removes whole residual blocks, ``amount`` of them, and keeps their shortcuts."""
+    blocks: Share = 0.0
+    """The share of the residual blocks that goes before any channel; ``amount`` counts what went with them."""
     multiple: PositiveInt = 16
     """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; narrower layers stay whole."""
     protect: tuple[str, ...] = ()

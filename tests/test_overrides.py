@@ -27,6 +27,7 @@ VALUES = {
     "pruning.spread": "global",
     "pruning.importance": "taylor",
     "pruning.method": "block",
+    "pruning.blocks": "0.25",
     "pruning.multiple": "8",
     "pruning.protect": '["head*"]',
     "pruning.schedule": "cubic",

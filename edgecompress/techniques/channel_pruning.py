@@ -12,6 +12,7 @@ from edgecompress.step import StepResult
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import cut, examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
+from edgecompress.techniques.shallow import shallower, share_gone
 from edgecompress.techniques.tuning import recover, untrained
 from edgecompress.training import SCHEDULES
 
@@ -35,8 +36,9 @@ def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
 def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
     seed_all("prune", course.recipe.seed)
     before = examine_network(module, course)
-    model, subject, refusals = module, before, before.refusals
-    for number, (share, epochs) in enumerate(_schedule(course.recipe), 1):
+    model = shallower(module, course)
+    subject, refusals = before if model is module else examine_network(model, course), before.refusals
+    for number, (share, epochs) in enumerate(_schedule(course.recipe, share_gone(module, model, course)), 1):
         seed_all("prune", course.recipe.seed, number)
         with course.progress.step(f"prune {share:.0%} of the {course.recipe.pruning.goal}"):
             pruned = cut(subject, share, str(number), course)
@@ -56,11 +58,11 @@ def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
     )
 
 
-def _schedule(recipe: Recipe) -> Iterator[tuple[float, int]]:
-    """For each step, the share of what is left that goes, and the epochs after it."""
-    pruning, epochs, done = recipe.pruning, recipe.training.epochs, 0.0
+def _schedule(recipe: Recipe, done: float) -> Iterator[tuple[float, int]]:
+    """For each step, the share of what is left that goes, and the epochs after it; ``done`` is gone already."""
+    pruning, epochs = recipe.pruning, recipe.training.epochs
     amounts = list(dict.fromkeys(SCHEDULES[pruning.schedule](pruning.amount, pruning.steps)))
     for index, amount in enumerate(amounts):
         own = epochs * (index + 1) // len(amounts) - epochs * index // len(amounts)
-        yield 1 - (1 - amount) / (1 - done), own
-        done = amount
+        yield max(1 - (1 - amount) / (1 - done), 0.0), own
+        done = max(amount, done)

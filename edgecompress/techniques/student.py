@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
-from edgecompress.data import Array, Batch
 from edgecompress.errors import RecipeError
-from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import Block, remove_blocks
-from edgecompress.pruning.channels.sensitivity import output_noise
 from edgecompress.recipe import NO_LATENCY_BUDGET, Budgets
-from edgecompress.runtime import execute, tensors
+from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import (
@@ -22,14 +19,12 @@ from edgecompress.techniques.cutting import (
     cut,
     examine_network,
     exported,
-    free_blocks,
     samples_of,
     time_models,
 )
 from edgecompress.techniques.memory import chosen_once
-from edgecompress.training import reestimate_batch_norm
+from edgecompress.techniques.shallow import least_noise_first
 from edgecompress.training.checkpoint import fingerprint
-from edgecompress.training.processes import from_first
 from edgecompress.validation.latency import Latency
 
 MARGIN = 0.95
@@ -79,7 +74,7 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
     if not course.recipe.budgets.bound_latency:
         raise RecipeError(NO_LATENCY_BUDGET)
     samples = samples_of(course)
-    blocks = _least_noise_first(teacher, samples, course)
+    blocks = least_noise_first(teacher, samples, course)
     candidates: list[Student] = []
     fault: RecipeError | None = None
     for depth, share in _depths(teacher, blocks, course):
@@ -92,19 +87,6 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
     fast = [student for student in candidates if not student.slow]
     ranked = sorted(fast or candidates, key=lambda student: student.parameters)
     return ranked[-1] if fast else ranked[0]
-
-
-def _least_noise_first(teacher: nn.Module, samples: Sequence[Batch], course: Course) -> list[Block]:
-    """The residual blocks that may go, first those without which the outputs change least."""
-    blocks, _ = free_blocks(examine_network(teacher, course), course.recipe.pruning.protect)
-
-    def measure() -> list[int]:
-        expected = [execute(teacher, batch.inputs) for batch in samples]
-        tracked = course.progress.track(blocks, "sensitivity of blocks")
-        noise = [_noise(remove_blocks(teacher, [block]), samples, expected) for block in tracked]
-        return sorted(range(len(blocks)), key=noise.__getitem__)
-
-    return [blocks[place] for place in from_first(measure)]
 
 
 def _depths(teacher: nn.Module, blocks: Sequence[Block], course: Course) -> list[tuple[int, float]]:
@@ -134,11 +116,6 @@ def _narrowed(shallow: nn.Module, share: float, depth: int, course: Course) -> S
         pruned = cut(examine_network(shallow, narrowing), share, f"student-{depth}", narrowing)
         model, refusals = pruned.model, pruned.refusals
     return Student(model=model, refusals=refusals)
-
-
-def _noise(student: nn.Module, samples: Sequence[Batch], expected: Sequence[Sequence[Array]]) -> float:
-    """How far a student is from its teacher before it learns anything."""
-    return output_noise(reestimate_batch_norm(student, samples, Progress()), samples, expected)
 
 
 def allowed_ms(budgets: Budgets, whole: Latency) -> float | None:
