@@ -1,0 +1,181 @@
+"""Every row of the reference table for one model; what was measured already, and is made of the same, is kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgecompress.comparison.digests import digest_data, digest_network, digest_row
+from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
+from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
+from edgecompress.comparison.tables import as_csv, as_markdown
+from edgecompress.conversion import Data, open_batches, open_source
+from edgecompress.data import Batch
+from edgecompress.errors import DataError, EdgecompressError, OutputError
+from edgecompress.exporters.bundle import read_bundle
+from edgecompress.loading import Network
+from edgecompress.named_inputs import name_inputs
+from edgecompress.pipeline import compress
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
+from edgecompress.targets import TargetProfile
+from edgecompress.validation.latency import interleave_sessions
+from edgecompress.validation.ratios import ratio_of
+
+MARKDOWN, CSV = "comparison.md", "comparison.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The rows in order, the folder that holds them and their bundles, and the keys of those that were measured now."""
+
+    folder: Path
+    rows: tuple[Measured, ...]
+    fresh: tuple[str, ...]
+
+
+def compare(
+    network: Network,
+    *,
+    calibration: Data,
+    evaluation: Data | None = None,
+    train: Data | None = None,
+    output: str | Path,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+    tell: Callable[[Measured], None] = lambda _: None,
+) -> Comparison:
+    """Compress a model in every way, and measure what each artifact is.
+
+    Each row is a bundle in a folder of its own under ``output``, where ``comparison.json``, ``comparison.md`` and
+    ``comparison.csv`` hold the table. A run that was killed goes on with the row that it was in.
+
+    Args:
+        network: not modified.
+        calibration: batches, as :func:`edgecompress.compress` takes them.
+        evaluation: the same with labels, for accuracy.
+        train: the same with labels; rows that train are left out without it, and say so.
+        output: folder, made where there is none.
+        overrides: ``KEY=VALUE`` for the recipe of every row, ``ROW:KEY=VALUE`` for that of one.
+        progress: told of every step.
+        tell: told of every row, as soon as it is known.
+
+    Raises:
+        RecipeError: there is no such row or key.
+        DataError: the data does not fit.
+        OutputError: the folder holds other things, or cannot be written.
+    """
+    progress, folder = progress or Progress(), Path(output)
+    profiles = profiles_of(overrides)
+    given = {"calibration": calibration, "evaluation": evaluation, "train": train}
+    data = {role: one for role, one in given.items() if one is not None}
+    _prepare(folder)
+    parts, example = _digests(network, data, profiles, progress)
+    known = recall(folder)
+    rows: list[Measured] = []
+    fresh: list[str] = []
+    for row in ROWS:
+        digest = digest_row(profiles[row.key].recipe, {role: parts[role] for role in ("network", *data)})
+        kept = known.get(row.key)
+        if kept is None or kept.digest != digest or not _whole(folder / row.key, kept):
+            kept = _measure(row, network, profiles[row.key], data, folder, digest, progress)
+            fresh.append(row.key)
+        rows.append(kept)
+        keep(folder, [*rows, *(one for key, one in known.items() if key not in {done.key for done in rows})])
+        tell(kept)
+    if any(row.there and row.timing is None for row in rows):
+        with progress.step("measure latency"):
+            rows = _timed(rows, folder, example, profiles["original"].recipe)
+        keep(folder, rows)
+    _write_tables(folder, rows)
+    return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
+
+
+def _prepare(folder: Path) -> None:
+    ours = {FILE, MARKDOWN, CSV}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {entry.name for entry in folder.iterdir()}
+    except OSError as error:
+        raise OutputError(f"{str(folder)!r} cannot be used: {error.strerror}; choose another --output") from error
+    if found and not found & ours and not any(name.startswith((".", *(row.key for row in ROWS))) for name in found):
+        raise OutputError(f"{str(folder)!r} holds other things; choose an empty folder (--output)")
+
+
+def _digests(
+    network: Network, data: Mapping[str, Data], profiles: Mapping[str, TargetProfile], progress: Progress
+) -> tuple[dict[str, str], Batch]:
+    """What all rows are made of, and the first batch."""
+    recipe = next(iter(profiles.values())).recipe
+    sources = {role: open_source(one, role, recipe) for role, one in data.items()}
+    named = name_inputs(network, next(iter(sources.values())))
+    batches = {role: open_batches(source, role, named, recipe) for role, source in sources.items()}
+    digests = {role: digest_data(one, progress) for role, one in batches.items()}
+    return {"network": digest_network(network), **digests}, next(iter(batches.values())).first()
+
+
+def _whole(bundle: Path, row: Measured) -> bool:
+    """Whether the bundle of a row is there still, every byte of it; a row without one has its reason."""
+    if not row.there:
+        return True
+    try:
+        read_bundle(bundle)
+    except EdgecompressError:
+        return False
+    return True
+
+
+def _measure(
+    row: Row,
+    network: Network,
+    profile: TargetProfile,
+    data: Mapping[str, Data],
+    folder: Path,
+    digest: str,
+    progress: Progress,
+) -> Measured:
+    title = title_of(profile.recipe)
+    lacking = [role for role in row.needs if role not in data]
+    if lacking:
+        return Measured(key=row.key, title=title, digest=digest, missing=f"needs {lacking[0]} data (--{lacking[0]})")
+    try:
+        metrics = compress(
+            network,
+            target=profile,
+            calibration=data.get("calibration"),
+            evaluation=data.get("evaluation"),
+            train=data.get("train") if profile.recipe.trains else None,
+            output=folder / row.key,
+            overwrite=True,
+            progress=progress,
+        ).manifest.metrics
+    except (DataError, OutputError):
+        raise
+    except EdgecompressError as error:
+        return Measured(key=row.key, title=title, digest=digest, missing=str(error))
+    return Measured(
+        key=row.key,
+        title=title,
+        digest=digest,
+        size_bytes=metrics["size_bytes"]["compressed"],
+        compression_ratio=metrics["size_bytes"]["ratio"],
+        accuracy=metrics["accuracy"]["compressed"],
+        accuracy_drop=metrics["accuracy"]["drop"],
+    )
+
+
+def _timed(rows: Sequence[Measured], folder: Path, example: Batch, recipe: Recipe) -> list[Measured]:
+    """All artifacts in one run, in turn: rows that were timed apart could not be compared."""
+    there = [row for row in rows if row.there]
+    artifacts = [read_bundle(folder / row.key).artifact for row in there]
+    sample = example.sample(recipe.export.batch_size or 1).inputs
+    times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+    timings = {row.key: _timing(times[:, 0], times[:, place]) for place, row in enumerate(there)}
+    return [replace(row, timing=timings.get(row.key)) for row in rows]
+
+
+def _write_tables(folder: Path, rows: Sequence[Measured]) -> None:
+    for name, text in ((MARKDOWN, as_markdown(rows)), (CSV, as_csv(rows))):
+        write_file(folder / name, text.encode())

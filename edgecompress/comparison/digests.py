@@ -1,0 +1,64 @@
+"""Digests of what a row is made of: a row is measured again only where one of them changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import onnx_ir as ir
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgecompress.data import Batch, Batches
+from edgecompress.exporters.manifest import canonical
+from edgecompress.loading import Network
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe, recipe_tables
+from edgecompress.runtime import to_bytes
+from edgecompress.training.checkpoint import fingerprint
+
+SAMPLE_BYTES = 16
+MODULUS = 1 << 8 * SAMPLE_BYTES
+
+
+def digest_network(network: Network) -> str:
+    """Of a network's weights and structure."""
+    if isinstance(network, ir.Model):
+        return hashlib.sha256(to_bytes(network)).hexdigest()
+    if isinstance(network, ExportedProgram):
+        return fingerprint(nn.Module(), str(network.graph), dict(network.state_dict))
+    return fingerprint(network, str(network))
+
+
+def digest_data(batches: Batches, progress: Progress) -> str:
+    """Of all samples, whatever their order: the sum of a hash of each.
+
+    Data that come in another order or are drawn anew in each reading count by their shapes and labels alone.
+    """
+    values = _repeats(batches)
+    total = 0
+    for batch in progress.track(batches, f"read the {batches.role} data"):
+        for row in range(batch.rows):
+            total += _sample(batch.slice(row, row + 1), values=values)
+    return f"{total % MODULUS:0{2 * SAMPLE_BYTES}x}"
+
+
+def digest_row(recipe: Recipe, parts: Mapping[str, str]) -> str:
+    """Of a recipe and the digests of all else."""
+    return hashlib.sha256(canonical({"recipe": recipe_tables(recipe), **parts})).hexdigest()
+
+
+def _repeats(batches: Batches) -> bool:
+    """Whether a second reading begins as the first did."""
+    first, again = (_sample(batches.first(), values=True) for _ in range(2))
+    return first == again
+
+
+def _sample(sample: Batch, *, values: bool) -> int:
+    hasher = hashlib.blake2b(digest_size=SAMPLE_BYTES)
+    if values:
+        sample.update(hasher)
+    else:
+        shapes = sorted((name, array.shape, str(array.dtype)) for name, array in sample.inputs.items())
+        hasher.update(repr((shapes, None if sample.labels is None else sample.labels.tolist())).encode())
+    return int.from_bytes(hasher.digest(), "big")

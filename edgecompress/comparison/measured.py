@@ -1,0 +1,85 @@
+"""What is known of a row, and the file that keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecompress.durable import replacing
+from edgecompress.errors import OutputError
+from edgecompress.exporters.manifest import canonical
+
+FILE = "comparison.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The latency of a row's artifact: ``speedup`` over the original's, between ``low`` and ``high`` at 95 %."""
+
+    median_ms: float
+    speedup: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One row; ``missing`` says why there are no figures.
+
+    ``digest`` is of all that the row is made of; ``accuracy`` is top-1 in percent, None without labels. ``timing`` is
+    from one run that all rows shared, and None until that.
+    """
+
+    key: str
+    title: str
+    digest: str
+    missing: str | None = None
+    size_bytes: int | None = None
+    compression_ratio: float | None = None
+    accuracy: float | None = None
+    accuracy_drop: float | None = None
+    timing: Timing | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is an artifact."""
+        return self.missing is None
+
+
+def keep(folder: Path, rows: Sequence[Measured]) -> None:
+    """Write what is known, in place of what was."""
+    document = {"format_version": FORMAT, "rows": [asdict(row) for row in rows]}
+    try:
+        with replacing(folder / FILE) as file:
+            file.write(canonical(document))
+    except OSError as error:
+        raise OutputError(f"{str(folder / FILE)!r} cannot be written: {error.strerror}; free some room") from error
+
+
+def recall(folder: Path) -> dict[str, Measured]:
+    """The rows that a former run kept, by key; a file that is none counts as none.
+
+    Raises:
+        OutputError: it is of a newer version.
+    """
+    try:
+        document: Mapping[str, Any] = json.loads((folder / FILE).read_text())
+        version = document["format_version"]
+        rows = [_row(entry) for entry in document["rows"]] if version == FORMAT else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    if isinstance(version, int) and version > FORMAT:
+        raise OutputError(
+            f"{str(folder / FILE)!r} is of format {version}, which this edgecompress does not know; choose another"
+            " --output, or upgrade"
+        )
+    return {row.key: row for row in rows}
+
+
+def _row(entry: Mapping[str, Any]) -> Measured:
+    timing = entry["timing"]
+    return Measured(**{**entry, "timing": None if timing is None else Timing(**timing)})
