@@ -78,12 +78,11 @@ def gather(original: bytes, compressed: bytes, batches: Batches, cpu: Cpu, progr
         cpu: threads and number of timed runs.
         progress: told of every batch.
     """
-    models = (original, compressed)
-    scores = score([open_session(model, ALL_CORES) for model in models], batches, progress)
+    sessions = [open_session(model, ALL_CORES) for model in (original, compressed)]
+    scores = score(sessions, batches, progress)
     with progress.step("measure latency"):
-        first, second = (open_session(model, cpu.threads) for model in models)
-        sample = batches.first().sample(signature_rows(first))
-        latency = compare_latency(first, second, sample.inputs, runs=cpu.runs, threads=cpu.threads)
+        sample = batches.first().sample(signature_rows(sessions[0]))
+        latency = compare_latency(original, compressed, sample.inputs, runs=cpu.runs, threads=cpu.threads)
     return Evidence(
         original_bytes=len(original),
         compressed_bytes=len(compressed),
