@@ -13,7 +13,6 @@ import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,11 @@ from edgecompress.low_rank.options import candidate
 from edgecompress.outcome import cpu_name
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization, Recipe
-from edgecompress.runtime import open_session, run_session, to_bytes
+from edgecompress.runtime import open_session, to_bytes
 from edgecompress.step import StepResult
 from edgecompress.streams import Streams
-from edgecompress.validation.latency import interleave, ratio_interval
+from edgecompress.validation.latency import interleave_sessions
+from edgecompress.validation.ratios import Ratio, ratio_of
 
 EPOCHS = 40
 YES = ("no", "yes")
@@ -65,11 +65,11 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A way beside the original: shares left, ratios of medians with their 95 % interval, the outputs' error."""
+    """A way beside the original: shares left, median ratios with their 95 % interval, the outputs' error."""
 
     name: str
     result: StepResult[nn.Module]
-    speedup: tuple[float, float, float]
+    speedup: Ratio
     int8_smaller: float
     int8_speedup: float
     error: float
@@ -78,13 +78,13 @@ class Row:
 
     def __str__(self) -> str:
         parameters, macs = self._left("parameters"), self._left("macs")
-        middle, low, high = self.speedup
+        ratio = self.speedup
         cells = [
             self.name,
             f"{parameters:.1%}",
             f"{macs:.1%}",
-            f"{middle:.2f}x ({low:.2f}-{high:.2f})",
-            f"{middle * macs:.2f}",
+            f"{ratio.value:.2f}x ({ratio.low:.2f}-{ratio.high:.2f})",
+            f"{ratio.value * macs:.2f}",
             f"{self.int8_smaller:.2f}x smaller",
             f"{self.int8_speedup:.2f}x",
             f"{self.error:.1e}",
@@ -137,14 +137,13 @@ def compare(subject: Subject, runs: int) -> list[Row]:
     networks = [subject.network, *(result.model for result in results)]
     files = [_onnx(subject, network, integers) for network in networks for integers in (False, True)]
     name = open_session(files[0], 1).get_inputs()[0].name
-    calls = [partial(run_session, open_session(file, 1), {name: subject.sample.numpy()}) for file in files]
-    times = interleave(calls, runs)
+    times = interleave_sessions(files, {name: subject.sample.numpy()}, runs=runs, threads=1)
     medians = np.median(times, axis=0)
     return [
         Row(
             name=way,
             result=result,
-            speedup=(medians[0] / medians[2 * index], *ratio_interval(times[:, 0], times[:, 2 * index])),
+            speedup=ratio_of(times[:, 0], times[:, 2 * index]),
             int8_smaller=len(files[0]) / len(files[2 * index + 1]),
             int8_speedup=medians[0] / medians[2 * index + 1],
             error=_error(subject, result.model),

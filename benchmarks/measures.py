@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from edgecompress.data import Batches
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.validation.emulation import CpuResult, Machine, compare_cpus, first_samples
 from edgecompress.validation.evidence import score
-from edgecompress.validation.latency import interleave, ratio_interval
+from edgecompress.validation.latency import interleave_sessions
+from edgecompress.validation.ratios import ratio_of
 
 EMULATION_LIMIT_S = 300.0
 """For one file; those with float convolutions take many times longer than integer ones."""
@@ -24,7 +24,7 @@ EMULATION_LIMIT_S = 300.0
 class Measured:
     """One file beside the float file, the first of those that were measured.
 
-    ``speedup`` is the ratio of medians, float to this, between ``low`` and ``high`` at 95 %; ``accuracy`` is top-1 in
+    ``speedup`` is the median ratio, float to this, between ``low`` and ``high`` at 95 %; ``accuracy`` is top-1 in
     percent, None without labels; ``emulated`` is None where nothing was emulated.
     """
 
@@ -57,13 +57,14 @@ def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[
     """
     scores = score([open_session(file, ALL_CORES) for file in files], evaluation, Progress())
     sample = evaluation.first().sample(1)
-    calls = [partial(run_session, open_session(file, 1), sample.inputs) for file in files]
-    times = interleave(calls, effort.runs)
+    times = interleave_sessions(files, sample.inputs, runs=effort.runs, threads=1)
+    ratios = [ratio_of(times[:, 0], column) for column in times.T]
     return [
         Measured(
             median_ms=float(np.median(times[:, index])),
-            speedup=float(np.median(times[:, 0]) / np.median(times[:, index])),
-            **dict(zip(("low", "high"), ratio_interval(times[:, 0], times[:, index]), strict=True)),
+            speedup=ratios[index].value,
+            low=ratios[index].low,
+            high=ratios[index].high,
             size_bytes=file.stat().st_size,
             accuracy=scores.tallies[index].percent,
             sqnr_db=scores.agreements[index].sqnr_db,

@@ -28,9 +28,10 @@ from edgecompress.outcome import cpu_name
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.request import Goal, Spread
 from edgecompress.recipe import Quantization, Recipe
-from edgecompress.runtime import open_session, run_session, to_bytes
+from edgecompress.runtime import to_bytes
 from edgecompress.streams import Streams
-from edgecompress.validation.latency import interleave, ratio_interval
+from edgecompress.validation.latency import interleave_sessions
+from edgecompress.validation.ratios import ratio_of
 
 GOALS: dict[str, tuple[Goal, float]] = {
     "resnet50": ("parameters", 0.5),
@@ -53,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A candidate beside the float original: shares that are left, and ratios of medians with their 95 % interval."""
+    """A candidate beside the float original: shares that are left, and median ratios with their 95 % interval."""
 
     name: str
     macs_left: float
@@ -95,8 +96,7 @@ def compare(network: nn.Module, pruned: Sequence[Candidate], runs: int) -> list[
     whole = _onnx(network, False)
     files = [_onnx(model, integers) for _, model in made for integers in (False, True)]
     sample = {"image": images(1, 1).numpy()}
-    calls = [partial(run_session, open_session(file, 1), sample) for file in (whole, *files)]
-    times = interleave(calls, runs)
+    times = interleave_sessions([whole, *files], sample, runs=runs, threads=1)
     rows = []
     for index, (one, model) in enumerate(made):
         ratios = [_ratio(times[:, 0], times[:, 1 + 2 * index + integers]) for integers in (0, 1)]
@@ -184,7 +184,8 @@ def _onnx(network: nn.Module, integers: bool) -> bytes:
 
 
 def _ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float, float]:
-    return (float(np.median(first) / np.median(second)), *ratio_interval(first, second))
+    found = ratio_of(first, second)
+    return found.value, found.low, found.high
 
 
 def _macs(network: nn.Module) -> int:

@@ -219,7 +219,7 @@ class Cpu(Table):
     threads: Annotated[int, Field(gt=0, le=MAX_THREADS)] = 1
     """Intra-op threads of the timed sessions."""
     runs: Annotated[int, Field(ge=10)] = 100
-    """Timed runs of each model, interleaved."""
+    """Timed runs of each model, interleaved, in ten pairs of sessions."""
     emulate: tuple[str, ...] = ()
     """Names of CPUs on which the artifact is run, under emulation, and compared with this machine."""
 

@@ -167,8 +167,8 @@ def _latency(
         times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
         recorded = _recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
         return [*_latency_rows(summarize(times[:, 0])), recorded]
-    reference = _open_original(original, sample, recipe.cpu.threads)
-    found = compare_latency(reference, session, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+    _check_original(original, sample, recipe.cpu.threads)
+    found = compare_latency(original, bundle.artifact, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
     return [
         *_latency_rows(found.second),
         Row(measure="speedup", value=found.speedup, unit="x", source=HERE),
@@ -180,19 +180,17 @@ def _latency_rows(found: Latency) -> list[Row]:
     return [Row(measure=name, value=value, unit="ms", source=HERE) for name, value in values.items()]
 
 
-def _open_original(path: Path, sample: Inputs, threads: int) -> InferenceSession:
-    """A session of the float model, which has run once."""
+def _check_original(path: Path, sample: Inputs, threads: int) -> None:
+    """Refuse a file that is not the float model, or does not run."""
     if not path.is_file():
         raise ModelError(f"model file {str(path)!r} does not exist")
     try:
-        session = open_session(path, threads)
-        run_session(session, sample)
+        run_session(open_session(path, threads), sample)
     except Exception as error:
         raise ModelError(
             f"{str(path)!r} does not run on the bundle's inputs: {first_line(error)};"
             " give the float model of the bundle as an ONNX file"
         ) from error
-    return session
 
 
 def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) -> list[Row]:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from edgecompress.cli import benchmark, compress, demo, inspect, targets, validate
+from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, targets, validate
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
 from edgecompress.errors import EdgecompressError, first_line
 
@@ -32,6 +32,8 @@ app.command(name="compress")(compress.run)
 app.command(name="validate")(validate.run)
 app.command(name="benchmark")(benchmark.run)
 app.command(name="inspect")(inspect.run)
+app.command(name="compare")(compare.run)
+app.command(name="report")(report.run)
 app.add_typer(targets.app, name="targets")
 app.command(name="demo")(demo.run)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from edgecompress.cli.tables import console, print_json, print_table
 from edgecompress.recipe import MAX_THREADS
@@ -15,30 +17,66 @@ from edgecompress.units import kilobytes, milliseconds, speed
 if TYPE_CHECKING:
     from edgecompress.validation.benchmark import Timed
 
+MAX_BATCH_SIZE = 65536
+
 
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="MODEL.onnx [OTHER.onnx ...]")],
     threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, help="Intra-op threads.")] = 1,
-    runs: Annotated[int, typer.Option(min=10, help="Timed runs of each file, interleaved.")] = 100,
+    runs: Annotated[int, typer.Option(min=10, help="Timed runs of each, or up to ten times as many.")] = 100,
+    batch_sizes: Annotated[
+        list[int] | None,
+        typer.Option("--batch-size", min=1, max=MAX_BATCH_SIZE, help="For a dynamic batch; several times for several."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Time ONNX files against the first, in one interleaved run."""
+    """Say which of several ONNX files is faster than the first, and by how much."""
+    from edgecompress.progress import progress_for
     from edgecompress.validation.benchmark import benchmark
 
-    rows = benchmark(files, threads=threads, runs=runs)
+    progress = progress_for(Console(stderr=True))
+    rows = benchmark(files, threads=threads, runs=runs, batch_sizes=batch_sizes or [], progress=progress)
     if as_json:
-        print_json([{**dataclasses.asdict(row), "verdict": row.verdict} for row in rows])
+        print_json([{**_document(row), "threads": threads} for row in rows])
         return 0
     table = [
-        [row.file, kilobytes(row.size_bytes), *map(milliseconds, dataclasses.astuple(row.latency))] for row in rows
+        [
+            row.file,
+            str(row.batch_size),
+            kilobytes(row.size_bytes),
+            "-" if row.memory_bytes is None else kilobytes(row.memory_bytes),
+            *map(milliseconds, dataclasses.astuple(row.latency)),
+        ]
+        for row in rows
     ]
-    print_table(["file", "size", "median", "p95", "p99"], table)
-    for row in rows[1:]:
-        console().print(f"{row.file}: {_against_first(row)}", highlight=False, markup=False, soft_wrap=True)
+    print_table(["file", "batch", "size", "memory", "median", "p95", "p99"], table)
+    for line in _sentences(rows, len(files)):
+        console().print(line, highlight=False, markup=False, soft_wrap=True)
+    for row in rows:
+        for doubt in row.doubts:
+            progress.warn(f"{_name(row, rows)}: {doubt}")
     return 0
 
 
+def _document(row: Timed) -> dict[str, Any]:
+    ratio = {"speedup": row.ratio.value, "low": row.ratio.low, "high": row.ratio.high, "verdict": row.ratio.verdict}
+    return {**{name: value for name, value in dataclasses.asdict(row).items() if name != "ratio"}, **ratio}
+
+
+def _sentences(rows: Sequence[Timed], files: int) -> Iterator[str]:
+    """A line for each file but the first, at each batch size."""
+    for index, row in enumerate(rows):
+        if index % files:
+            yield f"{_name(row, rows)}: {_against_first(row)}"
+
+
+def _name(row: Timed, rows: Sequence[Timed]) -> str:
+    several = len({one.batch_size for one in rows}) > 1
+    return f"{row.file}, batch {row.batch_size}" if several else row.file
+
+
 def _against_first(row: Timed) -> str:
-    if row.verdict == "no difference":
-        return f"no difference to the first ({row.low:.2f}-{row.high:.2f}x)"
-    return f"{speed(row.speedup, row.low, row.high)} than the first"
+    ratio = row.ratio
+    if ratio.verdict == "no difference":
+        return f"no difference to the first ({ratio.low:.2f}-{ratio.high:.2f}x)"
+    return f"{speed(ratio.value, ratio.low, ratio.high)} than the first"

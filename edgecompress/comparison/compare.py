@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgecompress.comparison.digests import digest_data, digest_network, digest_row
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
@@ -13,6 +15,7 @@ from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
 from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.conversion import Data, open_batches, open_source
 from edgecompress.data import Batch
+from edgecompress.durable import replacing
 from edgecompress.errors import DataError, EdgecompressError, OutputError
 from edgecompress.exporters.bundle import read_bundle
 from edgecompress.loading import Network
@@ -21,8 +24,7 @@ from edgecompress.pipeline import compress
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.targets import TargetProfile
-from edgecompress.validation.latency import interleave_sessions
-from edgecompress.validation.ratios import ratio_of
+from edgecompress.validation.latency import compare_times, interleave_sessions
 
 MARKDOWN, CSV = "comparison.md", "comparison.csv"
 
@@ -172,10 +174,17 @@ def _timed(rows: Sequence[Measured], folder: Path, example: Batch, recipe: Recip
     artifacts = [read_bundle(folder / row.key).artifact for row in there]
     sample = example.sample(recipe.export.batch_size or 1).inputs
     times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
-    timings = {row.key: _timing(times[:, 0], times[:, place]) for place, row in enumerate(there)}
+    timings = {row.key: _timing(times[:, 0], times[:, place], recipe) for place, row in enumerate(there)}
     return [replace(row, timing=timings.get(row.key)) for row in rows]
+
+
+def _timing(original_ms: NDArray[np.float64], own_ms: NDArray[np.float64], recipe: Recipe) -> Timing:
+    compared = compare_times(original_ms, own_ms, recipe.cpu.threads)
+    median_ms = compared.second.median_ms
+    return Timing(median_ms=median_ms, speedup=compared.speedup, low=compared.low, high=compared.high)
 
 
 def _write_tables(folder: Path, rows: Sequence[Measured]) -> None:
     for name, text in ((MARKDOWN, as_markdown(rows)), (CSV, as_csv(rows))):
-        write_file(folder / name, text.encode())
+        with replacing(folder / name) as file:
+            file.write(text.encode())

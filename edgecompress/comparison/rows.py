@@ -52,7 +52,7 @@ def profiles_of(overrides: Sequence[str]) -> dict[str, TargetProfile]:
     """
     shared, own = [], dict[str, list[str]]()
     for assignment in overrides:
-        key, separator, rest = assignment.partition("=")[0].partition(OWN)
+        key, separator, _ = assignment.partition("=")[0].partition(OWN)
         if not separator:
             shared.append(assignment)
             continue
@@ -60,9 +60,7 @@ def profiles_of(overrides: Sequence[str]) -> dict[str, TargetProfile]:
         if key not in known:
             raise RecipeError(f"there is no row {key!r}{nearest(key, known)}; the rows are {', '.join(known)}")
         own.setdefault(key, []).append(assignment.removeprefix(key + OWN))
-    return {
-        row.key: effective_profile(row.target, [*row.changes, *shared, *own.get(row.key, ())]) for row in ROWS
-    }
+    return {row.key: effective_profile(row.target, [*row.changes, *shared, *own.get(row.key, ())]) for row in ROWS}
 
 
 def title_of(recipe: Recipe) -> str:

@@ -28,8 +28,8 @@ def floats_name(value: str) -> str:
 
 def read_params(graph: ir.Graph, value: str) -> QuantParams | None:
     """Scale and zero point of a value's pair; None where the graph has no pair for it."""
-    for node in graph:
-        if node.op_type == "DequantizeLinear" and node.outputs[0].name == floats_name(value):
+    for node in graph:  # by the node's name: what it writes may have to be called as an output of the graph
+        if node.op_type == "DequantizeLinear" and node.name == floats_name(value):
             scale, zero_point = (constant(node.inputs[place]) for place in (1, 2))
             assert scale is not None
             assert zero_point is not None  # the pairs of activations are written with both

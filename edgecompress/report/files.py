@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
-from collections.abc import Mapping
+import json
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.exporters.manifest import Manifest, canonical
 from edgecompress.outcome import Outcome, parity_entry
-from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
-from edgecompress.units import decibels, kilobytes, milliseconds, percent, times
+from edgecompress.report.page import render
 from edgecompress.validation.flips import Flips
 
 
 def report_files(outcome: Outcome, manifest: Manifest) -> dict[str, bytes]:
     """``report.json`` and ``report.html`` by name."""
-    report = make_report(outcome, manifest)
-    return {"report.json": canonical(report), "report.html": render(report).encode()}
+    document = canonical(make_report(outcome, manifest))
+    # The page is drawn from what a reader of the file finds, so that it can be drawn again.
+    return {"report.json": document, "report.html": render(json.loads(document)).encode()}
 
 
 def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
@@ -63,18 +60,3 @@ def _flips(flips: Flips) -> dict[str, Any]:
         "pairs": [{"before": before, "after": after, "count": count} for (before, after), count in pairs],
         "examples": [dataclasses.asdict(flip) for flip in flips.examples],
     }
-
-
-def render(report: Mapping[str, Any]) -> str:
-    """The page: self-contained, no script, no request; light and dark by the reader's setting."""
-    environment = Environment(
-        loader=PackageLoader("edgecompress.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    forms = (decibels, kilobytes, milliseconds, percent, times)
-    drawn = (damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
-    named = {function.__name__: function for function in (*forms, *drawn)}
-    return environment.get_template("report.html").render(report=report, median=statistics.median, **named)

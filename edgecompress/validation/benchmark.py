@@ -1,96 +1,124 @@
-"""Benchmark: which ONNX file is faster, and by how much."""
+"""Benchmark: which ONNX file is faster, by how much, and whether this machine can tell."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgecompress.data import Array
-from edgecompress.errors import EdgecompressError, ModelError
+from edgecompress.data import Inputs
+from edgecompress.dummy_inputs import (
+    Specs,
+    batch_dimension,
+    common_specs,
+    dummy_inputs,
+    free_dimensions,
+    input_specs,
+)
+from edgecompress.errors import EdgecompressError, ModelError, first_line
 from edgecompress.onnx_files import require_file
+from edgecompress.progress import Progress
 from edgecompress.runtime import open_session, run_session
-from edgecompress.validation.latency import Latency, interleave, ratio_interval, summarize
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(int8)": np.int8,
-    "tensor(uint8)": np.uint8,
-    "tensor(bool)": np.bool_,
-}
+from edgecompress.validation.latency import Latency, interleave_sessions, summarize
+from edgecompress.validation.memory import session_bytes
+from edgecompress.validation.noise import doubts_of
+from edgecompress.validation.ratios import Ratio
+from edgecompress.validation.settling import settle
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """One file, timed; ``speedup`` is the first file's median over this one's, bounded at 95 %."""
+    """One file at one batch size.
+
+    ``latency`` is for one call with a batch; ``ratio`` is the first file's time over this one's; ``memory_bytes`` is
+    what its session needs beside the runtime, None where the system does not tell; ``doubts`` are reasons not to trust
+    the figures.
+    """
 
     file: str
+    batch_size: int
     size_bytes: int
+    memory_bytes: int | None
     latency: Latency
-    speedup: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """``faster``, ``slower`` or ``no difference`` at 95 %."""
-        if self.low > 1:
-            return "faster"
-        return "slower" if self.high < 1 else "no difference"
+    ratio: Ratio
+    runs: int
+    doubts: tuple[str, ...]
 
 
-def benchmark(files: Sequence[Path], *, threads: int, runs: int) -> list[Timed]:
-    """Time ONNX files in one interleaved run, on the same random inputs.
+def benchmark(
+    files: Sequence[Path], *, threads: int, runs: int, batch_sizes: Sequence[int] = (), progress: Progress
+) -> list[Timed]:
+    """Time ONNX files on the same made-up inputs, for each batch size in one interleaved run.
 
     Args:
         files: the first is what the others are compared to.
         threads: intra-op threads.
-        runs: timed runs of each file.
+        runs: timed runs of each file, at least; on a noisy machine up to ten times as many.
+        batch_sizes: of a dynamic batch dimension, by default 1 alone.
+        progress: told of every batch size, and of dimensions whose sizes nobody knows.
 
     Raises:
-        ModelError: a file is missing or ONNX Runtime refuses it.
+        ModelError: a file is missing, ONNX Runtime refuses it, or it takes other inputs than the first; or batch sizes
+            are given and the batch dimension is fixed.
     """
-    sessions = [_open(file, threads) for file in files]
-    calls = [functools.partial(run_session, session, random_inputs(session)) for session in sessions]
-    times = interleave(calls, runs)
-    rows = []
-    for index, file in enumerate(files):
-        low, high = ratio_interval(times[:, 0], times[:, index])
-        speedup = float(np.median(times[:, 0]) / np.median(times[:, index]))
-        latency = summarize(times[:, index])
-        size = file.stat().st_size
-        rows.append(Timed(file=str(file), size_bytes=size, latency=latency, speedup=speedup, low=low, high=high))
+    specs = common_specs({str(file): _specs(file) for file in files})
+    if unknown := free_dimensions(specs):
+        progress.warn(f"dynamic dimensions beside the batch are timed as 1: {', '.join(unknown)}")
+    rows: list[Timed] = []
+    for size in progress.track(_sizes(files, specs, batch_sizes), "batch sizes"):
+        inputs = dummy_inputs(specs, size)
+        for file in files:
+            _check_runs(file, inputs, threads)
+        rows += _timed(files, inputs, size, runs, threads)
     return rows
 
 
-def random_inputs(session: InferenceSession) -> dict[str, Array]:
-    """Seeded inputs for a session; a dynamic dimension is 1. Integers are 0, valid for any embedding."""
-    generator = np.random.default_rng(0)
-    inputs: dict[str, Array] = {}
-    for spec in session.get_inputs():
-        shape = [size if isinstance(size, int) else 1 for size in spec.shape]
-        dtype: Any = DTYPES.get(spec.type)
-        if dtype is None:
-            raise ModelError(f"input {spec.name!r} is {spec.type}, which benchmark cannot make up")
-        real = np.issubdtype(dtype, np.floating)
-        inputs[spec.name] = generator.standard_normal(shape).astype(dtype) if real else np.zeros(shape, dtype)
-    return inputs
+def _timed(files: Sequence[Path], inputs: Inputs, batch_size: int, runs: int, threads: int) -> list[Timed]:
+    measure = partial(interleave_sessions, files, inputs, runs=runs, threads=threads)
+    times, ratios = settle(measure)
+    rows = []
+    for file, column, ratio in zip(files, times.T, ratios, strict=True):
+        rows.append(
+            Timed(
+                file=str(file),
+                batch_size=batch_size,
+                size_bytes=file.stat().st_size,
+                memory_bytes=session_bytes(file, inputs, threads),
+                latency=summarize(column),
+                ratio=ratio,
+                runs=len(times),
+                doubts=doubts_of(column, ratio),
+            )
+        )
+    return rows
 
 
-def _open(file: Path, threads: int) -> InferenceSession:
+def _sizes(files: Sequence[Path], specs: Specs, asked: Sequence[int]) -> list[int]:
+    if batch_dimension(specs) is not None:
+        return list(dict.fromkeys(asked)) or [1]
+    fixed = int(specs[0].shape[0]) if specs and specs[0].shape else 1
+    if asked and list(asked) != [fixed]:
+        names = " and ".join(repr(str(file)) for file in files)
+        raise ModelError(
+            f"the batch size of {names} is fixed at {fixed}; leave --batch-size out, or export with a dynamic batch"
+        )
+    return [fixed]
+
+
+def _specs(file: Path) -> Specs:
     require_file(file)
     try:
-        return open_session(file, threads)
+        return input_specs(open_session(file, 1))
     except EdgecompressError as error:
         raise ModelError(f"{str(file)!r}: {error}") from None
+
+
+def _check_runs(file: Path, inputs: Inputs, threads: int) -> None:
+    try:
+        run_session(open_session(file, threads), inputs)
+    except Exception as error:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
+        raise ModelError(
+            f"{str(file)!r} does not run on made-up inputs ({shapes}): {first_line(error)}; export it with fixed shapes"
+        ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from edgecompress.recipe import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.step import Stage
 from edgecompress.validation.flips import Flips
-from edgecompress.validation.latency import Comparison, compare_latency, interleave
+from edgecompress.validation.latency import Comparison, compare_times, interleave_sessions
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -99,12 +98,12 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
         progress: told of every batch.
         examples: how many samples whose top class changed are kept.
     """
-    scores = score([open_session(stage.content, ALL_CORES) for stage in stages], batches, progress, examples)
+    sessions = [open_session(stage.content, ALL_CORES) for stage in stages]
+    scores = score(sessions, batches, progress, examples)
     with progress.step("measure latency"):
-        sessions = [open_session(stage.content, cpu.threads) for stage in stages]
         sample = batches.first().sample(signature_rows(sessions[0])).inputs
-        latency = compare_latency(sessions[0], sessions[-1], sample, runs=cpu.runs, threads=cpu.threads)
-        times = interleave([functools.partial(run_session, session, sample) for session in sessions], cpu.runs)
+        contents = [stage.content for stage in stages]
+        times = interleave_sessions(contents, sample, runs=cpu.runs, threads=cpu.threads)
     accuracies = [tally.percent for tally in scores.tallies]
     return Evidence(
         original_bytes=len(stages[0].content),
@@ -114,7 +113,7 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
         compressed_accuracy=accuracies[-1],
         evaluated_samples=scores.samples,
         evaluation_digest=scores.digest,
-        latency=latency,
+        latency=compare_times(times[:, 0], times[:, -1], cpu.threads),
         flips=scores.flips,
         stages=tuple(
             StageFigures(

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.data import Inputs
-from edgecompress.runtime import run_session
+from edgecompress.runtime import open_session, run_session
+from edgecompress.validation.ratios import STRETCHES, ratio_of
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-WARM_UP_RUNS = 10
-RESAMPLES = 2000
-CONFIDENCE = 0.95
+WARM_UP_RUNS = 5
+Call = Callable[[], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +32,8 @@ class Latency:
 class Comparison:
     """Two models timed in turn in one run.
 
-    ``speedup`` is the ratio of the medians, first to second; ``low`` and ``high`` bound it at 95 %
-    (percentile bootstrap over the rounds, Efron 1979).
+    ``speedup`` is the median of the rounds' ratios, first to second; ``low`` and ``high`` bound it at 95 %
+    (:func:`~edgecompress.validation.ratios.ratio_of`).
     """
 
     first: Latency
@@ -48,55 +46,81 @@ class Comparison:
 
 
 def compare_latency(
-    first: InferenceSession, second: InferenceSession, inputs: Inputs, *, runs: int, threads: int
+    first: bytes | Path, second: bytes | Path, inputs: Inputs, *, runs: int, threads: int
 ) -> Comparison:
-    """Time both sessions on the same inputs, a round of each in turn.
+    """Time both models on the same inputs, a round of each in turn, in sessions that are opened anew several times.
 
     Args:
-        first: the reference.
+        first: the reference: an ONNX file, or its bytes.
         second: what is compared to it.
         inputs: one sample.
         runs: rounds that count, after a warm-up.
-        threads: what the sessions were opened with, for the record.
+        threads: intra-op threads.
     """
-    calls = [lambda: run_session(first, inputs), lambda: run_session(second, inputs)]
-    times = interleave(calls, runs)
-    low, high = ratio_interval(times[:, 0], times[:, 1])
+    times = interleave_sessions([first, second], inputs, runs=runs, threads=threads)
+    return compare_times(times[:, 0], times[:, 1], threads)
+
+
+def compare_times(first_ms: NDArray[np.float64], second_ms: NDArray[np.float64], threads: int) -> Comparison:
+    """What the rounds of one run say of two models; both of shape (runs,)."""
+    ratio = ratio_of(first_ms, second_ms)
     return Comparison(
-        first=summarize(times[:, 0]),
-        second=summarize(times[:, 1]),
-        speedup=float(np.median(times[:, 0]) / np.median(times[:, 1])),
-        low=low,
-        high=high,
-        runs=runs,
+        first=summarize(first_ms),
+        second=summarize(second_ms),
+        speedup=ratio.value,
+        low=ratio.low,
+        high=ratio.high,
+        runs=len(first_ms),
         threads=threads,
     )
 
 
-def interleave(calls: Sequence[Callable[[], object]], runs: int) -> NDArray[np.float64]:
+def interleave_sessions(
+    models: Sequence[bytes | Path], inputs: Inputs, *, runs: int, threads: int
+) -> NDArray[np.float64]:
+    """Milliseconds of each model, shape (runs, models), interleaved in sessions of which each runs one stretch.
+
+    Two sessions of one file differ by a percent or two for as long as they live, as their memory happened to come to
+    lie; a difference between models has to show beyond that.
+    """
+
+    def opened(model: bytes | Path) -> Call:
+        session = open_session(model, threads)
+        return lambda: run_session(session, inputs)
+
+    return interleave_anew([partial(opened, model) for model in models], runs)
+
+
+def interleave_anew(openers: Sequence[Callable[[], Call]], runs: int) -> NDArray[np.float64]:
+    """The same as :func:`interleave`, the calls made anew for each stretch, every other time in reverse order."""
+    parts = []
+    for number, rounds in enumerate(np.array_split(np.arange(runs), min(STRETCHES, runs))):
+        calls: dict[int, Call] = {}
+        for index in _in_turn(len(openers), number):
+            calls[index] = openers[index]()
+        parts.append(interleave([calls[index] for index in range(len(openers))], len(rounds)))
+    return np.concatenate(parts)
+
+
+def interleave(calls: Sequence[Call], runs: int) -> NDArray[np.float64]:
     """Milliseconds of each call, shape (runs, calls); every other round goes backwards."""
     for call in calls:
         for _ in range(WARM_UP_RUNS):
             call()
     times = np.zeros((runs, len(calls)))
     for run in range(runs):
-        order = range(len(calls)) if run % 2 == 0 else reversed(range(len(calls)))
-        for index in order:
+        for index in _in_turn(len(calls), run):
             start = time.perf_counter_ns()
             calls[index]()
             times[run, index] = (time.perf_counter_ns() - start) / 1e6
     return times
 
 
+def _in_turn(count: int, number: int) -> Iterable[int]:
+    return range(count) if number % 2 == 0 else reversed(range(count))
+
+
 def summarize(times_ms: NDArray[np.float64]) -> Latency:
     """Median and tail of a sample of milliseconds."""
     median, p95, p99 = np.percentile(times_ms, [50, 95, 99])
     return Latency(median_ms=float(median), p95_ms=float(p95), p99_ms=float(p99))
-
-
-def ratio_interval(first: NDArray[np.float64], second: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """Bounds, at 95 %, of median(first) / median(second), the rounds resampled as pairs."""
-    draws = np.random.default_rng(seed).integers(len(first), size=(RESAMPLES, len(first)))
-    ratios = np.median(first[draws], axis=1) / np.median(second[draws], axis=1)
-    low, high = np.percentile(ratios, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    return float(low), float(high)

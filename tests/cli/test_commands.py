@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from edgecompress.cli import main
@@ -164,11 +165,42 @@ def test_benchmark_compares_with_the_first_file(bundle: Path, capsys: pytest.Cap
     assert first["speedup"] == 1
     assert first["verdict"] == "no difference"
     assert second["low"] <= second["speedup"] <= second["high"]
-    assert main(["benchmark", file, file, "--runs", "20"]) == 0
-    lines = _lines(capsys)
-    assert lines[1].startswith("out/model.onnx")
-    assert lines[-1].startswith("out/model.onnx: ")
-    assert lines[-1].endswith(("to the first", "than the first", "x)"))
+    assert (second["batch_size"], second["threads"], first["latency"]["median_ms"] > 0) == (1, 1, True)
+    assert first["memory_bytes"] >= 0
+    assert main(["benchmark", file, file, "--runs", "20", "--batch-size", "2", "--batch-size", "3"]) == 0
+    heading, *rows, two, three = _lines(capsys)
+    assert heading.split() == ["file", "batch", "size", "memory", "median", "p95", "p99"]
+    assert [row.split()[:2] for row in rows] == [[file, size] for size in "2233"]
+    assert all(len(row) <= 80 for row in rows)
+    assert two.startswith(f"{file}, batch 2: ")
+    assert three.startswith(f"{file}, batch 3: ")
+    assert three.endswith(("than the first", "x)"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["absent.onnx"], "model file 'absent.onnx' does not exist"),
+        (["nets.py"], "'nets.py': ONNX Runtime refuses the model"),
+        (["fixed.onnx", "--batch-size", "4"], "the batch size of 'fixed.onnx' is fixed at 1"),
+        (["fixed.onnx", "other.onnx"], "give files that take the same inputs"),
+        (["fixed.onnx", "--threads", "0"], "--threads"),
+        (["fixed.onnx", "--runs", "0"], "--runs"),
+        (["fixed.onnx", "--batch-size", "0"], "--batch-size"),
+    ],
+)
+def test_benchmark_refuses_in_one_line(
+    project: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    for name, shape in (("fixed", "float[1,3]"), ("other", "float[1,4]")):
+        text = f'<ir_version: 8, opset_import: ["" : 13]> one ({shape} x) => ({shape} y) {{ y = Relu(x) }}'
+        (project / f"{name}.onnx").write_bytes(onnx.parser.parse_model(text).SerializeToString())
+    assert main(["benchmark", *options]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+    assert captured.out == ""
 
 
 def test_inspect_lists_a_model_and_its_artifact(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

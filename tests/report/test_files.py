@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import edgecompress
-from edgecompress.report.files import render
+from edgecompress.report.page import render
 from tests.networks import ConvNet, images, seeded
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -47,7 +47,8 @@ def test_the_page_is_whole_and_needs_nothing_else(bundle: Path) -> None:
     parser = _Balanced()
     parser.feed(page)
     assert parser.open == []
-    assert not parser.seen & {"script", "link", "img", "iframe"}
+    assert not parser.seen & {"script", "link", "iframe"}
+    assert all(source.startswith("data:image/") for source in re.findall(r'src="([^"]*)"', page))
     assert not re.search(r"https?://|@import|url\(", page)
 
 
@@ -121,3 +122,36 @@ def test_the_browser_is_shown_where_it_was_asked(bundle: Path) -> None:
     assert "75.00 %" in page
     report["browser"] = {**report["browser"], "outcome": "failed", "failure": "<b>"}
     assert "failed: &lt;b&gt;" in render(report)
+
+
+def test_each_stage_stands_beside_the_one_before(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    assert [stage["name"] for stage in report["stages"]] == ["original", "canonicalize", "quantize"]
+    first, last = report["stages"][0], report["stages"][-1]
+    size, accuracy = report["metrics"]["size_bytes"], report["metrics"]["accuracy"]
+    assert (first["size_bytes"], last["size_bytes"]) == (size["original"], size["compressed"])
+    assert (first["accuracy"], last["accuracy"]) == (accuracy["original"], accuracy["compressed"])
+    assert {len(stage["times_ms"]) for stage in report["stages"]} == {report["metrics"]["latency_ms"]["runs"]}
+
+
+def test_the_layers_are_in_the_report(bundle: Path) -> None:
+    diagnosis = json.loads((bundle / "report.json").read_text())["diagnosis"]
+    assert [one["layer"] for one in diagnosis["damages"]] == ["features.0", "features.3", "classifier"]
+    assert {one["layer"] for one in diagnosis["sizes"]} >= {"features.0", "features.3", "classifier"}
+    assert {one["operator"] for one in diagnosis["kernels"]} >= {"QLinearConv"}
+    assert [one["value"] for one in diagnosis["ranges"]]
+
+
+def test_without_labels_agreement_stands_in_for_accuracy(tmp_path: Path) -> None:
+    unlabelled = [image for image, _ in images()]
+    bundle = edgecompress.compress(
+        seeded(ConvNet),
+        calibration=unlabelled,
+        evaluation=unlabelled,
+        output=tmp_path / "bundle",
+        overrides=["export.simplify=false", "quantization.adaround=false", "report.examples=0"],
+    )
+    page = (bundle.path / "report.html").read_text()
+    assert "no labelled evaluation data was given" in page
+    assert "In its place: the same top class as the float model for" in page
+    assert "data:image" not in page

@@ -1,4 +1,4 @@
-"""Timing: interleaved, summarized, and the ratio bounded."""
+"""Timing: interleaved, in sessions that are opened anew, and summarized."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ import time
 import numpy as np
 import pytest
 
-from edgecompress.validation.latency import WARM_UP_RUNS, interleave, ratio_interval, summarize
+from edgecompress.runtime import to_bytes
+from edgecompress.validation.latency import (
+    WARM_UP_RUNS,
+    compare_latency,
+    interleave,
+    interleave_anew,
+    interleave_sessions,
+    summarize,
+)
+from edgecompress.validation.ratios import STRETCHES
+from tests.exporters.graphs import draw, graph
+
+SMALL = to_bytes(graph("y = Relu(x)"))
+LARGE = to_bytes(graph("a = Conv<pads=[15,15,15,15]>(x, w) y = Relu(a)", w=draw(16, 4, 31, 31)))
+X = {"x": draw(1, 4, 8, 8)}
 
 
 def test_calls_take_turns() -> None:
@@ -22,24 +36,34 @@ def test_milliseconds_are_measured() -> None:
     assert np.median(times) >= 4
 
 
+@pytest.mark.parametrize(("runs", "opened"), [(25, STRETCHES), (3, 3)])
+def test_each_stretch_has_calls_of_its_own(runs: int, opened: int) -> None:
+    seen: list[str] = []
+
+    def opener(name: str) -> object:
+        seen.append(name.upper())
+        return lambda: seen.append(name)
+
+    times = interleave_anew([lambda: opener("a"), lambda: opener("b")], runs)  # type: ignore[list-item,return-value]
+    assert times.shape == (runs, 2)
+    assert "".join(name for name in seen if name.isupper()) == ("ABBA" * opened)[: 2 * opened]
+    assert seen.count("a") == seen.count("b") == runs + opened * WARM_UP_RUNS
+
+
+def test_models_are_timed_beside_each_other() -> None:
+    times = interleave_sessions([SMALL, LARGE], X, runs=10, threads=1)
+    assert times.shape == (10, 2)
+    assert np.median(times[:, 1]) > np.median(times[:, 0])
+
+
+def test_a_comparison_is_of_the_same_rounds() -> None:
+    found = compare_latency(LARGE, SMALL, X, runs=20, threads=1)
+    assert found.low <= found.speedup <= found.high
+    assert found.speedup > 1
+    assert found.first.median_ms > found.second.median_ms
+    assert (found.runs, found.threads) == (20, 1)
+
+
 def test_median_and_tail_of_known_times() -> None:
     latency = summarize(np.arange(1.0, 102.0))
     assert (latency.median_ms, latency.p95_ms, latency.p99_ms) == (51.0, 96.0, 100.0)
-
-
-def test_the_interval_holds_the_true_ratio_about_as_often_as_it_says() -> None:
-    generator = np.random.default_rng(0)
-    held = 0
-    for trial in range(100):
-        second = generator.normal(10, 1, 60)
-        first = generator.normal(20, 1, 60)
-        low, high = ratio_interval(first, second, seed=trial)
-        held += low <= 2.0 <= high
-    assert held >= 88  # 95 of 100 in the mean; 88 is three standard deviations below
-
-
-def test_a_shared_disturbance_cancels() -> None:
-    disturbance = np.linspace(1, 5, 101)
-    low, high = ratio_interval(2 * disturbance, disturbance)
-    assert low == pytest.approx(2.0)
-    assert high == pytest.approx(2.0)

@@ -1,0 +1,68 @@
+"""``edgecompress compare``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from edgecompress.cli.compress import Data, Model, default_output
+from edgecompress.cli.tables import console, print_json, print_table, prints_aside
+
+if TYPE_CHECKING:
+    from edgecompress.comparison import Comparison
+
+
+def run(
+    model: Model,
+    calibration: Annotated[str, typer.Option(metavar="DATA", help=Data)],
+    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="The same, with labels.")] = None,
+    train: Annotated[str | None, typer.Option(metavar="DATA", help="The same, to train on.")] = None,
+    weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="[ROW:]KEY=VALUE", help="Override a key of every recipe, or of one row's."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the table and its bundles.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> int:
+    """Compress a model in every way and print the table; what was measured before is not measured again."""
+    from edgecompress.comparison import compare
+    from edgecompress.loading import load_model
+    from edgecompress.progress import progress_for
+
+    progress = progress_for(Console(stderr=True))
+    with prints_aside(as_json):
+        comparison = compare(
+            load_model(model, weights),
+            calibration=calibration,
+            evaluation=evaluation,
+            train=train,
+            output=output or Path(default_output(model, "compare")),
+            overrides=assignments or [],
+            progress=progress,
+        )
+    if as_json:
+        rows = [dataclasses.asdict(row) for row in comparison.rows]
+        print_json({"rows": rows, "measured_now": list(comparison.fresh), "folder": str(comparison.folder)})
+    else:
+        print_comparison(comparison)
+    return 0
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The table, then why rows are missing, and where all of it is."""
+    from edgecompress.comparison.tables import HEADINGS, cells
+
+    out = console()
+    print_table(HEADINGS, [cells(row) for row in comparison.rows if row.missing is None])
+    out.print()
+    for row in comparison.rows:
+        if row.missing is not None:
+            out.print(f"{row.title}: {row.missing}", style="yellow", highlight=False, markup=False)
+    kept = len(comparison.rows) - len(comparison.fresh)
+    told = f"{kept} of {len(comparison.rows)} rows were kept from before; " if kept else ""
+    out.print(f"{told}table and bundles: {comparison.folder}", highlight=False, markup=False, soft_wrap=True)

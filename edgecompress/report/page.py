@@ -1,0 +1,27 @@
+"""The page of a report: self-contained, no script, no request; light and dark by the reader's setting."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
+from edgecompress.units import decibels, kilobytes, milliseconds, percent, times
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page of a report as ``report.json`` holds it."""
+    environment = Environment(
+        loader=PackageLoader("edgecompress.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    forms = (decibels, kilobytes, milliseconds, percent, times)
+    drawn = (damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
+    named = {function.__name__: function for function in (*forms, *drawn)}
+    return environment.get_template("report.html").render(report=report, median=statistics.median, **named)

@@ -1,0 +1,100 @@
+"""Every row is a bundle, and only what changed is measured again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecompress.comparison import ROWS, Comparison, compare
+from edgecompress.errors import OutputError
+from edgecompress.exporters.bundle import read_bundle
+from tests.networks import images, seeded
+from tests.techniques.courses import Blocks
+
+QUICK = [
+    *("export.simplify=false", "quantization.adaround=false", "quantization.fallback_evaluations=0", "cpu.runs=10"),
+    *("training.epochs=1", "pruning.multiple=1", "pruning.spread=uniform", "budgets.min_speedup=1.01"),
+]
+DATA: dict[str, Any] = {"calibration": images(), "evaluation": images(seed=1)}
+
+
+def _compare(folder: Path, *overrides: str, **data: Any) -> Comparison:
+    return compare(seeded(Blocks), **{**DATA, **data}, output=folder, overrides=[*QUICK, *overrides])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison without training data."""
+    folder = tmp_path_factory.mktemp("compare") / "all"
+    _compare(folder)
+    return folder
+
+
+def test_rows_without_their_data_say_so(folder: Path) -> None:
+    found = _compare(folder)
+    told = {row.key: row.missing for row in found.rows}
+    needs = "needs train data (--train)"
+    assert told == {
+        "original": None,
+        "pruned": needs,
+        "int8": None,
+        "distilled": needs,
+        "low-rank": needs,
+        "pruned-int8": needs,
+    }
+
+
+def test_a_second_run_measures_nothing(folder: Path) -> None:
+    before = (folder / "comparison.json").read_bytes()
+    again = _compare(folder)
+    assert again.fresh == ()
+    assert all(row.timing for row in again.rows if row.there)
+    assert (folder / "comparison.json").read_bytes() == before
+
+
+def test_only_the_row_whose_recipe_changed_is_measured_again(folder: Path) -> None:
+    assert _compare(folder, "int8:quantization.granularity=per_tensor").fresh == ("int8",)
+    assert _compare(folder).fresh == ("int8",)
+
+
+def test_a_bundle_that_was_changed_is_made_again(folder: Path) -> None:
+    (folder / "int8" / "model.onnx").write_bytes(b"no model")
+    assert _compare(folder).fresh == ("int8",)
+    read_bundle(folder / "int8")
+
+
+def test_the_original_is_one_and_the_int8_smaller(folder: Path) -> None:
+    rows = {row.key: row for row in _compare(folder).rows}
+    original, int8 = rows["original"], rows["int8"]
+    assert original.accuracy_drop == 0
+    assert original.timing is not None
+    assert original.timing.speedup == 1.0
+    assert int8.compression_ratio is not None
+    assert int8.compression_ratio > 2
+    assert int8.size_bytes == (folder / "int8" / "model.onnx").stat().st_size
+
+
+def test_all_rows_with_all_data(tmp_path: Path) -> None:
+    found = _compare(tmp_path / "all", 'low-rank:low_rank.protect=["*"]', train=images(seed=2))
+    assert [row.key for row in found.rows] == [row.key for row in ROWS]
+    assert found.fresh == tuple(row.key for row in ROWS)
+    missing = {row.key: row.missing for row in found.rows if not row.there}
+    assert missing.keys() == {"low-rank"}  # a technique that finds nothing to do ends its own row alone
+    assert "no layer" in str(missing["low-rank"])
+    rows = json.loads((tmp_path / "all" / "comparison.json").read_text())["rows"]
+    assert [row["key"] for row in rows] == [row.key for row in ROWS]
+    ratios = {row.key: row.compression_ratio for row in found.rows}
+    assert (ratios["pruned-int8"] or 0) > (ratios["int8"] or 0) > 1
+    lines = (tmp_path / "all" / "comparison.md").read_text().splitlines()
+    assert len(lines) == 2 + len(ROWS)
+    assert len((tmp_path / "all" / "comparison.csv").read_text().splitlines()) == 1 + len(ROWS)
+
+
+def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match=r"holds other things; choose an empty folder \(--output\)"):
+        _compare(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]

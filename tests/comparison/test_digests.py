@@ -1,0 +1,88 @@
+"""Digests tell other inputs from the same ones, whatever the order."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecompress.comparison.digests import digest_data, digest_network, digest_row
+from edgecompress.data import Batches, InputNames
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe, Training
+from tests.exporters.graphs import draw, graph
+from tests.networks import ConvNet, seeded
+
+IMAGES = torch.from_numpy(np.random.default_rng(0).random((12, 3, 4, 4), np.float32))
+LABELS = torch.arange(12)
+
+
+def _digest(source: Callable[[], Iterable[Any]]) -> str:
+    names = InputNames(names=("x",), required=1)
+    return digest_data(Batches(role="train", source=source, inputs=names), Progress())
+
+
+def _batched(order: list[int], size: int, images: torch.Tensor = IMAGES) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    parts = [order[start : start + size] for start in range(0, len(order), size)]
+    return [(images[part], LABELS[part]) for part in parts]
+
+
+@given(order=st.permutations(range(12)), size=st.integers(1, 12))
+def test_order_and_size_of_batches_do_not_count(order: list[int], size: int) -> None:
+    assert _digest(lambda: _batched(order, size)) == _digest(lambda: _batched(list(range(12)), 12))
+
+
+def test_another_pixel_label_or_sample_counts() -> None:
+    other, whole = IMAGES.clone(), list(range(12))
+    other[7, 0, 0, 0] += 1
+    found = {
+        _digest(lambda: _batched(whole, 4)),
+        _digest(lambda: _batched(whole, 4, other)),
+        _digest(lambda: [(image, label + 1) for image, label in _batched(whole, 4)]),
+        _digest(lambda: _batched(whole[:11], 4)),
+        _digest(lambda: _batched([*whole, 0], 4)),
+    }
+    assert len(found) == 5
+
+
+def test_data_drawn_anew_count_by_labels_and_shapes() -> None:
+    def augmented(rows: int) -> Callable[[], Iterable[Any]]:
+        return lambda: [(torch.rand(rows, 3, 4, 4), LABELS[:rows])]
+
+    assert _digest(augmented(8)) == _digest(augmented(8)) != _digest(augmented(9))
+
+
+def test_another_weight_or_another_layer_is_another_network() -> None:
+    network = seeded(ConvNet)
+    other = copy.deepcopy(network)
+    assert digest_network(network) == digest_network(other)
+    with torch.no_grad():
+        next(other.get_submodule("classifier").parameters())[0, 0] += 1
+    wider = torch.nn.Sequential(network, torch.nn.ReLU())
+    assert len({digest_network(one) for one in (network, other, wider)}) == 3
+
+
+def test_onnx_and_exported_networks_count_too() -> None:
+    models: list[ir.Model] = [graph("y = Mul(x, k)", k=draw(1, seed=seed)) for seed in (0, 0, 1)]
+    first, same, other = map(digest_network, models)
+    assert first == same != other
+    example = (torch.rand(2, 3, 16, 16),)
+    programs = [torch.export.export(seeded(ConvNet, seed), example) for seed in (0, 0, 1)]
+    first, same, other = map(digest_network, programs)
+    assert first == same != other
+
+
+def test_a_row_depends_on_its_recipe_and_all_else() -> None:
+    parts = {"network": "a", "train": "b"}
+    rows = {
+        digest_row(Recipe(), parts),
+        digest_row(Recipe(), {**parts, "train": "c"}),
+        digest_row(Recipe(training=Training(epochs=1)), parts),
+    }
+    assert len(rows) == 3

@@ -1,0 +1,41 @@
+"""The tables say what was measured, and what was not."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from edgecompress.comparison.measured import Measured, Timing
+from edgecompress.comparison.tables import as_csv, as_markdown
+
+INT8 = Measured(
+    key="int8",
+    title="INT8",
+    digest="",
+    size_bytes=250_000,
+    compression_ratio=4.0,
+    accuracy=75.8,
+    accuracy_drop=0.3,
+    timing=Timing(median_ms=1.5, speedup=2.0, low=1.9, high=2.1),
+)
+UNLABELLED = Measured(key="original", title="original", digest="", size_bytes=1_000_000, compression_ratio=1.0)
+MISSING = Measured(key="distilled", title="distilled", digest="", missing="a | b")
+
+
+def test_markdown_has_a_line_for_each_row() -> None:
+    lines = as_markdown([UNLABELLED, INT8, MISSING]).splitlines()
+    assert lines[2] == "| original | 1.00 MB | 1.00x |  |  | - | - |"
+    assert lines[3] == "| INT8 | 250.0 kB | 4.00x | 1.50 ms | 2.00x (1.90-2.10) | 75.80 % | +0.30 |"
+    assert lines[4] == "| distilled | not measured: a \\| b |  |  |  |  |  |"
+    assert len(lines) == 5
+
+
+def test_csv_has_the_figures_in_full() -> None:
+    first, last = csv.DictReader(io.StringIO(as_csv([INT8, MISSING])))
+    assert {key: float(first[key]) for key in ("size_bytes", "latency_ms", "speedup_low", "accuracy_drop_points")} == {
+        "size_bytes": 250_000,
+        "latency_ms": 1.5,
+        "speedup_low": 1.9,
+        "accuracy_drop_points": 0.3,
+    }
+    assert (last["missing"], last["size_bytes"]) == ("a | b", "")

@@ -1,0 +1,42 @@
+"""Ranges are what the artifact's integers hold, and counts are of the float model's values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecompress.diagnosis.ranges import measure_ranges
+from edgecompress.exporters.static import quantize_static
+from edgecompress.progress import Progress
+from edgecompress.recipe import Quantization
+from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
+from tests.exporters.graphs import run
+
+
+@pytest.mark.parametrize(("scheme", "codes"), [("qnnpack", 256), ("fbgemm", 128)])
+def test_min_max_leaves_nothing_outside(scheme: str, codes: int) -> None:
+    recipe = Quantization(scheme=scheme, observer="min_max")  # type: ignore[arg-type]
+    result = quantize_static(TWO_LAYERS, recipe, BATCHES, Progress())
+    assert result.metrics["activation_codes"] == codes
+    found = {one.value: one for one in measure_ranges(TWO_LAYERS, result.model, ["r", "y"], codes, BATCH)}
+    values = run(TWO_LAYERS, BATCH.inputs["x"])[:32]
+    assert found["y"].least == pytest.approx(float(values.min()))
+    assert found["y"].greatest == pytest.approx(float(values.max()))
+    assert sum(found["y"].counts) == values.size
+    assert {one.outside for one in found.values()} == {0.0}
+    assert found["r"].low == 0
+    assert found["y"].high - found["y"].low == pytest.approx((codes - 1) * found["y"].step)
+
+
+def test_what_a_narrow_range_cuts_off_is_counted() -> None:
+    recipe = Quantization(scheme="qnnpack", observer="percentile", percentile=90.0)
+    artifact = quantize_static(TWO_LAYERS, recipe, BATCHES, Progress()).model
+    (one,) = measure_ranges(TWO_LAYERS, artifact, ["y"], 256, BATCH)
+    values, half = run(TWO_LAYERS, BATCH.inputs["x"])[:32], one.step / 2
+    beyond = (values < one.low - half) | (values > one.high + half)
+    assert one.outside == pytest.approx(float(np.mean(beyond)), abs=1e-4)
+    assert one.outside > 0.1
+
+
+def test_values_without_a_pair_are_left_out() -> None:
+    assert measure_ranges(TWO_LAYERS, TWO_LAYERS, ["r"], 256, BATCH) == []
