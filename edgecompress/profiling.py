@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from edgecompress.data import Inputs
 from edgecompress.runtime import open_session, run_session
+from edgecompress.scratch import scratch_folder
 
 WARM_UP_RUNS = 3
 KERNEL = "_kernel_time"
@@ -24,8 +24,8 @@ def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1
     What the optimizer appends to a name is taken off. A node made of several keeps the name of one of them, in
     most cases that of the last.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        session = open_session(model, threads, profile=str(Path(folder, "profile")))
+    with scratch_folder() as folder:
+        session = open_session(model, threads, profile=str(folder / "profile"))
         for _ in range(WARM_UP_RUNS + runs):
             run_session(session, inputs)
         events = json.loads(Path(session.end_profiling()).read_text())

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
 from edgecompress.runtime import to_bytes
+from edgecompress.scratch import scratch_folder
 from edgecompress.step import StepResult
 
 TIMEOUT_S = 300.0
@@ -34,8 +34,8 @@ def simplify(model: ir.Model, child: str = CHILD, timeout_s: float = TIMEOUT_S) 
     A child process that crashes, runs longer than ``timeout_s`` seconds, or writes nothing that can be
     read costs the simplification, not the run.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        source, result = Path(folder, "model.onnx"), Path(folder, "simplified.onnx")
+    with scratch_folder() as folder:
+        source, result = folder / "model.onnx", folder / "simplified.onnx"
         source.write_bytes(to_bytes(model))
         fault = _run_child([child, str(source), str(result)], timeout_s)
         simplified = _read(result) if fault is None else None
