@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
+from edgecompress.contained import require_survives
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import ModelError, OutputError, first_line
 from edgecompress.exporters.bundle import Bundle, read_bundle
@@ -114,6 +115,8 @@ def revalidate(
     bundle = read_bundle(folder)
     recipe = parse_recipe(bundle.manifest.recipe)
     budgets = parse_recipe({"budgets": {**recipe.budgets.model_dump(exclude_none=True), **limits}}).budgets
+    for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
+        require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
     session = open_session(bundle.artifact.read_bytes(), recipe.cpu.threads)
     inputs, outputs = _golden(folder, session)
     if ORT_ARTIFACT in bundle.manifest.files:
@@ -189,6 +192,7 @@ def _open_original(path: Path, sample: Inputs, threads: int) -> InferenceSession
     """A session of the float model, which has run once."""
     if not path.is_file():
         raise ModelError(f"model file {str(path)!r} does not exist")
+    require_survives(path, repr(str(path)), ModelError, "give the float model of the bundle as an ONNX file")
     try:
         session = open_session(path, threads)
         run_session(session, sample)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecompress.contained import require_survives
 from edgecompress.data import Array
 from edgecompress.errors import EdgecompressError, ModelError
 from edgecompress.onnx_files import require_file
@@ -90,6 +91,7 @@ def random_inputs(session: InferenceSession) -> dict[str, Array]:
 
 def _open(file: Path, threads: int) -> InferenceSession:
     require_file(file)
+    require_survives(file, repr(str(file)), ModelError, "export it again, or in other operators")
     try:
         return open_session(file, threads)
     except EdgecompressError as error:
