@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing
 from edgecompress.capture import capture, check_runs
+from edgecompress.contained import require_bytes_survive
 from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, ParityError, first_line
 from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
@@ -27,7 +28,7 @@ from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import execute, fixed_rows, signature
+from edgecompress.runtime import execute, fixed_rows, signature, to_bytes
 from edgecompress.step import Done, StepResult
 from edgecompress.streams import Streams
 from edgecompress.techniques.channel_pruning import prune_channels
@@ -265,7 +266,9 @@ def _capture(example: Batch, recipe: Recipe, module: nn.Module) -> StepResult[Ex
 
 
 def _export(recipe: Recipe, program: ExportedProgram) -> StepResult[ir.Model]:
-    return StepResult(model=to_onnx(program, recipe.export))
+    model = to_onnx(program, recipe.export)
+    require_bytes_survive(to_bytes(model), "the exported model", ModelError, "write it in other operators")
+    return StepResult(model=model)
 
 
 def _quantize(

@@ -12,6 +12,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.calibration import collect
+from edgecompress.contained import require_survives
 from edgecompress.conversion import convert, open_batches, open_source
 from edgecompress.errors import ModelError, first_line
 from edgecompress.exporters.canonicalize import prepare_for_integers
@@ -89,6 +90,7 @@ def _read(path: Path) -> ir.Model:
     """An ONNX file; unlike :func:`load_model`, this takes quantized ones too."""
     if not path.is_file():
         raise ModelError(f"model file {str(path)!r} does not exist")
+    require_survives(path, repr(str(path)), ModelError, "export it again, or in other operators")
     try:
         onnx.checker.check_model(str(path))
         return ir.load(path)

@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
+from edgecompress.contained import require_survives
 from edgecompress.data import Inputs, TensorSpec
 from edgecompress.errors import ModelError, first_line
 from edgecompress.metrics import Agreement
@@ -39,6 +40,7 @@ def read_onnx(path: Path) -> ir.Model:
     except Exception as error:
         raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
     _check_external(model, path)
+    require_survives(path, repr(str(path)), ModelError, "export it again, or in other operators")
     try:
         onnx.checker.check_model(str(path))
         ir.external_data.load_to_model(model)

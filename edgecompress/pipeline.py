@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,11 @@ from edgecompress.conversion import Conversion, Data, convert, open_batches, ope
 from edgecompress.data import Batch
 from edgecompress.diagnosis import diagnose
 from edgecompress.errors import DataError
-from edgecompress.exporters.bundle import Bundle, open_draft
+from edgecompress.exporters.bundle import Bundle
+from edgecompress.exporters.draft import open_draft
 from edgecompress.exporters.finish import compact, finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
+from edgecompress.exporters.signature import load_signing_key, signature_of
 from edgecompress.loading import Network
 from edgecompress.named_inputs import answering, name_inputs
 from edgecompress.outcome import Outcome, make_files, make_manifest
@@ -69,6 +72,7 @@ def compress(
     progress: Progress | None = None,
     workers: Workers | None = None,
     command: str = AGAIN,
+    sign: str | Path | None = None,
 ) -> Bundle:
     """Compress a trained model for a target and write the bundle.
 
@@ -92,6 +96,7 @@ def compress(
         workers: the processes that share the calibration, of which this is the first; the others call
             :func:`assist`. By default this process alone.
         command: what started the run, for the report.
+        sign: a private key of Ed25519 in a PEM file; the bundle gets a ``manifest.sig``.
 
     Returns:
         The bundle. A missed budget is no error: ``bundle.passed`` says so, and ``bundle.manifest.verdict`` which.
@@ -104,6 +109,7 @@ def compress(
         ParityError: a step changed what the network computes.
     """
     progress = progress or Progress()
+    key = load_signing_key(Path(sign)) if sign is not None else None
     profile = target if isinstance(target, TargetProfile) else effective_profile(target, overrides)
     plan = make_plan(model, profile, teacher)
     machines = find_machines(profile.recipe.cpu.emulate)
@@ -125,7 +131,8 @@ def compress(
         )
         outcome = _produce(job, plan, machines, progress, command)
         manifest = make_manifest(outcome)
-        bundle = draft.finish({**make_files(outcome), **report_files(outcome, manifest)}, manifest)
+        files = {**make_files(outcome), **report_files(outcome, manifest)}
+        bundle = draft.finish(files, manifest, None if key is None else functools.partial(signature_of, key=key))
     if profile.recipe.trains:
         remove_checkpoints(checkpoints_of(folder))
     return bundle

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from edgecompress.data import Inputs
 from edgecompress.runtime import open_session, run_session
+from edgecompress.scratch import scratch_folder
 
 WARM_UP_RUNS = 3
 KERNEL = "_kernel_time"
@@ -61,8 +61,8 @@ def profile_nodes(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int 
 
 
 def _events(model: bytes, inputs: Inputs, runs: int, threads: int) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        session = open_session(model, threads, profile=str(Path(folder, "profile")))
+    with scratch_folder() as folder:
+        session = open_session(model, threads, profile=str(folder / "profile"))
         for _ in range(runs):
             run_session(session, inputs)
         events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text())

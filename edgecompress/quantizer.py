@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source
+from edgecompress.durable import write_whole
 from edgecompress.errors import ModelError
 from edgecompress.exporters.dynamic import quantize_dynamic
 from edgecompress.named_inputs import input_names, name_inputs
@@ -58,8 +59,12 @@ class QuantizedModel:
         return len(self.artifact)
 
     def save(self, path: str | Path) -> Path:
-        """Write the ONNX file."""
-        Path(path).write_bytes(self.artifact)
+        """Write the ONNX file; one that is there is replaced in one step.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_whole(Path(path), self.artifact)
         return Path(path)
 
 

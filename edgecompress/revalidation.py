@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
+from edgecompress.contained import require_survives
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import ModelError, OutputError, first_line
 from edgecompress.exporters.bundle import Bundle, read_bundle
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
+from edgecompress.exporters.signature import load_verify_key, verify_bundle
 from edgecompress.loading import load_data
 from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
@@ -87,6 +89,7 @@ def revalidate(
     original: Path | None,
     cpus: Sequence[str],
     progress: Progress,
+    verify_key: Path | None = None,
 ) -> Revalidation:
     """Check a bundle's bytes, then measure it against its budgets.
 
@@ -97,18 +100,23 @@ def revalidate(
         original: the float ONNX file; without it the recorded speedup counts.
         cpus: names of other CPUs to emulate; without them the recorded outcome counts.
         progress: told of the progress.
+        verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
 
     Raises:
-        OutputError: the bundle is not what its manifest says.
+        OutputError: the bundle is not what its manifest says, or is not signed with the key.
         ParityError: its two formats answer differently on this machine.
         DataError: the evaluation data does not fit.
         ModelError: the original cannot be run on the inputs of the bundle.
         RecipeError: a CPU is unknown, or what emulates it is missing; or a limit is no positive, finite number.
     """
     machines = find_machines(cpus)
+    if verify_key is not None:
+        verify_bundle(folder, load_verify_key(verify_key))
     bundle = read_bundle(folder)
     recipe = parse_recipe(bundle.manifest.recipe)
     budgets = parse_recipe({"budgets": {**recipe.budgets.model_dump(exclude_none=True), **limits}}).budgets
+    for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
+        require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
     session = open_session(bundle.artifact.read_bytes(), recipe.cpu.threads)
     inputs, outputs = _golden(folder, session)
     if ORT_ARTIFACT in bundle.manifest.files:
@@ -184,6 +192,7 @@ def _check_original(path: Path, sample: Inputs, threads: int) -> None:
     """Refuse a file that is not the float model, or does not run."""
     if not path.is_file():
         raise ModelError(f"model file {str(path)!r} does not exist")
+    require_survives(path, repr(str(path)), ModelError, "give the float model of the bundle as an ONNX file")
     try:
         run_session(open_session(path, threads), sample)
     except Exception as error:

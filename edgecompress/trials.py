@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgecompress.conversion import Data, convert, open_batches, open_source
 from edgecompress.errors import EdgecompressError
@@ -16,6 +14,7 @@ from edgecompress.pipeline import compress
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session, run_session, to_bytes
+from edgecompress.scratch import scratch_folder
 from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.effects import Measured
@@ -75,7 +74,7 @@ def try_profile(
         data: by role: calibration, and evaluation and train where they are there.
         progress: told of every step.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
+    with scratch_folder() as folder:
         try:
             manifest = compress(
                 network,
@@ -83,7 +82,7 @@ def try_profile(
                 calibration=data["calibration"],
                 evaluation=data.get("evaluation"),
                 train=data.get("train"),
-                output=Path(folder) / profile.name,
+                output=folder / profile.name,
                 progress=progress,
             ).manifest
         except EdgecompressError as error:

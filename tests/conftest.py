@@ -33,6 +33,17 @@ def evaluation(): return images(seed=2)
 
 
 @pytest.fixture
+def contained() -> None:
+    """First loads in ONNX Runtime happen in a child process, as for a user; other tests spare the third of a second."""
+
+
+@pytest.fixture(autouse=True)
+def _uncontained(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "contained" not in request.fixturenames:
+        monkeypatch.setattr("edgecompress.contained.load_fault", lambda path: None)
+
+
+@pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder with ``nets.py`` and ``batches.py``, made the current one."""
     folder = tmp_path / "project"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,9 +19,10 @@ import onnx_ir as ir
 from edgecompress.calibration.keeping import Keeper, Sharing
 from edgecompress.calibration.record import Calibration, Mark, Survey
 from edgecompress.data import Array, Batch, Batches
-from edgecompress.errors import DataError, OutputError
+from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from edgecompress.runtime import open_session, run_session, signature
+from edgecompress.scratch import no_room, scratch_folder
 
 RUN_BYTES = 64 * 2**20
 """Activations that one run may return."""
@@ -47,8 +47,8 @@ def collect(
         EdgecompressError: a tensor is not finite, or another worker failed.
     """
     sharing = sharing or Sharing()
-    with tempfile.TemporaryDirectory() as folder:
-        probe = _Probe(model, tensors, Path(folder), sharing.workers.threads)
+    with scratch_folder() as folder:
+        probe = _Probe(model, tensors, folder, sharing.workers.threads)
         calibration = _two_passes(probe, batches, progress, sharing)
     if calibration.counted_samples != calibration.samples:
         raise DataError(
@@ -178,9 +178,7 @@ def _check_whole(folder: Path) -> None:
         reason = "it was full for a while"
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    raise OutputError(
-        f"temporary folder {str(folder.parent)!r} cannot hold the model: {reason}; set TMPDIR to one with room"
-    )
+    raise no_room(reason)
 
 
 def _digest(folder: Path, inputs: Sequence[str]) -> str:

@@ -6,21 +6,26 @@ internal failure; 130 interrupted; 128 + number ended by that signal.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, targets, validate
+from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, sign, targets, validate
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
 from edgecompress.errors import EdgecompressError, first_line
 
 INTERRUPTED = 130
 """What the shell expects after Ctrl-C; typer returns it."""
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     name="edgecompress",
@@ -30,6 +35,7 @@ app = typer.Typer(
 )
 app.command(name="compress")(compress.run)
 app.command(name="validate")(validate.run)
+app.command(name="sign")(sign.run)
 app.command(name="benchmark")(benchmark.run)
 app.command(name="inspect")(inspect.run)
 app.command(name="compare")(compare.run)
@@ -60,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with raised_signals():
             status = app(arguments, prog_name="edgecompress", standalone_mode=False)
+            sys.stdout.flush()  # what was printed reaches its place now, or is missed now
     except TyperException as error:
         return _fail(f"{error.format_message()} (--help shows what there is)", 2)
     except EndedBySignalError as error:
@@ -67,11 +74,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgecompressError as error:
         return _fail(str(error), error.exit_status, debug="--debug" in arguments)
     except Exception as error:
+        # All files are written by those who explain what goes wrong there.
+        if isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE:
+            _drop_output()
+            return _fail(f"standard output cannot be written: {error.strerror}; send it elsewhere", 2)
         message = f"internal failure: {type(error).__name__}: {first_line(error)}; --debug shows where"
         return _fail(message, 3, debug="--debug" in arguments)
     if status == INTERRUPTED:
         return _fail("interrupted; nothing was written", INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _drop_output() -> None:
+    """Forget what was not printed, or Python's last act would be to try again."""
+    with Path(os.devnull).open("wb") as nowhere, suppress(OSError):
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _fail(message: str, status: int, *, debug: bool = False) -> int:

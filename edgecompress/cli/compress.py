@@ -40,6 +40,7 @@ def run(
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the bundle.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     statistics: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep and resume the calibration.")] = None,
+    sign: Annotated[Path | None, typer.Option(metavar="KEY.pem", help="Sign the bundle (Ed25519).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> int:
     """Compress a trained model for a target and write the bundle."""
@@ -84,6 +85,7 @@ def run(
             progress=progress_for(Console(stderr=True)),
             workers=workers,
             command=shlex.join(["edgecompress", *sys.argv[1:]]),
+            sign=sign,
         )
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))

@@ -16,7 +16,7 @@ def run(
 ) -> int:
     """Train a small network on scikit-learn's digits and compress it for mobile."""
     from edgecompress.demo import make_demo
-    from edgecompress.exporters.bundle import open_draft
+    from edgecompress.exporters.draft import open_draft
     from edgecompress.pipeline import compress
     from edgecompress.plan import make_plan
     from edgecompress.progress import progress_for

@@ -23,6 +23,9 @@ def run(
     min_cpu_agreement: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same top class there, 0 to 1.")
     ] = None,
+    verify_key: Annotated[
+        Path | None, typer.Option(metavar="PUB.pem", help="Refuse a bundle that this key has not signed.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine."""
@@ -45,6 +48,7 @@ def run(
             original=original,
             cpus=cpu or (),
             progress=progress_for(Console(stderr=True)),
+            verify_key=verify_key,
         )
     if as_json:
         print_json(result.document())

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx_ir as ir
 
 from edgecompress.exporters.placement import Placement
 from edgecompress.exporters.rules import RULES, Role
 from edgecompress.runtime import open_session
+from edgecompress.scratch import scratch_folder
 from edgecompress.step import Refusal
 
 INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values() if rule.integer_op) | {
@@ -55,7 +54,7 @@ def read_fusion(float_model: ir.Model, quantized: ir.Model, placement: Placement
 
 def optimized_graph(model: ir.Model) -> ir.Graph:
     """The graph of a model as ONNX Runtime's optimizer leaves it, before the layout transformations."""
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        path = Path(folder, "optimized.onnx")
+    with scratch_folder() as folder:
+        path = folder / "optimized.onnx"
         open_session(model, threads=1, optimized=str(path))
         return ir.load(path).graph

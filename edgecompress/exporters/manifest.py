@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgecompress.errors import OutputError
 
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+MAX_BYTES = 2**26
+"""Of a manifest that is read: far more than any of ours has."""
 
 
 class FileEntry(BaseModel):
@@ -104,10 +106,9 @@ def parse_manifest(content: bytes) -> Manifest:
     Raises:
         OutputError: it is no manifest, is newer than this program, or was changed.
     """
-    try:
-        document = json.loads(content)
-    except ValueError:
-        raise OutputError(f"{MANIFEST} is not JSON; the bundle was changed, compress again") from None
+    document = _parsed(content)
+    if document is None:
+        raise OutputError(f"{MANIFEST} is not JSON; the bundle was changed, compress again")
     if not isinstance(document, dict):
         raise OutputError(f"{MANIFEST} is no JSON object; the bundle was changed, compress again")
     version = document.get("format_version")
@@ -116,7 +117,7 @@ def parse_manifest(content: bytes) -> Manifest:
     digest = document.pop("digest", None)
     if digest != hashlib.sha256(canonical(document)).hexdigest():
         raise OutputError(f"{MANIFEST} was changed after the bundle was written; compress again")
-    if canonical({**document, "digest": digest}) != content:
+    if canonical({**document, "digest": digest}) != content:  # two keys of one name show here, too
         raise OutputError(f"{MANIFEST} is not canonical JSON; the bundle was changed, compress again")
     try:
         return Manifest.model_validate(document)
@@ -133,10 +134,21 @@ def listed_files(content: bytes) -> frozenset[str] | None:
     >>> listed_files(b'{"name": "a web application"}') is None
     True
     """
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return None
+    document = _parsed(content)
     if not isinstance(document, dict) or not document.keys() >= {"format_version", "edgecompress_version", "files"}:
         return None
-    return frozenset({MANIFEST, *document["files"]}) if isinstance(document["files"], dict) else None
+    return frozenset({MANIFEST, SIGNATURE, *document["files"]}) if isinstance(document["files"], dict) else None
+
+
+def _parsed(content: bytes) -> Any:
+    """JSON without NaN and infinity, which it lacks; None for anything else."""
+    if len(content) > MAX_BYTES:
+        return None
+    try:
+        return json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from edgecompress.data import Inputs
 from edgecompress.errors import first_line
 from edgecompress.exporters.mobile_tools import count_accelerated, required_operators
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits, to_ort
+from edgecompress.scratch import scratch_folder
 
 OPERATORS = "required_operators.config"
 
@@ -47,8 +46,7 @@ def make_mobile(artifact: bytes, inputs: Inputs) -> Mobile:
     converted = to_ort(artifact)
     check_same_bits(artifact, converted, inputs)
     files, accelerators = {ORT_ARTIFACT: converted}, dict[str, Any]()
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(artifact)
         (folder / ORT_ARTIFACT).write_bytes(converted)
         try:

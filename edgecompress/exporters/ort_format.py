@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecompress.data import Array, Inputs
 from edgecompress.errors import EdgecompressError, ParityError, first_line
 from edgecompress.exporters.kernel_types import sort_kernel_types
 from edgecompress.runtime import run_session
+from edgecompress.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -31,8 +30,8 @@ def to_ort(artifact: bytes) -> bytes:
     """
     import onnxruntime as ort
 
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        path = Path(folder, ORT_ARTIFACT)
+    with scratch_folder() as folder:
+        path = folder / ORT_ARTIFACT
         options = _options()
         options.optimized_model_filepath = str(path)
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL

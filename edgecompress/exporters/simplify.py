@@ -5,20 +5,16 @@ onnxsim is C++ and has crashed on users' models; there, a crash or a hang costs 
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
+from edgecompress.contained import TIMEOUT_S, run_contained
 from edgecompress.runtime import to_bytes
+from edgecompress.scratch import scratch_folder
 from edgecompress.step import StepResult
 
-TIMEOUT_S = 300.0
-
-# The child imports nothing of edgecompress, so that it starts quickly and stays small.
 CHILD = """
 import sys, onnx, onnxsim
 model, same = onnxsim.simplify(onnx.load(sys.argv[1]))
@@ -34,10 +30,10 @@ def simplify(model: ir.Model, child: str = CHILD, timeout_s: float = TIMEOUT_S) 
     A child process that crashes, runs longer than ``timeout_s`` seconds, or writes nothing that can be
     read costs the simplification, not the run.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        source, result = Path(folder, "model.onnx"), Path(folder, "simplified.onnx")
+    with scratch_folder() as folder:
+        source, result = folder / "model.onnx", folder / "simplified.onnx"
         source.write_bytes(to_bytes(model))
-        fault = _run_child([child, str(source), str(result)], timeout_s)
+        fault = run_contained(child, [str(source), str(result)], timeout_s=timeout_s)
         simplified = _read(result) if fault is None else None
     if simplified is None:
         reason = fault or "it wrote no model that can be read"
@@ -55,17 +51,3 @@ def _read(path: Path) -> ir.Model | None:
         return ir.from_proto(onnx.load(path))
     except Exception:  # whatever the child left behind; the caller has a model to go on with
         return None
-
-
-def _run_child(arguments: list[str], timeout_s: float) -> str | None:
-    """Run the child; the reason it failed, or None."""
-    # -P: the current folder may hold a user's own onnx.py, which must not be imported here.
-    command = [sys.executable, "-P", "-c", *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {timeout_s:g} s"
-    if done.returncode < 0:
-        return f"it was ended by signal {-done.returncode}"
-    lines = done.stderr.strip().splitlines()
-    return None if done.returncode == 0 else f"it failed: {lines[-1] if lines else 'no message'}"

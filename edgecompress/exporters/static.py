@@ -7,7 +7,9 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from edgecompress.calibration import Sharing, collect
+from edgecompress.contained import require_bytes_survive
 from edgecompress.data import Batches
+from edgecompress.errors import ModelError
 from edgecompress.exporters.equalization import equalize
 from edgecompress.exporters.fallback import Accept, fall_back
 from edgecompress.exporters.fusion import Fusion, read_fusion
@@ -16,6 +18,7 @@ from edgecompress.exporters.placement import Placement, place, unmatched
 from edgecompress.exporters.recovery import Recovered, recover
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
+from edgecompress.runtime import to_bytes
 from edgecompress.step import StepResult
 
 
@@ -50,6 +53,8 @@ def quantize_static(
     if sharing is not None and sharing.workers.rank:
         return StepResult(model=model, metrics=metrics)  # the first worker goes on alone
     rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
+    mend = "name its layers in quantization.keep_float"
+    require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, mend)
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     fusion = read_fusion(model, final.model, final.lowering.placement)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecompress.durable import replacing
+from edgecompress.durable import write_whole
 from edgecompress.randomness import own_randomness
 from edgecompress.training.processes import from_first
 
@@ -34,9 +34,7 @@ def _recalled(file: Path, key: str, choose: Callable[[], Mapping[str, Any]]) -> 
     found = _recall(file, key)
     if found is None:
         found = choose()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as stream:
-            stream.write(json.dumps({"key": key, "choice": found}).encode())
+        write_whole(file, json.dumps({"key": key, "choice": found}).encode())
     return found
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,8 +103,8 @@ def _prepare(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         others = sorted(path.name for path in folder.iterdir() if path.name not in (FILE, PARTIAL))
-        (folder / PARTIAL).write_bytes(b"")
-        (folder / PARTIAL).unlink()
+        with tempfile.TemporaryFile(dir=folder):  # it has no name: nobody sees it
+            pass
     except OSError as error:
         raise _unwritable(folder, error) from error
     if others and not (folder / FILE).exists():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from edgecompress.contained import require_survives
 from edgecompress.data import Inputs
 from edgecompress.dummy_inputs import (
     Specs,
@@ -108,6 +109,7 @@ def _sizes(files: Sequence[Path], specs: Specs, asked: Sequence[int]) -> list[in
 
 def _specs(file: Path) -> Specs:
     require_file(file)
+    require_survives(file, repr(str(file)), ModelError, "export it again, or in other operators")
     try:
         return input_specs(open_session(file, 1))
     except EdgecompressError as error:

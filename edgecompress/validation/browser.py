@@ -10,7 +10,6 @@ import queue
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
 from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.scratch import scratch_folder
 from edgecompress.validation.page import Served, serve
 
 WEB, CHROMIUM = "EDGECOMPRESS_ONNXRUNTIME_WEB", "EDGECOMPRESS_CHROMIUM"
@@ -180,7 +180,7 @@ def _chromium(url: str) -> Iterator[subprocess.Popen[bytes]]:
     """A browser at a page, which is ended with all of its processes."""
     name = program()
     assert name is not None  # what_is_missing has looked
-    with tempfile.TemporaryDirectory(prefix="edgecompress-", ignore_cleanup_errors=True) as profile:
+    with scratch_folder() as profile:
         rights = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
         command = [name, *FLAGS, *rights, f"--user-data-dir={profile}", url]
         process = subprocess.Popen(

@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
 from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.scratch import scratch_folder
 from edgecompress.validation.cpus import EmulatedCpu, emulated_python, find_cpu
 
 SAMPLES = 100
@@ -99,12 +99,12 @@ def compare_cpus(
     taken = first_samples(batches, SAMPLES, whole=fixed)
     expected = [run_session(session, batch.inputs) for batch in taken]
     results = []
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        (Path(folder) / "model.onnx").write_bytes(artifact)
-        _save(Path(folder) / "inputs.npz", [{name: batch.inputs[name] for name in names} for batch in taken])
+    with scratch_folder() as folder:
+        (folder / "model.onnx").write_bytes(artifact)
+        _save(folder / "inputs.npz", [{name: batch.inputs[name] for name in names} for batch in taken])
         for machine in machines:
             with progress.step(f"emulate {machine.cpu.name}"):
-                found = _run(machine, Path(folder), len(taken), limit_s)
+                found = _run(machine, folder, len(taken), limit_s)
             results.append(_compare(machine.cpu.name, sum(batch.rows for batch in taken), expected, found))
     return tuple(results)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,12 @@ def test_the_module_runs_as_a_program() -> None:
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"edgecompress {metadata.version('edgecompress')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["targets", "list"], ["targets", "list", "--json"], ["--version"]])
+def test_a_standard_output_that_is_full_is_named(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "edgecompress", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    line = "error: standard output cannot be written: No space left on device; send it elsewhere\n"
+    assert (done.returncode, done.stderr) == (2, line)

@@ -13,6 +13,7 @@ from edgecompress.cli import main
 from edgecompress.runtime import to_bytes
 from edgecompress.targets import profile_names
 from edgecompress.targets.schema import profile_schema
+from tests.exporters.bundles import write_keys
 from tests.exporters.graphs import graph
 
 COMPRESS = ["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--set", "export.simplify=false"]
@@ -156,6 +157,20 @@ def test_validate_refuses_a_bundle_that_was_changed(bundle: Path, capsys: pytest
         file.write(b"\0")
     assert main(["validate", "out"]) == 2
     assert "'model.onnx' was changed after it was written" in capsys.readouterr().err
+
+
+def test_a_signed_bundle_is_validated_with_the_key(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_keys(Path())
+    assert main(["validate", "out", "--verify-key", "pub.pem"]) == 2
+    assert capsys.readouterr().err == "error: bundle 'out' is not signed; edgecompress sign --key KEY.pem signs it\n"
+    assert main(["sign", "out", "--key", "key.pem"]) == 0
+    assert capsys.readouterr().out == "signed: out/manifest.sig\n"
+    assert main(["validate", "out", "--verify-key", "pub.pem"]) == 0
+    capsys.readouterr()
+    assert main([*COMPRESS, *LOOSE, "--output", "out", "--overwrite", "--sign", "pub.pem"]) == 2
+    assert "'pub.pem' is no private key in PEM" in capsys.readouterr().err
+    assert main([*COMPRESS, *LOOSE, "--output", "out", "--overwrite", "--sign", "key.pem"]) == 0
+    assert main(["validate", "out", "--verify-key", "pub.pem"]) == 0
 
 
 def test_benchmark_compares_with_the_first_file(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import edgecompress
 from edgecompress.errors import EdgecompressError, ParityError
-from edgecompress.exporters.bundle import open_draft
+from edgecompress.exporters.draft import open_draft
 from edgecompress.exporters.kernel_types import read_kernel_types
 from edgecompress.exporters.ort_format import check_same_bits, run_portable, same_bits, to_ort
 from edgecompress.progress import Progress
