@@ -17,15 +17,15 @@ PAGE = (Path(__file__).resolve().parent.parent / "docs" / "deploying.md").read_t
 
 
 def _snippet(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (found,) = re.findall(rf"^```{language}.*?\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     return str(found)
 
 
 def test_the_python_snippet_prints_the_top_class(tmp_path: Path) -> None:
-    text = '<ir_version: 10, opset_import: ["" : 20]> m (float[batch,3,32,32] x) => (float[batch,10] output)'
+    text = '<ir_version: 10, opset_import: ["" : 20]> m (float[batch,1,32,32] x) => (float[batch,10] output)'
     model = onnx.parser.parse_model(f"{text} {{ p = GlobalAveragePool(x) f = Flatten(p) output = Gemm(f, w, b) }}")
     bias = np.arange(10, dtype=np.float32) % 8  # the highest is the eighth
-    constants = {"w": np.ones((3, 10), np.float32), "b": bias}
+    constants = {"w": np.ones((1, 10), np.float32), "b": bias}
     model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in constants.items())
     onnx.save(model, tmp_path / "model.onnx")
     command = [sys.executable, "-c", _snippet("python")]

@@ -1,0 +1,107 @@
+"""The folder in which the blocks of a page are run: the vision example, with smaller networks and less data."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tests.documents.blocks import ROOT
+from tests.documents.commands import Done, run_command
+
+EXAMPLE = ROOT / "examples" / "vision"
+BUNDLE = "my_net-mobile"
+COMPRESS = (
+    "edgecompress compress nets.py:my_net --weights my_net.safetensors --target mobile"
+    f" --calibration batches.py:calibration --evaluation batches.py:validation --output {BUNDLE}"
+)
+SMALLER = {
+    "nets.py": {"WIDTHS = (32, 64, 128)": "WIDTHS = (32, 32, 32)", "THIN = (16, 32, 64)": "THIN = (16, 32, 32)"},
+    "batches.py": {
+        "TRAINING = 1200": "TRAINING = 96",
+        "CALIBRATION = 256": "CALIBRATION = 32",
+        "VALIDATION = 597": "VALIDATION = 32",
+    },
+    "train.py": {"EPOCHS = 4": "EPOCHS = 1"},
+}
+
+
+def build_stage(folder: Path) -> None:
+    """Fill a folder with the example, made small, its trained weights and its bundle for phones."""
+    for name, changes in SMALLER.items():
+        text = (EXAMPLE / name).read_text()
+        for old, new in changes.items():
+            assert old in text, f"{name} has no {old!r}"
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    with on_stage(folder):
+        for command in ("python train.py", COMPRESS):
+            require(run_command(command))
+
+
+def copy_stage(stage: Path, folder: Path, text: str) -> None:
+    """A page's own copy; the bundle is left out where the page makes it itself."""
+    makes_it = f"--output {BUNDLE}" in text or f'output="{BUNDLE}"' in text
+    ignored = shutil.ignore_patterns("__pycache__", *([BUNDLE] if makes_it else []))
+    shutil.copytree(stage, folder, ignore=ignored, dirs_exist_ok=True)
+
+
+@contextlib.contextmanager
+def on_stage(folder: Path) -> Iterator[None]:
+    """Make a folder the current one, where Python looks for modules too; what was imported from it is forgotten."""
+    before, path = Path.cwd(), list(sys.path)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        sys.path[:] = path
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+                del sys.modules[name]
+
+
+def names_of_readme() -> dict[str, Any]:
+    """What the README's blocks call by name without saying where it is from."""
+    from batches import calibration, training, validation  # type: ignore[import-not-found]
+    from nets import my_net, my_student  # type: ignore[import-not-found]
+    from safetensors.torch import load_file
+
+    model = my_net()
+    model.load_state_dict(load_file("my_net.safetensors"))
+    batches = calibration()
+    return {
+        "torch": torch,
+        "model": model,
+        "teacher": model,
+        "student": my_student(),
+        "batches": batches,
+        "labelled": validation(),
+        "images": batches[0][0],
+        "train_loader": training(),
+        "train": _train(batches),
+    }
+
+
+def _train(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[nn.Module], None]:
+    def train(model: nn.Module) -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for images, labels in batches:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    return train
+
+
+def require(done: Done, status: int | None = None) -> None:
+    """Fail with what a command printed, unless it ended as it should."""
+    assert done.passed if status is None else done.status == status, f"{done.command}\n{done.output}"
