@@ -15,7 +15,13 @@ from unittest import mock
 
 from edgecompress.cli import main
 
-QUICK = ("export.simplify=false", "cpu.runs=10", "training.epochs=1", "quantization.fallback_evaluations=0", "pruning.spread=uniform")
+QUICK = (
+    "export.simplify=false",
+    "cpu.runs=10",
+    "training.epochs=1",
+    "quantization.fallback_evaluations=0",
+    "pruning.spread=uniform",
+)
 """What a command that compresses is given before its own settings, which come later and win."""
 
 SHELL = re.compile(r"[|;&`<]|\$\(|>>")

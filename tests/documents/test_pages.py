@@ -27,7 +27,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.filterwarnings("default")  # a user's Python shows warnings and goes on
-@pytest.mark.parametrize("page", [page for page in pages() if any(block.runs for block in blocks_of(page))], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if any(block.runs for block in blocks_of(page))], ids=lambda page: page.stem
+)
 def test_the_blocks_of_a_page_run(page: Path, stage: Path, tmp_path: Path) -> None:
     copy_stage(stage, tmp_path, page.read_text())
     with on_stage(tmp_path):
