@@ -6,11 +6,12 @@ the page's style sheet paints for light and for dark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from edgecompress.units import kilobytes, milliseconds
 
@@ -134,11 +135,11 @@ def _text(x: float, y: float, words: str, anchor: str = "start") -> Markup:
     return Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(_number(x), _number(y), anchor, words)
 
 
-def _axis(edges: Any, height: float) -> list[Markup]:
+def _axis(edges: NDArray[np.float64], height: float, beyond: str) -> Iterator[Markup]:
     """The ends and the middle of an axis of milliseconds."""
-    places = ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
     low, high = float(edges[0]), float(edges[-1])
-    return [_text(WIDTH * at, height - 4, milliseconds(low + (high - low) * at), anchor) for at, anchor in places]
+    for at, anchor, words in ((0.0, "start", ""), (0.5, "middle", ""), (1.0, "end", beyond)):
+        yield _text(WIDTH * at, height - 4, milliseconds(low + (high - low) * at) + words, anchor)
 
 
 def _number(value: float) -> str:
