@@ -41,7 +41,9 @@ def distribution(before_ms: Sequence[float], after_ms: Sequence[float]) -> Marku
                 shapes.append(_rect(place * step, base - tall, step - 1, tall, kind, title))
     middles = " and ".join(milliseconds(float(np.median(times))) for times in (before_ms, after_ms))
     return _figure(
-        height, f"Latency of single calls, before and after; medians {middles}", [*shapes, *_axis(edges, height)]
+        height,
+        f"Latency of single calls, before and after; medians {middles}",
+        [*shapes, *_axis(edges, height, " and more" if high > edges[-1] else "")],
     )
 
 
