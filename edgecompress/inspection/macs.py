@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 import onnx_ir as ir
@@ -83,13 +83,23 @@ def _count(node: ir.Node) -> int | None:
 def _shaped(model: ir.Model, inputs: Inputs) -> ir.Model:
     """A copy in which all shapes follow from those of the inputs."""
     copy = model.clone()
+    sizes: dict[str, int] = {}
     for value in copy.graph.inputs:
         if value.name in inputs:
-            value.shape = ir.Shape(inputs[str(value.name)].shape)
+            given = inputs[str(value.name)].shape
+            names = [None if isinstance(one, int) else one.value for one in value.shape or ()]
+            sizes |= {name: size for name, size in zip(names, given, strict=False) if name}
+            value.shape = ir.Shape(given)
     for node in copy.graph:
         for value in node.outputs:
-            value.shape = None
+            # Of an operator that the inference does not know, what the file says is all there is.
+            said = None if node.domain in ("", "ai.onnx") else value.shape
+            value.shape = None if said is None else ir.Shape([_size(size, sizes) for size in said])
     return ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(copy), data_prop=True))
+
+
+def _size(declared: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
+    return declared if isinstance(declared, int) else sizes.get(str(declared.value), declared)
 
 
 def _shape(value: ir.Value | None) -> Shape | None:

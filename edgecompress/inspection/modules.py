@@ -18,6 +18,8 @@ from edgecompress.recipe import Recipe
 from edgecompress.runtime import tensors, to_bytes
 from edgecompress.streams import Streams
 
+RECURRENT = ("LSTM", "GRU", "RNN")
+
 
 def exported_layers(network: Network, example: Batch, recipe: Recipe, progress: Progress) -> Inspection:
     """The layers of the float ONNX file that a network becomes, on one sample.
@@ -40,19 +42,30 @@ def measured_modules(module: nn.Module, example: Batch, recipe: Recipe, progress
     """
     seen = exported_layers(module, example, recipe, progress)
     macs = count_macs_by_module(module, tensors(example.sample(recipe.export.batch_size or 1).inputs))
+    layers = [replace(layer, macs=macs.get(_key(layer), 0)) for layer in module_layers(module)]
+    # PyTorch does not count what recurrent layers multiply; the graph does.
     found = tuple(
-        replace(layer, macs=macs.get(_key(layer), 0), share=_share(layer.name, seen)) for layer in module_layers(module)
+        replace(
+            layer,
+            macs=_macs(layer.name, seen) if layer.kind in RECURRENT else layer.macs,
+            share=_share(layer.name, seen),
+        )
+        for layer in layers
     )
     return replace(
         seen,
         layers=found,
-        other_macs=sum(macs.values()) - sum(layer.macs or 0 for layer in found),
+        other_macs=sum(macs.values()) - sum(layer.macs or 0 for layer in layers),
         notes=(*without_time(found), *_made_by_the_export(found, seen)),
     )
 
 
 def _key(layer: Layer) -> str:
     return "" if layer.name == "(model)" else layer.name
+
+
+def _macs(name: str, seen: Inspection) -> int:
+    return sum(one.macs or 0 for one in seen.layers if _belongs(one.name, name))
 
 
 def _share(name: str, seen: Inspection) -> float | None:

@@ -72,16 +72,21 @@ def layer_sensitivity(network: Network, recipe: Recipe, batches: Batches, progre
     ranked = rank_quantized(network, recipe, batches, progress)
     unknown = Halved(reason=UNKNOWN) if isinstance(network, nn.Module) else None
     rows = [
-        LayerSensitivity(name=one.name, kind=one.kind, quantized=one, halved=halved.get(one.name, unknown))
+        LayerSensitivity(name=one.name, kind=one.kind, quantized=one, halved=halved.get(_module(one.name), unknown))
         for one in ranked
     ]
-    known = {row.name for row in rows}
+    known = {_module(row.name) for row in rows}
     kinds = {name: type(part).__name__ for name, part in _parts(network)}
     return rows + [
         LayerSensitivity(name=name, kind=kinds.get(name, "tensor"), quantized=None, halved=one)
         for name, one in halved.items()
         if name not in known
     ]
+
+
+def _module(node: str) -> str:
+    """The module that a node of the export belongs to: ``attention/linear`` is one of ``attention``."""
+    return node.partition("/")[0]
 
 
 def _parts(network: Network) -> Iterable[tuple[str, nn.Module]]:

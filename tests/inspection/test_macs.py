@@ -57,6 +57,13 @@ def test_what_cannot_be_counted_is_none() -> None:
     assert count_macs(behind, X)["y"] is None  # how many values are not zero, nobody knows
 
 
+def test_behind_an_operator_of_another_domain_the_file_is_believed() -> None:
+    model = graph("r = Relu(x) y = MatMul(r, w)", w=draw(8, 3))
+    foreign = next(iter(model.graph))
+    foreign.domain, model.opset_imports["com.example"] = "com.example", 1
+    assert count_macs(model, X) == {"r": None, "y": 2 * 4 * 8 * 8 * 3}
+
+
 @pytest.mark.parametrize("kind", [ConvNet, ResidualNet])
 def test_a_network_has_as_many_as_pytorch_counts(kind: type[nn.Module]) -> None:
     network, image = seeded(kind), torch.zeros(2, 3, 16, 16)

@@ -59,3 +59,35 @@ def test_what_the_export_made_is_named() -> None:
     (made,) = found.notes
     assert made.startswith("merged or made by the export: ")
     assert made.endswith(" % of the time")
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 6, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        states: Tensor = self.lstm(x)[0]
+        return states
+
+
+def test_recurrent_layers_count() -> None:
+    found = measured_modules(Recurrent().eval(), Batch(inputs={"x": draw(2, 9, 4)}), RECIPE, Progress())
+    (layer,) = found.layers
+    assert layer.macs == found.macs == 9 * 24 * (4 + 6)
+    assert found.other_macs == 0
+
+
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        attended: Tensor = self.attention(x, x, x, need_weights=False)[0]
+        return attended
+
+
+def test_what_a_module_calls_by_its_weight_counts_once() -> None:
+    found = measured_modules(Attending().eval(), Batch(inputs={"x": draw(2, 5, 8)}), RECIPE, Progress())
+    assert found.macs == 5 * 8 * 24 + 2 * 2 * 5 * 5 * 4 + 5 * 8 * 8
