@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
 from edgecompress.data import Inputs
 from edgecompress.runtime import open_session, run_session
@@ -72,3 +73,29 @@ def _events(model: bytes, inputs: Inputs, runs: int, threads: int) -> list[dict[
 def _first_type(told: Mapping[str, Any]) -> str:
     """The type of a kernel's first input; none where it has no inputs."""
     return next((kind for entry in told.get("input_type_shape", ()) for kind in entry), "")
+
+
+def time_of(layer: ir.Node, times: Mapping[str, float]) -> float | None:
+    """The time of a layer under its own name, or that of the operator behind it that it was fused with."""
+    name = _name_in(layer, times)
+    return None if name is None else times[name]
+
+
+def layer_times(layers: Iterable[ir.Node], times: Mapping[str, float]) -> dict[str, float]:
+    """The time of each layer, by its name; where several would take the time of one operator, the first has it."""
+    taken: dict[str, str] = {}
+    for layer in layers:
+        name = _name_in(layer, times)
+        if name is not None:
+            taken.setdefault(name, str(layer.name))
+    return {layer: times[name] for name, layer in taken.items()}
+
+
+def _name_in(layer: ir.Node, times: Mapping[str, float]) -> str | None:
+    readers = [reader for output in layer.outputs for reader, _ in output.uses()]
+    return next((name for node in (layer, *readers) for name in _names(node) if name in times), None)
+
+
+def _names(node: ir.Node) -> tuple[str, ...]:
+    """What ONNX Runtime may call a node: by its name, or, in the layouts of its own, by what it computes."""
+    return (str(node.name), *(str(output.name) for output in node.outputs))

@@ -14,6 +14,18 @@ def kilobytes(size_bytes: float) -> str:
     return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} kB"
 
 
+def count(number: int) -> str:
+    """A number of things, in thousands (k), millions (M) or billions (G).
+
+    >>> count(12), count(36864), count(40_800_000)
+    ('12', '36.9k', '40.8M')
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{letter}"
+    return str(number)
+
+
 def milliseconds(value_ms: float) -> str:
     """Milliseconds with three significant digits.
 

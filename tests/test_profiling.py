@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecompress.profiling import node_times
+from edgecompress.profiling import layer_times, node_times, time_of
 from edgecompress.runtime import to_bytes
 from tests.exporters.graphs import draw, graph
 
@@ -12,3 +12,21 @@ def test_the_larger_convolution_takes_longer_and_keeps_its_name() -> None:
     times = node_times(to_bytes(model), {"x": draw(8, 4, 8, 8)})
     assert {"a", "y"} <= set(times)
     assert times["a"] > times["y"] > 0
+
+
+def test_a_layer_has_the_time_of_what_it_was_fused_into() -> None:
+    convolution = "Conv<pads=[1,1,1,1]>(x, w)"
+    fused = graph(f"a = {convolution} b = {convolution} s = Add(a, b) y = Relu(s)", w=draw(4, 4, 3, 3))
+    first, second, *_ = fused.graph
+    assert time_of(first, {"a": 1.0, "s": 2.0}) == 1.0
+    assert time_of(first, {"s": 2.0, "y": 3.0}) == 2.0
+    assert time_of(first, {"y": 3.0}) is None
+    assert layer_times([first, second], {"b": 1.0, "s": 2.0}) == {"a": 2.0, "b": 1.0}
+    assert layer_times([first, second], {"s": 2.0}) == {"a": 2.0}  # and not twice
+
+
+def test_a_layer_is_found_by_what_it_computes() -> None:
+    model = graph("y = Conv<pads=[1,1,1,1]>(x, w)", w=draw(4, 4, 3, 3))
+    (layer,) = model.graph
+    layer.name = "another"
+    assert list(layer_times([layer], node_times(to_bytes(model), {"x": draw(1, 4, 8, 8)}))) == ["another"]

@@ -3,69 +3,130 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_json, print_table, prints_aside
-from edgecompress.units import decibels, kilobytes
+from edgecompress.cli.tables import console, print_json, print_layers, prints_aside
+from edgecompress.units import count, decibels, kilobytes, milliseconds
+
+if TYPE_CHECKING:
+    from edgecompress.inspection import Inspection, Layer, LayerSensitivity
+    from edgecompress.targets import TargetProfile
+
+SHORT = {"float": "fp", "bfloat": "bf"}
+"""How a table of 80 columns writes the precisions."""
 
 
 def run(
     model: Annotated[str, typer.Argument(metavar="MODEL | FILE.onnx")],
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
     sensitivity: Annotated[
-        bool, typer.Option("--sensitivity", help="What each layer costs as integers; needs --calibration.")
+        bool, typer.Option("--sensitivity", help="What is lost with each layer quantized, or pruned by half.")
     ] = False,
-    calibration: Annotated[str | None, typer.Option(metavar="DATA", help="For --sensitivity.")] = None,
+    calibration: Annotated[
+        str | None, typer.Option(metavar="DATA", help="To run it on; a MODEL is not timed without.")
+    ] = None,
     target: Annotated[str, typer.Option(help="Name of a profile, or a TOML file; for --sensitivity.")] = "mobile",
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """List the layers of a model or an artifact: shape, parameters, bytes, precision."""
+    """List the layers of a model or an artifact: weights, multiply-accumulates, bytes, precision, time."""
     from edgecompress.inspection import inspect_model
-
-    if sensitivity:
-        return _sensitivity(model, weights, target, assignments or [], calibration, as_json=as_json)
-
-    with prints_aside(as_json):
-        layers = inspect_model(model, weights)
-    if as_json:
-        print_json([dataclasses.asdict(layer) for layer in layers])
-        return 0
-    rows = [
-        [one.name, one.kind, "x".join(map(str, one.shape)), one.precision, f"{one.parameters:,}", kilobytes(one.bytes)]
-        for one in layers
-    ]
-    print_table(["layer", "kind", "weight", "precision", "parameters", "bytes"], rows, left=4)
-    total, size = sum(one.parameters for one in layers), sum(one.bytes for one in layers)
-    console().print(f"\n{len(layers)} layers with weights, {total:,} parameters, {kilobytes(size)}", highlight=False)
-    return 0
-
-
-def _sensitivity(
-    model: str, weights: str | None, target: str, assignments: list[str], calibration: str | None, *, as_json: bool
-) -> int:
-    """The layers by what their return to float would win, the most rewarding first."""
-    from edgecompress.errors import DataError
-    from edgecompress.inspection import inspect_sensitivity
     from edgecompress.progress import progress_for
     from edgecompress.targets import effective_profile
 
+    profile = effective_profile(target, assignments or [])
+    if sensitivity:
+        return _sensitivity(model, weights, profile, calibration, as_json=as_json)
+    with prints_aside(as_json):
+        found = inspect_model(model, weights, calibration, profile.recipe, progress_for(Console(stderr=True)))
+    if as_json:
+        print_json({**dataclasses.asdict(found), "macs": found.macs})
+    else:
+        _print_layers(found)
+    return 0
+
+
+def _print_layers(found: Inspection) -> None:
+    headings = ["layer", "kind", "weight", "type", "params", "MACs", "bytes", "time"]
+    print_layers(headings, [_row(layer) for layer in found.layers], left=4)
+    out, layers = console(), found.layers
+    total, size = sum(one.parameters for one in layers), sum(one.bytes for one in layers)
+    totals = [f"{len(layers)} layers with weights, {total:,} parameters, {kilobytes(size)}"]
+    if found.macs is not None:
+        others = f", {count(found.other_macs)} of them in products without weights" if found.other_macs else ""
+        totals.append(f"{count(found.macs)} multiply-accumulates{others}")
+    if found.latency_ms is not None and found.other_share is not None:
+        shares = f"other operators: {100 * found.other_share:.1f} %"
+        totals.append(f"{milliseconds(found.latency_ms)} in ONNX Runtime's operators; {shares}")
+    out.print()
+    for line in (*totals, *found.notes):
+        out.print(line, highlight=False, markup=False)
+
+
+def _row(layer: Layer) -> list[str]:
+    precision = layer.precision
+    for long, short in SHORT.items():
+        precision = short + precision.removeprefix(long) if precision.startswith(long) else precision
+    return [
+        layer.name,
+        layer.kind,
+        "x".join(map(str, layer.shape)),
+        precision,
+        count(layer.parameters),
+        "-" if layer.macs is None else count(layer.macs),
+        kilobytes(layer.bytes),
+        "-" if layer.share is None else f"{100 * layer.share:.1f} %",
+    ]
+
+
+def _sensitivity(
+    model: str, weights: str | None, profile: TargetProfile, calibration: str | None, *, as_json: bool
+) -> int:
+    """The layers by what their return to float would win, the most rewarding first; then those that stay float."""
+    from edgecompress.errors import DataError
+    from edgecompress.inspection import inspect_sensitivity
+    from edgecompress.progress import progress_for
+
     if calibration is None:
         raise DataError("--sensitivity runs the model on data; give --calibration")
-    profile = effective_profile(target, assignments)
+    progress = progress_for(Console(stderr=True))
     with prints_aside(as_json):
-        layers = inspect_sensitivity(model, weights, profile, calibration, progress_for(Console(stderr=True)))
+        rows = inspect_sensitivity(model, weights, profile.recipe, calibration, progress)
     if as_json:
-        print_json([dataclasses.asdict(layer) for layer in layers])
+        print_json([dataclasses.asdict(row) for row in rows])
         return 0
-    rows = [
-        [one.name, one.kind, decibels(one.sqnr_db), f"{one.gain_db:+.2f} dB", f"{one.lost_ms:+.3f} ms"]
-        for one in layers
-    ]
-    print_table(["layer", "kind", "alone integer", "float wins", "and costs"], rows, left=2)
+    headings = ["layer", "kind", "integer", "float wins", "and costs", "halved"]
+    print_layers(headings, [_losses(row) for row in rows], left=2)
+    _print_reasons(rows)
     return 0
+
+
+def _losses(row: LayerSensitivity) -> list[str]:
+    quantized, halved = row.quantized, row.halved
+    integer = ["-", "-", "-"]
+    if quantized is not None:
+        gain, lost = f"{quantized.gain_db:+.2f} dB", f"{quantized.lost_ms:+.3f} ms"
+        integer = [decibels(quantized.sqnr_db), gain, lost]
+    return [row.name, row.kind, *integer, "-" if halved is None or halved.sqnr_db is None else decibels(halved.sqnr_db)]
+
+
+def _print_reasons(rows: list[LayerSensitivity]) -> None:
+    """What the columns say, which layers are halved together, and why others cannot be."""
+    lines = ["integer, halved: how the outputs agree with that layer alone as integers, or with half of its channels"]
+    if all(row.halved is None for row in rows):
+        lines.append("halved: only a PyTorch module can be pruned; give file.py:callable")
+    together = dict.fromkeys(row.halved.group for row in rows if row.halved is not None and len(row.halved.group) > 1)
+    lines += [f"halved together: {', '.join(group)}" for group in together]
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.halved is not None and row.halved.reason is not None:
+            reasons.setdefault(row.halved.reason, []).append(row.name)
+    lines += [f"not halved: {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    console().print()
+    for line in lines:
+        console().print(line, highlight=False, markup=False)

@@ -16,6 +16,10 @@ from rich.text import Text
 from edgecompress.units import decibels, kilobytes, milliseconds, percent, speed, times
 
 WIDTH = 80
+LAST_WORDS = 4
+"""Of the name of a layer, which no width takes away: ``l.11.a.q_proj`` is still found."""
+KIND_WIDTH = 11
+"""Of the kinds of layers: ``BatchNorm2d``."""
 OUTCOMES = {"pass": "within budget", "fail": "missed", "not measured": "not measured"}
 
 
@@ -57,6 +61,34 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console().print(table)
+
+
+def print_layers(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
+    """A table that begins with the name and the kind of a layer; these give way to the figures, within 80 columns."""
+    rest = [max(len(row[index]) for row in [headings, *rows]) for index in range(2, len(headings))]
+    kind = min(max(len(row[1]) for row in [headings, *rows]), KIND_WIDTH)
+    room = WIDTH - sum(rest) - kind - 2 * len(headings)
+    print_table(headings, [[shortened(row[0], room), _cut(row[1], kind), *row[2:]] for row in rows], left)
+
+
+def shortened(name: str, width: int) -> str:
+    """A dotted name within a width: its words lose all but the first letter, then go, the foremost first.
+
+    >>> shortened("vit.layers.11.attention.q_proj", 26), shortened("vit.layers.11.attention.q_proj", 14)
+    ('v.l.11.attention.q_proj', 'l.11.a.q_proj')
+    """
+    parts = name.split(".")
+    for index, part in enumerate(parts[:-1]):
+        if len(".".join(parts)) <= width:
+            break
+        parts[index] = part if part.isdigit() else part[:1]
+    while len(".".join(parts)) > width and len(parts) > LAST_WORDS:
+        parts.pop(0)
+    return _cut(".".join(parts), width)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from edgecompress.inspection import onnx_layers
+from edgecompress.inspection.artifacts import layers_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class LayerSize:
 
 def compare_sizes(original: ir.Model, artifact: ir.Model) -> list[LayerSize]:
     """The layers with constants, in the order of the original; those that only the artifact has follow."""
-    before, after = ({layer.name: layer for layer in onnx_layers(model.graph)} for model in (original, artifact))
+    before, after = ({layer.name: layer for _, layer in layers_of(model.graph)} for model in (original, artifact))
     return [
         LayerSize(
             layer=name,

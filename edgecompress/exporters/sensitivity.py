@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -11,7 +11,7 @@ from edgecompress.data import Batch, Batches
 from edgecompress.exporters.lowering import Lowering, floating
 from edgecompress.exporters.placement import activations
 from edgecompress.metrics import Agreement
-from edgecompress.profiling import node_times
+from edgecompress.profiling import node_times, time_of
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, execute, fixed_rows, open_session, run_session, to_bytes
 
@@ -103,12 +103,6 @@ def _milliseconds_lost(original: ir.Model, lowering: Lowering, sample: Batch) ->
     lost = {}
     for node in lowering.model.graph:
         if node.name in lowering.weights:
-            before, after = (_time_of(node, times) for times in (real, integer))
+            before, after = (time_of(node, times) for times in (real, integer))
             lost[str(node.name)] = max(mean if before is None or after is None else before - after, 0.0)
     return lost
-
-
-def _time_of(layer: ir.Node, times: Mapping[str, float]) -> float | None:
-    """The time of a layer under its own name, or that of the operator behind it that it was fused with."""
-    readers = [str(reader.name) for output in layer.outputs for reader, _ in output.uses()]
-    return next((times[name] for name in (str(layer.name), *readers) if name in times), None)

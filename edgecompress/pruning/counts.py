@@ -84,12 +84,34 @@ def count_macs(model: nn.Module, example_inputs: Any) -> int:
     Raises:
         ModelError: the model does not run on the inputs.
     """
+    return int(_counted(model, example_inputs).get_total_flops()) // 2
+
+
+def count_macs_by_module(model: nn.Module, example_inputs: Any) -> dict[str, int]:
+    """The same by the name of the module that multiplies, without what its parts do; "" is the model itself.
+
+    Raises:
+        ModelError: the model does not run on the inputs.
+    """
+    counts = _counted(model, example_inputs).get_flop_counts()
+    root = type(model).__name__
+    paths = {name: f"{root}.{name}" if name else root for name, _ in model.named_modules()}
+    whole = {name: sum(counts.get(path, {}).values()) for name, path in paths.items()}
+    own = dict(whole)
+    for name in whole:
+        if name:
+            own[name.rpartition(".")[0]] -= whole[name]
+    return {name: flops // 2 for name, flops in own.items()}
+
+
+def _counted(model: nn.Module, example_inputs: Any) -> FlopCounterMode:
     # PyTorch's counter does not see into the fused encoder layer, nor into the CPU's fused attention.
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        counter = FlopCounterMode(display=False)
+        with sdpa_kernel(SDPBackend.MATH), counter:
             run_example(model, example_inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-    return int(counter.get_total_flops()) // 2
+    return counter

@@ -8,11 +8,41 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-GOOD = "good great fine lovely superb tasty fresh friendly clean quick charming perfect".split()
-BAD = "bad awful poor dull bland stale rude dirty slow noisy cold broken".split()
-THINGS = "food soup bread wine coffee service waiter room table music menu kitchen garden view price dessert".split()
-DEGREES = "very really quite rather so truly".split()
-NOT = "not never hardly".split()
+GOOD = [
+    "good",
+    "great",
+    "fine",
+    "lovely",
+    "superb",
+    "tasty",
+    "fresh",
+    "friendly",
+    "clean",
+    "quick",
+    "charming",
+    "perfect",
+]
+BAD = ["bad", "awful", "poor", "dull", "bland", "stale", "rude", "dirty", "slow", "noisy", "cold", "broken"]
+THINGS = [
+    "food",
+    "soup",
+    "bread",
+    "wine",
+    "coffee",
+    "service",
+    "waiter",
+    "room",
+    "table",
+    "music",
+    "menu",
+    "kitchen",
+    "garden",
+    "view",
+    "price",
+    "dessert",
+]
+DEGREES = ["very", "really", "quite", "rather", "so", "truly"]
+NOT = ["not", "never", "hardly"]
 HEARSAY = ("they say", "my friends think", "the guide claims", "people told me")
 SENTENCES = 3
 NEGATED = 0.25
@@ -26,7 +56,7 @@ WORDS = sorted(
         *DEGREES,
         *NOT,
         *(word for phrase in (*HEARSAY, *OWN) for word in phrase.split()),
-        *"the was , . but and at first later".split(),
+        *["the", "was", ",", ".", "but", "and", "at", "first", "later"],
     }
 )
 """All words there are."""

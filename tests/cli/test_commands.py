@@ -62,7 +62,7 @@ def test_what_a_user_s_code_prints_stays_out_of_the_json(project: Path, capsys: 
     Path("loud.py").write_text(loud)
     assert main(["inspect", "loud.py:net", "--json"]) == 0
     captured = capsys.readouterr()
-    assert "features.0" in {layer["name"] for layer in json.loads(captured.out)}
+    assert "features.0" in {layer["name"] for layer in json.loads(captured.out)["layers"]}
     assert captured.err == "read\nmade\n"
     assert main(["inspect", "loud.py:net"]) == 0
     assert "made\n" in capsys.readouterr().out
@@ -220,15 +220,45 @@ def test_benchmark_refuses_in_one_line(
 
 def test_inspect_lists_a_model_and_its_artifact(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "nets.py:net", "--json"]) == 0
-    layers = {layer["name"]: layer for layer in _json(capsys)}
+    document = _json(capsys)
+    layers = {layer["name"]: layer for layer in document["layers"]}
     assert layers["features.0"]["shape"] == [8, 3, 3, 3]
     assert (layers["features.0"]["parameters"], layers["features.0"]["bytes"]) == (216, 864)
+    assert (layers["features.0"]["macs"], layers["features.0"]["share"], document["latency_ms"]) == (None, None, None)
+    assert "give --calibration" in document["notes"][0]
+    assert main(["inspect", "nets.py:net", "--calibration", "batches.py:calibration", "--json"]) == 0
+    document = _json(capsys)
+    assert document["layers"][0]["macs"] == 8 * 27 * 16 * 16
+    assert document["macs"] > document["layers"][0]["macs"]
+    assert document["latency_ms"] > 0
     assert main(["inspect", str(bundle / "model.onnx"), "--json"]) == 0
-    layers = {layer["name"]: layer for layer in _json(capsys)}
+    document = _json(capsys)
+    layers = {layer["name"]: layer for layer in document["layers"]}
+    assert 0 < layers["features.0"]["share"] < 1
+    assert 0 < document["other_share"] < 1
     assert (layers["features.0"]["kind"], layers["features.0"]["precision"]) == ("Conv", "int8")
     assert layers["features.0"]["bytes"] == 216 + 8 * 4  # int8 weights, and an int32 bias for each channel
     assert main(["inspect", "nets.py:net"]) == 0
-    assert any("classifier" in line for line in _lines(capsys))
+    lines = _lines(capsys)
+    assert lines[0].split() == ["layer", "kind", "weight", "type", "params", "MACs", "bytes", "time"]
+    assert any("classifier" in line for line in lines)
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_inspect_refuses_in_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.onnx").write_text("no model")
+    Path("small.onnx").write_bytes(to_bytes(graph("y = Relu(x)")))
+    for options, words in (
+        (["absent.onnx"], "model file 'absent.onnx' does not exist"),
+        (["text.onnx"], "'text.onnx' is not a valid ONNX model"),
+        (["."], "is a folder"),
+        (["small.onnx", "--calibration", "batches.py:calibration"], "the exported model takes float32 (N, 4, 8, 8)"),
+        (["nets.py:net", "--sensitivity"], "--sensitivity runs the model on data; give --calibration"),
+    ):
+        assert main(["inspect", *options]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert words in line
 
 
 def test_targets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,4 +301,7 @@ def test_targets_schema_is_the_schema_of_a_profile(capsys: pytest.CaptureFixture
 def test_sensitivity_of_a_target_that_prunes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["inspect", "nets.py:net", "--sensitivity", "--target", "edge", "--calibration", "batches.py:calibration"]
     assert main([*command, "--json"]) == 0
-    assert _json(capsys)
+    rows = {row["name"]: row for row in _json(capsys)}
+    assert rows["features.0"]["quantized"]["sqnr_db"] > 10
+    assert rows["features.0"]["halved"]["sqnr_db"] < rows["features.0"]["quantized"]["sqnr_db"]
+    assert rows["classifier"]["halved"]["reason"].endswith("is an output of the network")

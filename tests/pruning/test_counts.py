@@ -8,7 +8,7 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from edgecompress.pruning.counts import compare, count
+from edgecompress.pruning.counts import compare, count, count_macs, count_macs_by_module
 from edgecompress.pruning.masks.mask import make_permanent, set_mask
 from tests.networks import SIDE, ConvNet, LinearStack, images, seeded
 from tests.pruning.networks import Tied, by_name, tokens
@@ -105,3 +105,16 @@ def test_ratios_tell_the_dense_file_from_the_one_without_zeros() -> None:
     exact = 4 * (weights + biases) / (4 * (weights / 2 + biases) + weights / 8)
     assert figures["compression_ratio"] == pytest.approx(exact, rel=0.05)  # the headers of the files
     assert compare(original, original)["compression_ratio"] == pytest.approx(1, rel=0.01)
+
+
+def test_macs_by_module_are_those_of_each_part_alone() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Flatten(), nn.Linear(4 * 36, 5)))
+    found = count_macs_by_module(network, torch.zeros(2, 3, 8, 8))
+    assert found == {"": 0, "0": 2 * 4 * 36 * 27, "1": 0, "1.0": 0, "1.1": 2 * 144 * 5}
+    assert sum(found.values()) == count_macs(network, torch.zeros(2, 3, 8, 8))
+
+
+def test_what_a_module_multiplies_itself_is_not_that_of_its_parts() -> None:
+    found = count_macs_by_module(nn.MultiheadAttention(8, 2), (torch.zeros(5, 1, 8),) * 3)
+    assert found[""] == 5 * 8 * 24 + 2 * 2 * 5 * 5 * 4 + 5 * 8 * 8  # out_proj is called by its weight
+    assert found["out_proj"] == 0

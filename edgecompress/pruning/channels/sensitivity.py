@@ -8,11 +8,12 @@ import numpy as np
 from torch import nn
 
 from edgecompress.data import Batch
+from edgecompress.errors import EdgecompressError
 from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Scores
 from edgecompress.pruning.channels.spending import Damage
-from edgecompress.pruning.channels.structured import Subject, cut_out
+from edgecompress.pruning.channels.structured import FIXED, Subject, cut_out
 from edgecompress.pruning.channels.terms import full
 from edgecompress.pruning.channels.widths import choose, rounded
 from edgecompress.pruning.structure.groups import Group
@@ -48,11 +49,24 @@ def measured_damage(
         losses = []
         for kept in widths:
             units = choose(groups, scores, {**full(groups), group.name: kept})
-            smaller = reestimate_batch_norm(cut_out(subject, units).model, batches, Progress())
-            losses.append(output_noise(smaller, batches, expected))
+            losses.append(noise_without(subject, units, batches, expected))
         # More units never do more harm; where a measurement says so, it is noise.
         curves[group.name] = ([*widths, len(group.units)], [*np.maximum.accumulate(losses[::-1])[::-1].tolist(), 0.0])
     return lambda group, kept: float(np.interp(kept, *curves[group.name]))
+
+
+def noise_without(
+    subject: Subject, units: Sequence[int], batches: Sequence[Batch], expected: Sequence[Sequence[np.ndarray]]
+) -> float:
+    """The noise in the outputs without these units, batch norms estimated anew.
+
+    Raises:
+        EdgecompressError: they cannot be removed.
+    """
+    pruned = cut_out(subject, units)
+    if not pruned.removed:
+        raise EdgecompressError(FIXED)
+    return output_noise(reestimate_batch_norm(pruned.model, batches, Progress()), batches, expected)
 
 
 def output_noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence[Sequence[np.ndarray]]) -> float:

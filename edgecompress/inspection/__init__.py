@@ -1,0 +1,111 @@
+"""Inspection: the layers of a model or an artifact, what each takes, and what is lost with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from torch import nn
+
+from edgecompress.contained import require_survives
+from edgecompress.conversion import open_batches, open_source
+from edgecompress.errors import ModelError, first_line
+from edgecompress.inspection.artifacts import declared_layers, onnx_layers
+from edgecompress.inspection.layers import Inspection, Layer, module_layers, tensor_layer
+from edgecompress.inspection.modules import exported_layers, measured_modules
+from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, layer_sensitivity
+from edgecompress.loading import load_model
+from edgecompress.named_inputs import name_inputs
+from edgecompress.onnx_files import require_file
+from edgecompress.plan import check_onnx
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
+from edgecompress.runtime import fixed_rows, signature, to_bytes
+
+__all__ = [
+    "Halved",
+    "Inspection",
+    "Layer",
+    "LayerSensitivity",
+    "inspect_model",
+    "inspect_sensitivity",
+    "onnx_layers",
+]
+
+NO_EXAMPLE = "neither counted nor timed: there is no input to run it on; give --calibration"
+
+
+def inspect_model(
+    spec: str, weights: str | None, calibration: str | None, recipe: Recipe, progress: Progress
+) -> Inspection:
+    """The layers with weights of a MODEL or an ONNX file, quantized or not, for one sample.
+
+    Args:
+        spec: MODEL.
+        weights: its weights.
+        calibration: DATA, of which one sample is run; without it an ONNX file is run on inputs of the shapes that it
+            declares, and a MODEL is not run.
+        recipe: how a MODEL is exported, and images are read.
+        progress: told of the export.
+
+    Raises:
+        ModelError: it cannot be loaded, or, with data, run or captured.
+        DataError: the data is missing or does not fit.
+    """
+    if Path(spec).suffix == ".onnx":
+        model = _read(Path(spec))
+        if calibration is None:
+            return declared_layers(to_bytes(model))
+        batches = replace(open_batches(calibration, "calibration", model, recipe), signature=signature(model))
+        return onnx_layers(to_bytes(model), batches.first().sample(fixed_rows(model) or 1).inputs)
+    network = load_model(spec, weights)
+    if calibration is None:
+        if isinstance(network, nn.Module):
+            return Inspection(layers=tuple(module_layers(network)), notes=(NO_EXAMPLE,))
+        assert not isinstance(network, ir.Model)
+        tensors = (tensor_layer(name, "tensor", {name: tensor}) for name, tensor in network.state_dict.items())
+        return Inspection(layers=tuple(tensors), notes=(NO_EXAMPLE,))
+    source = open_source(calibration, "calibration", recipe)
+    network = name_inputs(network, source)
+    example = open_batches(source, "calibration", network, recipe).first()
+    if isinstance(network, nn.Module):
+        return measured_modules(network, example, recipe, progress)
+    return exported_layers(network, example, recipe, progress)
+
+
+def inspect_sensitivity(
+    spec: str, weights: str | None, recipe: Recipe, calibration: str, progress: Progress
+) -> list[LayerSensitivity]:
+    """What the outputs lose with each layer alone as integers, and with half of its channels.
+
+    Args:
+        spec: MODEL.
+        weights: its weights.
+        recipe: how the model is quantized.
+        calibration: DATA.
+        progress: told of every layer.
+
+    Raises:
+        ModelError: the model cannot be loaded or captured.
+        DataError: the data is missing or does not fit.
+    """
+    source = open_source(calibration, "calibration", recipe)
+    network = name_inputs(load_model(spec, weights), source)
+    if isinstance(network, ir.Model):
+        check_onnx(network)
+    return layer_sensitivity(network, recipe, open_batches(source, "calibration", network, recipe), progress)
+
+
+def _read(path: Path) -> ir.Model:
+    """An ONNX file with its weights; unlike :func:`load_model`, this takes quantized ones too."""
+    require_file(path)
+    require_survives(path, repr(str(path)), ModelError, "export it again, or in other operators")
+    try:
+        onnx.checker.check_model(str(path))
+        model = ir.load(path)
+        ir.external_data.load_to_model(model)
+    except Exception as error:
+        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
+    return model
