@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import pickle  # nosec B403 - only to keep PyTorch from using it
+import pickle  # only to keep PyTorch from using it  # nosec B403
 import re
 import zipfile
 from collections.abc import Iterator
