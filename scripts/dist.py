@@ -23,8 +23,9 @@ BUILD = """
 import sys
 from setuptools import build_meta
 
-build_meta.build_wheel(sys.argv[1])
-build_meta.build_sdist(sys.argv[1])
+out = sys.argv[1]  # setuptools puts arguments of its own there
+build_meta.build_wheel(out)
+build_meta.build_sdist(out)
 """
 
 
@@ -38,7 +39,7 @@ def build(epoch: str) -> dict[str, bytes]:
             archive.extractall(folder, filter="data")
         environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch, "PYTHONHASHSEED": "0"}
         command = [sys.executable, "-c", BUILD, str(out)]
-        subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
         files = {path.name: path.read_bytes() for path in sorted(out.iterdir())}
     return {name: normalized(data, int(epoch)) if name.endswith(".tar.gz") else data for name, data in files.items()}
 
