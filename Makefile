@@ -3,6 +3,8 @@
 # make check  ruff and mypy, as strict as they go
 # make fuzz   the property tests with many more examples
 # make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 and pruning beside other tools
+# make audit  known flaws in the dependencies, risky lines in the code; asks the network
+# make dist   wheel and source archive of the last commit in dist/, the same bytes everywhere
 # make arm-root  the folder that `--cpu cortex-a72` needs (Debian or Ubuntu)
 #
 # Each sets up .venv itself, once, from constraints.txt.
@@ -11,7 +13,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check fuzz bench arm-root clean
+.PHONY: demo test check fuzz bench audit dist arm-root clean
 
 demo: $(READY)
 	$(BIN)/edgecompress demo --output demo-mobile
@@ -32,6 +34,13 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m benchmarks.int8 --haswell --output docs/benchmarks-int8.md
 	$(BIN)/python -m benchmarks.pruning
+
+audit: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[audit]'
+	$(BIN)/python scripts/audit.py
+
+dist: $(READY)
+	$(BIN)/python scripts/dist.py
 
 arm-root: $(READY)
 	PYTHON=$(BIN)/python scripts/arm_root.sh

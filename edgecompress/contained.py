@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
+import subprocess  # of this very Python  # nosec B404
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +80,7 @@ def run_contained(
     # -P: the current folder may hold a user's own onnx.py, which must not be imported here.
     command = [sys.executable, "-P", "-c", LIMITS + code, str(seconds), str(memory), *arguments]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # no shell, our own code  # nosec B603
             command,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

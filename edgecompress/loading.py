@@ -11,7 +11,10 @@ import importlib
 import importlib.util
 import inspect
 import io
+import math
 import sys
+import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +27,11 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.archives import check_archive, read_npz
 from edgecompress.data import Source
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx, require_file
+from edgecompress.programs import read_program
 from edgecompress.quiet import quiet_torch
 from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.recipe import Images
@@ -34,6 +39,9 @@ from edgecompress.recipe import Images
 Network = nn.Module | ExportedProgram | ir.Model
 NPZ_BATCH_ROWS = 32
 IMAGE_BATCH_ROWS = 16
+IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded; among Pillow's other formats are some for which it starts a program."""
+MAX_PIXELS = 2**26
 
 
 def load_teacher(spec: str | None, weights: str | None = None) -> nn.Module | None:
@@ -67,7 +75,7 @@ def load_model(spec: str, weights: str | None = None) -> Network:
     if weights is not None:
         raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
     require_file(Path(spec))
-    return read_onnx(Path(spec)) if suffix == ".onnx" else _load_program(Path(spec))
+    return read_onnx(Path(spec)) if suffix == ".onnx" else read_program(Path(spec))
 
 
 def load_data(spec: str, role: str, images: Images) -> Source:
@@ -117,6 +125,8 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
+            if zipfile.is_zipfile(path):
+                check_archive(path)
             with quiet_torch():
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
@@ -236,25 +246,13 @@ def _require_no_arguments(factory: Callable[..., Any], spec: str, error_type: ty
         raise error_type(f"{spec!r} needs the argument {needed[0]!r}; give a callable that takes none")
 
 
-def _load_program(path: Path) -> ExportedProgram:
-    try:
-        with quiet_torch():
-            return torch.export.load(path)
-    except Exception:  # PyTorch's reasons tell of its archive, or of warnings that it logged
-        raise ModelError(
-            f"{str(path)!r} is no program of torch.export.save that PyTorch {torch.__version__} can read;"
-            " save it again with torch.export.save"
-        ) from None
-
-
 def _read_npz(path: Path) -> Iterable[Any]:
     """Batches of ``NPZ_BATCH_ROWS`` rows: a dict of inputs, with the labels where the file has them."""
     try:
-        with np.load(path, allow_pickle=False) as pack:
-            arrays = {name: pack[name] for name in pack.files}
+        arrays = read_npz(path)
     except Exception:  # numpy's reasons advise to unpickle, which is never done here
         raise DataError(
-            f"{str(path)!r} cannot be read as npz: it is damaged, no npz, or holds objects;"
+            f"{str(path)!r} cannot be read as npz: it is damaged, no npz, larger than memory, or holds objects;"
             " write arrays with numpy.savez"
         ) from None
     lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
@@ -294,13 +292,16 @@ def _read_labels(folder: Path) -> list[tuple[str, int]]:
 
 
 def _read_image(path: Path, images: Images) -> np.ndarray[Any, np.dtype[np.float32]]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     height, width = images.size
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=IMAGE_FORMATS) as image:
+            warnings.simplefilter("ignore")
+            if math.prod(image.size) > MAX_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
             pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR), np.float32)
-    except (OSError, UnidentifiedImageError) as error:
+    except Exception as error:  # each decoder has exceptions of its own for what is damaged
         raise DataError(f"image {str(path)!r} cannot be read: {first_line(error)}") from None
     normalized = (pixels / 255 - np.array(images.mean, np.float32)) / np.array(images.std, np.float32)
     return np.ascontiguousarray(normalized.transpose(2, 0, 1))

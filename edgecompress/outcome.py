@@ -17,6 +17,7 @@ from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.bundle import ARTIFACT
 from edgecompress.exporters.manifest import FORMAT_VERSION, BudgetEntry, Manifest, TargetEntry, VerdictEntry
 from edgecompress.exporters.mobile import Mobile
+from edgecompress.exporters.sbom import make_sbom
 from edgecompress.metrics import Agreement
 from edgecompress.plan import Plan
 from edgecompress.recipe import dump_recipe, recipe_tables
@@ -76,6 +77,7 @@ def make_files(outcome: Outcome) -> dict[str, bytes]:
         "recipe.toml": recipe_file(outcome.profile).encode(),
         "selftest.py": resources.files("edgecompress.exporters").joinpath("selftest.py").read_bytes(),
         "selftest.npz": golden_file(outcome.artifact, outcome.golden),
+        "sbom.json": make_sbom(outcome.artifact),
     }
 
 

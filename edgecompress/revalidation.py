@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx_ir as ir
 
+from edgecompress.archives import read_npz
 from edgecompress.contained import require_survives
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import ModelError, OutputError, first_line
@@ -117,10 +118,11 @@ def revalidate(
     budgets = parse_recipe({"budgets": {**recipe.budgets.model_dump(exclude_none=True), **limits}}).budgets
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
         require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
-    session = open_session(bundle.artifact.read_bytes(), recipe.cpu.threads)
+    # By its path: weights beside it are then those of the bundle, whose hashes were checked.
+    session = open_session(bundle.artifact, recipe.cpu.threads)
     inputs, outputs = _golden(folder, session)
     if ORT_ARTIFACT in bundle.manifest.files:
-        check_same_bits(bundle.artifact.read_bytes(), (folder / ORT_ARTIFACT).read_bytes(), inputs)
+        check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
     parity = Agreement.between(outputs, run_session(session, inputs))
     batches = _batches(bundle, evaluation, recipe)
     rows = [
@@ -159,11 +161,14 @@ def _elsewhere(
 def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:
     """The recorded inputs and outputs of the self-test."""
     try:
-        with np.load(folder / "selftest.npz", allow_pickle=False) as pack:
-            inputs = {spec.name: pack[f"input_{spec.name}"] for spec in session.get_inputs()}
-            return inputs, [pack[f"output_{index}"] for index in range(len(session.get_outputs()))]
+        pack = read_npz(folder / "selftest.npz")
+        inputs = {spec.name: pack[f"input_{spec.name}"] for spec in session.get_inputs()}
+        return inputs, [pack[f"output_{index}"] for index in range(len(session.get_outputs()))]
     except KeyError as error:
         raise OutputError(f"bundle {str(folder)!r}: selftest.npz lacks {error}; compress again") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = first_line(error)
+        raise OutputError(f"bundle {str(folder)!r}: selftest.npz is no npz: {reason}; compress again") from None
 
 
 def _latency(
@@ -209,11 +214,11 @@ def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) ->
             _recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
             _recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
         ]
-    scores = score([open_session(bundle.artifact.read_bytes(), ALL_CORES)], evaluation, progress)
-    accuracy, before = scores.tallies[0].percent, bundle.manifest.metrics["accuracy"]["original"]
+    scores = score([open_session(bundle.artifact, ALL_CORES)], evaluation, progress)
+    accuracy, before = scores.tallies[0].percent, _metric(bundle, "accuracy", "original")
     if accuracy is None:
         progress.warn("the evaluation data has no labels; accuracy is not measured")
-    if scores.digest != bundle.manifest.data["evaluation_digest"] and before is not None:
+    if scores.digest != bundle.manifest.data.get("evaluation_digest") and before is not None:
         progress.warn("these are not the evaluation data of the bundle; the drop is from other data's accuracy")
     drop = None if accuracy is None or before is None else before - accuracy
     return [
@@ -238,7 +243,15 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
 
 
 def _recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> Row:
+    return Row(measure=measure, value=_metric(bundle, *path), unit=unit, source=RECORDED)
+
+
+def _metric(bundle: Bundle, *path: str) -> float | None:
+    """A number of the manifest, which a stranger may have written."""
     value: Any = bundle.manifest.metrics
     for key in path:
-        value = value[key]
-    return Row(measure=measure, value=value, unit=unit, source=RECORDED)
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        name = ".".join(("metrics", *path))
+        raise OutputError(f"bundle {str(bundle.path)!r}: {name!r} of its manifest is no number; compress again")
+    return value

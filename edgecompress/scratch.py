@@ -43,5 +43,5 @@ def _require_room(folder: Path, failure: EdgecompressError) -> None:
 
 def no_room(reason: str) -> OutputError:
     """What to raise where the temporary folder does not hold what has to be written."""
-    folder = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
+    folder = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")  # named in a message, not written to  # nosec B108
     return OutputError(f"temporary folder {folder!r} cannot be written: {reason}; set TMPDIR to one with room")

@@ -184,7 +184,8 @@ def test_garbage_for_npz_is_told_in_our_words(project: Path) -> None:
     with pytest.raises(DataError) as caught:
         _read("garbage.npz")
     assert str(caught.value) == (
-        "'garbage.npz' cannot be read as npz: it is damaged, no npz, or holds objects; write arrays with numpy.savez"
+        "'garbage.npz' cannot be read as npz: it is damaged, no npz, larger than memory, or holds objects;"
+        " write arrays with numpy.savez"
     )
 
 

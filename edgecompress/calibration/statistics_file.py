@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.archives import read_npz
 from edgecompress.calibration.record import Calibration, Mark, Marks, Survey
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.statistics import Extent, Histogram
@@ -41,8 +42,7 @@ def load(path: Path) -> Calibration:
         DataError: it is no such file, or one of another version.
     """
     try:
-        with path.open("rb") as stream:
-            return _calibration(np.load(stream, allow_pickle=False))
+        return _calibration(read_npz(path))
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{str(path)!r} is no statistics file of this version; delete it, or choose another --statistics FILE"

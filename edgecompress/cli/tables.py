@@ -20,7 +20,7 @@ LAST_WORDS = 4
 """Of the name of a layer, which no width takes away: ``l.11.a.q_proj`` is still found."""
 KIND_WIDTH = 11
 """Of the kinds of layers: ``BatchNorm2d``."""
-OUTCOMES = {"pass": "within budget", "fail": "missed", "not measured": "not measured"}
+OUTCOMES = {"pass": "within budget", "fail": "missed", "not measured": "not measured"}  # a verdict  # nosec B105
 
 
 def console() -> Console:

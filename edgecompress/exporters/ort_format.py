@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecompress.data import Array, Inputs
@@ -45,7 +46,7 @@ def to_ort(artifact: bytes) -> bytes:
             raise EdgecompressError(f"the artifact cannot be written in ORT format: {first_line(error)}") from error
 
 
-def run_portable(content: bytes, inputs: Inputs) -> list[Array]:
+def run_portable(content: bytes | Path, inputs: Inputs) -> list[Array]:
     """Outputs of a file in either format, with no layout that only x86 has, at one thread."""
     return run_session(_open(content, _options()), inputs)
 
@@ -57,7 +58,7 @@ def same_bits(first: list[Array], second: list[Array]) -> bool:
     ]
 
 
-def check_same_bits(artifact: bytes, converted: bytes, inputs: Inputs) -> None:
+def check_same_bits(artifact: bytes | Path, converted: bytes | Path, inputs: Inputs) -> None:
     """Check that ``model.ort`` gives the outputs of ``model.onnx``, bit for bit.
 
     Float convolutions are computed in another order where x86 has a layout of its own for them, which ``model.ort``
@@ -79,7 +80,7 @@ def _options() -> SessionOptions:
     return options
 
 
-def _open(content: bytes, options: SessionOptions) -> InferenceSession:
+def _open(content: bytes | Path, options: SessionOptions) -> InferenceSession:
     import onnxruntime as ort
 
     return ort.InferenceSession(

@@ -9,7 +9,7 @@ import os
 import queue
 import shutil
 import signal
-import subprocess
+import subprocess  # of the browser that the user has  # nosec B404
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -183,7 +183,7 @@ def _chromium(url: str) -> Iterator[subprocess.Popen[bytes]]:
     with scratch_folder() as profile:
         rights = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
         command = [name, *FLAGS, *rights, f"--user-data-dir={profile}", url]
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # no shell, a page of our own  # nosec B603
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:

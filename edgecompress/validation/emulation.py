@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
+import subprocess  # of the emulator that the user has  # nosec B404
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,7 +155,7 @@ def _run(machine: Machine, folder: Path, batches: int, limit_s: float) -> _Found
     command = [*machine.python, str(CHILD), "model.onnx", "inputs.npz", written.name]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # no shell, our own code  # nosec B603
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit_s, check=False
         )
     except subprocess.TimeoutExpired:

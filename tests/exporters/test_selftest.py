@@ -50,7 +50,7 @@ def _flip(path: Path, position: int) -> None:
 
 FILES = (
     *("model.onnx", "model.ort", "required_operators.config", "manifest.json", "recipe.toml"),
-    *("report.html", "report.json", "selftest.npz", "selftest.py"),
+    *("report.html", "report.json", "sbom.json", "selftest.npz", "selftest.py"),
 )
 
 
