@@ -16,7 +16,7 @@ from edgecompress.errors import EdgecompressError, ParityError, RecipeError
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["compres"], "Did you mean 'compress'?"),
+        (["compres"], "Did you mean 'compress'"),
         (["compress"], "Missing argument 'MODEL'"),
         (["compress", "a.py:b", "--foo"], "No such option"),
         (["benchmark", "a.onnx", "--threads", "x"], "--threads"),
