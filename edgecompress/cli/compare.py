@@ -11,9 +11,14 @@ from rich.console import Console
 
 from edgecompress.cli.compress import Data, Model, default_output
 from edgecompress.cli.tables import console, print_json, print_table, prints_aside
+from edgecompress.units import percent
 
 if TYPE_CHECKING:
     from edgecompress.comparison import Comparison
+    from edgecompress.comparison.measured import Measured
+
+SPEEDUP = 4
+"""Which cell of a row that is."""
 
 
 def run(
@@ -34,7 +39,7 @@ def run(
     from edgecompress.loading import load_model
     from edgecompress.progress import progress_for
 
-    progress = progress_for(Console(stderr=True))
+    aside = Console(stderr=True)
     with prints_aside(as_json):
         comparison = compare(
             load_model(model, weights),
@@ -43,7 +48,8 @@ def run(
             train=train,
             output=output or Path(default_output(model, "compare")),
             overrides=assignments or [],
-            progress=progress,
+            progress=progress_for(aside),
+            tell=lambda row: aside.print(f"{row.title}: {told_of(row)}", highlight=False, markup=False),
         )
     if as_json:
         rows = [dataclasses.asdict(row) for row in comparison.rows]
@@ -53,12 +59,20 @@ def run(
     return 0
 
 
+def told_of(row: Measured) -> str:
+    """What is known of a row before all are timed."""
+    if row.missing is not None or row.compression_ratio is None:
+        return row.missing or ""
+    top1 = "" if row.accuracy is None else f", {percent(row.accuracy)} top-1"
+    return f"{row.compression_ratio:.2f}x smaller{top1}"
+
+
 def print_comparison(comparison: Comparison) -> None:
     """The table, then why rows are missing, and where all of it is."""
     from edgecompress.comparison.tables import HEADINGS, cells
 
     out = console()
-    print_table(HEADINGS, [cells(row) for row in comparison.rows if row.missing is None])
+    print_table(HEADINGS, [_narrow(cells(row), row) for row in comparison.rows if row.missing is None])
     out.print()
     for row in comparison.rows:
         if row.missing is not None:
@@ -66,3 +80,10 @@ def print_comparison(comparison: Comparison) -> None:
     kept = len(comparison.rows) - len(comparison.fresh)
     told = f"{kept} of {len(comparison.rows)} rows were kept from before; " if kept else ""
     out.print(f"{told}table and bundles: {comparison.folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _narrow(cells: list[str], row: Measured) -> list[str]:
+    """The cells with half the width of the interval in place of its ends, for which 80 columns have no room."""
+    timing = row.timing
+    speedup = "" if timing is None else f"{timing.speedup:.2f}x ±{(timing.high - timing.low) / 2:.2f}"
+    return [*cells[:SPEEDUP], speedup, *cells[SPEEDUP + 1 :]]

@@ -151,7 +151,7 @@ def _measure(
             train=data.get("train") if profile.recipe.trains else None,
             output=folder / row.key,
             overwrite=True,
-            progress=progress,
+            progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
         ).manifest.metrics
     except (DataError, OutputError):
         raise

@@ -1,0 +1,63 @@
+"""``edgecompress compare`` on the command line: a table of 80 columns, or JSON and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgecompress.cli import main
+from edgecompress.cli.compare import print_comparison
+from edgecompress.comparison import Comparison
+from edgecompress.comparison.measured import Measured, Timing
+
+QUICK = ["export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0"]
+RUN = [
+    *("compare", "nets.py:net", "--calibration", "batches.py:calibration", "--evaluation", "batches.py:evaluation"),
+    *(word for setting in QUICK for word in ("--set", setting)),
+]
+
+
+def _row(key: str, title: str, ratio: float) -> Measured:
+    timing = Timing(median_ms=1234.5, speedup=13.33, low=12.31, high=14.35)
+    figures = {"size_bytes": 104_190_000, "compression_ratio": ratio, "accuracy": 100.0, "accuracy_drop": -10.25}
+    return Measured(key=key, title=title, digest="", timing=timing, **figures)  # type: ignore[arg-type]
+
+
+def test_the_table_lines_up_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (_row("original", "original", 1.0), _row("pruned-int8", "pruned 50 % + INT8", 18.25))
+    print_comparison(Comparison(folder=Path("out"), rows=rows, fresh=()))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split("  ")[0] for line in lines[1:3]] == ["original", "pruned 50 % + INT8"]
+    assert "2 of 2 rows were kept from before" in lines[-1]
+
+
+@pytest.mark.usefixtures("project")
+def test_json_says_what_was_measured_now(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*RUN, "--json"]) == 0
+    first = json.loads(capfd.readouterr().out)
+    assert first["measured_now"] == ["original", "pruned", "int8", "distilled", "low-rank", "pruned-int8"]
+    assert [row["key"] for row in first["rows"] if row["missing"] is None] == ["original", "int8"]
+    assert main([*RUN, "--json"]) == 0
+    again = json.loads(capfd.readouterr().out)
+    assert again["measured_now"] == []
+    assert again["rows"] == first["rows"]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--set", "prunde:training.epochs=3"], "there is no row 'prunde'; did you mean 'pruned'"),
+        (["--set", "int8:cpu.threads=fast"], "expected whole number, got 'fast' in 'cpu.threads'"),
+        (["--train", "nothing.npz"], "nothing.npz"),
+        (["--output", "nets.py"], "cannot be used"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*RUN, *arguments]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert told in shown.err.splitlines()[-1]
