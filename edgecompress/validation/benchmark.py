@@ -83,7 +83,9 @@ def random_inputs(session: InferenceSession) -> dict[str, Array]:
         shape = [size if isinstance(size, int) else 1 for size in spec.shape]
         dtype: Any = DTYPES.get(spec.type)
         if dtype is None:
-            raise ModelError(f"input {spec.name!r} is {spec.type}, which benchmark cannot make up")
+            raise ModelError(
+                f"input {spec.name!r} is {spec.type}, which benchmark cannot make up; give a file that takes numbers"
+            )
         real = np.issubdtype(dtype, np.floating)
         inputs[spec.name] = generator.standard_normal(shape).astype(dtype) if real else np.zeros(shape, dtype)
     return inputs
