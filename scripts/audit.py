@@ -15,17 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def own_lines() -> bool:
     """Whether bandit finds nothing."""
-    command = [
-        sys.executable,
-        "-m",
-        "bandit",
-        "--quiet",
-        "--recursive",
-        "edgecompress",
-        "--configfile",
-        "pyproject.toml",
-    ]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    command = [sys.executable, "-m", "bandit", "--quiet", "--recursive", "edgecompress"]
+    command += ["--configfile", "pyproject.toml"]
+    # What it finds goes to standard output; on the other, it warns of every comment that explains an exception.
+    return subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def known_flaws() -> bool:

@@ -44,7 +44,7 @@ def read_bundle(path: Path) -> Bundle:
 
 def _read(path: Path) -> Bundle:
     if not _is_plain(path / MANIFEST):
-        raise OutputError(f"{str(path)!r} is no bundle: it has no {MANIFEST}")
+        raise OutputError(f"{str(path)!r} is no bundle: it has no {MANIFEST}; give a folder that compress wrote")
     with (path / MANIFEST).open("rb") as file:
         manifest = parse_manifest(file.read(MAX_BYTES + 1))
     for name, entry in manifest.files.items():

@@ -83,7 +83,8 @@ def _purl(distribution: metadata.Distribution) -> str:
 
 
 def _component(distribution: metadata.Distribution) -> dict[str, Any]:
-    record = distribution.read_text("RECORD")
+    # Not read_text, which would read other ends of lines than those in the file.
+    record = next((path for path in distribution.files or () if path.name == "RECORD"), None)
     component = {
         "type": "library",
         "bom-ref": _purl(distribution),
@@ -93,5 +94,5 @@ def _component(distribution: metadata.Distribution) -> dict[str, Any]:
     }
     if record is None:
         return component
-    digest = hashlib.sha256(record.encode()).hexdigest()
+    digest = hashlib.sha256(record.read_binary()).hexdigest()
     return {**component, "properties": [{"name": "edgecompress:record:sha256", "value": digest}]}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from importlib import metadata
+from pathlib import Path
 
 from edgecompress.exporters.manifest import canonical
 from edgecompress.exporters.sbom import make_sbom
@@ -40,7 +41,7 @@ def test_it_names_the_artifact_and_all_that_made_it() -> None:
 def test_versions_and_hashes_are_those_of_the_files() -> None:
     for name in ("numpy", "onnx"):
         distribution = metadata.distribution(name)
-        (record,) = (path for path in distribution.files or () if path.name == "RECORD")
-        digest = hashlib.sha256(record.read_binary()).hexdigest()
+        record = Path(str(distribution.locate_file(f"{name}-{distribution.version}.dist-info"))) / "RECORD"
+        digest = hashlib.sha256(record.read_bytes()).hexdigest()
         assert LIBRARIES[name]["version"] == distribution.version
         assert LIBRARIES[name]["properties"] == [{"name": "edgecompress:record:sha256", "value": digest}]
