@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -65,16 +66,17 @@ def verdicts(first: Path, second: Path, repeats: int, runs: int) -> list[Ratio]:
 
 
 def summary(name: str, ratios: Sequence[Ratio]) -> str:
-    """One line: the verdicts, the middle of the ratios, their range, and the median resolution.
+    """One line: the verdicts, the range of the ratios and their median, and the median resolution.
 
     >>> summary("itself", [Ratio(value=1.0, low=1 / 1.02, high=1.02)])
-    'itself: no difference 1 of 1; ratios 1.000 to 1.000, resolution 2.0 %'
+    'itself: no difference 1 of 1; ratios 1.000 to 1.000, median 1.000; resolution 2.0 %'
     """
     counts = Counter(ratio.verdict for ratio in ratios)
     shown = ", ".join(f"{verdict} {count} of {len(ratios)}" for verdict, count in counts.most_common())
     values = sorted(ratio.value for ratio in ratios)
-    resolution = sorted(ratio.resolution for ratio in ratios)[len(ratios) // 2]
-    return f"{name}: {shown}; ratios {values[0]:.3f} to {values[-1]:.3f}, resolution {100 * resolution:.1f} %"
+    resolution = median(ratio.resolution for ratio in ratios)
+    spread = f"{values[0]:.3f} to {values[-1]:.3f}, median {median(values):.3f}"
+    return f"{name}: {shown}; ratios {spread}; resolution {100 * resolution:.1f} %"
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from edgecompress.step import Refusal
 from edgecompress.validation.latency import interleave
 from edgecompress.validation.ratios import ratio_of
 
-RUNS = 30
+RUNS, STRETCHES = 30, 5
 SHARES = (0.25, 0.5, 0.75, 0.95)
 """The options of a form that are timed, by their multiply-accumulates as shares of the layer's."""
 
@@ -89,7 +89,7 @@ def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) ->
     times = sum(_times(built, call, threads) for call in candidate.calls)
     assert isinstance(times, np.ndarray)
     medians = np.median(times, axis=0)
-    faster = [ratio_of(times[:, 0], times[:, index + 1]).low > 1 for index in range(len(some))]
+    faster = [ratio_of(times[:, 0], times[:, index + 1], STRETCHES).low > 1 for index in range(len(some))]
     rows = zip(some, map(float, medians[1:]), faster, strict=True)
     return Timing(layer_ms=float(medians[0]), options=tuple(rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from edgecompress.data import Inputs
 from edgecompress.runtime import open_session, run_session
 from edgecompress.validation.ratios import STRETCHES, ratio_of
 
-WARM_UP_RUNS = 5
+WARM_UP_RUNS = 6
+"""Even, so that the first round that counts goes forwards, as every other one."""
 Call = Callable[[], object]
 
 
@@ -54,7 +56,7 @@ def compare_latency(
         first: the reference: an ONNX file, or its bytes.
         second: what is compared to it.
         inputs: one sample.
-        runs: rounds that count, after a warm-up.
+        runs: rounds that count, at least, after a warm-up.
         threads: intra-op threads.
     """
     times = interleave_sessions([first, second], inputs, runs=runs, threads=threads)
@@ -78,7 +80,7 @@ def compare_times(first_ms: NDArray[np.float64], second_ms: NDArray[np.float64],
 def interleave_sessions(
     models: Sequence[bytes | Path], inputs: Inputs, *, runs: int, threads: int
 ) -> NDArray[np.float64]:
-    """Milliseconds of each model, shape (runs, models), interleaved in sessions of which each runs one stretch.
+    """Milliseconds of each model, shape (rounds, models), interleaved in sessions of which each runs one stretch.
 
     Two sessions of one file differ by a percent or two for as long as they live, as their memory happened to come to
     lie; a difference between models has to show beyond that.
@@ -92,28 +94,29 @@ def interleave_sessions(
 
 
 def interleave_anew(openers: Sequence[Callable[[], Call]], runs: int) -> NDArray[np.float64]:
-    """The same as :func:`interleave`, the calls made anew for each stretch, every other time in reverse order."""
-    parts = []
-    for number, rounds in enumerate(np.array_split(np.arange(runs), min(STRETCHES, runs))):
+    """The same as :func:`interleave`, the calls made anew for each stretch, every other time in reverse order.
+
+    As many rounds as give stretches of equal length, with an even number of rounds: ``runs``, or somewhat more.
+    """
+    parts, count = [], min(STRETCHES, math.ceil(runs / 2))
+    rounds = 2 * math.ceil(runs / (2 * count))
+    for number in range(count):
         calls: dict[int, Call] = {}
         for index in _in_turn(len(openers), number):
             calls[index] = openers[index]()
-        parts.append(interleave([calls[index] for index in range(len(openers))], len(rounds)))
+        parts.append(interleave([calls[index] for index in range(len(openers))], rounds))
     return np.concatenate(parts)
 
 
 def interleave(calls: Sequence[Call], runs: int) -> NDArray[np.float64]:
     """Milliseconds of each call, shape (runs, calls); every other round goes backwards."""
-    for call in calls:
-        for _ in range(WARM_UP_RUNS):
-            call()
-    times = np.zeros((runs, len(calls)))
-    for run in range(runs):
+    times = np.zeros((WARM_UP_RUNS + runs, len(calls)))
+    for run in range(len(times)):
         for index in _in_turn(len(calls), run):
             start = time.perf_counter_ns()
             calls[index]()
             times[run, index] = (time.perf_counter_ns() - start) / 1e6
-    return times
+    return times[WARM_UP_RUNS:]
 
 
 def _in_turn(count: int, number: int) -> Iterable[int]:

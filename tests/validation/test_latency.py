@@ -28,7 +28,7 @@ def test_calls_take_turns() -> None:
     seen: list[str] = []
     times = interleave([lambda: seen.append("a"), lambda: seen.append("b")], runs=4)
     assert times.shape == (4, 2)
-    assert "".join(seen[2 * WARM_UP_RUNS :]) == "abbaabba"
+    assert "".join(seen) == "abba" * ((WARM_UP_RUNS + 4) // 2)
 
 
 def test_milliseconds_are_measured() -> None:
@@ -36,7 +36,7 @@ def test_milliseconds_are_measured() -> None:
     assert np.median(times) >= 4
 
 
-@pytest.mark.parametrize(("runs", "opened"), [(25, STRETCHES), (3, 3)])
+@pytest.mark.parametrize(("runs", "opened"), [(40, STRETCHES), (10, 5)])
 def test_each_stretch_has_calls_of_its_own(runs: int, opened: int) -> None:
     seen: list[str] = []
 
@@ -48,6 +48,11 @@ def test_each_stretch_has_calls_of_its_own(runs: int, opened: int) -> None:
     assert times.shape == (runs, 2)
     assert "".join(name for name in seen if name.isupper()) == ("ABBA" * opened)[: 2 * opened]
     assert seen.count("a") == seen.count("b") == runs + opened * WARM_UP_RUNS
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(1, 2), (10, 10), (15, 16), (100, 100), (101, 120)])
+def test_stretches_are_alike_and_their_rounds_even(asked: int, taken: int) -> None:
+    assert len(interleave_anew([lambda: int], asked)) == taken
 
 
 def test_models_are_timed_beside_each_other() -> None:
