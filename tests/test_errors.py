@@ -23,6 +23,7 @@ FACTORIES = {
     "self.other_data",
     "sharing.other_data",
     "_unwritable",
+    "_unlike",
     "unmet",
     "kind",
     "type(error)",
