@@ -14,6 +14,8 @@ from typing import BinaryIO
 from edgecompress.errors import OutputError
 from edgecompress.locks import owned
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the system says where what is written finds no room."""
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EXDEV)
 """What ``renameat2`` says where the kernel or the file system does not know how to exchange two names."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgecompress.durable import UNWRITABLE
 from edgecompress.errors import EdgecompressError, InputError, OutputError
 
 PROBE_BYTES = 2**20
@@ -22,16 +23,21 @@ def scratch_folder() -> Iterator[Path]:
         OutputError: the temporary folder cannot be written, or is full.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix="edgecompress-", ignore_cleanup_errors=True) as name:
-            try:
-                yield Path(name)
-            except InputError:
-                raise
-            except EdgecompressError as error:
-                _require_room(Path(name), error)
-                raise
+        made = tempfile.TemporaryDirectory(prefix="edgecompress-", ignore_cleanup_errors=True)
     except OSError as error:
         raise no_room(error.strerror or type(error).__name__) from error
+    with made as name:
+        try:
+            yield Path(name)
+        except InputError:
+            raise
+        except EdgecompressError as error:
+            _require_room(Path(name), error)
+            raise
+        except OSError as error:
+            if error.errno in UNWRITABLE:
+                raise no_room(error.strerror or type(error).__name__) from error
+            raise
 
 
 def _require_room(folder: Path, failure: EdgecompressError) -> None:

@@ -36,6 +36,21 @@ def test_what_native_code_says_of_a_full_disk_is_explained(full: bool, monkeypat
     assert isinstance(caught.value, OutputError) == full
 
 
+def test_another_error_of_the_system_is_not_taken_for_it() -> None:
+    with pytest.raises(OSError, match="Exec format error") as caught, scratch_folder():
+        raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC))
+    assert not isinstance(caught.value, EdgecompressError)
+
+
+def test_a_temporary_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with (
+        pytest.raises(OutputError, match="'/nowhere' cannot be written: No such file"),
+        scratch_folder(),
+    ):
+        pass
+
+
 def test_a_user_s_mistake_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     fill(monkeypatch)
     with pytest.raises(ModelError), scratch_folder():

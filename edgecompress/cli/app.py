@@ -6,7 +6,6 @@ internal failure; 130 interrupted; 128 + number ended by that signal.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -21,12 +20,11 @@ from typer.exceptions import TyperException
 
 from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, sign, targets, validate
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
+from edgecompress.durable import UNWRITABLE
 from edgecompress.errors import EdgecompressError, first_line
 
 INTERRUPTED = 130
 """What the shell expects after Ctrl-C; typer returns it."""
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
 app = typer.Typer(
     name="edgecompress",
     add_completion=False,
