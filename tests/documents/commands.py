@@ -15,7 +15,16 @@ from unittest import mock
 
 from edgecompress.cli import main
 
-QUICK = ("export.simplify=false", "cpu.runs=10", "training.epochs=1", "quantization.fallback_evaluations=0", "pruning.spread=uniform")
+QUICK = (
+    "export.simplify=false",
+    "cpu.runs=10",
+    "training.epochs=1",
+    "quantization.fallback_evaluations=0",
+    "quantization.adaround=false",
+    "quantization.bias_correction=false",
+    "pruning.spread=uniform",
+    "budgets.min_speedup=1.1",
+)
 """What a command that compresses is given before its own settings, which come later and win."""
 
 SHELL = re.compile(r"[|;&`<]|\$\(|>>")
