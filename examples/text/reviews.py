@@ -63,53 +63,44 @@ WORDS = sorted(
 LABELS = ("bad", "good")
 
 
-def mixed_review(draw: random.Random) -> tuple[list[str], int]:
-    """A review of three sentences as words, and its label, an index of ``LABELS``: what most of them say."""
-    return _joined([_sentence(draw) for _ in range(SENTENCES)])
-
-
-def clear_review(draw: random.Random) -> tuple[list[str], int]:
-    """A review whose three sentences agree: what is learned first."""
-    wanted = draw.choice((1, -1))
-    return _joined([_sentence_that_says(wanted, draw) for _ in range(SENTENCES)])
-
-
-def _joined(sentences: list[tuple[list[str], int]]) -> tuple[list[str], int]:
-    words = [word for sentence, _ in sentences for word in (*sentence, ".")]
-    return words, int(sum(vote for _, vote in sentences) > 0)
-
-
-def _sentence_that_says(wanted: int, draw: random.Random) -> tuple[list[str], int]:
-    while (sentence := _sentence(draw))[1] != wanted:
-        pass
-    return sentence
-
-
-def _sentence(draw: random.Random) -> tuple[list[str], int]:
-    """A sentence, and what it says: 1 for good, -1 for bad.
+def review(draw: random.Random) -> tuple[list[str], int]:
+    """A review of three sentences as words, and its label, an index of ``LABELS``: what all of them say.
 
     What others say does not count, and of two judgements of the writer the later one replaces the first.
     """
+    label = draw.randrange(2)
+    sentences = [_sentence_that_says(label, draw) for _ in range(SENTENCES)]
+    return [word for sentence in sentences for word in (*sentence, ".")], label
+
+
+def _sentence_that_says(label: int, draw: random.Random) -> list[str]:
+    while (found := _sentence(draw))[1] != label:
+        pass
+    return found[0]
+
+
+def _sentence(draw: random.Random) -> tuple[list[str], int]:
+    """A sentence, and its label."""
     makers: Sequence[Callable[[random.Random], tuple[list[str], int]]] = (_plain, _plain, _hearsay, _change)
     return draw.choice(makers)(draw)
 
 
 def _plain(draw: random.Random) -> tuple[list[str], int]:
-    words, vote = _judgement(draw)
-    return [*draw.choice(OWN).split(), *words], vote
+    words, label = _judgement(draw)
+    return [*draw.choice(OWN).split(), *words], label
 
 
 def _hearsay(draw: random.Random) -> tuple[list[str], int]:
     """What others say, then the writer's own word."""
     others, _ = _judgement(draw)
-    own, vote = _plain(draw)
-    return [*draw.choice(HEARSAY).split(), *others, ",", "but", *own], vote
+    own, label = _plain(draw)
+    return [*draw.choice(HEARSAY).split(), *others, ",", "but", *own], label
 
 
 def _change(draw: random.Random) -> tuple[list[str], int]:
     first, _ = _judgement(draw)
-    later, vote = _judgement(draw)
-    return ["at", "first", *first, ",", "but", "later", *later], vote
+    later, label = _judgement(draw)
+    return ["at", "first", *first, ",", "but", "later", *later], label
 
 
 def _judgement(draw: random.Random) -> tuple[list[str], int]:
@@ -117,4 +108,4 @@ def _judgement(draw: random.Random) -> tuple[list[str], int]:
     adjective = draw.choice(GOOD if positive else BAD)
     degree = [draw.choice(DEGREES)] if draw.random() < 0.4 else []
     words = ["the", draw.choice(THINGS), "was", *([draw.choice(NOT)] if negated else []), *degree, adjective]
-    return words, 1 if positive != negated else -1
+    return words, int(positive != negated)

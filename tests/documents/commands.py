@@ -20,7 +20,10 @@ QUICK = (
     "cpu.runs=10",
     "training.epochs=1",
     "quantization.fallback_evaluations=0",
+    "quantization.adaround=false",
+    "quantization.bias_correction=false",
     "pruning.spread=uniform",
+    "budgets.min_speedup=1.1",
 )
 """What a command that compresses is given before its own settings, which come later and win."""
 
@@ -69,7 +72,7 @@ def run_command(command: str) -> Done:
 
 def _quick(arguments: list[str]) -> list[str]:
     settings = [word for setting in QUICK for word in ("--set", setting)]
-    if arguments[:1] == ["compress"]:
+    if arguments[:1] in (["compress"], ["compare"]):
         return [*arguments[:2], *settings, *arguments[2:]]
     if arguments[:2] == ["targets", "recommend"] and "--model" in arguments:
         return [*arguments[:2], *settings, *arguments[2:]]

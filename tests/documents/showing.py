@@ -6,6 +6,9 @@ import re
 
 NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 SKIP = "..."
+"""A line that stands for lines left out."""
+PART = "[...]"
+"""What stands for a part of a line."""
 
 
 def conversations(text: str) -> list[tuple[str, list[str]]]:
@@ -22,10 +25,14 @@ def conversations(text: str) -> list[tuple[str, list[str]]]:
 
 def first_missing(shown: list[str], output: str) -> str | None:
     """The first line of those shown that the output has not, in this order; None where all are there."""
-    lines = iter([_pattern(line) for line in output.splitlines()])
-    return next((line for line in shown if _pattern(line) not in lines), None)
+    lines = iter([_plain(line) for line in output.splitlines()])
+    return next((line for line in shown if not any(_matches(line, one) for one in lines)), None)
 
 
-def _pattern(line: str) -> str:
+def _matches(shown: str, line: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, _plain(shown).split(PART))), line) is not None
+
+
+def _plain(line: str) -> str:
     """A line without what differs from run to run: its numbers, and the spaces that align them."""
     return re.sub(r"\s+", " ", NUMBER.sub("#", line)).strip()

@@ -16,38 +16,54 @@ from torch import nn
 from tests.documents.blocks import ROOT
 from tests.documents.commands import Done, run_command
 
-EXAMPLE = ROOT / "examples" / "vision"
+EXAMPLES = ROOT / "examples"
 BUNDLE = "my_net-mobile"
 COMPRESS = (
     "edgecompress compress nets.py:my_net --weights my_net.safetensors --target mobile"
     f" --calibration batches.py:calibration --evaluation batches.py:validation --output {BUNDLE}"
 )
 SMALLER = {
-    "nets.py": {"WIDTHS = (32, 64, 128)": "WIDTHS = (32, 32, 32)", "THIN = (16, 32, 64)": "THIN = (16, 32, 32)"},
-    "batches.py": {
-        "TRAINING = 1200": "TRAINING = 96",
+    "vision/nets.py": {"WIDTHS = (32, 64, 128)": "WIDTHS = (32, 32, 32)", "THIN = (16, 32, 64)": "THIN = (16, 32, 32)"},
+    "vision/batches.py": {
+        "TRAINING = 1200": "TRAINING = 32",
         "CALIBRATION = 256": "CALIBRATION = 32",
         "VALIDATION = 597": "VALIDATION = 32",
     },
-    "train.py": {"EPOCHS = 4": "EPOCHS = 1"},
+    "vision/train.py": {"EPOCHS = 4": "EPOCHS = 1"},
+    "text/nets.py": {"WIDTH = 256": "WIDTH = 64", "LAYERS = 4": "LAYERS = 1"},
+    "text/batches.py": {"CALIBRATION = 256": "CALIBRATION = 32", "VALIDATION = 2048": "VALIDATION = 32"},
+    "text/train.py": {"STEPS = 500": "STEPS = 50", "ROWS = 32": "ROWS = 2"},
+    "text/reviews.py": {},
 }
 
 
-def build_stage(folder: Path) -> None:
-    """Fill a folder with the example, made small, its trained weights and its bundle for phones."""
-    for name, changes in SMALLER.items():
-        text = (EXAMPLE / name).read_text()
+def copy_example(example: str, folder: Path) -> None:
+    """The files of an example, made small."""
+    for file, changes in SMALLER.items():
+        place, name = file.split("/")
+        if place != example:
+            continue
+        text = (EXAMPLES / file).read_text()
         for old, new in changes.items():
-            assert old in text, f"{name} has no {old!r}"
+            assert old in text, f"{file} has no {old!r}"
             text = text.replace(old, new)
         (folder / name).write_text(text)
+
+
+def build_stage(folder: Path) -> None:
+    """Fill a folder with the vision example, its trained weights and its bundle for phones."""
+    copy_example("vision", folder)
     with on_stage(folder):
         for command in ("python train.py", COMPRESS):
             require(run_command(command))
 
 
-def copy_stage(stage: Path, folder: Path, text: str) -> None:
-    """A page's own copy; the bundle is left out where the page makes it itself."""
+def copy_stage(stage: Path, folder: Path, page: Path) -> None:
+    """A page's own copy; the bundle is left out where the page makes it itself. An example's page has the example."""
+    if page.is_relative_to(EXAMPLES):
+        copy_example(page.parent.name, folder)
+        return
+    text = page.read_text()
     makes_it = f"--output {BUNDLE}" in text or f'output="{BUNDLE}"' in text
     ignored = shutil.ignore_patterns("__pycache__", *([BUNDLE] if makes_it else []))
     shutil.copytree(stage, folder, ignore=ignored, dirs_exist_ok=True)

@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.documents.blocks import RUN, Block, blocks_of, pages, prose_of
+from tests.documents.blocks import ROOT, RUN, Block, blocks_of, pages, prose_of
 from tests.documents.commands import commands_of, run_command
+from tests.documents.exported_once import exported_once
 from tests.documents.showing import conversations, first_missing
 from tests.documents.stage import build_stage, copy_stage, names_of_readme, on_stage, require
 
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
 NOT_RUN = [block for block in BLOCKS if block.reason is not None]
+INCLUDED = "--8<--"
+"""What a page shows of a file that is in the folder already."""
 COMMANDS = ("edgecompress", "python", "pip", "make", "torchrun", "npm", "apt-get")
 
 
+def _name(page: Path) -> str:
+    return f"{page.parent.name}-{page.stem}" if page != ROOT / "README.md" else page.stem
+
+
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("stage")
-    build_stage(folder)
-    return folder
+    with exported_once():
+        build_stage(folder)
+        yield folder
 
 
 @pytest.mark.filterwarnings("default")  # a user's Python shows warnings and goes on
-@pytest.mark.parametrize(
-    "page", [page for page in pages() if any(block.runs for block in blocks_of(page))], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", [page for page in pages() if any(block.runs for block in blocks_of(page))], ids=_name)
 def test_the_blocks_of_a_page_run(page: Path, stage: Path, tmp_path: Path) -> None:
-    copy_stage(stage, tmp_path, page.read_text())
+    copy_stage(stage, tmp_path, page)
     with on_stage(tmp_path):
-        names: dict[str, Any] = {"__name__": page.stem, **(names_of_readme() if page.name == "README.md" else {})}
+        names: dict[str, Any] = {"__name__": page.stem, **(names_of_readme() if page == ROOT / "README.md" else {})}
         for block in blocks_of(page):
-            if block.title is not None:
+            if block.title is not None and not block.text.startswith(INCLUDED):
                 Path(block.title).write_text(block.text)
             elif block.runs:
                 _run(block, names)
@@ -67,7 +74,7 @@ def test_a_block_says_its_language() -> None:
     assert [block.where for block in BLOCKS if not block.language] == []
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", pages(), ids=_name)
 def test_commands_stand_in_blocks(page: Path) -> None:
     lines = prose_of(page.read_text())
     assert [line for line in lines if line.startswith("    ") and line.split()[0] in COMMANDS] == []

@@ -1,0 +1,57 @@
+"""The page on the command line, written from the commands themselves when the documentation is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgecompress.cli.app import app
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+HEAD = """# The command line
+
+Written from the program itself. The exit status is 0 within budget, 1 when a budget is missed, 2 when something that you gave cannot
+be used, 3 when something inside failed, and 128 + N when signal N ended the run.
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the page to the site; mkdocs calls this."""
+    from mkdocs.structure.files import File
+
+    files.append(File.generated(config, "command-line.md", content=command_line_page()))
+    return files
+
+
+def command_line_page() -> str:
+    """The page: a section for each command, with its arguments and options."""
+    root = typer.main.get_command(app)
+    sections = [_section("edgecompress", root), *(_section(*found) for found in commands(root, "edgecompress"))]
+    return "\n".join([HEAD, *sections])
+
+
+def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every command below a group, with what is typed to reach it."""
+    for name, command in group.commands.items():
+        here = f"{path} {name}"
+        yield here, command
+        if hasattr(command, "commands"):
+            yield from commands(command, here)
+
+
+def _section(path: str, command: Any) -> str:
+    context = typer.Context(command)
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
+    records = [parameter.get_help_record(context) for parameter in command.params]
+    rows = [f"| `{_in_a_cell(names)}` | {_in_a_cell(what)} |" for names, what in filter(None, records)]
+    table = ["| | |", "| --- | --- |", *rows, ""] if rows else []
+    return "\n".join([f"## {path}", "", command.help or "", "", "```text", usage, "```", "", *table])
+
+
+def _in_a_cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
