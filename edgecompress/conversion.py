@@ -181,6 +181,16 @@ def _as_onnx(module: nn.Module, example: Batch, recipe: Recipe) -> ir.Model:
     return to_onnx(capture(module, example, recipe.export), recipe.export)
 
 
+def float_original(network: Network, recipe: Recipe, example: Batch) -> ir.Model:
+    """The float ONNX model that an artifact is compared with: as it is exported, or as the user gave it.
+
+    Raises:
+        ModelError: the network cannot be run or captured.
+    """
+    plain = Recipe(export=recipe.export, images=recipe.images)
+    return convert(network, plain, example, Streams(), Progress()).original
+
+
 def _check_data(recipe: Recipe, streams: Streams) -> None:
     if recipe.quantization.enabled and streams.calibration is None:
         raise DataError("static quantization needs calibration data; give calibration (--calibration)")

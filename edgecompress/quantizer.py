@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source
+from edgecompress.conversion import Conversion, Data, convert, float_original, open_batches, open_source
 from edgecompress.durable import write_whole
 from edgecompress.errors import ModelError
 from edgecompress.exporters.dynamic import quantize_dynamic
@@ -167,8 +167,7 @@ class Quantizer:
         named = name_inputs(model, open_source(evaluation_data, "evaluation", Recipe()))
         evaluation = open_batches(evaluation_data, "evaluation", named, Recipe())
         first = evaluation.first()
-        exported = convert(named, Recipe(), first, Streams(), Progress()).original
-        original = Stage(name="original", content=to_bytes(exported))
+        original = Stage(name="original", content=to_bytes(float_original(named, Recipe(), first)))
         candidates = {
             "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
             "qnnpack": Quantizer.static_quantize(model, calibration_data, scheme="qnnpack"),

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgecompress.conversion import Data, convert, open_batches, open_source
+from edgecompress.conversion import Data, float_original, open_batches, open_source
 from edgecompress.errors import EdgecompressError
 from edgecompress.loading import Network
 from edgecompress.named_inputs import name_inputs
@@ -15,7 +15,6 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session, run_session, to_bytes
 from edgecompress.scratch import scratch_folder
-from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.effects import Measured
 from edgecompress.validation.evidence import signature_rows
@@ -53,7 +52,7 @@ def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measur
     source = open_source(calibration, "calibration", plain)
     network = name_inputs(network, source)
     example = open_batches(source, "calibration", network, plain).first()
-    artifact = to_bytes(convert(network, plain, example, Streams(), Progress()).artifact)
+    artifact = to_bytes(float_original(network, plain, example))
     session = open_session(artifact, plain.cpu.threads)
     sample = example.sample(signature_rows(session)).inputs
     times = interleave([functools.partial(run_session, session, sample)], plain.cpu.runs)

@@ -13,11 +13,12 @@ from edgecompress.comparison.digests import digest_data, digest_network, digest_
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
 from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
 from edgecompress.comparison.tables import as_csv, as_markdown
-from edgecompress.conversion import Data, open_batches, open_source
+from edgecompress.conversion import Data, float_original, open_batches, open_source
 from edgecompress.data import Batch
 from edgecompress.durable import replacing
 from edgecompress.errors import DataError, EdgecompressError, OutputError
 from edgecompress.exporters.bundle import read_bundle
+from edgecompress.exporters.finish import compact
 from edgecompress.loading import Network
 from edgecompress.named_inputs import name_inputs
 from edgecompress.pipeline import compress
@@ -26,6 +27,7 @@ from edgecompress.recipe import Recipe
 from edgecompress.targets import TargetProfile
 from edgecompress.validation.latency import compare_times, interleave_sessions
 
+ORIGINAL = ROWS[0].key
 MARKDOWN, CSV = "comparison.md", "comparison.csv"
 
 
@@ -74,7 +76,7 @@ def compare(
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: one for role, one in given.items() if one is not None}
     _prepare(folder)
-    parts, example = _digests(network, data, profiles, progress)
+    parts, named, example = _digests(network, data, profiles, progress)
     known = recall(folder)
     rows: list[Measured] = []
     fresh: list[str] = []
@@ -89,7 +91,8 @@ def compare(
         tell(kept)
     if any(row.there and row.timing is None for row in rows):
         with progress.step("measure latency"):
-            rows = _timed(rows, folder, example, profiles["original"].recipe)
+            recipe = profiles["original"].recipe
+            rows = _timed(rows, folder, compact(float_original(named, recipe, example)), example, recipe)
         keep(folder, rows)
     _write_tables(folder, rows)
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
@@ -108,14 +111,14 @@ def _prepare(folder: Path) -> None:
 
 def _digests(
     network: Network, data: Mapping[str, Data], profiles: Mapping[str, TargetProfile], progress: Progress
-) -> tuple[dict[str, str], Batch]:
-    """What all rows are made of, and the first batch."""
+) -> tuple[dict[str, str], Network, Batch]:
+    """What all rows are made of, the network with names for its inputs, and the first batch."""
     recipe = next(iter(profiles.values())).recipe
     sources = {role: open_source(one, role, recipe) for role, one in data.items()}
     named = name_inputs(network, next(iter(sources.values())))
     batches = {role: open_batches(source, role, named, recipe) for role, source in sources.items()}
     digests = {role: digest_data(one, progress) for role, one in batches.items()}
-    return {"network": digest_network(network), **digests}, next(iter(batches.values())).first()
+    return {"network": digest_network(network), **digests}, named, next(iter(batches.values())).first()
 
 
 def _whole(bundle: Path, row: Measured) -> bool:
@@ -171,13 +174,14 @@ def _measure(
     )
 
 
-def _timed(rows: Sequence[Measured], folder: Path, example: Batch, recipe: Recipe) -> list[Measured]:
-    """All artifacts in one run, in turn: rows that were timed apart could not be compared."""
-    there = [row for row in rows if row.there]
-    artifacts = [read_bundle(folder / row.key).artifact for row in there]
+def _timed(rows: Sequence[Measured], folder: Path, original: bytes, example: Batch, recipe: Recipe) -> list[Measured]:
+    """All artifacts in one run, in turn with the file as it was exported: times of different runs do not compare."""
+    changed = [row for row in rows if row.there and row.key != ORIGINAL]
+    artifacts: list[bytes | Path] = [original, *(read_bundle(folder / row.key).artifact for row in changed)]
     sample = example.sample(recipe.export.batch_size or 1).inputs
     times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
-    timings = {row.key: _timing(times[:, 0], times[:, place], recipe) for place, row in enumerate(there)}
+    keys = [ORIGINAL, *(row.key for row in changed)]
+    timings = {key: _timing(times[:, 0], times[:, place], recipe) for place, key in enumerate(keys)}
     return [replace(row, timing=timings.get(row.key)) for row in rows]
 
 

@@ -30,7 +30,8 @@ def shallower(module: nn.Module, course: Course) -> nn.Module:
         return module
     blocks = least_noise_first(module, samples_of(course), course)
     if not blocks:
-        raise RecipeError("the model has no residual block that could go; --set pruning.blocks=0")
+        protected = " beside those that 'pruning.protect' names" if course.recipe.pruning.protect else ""
+        raise RecipeError(f"the model has no residual block that could go{protected}; --set pruning.blocks=0")
     return remove_blocks(module, blocks[: round(share * len(blocks))])
 
 
