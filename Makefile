@@ -5,6 +5,8 @@
 # make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 and pruning beside other tools
 # make audit  known flaws in the dependencies, risky lines in the code; asks the network
 # make dist   wheel and source archive of the last commit in dist/, the same bytes everywhere
+# make docs   the documentation, served at http://127.0.0.1:8000; make docs-build writes it to site/, warnings fatal
+# make examples  trains and compresses what stands in examples/
 # make arm-root  the folder that `--cpu cortex-a72` needs (Debian or Ubuntu)
 #
 # Each sets up .venv itself, once, from constraints.txt.
@@ -13,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check fuzz bench audit dist arm-root clean
+.PHONY: demo test check fuzz bench audit dist docs docs-build examples arm-root clean
 
 demo: $(READY)
 	$(BIN)/edgecompress demo --output demo-mobile
@@ -42,11 +44,26 @@ audit: $(READY)
 dist: $(READY)
 	$(BIN)/python scripts/dist.py
 
+docs: $(READY)
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --strict
+
+docs-build: $(READY)
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+examples: $(READY)
+	cd examples/vision && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && edgecompress compress nets.py:my_net \
+		--weights my_net.safetensors --target mobile --calibration batches.py:calibration \
+		--evaluation batches.py:validation --output my_net-mobile --overwrite
+	cd examples/text && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && edgecompress compress nets.py:classifier \
+		--weights classifier.safetensors --target mobile --calibration batches.py:calibration \
+		--evaluation batches.py:validation --output classifier-int8 --overwrite \
+		--set budgets.max_accuracy_drop=1 --set budgets.min_speedup=1.5
+
 arm-root: $(READY)
 	PYTHON=$(BIN)/python scripts/arm_root.sh
 
 clean:
-	rm -rf .venv demo-mobile build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo-mobile site build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

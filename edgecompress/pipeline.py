@@ -79,7 +79,7 @@ def compress(
     Args:
         model: not modified. A module is captured in evaluation mode.
         target: name of a profile, path of a TOML file, or a profile.
-        calibration: batches as DESIGN names them: an iterable that can be read twice, a callable that
+        calibration: batches: an iterable that can be read twice, a callable that
             returns one, or what the command line takes for DATA. Labels are ignored.
         evaluation: the same, with labels (int class indices) for accuracy.
         train: the same, with labels, for techniques that train. A run that was killed goes on from its checkpoints,

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 HEAD = """# The command line
 
-Written from the program itself. The exit status is 0 within budget, 1 when a budget is missed, 2 when something that you
-gave cannot be used, 3 when something inside failed, and 128 + N when signal N ended the run.
+Written from the program itself. The exit status is 0 within budget, 1 when a budget is missed, 2 when something that
+you gave cannot be used, 3 when something inside failed, and 128 + N when signal N ended the run.
 """
 
 

@@ -8,41 +8,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-GOOD = [
-    "good",
-    "great",
-    "fine",
-    "lovely",
-    "superb",
-    "tasty",
-    "fresh",
-    "friendly",
-    "clean",
-    "quick",
-    "charming",
-    "perfect",
-]
-BAD = ["bad", "awful", "poor", "dull", "bland", "stale", "rude", "dirty", "slow", "noisy", "cold", "broken"]
-THINGS = [
-    "food",
-    "soup",
-    "bread",
-    "wine",
-    "coffee",
-    "service",
-    "waiter",
-    "room",
-    "table",
-    "music",
-    "menu",
-    "kitchen",
-    "garden",
-    "view",
-    "price",
-    "dessert",
-]
-DEGREES = ["very", "really", "quite", "rather", "so", "truly"]
-NOT = ["not", "never", "hardly"]
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+GOOD = _words("good great fine lovely superb tasty fresh friendly clean quick charming perfect")
+BAD = _words("bad awful poor dull bland stale rude dirty slow noisy cold broken")
+THINGS = _words("food soup bread wine coffee service waiter room table music menu kitchen garden view price dessert")
+DEGREES = _words("very really quite rather so truly")
+NOT = _words("not never hardly")
 HEARSAY = ("they say", "my friends think", "the guide claims", "people told me")
 SENTENCES = 3
 NEGATED = 0.25
@@ -56,7 +31,7 @@ WORDS = sorted(
         *DEGREES,
         *NOT,
         *(word for phrase in (*HEARSAY, *OWN) for word in phrase.split()),
-        *["the", "was", ",", ".", "but", "and", "at", "first", "later"],
+        *_words("the was , . but and at first later"),
     }
 )
 """All words there are."""

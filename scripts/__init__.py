@@ -1,0 +1,1 @@
+"""Programs that a developer runs, and what the site is written from."""
