@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-try:
-    from griffe import Extension
-except ImportError:  # the tests of the conversion alone need no griffe
-    Extension = object
+from griffe import Extension
 
 ROLE = re.compile(r":\w+:`(~?)([\w.]+)`")
 DOCTEST = re.compile(r"^( *)>>> .*(?:\n\1\S.*)*", re.MULTILINE)
 
 
-class Docstrings(Extension):  # type: ignore[misc]
+class Docstrings(Extension):
     """Converts every docstring that griffe reads."""
 
     def on_object(self, *, obj: Any, **kwargs: Any) -> None:  # noqa: ARG002 - what griffe calls it with
