@@ -216,8 +216,8 @@ def _technique(name: str, course: Course) -> Step:
 
 
 def sample_rows(network: Network, recipe: Recipe) -> int | None:
-    """The number of samples that the recipe or an ONNX model fixes; None where it is free."""
-    return recipe.export.batch_size or (fixed_rows(network) if isinstance(network, ir.Model) else None)
+    """The number of samples that the recipe or the network fixes; None where it is free."""
+    return recipe.export.batch_size or fixed_rows(network)
 
 
 def run_steps(

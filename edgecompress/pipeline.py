@@ -235,7 +235,9 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
     for doubt in evidence.doubts:
         progress.warn(doubt)
     with progress.step("diagnose"):
-        diagnosis = diagnose(conversion, artifact, streams.calibration or measured_on, recipe.cpu.threads)
+        diagnosis = diagnose(
+            conversion, artifact, replace(streams.calibration or measured_on, signature=fitted.signature), recipe
+        )
     cpus = compare_cpus(artifact, fitted, machines, progress)
     browser = compare_browser(artifact, golden.inputs, progress) if recipe.export.browser else None
     return Outcome(

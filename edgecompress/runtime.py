@@ -88,10 +88,17 @@ def signature(model: ir.Model) -> tuple[TensorSpec, ...]:
     return tuple(_spec(value) for value in model.graph.inputs)
 
 
-def fixed_rows(model: ir.Model) -> int | None:
+def fixed_rows(network: nn.Module | ExportedProgram | ir.Model) -> int | None:
     """The number of samples that every run takes; None where the batch dimension is dynamic, or there is none."""
-    first = next(iter(signature(model)), None)
-    return first.shape[0] if first is not None and first.shape and isinstance(first.shape[0], int) else None
+    if isinstance(network, ExportedProgram):
+        nodes = {node.name: node for node in network.graph.nodes if node.op == "placeholder"}
+        values = (nodes[str(name)].meta.get("val") for name in network.graph_signature.user_inputs)
+        shape: Any = next((value.shape for value in values if isinstance(value, torch.Tensor)), ())
+    elif isinstance(network, ir.Model):
+        shape = next((spec.shape for spec in signature(network)), ())
+    else:
+        return None
+    return shape[0] if len(shape) and isinstance(shape[0], int) else None
 
 
 def _spec(value: ir.Value) -> TensorSpec:

@@ -16,12 +16,13 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and write no page.")] = False,
 ) -> int:
     """Write the report of a bundle as a page that this version draws, every hash of the bundle checked first."""
-    from edgecompress.report import read_report, write_page
+    from edgecompress.report import check_outside, read_report, write_page
 
     report = read_report(bundle)
     if as_json:
         print_json(report)
     else:
+        check_outside(output, bundle)
         write_page(report, output)
         console().print(str(output), highlight=False, markup=False, soft_wrap=True)
     return 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
+from edgecompress.capture import check_runs
 from edgecompress.comparison.digests import digest_data, digest_network, digest_row
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
 from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
@@ -16,7 +20,7 @@ from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.conversion import Data, float_original, open_batches, open_source
 from edgecompress.data import Batch
 from edgecompress.durable import replacing
-from edgecompress.errors import DataError, EdgecompressError, OutputError
+from edgecompress.errors import EdgecompressError, OutputError, RecipeError
 from edgecompress.exporters.bundle import read_bundle
 from edgecompress.exporters.finish import compact
 from edgecompress.loading import Network
@@ -24,7 +28,9 @@ from edgecompress.named_inputs import name_inputs
 from edgecompress.pipeline import compress
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
+from edgecompress.runtime import open_session
 from edgecompress.targets import TargetProfile
+from edgecompress.validation.evidence import signature_rows
 from edgecompress.validation.latency import compare_times, interleave_sessions
 
 ORIGINAL = ROWS[0].key
@@ -99,14 +105,20 @@ def compare(
 
 
 def _prepare(folder: Path) -> None:
-    ours = {FILE, MARKDOWN, CSV}
+    """Make the folder, or see that all in it is ours."""
+    rows = "|".join(re.escape(row.key) for row in ROWS)
+    ours = re.compile(
+        rf"({rows})(\.checkpoints)?|\.({rows})\.partial|{re.escape(MARKDOWN)}|{re.escape(CSV)}|\.?{re.escape(FILE)}.*"
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        found = {entry.name for entry in folder.iterdir()}
+        found = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise OutputError(f"{str(folder)!r} cannot be used: {error.strerror}; choose another --output") from error
-    if found and not found & ours and not any(name.startswith((".", *(row.key for row in ROWS))) for name in found):
-        raise OutputError(f"{str(folder)!r} holds other things; choose an empty folder (--output)")
+    strange = [name for name in found if not ours.fullmatch(name)]
+    if strange or (found and FILE not in found):
+        name = strange[0] if strange else found[0]
+        raise OutputError(f"{str(folder)!r} holds other things, {name!r} for one; choose an empty folder (--output)")
 
 
 def _digests(
@@ -118,7 +130,9 @@ def _digests(
     named = name_inputs(network, next(iter(sources.values())))
     batches = {role: open_batches(source, role, named, recipe) for role, source in sources.items()}
     digests = {role: digest_data(one, progress) for role, one in batches.items()}
-    return {"network": digest_network(network), **digests}, named, next(iter(batches.values())).first()
+    example = next(iter(batches.values())).first()
+    check_runs(copy.deepcopy(named).eval() if isinstance(named, nn.Module) else named, example)
+    return {"network": digest_network(named, example), **digests}, named, example
 
 
 def _whole(bundle: Path, row: Measured) -> bool:
@@ -156,9 +170,7 @@ def _measure(
             overwrite=True,
             progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
         ).manifest.metrics
-    except (DataError, OutputError):
-        raise
-    except EdgecompressError as error:
+    except RecipeError as error:
         return Measured(key=row.key, title=title, digest=digest, missing=str(error))
     # Where nothing was done, what counts is the file as it was exported, not the form of it that runs fastest.
     side = "compressed" if profile.recipe.techniques else "original"
@@ -178,7 +190,7 @@ def _timed(rows: Sequence[Measured], folder: Path, original: bytes, example: Bat
     """All artifacts in one run, in turn with the file as it was exported: times of different runs do not compare."""
     changed = [row for row in rows if row.there and row.key != ORIGINAL]
     artifacts: list[bytes | Path] = [original, *(read_bundle(folder / row.key).artifact for row in changed)]
-    sample = example.sample(recipe.export.batch_size or 1).inputs
+    sample = example.sample(signature_rows(open_session(original, threads=1))).inputs
     times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
     keys = [ORIGINAL, *(row.key for row in changed)]
     timings = {key: _timing(times[:, 0], times[:, place], recipe) for place, key in enumerate(keys)}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping
+from importlib import metadata
 
+import numpy as np
 import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
@@ -14,20 +17,29 @@ from edgecompress.exporters.manifest import canonical
 from edgecompress.loading import Network
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, recipe_tables
-from edgecompress.runtime import to_bytes
+from edgecompress.runtime import execute, fixed_rows, to_bytes
 from edgecompress.training.checkpoint import fingerprint
 
 SAMPLE_BYTES = 16
 MODULUS = 1 << 8 * SAMPLE_BYTES
 
 
-def digest_network(network: Network) -> str:
-    """Of a network's weights and structure."""
+def digest_network(network: Network, example: Batch) -> str:
+    """Of a network's weights and structure, and of what it answers: code that changed shows in nothing else."""
+    if isinstance(network, nn.Module):
+        network = copy.deepcopy(network).eval()
+    hasher = hashlib.sha256(_stored(network).encode())
+    for output in execute(network, example.sample(fixed_rows(network) or 1).inputs):
+        hasher.update(np.ascontiguousarray(output).data)
+    return hasher.hexdigest()
+
+
+def _stored(network: Network) -> str:
     if isinstance(network, ir.Model):
         return hashlib.sha256(to_bytes(network)).hexdigest()
     if isinstance(network, ExportedProgram):
-        return fingerprint(nn.Module(), str(network.graph), dict(network.state_dict))
-    return fingerprint(network, str(network))
+        return fingerprint(nn.Module(), str(network.graph), {**network.state_dict, **network.constants})
+    return fingerprint(network, str(network), dict(network.named_buffers()))
 
 
 def digest_data(batches: Batches, progress: Progress) -> str:
@@ -44,8 +56,9 @@ def digest_data(batches: Batches, progress: Progress) -> str:
 
 
 def digest_row(recipe: Recipe, parts: Mapping[str, str]) -> str:
-    """Of a recipe and the digests of all else."""
-    return hashlib.sha256(canonical({"recipe": recipe_tables(recipe), **parts})).hexdigest()
+    """Of a recipe, this version, and the digests of all else."""
+    version = metadata.version("edgecompress")
+    return hashlib.sha256(canonical({"recipe": recipe_tables(recipe), "version": version, **parts})).hexdigest()
 
 
 def _repeats(batches: Batches) -> bool:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edgecompress.conversion import Conversion
-from edgecompress.data import Batch, Batches
+from edgecompress.data import Batches
 from edgecompress.diagnosis.damage import Damage, measure_damage
 from edgecompress.diagnosis.kernels import Kernel, measure_kernels
 from edgecompress.diagnosis.ranges import Range, measure_ranges
 from edgecompress.diagnosis.sizes import LayerSize, compare_sizes
+from edgecompress.exporters.equalization import equalize
+from edgecompress.progress import Progress
+from edgecompress.recipe import Recipe
 from edgecompress.runtime import fixed_rows
 
 SHOWN_RANGES = 6
@@ -31,32 +34,36 @@ class Diagnosis:
     ranges: tuple[Range, ...] = ()
 
 
-def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, threads: int) -> Diagnosis:
+def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: Recipe) -> Diagnosis:
     """Look into an artifact.
 
     Args:
         conversion: the road that led to it.
         artifact: bytes of its ONNX file.
         batches: data that fit it, of which the first samples are run.
-        threads: intra-op threads of the session whose kernels are timed.
+        recipe: what was asked for; its threads are those of the session whose kernels are timed.
     """
     batch, shipped = batches.first(), conversion.artifact
     sample = batch.sample(fixed_rows(shipped) or 1).inputs
-    damages, ranges = _rounding(conversion, shipped, batch)
+    damages, ranges = _rounding(conversion, shipped, batches, recipe)
     return Diagnosis(
         sizes=tuple(compare_sizes(conversion.original, shipped)),
-        kernels=tuple(measure_kernels(artifact, sample, threads)),
+        kernels=tuple(measure_kernels(artifact, sample, recipe.cpu.threads)),
         damages=tuple(damages),
         ranges=tuple(ranges),
     )
 
 
-def _rounding(conversion: Conversion, shipped: ir.Model, batch: Batch) -> tuple[list[Damage], list[Range]]:
+def _rounding(
+    conversion: Conversion, shipped: ir.Model, batches: Batches, recipe: Recipe
+) -> tuple[list[Damage], list[Range]]:
     """What the last step did, where that made integers."""
     last = conversion.done[-1]
     if last.name != "quantize":
         return [], []
-    floats = conversion.done[-2].result.model
+    floats, batch = conversion.done[-2].result.model, batches.first()
+    if recipe.quantization.equalization:  # what is rounded are the values that it made, under the same names
+        floats = equalize(floats, batches, Progress()).model
     damages = measure_damage(floats, shipped, batch)
     worst = sorted((one for one in damages if one.rounding_db is not None), key=lambda one: one.sqnr_db)
     codes = int(last.result.metrics["activation_codes"])

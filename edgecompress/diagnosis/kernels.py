@@ -10,13 +10,15 @@ from edgecompress.profiling import NodeTime, profile_nodes
 
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 INTEGERS = ("uint8", "int8")
+FLOATS = ("float", "float16", "double", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
     """The nodes of one operator that read numbers of one kind.
 
-    ``numbers`` is ``integer``, ``float``, or ``conversion`` from one to the other; ``share`` is that of the latency,
+    ``numbers`` is ``integer`` (8 bits), ``float``, ``conversion`` from one to the other, or ``other`` (shapes, masks,
+    indices); ``share`` is that of the latency,
     0 to 1.
     """
 
@@ -48,4 +50,6 @@ def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kerne
 def _numbers(one: NodeTime) -> str:
     if one.operator in CONVERSIONS:
         return "conversion"
-    return "integer" if one.reads in INTEGERS else "float"
+    if one.reads in INTEGERS:
+        return "integer"
+    return "float" if one.reads in FLOATS else "other"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from edgecompress.calibration import QuantParams
 from edgecompress.data import Array, Batch
 from edgecompress.diagnosis.watched import parts_of, watch
 from edgecompress.exporters.pairs import read_params
@@ -48,25 +49,53 @@ def measure_ranges(
     known = {value: params for value in values if (params := read_params(artifact.graph, value)) is not None}
     if not known:
         return []
-    parts = list(watch(floats, list(known), parts_of(floats, batch)))
-    found = []
-    for place, (value, params) in enumerate(known.items()):
-        array = np.concatenate([part[place].reshape(-1) for part in parts])
-        step, zero = float(params.scale), int(params.zero_point)
-        found.append(_range(value, array, -zero * step, (codes - 1 - zero) * step, step))
-    return found
+    parts = parts_of(floats, batch)
+    ends = [_ends(part) for part in watch(floats, list(known), parts)]
+    lows, highs = np.min([low for low, _ in ends], axis=0), np.max([high for _, high in ends], axis=0)
+    seen = [
+        _Seen(float(low), float(high), params, codes)
+        for low, high, params in zip(lows, highs, known.values(), strict=True)
+    ]
+    for part in watch(floats, list(known), parts):
+        for one, array in zip(seen, part, strict=True):
+            one.add(array)
+    return [one.as_range(value) for value, one in zip(known, seen, strict=True)]
 
 
-def _range(value: str, array: Array, low: float, high: float, step: float) -> Range:
-    counts, edges = np.histogram(array, BINS)
-    half = step / 2  # what rounds to the last integer is inside
-    return Range(
-        value=value,
-        least=float(edges[0]),
-        greatest=float(edges[-1]),
-        counts=tuple(counts.tolist()),
-        low=low,
-        high=high,
-        step=step,
-        outside=float(((array < low - half) | (array > high + half)).mean()),
-    )
+def _ends(part: Sequence[Array]) -> tuple[list[float], list[float]]:
+    """The least and the greatest of each value."""
+    return [float(array.min()) for array in part], [float(array.max()) for array in part]
+
+
+class _Seen:
+    """Counts of one activation's values, added up part by part."""
+
+    def __init__(self, least: float, greatest: float, params: QuantParams, codes: int) -> None:
+        zero = int(params.zero_point)
+        self._step = float(params.scale)
+        self._low, self._high = -zero * self._step, (codes - 1 - zero) * self._step
+        # A constant has a width too: as much as float32 tells apart.
+        resolution = max(abs(least), abs(greatest), 1e-30) * float(np.finfo(np.float32).eps)
+        width = max(greatest - least, BINS * resolution)
+        self._edges = np.linspace(least, least + width, BINS + 1)
+        self._counts, self._outside, self._all = np.zeros(BINS, np.int64), 0, 0
+
+    def add(self, array: Array) -> None:
+        """With more values."""
+        half = self._step / 2  # what rounds to the last integer is inside
+        self._counts += np.histogram(np.clip(array.astype(np.float64), self._edges[0], self._edges[-1]), self._edges)[0]
+        self._outside += int(((array < self._low - half) | (array > self._high + half)).sum())
+        self._all += array.size
+
+    def as_range(self, value: str) -> Range:
+        """What was counted."""
+        return Range(
+            value=value,
+            least=float(self._edges[0]),
+            greatest=float(self._edges[-1]),
+            counts=tuple(self._counts.tolist()),
+            low=self._low,
+            high=self._high,
+            step=self._step,
+            outside=self._outside / max(self._all, 1),
+        )

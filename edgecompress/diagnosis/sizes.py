@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import onnx_ir as ir
+import onnx_ir.passes.common as passes
 
 from edgecompress.inspection.artifacts import layers_of
 
@@ -21,7 +22,7 @@ class LayerSize:
 
 def compare_sizes(original: ir.Model, artifact: ir.Model) -> list[LayerSize]:
     """The layers with constants, in the order of the original; those that only the artifact has follow."""
-    before, after = ({layer.name: layer for _, layer in layers_of(model.graph)} for model in (original, artifact))
+    before, after = ({layer.name: layer for _, layer in layers_of(_named(one).graph)} for one in (original, artifact))
     return [
         LayerSize(
             layer=name,
@@ -31,3 +32,10 @@ def compare_sizes(original: ir.Model, artifact: ir.Model) -> list[LayerSize]:
         )
         for name in dict.fromkeys((*before, *after))
     ]
+
+
+def _named(model: ir.Model) -> ir.Model:
+    """A copy in which each node has a name of its own; a user's need not."""
+    named = model.clone()
+    passes.NameFixPass()(named)
+    return named

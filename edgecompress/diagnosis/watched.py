@@ -9,19 +9,16 @@ import onnx_ir as ir
 from edgecompress.data import Array, Batch
 from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
 
-PROBE_ROWS = 32
+PROBE_ROWS = 16
 """Samples that a diagnosis looks at."""
-RUN_ROWS = 4
-"""Samples in one run, which returns all that is watched."""
 
 
 def parts_of(model: ir.Model, batch: Batch) -> list[Batch]:
-    """The first samples of a batch in parts that one run takes."""
+    """The first samples of a batch, each a run of its own where the model allows: it returns all that is watched."""
     rows = fixed_rows(model)
     if rows:
         return [batch.sample(rows)]
-    count = min(batch.rows, PROBE_ROWS)
-    return [batch.slice(start, min(start + RUN_ROWS, count)) for start in range(0, count, RUN_ROWS)]
+    return [batch.slice(row, row + 1) for row in range(min(batch.rows, PROBE_ROWS))]
 
 
 def watch(model: ir.Model, names: Sequence[str], parts: Sequence[Batch]) -> Iterator[list[Array]]:

@@ -55,6 +55,8 @@ def inspect_model(
         DataError: the data is missing or does not fit.
     """
     if Path(spec).suffix == ".onnx":
+        if weights is not None:
+            raise ModelError(f"weights {weights!r} are for a module, and {spec!r} holds its own; leave --weights out")
         model = _read(Path(spec))
         if calibration is None:
             return declared_layers(to_bytes(model))

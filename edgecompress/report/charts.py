@@ -117,7 +117,7 @@ def shares(kernels: Sequence[Mapping[str, Any]]) -> Markup:
     return _figure(24, f"Share of the latency: {words}", shapes)
 
 
-NUMBERS = ("integer", "conversion", "float")
+NUMBERS = ("integer", "conversion", "float", "other")
 
 
 def _figure(height: float, words: str, shapes: Iterable[Markup], width: float = WIDTH) -> Markup:

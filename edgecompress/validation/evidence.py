@@ -167,7 +167,8 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
         batch.update(hasher)
         outputs = [run_session(session, batch.inputs) for session in sessions]
         agreements = [a.merge(Agreement.between(outputs[0], o)) for a, o in zip(agreements, outputs, strict=True)]
-        flips = flips.add(outputs[0][0], outputs[-1][0], batch)
+        if "f" not in batches.label_kinds:  # numbers, as a regression gives them, have no top class
+            flips = flips.add(outputs[0][0], outputs[-1][0], batch)
         if batch.labels is not None:
             labelled += batch.rows
             where = f"{batches.role} batch {index}"

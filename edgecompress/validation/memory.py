@@ -23,7 +23,7 @@ threads, model, inputs = int(sys.argv[1]), *sys.argv[2:]
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 4
 with numpy.load(inputs, allow_pickle=False) as pack:
-    feed = {name: pack[name] for name in pack.files}
+    feed = {name.removeprefix("input_"): pack[name] for name in pack.files}
 session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 taken = {spec.name for spec in session.get_inputs()}
 for _ in range(3):
@@ -46,7 +46,7 @@ def session_bytes(model: Path, inputs: Inputs, threads: int) -> int | None:
     """
     with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
         feed = Path(folder, "inputs.npz")
-        np.savez(feed, allow_pickle=False, **inputs)
+        np.savez(feed, allow_pickle=False, **{f"input_{name}": array for name, array in inputs.items()})
         nothing = Path(folder, "nothing.onnx")
         nothing.write_bytes(onnx.parser.parse_model(NOTHING).SerializeToString())
         peaks = [_peak(file, feed, threads) for file in (nothing, model)]

@@ -95,6 +95,6 @@ def test_all_rows_with_all_data(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(OutputError, match=r"holds other things; choose an empty folder \(--output\)"):
+    with pytest.raises(OutputError, match=r"holds other things, 'thesis.tex' for one; choose an empty"):
         _compare(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.comparison.digests import digest_data, digest_network, digest_row
-from edgecompress.data import Batches, InputNames
+from edgecompress.data import Batch, Batches, InputNames
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, Training
 from tests.exporters.graphs import draw, graph
@@ -21,6 +21,7 @@ from tests.networks import ConvNet, seeded
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).random((12, 3, 4, 4), np.float32))
 LABELS = torch.arange(12)
+EXAMPLE = Batch(inputs={"image": np.random.default_rng(1).random((2, 3, 16, 16), np.float32)})
 
 
 def _digest(source: Callable[[], Iterable[Any]]) -> str:
@@ -58,24 +59,43 @@ def test_data_drawn_anew_count_by_labels_and_shapes() -> None:
     assert _digest(augmented(8)) == _digest(augmented(8)) != _digest(augmented(9))
 
 
-def test_another_weight_or_another_layer_is_another_network() -> None:
+def test_another_weight_layer_or_line_of_code_is_another_network() -> None:
+    class Doubled(ConvNet):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(image)
+
     network = seeded(ConvNet)
     other = copy.deepcopy(network)
-    assert digest_network(network) == digest_network(other)
+    assert digest_network(network, EXAMPLE) == digest_network(other, EXAMPLE)
     with torch.no_grad():
         next(other.get_submodule("classifier").parameters())[0, 0] += 1
+    doubled = seeded(Doubled)
     wider = torch.nn.Sequential(network, torch.nn.ReLU())
-    assert len({digest_network(one) for one in (network, other, wider)}) == 3
+    assert len({_of(one) for one in (network, other, doubled)}) == 3
+    assert str(wider) != str(network)
+
+
+def test_the_digest_leaves_the_network_as_it_was() -> None:
+    network = seeded(ConvNet).train()
+    before = copy.deepcopy(network.state_dict())
+    digest_network(network, EXAMPLE)
+    assert network.training
+    assert all(torch.equal(before[name], one) for name, one in network.state_dict().items())
 
 
 def test_onnx_and_exported_networks_count_too() -> None:
+    x = Batch(inputs={"x": draw(1, 4, 8, 8)})
     models: list[ir.Model] = [graph("y = Mul(x, k)", k=draw(1, seed=seed)) for seed in (0, 0, 1)]
-    first, same, other = map(digest_network, models)
+    first, same, other = (digest_network(model, x) for model in models)
     assert first == same != other
     example = (torch.rand(2, 3, 16, 16),)
     programs = [torch.export.export(seeded(ConvNet, seed), example) for seed in (0, 0, 1)]
-    first, same, other = map(digest_network, programs)
+    first, same, other = map(_of, programs)
     assert first == same != other
+
+
+def _of(network: torch.nn.Module | torch.export.ExportedProgram) -> str:
+    return digest_network(network, EXAMPLE)
 
 
 def test_a_row_depends_on_its_recipe_and_all_else() -> None:

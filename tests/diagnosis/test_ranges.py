@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from edgecompress.data import Batch
 from edgecompress.diagnosis.ranges import measure_ranges
+from edgecompress.diagnosis.watched import PROBE_ROWS
 from edgecompress.exporters.static import quantize_static
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
-from tests.exporters.graphs import run
+from tests.exporters.graphs import draw, graph, run
 
 
 @pytest.mark.parametrize(("scheme", "codes"), [("qnnpack", 256), ("fbgemm", 128)])
@@ -19,7 +23,7 @@ def test_min_max_leaves_nothing_outside(scheme: str, codes: int) -> None:
     result = quantize_static(TWO_LAYERS, recipe, BATCHES, Progress())
     assert result.metrics["activation_codes"] == codes
     found = {one.value: one for one in measure_ranges(TWO_LAYERS, result.model, ["r", "y"], codes, BATCH)}
-    values = run(TWO_LAYERS, BATCH.inputs["x"])[:32]
+    values = run(TWO_LAYERS, BATCH.inputs["x"])[:PROBE_ROWS]
     assert found["y"].least == pytest.approx(float(values.min()))
     assert found["y"].greatest == pytest.approx(float(values.max()))
     assert sum(found["y"].counts) == values.size
@@ -32,7 +36,7 @@ def test_what_a_narrow_range_cuts_off_is_counted() -> None:
     recipe = Quantization(scheme="qnnpack", observer="percentile", percentile=90.0)
     artifact = quantize_static(TWO_LAYERS, recipe, BATCHES, Progress()).model
     (one,) = measure_ranges(TWO_LAYERS, artifact, ["y"], 256, BATCH)
-    values, half = run(TWO_LAYERS, BATCH.inputs["x"])[:32], one.step / 2
+    values, half = run(TWO_LAYERS, BATCH.inputs["x"])[:PROBE_ROWS], one.step / 2
     beyond = (values < one.low - half) | (values > one.high + half)
     assert one.outside == pytest.approx(float(np.mean(beyond)), abs=1e-4)
     assert one.outside > 0.1
@@ -40,3 +44,14 @@ def test_what_a_narrow_range_cuts_off_is_counted() -> None:
 
 def test_values_without_a_pair_are_left_out() -> None:
     assert measure_ranges(TWO_LAYERS, TWO_LAYERS, ["r"], 256, BATCH) == []
+
+
+@pytest.mark.parametrize("values", [(1.0, 1.0000003), (1000.0, 1000.001), (1e8, 1e8), (0.0, 0.0)])
+def test_values_that_hardly_differ_are_counted(values: tuple[float, float]) -> None:
+    x = np.full((2, 4, 8, 8), values[0], np.float32)
+    x[1] = values[1]
+    batch, model = Batch(inputs={"x": x}), graph("a = Relu(x) y = Conv<pads=[1,1,1,1]>(a, w)", w=draw(4, 4, 3, 3))
+    batches = replace(BATCHES, source=lambda: [x])
+    artifact = quantize_static(model, Quantization(scheme="qnnpack"), batches, Progress()).model
+    for one in measure_ranges(model, artifact, ["a", "y"], 256, batch):
+        assert sum(one.counts) > 0

@@ -11,7 +11,7 @@ import pytest
 import edgecompress
 from edgecompress.errors import OutputError
 from edgecompress.exporters.manifest import dump_manifest, parse_manifest
-from edgecompress.report import read_report, write_page
+from edgecompress.report import check_outside, read_report, write_page
 from tests.networks import ConvNet, images, seeded
 
 
@@ -63,3 +63,10 @@ def test_a_report_of_another_version_is_one_line(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written_is_one_line(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         write_page(read_report(bundle), tmp_path / "missing" / "page.html")
+
+
+def test_a_page_in_the_bundle_is_refused(bundle: Path) -> None:
+    for place in ("report.html", "deeper/page.html"):
+        with pytest.raises(OutputError, match=r"lies in the bundle, .* choose another --output"):
+            check_outside(bundle / place, bundle)
+    check_outside(bundle.parent / "report.html", bundle)
