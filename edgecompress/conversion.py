@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 from edgecompress.calibration import Sharing
 from edgecompress.capture import capture, check_runs
 from edgecompress.contained import require_bytes_survive
-from edgecompress.data import Batch, Batches, Inputs, Source, rereadable
+from edgecompress.data import Array, Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, ParityError, first_line
 from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
 from edgecompress.exporters.onnx import to_onnx
@@ -45,17 +45,23 @@ TECHNIQUES: Mapping[str, tuple[str, Callable[..., StepResult[nn.Module]]]] = {
 """The techniques that change a network: the name of the step, and what carries it out."""
 PROBE_ROWS = 8
 """Samples on which every step is compared with the original."""
+GARBAGE_DB = 0.0
+"""Agreement below which an INT8 model answers worse than one that always answers zero."""
 
 Data = str | Iterable[Any] | Source
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A step's name and function; ``min_sqnr_db`` is the agreement below which the run stops."""
+    """A step's name and function; ``min_sqnr_db`` is the agreement below which the run stops.
+
+    A ``lossless`` step has its floor from ``export.min_sqnr_db``; another one may have a floor, too.
+    """
 
     name: str
     run: Callable[[Any], StepResult[Any]]
     min_sqnr_db: float | None = None
+    lossless: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,20 +242,32 @@ def run_steps(
             result = step.run(network)
         for warning in result.warnings:
             progress.warn(warning)
-        agreement = Agreement.between(expected, execute(result.model, probe))
-        _check_agreement(step, agreement)
-        seconds, lossless = time.perf_counter() - start, step.min_sqnr_db is not None
+        agreement = _agreement(step, expected, result.model, probe)
+        seconds, lossless = time.perf_counter() - start, step.lossless and step.min_sqnr_db is not None
         done.append(Done(name=step.name, result=result, agreement=agreement, seconds=seconds, lossless=lossless))
         network = result.model
     return tuple(done)
 
 
-def _check_agreement(step: Step, agreement: Agreement) -> None:
-    if step.min_sqnr_db is not None and agreement.sqnr_db < step.min_sqnr_db:
-        raise ParityError(
-            f"step {step.name!r} changed what the model computes: {agreement.sqnr_db:.1f} dB agreement with the"
-            f" original, {step.min_sqnr_db:g} dB wanted (export.min_sqnr_db)"
-        )
+def _agreement(step: Step, expected: Sequence[Array], network: Network, probe: Inputs) -> Agreement:
+    """How well what a step made follows what was expected, if well enough."""
+    try:
+        outputs = execute(network, probe)
+    except Exception as error:
+        raise ParityError(f"step {step.name!r} made a model that cannot run: {first_line(error)}") from error
+    shapes, wanted = ([array.shape for array in arrays] for arrays in (outputs, expected))
+    if step.min_sqnr_db is not None and shapes != wanted:
+        raise ParityError(f"step {step.name!r} changed the outputs: their shapes are {shapes}, and were {wanted}")
+    agreement = Agreement.between(expected, outputs)
+    if step.min_sqnr_db is None or agreement.sqnr_db >= step.min_sqnr_db:
+        return agreement
+    told = f"step {step.name!r} changed what the model computes: {agreement.sqnr_db:.1f} dB agreement with the"
+    if step.lossless:
+        raise ParityError(f"{told} original, {step.min_sqnr_db:g} dB wanted (export.min_sqnr_db)")
+    raise ParityError(
+        f"{told} float model, under {step.min_sqnr_db:g} dB it is another one; see which layers suffer"
+        " (inspect --sensitivity), and name them in quantization.keep_float"
+    )
 
 
 def _steps(
@@ -267,7 +285,7 @@ def _steps(
     forms = prepare_for_integers if recipe.quantization.enabled else canonicalize
     steps.append(Step(name="canonicalize", run=forms, min_sqnr_db=floor))
     if recipe.quantization.enabled:
-        steps.append(Step(name="quantize", run=quantize))
+        steps.append(Step(name="quantize", run=quantize, min_sqnr_db=GARBAGE_DB, lossless=False))
     return steps
 
 

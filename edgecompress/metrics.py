@@ -36,7 +36,7 @@ class Agreement:
     @classmethod
     def between(cls, reference: Sequence[Array], actual: Sequence[Array]) -> Self:
         """The agreement of two lists of outputs, of the same shapes."""
-        pairs = [(r.astype(np.float64), a.astype(np.float64)) for r, a in zip(reference, actual, strict=True)]
+        pairs = [_comparable(r, a) for r, a in zip(reference, actual, strict=True)]
         top = [outputs[0].argmax(axis=1) if outputs[0].ndim > 1 else None for outputs in (reference, actual)]
         same = 0 if top[0] is None or top[1] is None else int((top[0] == top[1]).sum())
         return cls(
@@ -142,9 +142,16 @@ def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the 
     raise DataError(f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}")
 
 
+def _comparable(reference: Array, actual: Array) -> tuple[Array, Array]:
+    """Both in float64; what is infinite, or NaN, in both alike counts as 0 (a mask of scores, say)."""
+    pair = reference.astype(np.float64), actual.astype(np.float64)
+    alike = ~np.isfinite(pair[0]) & ((pair[0] == pair[1]) | (np.isnan(pair[0]) & np.isnan(pair[1])))
+    return (np.where(alike, 0.0, pair[0]), np.where(alike, 0.0, pair[1])) if alike.any() else pair
+
+
 def _decibel(signal: float, noise: float) -> float:
     if noise == 0:
         return IDENTICAL_DB
-    if signal == 0:
+    if signal == 0 or not math.isfinite(noise):  # NaN compares as no worse than any limit
         return -IDENTICAL_DB
     return min(10 * math.log10(signal / noise), IDENTICAL_DB)

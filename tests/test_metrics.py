@@ -76,3 +76,16 @@ def test_labels_of_another_shape_are_refused() -> None:
 def test_ten_classes_can_be_guessed_at_a_tenth(right: int, guessed: bool) -> None:
     # 100 guesses among 10: 10 right in the mean, with a standard deviation of 3.
     assert Tally(right=right, total=100, classes=10).could_be_guessed is guessed
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_no_number_is_no_agreement(wrong: float) -> None:
+    found = Agreement.between([np.ones((2, 3))], [np.array([[1, 1, wrong], [1, 1, 1]])])
+    assert found.sqnr_db == -IDENTICAL_DB
+
+
+def test_infinity_in_both_is_agreement() -> None:
+    masked = np.array([[0.5, -np.inf], [np.inf, 1.0]])
+    found = Agreement.between([masked], [masked + np.array([[0.05, 0], [0, 0]])])
+    assert found.sqnr_db == pytest.approx(10 * np.log10(1.25 / 0.0025))
+    assert found.max_abs_error == pytest.approx(0.05)

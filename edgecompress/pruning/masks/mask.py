@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgecompress.errors import USER_CODE_FAILS, ModelError, first_line
+from edgecompress.errors import USER_CODE_FAILS, EdgecompressError, ModelError, first_line
 
 Holder = tuple[nn.Module, str]
 """A module, and the name under which it holds a tensor."""
@@ -76,13 +76,18 @@ def make_permanent(model: nn.Module) -> tuple[str, ...]:
 
     Raises:
         ModelError: a weight has another parametrization beside its mask; nothing was changed.
+        EdgecompressError: a weight that was pruned is not zero.
     """
     masked = list(_masked(model))
     for name, (module, tensor_name) in masked:
         if mask_of(module, tensor_name) is None:
             raise ModelError(f"{name!r} has another parametrization beside its mask; remove that one first")
-    for _, (module, tensor_name) in masked:
+    for name, (module, tensor_name) in masked:
+        mask = mask_of(module, tensor_name)
+        assert mask is not None
         _write_zeros(module, tensor_name)
+        if getattr(module, tensor_name)[~mask.keep].any():
+            raise EdgecompressError(f"{name!r} is not zero where its mask is; this is a fault of edgecompress")
     return tuple(name for name, _ in masked)
 
 

@@ -1,0 +1,213 @@
+"""A fault that is planted in a step ends the run at that very step."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgecompress import ModelPruner
+from edgecompress.calibration import Sharing
+from edgecompress.conversion import Conversion, convert, open_batches
+from edgecompress.errors import DataError, EdgecompressError, ParityError
+from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
+from edgecompress.progress import Progress
+from edgecompress.recipe import Cpu, Export, Quantization, Recipe
+from edgecompress.runtime import signature, to_bytes
+from edgecompress.step import Stage, StepResult
+from edgecompress.streams import Streams
+from edgecompress.validation import gather
+from tests.networks import ConvNet, ResidualNet, images, seeded
+
+RECIPE = Recipe(
+    quantization=Quantization(enabled=True, adaround=False, bias_correction=False), export=Export(simplify=False)
+)
+FLOAT = Recipe(export=Export(simplify=False))
+Run = Callable[..., Any]
+
+
+class TwoHeads(nn.Module):
+    """Two outputs of one shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = seeded(ConvNet)
+        self.other = seeded(ConvNet, seed=1)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {"sign": self.body(image), "mirror": -2 * self.other(image)}
+
+
+class Difference(nn.Module):
+    """Two inputs of one shape, whose order counts."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return torch.relu(left) - right
+
+
+def _convert(network: nn.Module, recipe: Recipe, data: Any = None, sharing: Sharing | None = None) -> Conversion:
+    batches = open_batches(images() if data is None else data, "calibration", network, recipe)
+    return convert(network, recipe, batches.first(), Streams(calibration=batches), Progress(), sharing)
+
+
+def _plant(monkeypatch: pytest.MonkeyPatch, place: str, name: str, fault: Callable[[Run], Run]) -> None:
+    module = importlib.import_module(place)
+    monkeypatch.setattr(module, name, fault(getattr(module, name)))
+
+
+def _spoiling(change: Callable[[ir.Model], None]) -> Callable[[Run], Run]:
+    """A fault in a function that makes a model, or a step's result with one."""
+
+    def fault(run: Run) -> Run:
+        def spoiled(*args: Any, **kwargs: Any) -> Any:
+            made = run(*args, **kwargs)
+            change(made.model if isinstance(made, StepResult) else made)
+            return made
+
+        return spoiled
+
+    return fault
+
+
+def _drop(kind: str) -> Callable[[ir.Model], None]:
+    """Let the readers of a node read what the node reads, where the shape stays."""
+
+    def change(model: ir.Model) -> None:
+        node = next(node for node in reversed(model.graph) if node.op_type == kind and _same_shape(node))
+        source = node.inputs[0]
+        assert source is not None
+        for user, place in tuple(node.outputs[0].uses()):
+            user.replace_input_with(place, source)
+
+    return change
+
+
+def _same_shape(node: ir.Node) -> bool:
+    source, result = node.inputs[0], node.outputs[0]
+    return source is not None and (node.op_type == "Relu" or source.shape == result.shape)
+
+
+def _swap_outputs(model: ir.Model) -> None:
+    first, second = model.graph.outputs
+    model.graph.outputs.clear()
+    model.graph.outputs.extend([second, first])
+
+
+def _swap_input_names(model: ir.Model) -> None:
+    first, second = model.graph.inputs
+    first.name, second.name = "swapped", first.name
+    first.name = "right"
+
+
+def test_without_a_fault_nothing_is_refused() -> None:
+    for network in (seeded(ConvNet), seeded(ResidualNet), TwoHeads().eval()):
+        assert _convert(network, RECIPE).done[-1].agreement.sqnr_db > 10
+
+
+@pytest.mark.parametrize("kind", ["Relu", "Conv"])
+@pytest.mark.parametrize(("step", "function"), [("export", "to_onnx"), ("canonicalize", "canonicalize")])
+def test_a_dropped_layer(step: str, function: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = seeded(ConvNet) if kind == "Relu" else seeded(ResidualNet)
+    _plant(monkeypatch, "edgecompress.conversion", function, _spoiling(_drop(kind)))
+    with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
+        _convert(network, FLOAT)
+
+
+def test_a_layer_that_simplification_drops(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(_run: Run) -> Run:
+        def dropping(model: ir.Model) -> StepResult[ir.Model]:
+            copy = model.clone()
+            _drop("Relu")(copy)
+            return StepResult(model=copy)
+
+        return dropping
+
+    _plant(monkeypatch, "edgecompress.conversion", "simplify", fault)
+    with pytest.raises(ParityError, match="step 'simplify' changed what the model computes"):
+        _convert(seeded(ConvNet), Recipe())
+
+
+@pytest.mark.parametrize(
+    ("step", "function", "recipe"), [("export", "to_onnx", FLOAT), ("quantize", "quantize_static", RECIPE)]
+)
+def test_swapped_outputs(step: str, function: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant(monkeypatch, "edgecompress.conversion", function, _spoiling(_swap_outputs))
+    with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
+        _convert(TwoHeads().eval(), recipe)
+
+
+def test_swapped_input_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant(monkeypatch, "edgecompress.conversion", "to_onnx", _spoiling(_swap_input_names))
+    data = [((torch.randn(4, 8), torch.randn(4, 8)), None)]
+    with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
+        _convert(Difference(), FLOAT, data)
+
+
+def test_a_batch_norm_that_is_folded_without_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(model: ir.Model) -> None:
+        conv = next(node for node in model.graph if node.op_type == "Conv" and len(node.inputs) > 2)
+        bias = conv.inputs[2]
+        assert bias is not None
+        assert bias.const_value is not None
+        bias.const_value = ir.tensor(0 * bias.const_value.numpy(), name=bias.name)
+
+    _plant(monkeypatch, "edgecompress.conversion", "to_onnx", _spoiling(change))
+    with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
+        _convert(seeded(ConvNet), FLOAT)
+    assert callable(convolve_batch_norms)
+
+
+def test_a_step_whose_model_answers_nothing_that_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(model: ir.Model) -> None:
+        for value in model.graph.initializers.values():
+            if value.const_value is not None and value.const_value.dtype == ir.DataType.FLOAT:
+                value.const_value = ir.tensor(np.nan * value.const_value.numpy(), name=value.name)
+
+    _plant(monkeypatch, "edgecompress.conversion", "to_onnx", _spoiling(change))
+    with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
+        _convert(seeded(ConvNet), FLOAT)
+
+
+def test_statistics_of_another_model(tmp_path: Path) -> None:
+    sharing = Sharing(file=tmp_path / "statistics.npz")
+    _convert(seeded(ConvNet), RECIPE, sharing=sharing)
+    with pytest.raises(DataError, match="belong to another model or other tensors; delete the file"):
+        _convert(seeded(ConvNet, seed=1), RECIPE, sharing=sharing)
+
+
+def test_statistics_of_other_data(tmp_path: Path) -> None:
+    sharing = Sharing(file=tmp_path / "statistics.npz")
+    _convert(seeded(ConvNet), RECIPE, sharing=sharing)
+    with pytest.raises(DataError, match="belong to other calibration data: batch 0 is not the one that was counted"):
+        _convert(seeded(ConvNet), RECIPE, images(seed=1), sharing=sharing)
+
+
+def test_a_mask_that_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetting(module: nn.Module, name: str) -> None:
+        torch.nn.utils.parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+
+    pruner = ModelPruner(seeded(ConvNet))
+    pruner.magnitude_pruning(0.5)
+    monkeypatch.setattr("edgecompress.pruning.masks.mask._write_zeros", forgetting)
+    with pytest.raises(EdgecompressError, match=r"'features\.0\.weight' is not zero where its mask is"):
+        pruner.apply_masks()
+
+
+def test_labels_shifted_by_one() -> None:
+    network = seeded(ConvNet)
+    answers = [network(image).argmax(1) for image, _ in images()]
+    conversion = _convert(network, FLOAT)
+    stages = [Stage(name=name, content=to_bytes(model)) for name, model in conversion.stages]
+    for shift, fault in ((0, None), (1, "the float model is right on 0.00 % of the evaluation data")):
+        data = [(image, (answer + shift) % 10) for (image, _), answer in zip(images(), answers, strict=True)]
+        batches = replace(open_batches(data, "evaluation", network, FLOAT), signature=signature(conversion.artifact))
+        doubts = gather(stages, batches, Cpu(runs=10), Progress()).doubts
+        assert [fault is not None and doubt.startswith(fault) for doubt in doubts] == ([] if fault is None else [True])
