@@ -93,7 +93,7 @@ def test_a_command_works_where_there_is_no_network(project: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)[0]["name"] == "features.0"
+    assert json.loads(done.stdout)["layers"][0]["name"] == "features.0"
 
 
 def test_a_stranger_s_bundle_is_validated_without_running_any_of_it(

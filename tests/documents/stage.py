@@ -75,6 +75,8 @@ def on_stage(folder: Path) -> Iterator[None]:
     before, path = Path.cwd(), list(sys.path)
     os.chdir(folder)
     sys.path.insert(0, str(folder))
+    for file in folder.glob("*.py"):  # another test's project may have left modules of these names
+        sys.modules.pop(file.stem, None)
     try:
         yield
     finally:
