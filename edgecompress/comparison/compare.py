@@ -97,7 +97,7 @@ def compare(
         tell(kept)
     if any(row.there and row.timing is None for row in rows):
         with progress.step("measure latency"):
-            recipe = profiles["original"].recipe
+            recipe = profiles[ORIGINAL].recipe
             rows = _timed(rows, folder, compact(float_original(named, recipe, example)), example, recipe)
         keep(folder, rows)
     _write_tables(folder, rows)
@@ -107,18 +107,20 @@ def compare(
 def _prepare(folder: Path) -> None:
     """Make the folder, or see that all in it is ours."""
     rows = "|".join(re.escape(row.key) for row in ROWS)
-    ours = re.compile(
-        rf"({rows})(\.checkpoints)?|\.({rows})\.partial|{re.escape(MARKDOWN)}|{re.escape(CSV)}|\.?{re.escape(FILE)}.*"
-    )
+    files = "|".join(re.escape(name) for name in (FILE, MARKDOWN, CSV))
+    ours = re.compile(rf"({rows})(\.checkpoints)?|\.({rows}|{files})\.partial|{files}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise OutputError(f"{str(folder)!r} cannot be used: {error.strerror}; choose another --output") from error
     strange = [name for name in found if not ours.fullmatch(name)]
-    if strange or (found and FILE not in found):
-        name = strange[0] if strange else found[0]
-        raise OutputError(f"{str(folder)!r} holds other things, {name!r} for one; choose an empty folder (--output)")
+    if FILE not in found:  # a run that was killed in its first row has no table yet either
+        strange += [name for name in (MARKDOWN, CSV) if name in found]
+    if strange:
+        raise OutputError(
+            f"{str(folder)!r} holds other things, {strange[0]!r} for one; choose an empty folder (--output)"
+        )
 
 
 def _digests(

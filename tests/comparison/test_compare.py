@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgecompress.comparison import ROWS, Comparison, compare
+from edgecompress.comparison.compare import _prepare
 from edgecompress.errors import OutputError
 from edgecompress.exporters.bundle import read_bundle
 from tests.networks import images, seeded
@@ -98,3 +99,16 @@ def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"holds other things, 'thesis.tex' for one; choose an empty"):
         _compare(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("name", [".original.partial", "pruned.checkpoints", ".comparison.md.partial"])
+def test_what_a_killed_run_left_is_ours(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    _prepare(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["comparison.csv", "comparison.md", "pruned.txt", ".git"])
+def test_what_is_of_others_is_not(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(OutputError, match="holds other things"):
+        _prepare(tmp_path)
