@@ -31,20 +31,9 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
     Raises:
         InputError: it is missing or no such key, or ``cryptography`` is not installed.
     """
-    from_pem, kind = _cryptography("load_pem_private_key", "Ed25519PrivateKey")
     mend = "openssl genpkey -algorithm ed25519 -out KEY.pem makes one"
-    content = _read(path)
-    try:
-        key = from_pem(content, password=None)
-    except TypeError:
-        raise InputError(
-            f"key {str(path)!r} has a passphrase; openssl pkey -in KEY.pem -out PLAIN.pem takes it off"
-        ) from None
-    except Exception:  # cryptography has exceptions of its own for each way in which a key is wrong
-        raise InputError(f"key {str(path)!r} is no private key in PEM; {mend}") from None
-    if not isinstance(key, kind):
-        raise InputError(f"key {str(path)!r} is a {type(key).__name__}, not one of Ed25519; {mend}")
-    return key  # type: ignore[no-any-return]
+    key: Ed25519PrivateKey = _load(path, "private", mend, password=None)
+    return key
 
 
 def load_verify_key(path: Path) -> Ed25519PublicKey:
@@ -53,16 +42,8 @@ def load_verify_key(path: Path) -> Ed25519PublicKey:
     Raises:
         InputError: it is missing or no such key, or ``cryptography`` is not installed.
     """
-    from_pem, kind = _cryptography("load_pem_public_key", "Ed25519PublicKey")
-    mend = "openssl pkey -in KEY.pem -pubout -out PUB.pem writes it"
-    content = _read(path)
-    try:
-        key = from_pem(content)
-    except Exception:  # as above
-        raise InputError(f"key {str(path)!r} is no public key in PEM; {mend}") from None
-    if not isinstance(key, kind):
-        raise InputError(f"key {str(path)!r} is a {type(key).__name__}, not one of Ed25519; {mend}")
-    return key  # type: ignore[no-any-return]
+    key: Ed25519PublicKey = _load(path, "public", "openssl pkey -in KEY.pem -pubout -out PUB.pem writes it")
+    return key
 
 
 def signature_of(manifest: bytes, key: Ed25519PrivateKey) -> bytes:
@@ -104,6 +85,23 @@ def verify_bundle(folder: Path, key: Ed25519PublicKey) -> None:
         raise OutputError(
             f"bundle {str(folder)!r} was not signed with this key, or was changed afterwards; ask whoever made it"
         )
+
+
+def _load(path: Path, side: str, mend: str, **options: Any) -> Any:
+    """The ``private`` or ``public`` key in a PEM file."""
+    from_pem, kind = _cryptography(f"load_pem_{side}_key", f"Ed25519{side.capitalize()}Key")
+    content = _read(path)
+    try:
+        key = from_pem(content, **options)
+    except TypeError:
+        raise InputError(
+            f"key {str(path)!r} has a passphrase; openssl pkey -in KEY.pem -out PLAIN.pem takes it off"
+        ) from None
+    except Exception:  # cryptography has exceptions of its own for each way in which a key is wrong
+        raise InputError(f"key {str(path)!r} is no {side} key in PEM; {mend}") from None
+    if not isinstance(key, kind):
+        raise InputError(f"key {str(path)!r} is a {type(key).__name__}, not one of Ed25519; {mend}")
+    return key
 
 
 def _cryptography(loader: str, kind: str) -> tuple[Any, Any]:

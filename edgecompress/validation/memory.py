@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from edgecompress.data import Inputs
+from edgecompress.scratch import scratch_folder
 
 LIMIT_S = 300.0
 NOTHING = '<ir_version: 8, opset_import: ["" : 13]> nothing () => (float y) { y = Constant<value_float = 0.0>() }'
@@ -44,10 +44,10 @@ def session_bytes(model: Path, inputs: Inputs, threads: int) -> int | None:
     Returns:
         None where the system does not tell the peak (other than Linux), or the file does not run.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        feed = Path(folder, "inputs.npz")
+    with scratch_folder() as folder:
+        feed = folder / "inputs.npz"
         np.savez(feed, allow_pickle=False, **{f"input_{name}": array for name, array in inputs.items()})
-        nothing = Path(folder, "nothing.onnx")
+        nothing = folder / "nothing.onnx"
         nothing.write_bytes(onnx.parser.parse_model(NOTHING).SerializeToString())
         peaks = [_peak(file, feed, threads) for file in (nothing, model)]
     empty, used = peaks
