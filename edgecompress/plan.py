@@ -108,7 +108,10 @@ def _pruning(recipe: Recipe, _teacher: nn.Module | None) -> PlannedStep:
     goal = "MACs" if pruning.goal == "macs" else pruning.goal
     what = f"{pruning.amount:.0%} fewer {goal}" if goal != "latency" else f"{pruning.amount:.0%} less latency"
     shallower = f"{pruning.blocks:.0%} of the residual blocks go first; " if pruning.blocks else ""
-    how = f"channels go {SPREADS[pruning.spread]}, in multiples of {pruning.multiple}, least {pruning.importance} first"
+    channels = "channels inside of blocks" if pruning.residual == "keep" else "channels"
+    how = (
+        f"{channels} go {SPREADS[pruning.spread]}, in multiples of {pruning.multiple}, least {pruning.importance} first"
+    )
     if pruning.method == "block":
         what, how = f"{pruning.amount:.0%} of the residual blocks", "those go that change least"
     times = f"; {pruning.steps} steps, {pruning.schedule.replace('_', ' ')}" if pruning.steps > 1 else ""

@@ -16,7 +16,7 @@ from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import named_module
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Criterion
-from edgecompress.pruning.channels.request import Goal, Spread
+from edgecompress.pruning.channels.request import Goal, Residual, Spread
 from edgecompress.pruning.counts import compare, count
 from edgecompress.pruning.masks.layers import last_classifier
 from edgecompress.pruning.masks.mask import copied, make_permanent, set_mask
@@ -151,6 +151,7 @@ class ModelPruner:
         spread: Spread = "uniform",
         importance: Criterion = "l2",
         multiple: int = 1,
+        residual: Residual = "prune",
         protect: Sequence[str] = (),
         data: Data | None = None,
     ) -> StepResult[nn.Module]:
@@ -164,6 +165,7 @@ class ModelPruner:
             spread: the same share of every layer, by importance over all, or where it buys most time.
             importance: the criterion, as in :func:`edgecompress.pruning.channels.importance.score`.
             multiple: of which a layer keeps its channels.
+            residual: whether the channels that residual additions join go too, or only those inside of blocks.
             protect: layers whose channels stay.
             data: labelled batches, for the criterion ``taylor``, for the spread ``sensitivity``, and to estimate batch
                 norms anew on.
@@ -182,6 +184,7 @@ class ModelPruner:
             "importance": importance,
             "method": method,
             "multiple": multiple,
+            "residual": residual,
             "protect": tuple(protect),
         }
         recipe = parse_recipe({"pruning": {**tables, "enabled": True}, "training": {"epochs": 0}})

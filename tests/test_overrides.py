@@ -28,6 +28,7 @@ VALUES = {
     "pruning.importance": "taylor",
     "pruning.method": "block",
     "pruning.blocks": "0.25",
+    "pruning.residual": "keep",
     "pruning.multiple": "8",
     "pruning.protect": '["head*"]',
     "pruning.schedule": "cubic",

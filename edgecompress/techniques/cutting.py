@@ -154,6 +154,7 @@ def _request(recipe: Recipe, share: float) -> Request:
         criterion=pruning.importance,
         side="both" if pruning.method == "block" else pruning.method,
         multiple=pruning.multiple,
+        residual=pruning.residual,
         protect=pruning.protect,
         threads=recipe.cpu.threads,
         seed=recipe.seed,

@@ -62,11 +62,6 @@ def share_gone(before: nn.Module, after: nn.Module, course: Course) -> float:
     return 1 - new / old
 
 
-def _time_gone(before: nn.Module, after: nn.Module, course: Course) -> dict[str, float]:
-    whole, left = time_models([as_artifact(one, course) for one in (before, after)], course)
-    return {"share": max(1 - left.median_ms / whole.median_ms, 0.0)}
-
-
 def _noise(shallow: nn.Module, samples: Sequence[Batch], expected: Sequence[Sequence[Array]]) -> float:
     """How far a network without a block is from the whole one before it learns anything."""
     return output_noise(reestimate_batch_norm(shallow, samples, Progress()), samples, expected)

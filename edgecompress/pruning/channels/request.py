@@ -22,13 +22,16 @@ from edgecompress.pruning.channels.structured import Subject
 from edgecompress.pruning.channels.terms import add_up
 from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
 from edgecompress.pruning.names import check_names, covers
-from edgecompress.pruning.structure.groups import Group, layer_name, producers
+from edgecompress.pruning.structure.groups import Group, joined_units, layer_name, producers
 from edgecompress.step import Refusal
 
 Goal = Literal["channels", "macs", "parameters", "latency"]
 Spread = Literal["uniform", "global", "latency", "sensitivity"]
 """How the removal is spread: the same share of every group; by importance; by importance for the time gained; or by
 what the outputs were measured to lose for what the goal gains."""
+Residual = Literal["prune", "keep"]
+"""What becomes of the channels that residual additions join; with ``keep`` only those inside of blocks go."""
+IS_JOINED = "residual additions join them, and 'pruning.residual' is keep"
 COUNTED = {"channels": channel_terms, "macs": macs_terms, "parameters": parameter_terms}
 
 
@@ -43,6 +46,7 @@ class Request:
         criterion: which units of a group go first.
         side: the weights that the criterion looks at.
         multiple: of which the channels of a layer are kept.
+        residual: whether the channels that residual additions join may go.
         protect: names of layers whose channels stay; ``*`` and ``?`` are wildcards.
         threads: of the sessions that latency is measured in.
         seed: of random importance.
@@ -54,6 +58,7 @@ class Request:
     criterion: Criterion = "l2"
     side: Side = "both"
     multiple: int = 1
+    residual: Residual = "prune"
     protect: tuple[str, ...] = ()
     threads: int = 1
     seed: int = 0
@@ -99,7 +104,7 @@ def selector(
         RecipeError: nothing can be removed, or a protected name fits nothing.
         DataError: sensitivity decides, and there are no samples.
     """
-    groups, refusals = _unprotected(subject, request.protect)
+    groups, refusals = _free(subject, request)
     if not groups:
         raise RecipeError(_nothing(subject, refusals))
     scores = score(subject, request.criterion, side=request.side, gradients=gradients, seed=request.seed)
@@ -130,22 +135,27 @@ def selector(
     return select_at
 
 
-def _unprotected(subject: Subject, protect: Sequence[str]) -> tuple[list[Group], tuple[Refusal, ...]]:
-    """The groups that may be touched."""
-    check_names(protect, subject.module)
+def _free(subject: Subject, request: Request) -> tuple[list[Group], tuple[Refusal, ...]]:
+    """The groups that may be touched, and why the others may not."""
+    check_names(request.protect, subject.module)
     made, free, refusals = producers(subject.structure), [], []
+    joined = joined_units(subject.structure) if request.residual == "keep" else frozenset()
     for group in subject.groups:
         names = {layer_name(member[0]) for member in group.members if member in made} or {group.name}
-        hit = next((pattern for pattern in protect if any(covers(pattern, name) for name in names)), None)
-        if hit is None:
-            free.append(group)
-        else:
+        hit = next((pattern for pattern in request.protect if any(covers(pattern, name) for name in names)), None)
+        if hit is not None:
             refusals.append(Refusal(name=group.name, kind="channels", reason=f"protected by {hit!r}"))
+        elif not joined.isdisjoint(group.units):
+            refusals.append(Refusal(name=group.name, kind="channels", reason=IS_JOINED))
+        else:
+            free.append(group)
     return free, tuple(refusals)
 
 
 def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
     """Why nothing can be pruned, and what to do about it."""
+    if any(one.reason == IS_JOINED for one in protected):
+        return "'pruning.residual' keep leaves nothing that can be pruned; --set pruning.residual=prune"
     if protected:
         return "'pruning.protect' leaves nothing that can be pruned; name fewer layers there"
     reasons = "; ".join(f"{one.name}: {one.reason}" for one in subject.refusals[:2])

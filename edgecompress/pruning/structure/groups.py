@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.rules.call import operator_name
@@ -100,6 +100,21 @@ def kept_by_axis(channels: Channels, gone: Tensor) -> dict[int, Tensor]:
         stays = ~gone[classes]
         kept[axis] = kept[axis] & stays if axis in kept else stays
     return kept
+
+
+def joined_units(structure: Structure) -> frozenset[int]:
+    """The classes of the channels in which an addition joins two branches: those of the residual streams."""
+    joined: set[int] = set()
+    for node in structure.program.graph.nodes:
+        computed = [one for one in node.all_input_nodes if one.op == "call_function"]
+        if operator_name(node).rstrip("_") == "add" and len(computed) == 2:
+            left, right = (_classes(structure, one) for one in computed)
+            joined |= left & right
+    return frozenset(joined)
+
+
+def _classes(structure: Structure, node: fx.Node) -> set[int]:
+    return {int(unit) for channels in structure.values[node] for _, classes in channels.axes for unit in classes}
 
 
 def _hanging_together(structure: Structure) -> Iterator[tuple[str, int]]:

@@ -8,10 +8,11 @@ from torch import nn
 
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
-from edgecompress.pruning.channels.request import Request, select
+from edgecompress.pruning.channels.request import IS_JOINED, Request, select
 from edgecompress.pruning.channels.structured import Subject, examine
 from edgecompress.pruning.channels.terms import add_up, full
 from tests.networks import ConvNet, seeded
+from tests.techniques.courses import Blocks
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,28 @@ def test_a_protected_layer_that_is_not_there(subject: Subject) -> None:
 def test_a_protected_module_stands_for_all_that_is_in_it(subject: Subject) -> None:
     with pytest.raises(RecipeError, match=r"'pruning.protect' leaves nothing that can be pruned"):
         select(subject, Request(amount=0.5, protect=("features",)))
+
+
+def test_inside_of_blocks_the_residual_stream_stays_whole() -> None:
+    chosen = select(examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),)), Request(amount=0.5, residual="keep"))
+    assert chosen.widths == {f"body.{place}.first": 8 for place in range(4)}
+    assert [(one.name, one.reason) for one in chosen.refusals] == [("stem.0", IS_JOINED)]
+
+
+def test_blocks_without_an_inside_are_one_line() -> None:
+    class Added(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right, self.head = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = self.head(self.left(x) + self.right(x))
+            return scores
+
+    with pytest.raises(
+        RecipeError, match=r"'pruning\.residual' keep leaves nothing that can be pruned; --set pruning.r"
+    ):
+        select(examine(Added(), (torch.randn(2, 4),)), Request(amount=0.5, residual="keep"))
 
 
 def test_nothing_to_prune() -> None:

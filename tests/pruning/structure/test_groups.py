@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.pruning.structure.analysis import Structure, analyse
-from edgecompress.pruning.structure.groups import as_flags, find_groups, find_refusals, kept_by_axis, removed_from
+from edgecompress.pruning.structure.groups import (
+    as_flags,
+    find_groups,
+    find_refusals,
+    joined_units,
+    kept_by_axis,
+    removed_from,
+)
 
 
 def _structure(network: nn.Module, *shape: int) -> Structure:
@@ -34,6 +41,25 @@ def test_a_transposed_convolution_makes_its_second_axis() -> None:
     first, second = find_groups(_structure(network, 2, 3, 4, 4))
     assert (first.name, len(first.units)) == ("0", 4)
     assert (second.name, second.members) == ("1", (("1.weight", 1), ("2.weight", 1)))
+
+
+def test_the_channels_that_an_addition_joins() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.inner, self.back, self.head = (
+                nn.Linear(*sizes) for sizes in ((3, 4), (4, 5), (5, 4), (4, 2))
+            )
+
+        def forward(self, x: Tensor) -> Any:
+            hidden = self.stem(x)
+            return self.head(hidden + self.back(self.inner(hidden + 1)))
+
+    structure = _structure(Residual(), 2, 3)
+    stream, inner = find_groups(structure)
+    assert (stream.name, inner.name) == ("stem", "inner")
+    assert joined_units(structure) == set(stream.units)
+    assert joined_units(_structure(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)), 2, 3)) == set()
 
 
 def test_refusals_name_layers_and_count_channels() -> None:
