@@ -9,31 +9,26 @@ error of its outputs alone.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.artifacts import float_file, int8_file
 from benchmarks.networks import images, vit_tiny
+from benchmarks.sections import write_page
 from edgecompress import LowRankDecomposition
-from edgecompress.conversion import convert, open_batches
 from edgecompress.demo import load_digits
 from edgecompress.low_rank.calls import observe
 from edgecompress.low_rank.latency import time_layer
 from edgecompress.low_rank.layers import find_layers
 from edgecompress.low_rank.options import candidate
-from edgecompress.outcome import cpu_name
-from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization, Recipe
-from edgecompress.runtime import open_session, to_bytes
+from edgecompress.runtime import open_session
 from edgecompress.step import StepResult
-from edgecompress.streams import Streams
 from edgecompress.validation.latency import interleave_sessions
 from edgecompress.validation.ratios import Ratio, ratio_of
 
@@ -135,7 +130,7 @@ def compare(subject: Subject, runs: int) -> list[Row]:
         )
         seconds.append(time.perf_counter() - start)
     networks = [subject.network, *(result.model for result in results)]
-    files = [_onnx(subject, network, integers) for network in networks for integers in (False, True)]
+    files = [make(network, subject.calibration) for network in networks for make in (float_file, int8_file)]
     name = open_session(files[0], 1).get_inputs()[0].name
     times = interleave_sessions(files, {name: subject.sample.numpy()}, runs=runs, threads=1)
     medians = np.median(times, axis=0)
@@ -192,13 +187,6 @@ def report(name: str, subject: Subject, rows: Sequence[Row]) -> str:
     )
 
 
-def _onnx(subject: Subject, network: nn.Module, integers: bool) -> bytes:
-    recipe = Recipe(quantization=Quantization(enabled=integers, scheme="qnnpack"))
-    batches = open_batches(subject.calibration, "calibration", network, recipe)
-    done = convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
-    return to_bytes(done.artifact if integers else done.original)
-
-
 def _error(subject: Subject, network: nn.Module) -> float:
     """Squared error of the outputs as a share of their energy."""
     with torch.no_grad():
@@ -214,22 +202,10 @@ def _accuracy_drop(subject: Subject, network: nn.Module) -> float | None:
     return 100 * float(right[0] - right[1]) / len(subject.labels)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=40)
-    parser.add_argument("--networks", nargs="*", default=list(SUBJECTS))
-    parser.add_argument("--output", type=Path)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    parts = []
-    for name in asked.networks:
-        subject = SUBJECTS[name]()
-        parts.append(report(name, subject, compare(subject, asked.runs)))
-        print(parts[-1], flush=True)
-    text = f"CPU: {cpu_name()}, one thread, {asked.runs} interleaved runs.\n\n" + "\n\n".join(parts) + "\n"
-    if asked.output is not None:
-        asked.output.write_text(text)
+def _section(name: str, runs: int) -> str:
+    subject = SUBJECTS[name]()
+    return report(name, subject, compare(subject, runs))
 
 
 if __name__ == "__main__":
-    main()
+    write_page(__doc__, list(SUBJECTS), _section)

@@ -8,12 +8,10 @@ and quantized by edgecompress, so that nothing but the choice of channels differ
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,15 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.artifacts import float_file, int8_file
 from benchmarks.networks import NETWORKS, images
+from benchmarks.sections import write_page
 from edgecompress import ModelPruner
-from edgecompress.conversion import convert, open_batches
-from edgecompress.outcome import cpu_name
-from edgecompress.progress import Progress
 from edgecompress.pruning.channels.request import Goal, Spread
-from edgecompress.recipe import Quantization, Recipe
-from edgecompress.runtime import to_bytes
-from edgecompress.streams import Streams
 from edgecompress.validation.latency import interleave_sessions
 from edgecompress.validation.ratios import ratio_of
 
@@ -93,8 +87,9 @@ def candidates(name: str, network: nn.Module, example: Tensor) -> list[Candidate
 def compare(network: nn.Module, pruned: Sequence[Candidate], runs: int) -> list[Row]:
     """Measure the candidates that came about, as float and as INT8, all in turn in one run."""
     made = [(one, one.model) for one in pruned if one.model is not None]
-    whole = _onnx(network, False)
-    files = [_onnx(model, integers) for _, model in made for integers in (False, True)]
+    calibration = [images(4, 0)]
+    whole = float_file(network, calibration)
+    files = [make(model, calibration) for _, model in made for make in (float_file, int8_file)]
     sample = {"image": images(1, 1).numpy()}
     times = interleave_sessions([whole, *files], sample, runs=runs, threads=1)
     rows = []
@@ -176,13 +171,6 @@ def _torch_pruning_at(network: nn.Module, example: Tensor, ratio: float, round_t
     return pruned
 
 
-def _onnx(network: nn.Module, integers: bool) -> bytes:
-    recipe = Recipe(quantization=Quantization(enabled=integers, scheme="qnnpack"))
-    batches = open_batches([images(4, 0)], "calibration", network, recipe)
-    done = convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
-    return to_bytes(done.artifact if integers else done.original)
-
-
 def _ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float, float]:
     found = ratio_of(first, second)
     return found.value, found.low, found.high
@@ -198,24 +186,12 @@ def _parameters(network: nn.Module) -> int:
     return sum(one.numel() for one in network.parameters())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=40)
-    parser.add_argument("--networks", nargs="*", default=list(GOALS))
-    parser.add_argument("--output", type=Path)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    parts = []
-    for name in asked.networks:
-        network = NETWORKS[name]()
-        pruned = candidates(name, network, images(1, 0))
-        faults = {one.name: one.fault for one in pruned if one.model is None}
-        parts.append(table(name, compare(network, pruned, asked.runs), faults))
-        print(parts[-1], flush=True)
-    text = f"CPU: {cpu_name()}, one thread, {asked.runs} interleaved runs.\n\n" + "\n\n".join(parts) + "\n"
-    if asked.output is not None:
-        asked.output.write_text(text)
+def _section(name: str, runs: int) -> str:
+    network = NETWORKS[name]()
+    pruned = candidates(name, network, images(1, 0))
+    faults = {one.name: one.fault for one in pruned if one.model is None}
+    return table(name, compare(network, pruned, runs), faults)
 
 
 if __name__ == "__main__":
-    main()
+    write_page(__doc__, list(GOALS), _section)
