@@ -32,6 +32,7 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
     Raises:
         ModelError: the exporter has no translation for an operator, which the message names.
     """
+    _even_limits(program)
     try:
         with quiet_torch():
             exported = torch.onnx.export(
@@ -51,6 +52,14 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
         value.metadata_props.clear()
     model.producer_name, model.producer_version = "edgecompress", None
     return model
+
+
+def _even_limits(program: ExportedProgram) -> None:
+    """Write both limits of a clamp as floats where one is: the exporter knows no clamp between two kinds of number."""
+    for node in program.graph.nodes:
+        if node.target is torch.ops.aten.clamp.default and any(isinstance(limit, float) for limit in node.args[1:]):
+            limits = (float(limit) if isinstance(limit, int) else limit for limit in node.args[1:])
+            node.args = (node.args[0], *limits)
 
 
 def output_names(program: ExportedProgram) -> list[str]:

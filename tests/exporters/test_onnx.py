@@ -77,6 +77,16 @@ def test_an_operator_that_onnx_does_not_have_is_named() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_clamp_between_an_integer_and_a_fraction() -> None:
+    class Clamped(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return image.clamp(-0.5, 2)
+
+    program = capture(Clamped(), IMAGES, Export())
+    (wanted,), (found,) = execute(Clamped(), IMAGES.inputs), execute(to_onnx(program, Export()), IMAGES.inputs)
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_the_batch_dimension_is_dynamic_and_called_batch() -> None:
     model = to_onnx(capture(seeded(ConvNet), IMAGES, Export()), Export())
     assert str(model.graph.inputs[0].shape) == "[batch,3,16,16]"
