@@ -44,7 +44,7 @@ def open_session(
         optimized: where to write the graph as ONNX Runtime's optimizer leaves it, before the layout
             transformations that depend on the CPU.
         profile: beginning of the name of the file that ``end_profiling`` writes; without it nothing is profiled.
-        background: for long work beside other work: idle threads sleep, and no memory is planned ahead.
+        background: for long work beside other work: idle threads sleep, and what a run needs is given back after it.
 
     Raises:
         EdgecompressError: ONNX Runtime refuses the model.
@@ -58,7 +58,7 @@ def open_session(
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, profile
     if background:
-        options.enable_mem_pattern = False
+        options.enable_mem_pattern = options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if optimized is not None:
         options.optimized_model_filepath = optimized

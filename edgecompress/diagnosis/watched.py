@@ -33,6 +33,6 @@ def watch(model: ir.Model, names: Sequence[str], parts: Sequence[Batch]) -> Iter
     values = {str(value.name): value for node in watched.graph for value in node.outputs}
     watched.graph.outputs.clear()
     watched.graph.outputs.extend(values[name] for name in names)
-    session = open_session(watched, ALL_CORES)
+    session = open_session(watched, ALL_CORES, background=True)
     for part in parts:
         yield run_session(session, part.inputs)

@@ -45,7 +45,9 @@ class Moments:
     @property
     def covariance(self) -> NDArray[np.float32]:
         """E[x x^T] - E[x] E[x]^T, of shape (groups, k, k)."""
-        return self.second / np.float32(self.count) - self.mean[:, :, None] * self.mean[:, None, :]
+        covariance = self.second / np.float32(self.count)
+        covariance -= self.mean[:, :, None] * self.mean[:, None, :]
+        return covariance
 
     def shrink(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """A (groups, k, k) moment with k columns' worth of doubt in what lies off its diagonal.
@@ -53,8 +55,10 @@ class Moments:
         Few columns correlate by chance; a rounding that trusts them is wrong on others.
         """
         size = matrix.shape[-1]
-        trust = np.float32(self.count / (self.count + size))
-        return matrix * (trust + (1 - trust) * np.eye(size, dtype=np.float32))
+        diagonal = np.arange(size)
+        shrunk = matrix * np.float32(self.count / (self.count + size))
+        shrunk[:, diagonal, diagonal] = matrix[:, diagonal, diagonal]
+        return shrunk
 
     def add(self, columns: NDArray[np.float32]) -> Moments:
         """With more columns, of shape (groups, k, n)."""
@@ -81,7 +85,7 @@ def input_moments(model: ir.Model, layers: Sequence[str], batches: Batches, prog
     names = [name for name in sources if name not in given]
     watched.graph.outputs.clear()
     watched.graph.outputs.extend(sources[name] for name in names)
-    session = open_session(watched, ALL_CORES) if names else None
+    session = open_session(watched, ALL_CORES, background=True) if names else None
     splits = fixed_rows(model) is None
     moments: dict[str, Moments] = {}
     for batch in progress.track(_first_samples(batches, splits), "input moments"):

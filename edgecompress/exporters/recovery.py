@@ -64,7 +64,7 @@ def recover(
 
 def agreement_of(original: ir.Model, quantized: ir.Model, batches: Batches) -> Agreement:
     """How well the outputs of two models agree on the first calibration batches."""
-    sessions = [open_session(model, ALL_CORES) for model in (original, quantized)]
+    sessions = [open_session(model, ALL_CORES, background=True) for model in (original, quantized)]
     total = Agreement()
     for batch in islice(batches, PROBED_BATCHES):
         reference, actual = (run_session(session, batch.inputs) for session in sessions)

@@ -27,10 +27,10 @@ def accuracy_test(
     The drop of accuracy counts where the data has labels and ``max_accuracy_drop`` is set, the agreement
     where ``min_sqnr_db`` is.
     """
-    reference = open_session(original, ALL_CORES)
+    reference = open_session(original, ALL_CORES, background=True)
 
     def within(artifact: ir.Model) -> bool:
-        scores = score([reference, open_session(artifact, ALL_CORES)], evaluation, progress)
+        scores = score([reference, open_session(artifact, ALL_CORES, background=True)], evaluation, progress)
         before, after = (tally.percent for tally in scores.tallies)
         drop = None if before is None or after is None else before - after
         loses = drop is not None and budgets.max_accuracy_drop is not None and drop > budgets.max_accuracy_drop

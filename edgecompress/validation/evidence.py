@@ -98,11 +98,10 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
         progress: told of every batch.
         examples: how many samples whose top class changed are kept.
     """
-    sessions = [open_session(stage.content, ALL_CORES) for stage in stages]
-    scores = score(sessions, batches, progress, examples)
+    contents = [stage.content for stage in stages]
+    scores, rows = _score_files(contents, batches, progress, examples)
     with progress.step("measure latency"):
-        sample = batches.first().sample(signature_rows(sessions[0])).inputs
-        contents = [stage.content for stage in stages]
+        sample = batches.first().sample(rows).inputs
         times = interleave_sessions(contents, sample, runs=cpu.runs, threads=cpu.threads)
     accuracies = [tally.percent for tally in scores.tallies]
     return Evidence(
@@ -127,6 +126,12 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
         ),
         doubts=_doubts(scores, batches.role),
     )
+
+
+def _score_files(contents: Sequence[bytes], batches: Batches, progress: Progress, examples: int) -> tuple[Scores, int]:
+    """The scores, and the rows of one call; the sessions that hold all these weights are gone after it."""
+    sessions = [open_session(content, ALL_CORES, background=True) for content in contents]
+    return score(sessions, batches, progress, examples), signature_rows(sessions[0])
 
 
 def _doubts(scores: Scores, role: str) -> tuple[str, ...]:
