@@ -62,9 +62,11 @@ class Moments:
 
     def add(self, columns: NDArray[np.float32]) -> Moments:
         """With more columns, of shape (groups, k, n)."""
+        second = columns @ columns.transpose(0, 2, 1)
+        second += self.second
         return Moments(
             first=self.first + columns.sum(axis=2),
-            second=self.second + columns @ columns.transpose(0, 2, 1),
+            second=second,
             count=self.count + columns.shape[2],
         )
 
