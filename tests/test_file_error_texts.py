@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from edgecompress.calibration.record import Calibration, Mark, Survey
 from edgecompress.calibration.statistics_file import load
@@ -19,40 +25,23 @@ from edgecompress.calibration.workers import _number
 from edgecompress.comparison.compare import _prepare
 from edgecompress.comparison.measured import FILE, FORMAT, keep, recall
 from edgecompress.comparison.rows import profiles_of
-from edgecompress.data import Batch
 from edgecompress.durable import write_whole
-from edgecompress.errors import InputError
+from edgecompress.errors import InputError, OutputError
 from edgecompress.exporters.bundle import read_bundle
 from edgecompress.exporters.draft import open_draft
 from edgecompress.exporters.manifest import FORMAT_VERSION, canonical, parse_manifest
-from edgecompress.exporters.signature import load_signing_key
-from edgecompress.low_rank.factorize import factorize
-from edgecompress.low_rank.layers import _protection, check_finite, unprotected
-from edgecompress.low_rank.request import Request
+from edgecompress.exporters.signature import load_signing_key, load_verify_key, sign_bundle, verify_bundle
 from edgecompress.overrides import parse_assignment
-from edgecompress.progress import Progress
-from edgecompress.pruning.blocks import choose_blocks
-from edgecompress.pruning.masks.sparsity import seeded_generator
-from edgecompress.pruning.names import check_names
 from edgecompress.recipe import parse_recipe
-from edgecompress.report.reading import check_outside, write_page
+from edgecompress.report.reading import check_outside, read_report, write_page
 from edgecompress.revalidation import _check_original, _golden
 from edgecompress.targets import effective_profile
-from edgecompress.training import SCHEDULES, Settings
-from edgecompress.training.augmentation import crop_and_flip
-from edgecompress.training.bound_optimizer import _check_owned
 from edgecompress.training.checkpoint import _prepare as prepare_checkpoints
-from edgecompress.training.evaluation import _score, score
-from edgecompress.training.feeding import Part
-from edgecompress.training.losses import check_distillation, first_output
-from edgecompress.training.packed_rows import RowForm
-from edgecompress.training.running import run_loss, run_network
-from edgecompress.training.statistics import reestimate_batch_norm
-from edgecompress.training.tapped import _find
+from edgecompress.validation.cpus import ARM_ROOT, emulated_python, find_cpu
+from tests.exporters.bundles import write_bundle, write_keys
 
 Mistake = Callable[[], object]
-FLOATS = torch.zeros(2, 3)
-CPU = torch.device("cpu")
+MARK = Mark(rows=1, sha256="00")
 ON_DISK = "No such file or directory"
 
 
@@ -270,9 +259,6 @@ def test_files(mistake: Mistake, told: str) -> None:
     assert _told(mistake) == told.replace("{here}", str(Path.cwd()))
 
 
-MARK = Mark(rows=1, sha256="00")
-
-
 def test_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "many")
     assert _told(lambda: _number("WORLD_SIZE", 1)) == (
@@ -280,105 +266,71 @@ def test_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-class _Failing(nn.Module):
-    def forward(self, x: torch.Tensor) -> Any:
-        raise RuntimeError("no such backbone")
+@pytest.fixture
+def bundle() -> Path:
+    write_bundle(Path("bundle"))
+    return Path("bundle")
 
 
-def _loss_of(value: Any) -> Mistake:
-    part = Part(inputs={}, labels=None, rows=2)
-    return lambda: run_loss(lambda *_: value() if callable(value) else value, FLOATS, part, "batch 0")
+def test_bundles(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private, _ = write_keys(Path())
+    sign_bundle(bundle, load_signing_key(private))
+    write_keys(Path())
+    assert _told(lambda: verify_bundle(bundle, load_verify_key(Path("pub.pem")))) == (
+        "bundle 'bundle' was not signed with this key, or was changed afterwards; ask whoever made it"
+    )
+    (bundle / "notes.txt").touch()
+    with pytest.raises(OutputError) as caught, open_draft(bundle, overwrite=True):
+        pass
+    assert str(caught.value) == (
+        f"output '{bundle.resolve()}' holds 'notes.txt', which is not of the bundle, and is kept; move it away or"
+        " choose another --output"
+    )
+    (bundle / "notes.txt").unlink()
+    assert _told(lambda: read_report(bundle)) == ("'bundle' has no report.json that can be read; compress again")
+    (bundle / "model.onnx").write_bytes(b"0NNX")
+    assert _told(lambda: read_bundle(bundle)) == (
+        "bundle 'bundle': 'model.onnx' was changed after it was written; compress again"
+    )
+    with open_draft(Path("other"), overwrite=False):
+        found = _told(lambda: open_draft(Path("other"), overwrite=False).__enter__())
+    assert found == (
+        f"output '{Path('other').resolve()}' is being written by another run; wait for it, or choose another --output"
+    )
 
 
-def _low_rank(include: tuple[str, ...]) -> Mistake:
-    network = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
-    return lambda: unprotected({"0": network[0]}, network, None, include, ())
+def test_keys_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    plain = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    locked = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    assert _told(lambda: load_signing_key(_written("rsa.pem", plain))) == (
+        "key 'rsa.pem' is a RSAPrivateKey, not one of Ed25519; openssl genpkey -algorithm ed25519 -out KEY.pem makes"
+        " one"
+    )
+    assert _told(lambda: load_signing_key(_written("locked.pem", locked))) == (
+        "key 'locked.pem' has a passphrase; openssl pkey -in KEY.pem -out PLAIN.pem takes it off"
+    )
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
+    assert _told(lambda: load_signing_key(Path("rsa.pem"))) == (
+        "signatures need the package cryptography; pip install 'edgecompress[sign]'"
+    )
 
 
-@pytest.mark.parametrize(
-    ("mistake", "told"),
-    [
-        (
-            lambda: run_network(_Failing(), {"x": FLOATS}, "batch 0"),
-            "batch 0: the network fails: RuntimeError: no such backbone; repair its forward",
-        ),
-        (
-            _loss_of(lambda: 1 // 0),
-            "batch 0: the loss fails: ZeroDivisionError: integer division or modulo by zero; repair it",
-        ),
-        (_loss_of(FLOATS), "batch 0: the loss is no single number; return the mean over the batch"),
-        (lambda: first_output("text"), "the network returns a str without a tensor; return scores"),
-        (lambda: check_distillation(0, 0.5), "temperature is 0; give a number above 0"),
-        (lambda: check_distillation(1, 2), "alpha is 2; give 0 (labels alone) to 1 (teacher alone)"),
-        (lambda: SCHEDULES["cubic"](1.5, 2), "amount is 1.5; give 0 or more, and less than 1"),
-        (lambda: SCHEDULES["cubic"](0.5, 0), "a schedule of 0 steps prunes nothing; give 1 or more"),
-        (
-            lambda: Settings(average_decay=1.0),
-            "average_decay is 1.0; give a number between 0 and 1, or None",
-        ),
-        (lambda: Settings(epochs=0), "epochs is 0; give 1 or more"),
-        (lambda: Settings(learning_rate=0.0), "learning_rate is 0.0; give a number above 0"),
-        (
-            lambda: crop_and_flip({"x": FLOATS}),
-            "no input among x is an image (rows, channels, height, width); leave augment out",
-        ),
-        (
-            lambda: _check_owned(nn.Linear(3, 2), torch.optim.SGD(nn.Linear(5, 4).parameters())),
-            "the optimizer holds a parameter of shape (4, 5) that Linear does not have; make it for the parameters of"
-            " the network that is trained",
-        ),
-        (
-            lambda: score(nn.Identity(), [Batch(inputs={"x": FLOATS.numpy()})], lambda *_: FLOATS.sum(), CPU),
-            "evaluation batch 0 has no labels; return (inputs, labels)",
-        ),
-        (
-            lambda: _score(torch.zeros(4)),
-            "the evaluation data yields no labelled samples; return at least one batch",
-        ),
-        (
-            lambda: RowForm.of((FLOATS,), 3),
-            "the teacher's outputs are not all tensors with the batch first; leave cache out",
-        ),
-        (
-            lambda: reestimate_batch_norm(nn.BatchNorm1d(3), [], Progress()),
-            "the data for batch norm yields no batches; return at least one",
-        ),
-        (
-            lambda: _find(nn.Sequential(nn.ReLU()), "zzz"),
-            "Sequential has no layer 'zzz'; network.named_modules() has the names",
-        ),
-        (
-            lambda: check_names(["zzz"], nn.Sequential(nn.ReLU()), "pruning.protect"),
-            "'pruning.protect' names 'zzz', which the model does not have; inspect lists the names",
-        ),
-        (
-            lambda: choose_blocks([], 0.5),
-            "the model has no residual block that could go; choose another pruning.method",
-        ),
-        (lambda: seeded_generator(-1), "seed is -1; give a whole number from 0 up to 2^63"),
-        (
-            lambda: factorize(nn.Linear(3, 3), Request(amount=0.5, goal="macs")),
-            "the goal 'macs' needs example inputs; give them, or choose 'parameters'",
-        ),
-        (
-            _low_rank(("1",)),
-            "'low_rank.include' names '1', which holds no layer that can be decomposed; take it out",
-        ),
-        (
-            lambda: _protection("head", False, ["head"], ["head"]),
-            "'head' stands in both 'low_rank.include' and 'low_rank.protect'; leave it out of one",
-        ),
-        (
-            lambda: check_finite({"head": _spoiled()}),
-            "'head.weight' holds NaN; repair it, or name its layer in 'low_rank.protect'",
-        ),
-    ],
-)
-def test_techniques(mistake: Mistake, told: str) -> None:
-    assert _told(mistake) == told
-
-
-def _spoiled() -> nn.Module:
-    layer = nn.Linear(3, 3)
-    nn.init.constant_(layer.weight, torch.nan)
-    return layer
+def test_emulated_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    haswell, cortex = find_cpu("haswell"), find_cpu("cortex-a53")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert _told(lambda: emulated_python(haswell)) == (
+        "CPU 'haswell' needs qemu-x86_64, which is not on the PATH; install QEMU's user-mode emulation (Debian,"
+        " Ubuntu: apt-get install qemu-user)"
+    )
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert _told(lambda: emulated_python(haswell)) == (
+        "CPU 'haswell' can be emulated on an x86-64 machine only, this is riscv64; leave it out"
+    )
+    monkeypatch.setenv(ARM_ROOT, "gone")
+    place = str(Path.cwd() / "gone")
+    assert _told(lambda: emulated_python(cortex)) == (
+        f"CPU 'cortex-a53' needs an Arm root, and {place!r} is none; build it with scripts/arm_root.sh of the"
+        f" repository, or set {ARM_ROOT}"
+    )

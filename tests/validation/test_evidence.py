@@ -58,7 +58,7 @@ def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
 
 
 def test_labels_for_some_batches_only_are_refused() -> None:
-    with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels"):
+    with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels; give all or none"):
         gather(_stages(FLOAT, FLOAT), _batches([RIGHT[0], None]), Cpu(runs=10), Progress())
 
 

@@ -1,10 +1,13 @@
-"""The exact text of what a user's mistake is told, by the room that tells it: the culprit, then the mend."""
+"""The exact text of what is told of a model, its weights and what is done with it: the culprit, then the mend."""
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -13,26 +16,34 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgecompress import ModelPruner, Quantizer, compress
+from edgecompress.calibration import joined_workers
 from edgecompress.capture import capture, check_runs
-from edgecompress.cli.recommend import _check_given
-from edgecompress.conversion import _check_alike, _check_data
-from edgecompress.data import Batch, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.conversion import _check_alike
+from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.demo import load_digits
 from edgecompress.dummy_inputs import _spec
 from edgecompress.errors import InputError
 from edgecompress.inspection import inspect_model
-from edgecompress.loading import load_data, load_model, load_teacher, load_weights
-from edgecompress.metrics import top1
+from edgecompress.loading import load_model, load_teacher, load_weights
 from edgecompress.module_checks import check_module, check_teacher
 from edgecompress.named_inputs import input_names
 from edgecompress.onnx_files import read_onnx
-from edgecompress.plan import check_onnx
+from edgecompress.plan import check_onnx, make_plan
 from edgecompress.progress import Progress
+from edgecompress.pruning.channels.structured import examine
 from edgecompress.pruning.forward import run_example
 from edgecompress.pruning.masks.mask import copied
-from edgecompress.recipe import Export, Images, Quantization, Recipe
+from edgecompress.recipe import Export, Recipe
+from edgecompress.revalidation import _check_original
 from edgecompress.streams import Streams
+from edgecompress.targets import effective_profile
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.tuning import loss_gradients
+from edgecompress.training.checkpoint import _check_readable
 
 Mistake = Callable[[], object]
+NETWORK = nn.Linear(3, 2)
 ROWS = np.zeros((2, 3), np.float32)
 FLOATS = torch.zeros(2, 3)
 
@@ -43,29 +54,10 @@ def _told(mistake: Mistake) -> str:
     return str(caught.value)
 
 
-def _read(raw: Any, *signature: TensorSpec) -> Mistake:
-    inputs = InputNames(names=("x",), required=1)
-    return lambda: list(Batches(role="calibration", source=lambda: [raw], inputs=inputs, signature=signature))
-
-
-def _spec_of(name: str, *shape: int | str) -> TensorSpec:
-    return TensorSpec(name=name, dtype=np.dtype(np.float32), shape=shape)
-
-
 def _written(name: str, content: bytes | str) -> str:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
     return name
-
-
-def _saved(name: str, **arrays: Any) -> str:
-    np.savez(name, **arrays)
-    return name
-
-
-def _listed(lines: bytes) -> Mistake:
-    _written("pictures/labels.csv", lines)
-    return lambda: list(load_data("pictures", "evaluation", Images())())
 
 
 def _dumped(content: Any) -> str:
@@ -76,125 +68,6 @@ def _dumped(content: Any) -> str:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("raw", "told"),
-    [
-        ({}, "calibration batch 0 holds no inputs; the model takes x"),
-        ((ROWS, ROWS, ROWS), "calibration batch 0 has 3 inputs; the model takes x"),
-        ("a cat", "calibration batch 0: 'x' is a str; a tensor of numbers is needed"),
-        (np.zeros(()), "calibration batch 0: 'x' has shape (); the first dimension must be the batch, and not 0"),
-        (
-            (ROWS, np.zeros(2)),
-            "calibration batch 0: labels are float64; give class indices (integers), or leave labels out",
-        ),
-        (
-            (ROWS, np.zeros(3, int)),
-            "calibration batch 0 has 2 samples but labels of shape (3,); give each its own",
-        ),
-        (
-            {"picture": ROWS},
-            "calibration batch 0 has an input 'picture' that the model does not take; its inputs are x",
-        ),
-        (
-            FLOATS.bfloat16(),
-            "calibration batch 0: 'x' is bfloat16, which ONNX Runtime does not run here; convert it to float32",
-        ),
-        (ROWS + np.nan, "calibration batch 0: 'x' holds NaN; clean the data or its preprocessing"),
-        (ROWS + np.inf, "calibration batch 0: 'x' holds infinity; clean the data or its preprocessing"),
-    ],
-)
-def test_a_batch(raw: Any, told: str) -> None:
-    assert _told(_read(raw)) == told
-
-
-@pytest.mark.parametrize(
-    ("mistake", "told"),
-    [
-        (
-            _read(ROWS, _spec_of("y", "batch")),
-            "calibration batch 0 lacks the input 'y'; the exported model takes float32 (batch)",
-        ),
-        (
-            _read(ROWS, _spec_of("x", "batch", 4)),
-            "calibration batch 0: 'x' is float32 (2, 3); the exported model takes float32 (batch, 4)",
-        ),
-        (
-            lambda: rereadable(lambda: STREAM, "train"),
-            "the train data can be read only once; return a list, a DataLoader or a new generator",
-        ),
-        (lambda: rereadable(lambda: FLOATS, "train"), "the train data is a Tensor; return an iterable of batches"),
-        (
-            lambda: rereadable(lambda: 1 // 0, "train"),  # type: ignore[arg-type,return-value]
-            "the train data raised ZeroDivisionError: integer division or modulo by zero; repair the code that makes"
-            " it",
-        ),
-        (
-            lambda: top1(ROWS, np.zeros(4, int)),
-            "the batch: labels of shape (4,) do not fit outputs of shape (2, 3); give a class for each row",
-        ),
-        (
-            lambda: top1(ROWS, np.full(2, 3)),
-            "the batch: label 3 is out of range; the model gives 3 classes, 0 to 2",
-        ),
-        (
-            lambda: _check_data(Recipe(quantization=Quantization(enabled=True)), Streams()),
-            "static quantization needs calibration data; give calibration (--calibration)",
-        ),
-        (
-            lambda: _check_given("net.py:net", None, {}, measure=True),
-            "the model is measured on calibration data; give --calibration",
-        ),
-    ],
-)
-def test_data(mistake: Mistake, told: str) -> None:
-    assert _told(mistake) == told
-
-
-STREAM = (batch for batch in [ROWS])
-
-
-def test_files_of_data() -> None:
-    read = {
-        "absent.npz": "evaluation file 'absent.npz' does not exist; check the path",
-        _written("junk.npz", "junk"): (
-            "'junk.npz' cannot be read as npz: it is damaged, no npz, larger than memory, or holds objects;"
-            " write arrays with numpy.savez"
-        ),
-        _saved("rows.npz", x=ROWS, y=np.zeros(3)): (
-            "'rows.npz': arrays need the same first dimension, not {'x': 2, 'y': 3}; save one row for each sample"
-        ),
-    }
-    for name, told in read.items():
-        assert _told(lambda name=name: list(load_data(name, "evaluation", Images())())) == told  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("lines", "told"),
-    [
-        (b"\xff\xfe", "'pictures/labels.csv' is not UTF-8 text; save it as UTF-8"),
-        (
-            b"image,label\ncat.png,cat\n",
-            "'pictures/labels.csv' line 2 is 'cat.png,cat'; write 'image,label', the label a class from 0",
-        ),
-        (
-            b"cat.png,1\n",
-            "image 'pictures/cat.png' cannot be read: cannot identify image file 'pictures/cat.png'; mend the file,"
-            " or take it out of labels.csv",
-        ),
-    ],
-)
-def test_folders_of_images(lines: bytes, told: str) -> None:
-    _written("pictures/cat.png", "no picture")
-    assert _told(_listed(lines)) == told
-
-
-def test_a_folder_without_labels() -> None:
-    Path("pictures").mkdir()
-    assert _told(lambda: list(load_data("pictures", "evaluation", Images())())) == (
-        "folder 'pictures' has no labels.csv; write one line 'image,label' for each image"
-    )
 
 
 CODE = """
@@ -399,9 +272,6 @@ def test_networks(mistake: Mistake, told: str) -> None:
     assert _told(mistake) == told
 
 
-NETWORK = nn.Linear(3, 2)
-
-
 def _onnx(opset: int, body: str = "y = Relu(x)") -> ir.Model:
     text = f'<ir_version: 8, opset_import: ["" : {opset}]> g (float[2] x, float s) => (float[2] y) {{ {body} }}'
     return ir.from_proto(onnx.parser.parse_model(text))
@@ -413,3 +283,98 @@ def _external(place: str) -> Path:
     tensor.external_data.add(key="location", value=place)
     Path("model.onnx").write_bytes(proto.SerializeToString())
     return Path("model.onnx")
+
+
+class _Raising(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("no such backbone")
+
+
+def _nan() -> nn.Module:
+    spoilt = nn.Linear(3, 3)
+    nn.init.constant_(spoilt.weight, torch.nan)
+    return nn.Sequential(spoilt, nn.Linear(3, 2))
+
+
+def _frozen(course: Any = None) -> Mistake:
+    network = nn.Linear(3, 2).requires_grad_(False)
+    batches = Batches(role="train", source=lambda: [FLOATS], inputs=InputNames(names=("input",), required=1))
+    given = SimpleNamespace(streams=Streams(train=batches), recipe=Recipe())
+    return lambda: loss_gradients(network, cast("Course", given))
+
+
+def _saved_onnx() -> Path:
+    ir.save(_onnx(18), "model.onnx")
+    return Path("model.onnx")
+
+
+PRUNING = effective_profile("cloud", ())
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (
+            lambda: load_teacher(str(_saved_onnx())),
+            "the teacher 'model.onnx' is no PyTorch module; give file.py:callable or module:callable",
+        ),
+        (
+            lambda: compress(nn.Linear(3, 2), target="mobile"),
+            "data is needed to capture the model; give calibration (--calibration) or evaluation",
+        ),
+        (
+            lambda: make_plan(_onnx(18), PRUNING),
+            "pruning needs the PyTorch module; give file.py:callable, or --set pruning.enabled=false",
+        ),
+        (
+            lambda: examine(_Raising(), (FLOATS,)),
+            "torch.export cannot capture the model: no such backbone; simplify its forward",
+        ),
+        (
+            lambda: ModelPruner(_nan()).magnitude_pruning(0.5),
+            "the weight '0.weight' holds NaN; repair it, or name its module in protect",
+        ),
+        (
+            lambda: Quantizer.dynamic_quantize(nn.Linear(3, 2)).save("model.onnx"),
+            "the dynamic model was never called; call it once, or give example_inputs",
+        ),
+        (
+            _frozen(),
+            "importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model",
+        ),
+        (
+            lambda: _check_original(_saved_onnx(), {}, 1),
+            "'model.onnx' does not run on the bundle's inputs: Required inputs (['x', 's']) are missing from input feed"
+            " ([]).; give the float model of the bundle as an ONNX file",
+        ),
+    ],
+)
+def test_the_front_end(mistake: Mistake, told: str) -> None:
+    assert _told(mistake) == told
+
+
+def test_the_demo_without_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert _told(load_digits) == "the demo needs scikit-learn; pip install 'edgecompress[demo]'"
+
+
+def test_workers_that_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no rendezvous")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("torch.distributed.init_process_group", fail)
+    assert _told(lambda: joined_workers().__enter__()) == (
+        "the 2 workers that WORLD_SIZE names do not meet: no rendezvous; start them by torchrun or accelerate launch,"
+        " or unset WORLD_SIZE"
+    )
+
+
+def test_a_state_that_cannot_be_read_back() -> None:
+    content = io.BytesIO()
+    torch.save(_Raising(), content)
+    found = _told(lambda: _check_readable(content))
+    assert found.startswith(
+        "the state of the optimizer or the scheduler cannot be read back from a checkpoint: Weights only load failed."
+    )
+    assert found.endswith("; keep numbers and tensors alone in it, or train without checkpoints")
