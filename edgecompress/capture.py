@@ -32,7 +32,9 @@ def check_runs(network: Network, batch: Batch) -> None:
         first, second = execute(network, batch.inputs), execute(network, batch.inputs)
     except USER_CODE_FAILS as error:
         given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in batch.inputs.items())
-        raise ModelError(f"the model cannot run on the first batch ({given}): {first_line(error)}") from error
+        raise ModelError(
+            f"the model cannot run on the first batch ({given}): {first_line(error)}; give what it takes"
+        ) from error
     if not first:
         raise ModelError("the model returns no tensor; return a tensor, or a tuple or dict of tensors")
     if not all(np.isfinite(output).all() for output in first if output.dtype.kind == "f"):
@@ -85,7 +87,8 @@ def _explain(error: BaseException) -> str:
     specialized = re.search(r"marked (\w+) as dynamic but your code specialized it to be a constant", str(error))
     if specialized and specialized[1] == "batch":
         return "the model works for one batch size only; fix it with --set export.batch_size=1"
-    return f"torch.export cannot capture the model: {first_line(error)}{_user_line(error)}"
+    mend = "write that part without what depends on values"
+    return f"torch.export cannot capture the model: {first_line(error)}{_user_line(error)}; {mend}"
 
 
 def _user_line(error: BaseException) -> str:

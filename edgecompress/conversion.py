@@ -209,7 +209,9 @@ def _check_alike(teacher: nn.Module, student: nn.Module, probe: Inputs) -> None:
     try:
         taught = [array.shape for array in execute(teacher, probe)]
     except USER_CODE_FAILS as error:
-        raise ModelError(f"the teacher cannot run on the first batch: {first_line(error)}") from error
+        raise ModelError(
+            f"the teacher cannot run on the first batch: {first_line(error)}; give one that takes the model's inputs"
+        ) from error
     own = [array.shape for array in execute(student, probe)]
     if taught != own:
         shapes = (" and ".join(str(tuple(shape)) for shape in found) for found in (own, taught))

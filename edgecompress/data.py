@@ -152,7 +152,7 @@ class _Reading:
         except InputError:
             raise
         except USER_CODE_FAILS as error:
-            raise DataError(f"the {self._role} data raised {type(error).__name__}: {first_line(error)}") from error
+            raise DataError(_raised(self._role, error)) from error
 
     def __len__(self) -> int:
         """How many there are; a ``TypeError``, as ``len`` raises it, where the source does not tell."""
@@ -165,10 +165,14 @@ def _open(source: Source, role: str) -> Iterable[Any]:
     except InputError:
         raise
     except USER_CODE_FAILS as error:
-        raise DataError(f"the {role} data raised {type(error).__name__}: {first_line(error)}") from error
+        raise DataError(_raised(role, error)) from error
     if not isinstance(opened, Iterable) or isinstance(opened, (torch.Tensor, np.ndarray, str, Mapping)):
         raise DataError(f"the {role} data is a {type(opened).__name__}; return an iterable of batches")
     return opened
+
+
+def _raised(role: str, error: BaseException) -> str:
+    return f"the {role} data raised {type(error).__name__}: {first_line(error)}; repair the code that makes it"
 
 
 def _parse(features: Any, labels: Array | None, inputs: InputNames, where: str) -> Batch:
@@ -228,7 +232,7 @@ def _labels(value: Any, where: str, kinds: str) -> Array:
 
 def _check_rows(batch: Batch, where: str) -> None:
     if batch.labels is not None and len(batch.labels.reshape(-1)) and batch.labels.shape[:1] != (batch.rows,):
-        raise DataError(f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}")
+        raise DataError(f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}; give each its own")
 
 
 def _check_finite(batch: Batch, where: str) -> None:

@@ -49,6 +49,9 @@ class OutputError(InputError):
     """A folder that cannot be written, or a bundle that is not what its manifest says."""
 
 
+OUR_FAULT = "this is a fault of edgecompress"
+"""The mend of what no caller can have caused."""
+
 USER_CODE_FAILS = (Exception, SystemExit)
 """What to catch around a user's own code: a ``sys.exit`` in it must not set the exit status of ours."""
 
@@ -65,13 +68,13 @@ def first_line(error: BaseException) -> str:
     return next((line for line in lines if line), type(error).__name__)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A suggestion to append to a message about an unknown ``word``; empty where nothing is close.
+def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A suggestion to append to a message about an unknown ``word``; ``otherwise`` where nothing is close.
 
     >>> nearest("mobil", ["mobile", "edge"])
     "; did you mean 'mobile'?"
-    >>> nearest("xyz", ["mobile", "edge"])
-    ''
+    >>> nearest("xyz", ["mobile", "edge"], "; targets list names them")
+    '; targets list names them'
     """
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+    return f"; did you mean {matches[0]!r}?" if matches else otherwise

@@ -89,7 +89,7 @@ def load_data(spec: str, role: str, images: Images) -> Source:
         return lambda: _read_images(path, images)
     if path.suffix == ".npz":
         if not path.is_file():
-            raise DataError(f"{role} file {spec!r} does not exist")
+            raise DataError(f"{role} file {spec!r} does not exist; check the path")
         return lambda: _read_npz(path)
     factory = _resolve(spec, DataError, f"{role} data")
     with _importable(_folder(spec)):
@@ -108,19 +108,19 @@ def load_weights(module: nn.Module, path: Path) -> None:
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
         parts = [f"{word}: {_some(keys)}" for word, keys in (("missing", missing), ("unexpected", extra)) if keys]
-        raise ModelError(f"weights {str(path)!r} do not fit the model ({'; '.join(parts)})")
+        raise ModelError(f"weights {str(path)!r} do not fit the model ({'; '.join(parts)}); give this model's own")
     for name, value in own.items():
         if state[name].shape != value.shape:
             raise ModelError(
                 f"weights {str(path)!r} do not fit the model: {name!r} has shape"
-                f" {tuple(state[name].shape)}, the model's is {tuple(value.shape)}"
+                f" {tuple(state[name].shape)}, the model's is {tuple(value.shape)}; give this model's own"
             )
     module.load_state_dict(state)
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        raise ModelError(f"weights file {str(path)!r} does not exist")
+        raise ModelError(f"weights file {str(path)!r} does not exist; check the path")
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
@@ -130,7 +130,7 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
             with quiet_torch():
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
-        raise ModelError(f"weights {str(path)!r} are not safetensors: {first_line(error)}") from None
+        raise ModelError(f"weights {str(path)!r} are not safetensors: {first_line(error)}; save them again") from None
     except Exception:  # torch.load raises whatever the bytes lead it to; none of it was executed
         raise ModelError(
             f"weights {str(path)!r} are no plain state dict and were not executed;"
@@ -160,7 +160,7 @@ def _call_for_module(spec: str) -> nn.Module:
     except InputError:
         raise
     except USER_CODE_FAILS as error:
-        raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}") from error
+        raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}; repair it") from error
     if not isinstance(module, nn.Module):
         raise ModelError(f"{spec!r} returned a {type(module).__name__}; return a torch.nn.Module")
     return module
@@ -171,20 +171,20 @@ def _resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[],
     place, separator, name = spec.rpartition(":")
     if not separator or not place or not name:
         forms = "file.py:callable or package.module:callable"
-        raise error_type(f"{what} {spec!r} is neither a known file nor {forms}")
+        raise error_type(f"{what} {spec!r} is neither a known file nor a callable; give {forms}")
     module = _import_file(Path(place), error_type) if place.endswith(".py") else _import_module(place, error_type)
     if not hasattr(module, name):
         names = [key for key, value in vars(module).items() if callable(value)]
-        raise error_type(f"{place!r} has no callable {name!r}{nearest(name, names)}")
+        raise error_type(f"{place!r} has no callable {name!r}{nearest(name, names, '; name one that it has')}")
     factory = getattr(module, name)
     if not callable(factory):
-        raise error_type(f"{spec!r} is a {type(factory).__name__}, not a callable")
+        raise error_type(f"{spec!r} is a {type(factory).__name__}, not a callable; name a function")
     return factory  # type: ignore[no-any-return]
 
 
 def _import_file(path: Path, error_type: type[InputError]) -> Any:
     if not path.is_file():
-        raise error_type(f"file {str(path)!r} does not exist")
+        raise error_type(f"file {str(path)!r} does not exist; check the path")
     name = path.stem
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path.resolve()):
@@ -201,7 +201,7 @@ def _import_file(path: Path, error_type: type[InputError]) -> Any:
             module_spec.loader.exec_module(module)
     except USER_CODE_FAILS as error:
         del sys.modules[name]
-        raise error_type(f"{str(path)!r} raised {type(error).__name__}: {first_line(error)}") from error
+        raise error_type(f"{str(path)!r} raised {type(error).__name__}: {first_line(error)}; repair it") from error
     return module
 
 
@@ -210,7 +210,9 @@ def _import_module(name: str, error_type: type[InputError]) -> Any:
         with _importable(Path.cwd()):
             return importlib.import_module(name)
     except USER_CODE_FAILS as error:
-        raise error_type(f"module {name!r} cannot be imported: {first_line(error)}") from error
+        raise error_type(
+            f"module {name!r} cannot be imported: {first_line(error)}; install it, or check the name"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -257,7 +259,9 @@ def _read_npz(path: Path) -> Iterable[Any]:
         ) from None
     lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
-        raise DataError(f"{str(path)!r}: arrays need the same first dimension, not {lengths}")
+        raise DataError(
+            f"{str(path)!r}: arrays need the same first dimension, not {lengths}; save one row for each sample"
+        )
     rows = next(iter(lengths.values()))
     return [
         {name: array[start : start + NPZ_BATCH_ROWS] for name, array in arrays.items()}
@@ -287,7 +291,9 @@ def _read_labels(folder: Path) -> list[tuple[str, int]]:
         if len(fields) == 2 and fields[1].strip().isdigit():
             rows.append((fields[0], int(fields[1])))
         elif fields and number > 1:  # the first line may be a header
-            raise DataError(f"{str(table)!r} line {number} is not 'image,label': {','.join(fields)!r}")
+            raise DataError(
+                f"{str(table)!r} line {number} is {','.join(fields)!r}; write 'image,label', the label a class from 0"
+            )
     return rows
 
 
@@ -302,6 +308,8 @@ def _read_image(path: Path, images: Images) -> np.ndarray[Any, np.dtype[np.float
                 raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
             pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR), np.float32)
     except Exception as error:  # each decoder has exceptions of its own for what is damaged
-        raise DataError(f"image {str(path)!r} cannot be read: {first_line(error)}") from None
+        raise DataError(
+            f"image {str(path)!r} cannot be read: {first_line(error)}; mend the file, or take it out of labels.csv"
+        ) from None
     normalized = (pixels / 255 - np.array(images.mean, np.float32)) / np.array(images.std, np.float32)
     return np.ascontiguousarray(normalized.transpose(2, 0, 1))

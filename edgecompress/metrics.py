@@ -139,7 +139,9 @@ def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the 
         return len(scores) - 1
     if len(scores) > 1 and wanted == (scores[0], *scores[2:]):
         return 1
-    raise DataError(f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}")
+    raise DataError(
+        f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}; give a class for each row"
+    )
 
 
 def _comparable(reference: Array, actual: Array) -> tuple[Array, Array]:

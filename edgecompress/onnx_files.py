@@ -38,14 +38,14 @@ def read_onnx(path: Path) -> ir.Model:
     try:
         model = ir.load(path)
     except Exception as error:
-        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
+        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}; export it again") from None
     _check_external(model, path)
     require_survives(path, repr(str(path)), ModelError, "export it again, or in other operators")
     try:
         onnx.checker.check_model(str(path))
         ir.external_data.load_to_model(model)
     except Exception as error:
-        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
+        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}; export it again") from None
     # Before IR version 4 weights were listed as inputs, too; nobody means to feed them.
     passes.RemoveInitializersFromInputsPass()(model)
     return model if opset_of(model) >= LEAST_OPSET else _upgrade(model, path)
@@ -60,7 +60,7 @@ def require_file(path: Path) -> None:
     if path.is_dir():
         raise ModelError(f"{str(path)!r} is a folder; give a file in it, {path / 'model.onnx'} for a bundle")
     if not path.is_file():
-        raise ModelError(f"model file {str(path)!r} does not exist")
+        raise ModelError(f"model file {str(path)!r} does not exist; check the path")
 
 
 def is_quantized(model: ir.Model) -> bool:

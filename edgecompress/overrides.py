@@ -51,7 +51,7 @@ def parse_assignment(text: str) -> Assignment:
         raise RecipeError(f"--set {text!r} has no '='; write --set KEY=VALUE")
     key, known = key.strip(), key_paths()
     if key not in known and not (key.startswith(FREE) and key != FREE):
-        raise RecipeError(f"unknown key {key!r} in --set{nearest(key, known)}")
+        raise RecipeError(f"unknown key {key!r} in --set{nearest(key, known, '; targets show NAME lists the keys')}")
     return Assignment(path=_parse_key(key), value=_parse_value(value.strip()))
 
 

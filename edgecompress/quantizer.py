@@ -48,7 +48,7 @@ class QuantizedModel:
         """
         inputs = _by_name(self._names, args, kwargs)
         if len(args) > len(self._names) or set(inputs) != set(self._names):
-            raise ModelError(f"the quantized model takes the inputs {', '.join(self._names)}")
+            raise ModelError(f"the quantized model takes the inputs {', '.join(self._names)}; call it with those")
         arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
         outputs = [torch.from_numpy(array) for array in run_session(self._session, arrays)]
         return pytree.tree_unflatten(outputs, self._outputs)

@@ -196,7 +196,7 @@ def _latency_rows(found: Latency) -> list[Row]:
 def _check_original(path: Path, sample: Inputs, threads: int) -> None:
     """Refuse a file that is not the float model, or does not run."""
     if not path.is_file():
-        raise ModelError(f"model file {str(path)!r} does not exist")
+        raise ModelError(f"model file {str(path)!r} does not exist; check the path")
     require_survives(path, repr(str(path)), ModelError, "give the float model of the bundle as an ONNX file")
     try:
         run_session(open_session(path, threads), sample)

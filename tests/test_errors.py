@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ OF_THE_PROGRAM = {
     ("cli/app.py", "typer.Exit"): "how typer ends after --version",
     ("cli/signals.py", "EndedBySignalError"): "the command line turns it into an exit status",
 }
+ELSEWHERE = {
+    "{}": "a function or a constant has the text",
+    "{} {}": "read_program names the file in place of it",
+    "{}: {}": "what the layer below told, the file in front",
+    "target {}: {}": "the same, of a profile",
+    "unknown CPU {}{} are {}": "the mend is the list of those that there are",
+}
+"""Messages whose mend is not in the place where they are raised."""
 
 
 def _raised(path: Path) -> Iterator[tuple[str, ast.Call | None, int]]:
@@ -61,11 +70,39 @@ def _raised(path: Path) -> Iterator[tuple[str, ast.Call | None, int]]:
             yield ast.unparse(node.exc), None, node.lineno
 
 
+def _parts(call: ast.Call) -> list[str]:
+    """What is written in a message, in pieces around its values; a suggestion from ``nearest`` is one of them."""
+    first = call.args[0]
+    pieces = first.values if isinstance(first, ast.JoinedStr) else [first]
+    return [str(piece.value) if isinstance(piece, ast.Constant) else _value(piece) for piece in pieces]
+
+
+def _value(piece: ast.expr) -> str:
+    inner = piece.value if isinstance(piece, ast.FormattedValue) else piece
+    suggests = isinstance(inner, ast.Call) and ast.unparse(inner.func) == "nearest"
+    always = isinstance(inner, ast.Call) and len(inner.args) == 3
+    return "; {}" if (suggests and always) or ast.unparse(inner) == "suggestion" else "{}"
+
+
 def _message(call: ast.Call) -> str:
     """The message with ``{}`` in the place of each value; only that where it is made elsewhere."""
-    first = call.args[0]
-    parts = first.values if isinstance(first, ast.JoinedStr) else [first]
-    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+    return "".join(_parts(call))
+
+
+def _mistakes(path: Path) -> Iterator[tuple[ast.Call, int]]:
+    """The errors of a file that a user can cause."""
+    for name, call, line in _raised(path):
+        mistake = name == "error_type" or (name in TREE and issubclass(TREE[name], InputError))
+        if call is not None and call.args and mistake:
+            yield call, line
+
+
+@cache
+def _written_in_tests() -> str:
+    """Every text in the tests, patterns without their backslashes."""
+    trees = (ast.parse(path.read_text()) for path in Path(__file__).parent.rglob("*.py") if path != Path(__file__))
+    texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return "\n".join(text.replace("\\", "") for text in texts if isinstance(text, str))
 
 
 def test_the_drawing_is_the_tree() -> None:
@@ -98,11 +135,26 @@ def test_every_exception_to_that_is_needed() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_mistake_of_the_user_is_told_in_one_line_with_its_culprit(path: Path) -> None:
-    for name, call, line in _raised(path):
-        if call is None or name not in TREE or not issubclass(TREE[name], InputError):
-            continue
+def test_a_mistake_of_the_user_is_told_in_one_line_with_its_culprit_and_mend(path: Path) -> None:
+    for call, line in _mistakes(path):
         text = _message(call)
         assert "\n" not in text, f"line {line}"
         assert not text.endswith((".", "!", " ")), f"line {line}"
-        assert "{}" in text or "'" in text or "--" in text or ";" in text, f"line {line}: {text}"
+        assert text in ELSEWHERE or ";" in text, f"line {line}: {text}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_text_of_a_mistake_has_its_test(path: Path) -> None:
+    for call, line in _mistakes(path):
+        missing = [part for part in map(_bare, _parts(call)) if part not in _written_in_tests()]
+        assert not missing, f"line {line}: {missing}"
+
+
+def _bare(part: str) -> str:
+    """A piece without what quotes the values beside it; a short one tells nothing."""
+    bare = part.replace("{}", "").strip(" '\"")
+    return bare if len(bare) > 3 else ""
+
+
+def test_every_text_that_is_made_elsewhere_is_needed() -> None:
+    assert {_message(call) for path in SOURCES for call, _ in _mistakes(path)} >= set(ELSEWHERE)

@@ -147,7 +147,10 @@ def test_data_from_a_folder_of_images(project: Path, header: str) -> None:
 
 @pytest.mark.parametrize(
     ("table", "words"),
-    [("0.png,0\n1.png\n", "line 2 is not 'image,label'"), ("0.png,0\n", "image '.*0.png' cannot be read")],
+    [
+        ("0.png,0\n1.png\n", "line 2 is '1.png'; write 'image,label', the label a class from 0"),
+        ("0.png,0\n", "image '.*0.png' cannot be read"),
+    ],
 )
 def test_a_folder_with_a_fault_names_it(project: Path, table: str, words: str) -> None:
     (project / "pictures").mkdir()

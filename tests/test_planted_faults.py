@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress import ModelPruner
-from edgecompress.calibration import Sharing
+from edgecompress.calibration import OBSERVERS, QuantParams, Scheme, Sharing
+from edgecompress.calibration.freshness import UNREPEATABLE
 from edgecompress.conversion import Conversion, convert, open_batches
 from edgecompress.errors import DataError, EdgecompressError, ParityError
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
+from edgecompress.exporters.qdq import _Writer
 from edgecompress.progress import Progress
+from edgecompress.pruning.channels.structured import cut_out, examine
+from edgecompress.pruning.structure.analysis import Channels
 from edgecompress.recipe import Cpu, Export, Quantization, Recipe
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.step import Stage, StepResult
@@ -56,6 +61,10 @@ class Difference(nn.Module):
 def _convert(network: nn.Module, recipe: Recipe, data: Any = None, sharing: Sharing | None = None) -> Conversion:
     batches = open_batches(images() if data is None else data, "calibration", network, recipe)
     return convert(network, recipe, batches.first(), Streams(calibration=batches), Progress(), sharing)
+
+
+def _raises_if(told: bool, kind: type[Exception], message: str) -> AbstractContextManager[object]:
+    return pytest.raises(kind, match=message) if told else nullcontext()
 
 
 def _plant(monkeypatch: pytest.MonkeyPatch, place: str, name: str, fault: Callable[[Run], Run]) -> None:
@@ -201,13 +210,122 @@ def test_a_mask_that_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
         pruner.apply_masks()
 
 
-def test_labels_shifted_by_one() -> None:
+@pytest.mark.parametrize("factor", [1 / 8, 8, 1.1])
+@pytest.mark.parametrize("name", ["fbgemm", "qnnpack"])
+def test_a_scale_of_an_activation_that_is_wrong(name: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(run: Run) -> Run:
+        def wrong(*args: Any) -> QuantParams:
+            params: QuantParams = run(*args)
+            return replace(params, scale=np.asarray(params.scale * factor, np.float32))
+
+        return wrong
+
+    monkeypatch.setattr(Scheme, "activation_params", fault(Scheme.activation_params))
+    recipe = RECIPE.model_copy(update={"quantization": RECIPE.quantization.model_copy(update={"scheme": name})})
+    with pytest.raises(EdgecompressError, match=r"the integers of tensor '.*' stand for .*, where .* was decided"):
+        _convert(seeded(ConvNet), recipe)
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"), [(1 / 8, r"clips tensor '.*' to .* times the error of no clipping"), (8, r"gives tensor '.*'")]
+)
+@pytest.mark.parametrize("observer", ["min_max", "mse", "histogram"])
+def test_a_range_that_is_not_that_of_what_was_seen(
+    observer: str, factor: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*args: Any) -> tuple[float, float]:
+        low, high = observe(*args)
+        return factor * low, factor * high
+
+    observe = OBSERVERS[observer]
+    monkeypatch.setitem(OBSERVERS, observer, wrong)
+    recipe = RECIPE.model_copy(update={"quantization": RECIPE.quantization.model_copy(update={"observer": observer})})
+    with pytest.raises(EdgecompressError, match=f"observer '{observer}' {told}"):
+        _convert(seeded(ConvNet), recipe)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("_constants_of", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
+        ("_constants_of", lambda params: {"zero_point": (params.zero_point + 1).astype(params.dtype)}),
+        ("_store", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
+        ("_store", lambda params: {"scale": np.asarray(params.scale / np.float32(8))}),
+    ],
+)
+def test_a_scale_in_the_file_that_is_not_the_one_decided_on(
+    part: str, change: Callable[[QuantParams], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(run: Run) -> Run:
+        def wrong(*args: Any) -> Any:
+            return run(*(replace(one, **change(one)) if isinstance(one, QuantParams) else one for one in args))
+
+        return wrong
+
+    monkeypatch.setattr(_Writer, part, fault(getattr(_Writer, part)))
+    monkeypatch.setattr("edgecompress.conversion.GARBAGE_DB", -200.0)
+    with pytest.raises(EdgecompressError, match=r"has another scale than was decided|stand for another weight"):
+        _convert(seeded(ConvNet), RECIPE)
+
+
+def test_statistics_that_are_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(ConvNet)
+    other = open_batches(images(seed=1), "calibration", network, RECIPE)
+
+    def fault(run: Run) -> Run:
+        def stale(model: Any, tensors: Any, batches: Any, *rest: Any) -> Any:
+            return run(model, tensors, replace(other, signature=batches.signature), *rest)
+
+        return stale
+
+    _plant(monkeypatch, "edgecompress.exporters.static", "collect", fault)
+    with pytest.raises(DataError) as caught:
+        _convert(network, RECIPE)
+    assert str(caught.value) == (
+        "the statistics are of other calibration data: batch 0 is not the one that was counted; give data that repeats"
+        " itself"
+    )
+
+
+def test_calibration_data_that_does_not_repeat_itself_is_told() -> None:
+    def drawn() -> Iterator[Tensor]:
+        yield torch.randn(16, 3, 16, 16)
+
+    assert _convert(seeded(ConvNet), RECIPE, drawn).done[-1].result.warnings == (UNREPEATABLE,)
+
+
+@pytest.mark.parametrize("place", ["edgecompress.pruning.structure.surgery", "edgecompress.pruning.structure.groups"])
+def test_other_channels_removed_than_were_chosen(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the surgery alone, or in what it shares with the oracle that it is compared with."""
+    function = "cut" if place.endswith("surgery") else "kept_by_axis"
+
+    def fault(run: Run) -> Run:
+        def wrong(channels: Channels, gone: Tensor) -> Any:
+            return run(channels, gone.roll(1))
+
+        def wrong_cut(tensor: Tensor, channels: Channels, gone: Tensor) -> Any:
+            return run(tensor, channels, gone.roll(1))
+
+        return wrong_cut if function == "cut" else wrong
+
+    subject = examine(seeded(ConvNet), (images()[0][0],))
+    units = [unit for group in subject.groups for unit in group.units[:3]]
+    assert cut_out(subject, units).removed
+    for module in (place, "edgecompress.pruning.structure.silenced"):
+        if function == "kept_by_axis" or module == place:
+            _plant(monkeypatch, module, function, fault)
+    with pytest.raises(EdgecompressError, match=r"was left with other channels than were chosen"):
+        cut_out(subject, units)
+
+
+def test_labels_shifted_by_one() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 10, bias=False)).eval()
     answers = [network(image).argmax(1) for image, _ in images()]
     conversion = _convert(network, FLOAT)
     stages = [Stage(name=name, content=to_bytes(model)) for name, model in conversion.stages]
-    for shift, fault in ((0, None), (1, "the float model is right on 0.00 % of the evaluation data")):
+    for shift in (0, 1, -1):
         data = [(image, (answer + shift) % 10) for (image, _), answer in zip(images(), answers, strict=True)]
         batches = replace(open_batches(data, "evaluation", network, FLOAT), signature=signature(conversion.artifact))
-        doubts = gather(stages, batches, Cpu(runs=10), Progress()).doubts
-        assert [fault is not None and doubt.startswith(fault) for doubt in doubts] == ([] if fault is None else [True])
+        with _raises_if(shift != 0, DataError, "the labels of the evaluation data are shifted by one"):
+            assert gather(stages, batches, Cpu(runs=10), Progress()).doubts == ()

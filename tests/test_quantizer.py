@@ -49,9 +49,9 @@ def test_outputs_keep_their_structure() -> None:
 
 def test_wrong_inputs_are_refused() -> None:
     quantized = Quantizer.static_quantize(seeded(LinearStack), vectors())
-    with pytest.raises(ModelError, match="takes the inputs features"):
+    with pytest.raises(ModelError, match=r"^the quantized model takes the inputs features; call it with those$"):
         quantized(torch.zeros(1, 32), torch.zeros(1, 32))
-    with pytest.raises(ModelError, match="takes the inputs features"):
+    with pytest.raises(ModelError, match=r"^the quantized model takes the inputs features; call it with those$"):
         quantized(picture=torch.zeros(1, 32))
 
 

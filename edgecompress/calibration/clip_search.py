@@ -97,7 +97,11 @@ def _bin_of_zero(histogram: Histogram) -> int:
 
 def squared_error(histogram: Histogram, first: Bins, last: Bins, quant_max: int) -> Floats:
     """Expected sum of squared errors of all counted values, the density being uniform within a bin."""
-    levels = Levels.of(histogram, first, last, quant_max)
+    return error_of(histogram, Levels.of(histogram, first, last, quant_max))
+
+
+def error_of(histogram: Histogram, levels: Levels) -> Floats:
+    """The same for any levels, of a histogram of more than one value; shape (candidates,)."""
     edges = histogram.low + histogram.bin_width * np.arange(len(histogram.counts) + 1, dtype=np.float64)
     code = levels.codes(edges)
     # The integral of (x - level(x))^2 from the first level to an edge: whole steps, and the part of the last one.

@@ -21,6 +21,7 @@ from edgecompress.calibration import (
     QuantParams,
     Scheme,
 )
+from edgecompress.calibration.coverage import require_coverage
 from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.qdq import insert_qdq
@@ -78,7 +79,9 @@ def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
     params = dict(lowering.params)
     values = {str(value.name): value for node in lowering.floats.graph for value in node.outputs}
     for name in placement.pairs:
-        params[name] = _passed_on(values[name], params) if name in values else params[name]
+        known = passed_on(values[name], params) if name in values else params[name]
+        assert known is not None  # what is quantized now was, or moves what was
+        params[name] = known
     return replace(lowering, model=_restored(lowering, names), placement=placement, params=params)
 
 
@@ -97,13 +100,13 @@ def _restored(lowering: Lowering, names: Sequence[str]) -> ir.Model:
     return restored
 
 
-def _passed_on(value: ir.Value, params: Mapping[str, QuantParams]) -> QuantParams:
-    """The parameters of a value, or those of the integers that it holds."""
+def passed_on(value: ir.Value, params: Mapping[str, QuantParams]) -> QuantParams | None:
+    """The parameters of a value, or those of the integers that it is passed; None where there are none."""
     producer = value.producer()
-    if str(value.name) in params or producer is None or producer.inputs[0] is None:
-        return params[str(value.name)]
-    known = _passed_on(producer.inputs[0], params)
-    return relabelled(producer, known) if producer.op_type == "HardSigmoid" else known
+    if str(value.name) in params or producer is None or not producer.inputs or producer.inputs[0] is None:
+        return params.get(str(value.name))
+    known = passed_on(producer.inputs[0], params)
+    return relabelled(producer, known) if known is not None and producer.op_type == "HardSigmoid" else known
 
 
 def schemes(recipe: Quantization) -> tuple[Scheme, ...]:
@@ -118,8 +121,16 @@ def schemes(recipe: Quantization) -> tuple[Scheme, ...]:
 
 
 def activation_params(calibration: Calibration, recipe: Quantization, scheme: Scheme) -> dict[str, QuantParams]:
-    """Scale and zero point of every calibrated tensor, by the recipe's observer."""
+    """Scale and zero point of every calibrated tensor, by the recipe's observer.
+
+    Raises:
+        EdgecompressError: a range, a scale or a zero point cannot be right.
+    """
     observe = OBSERVERS[recipe.observer]
     demand = Demand(quant_max=scheme.quant_max, percentile=recipe.percentile)
     ranges = {name: observe(calibration.statistics(name), demand) for name in calibration.histograms}
-    return {name: scheme.activation_params(low, high) for name, (low, high) in ranges.items()}
+    params = {name: scheme.activation_params(low, high) for name, (low, high) in ranges.items()}
+    for name, decided in ranges.items():
+        histogram = calibration.histograms[name]
+        require_coverage(name, histogram, decided, params[name], recipe.observer, scheme)
+    return params

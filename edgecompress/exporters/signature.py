@@ -116,6 +116,6 @@ def _cryptography(loader: str, kind: str) -> tuple[Any, Any]:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise InputError(f"key {str(path)!r} does not exist")
+        raise InputError(f"key {str(path)!r} does not exist; give a PEM file")
     with path.open("rb") as file:
         return file.read(MAX_KEY_BYTES)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from edgecompress.calibration import Sharing, collect
+from edgecompress.calibration.freshness import staleness
 from edgecompress.contained import require_bytes_survive
 from edgecompress.data import Batches
 from edgecompress.errors import ModelError
@@ -16,6 +17,7 @@ from edgecompress.exporters.fusion import Fusion, read_fusion
 from edgecompress.exporters.lowering import Lowering, lower, schemes
 from edgecompress.exporters.placement import Placement, place, unmatched
 from edgecompress.exporters.recovery import Recovered, recover
+from edgecompress.exporters.written import require_decided
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import to_bytes
@@ -41,7 +43,8 @@ def quantize_static(
         accept: whether an INT8 model is accurate enough; where one is not, layers return to float.
 
     Raises:
-        DataError: the calibration data does not fit the model.
+        DataError: the calibration data does not fit the model, or the statistics are of other data.
+        EdgecompressError: a scale cannot be right, or the file holds another one than was decided.
     """
     equalized = equalize(model, batches, progress) if recipe.equalization else StepResult(model=model)
     placement = place(model.graph, recipe.keep_float)
@@ -52,18 +55,20 @@ def quantize_static(
     }
     if sharing is not None and sharing.workers.rank:
         return StepResult(model=model, metrics=metrics)  # the first worker goes on alone
+    stale = staleness(calibration, batches)
     rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
     mend = "name its layers in quantization.keep_float"
     require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, mend)
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
     final = _budgeted(model, best, recipe, batches, progress, accept)
+    require_decided(final.model, final.lowering)
     fusion = read_fusion(model, final.model, final.lowering.placement)
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
         model=final.model,
         changes=(*equalized.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*final.lowering.placement.refusals, *fusion.unfused),
-        warnings=(*_without_match(model, recipe), *_warnings(final.lowering.placement, fusion)),
+        warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering.placement, fusion)),
         metrics=metrics,
     )
 

@@ -109,5 +109,5 @@ def _read(path: Path) -> ir.Model:
         model = ir.load(path)
         ir.external_data.load_to_model(model)
     except Exception as error:
-        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}") from None
+        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}; export it again") from None
     return model

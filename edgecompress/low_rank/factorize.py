@@ -223,4 +223,5 @@ def _metrics(module: nn.Module, model: nn.Module, example: Batch | None) -> dict
 def _nothing(refusals: Sequence[Refusal]) -> str:
     """Why no layer can be decomposed."""
     reasons = "; ".join(f"{one.name}: {one.reason}" for one in refusals[:3])
-    return f"no layer of this model can be decomposed ({reasons or 'it has no linear layer and no convolution'})"
+    why = reasons or "it has no linear layer and no convolution"
+    return f"no layer of this model can be decomposed ({why}); --set low_rank.enabled=false"

@@ -89,7 +89,9 @@ def unprotected(
         check_names(patterns, model, f"low_rank.{key}")
     for pattern in include:
         if not any(covers(pattern, name) for name in layers):
-            raise RecipeError(f"'low_rank.include' names {pattern!r}, which holds no layer that can be decomposed")
+            raise RecipeError(
+                f"'low_rank.include' names {pattern!r}, which holds no layer that can be decomposed; take it out"
+            )
     free: dict[str, Layer] = {}
     refusals: list[Refusal] = []
     for name, layer in layers.items():

@@ -30,7 +30,9 @@ def run_example(model: nn.Module, example_inputs: Any) -> Any:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             return _call(model, placed)
     except USER_CODE_FAILS as error:
-        raise ModelError(f"{type(model).__name__} does not run on example_inputs: {first_line(error)}") from error
+        raise ModelError(
+            f"{type(model).__name__} does not run on example_inputs: {first_line(error)}; give what it takes"
+        ) from error
 
 
 def _call(model: nn.Module, inputs: Any) -> Any:

@@ -29,4 +29,5 @@ def check_names(patterns: Sequence[str], module: nn.Module, key: str = "pruning.
     known = [name for name, _ in module.named_modules() if name]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in known):
-            raise RecipeError(f"{key!r} names {pattern!r}, which the model does not have{nearest(pattern, known)}")
+            suggestion = nearest(pattern, known, "; inspect lists the names")
+            raise RecipeError(f"{key!r} names {pattern!r}, which the model does not have{suggestion}")

@@ -80,13 +80,15 @@ def _read_parent(file: ProfileFile) -> ProfileFile:
     """The file that a file extends: a shipped name, or a path from the file's own folder."""
     named = file.tables[EXTENDS]
     if not isinstance(named, str):
-        raise RecipeError(f"target {file.label!r}: expected text, got {named!r} in 'extends'")
+        raise RecipeError(f"target {file.label!r}: expected text, got {named!r} in 'extends'; name a target")
     path = file.path.parent / named if file.path is not None and named.endswith(".toml") else None
     if path is None:
         _check_known(named, f"target {file.label!r}: 'extends' names an ")
         return _read_shipped(named)
     if not path.exists():
-        raise RecipeError(f"target {file.label!r}: 'extends' names {named!r}, and {str(path)!r} does not exist")
+        raise RecipeError(
+            f"target {file.label!r}: 'extends' names {named!r}, and {str(path)!r} does not exist; check the path"
+        )
     return _read_file(path)
 
 
@@ -105,11 +107,13 @@ def _check_known(name: str, where: str = "") -> None:
 
 def _read_file(path: Path) -> ProfileFile:
     if not path.exists():
-        raise RecipeError(f"target file {str(path)!r} does not exist")
+        raise RecipeError(f"target file {str(path)!r} does not exist; check the path")
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"target file {str(path)!r} cannot be read: {error.__class__.__name__}") from None
+        raise RecipeError(
+            f"target file {str(path)!r} cannot be read: {error.__class__.__name__}; make it readable UTF-8 text"
+        ) from None
     return ProfileFile(label=str(path), path=path, tables=_parse(str(path), text))
 
 
@@ -117,4 +121,4 @@ def _parse(label: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"target {label!r} is not TOML: {error}") from None
+        raise RecipeError(f"target {label!r} is not TOML: {error}; repair it") from None

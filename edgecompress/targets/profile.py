@@ -108,10 +108,12 @@ def _check_keys(tables: Mapping[str, Any]) -> None:
     known = [*HEAD, EXTENDS, *Recipe.model_fields]
     for key in tables:
         if key not in known:
-            raise RecipeError(f"unknown key {key!r}{nearest(key, [*known, *key_paths()])}")
+            raise RecipeError(
+                f"unknown key {key!r}{nearest(key, [*known, *key_paths()], '; targets show NAME lists the keys')}"
+            )
 
 
 def _text(value: Any, key: str) -> str:
     if not isinstance(value, str):
-        raise RecipeError(f"expected text, got {value!r} in {key!r}")
+        raise RecipeError(f"expected text, got {value!r} in {key!r}; put it in quotes")
     return value

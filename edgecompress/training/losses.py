@@ -37,7 +37,9 @@ def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tens
     """
     values, wanted = first_output(outputs), present(labels)
     if values.shape != wanted.shape:
-        raise DataError(f"labels of shape {tuple(wanted.shape)} do not fit outputs of shape {tuple(values.shape)}")
+        raise DataError(
+            f"labels of shape {tuple(wanted.shape)} do not fit outputs of shape {tuple(values.shape)}; give as many"
+        )
     return functional.mse_loss(values, wanted.to(values.dtype))
 
 

@@ -23,7 +23,9 @@ def run_network(network: nn.Module, inputs: Mapping[str, Tensor], where: str) ->
     except InputError as error:
         raise type(error)(f"{where}: {error}") from error
     except USER_CODE_FAILS as error:
-        raise ModelError(f"{where}: the network fails: {type(error).__name__}: {first_line(error)}") from error
+        raise ModelError(
+            f"{where}: the network fails: {type(error).__name__}: {first_line(error)}; repair its forward"
+        ) from error
 
 
 def run_loss(loss: Loss, outputs: Any, part: Part, where: str) -> Tensor:
@@ -38,7 +40,7 @@ def run_loss(loss: Loss, outputs: Any, part: Part, where: str) -> Tensor:
     except InputError as error:
         raise type(error)(f"{where}: {error}") from error
     except USER_CODE_FAILS as error:
-        raise ModelError(f"{where}: the loss fails: {type(error).__name__}: {first_line(error)}") from error
+        raise ModelError(f"{where}: the loss fails: {type(error).__name__}: {first_line(error)}; repair it") from error
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise ModelError(f"{where}: the loss is no single number; return the mean over the batch")
     return value

@@ -130,5 +130,6 @@ def _find(network: nn.Module, name: str) -> nn.Module:
         layers.update(network.named_modules())
     layers.pop("", None)
     if name not in layers:
-        raise RecipeError(f"{type(network).__name__} has no layer {name!r}{nearest(name, layers)}")
+        suggestion = nearest(name, layers, "; network.named_modules() has the names")
+        raise RecipeError(f"{type(network).__name__} has no layer {name!r}{suggestion}")
     return layers[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from edgecompress.data import Batches
@@ -15,6 +16,7 @@ from edgecompress.recipe import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.step import Stage
 from edgecompress.validation.flips import Flips
+from edgecompress.validation.label_shift import LabelShift, require_unshifted
 from edgecompress.validation.latency import Comparison, compare_times, interleave_sessions
 
 if TYPE_CHECKING:
@@ -162,10 +164,10 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
     """Run every model over every batch, once; keep so many ``examples`` of samples whose top class changed.
 
     Raises:
-        DataError: a batch does not fit the models, or only some of the batches have labels.
+        DataError: a batch does not fit the models, only some of the batches have labels, or the labels are shifted.
     """
     agreements, tallies = [Agreement() for _ in sessions], [Tally() for _ in sessions]
-    samples, labelled, flips = 0, 0, Flips(kept=examples)
+    samples, labelled, flips, shifts = 0, 0, Flips(kept=examples), list[LabelShift]()
     hasher = hashlib.sha256()
     for index, batch in enumerate(progress.track(batches, "evaluate")):
         samples += batch.rows
@@ -179,8 +181,11 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
             where = f"{batches.role} batch {index}"
             counts = [top1(o[0], batch.labels, where) for o in outputs]
             tallies = [tally.merge(count) for tally, count in zip(tallies, counts, strict=True)]
+            shifts = [reduce(LabelShift.merge, [*shifts, LabelShift.of(outputs[0][0], batch.labels)])]
     if labelled not in (0, samples):
         raise DataError(f"only {labelled} of {samples} {batches.role} samples have labels; give all or none")
+    for shift in shifts:
+        require_unshifted(shift, batches.role)
     return Scores(
         agreements=tuple(agreements), tallies=tuple(tallies), flips=flips, samples=samples, digest=hasher.hexdigest()
     )

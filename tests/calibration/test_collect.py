@@ -86,7 +86,8 @@ def test_data_that_does_not_repeat_itself_is_refused(model: ir.Model) -> None:
         return iter([image for image, _ in images(rows=2, batches=next(reads))])
 
     data = Batches(role="calibration", source=source, inputs=NAMES)
-    with pytest.raises(DataError, match="6 samples, then 4 on the second reading"):
+    told = r"^the calibration data gave 6 samples, then 4 on the second reading; it must repeat itself$"
+    with pytest.raises(DataError, match=told):
         collect(model, _tensors(model), data, Progress())
 
 

@@ -118,5 +118,8 @@ def test_more_data_than_were_counted_are_refused(tmp_path: Path) -> None:
 def test_another_model_is_refused(tmp_path: Path) -> None:
     _collect(tmp_path / "statistics.npz")
     other = graph("a = Conv(x, w) y = Relu(a)", w=draw(4, 4, 3, 3) * np.float32(1.5))
-    with pytest.raises(DataError, match="belong to another model or other tensors; delete the file"):
+    with pytest.raises(
+        DataError,
+        match=r"belong to another model or other tensors; delete the file, or choose another --statistics FILE$",
+    ):
         _collect(tmp_path / "statistics.npz", model=other)

@@ -111,8 +111,8 @@ def refused(project: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
 
 
 def test_a_missing_model_file(refused: Refused) -> None:
-    assert refused("absent.py:net") == "file 'absent.py' does not exist"
-    assert refused("absent.onnx") == "model file 'absent.onnx' does not exist"
+    assert refused("absent.py:net") == "file 'absent.py' does not exist; check the path"
+    assert refused("absent.onnx") == "model file 'absent.onnx' does not exist; check the path"
 
 
 def test_a_missing_module(refused: Refused) -> None:
@@ -138,21 +138,24 @@ def test_a_callable_that_returns_no_module(refused: Refused) -> None:
 
 
 def test_a_callable_that_raises(refused: Refused) -> None:
-    assert refused("bad_nets.py:raises") == "'bad_nets.py:raises' raised RuntimeError: no such backbone"
+    assert refused("bad_nets.py:raises") == "'bad_nets.py:raises' raised RuntimeError: no such backbone; repair it"
 
 
 def test_a_callable_that_leaves_the_program(refused: Refused) -> None:
-    assert refused("bad_nets.py:leaves") == "'bad_nets.py:leaves' raised SystemExit: 0"
+    assert refused("bad_nets.py:leaves") == "'bad_nets.py:leaves' raised SystemExit: 0; repair it"
 
 
 def test_a_model_that_leaves_the_program_when_it_runs(refused: Refused) -> None:
-    assert refused("bad_nets.py:leaving").endswith(": bye")
+    assert refused("bad_nets.py:leaving").endswith(": bye; give what it takes")
 
 
 def test_a_script_that_leaves_the_program_when_it_is_imported(refused: Refused, project: Path) -> None:
     (project / "script.py").write_text("import sys\nsys.exit('usage: script.py FILE')\n")
-    assert refused("script.py:net") == "'script.py' raised SystemExit: usage: script.py FILE"
-    assert refused("script:net") == "module 'script' cannot be imported: usage: script.py FILE"
+    assert refused("script.py:net") == "'script.py' raised SystemExit: usage: script.py FILE; repair it"
+    assert (
+        refused("script:net")
+        == "module 'script' cannot be imported: usage: script.py FILE; install it, or check the name"
+    )
 
 
 def _state() -> dict[str, torch.Tensor]:
@@ -162,7 +165,10 @@ def _state() -> dict[str, torch.Tensor]:
 
 
 def test_weights_that_do_not_exist(refused: Refused) -> None:
-    assert refused("nets.py:net", "--weights", "no.safetensors") == "weights file 'no.safetensors' does not exist"
+    assert (
+        refused("nets.py:net", "--weights", "no.safetensors")
+        == "weights file 'no.safetensors' does not exist; check the path"
+    )
 
 
 def test_weights_with_missing_keys(refused: Refused) -> None:
@@ -225,10 +231,10 @@ def test_a_file_that_is_no_program(refused: Refused, project: Path) -> None:
         ("nan", "calibration batch 0: 'image' holds NaN"),
         ("infinity", "calibration batch 0: 'image' holds infinity"),
         ("once", "the calibration data can be read only once"),
-        ("raises", "the calibration data raised OSError: disk gone"),
-        ("raises_at_once", "the calibration data raised OSError: no disk"),
-        ("leaves", "the calibration data raised SystemExit: 0"),
-        ("leaves_at_once", "the calibration data raised SystemExit: 1"),
+        ("raises", "the calibration data raised OSError: disk gone; repair the code that makes it"),
+        ("raises_at_once", "the calibration data raised OSError: no disk; repair the code that makes it"),
+        ("leaves", "the calibration data raised SystemExit: 0; repair the code that makes it"),
+        ("leaves_at_once", "the calibration data raised SystemExit: 1; repair the code that makes it"),
         ("no_batches", "the calibration data is a int; return an iterable of batches"),
         ("other_input", "has an input 'picture' that the model does not take"),
     ],

@@ -104,7 +104,10 @@ def test_a_feature_is_what_the_layer_gave_though_it_is_changed_in_place_later() 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("feature.2", "ConvNet has no layer 'feature.2'; did you mean 'features.2'?"), ("", "ConvNet has no layer ''")],
+    [
+        ("feature.2", "ConvNet has no layer 'feature.2'; did you mean 'features.2'?"),
+        ("", "ConvNet has no layer ''; network.named_modules() has the names"),
+    ],
 )
 def test_an_unknown_layer_is_refused_with_the_nearest(name: str, words: str) -> None:
     with pytest.raises(RecipeError) as caught:

@@ -52,13 +52,13 @@ def test_an_artifact_that_says_the_opposite_is_doubted() -> None:
 
 
 def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
-    shifted = [(labels + 1) % 4 for labels in RIGHT]
+    shifted = [(labels + 2) % 4 for labels in RIGHT]
     evidence = gather(_stages(FLOAT, FLOAT), _batches([*shifted]), Cpu(runs=10), Progress())
     assert "right on 0.00 % of the evaluation data" in evidence.doubts[0]
 
 
 def test_labels_for_some_batches_only_are_refused() -> None:
-    with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels"):
+    with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels; give all or none"):
         gather(_stages(FLOAT, FLOAT), _batches([RIGHT[0], None]), Cpu(runs=10), Progress())
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from edgecompress.errors import USER_CODE_FAILS, EdgecompressError, ModelError, first_line
+from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError, ModelError, first_line
 from edgecompress.modes import evaluating
 from edgecompress.pruning.structure.analysis import Structure, analyse
 from edgecompress.pruning.structure.groups import Group, as_flags, find_groups, find_refusals, removed_from
@@ -71,7 +71,7 @@ def cut_out(subject: Subject, units: Sequence[int]) -> Pruned:
     Groups whose sizes the network's own code fixes in a way that cannot be followed are left whole.
 
     Raises:
-        EdgecompressError: the smaller network computes something else.
+        EdgecompressError: the smaller network computes something else, or holds other channels than were chosen.
     """
     refusals = list(subject.refusals)
     model = _try(subject, units)
@@ -82,7 +82,7 @@ def cut_out(subject: Subject, units: Sequence[int]) -> Pruned:
         units = [unit for unit in units if unit not in kept]
         model = _try(subject, units)
     if model is None:
-        raise EdgecompressError("the pruned network differs from the silenced one; this is a fault of edgecompress")
+        raise EdgecompressError(f"the pruned network differs from the silenced one; {OUR_FAULT}")
     return Pruned(model=model, removed=removed_from(subject.structure, units), refusals=tuple(refusals))
 
 
@@ -96,10 +96,33 @@ def _try(subject: Subject, units: Sequence[int]) -> nn.Module | None:
     gone = as_flags(subject.structure, units)
     expected = run_silenced(subject.structure, gone)
     smaller = remove(subject.module, subject.structure, gone)
+    _require_kept(smaller, subject, gone)
     if _agrees(smaller, subject.structure, expected):
         return smaller
     candidates = resize_attributes(smaller, subject.structure, gone)
     return next((one for one in candidates if _agrees(one, subject.structure, expected)), None)
+
+
+def _require_kept(smaller: nn.Module, subject: Subject, gone: Tensor) -> None:
+    """Hold every tensor against the original: what stayed are the channels that were not chosen to go.
+
+    Where the two networks differ although all of them did, it is the network's own code that fixes a size.
+    """
+    original, left = _tensors_of(subject.module), _tensors_of(smaller)
+    for name in left.keys() & subject.structure.tensors.keys():
+        expected = original[name].detach()
+        for axis in range(expected.ndim):
+            chosen = [gone[classes] for own, classes in subject.structure.tensors[name].axes if own == axis]
+            if chosen:
+                stays = ~torch.stack(chosen).any(0).to(expected.device)
+                expected = expected.movedim(axis, 0)[stays].movedim(0, axis)
+        if not torch.equal(left[name].detach(), expected):
+            raise EdgecompressError(f"{name!r} was left with other channels than were chosen; {OUR_FAULT}")
+
+
+def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    buffers = module.named_buffers(remove_duplicate=False)
+    return {**dict(module.named_parameters(remove_duplicate=False)), **dict(buffers)}
 
 
 def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:
@@ -126,4 +149,4 @@ def _capture(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
         with evaluating(module), torch.no_grad(), quiet_torch():
             return torch.export.export(module, args, dict(kwargs))
     except USER_CODE_FAILS as error:
-        raise ModelError(f"torch.export cannot capture the model: {first_line(error)}") from error
+        raise ModelError(f"torch.export cannot capture the model: {first_line(error)}; simplify its forward") from error

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgecompress.errors import USER_CODE_FAILS, EdgecompressError, ModelError, first_line
+from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError, ModelError, first_line
 
 Holder = tuple[nn.Module, str]
 """A module, and the name under which it holds a tensor."""
@@ -87,7 +87,7 @@ def make_permanent(model: nn.Module) -> tuple[str, ...]:
         assert mask is not None
         _write_zeros(module, tensor_name)
         if getattr(module, tensor_name)[~mask.keep].any():
-            raise EdgecompressError(f"{name!r} is not zero where its mask is; this is a fault of edgecompress")
+            raise EdgecompressError(f"{name!r} is not zero where its mask is; {OUR_FAULT}")
     return tuple(name for name, _ in masked)
 
 
@@ -111,7 +111,9 @@ def copied(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model)
     except USER_CODE_FAILS as error:
-        raise ModelError(f"{type(model).__name__} cannot be copied (copy.deepcopy): {first_line(error)}") from error
+        raise ModelError(
+            f"{type(model).__name__} cannot be copied (copy.deepcopy): {first_line(error)}; mend that"
+        ) from error
 
 
 def _masked(model: nn.Module) -> Iterator[tuple[str, Holder]]:

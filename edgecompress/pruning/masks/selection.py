@@ -46,7 +46,8 @@ def check_choice(
     for argument, patterns in (("include", choice.include), ("protect", choice.protect)):
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in modules):
-                raise RecipeError(f"unknown module {pattern!r} in {argument}{nearest(pattern, modules)}")
+                suggestion = nearest(pattern, modules, "; model.named_modules() has the names")
+                raise RecipeError(f"unknown module {pattern!r} in {argument}{suggestion}")
     for pattern in choice.include:
         if not any(_covers((pattern,), weight) for weight in weights):
             raise RecipeError(_nothing_to_prune(pattern, modules, unknown))
@@ -112,6 +113,7 @@ def _nothing_to_prune(pattern: str, modules: Mapping[str, nn.Module], unknown: S
 
 def _nothing_left(weights: Sequence[Weight]) -> str:
     if not weights:
-        return "nothing in the model can be pruned: it has no weight of a convolution, a linear layer or an attention"
+        kinds = "a convolution, a linear layer or an attention"
+        return f"nothing in the model can be pruned: it has no weight of {kinds}; give another"
     names = ", ".join(repr(weight.modules[0]) for weight in weights[:3])
     return f"nothing is left to prune: {names} and all else is protected; name it in include, or take it from protect"

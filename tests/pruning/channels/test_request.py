@@ -79,5 +79,7 @@ def test_nothing_to_prune() -> None:
 
 
 def test_sensitivity_needs_samples(subject: Subject) -> None:
-    with pytest.raises(DataError, match="spread 'sensitivity' needs data; give calibration data"):
+    with pytest.raises(
+        DataError, match="spread 'sensitivity' needs data; give calibration data, or choose another spread"
+    ):
         select(subject, Request(amount=0.5, spread="sensitivity"))

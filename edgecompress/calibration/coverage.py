@@ -1,0 +1,64 @@
+"""Coverage: integers stand for the range that the observer decided on, and that range for what was seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgecompress.calibration.clip_search import Levels, error_of
+from edgecompress.calibration.schemes import EPSILON, QuantParams, Scheme
+from edgecompress.calibration.statistics import Histogram
+from edgecompress.errors import OUR_FAULT, EdgecompressError
+
+TRUE_TO_ERROR = ("min_max", "mse", "histogram")
+"""Observers that clip no more than pays in squared error; the others clip for reasons of their own."""
+MOST_LOSS = 16.0
+"""Squared error of their ranges, as a multiple of that of the whole extent: the histogram observer may lose 8 times as
+much by its first quantile step. A range 8 times too narrow loses 40 times as much and more."""
+
+
+def require_coverage(
+    name: str, histogram: Histogram, decided: tuple[float, float], params: QuantParams, observer: str, scheme: Scheme
+) -> None:
+    """Hold the integers of a tensor against what was decided, and that against what was counted.
+
+    Args:
+        name: of the tensor.
+        histogram: what was counted.
+        decided: the range that the observer chose.
+        params: what became of it.
+        observer: its name.
+        scheme: how many integers there are.
+
+    Raises:
+        EdgecompressError: the range lies outside the extent or clips what it should not, or the scale or the zero
+            point is that of another range.
+    """
+    low, high = decided
+    slack = histogram.bin_width + EPSILON
+    if not histogram.low - slack <= low <= high <= histogram.high + slack:
+        seen = f"{histogram.low:g} to {histogram.high:g} were seen"
+        raise EdgecompressError(f"observer {observer!r} gives tensor {name!r} {low:g} to {high:g}, {seen}; {OUR_FAULT}")
+    covered, step = _covered(params, scheme.quant_max), float(params.scale)
+    ends = zip(covered, (min(low, 0.0), max(high, 0.0)), strict=True)
+    if step > 2 * EPSILON and any(abs(end - wanted) > step for end, wanted in ends):
+        stands = "the integers of tensor {!r} stand for {:g} to {:g}".format(name, *covered)
+        raise EdgecompressError(f"{stands}, where {low:g} to {high:g} was decided; {OUR_FAULT}")
+    if observer in TRUE_TO_ERROR and histogram.bin_width > 0:
+        whole = scheme.activation_params(histogram.low, histogram.high)
+        loss, least = (_error(histogram, one, scheme.quant_max) for one in (params, whole))
+        if loss > MOST_LOSS * least:
+            clips = f"clips tensor {name!r} to {low:g} to {high:g}, which costs {loss / least:.0f} times the error"
+            raise EdgecompressError(f"observer {observer!r} {clips} of no clipping; {OUR_FAULT}")
+
+
+def _covered(params: QuantParams, quant_max: int) -> tuple[float, float]:
+    zero, scale = float(params.zero_point), float(params.scale)
+    return -zero * scale, (quant_max - zero) * scale
+
+
+def _error(histogram: Histogram, params: QuantParams, quant_max: int) -> float:
+    zero = np.asarray(params.zero_point, np.float64).reshape(1, 1)
+    scale: Any = np.asarray(params.scale, np.float64).reshape(1, 1)
+    return float(error_of(histogram, Levels(scale=scale, first_code=-zero, last_code=quant_max - zero))[0])

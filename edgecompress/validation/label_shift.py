@@ -1,0 +1,100 @@
+"""Labels that are shifted by one class against what the model answers: then accuracy says nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, inf, log
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecompress.data import Array
+from edgecompress.errors import DataError
+from edgecompress.metrics import IGNORED_LABEL, class_axis
+
+GUESSED, PROVEN = 1e-2, 1e-9
+"""The chance that a model which answers without looking agrees with the labels as often: above the first it may be
+one, below the second it is none."""
+SHIFTS = (-1, 0, 1)
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelShift:
+    """How often a model answers a label's own class, the one before and the one after; the last is followed by 0.
+
+    ``right`` counts these by shift, in the order of :data:`SHIFTS`; ``answers`` and ``labels``, int64 of shape
+    (classes,), how often each class was answered and was a label.
+    """
+
+    right: Counts
+    answers: Counts
+    labels: Counts
+
+    @classmethod
+    def of(cls, scores: Array, labels: Array) -> Self:
+        """Counts over one batch: scores with the classes along the axis that the labels lack."""
+        axis = class_axis(scores.shape, labels.shape)
+        classes, counted = scores.shape[axis], labels != IGNORED_LABEL
+        answers, wanted = scores.argmax(axis=axis)[counted], labels[counted]
+        return cls(
+            right=np.array([int((answers == (wanted + shift) % classes).sum()) for shift in SHIFTS]),
+            answers=np.bincount(answers, minlength=classes),
+            labels=np.bincount(wanted, minlength=classes),
+        )
+
+    def merge(self, other: LabelShift) -> LabelShift:
+        """Both batches together."""
+        return LabelShift(
+            right=self.right + other.right,
+            answers=self.answers + other.answers,
+            labels=self.labels + other.labels,
+        )
+
+    @property
+    def percent(self) -> tuple[float, float, float]:
+        """Accuracy against the labels under each shift, in percent."""
+        before, own, after = (100 * self.right / max(self.labels.sum(), 1)).tolist()
+        return before, own, after
+
+    @property
+    def proven(self) -> int:
+        """The shift, -1 or 1, under which the labels fit the answers beyond doubt, as they do not now; 0 for none.
+
+        Answers and labels that have nothing to do with each other agree as often as their frequencies alone make
+        them. By Chernoff's bound, agreement in a share q of n samples where p is expected has a chance of at most
+        exp(-n D(q || p)), D being the Kullback-Leibler divergence.
+        """
+        if self._chance(0) < GUESSED:
+            return 0
+        return min((-1, 1), key=self._chance) if min(map(self._chance, (-1, 1))) < PROVEN else 0
+
+    def _chance(self, shift: int) -> float:
+        """How probable as many answers that fit the shifted labels are by chance, at most."""
+        total, found = int(self.labels.sum()), int(self.right[SHIFTS.index(shift)])
+        expected = float(self.answers @ np.roll(self.labels, shift)) / max(total, 1)
+        return exp(-total * _divergence(found / total, expected / total)) if found > expected else 1.0
+
+
+def _divergence(found: float, expected: float) -> float:
+    """Kullback-Leibler divergence of two coins, in nats."""
+    terms = ((found, expected), (1 - found, 1 - expected))
+    return sum(one * log(one / other) if other > 0 else inf for one, other in terms if one > 0)
+
+
+def require_unshifted(shift: LabelShift, role: str) -> None:
+    """Refuse labels that are shifted beyond doubt.
+
+    Raises:
+        DataError: no figure of accuracy would mean anything.
+    """
+    if not (proven := shift.proven):
+        return
+    before, own, after = shift.percent
+    fit, way = (before, "lower") if proven < 0 else (after, "higher")
+    raise DataError(
+        f"the labels of the {role} data are shifted by one: the model is right on {own:.2f} % of them, and on"
+        f" {fit:.2f} % of those that are 1 {way}; number the classes as the model does, from 0"
+    )

@@ -1,0 +1,177 @@
+"""The exact text of what is told of data: the culprit, then the mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgecompress.cli.recommend import _check_given
+from edgecompress.conversion import _check_data
+from edgecompress.data import Batches, InputNames, TensorSpec, rereadable
+from edgecompress.errors import InputError
+from edgecompress.loading import load_data
+from edgecompress.metrics import top1
+from edgecompress.recipe import Images, Quantization, Recipe
+from edgecompress.streams import Streams
+
+Mistake = Callable[[], object]
+ROWS = np.zeros((2, 3), np.float32)
+FLOATS = torch.zeros(2, 3)
+STREAM = (batch for batch in [ROWS])
+
+
+def _told(mistake: Mistake) -> str:
+    with pytest.raises(InputError) as caught:
+        mistake()
+    return str(caught.value)
+
+
+def _read(raw: Any, *signature: TensorSpec) -> Mistake:
+    inputs = InputNames(names=("x",), required=1)
+    return lambda: list(Batches(role="calibration", source=lambda: [raw], inputs=inputs, signature=signature))
+
+
+def _spec_of(name: str, *shape: int | str) -> TensorSpec:
+    return TensorSpec(name=name, dtype=np.dtype(np.float32), shape=shape)
+
+
+def _written(name: str, content: bytes | str) -> str:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return name
+
+
+def _saved(name: str, **arrays: Any) -> str:
+    np.savez(name, **arrays)
+    return name
+
+
+def _listed(lines: bytes) -> Mistake:
+    _written("pictures/labels.csv", lines)
+    return lambda: list(load_data("pictures", "evaluation", Images())())
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        ({}, "calibration batch 0 holds no inputs; the model takes x"),
+        ((ROWS, ROWS, ROWS), "calibration batch 0 has 3 inputs; the model takes x"),
+        ("a cat", "calibration batch 0: 'x' is a str; a tensor of numbers is needed"),
+        (np.zeros(()), "calibration batch 0: 'x' has shape (); the first dimension must be the batch, and not 0"),
+        (
+            (ROWS, np.zeros(2)),
+            "calibration batch 0: labels are float64; give class indices (integers), or leave labels out",
+        ),
+        (
+            (ROWS, np.zeros(3, int)),
+            "calibration batch 0 has 2 samples but labels of shape (3,); give each its own",
+        ),
+        (
+            {"picture": ROWS},
+            "calibration batch 0 has an input 'picture' that the model does not take; its inputs are x",
+        ),
+        (
+            FLOATS.bfloat16(),
+            "calibration batch 0: 'x' is bfloat16, which ONNX Runtime does not run here; convert it to float32",
+        ),
+        (ROWS + np.nan, "calibration batch 0: 'x' holds NaN; clean the data or its preprocessing"),
+        (ROWS + np.inf, "calibration batch 0: 'x' holds infinity; clean the data or its preprocessing"),
+    ],
+)
+def test_a_batch(raw: Any, told: str) -> None:
+    assert _told(_read(raw)) == told
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (
+            _read(ROWS, _spec_of("y", "batch")),
+            "calibration batch 0 lacks the input 'y'; the exported model takes float32 (batch)",
+        ),
+        (
+            _read(ROWS, _spec_of("x", "batch", 4)),
+            "calibration batch 0: 'x' is float32 (2, 3); the exported model takes float32 (batch, 4)",
+        ),
+        (
+            lambda: rereadable(lambda: STREAM, "train"),
+            "the train data can be read only once; return a list, a DataLoader or a new generator",
+        ),
+        (lambda: rereadable(lambda: FLOATS, "train"), "the train data is a Tensor; return an iterable of batches"),
+        (
+            lambda: rereadable(lambda: 1 // 0, "train"),  # type: ignore[arg-type,return-value]
+            "the train data raised ZeroDivisionError: integer division or modulo by zero; repair the code that makes"
+            " it",
+        ),
+        (
+            lambda: top1(ROWS, np.zeros(4, int)),
+            "the batch: labels of shape (4,) do not fit outputs of shape (2, 3); give a class for each row",
+        ),
+        (
+            lambda: top1(ROWS, np.full(2, 3)),
+            "the batch: label 3 is out of range; the model gives 3 classes, 0 to 2",
+        ),
+        (
+            lambda: _check_data(Recipe(quantization=Quantization(enabled=True)), Streams()),
+            "static quantization needs calibration data; give calibration (--calibration)",
+        ),
+        (
+            lambda: _check_given("net.py:net", None, {}, measure=True),
+            "the model is measured on calibration data; give --calibration",
+        ),
+    ],
+)
+def test_data(mistake: Mistake, told: str) -> None:
+    assert _told(mistake) == told
+
+
+def test_files_of_data() -> None:
+    read = {
+        "absent.npz": "evaluation file 'absent.npz' does not exist; check the path",
+        _written("junk.npz", "junk"): (
+            "'junk.npz' cannot be read as npz: it is damaged, no npz, larger than memory, or holds objects;"
+            " write arrays with numpy.savez"
+        ),
+        _saved("rows.npz", x=ROWS, y=np.zeros(3)): (
+            "'rows.npz': arrays need the same first dimension, not {'x': 2, 'y': 3}; save one row for each sample"
+        ),
+    }
+    for name, told in read.items():
+        assert _told(lambda name=name: list(load_data(name, "evaluation", Images())())) == told  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (b"\xff\xfe", "'pictures/labels.csv' is not UTF-8 text; save it as UTF-8"),
+        (
+            b"image,label\ncat.png,cat\n",
+            "'pictures/labels.csv' line 2 is 'cat.png,cat'; write 'image,label', the label a class from 0",
+        ),
+        (
+            b"cat.png,1\n",
+            "image 'pictures/cat.png' cannot be read: cannot identify image file 'pictures/cat.png'; mend the file,"
+            " or take it out of labels.csv",
+        ),
+    ],
+)
+def test_folders_of_images(lines: bytes, told: str) -> None:
+    _written("pictures/cat.png", "no picture")
+    assert _told(_listed(lines)) == told
+
+
+def test_a_folder_without_labels() -> None:
+    Path("pictures").mkdir()
+    assert _told(lambda: list(load_data("pictures", "evaluation", Images())())) == (
+        "folder 'pictures' has no labels.csv; write one line 'image,label' for each image"
+    )

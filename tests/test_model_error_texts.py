@@ -1,0 +1,380 @@
+"""The exact text of what is told of a model, its weights and what is done with it: the culprit, then the mend."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgecompress import ModelPruner, Quantizer, compress
+from edgecompress.calibration import joined_workers
+from edgecompress.capture import capture, check_runs
+from edgecompress.conversion import _check_alike
+from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.demo import load_digits
+from edgecompress.dummy_inputs import _spec
+from edgecompress.errors import InputError
+from edgecompress.inspection import inspect_model
+from edgecompress.loading import load_model, load_teacher, load_weights
+from edgecompress.module_checks import check_module, check_teacher
+from edgecompress.named_inputs import input_names
+from edgecompress.onnx_files import read_onnx
+from edgecompress.plan import check_onnx, make_plan
+from edgecompress.progress import Progress
+from edgecompress.pruning.channels.structured import examine
+from edgecompress.pruning.forward import run_example
+from edgecompress.pruning.masks.mask import copied
+from edgecompress.recipe import Export, Recipe
+from edgecompress.revalidation import _check_original
+from edgecompress.streams import Streams
+from edgecompress.targets import effective_profile
+from edgecompress.techniques.course import Course
+from edgecompress.techniques.tuning import loss_gradients
+from edgecompress.training.checkpoint import _check_readable
+
+Mistake = Callable[[], object]
+NETWORK = nn.Linear(3, 2)
+ROWS = np.zeros((2, 3), np.float32)
+FLOATS = torch.zeros(2, 3)
+
+
+def _told(mistake: Mistake) -> str:
+    with pytest.raises(InputError) as caught:
+        mistake()
+    return str(caught.value)
+
+
+def _written(name: str, content: bytes | str) -> str:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return name
+
+
+def _dumped(content: Any) -> str:
+    torch.save(content, "weights.pt")
+    return "weights.pt"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+CODE = """
+net = 3
+def needs(width): pass
+def raises(): raise RuntimeError("no such backbone")
+def number(): return 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("absent.onnx", "model file 'absent.onnx' does not exist; check the path"),
+        ("absent.py:net", "file 'absent.py' does not exist; check the path"),
+        (
+            "absent_module:net",
+            "module 'absent_module' cannot be imported: No module named 'absent_module'; install it, or check the name",
+        ),
+        ("net", "model 'net' is neither a known file nor a callable; give file.py:callable or package.module:callable"),
+        ("mistaken.py:ned", "'mistaken.py' has no callable 'ned'; did you mean 'needs'?"),
+        ("mistaken.py:zzz", "'mistaken.py' has no callable 'zzz'; name one that it has"),
+        ("mistaken.py:net", "'mistaken.py:net' is a int, not a callable; name a function"),
+        ("mistaken.py:needs", "'mistaken.py:needs' needs the argument 'width'; give a callable that takes none"),
+        ("mistaken.py:raises", "'mistaken.py:raises' raised RuntimeError: no such backbone; repair it"),
+        ("mistaken.py:number", "'mistaken.py:number' returned a int; return a torch.nn.Module"),
+        ("broken.py:net", "'broken.py' raised ValueError: too early; repair it"),
+        ("junk.onnx", "'junk.onnx' is not a valid ONNX model: "),
+        ("folder", "'folder' is a folder; give a file in it, folder/model.onnx for a bundle"),
+        (
+            "junk.pt2",
+            f"'junk.pt2' is no program of torch.export.save that PyTorch {torch.__version__} can read; save it again"
+            " with torch.export.save",
+        ),
+    ],
+)
+def test_a_model(spec: str, told: str) -> None:
+    for name in ("junk.onnx", "junk.pt2"):
+        _written(name, "junk")
+    _written("mistaken.py", CODE)
+    _written("broken.py", "raise ValueError('too early')")
+    Path("folder").mkdir()
+    found = _told(lambda: load_model(spec))
+    if spec == "junk.onnx":  # then what the parser says
+        assert found.startswith(told)
+        assert found.endswith("; export it again")
+    else:
+        assert found == told
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("absent.pt", None, "weights file 'absent.pt' does not exist; check the path"),
+        (
+            "w.safetensors",
+            b"junk",
+            "weights 'w.safetensors' are not safetensors: Error while deserializing header: header too small; save"
+            " them again",
+        ),
+        (
+            "w.pt",
+            b"junk",
+            "weights 'w.pt' are no plain state dict and were not executed; save model.state_dict() with torch.save or"
+            " safetensors",
+        ),
+        ("weights.pt", [FLOATS], "weights 'weights.pt' hold no state dict; save model.state_dict()"),
+        (
+            "weights.pt",
+            {"weight": FLOATS},
+            "weights 'weights.pt' do not fit the model (missing: bias); give this model's own",
+        ),
+        (
+            "weights.pt",
+            {"weight": FLOATS, "bias": torch.zeros(2)},
+            "weights 'weights.pt' do not fit the model: 'bias' has shape (2,), the model's is (3,); give this model's"
+            " own",
+        ),
+    ],
+)
+def test_weights(name: str, content: Any, told: str) -> None:
+    if isinstance(content, bytes):
+        _written(name, content)
+    elif content is not None:
+        _dumped(content)
+    network = nn.Linear(3, 2)
+    network.bias = nn.Parameter(torch.zeros(3))
+    assert _told(lambda: load_weights(network, Path(name))) == told
+
+
+class _Same(nn.Module):
+    def forward(self, *inputs: Tensor) -> Any:
+        return ("nothing",)
+
+
+class _Bad(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 0
+
+
+class _Random(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.rand_like(x)
+
+
+class _NoTensor(nn.Module):
+    def forward(self, x: Tensor) -> str:
+        return "nothing"
+
+
+class _Uncopied(nn.Module):
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("it holds a lock")
+
+
+BATCH = Batch(inputs={"x": ROWS + 1})
+
+
+def _check(network: nn.Module) -> Mistake:
+    return lambda: check_runs(network, BATCH)
+
+
+def _axes(**axes: dict[str, str]) -> Mistake:
+    return lambda: capture(nn.Identity(), BATCH, Export.model_validate({"dynamic_axes": axes}))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (_check(_NoTensor()), "the model returns no tensor; return a tensor, or a tuple or dict of tensors"),
+        (_check(_Bad()), "the model's outputs on the first batch are not finite; check weights and preprocessing"),
+        (_check(_Random()), "the model answers differently to the same input; remove the randomness from its forward"),
+        (
+            lambda: check_runs(nn.Linear(4, 2), Batch(inputs={"input": ROWS})),
+            "the model cannot run on the first batch (input float32 (2, 3)): mat1 and mat2 shapes cannot be multiplied"
+            " (2x3 and 4x2); give what it takes",
+        ),
+        (_axes(y={"1": "length"}), "export.dynamic_axes names an input 'y'; the inputs are x"),
+        (_axes(x={"5": "length"}), "export.dynamic_axes.x names axis 5; 'x' has 2 dimensions"),
+        (
+            lambda: _check_alike(nn.Linear(4, 2), nn.Identity(), {"input": ROWS}),
+            "the teacher cannot run on the first batch: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2); give"
+            " one that takes the model's inputs",
+        ),
+        (
+            lambda: _check_alike(nn.Identity(), nn.Linear(3, 2), {"input": ROWS}),
+            "the model gives (2, 2), its teacher (2, 3); give a teacher with the same outputs",
+        ),
+        (lambda: input_names(_Same()), "_Same.forward has no named input; write forward(self, x, ...)"),
+        (
+            lambda: check_module(nn.Linear(3, 2, device="meta")),
+            "'weight' is on the meta device and has no values; load the weights first",
+        ),
+        (lambda: check_module(nn.LazyLinear(2)), "'weight' has no shape yet; run the model once"),
+        (lambda: check_module(3), "the model is a int; give a torch.nn.Module"),
+        (
+            lambda: check_teacher(NETWORK, NETWORK),
+            "teacher and student are the same module; give a copy, or a smaller network, as student",
+        ),
+        (lambda: copied(_Uncopied()), "_Uncopied cannot be copied (copy.deepcopy): it holds a lock; mend that"),
+        (
+            lambda: run_example(nn.Linear(4, 2), FLOATS),
+            "Linear does not run on example_inputs: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2); give what"
+            " it takes",
+        ),
+        (
+            lambda: load_model("model.onnx", "weights.pt"),
+            "'model.onnx' holds its own weights; leave --weights out",
+        ),
+        (
+            lambda: load_teacher(None, "weights.pt"),
+            "the teacher's weights 'weights.pt' have no teacher; give --teacher file.py:callable too",
+        ),
+        (
+            lambda: inspect_model("model.onnx", "weights.pt", None, Recipe(), Progress()),
+            "weights 'weights.pt' are for a module, and 'model.onnx' holds its own; leave --weights out",
+        ),
+        (
+            lambda: _spec("x", "tensor(string)", [1]),
+            "input 'x' is tensor(string), which cannot be made up; give a model that takes numbers",
+        ),
+        (
+            lambda: check_onnx(_onnx(11)),
+            "the ONNX model has opset 11; export it again with opset 18 or later",
+        ),
+        (
+            lambda: check_onnx(_onnx(18, "y = QuantizeLinear(x, s)")),
+            "the ONNX model is quantized already; give the float model, or --set quantization.enabled=false",
+        ),
+        (
+            lambda: read_onnx(_external("../w")),
+            "'model.onnx' keeps weights in '../w', outside of its folder, which is not read; save the model with its"
+            " weights beside it",
+        ),
+        (
+            lambda: read_onnx(_external("gone")),
+            "'model.onnx' keeps weights in 'gone', which does not exist; put it there",
+        ),
+    ],
+)
+def test_networks(mistake: Mistake, told: str) -> None:
+    assert _told(mistake) == told
+
+
+def _onnx(opset: int, body: str = "y = Relu(x)") -> ir.Model:
+    text = f'<ir_version: 8, opset_import: ["" : {opset}]> g (float[2] x, float s) => (float[2] y) {{ {body} }}'
+    return ir.from_proto(onnx.parser.parse_model(text))
+
+
+def _external(place: str) -> Path:
+    proto = ir.to_proto(_onnx(18))
+    tensor = proto.graph.initializer.add(name="w", data_type=1, dims=[2], data_location=1)
+    tensor.external_data.add(key="location", value=place)
+    Path("model.onnx").write_bytes(proto.SerializeToString())
+    return Path("model.onnx")
+
+
+class _Raising(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("no such backbone")
+
+
+def _nan() -> nn.Module:
+    spoilt = nn.Linear(3, 3)
+    nn.init.constant_(spoilt.weight, torch.nan)
+    return nn.Sequential(spoilt, nn.Linear(3, 2))
+
+
+def _frozen(course: Any = None) -> Mistake:
+    network = nn.Linear(3, 2).requires_grad_(False)
+    batches = Batches(role="train", source=lambda: [FLOATS], inputs=InputNames(names=("input",), required=1))
+    given = SimpleNamespace(streams=Streams(train=batches), recipe=Recipe())
+    return lambda: loss_gradients(network, cast("Course", given))
+
+
+def _saved_onnx() -> Path:
+    ir.save(_onnx(18), "model.onnx")
+    return Path("model.onnx")
+
+
+PRUNING = effective_profile("cloud", ())
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (
+            lambda: load_teacher(str(_saved_onnx())),
+            "the teacher 'model.onnx' is no PyTorch module; give file.py:callable or module:callable",
+        ),
+        (
+            lambda: compress(nn.Linear(3, 2), target="mobile"),
+            "data is needed to capture the model; give calibration (--calibration) or evaluation",
+        ),
+        (
+            lambda: make_plan(_onnx(18), PRUNING),
+            "pruning needs the PyTorch module; give file.py:callable, or --set pruning.enabled=false",
+        ),
+        (
+            lambda: examine(_Raising(), (FLOATS,)),
+            "torch.export cannot capture the model: no such backbone; simplify its forward",
+        ),
+        (
+            lambda: ModelPruner(_nan()).magnitude_pruning(0.5),
+            "the weight '0.weight' holds NaN; repair it, or name its module in protect",
+        ),
+        (
+            lambda: Quantizer.dynamic_quantize(nn.Linear(3, 2)).save("model.onnx"),
+            "the dynamic model was never called; call it once, or give example_inputs",
+        ),
+        (
+            _frozen(),
+            "importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model",
+        ),
+        (
+            lambda: _check_original(_saved_onnx(), {}, 1),
+            "'model.onnx' does not run on the bundle's inputs: Required inputs (['x', 's']) are missing from input feed"
+            " ([]).; give the float model of the bundle as an ONNX file",
+        ),
+    ],
+)
+def test_the_front_end(mistake: Mistake, told: str) -> None:
+    assert _told(mistake) == told
+
+
+def test_the_demo_without_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert _told(load_digits) == "the demo needs scikit-learn; pip install 'edgecompress[demo]'"
+
+
+def test_workers_that_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no rendezvous")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("torch.distributed.init_process_group", fail)
+    assert _told(lambda: joined_workers().__enter__()) == (
+        "the 2 workers that WORLD_SIZE names do not meet: no rendezvous; start them by torchrun or accelerate launch,"
+        " or unset WORLD_SIZE"
+    )
+
+
+def test_a_state_that_cannot_be_read_back() -> None:
+    content = io.BytesIO()
+    torch.save(_Raising(), content)
+    found = _told(lambda: _check_readable(content))
+    assert found.startswith(
+        "the state of the optimizer or the scheduler cannot be read back from a checkpoint: Weights only load failed."
+    )
+    assert found.endswith("; keep numbers and tensors alone in it, or train without checkpoints")

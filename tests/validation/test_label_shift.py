@@ -1,0 +1,85 @@
+"""Labels are called shifted only where chance cannot have made them look so."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from edgecompress.errors import DataError
+from edgecompress.validation.label_shift import GUESSED, PROVEN, LabelShift, require_unshifted
+
+CLASSES = 10
+ANSWERS = np.random.default_rng(0).integers(0, CLASSES, 200)
+
+
+def _counted(answers: np.ndarray, labels: np.ndarray, classes: int = CLASSES) -> LabelShift:
+    return LabelShift.of(np.eye(classes)[answers], labels)
+
+
+@pytest.mark.parametrize(
+    ("shift", "told"),
+    [
+        (1, "0.00 % of them, and on 100.00 % of those that are 1 lower"),
+        (-1, "0.00 % of them, and on 100.00 % of those that are 1 higher"),
+    ],
+)
+def test_shifted_labels_are_refused_with_what_they_are_shifted_by(shift: int, told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        require_unshifted(_counted(ANSWERS, (ANSWERS + shift) % CLASSES), "evaluation")
+    assert str(caught.value) == (
+        f"the labels of the evaluation data are shifted by one: the model is right on {told}; number the classes as"
+        " the model does, from 0"
+    )
+
+
+def test_two_classes_that_are_swapped_are_shifted() -> None:
+    assert _counted(ANSWERS % 2, 1 - ANSWERS % 2, 2).proven
+
+
+def test_a_model_that_is_right_a_little_more_often_than_chance_has_the_labels_it_should() -> None:
+    labels = (ANSWERS + 1) % CLASSES
+    labels[:50] = ANSWERS[:50]
+    assert _counted(ANSWERS, labels).proven == 0
+
+
+def test_a_model_that_always_answers_the_same_says_nothing_of_the_labels() -> None:
+    assert _counted(np.zeros(500, np.int64), np.ones(500, np.int64)).proven == 0
+
+
+def test_few_samples_prove_nothing() -> None:
+    assert _counted(ANSWERS[:6], (ANSWERS[:6] + 1) % CLASSES).proven == 0
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.integers(2, 12))
+def test_random_labels_are_never_called_shifted(seed: int, rows: int, classes: int) -> None:
+    chance = np.random.default_rng(seed)
+    answers, labels = (chance.choice(classes, rows, p=chance.dirichlet(np.ones(classes))) for _ in range(2))
+    assert _counted(answers, labels, classes).proven == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_batches_add_up(seed: int) -> None:
+    labels = np.random.default_rng(seed).integers(0, CLASSES, len(ANSWERS))
+    parts = [_counted(ANSWERS[start : start + 30], labels[start : start + 30]) for start in range(0, 200, 30)]
+    merged, whole = reduce(LabelShift.merge, parts), _counted(ANSWERS, labels)
+    for name in ("right", "answers", "labels"):
+        assert getattr(merged, name).tolist() == getattr(whole, name).tolist()
+
+
+def test_the_bound_is_one_of_the_binomial_distribution() -> None:
+    for found in range(21, 200, 7):
+        labels = np.where(np.arange(200) < found, ANSWERS, (ANSWERS + 5) % CLASSES)
+        shift = _counted(ANSWERS, labels)
+        expected = float(shift.answers @ shift.labels) / 200
+        assert shift._chance(0) >= binom.sf(found - 1, 200, expected / 200)
+    assert PROVEN < GUESSED
+
+
+def test_labels_that_do_not_count_are_left_out() -> None:
+    labels = np.where(np.arange(200) < 100, -100, (ANSWERS + 1) % CLASSES)
+    assert _counted(ANSWERS, labels).labels.sum() == 100
