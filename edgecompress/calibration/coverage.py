@@ -55,7 +55,7 @@ def require_coverage(
 
 def _covered(params: QuantParams, quant_max: int) -> tuple[float, float]:
     zero, scale = float(params.zero_point), float(params.scale)
-    return -zero * scale, (quant_max - zero) * scale
+    return (0 - zero) * scale, (quant_max - zero) * scale
 
 
 def _error(histogram: Histogram, params: QuantParams, quant_max: int) -> float:

@@ -17,6 +17,7 @@ from edgecompress.exporters.pairs import codes_name, floats_name
 from edgecompress.exporters.qdq import INT32_LIMIT
 from edgecompress.exporters.weights import constant_weight
 
+PAIR = ("QuantizeLinear", "DequantizeLinear")
 HALF = 0.501
 """Of a step: what rounding may move a weight by, with the error of float32."""
 HEAVY = INT32_LIMIT / 2
@@ -33,25 +34,21 @@ def require_decided(model: ir.Model, lowering: Lowering) -> None:
     Raises:
         EdgecompressError: a scale, a zero point or a weight is another one.
     """
-    decided = dict(_activations(lowering))
+    values = {name: value for value in _values(lowering.model.graph) for name in _pair_names(value)}
     weights = {floats_name(f"{node.name}/weight"): node for node in lowering.model.graph}
     written = {str(node.name): node for node in model.graph if node.op_type == "DequantizeLinear"}
     for node in model.graph:
         name = str(node.name)
-        if name in decided and not _holds(node, decided[name]):
+        if node.op_type in PAIR and name in values and not _holds(node, passed_on(values[name], lowering.params)):
             raise EdgecompressError(f"{node.op_type} {name!r} has another scale than was decided; {OUR_FAULT}")
         layer = weights.get(name) if node.op_type == "DequantizeLinear" else None
         if layer is not None and not (_rounded(node, layer) and _as_fine(node, layer, lowering, written)):
             raise EdgecompressError(f"the integers of {name!r} stand for another weight; {OUR_FAULT}")
 
 
-def _activations(lowering: Lowering) -> Iterator[tuple[str, QuantParams]]:
-    """What the two nodes of each pair should hold, by their names."""
-    for value in _values(lowering.model.graph):
-        params = passed_on(value, lowering.params)
-        if params is not None:
-            yield floats_name(str(value.name)), params
-            yield codes_name(str(value.name)), params
+def _pair_names(value: ir.Value) -> tuple[str, str]:
+    """What the two nodes of a value's pair are called, where it has one."""
+    return codes_name(str(value.name)), floats_name(str(value.name))
 
 
 def _values(graph: ir.Graph) -> Iterator[ir.Value]:
@@ -60,11 +57,9 @@ def _values(graph: ir.Graph) -> Iterator[ir.Value]:
         yield from node.outputs
 
 
-def _holds(node: ir.Node, params: QuantParams) -> bool:
-    if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
-        return True
+def _holds(node: ir.Node, params: QuantParams | None) -> bool:
     scale, zero = _constants(node)
-    return bool(np.all(scale == params.scale) and np.all(zero == params.zero_point))
+    return params is not None and bool(np.all(scale == params.scale) and np.all(zero == params.zero_point))
 
 
 def _rounded(dequantize: ir.Node, layer: ir.Node) -> bool:

@@ -1,0 +1,71 @@
+"""What the observers decide is covered, whatever was seen; what no observer decides is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edgecompress.calibration import OBSERVERS, SCHEMES, Demand, Extent, Histogram, Scheme, Statistics
+from edgecompress.calibration.coverage import require_coverage
+from edgecompress.calibration.sample_ends import SampleEnds
+from edgecompress.errors import EdgecompressError
+
+
+def _statistics(values: np.ndarray) -> Statistics:
+    rows = values.reshape(2, -1)
+    histogram = Histogram.empty(Extent.of(values)).add(values)
+    return Statistics(histogram=histogram, ends=SampleEnds.of(rows.min(1), rows.max(1)))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+@pytest.mark.parametrize("observer", OBSERVERS)
+@settings(max_examples=settings.get_profile(settings.get_current_profile_name()).max_examples // 10)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    tail=st.sampled_from([0.5, 1.0, 2.0, 30.0]),
+    scale=st.sampled_from([1e-30, 1e-6, 1.0, 1e6, 1e30]),
+    shift=st.sampled_from([-1e4, -2.0, 0.0, 2.0, 1e4]),
+    relu=st.booleans(),
+)
+@example(seed=0, tail=0.5, scale=1.0, shift=0.0, relu=True)
+def test_no_range_of_an_observer_is_refused(
+    observer: str, scheme: Scheme, seed: int, tail: float, scale: float, shift: float, relu: bool
+) -> None:
+    drawn = np.random.default_rng(seed).standard_t(tail, 1000) + shift
+    values = (np.maximum(drawn, 0) if relu else drawn) * scale
+    statistics = _statistics(np.clip(values, -1e37, 1e37).astype(np.float32))
+    decided = OBSERVERS[observer](statistics, Demand(quant_max=scheme.quant_max))
+    params = scheme.activation_params(*decided)
+    require_coverage("x", statistics.histogram, decided, params, observer, scheme)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+@given(st.sampled_from([0.0, 1.0, -3.0, 1e-20, 1e30]), st.sampled_from([0.0, 1e-7, 1e-6]))
+def test_nearly_constant_values_are_covered(scheme: Scheme, value: float, spread: float) -> None:
+    statistics = _statistics((value * (1 + spread * np.arange(4))).astype(np.float32))
+    for observer, observe in OBSERVERS.items():
+        decided = observe(statistics, Demand(quant_max=scheme.quant_max))
+        params = scheme.activation_params(*decided)
+        require_coverage("x", statistics.histogram, decided, params, observer, scheme)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"scale": np.array(8, np.float32)},
+            "the integers of tensor 'x' stand for 0 to 2040, where 0 to 1 was decided",
+        ),
+        ({"zero_point": np.array(9, np.uint8)}, "the integers of tensor 'x' stand for -0.0352941 to 0.964706, where"),
+    ],
+)
+def test_other_integers_are_refused(change: dict[str, Any], told: str) -> None:
+    statistics, scheme = _statistics(np.linspace(0, 1, 100, dtype=np.float32)), SCHEMES["qnnpack"]
+    params = replace(scheme.activation_params(0, 1), **change)
+    with pytest.raises(EdgecompressError, match=told):
+        require_coverage("x", statistics.histogram, (0.0, 1.0), params, "min_max", scheme)
