@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,6 +45,7 @@ def read_onnx(path: Path) -> ir.Model:
     try:
         onnx.checker.check_model(str(path))
         ir.external_data.load_to_model(model)
+        _require_text(model)
     except Exception as error:
         raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}; export it again") from None
     # Before IR version 4 weights were listed as inputs, too; nobody means to feed them.
@@ -61,6 +63,22 @@ def require_file(path: Path) -> None:
         raise ModelError(f"{str(path)!r} is a folder; give a file in it, {path / 'model.onnx'} for a bundle")
     if not path.is_file():
         raise ModelError(f"model file {str(path)!r} does not exist; check the path")
+
+
+def _require_text(model: ir.Model) -> None:
+    """Hold every name against Unicode: other bytes are read as they are, and cannot be written again.
+
+    Raises:
+        ValueError: there is a name that is no text.
+    """
+    graph = model.graph
+    texts: list[Any] = [model.producer_name, model.producer_version, model.domain, model.doc_string, graph.name]
+    for node in graph.all_nodes():
+        texts += [node.name, node.op_type, node.domain]
+        texts += [value.name for value in (*node.inputs, *node.outputs) if value is not None]
+    wrong = next((text for text in texts if isinstance(text, bytes)), None)
+    if wrong is not None:
+        raise ValueError(f"the name {wrong!r} is no UTF-8 text")
 
 
 def is_quantized(model: ir.Model) -> bool:

@@ -37,6 +37,7 @@ CAUGHT = {
     ("exporters/kernel_types.py", "ValueError"): "to_ort tells what cannot be written",
     ("exporters/manifest.py", "ValueError"): "no JSON",
     ("calibration/statistics_file.py", "ValueError"): "load names the file",
+    ("onnx_files.py", "ValueError"): "the file is named",
     ("loading.py", "ValueError"): "the image is named",
     ("programs.py", "pickle.UnpicklingError"): "the program is named",
     ("training/teacher_outputs.py", "sqlite3.DatabaseError"): "the file is named",

@@ -161,3 +161,12 @@ def test_a_quantized_model_is_read_but_not_quantized_again(tmp_path: Path, body:
 
 def test_a_float_model_is_not_taken_for_quantized() -> None:
     assert not is_quantized(ir.from_proto(_proto()))
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    proto = _proto()
+    proto.producer_name = "somebody"
+    path.write_bytes(proto.SerializeToString().replace(b"somebody", b"\xff" * 8))
+    with pytest.raises(ModelError, match=r"is not a valid ONNX model: the name b'(\\xff){8}' is no UTF-8 text"):
+        read_onnx(path)

@@ -23,8 +23,10 @@ def read_report(bundle: Path) -> dict[str, Any]:
     """
     read_bundle(bundle)
     try:
-        report: dict[str, Any] = json.loads((bundle / "report.json").read_text())
-    except (OSError, ValueError):
+        report = json.loads((bundle / "report.json").read_text())
+        if not isinstance(report, dict):
+            raise ValueError
+    except (OSError, ValueError, RecursionError):
         raise OutputError(f"{str(bundle)!r} has no report.json that can be read; compress again") from None
     return report
 
@@ -47,7 +49,7 @@ def write_page(report: Mapping[str, Any], file: Path) -> None:
     """
     try:
         page = render(report)
-    except (UndefinedError, KeyError, TypeError):
+    except (UndefinedError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError):
         version = report.get("edgecompress_version", "another version")
         raise OutputError(
             f"the report is of edgecompress {version}, and this one draws others; compress again"

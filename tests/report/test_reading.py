@@ -12,6 +12,7 @@ import edgecompress
 from edgecompress.errors import OutputError
 from edgecompress.exporters.manifest import dump_manifest, parse_manifest
 from edgecompress.report import check_outside, read_report, write_page
+from tests.exporters.bundles import write_bundle
 from tests.networks import ConvNet, images, seeded
 
 
@@ -70,3 +71,10 @@ def test_a_page_in_the_bundle_is_refused(bundle: Path) -> None:
         with pytest.raises(OutputError, match=r"lies in the bundle, .* choose another --output"):
             check_outside(bundle / place, bundle)
     check_outside(bundle.parent / "report.html", bundle)
+
+
+@pytest.mark.parametrize("content", [b"null", b"[" * 100_000])
+def test_a_report_that_is_no_table_is_refused(content: bytes, tmp_path: Path) -> None:
+    made = write_bundle(tmp_path / "bundle", {"report.json": content})
+    with pytest.raises(OutputError, match=r"has no report\.json that can be read; compress again$"):
+        read_report(made.path)

@@ -1,0 +1,95 @@
+"""Reads files as the commands do, in a process that may die of them: python -m tests.reader
+
+Each line of stdin is a kind and a path; a line of stdout answers: ``read``, ``refused`` with the class of the error,
+or ``fault`` with what no user should see. ``native`` comes first where ONNX Runtime is about to load a file, which
+happens in a child process of its own for a user.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import edgecompress.contained
+from edgecompress.calibration.statistics_file import load
+from edgecompress.errors import EdgecompressError
+from edgecompress.exporters.bundle import read_bundle
+from edgecompress.exporters.manifest import dump_manifest, file_entry
+from edgecompress.loading import load_data, load_model, load_weights
+from edgecompress.onnx_files import read_onnx
+from edgecompress.recipe import Images
+from edgecompress.report.reading import read_report, write_page
+from edgecompress.runtime import ALL_CORES, open_session
+from edgecompress.targets import load_profile
+from tests.exporters.bundles import MADE
+from tests.networks import ConvNet, seeded
+
+LIMIT_BYTES = 2 * 10**9
+"""More than the files of a few kilobytes, damaged, may ask for."""
+
+
+def _onnx(path: Path) -> None:
+    model = read_onnx(path)
+    print("native", flush=True)
+    open_session(model, ALL_CORES)
+
+
+def _data(path: Path) -> None:
+    for _ in load_data(str(path), "calibration", Images(size=(8, 8)))():
+        pass
+
+
+def _report(path: Path) -> None:
+    """With a manifest that fits it: whoever can write one file of a bundle can write the other."""
+    manifest = MADE.model_copy(update={"files": {path.name: file_entry(path.read_bytes())}})
+    (path.parent / "manifest.json").write_bytes(dump_manifest(manifest))
+    write_page(read_report(path.parent), path.parent.parent / "page.html")
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "onnx": _onnx,
+    "program": lambda path: load_model(str(path)),
+    "safetensors": lambda path: load_weights(seeded(ConvNet), path),
+    "state": lambda path: load_weights(seeded(ConvNet), path),
+    "npz": _data,
+    "image": lambda path: _data(path.parent),
+    "labels": lambda path: _data(path.parent),
+    "manifest": lambda path: read_bundle(path.parent),
+    "report": _report,
+    "profile": lambda path: load_profile(str(path)),
+    "statistics": load,
+}
+
+
+def _answer(kind: str, path: Path) -> str:
+    try:
+        READERS[kind](path)
+    except EdgecompressError as error:
+        return f"refused {type(error).__name__}" if "\n" not in str(error) else f"fault several lines: {error!r}"
+    except BaseException as error:
+        return f"fault {type(error).__name__}: {error!r}"
+    return "read"
+
+
+def _not_looked_at(path: Path, *, timeout_s: float = 0.0, memory_bytes: int | None = None) -> None:
+    """In the place of the first load in a child: this process is one."""
+
+
+def main() -> None:
+    """Answer until the end of stdin."""
+    edgecompress.contained.load_fault = _not_looked_at
+    warnings.simplefilter("ignore")
+    print("ready", flush=True)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + LIMIT_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for line in sys.stdin:
+        kind, path = line.rstrip("\n").split(" ", 1)
+        print(_answer(kind, Path(path)).replace("\n", " "), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Damaged files are read, or refused in one line; nothing crashes, hangs or asks for more memory than it may."""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import save_file
+
+from edgecompress import compress
+from edgecompress.calibration.statistics_file import save
+from edgecompress.capture import capture
+from edgecompress.data import Batch
+from edgecompress.exporters.onnx import to_onnx
+from edgecompress.recipe import Export
+from edgecompress.runtime import to_bytes
+from tests.calibration.test_record import _counted, _surveyed
+from tests.mutations import damaged, spoiled_json
+from tests.networks import ConvNet, images, seeded
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_S = 20.0
+"""For one file; those that are read at all are read in milliseconds."""
+NAMES = {
+    "onnx": "net.onnx",
+    "program": "net.pt2",
+    "safetensors": "net.safetensors",
+    "state": "net.pt",
+    "npz": "data.npz",
+    "image": "0.png",
+    "labels": "labels.csv",
+    "manifest": "manifest.json",
+    "report": "report.json",
+    "profile": "mine.toml",
+    "statistics": "statistics.npz",
+}
+JSON = ("manifest", "report")
+
+
+class Reader:
+    """A process that reads files; another one comes in its place when it dies."""
+
+    def __init__(self) -> None:
+        self._process = self._started()
+
+    def read(self, kind: str, path: Path) -> str:
+        """What became of a file: ``read``, ``refused`` and the error, ``contained``, or ``fault`` and what it was."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{kind} {path}\n")
+        self._process.stdin.flush()
+        answer = self._line()
+        native = answer == "native"
+        if native:
+            answer = self._line()
+        if answer:
+            return answer
+        self.close()
+        fate = "hangs" if self._process.returncode == -9 else f"ends with status {self._process.returncode}"
+        self._process = self._started()
+        return "contained" if native else f"fault: the process {fate}"
+
+    def close(self) -> None:
+        """End the process, if it has not ended."""
+        with self._process as process:
+            process.kill()
+
+    def _line(self) -> str:
+        stdout = self._process.stdout
+        assert stdout is not None
+        return stdout.readline().rstrip("\n") if select.select([stdout], [], [], PATIENCE_S)[0] else ""
+
+    def _started(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.reader"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    started = Reader()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a whole file of each kind, with what has to lie beside it."""
+    folder = tmp_path_factory.mktemp("whole")
+    network, batch = seeded(ConvNet), Batch(inputs={"image": images(rows=2, batches=1)[0][0].numpy()})
+    program = capture(network, batch, Export())
+    (folder / "net.onnx").write_bytes(to_bytes(to_onnx(program, Export())))
+    torch.export.save(program, folder / "net.pt2")
+    save_file(network.state_dict(), folder / "net.safetensors")
+    torch.save(network.state_dict(), folder / "net.pt")
+    np.savez(folder / "data.npz", image=batch.inputs["image"], labels=np.array([0, 1]))
+    Image.fromarray(np.arange(3 * 64, dtype=np.uint8).reshape(8, 8, 3)).save(folder / "0.png")
+    (folder / "labels.csv").write_text("image,label\n0.png,3\n")
+    (folder / "mine.toml").write_text('extends = "edge"\nreason = "mine"\n[pruning]\namount = 0.25\n[budgets]\n')
+    save(_counted(replace(_surveyed([0, 1, 5]), complete=True), [0, 1, 5]), folder / "statistics.npz")
+    made = compress(network, target="mobile", calibration=images(), output=folder / "bundle")
+    for name in ("manifest.json", "report.json"):
+        (folder / name).write_bytes((made.path / name).read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_whole_file_is_read(kind: str, whole: Path, reader: Reader, tmp_path: Path) -> None:
+    path = whole / "bundle" / "manifest.json" if kind == "manifest" else _alone(kind, whole, tmp_path)
+    assert reader.read(kind, path) == "read"
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused(
+    kind: str, whole: Path, reader: Reader, tmp_path: Path, data: st.DataObject
+) -> None:
+    path = _alone(kind, whole, tmp_path)
+    content = (whole / NAMES[kind]).read_bytes()
+    ways = [damaged(content), spoiled_json(content)] if kind in JSON else [damaged(content)]
+    path.write_bytes(data.draw(st.one_of(ways)))
+    answer = reader.read(kind, path)
+    event(answer)
+    assert not answer.startswith("fault"), answer
+
+
+def _alone(kind: str, whole: Path, folder: Path) -> Path:
+    """A copy of a file in a folder of its own, with what it needs beside it."""
+    beside = {"image": ("labels.csv",), "labels": ("0.png",)}.get(kind, ())
+    own = folder / "own"
+    own.mkdir(exist_ok=True)
+    for name in (NAMES[kind], *beside):
+        (own / name).write_bytes((whole / name).read_bytes())
+    return own / NAMES[kind]
