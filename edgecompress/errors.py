@@ -22,6 +22,10 @@ class EdgecompressError(Exception):
 
     exit_status = 3
 
+    def __str__(self) -> str:
+        """One line, whatever the names in it hold."""
+        return " ".join(super().__str__().splitlines())
+
 
 class ParityError(EdgecompressError):
     """A step's outputs differ from those of the model it was given."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgecompress import errors
-from edgecompress.errors import EdgecompressError, InputError
+from edgecompress.errors import EdgecompressError, InputError, ModelError
 
 PACKAGE = Path(errors.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -115,6 +115,10 @@ def test_the_drawing_is_the_tree() -> None:
         parent = parents.get(indent or deeper, "InputError")
         assert parent in [kind.__name__ for kind in TREE[name or leaf].__mro__[1:]]
         assert not status or TREE[name].exit_status == int(status)
+
+
+def test_names_with_line_breaks_leave_one_line() -> None:
+    assert str(ModelError("no layer 'a\nb'; name\r\nanother")) == "no layer 'a b'; name another"
 
 
 def test_there_are_few_of_them_and_each_says_when_it_is_raised() -> None:
