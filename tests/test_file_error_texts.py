@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from edgecompress.calibration.keeping import Sharing
 from edgecompress.calibration.record import Calibration, Mark, Survey
-from edgecompress.calibration.statistics_file import load
+from edgecompress.calibration.statistics_file import load, save
 from edgecompress.calibration.workers import _number
 from edgecompress.comparison.compare import _prepare
 from edgecompress.comparison.measured import FILE, FORMAT, keep, recall
@@ -183,6 +184,12 @@ def _pack() -> Path:
     return Path()
 
 
+def _disagreeing() -> Any:
+    """Two workers, each with a model of its own."""
+    found = [Calibration.over(Survey(), model) for model in "ab"]
+    return SimpleNamespace(rank=0, count=2, exchange=lambda _: found)
+
+
 @pytest.mark.parametrize(
     ("mistake", "told"),
     [
@@ -190,6 +197,14 @@ def _pack() -> Path:
         (
             lambda: read_bundle(Path("gone")),
             "'gone' is no bundle: it has no manifest.json; give a folder that compress wrote",
+        ),
+        (
+            lambda: read_bundle(Path("a" * 300)),
+            f"bundle '{'a' * 300}' cannot be read: File name too long; make it readable",
+        ),
+        (
+            lambda: save(Calibration.over(Survey(), "model"), _written("file", "") / "statistics.npz"),
+            "statistics 'file/statistics.npz' cannot be written: Not a directory; choose another --statistics FILE",
         ),
         (
             lambda: check_outside(Path("out/page.html"), Path("out")),
@@ -248,6 +263,15 @@ def _pack() -> Path:
         (
             lambda: Calibration.over(Survey(), "a").merge(Calibration.over(Survey(), "b")),
             "the calibrations are of different models or surveys; merge the surveys first, then count",
+        ),
+        (
+            lambda: Survey().add({"a": np.array([1, np.inf], np.float32)}, 2),
+            "tensor 'a' of the float model is not finite on the calibration data; take the samples out that it"
+            " overflows on, or repair the model",
+        ),
+        (
+            lambda: Sharing(workers=_disagreeing()).resume("a"),
+            "the workers hold different models; give each the same model, weights and versions",
         ),
         (
             lambda: Survey(batches={0: MARK}).merge(Survey(batches={0: MARK})),

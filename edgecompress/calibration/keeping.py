@@ -9,7 +9,7 @@ from pathlib import Path
 from edgecompress.calibration.record import Calibration, Mark, Survey
 from edgecompress.calibration.statistics_file import load, save
 from edgecompress.calibration.workers import Workers
-from edgecompress.errors import DataError, EdgecompressError
+from edgecompress.errors import DataError, ModelError
 
 SAVE_EVERY_SECONDS = 1.0
 """What a killed run loses at most, besides the batch that it was at."""
@@ -37,10 +37,11 @@ class Sharing:
 
         Raises:
             DataError: what was kept belongs to another model or to other tensors.
+            ModelError: the workers hold different models.
         """
         kept = self.workers.exchange(lambda: self._kept(model))
         if any(one.model != model for one in kept):
-            raise EdgecompressError("the workers hold different models; give each the same model, weights and versions")
+            raise ModelError("the workers hold different models; give each the same model, weights and versions")
         whole = next((one for one in kept if one.complete), None)
         survey = next((one.survey for one in kept if one.survey.complete), None)
         own = kept[self.workers.rank]

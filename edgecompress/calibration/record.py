@@ -18,7 +18,7 @@ from edgecompress.calibration.observers import Statistics
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.data import Array, Batch
-from edgecompress.errors import DataError, EdgecompressError
+from edgecompress.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Survey:
         """With the tensors of one run of some samples, each tensor divided evenly among them along its first axis.
 
         Raises:
-            EdgecompressError: a tensor is not finite.
+            DataError: a tensor is not finite.
         """
         extents, ends = dict(self.extents), dict(self.ends)
         for name, array in values.items():
@@ -65,7 +65,10 @@ class Survey:
             lows, highs = (reduce(array.reshape(samples, -1), axis=1) for reduce in (np.min, np.max))
             extent = Extent(low=float(lows.min()), high=float(highs.max()))
             if not (np.isfinite(extent.low) and np.isfinite(extent.high)):
-                raise EdgecompressError(f"tensor {name!r} of the float model is not finite on the calibration data")
+                raise DataError(
+                    f"tensor {name!r} of the float model is not finite on the calibration data; take the samples out"
+                    " that it overflows on, or repair the model"
+                )
             extents[name] = extents[name].merge(extent) if name in extents else extent
             one = SampleEnds.of(lows, highs)
             ends[name] = ends[name].merge(one) if name in ends else one

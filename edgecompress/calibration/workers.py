@@ -74,7 +74,7 @@ class Workers:
         except RuntimeError as error:
             raise EdgecompressError(
                 f"worker {self.rank} of {self.count} lost the others, one of which failed or did not answer for"
-                f" {TIMEOUT.seconds // 60} minutes: {first_line(error)}"
+                f" {TIMEOUT.seconds // 60} minutes: {first_line(error)}; see what they told"
             ) from error
         return answers
 

@@ -17,7 +17,7 @@ from edgecompress.dummy_inputs import (
     free_dimensions,
     input_specs,
 )
-from edgecompress.errors import EdgecompressError, ModelError, first_line
+from edgecompress.errors import EdgecompressError, InputError, ModelError, first_line
 from edgecompress.onnx_files import require_file
 from edgecompress.progress import Progress
 from edgecompress.runtime import open_session, run_session
@@ -112,8 +112,10 @@ def _specs(file: Path) -> Specs:
     require_survives(file, repr(str(file)), ModelError, "export it again, or in other operators")
     try:
         return input_specs(open_session(file, 1))
-    except EdgecompressError as error:
+    except InputError as error:
         raise ModelError(f"{str(file)!r}: {error}") from None
+    except EdgecompressError as error:
+        raise ModelError(f"{str(file)!r}: {error}; export it again, or in other operators") from None
 
 
 def _check_runs(file: Path, inputs: Inputs, threads: int) -> None:

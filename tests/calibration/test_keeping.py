@@ -105,7 +105,11 @@ def test_other_data_are_refused(stop: int, data: list[Array], words: str, tmp_pa
             _collect(file, stop=stop)
     else:
         _collect(file)
-    with pytest.raises(DataError, match=f"belong to other calibration data: {words}; delete the file"):
+    with pytest.raises(
+        DataError,
+        match=f"^statistics '.*' belong to other calibration data: {words};"
+        " delete the file, or choose another --statistics FILE$",
+    ):
         _collect(file, data)
 
 
@@ -120,6 +124,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     other = graph("a = Conv(x, w) y = Relu(a)", w=draw(4, 4, 3, 3) * np.float32(1.5))
     with pytest.raises(
         DataError,
-        match=r"belong to another model or other tensors; delete the file, or choose another --statistics FILE$",
+        match=r"^statistics '.*' belong to another model or other tensors;"
+        r" delete the file, or choose another --statistics FILE$",
     ):
         _collect(tmp_path / "statistics.npz", model=other)

@@ -73,7 +73,7 @@ def test_a_folder_a_hidden_file_a_pipe_and_a_dangling_link_are_found(folder: Pat
         (SIGNATURE, Path.mkdir),
     ):
         make(folder / name)
-        assert f"holds {name!r}, which is not of the bundle; remove it" in _refusal(folder)
+        assert _refusal(folder) == f"bundle {str(folder)!r} holds {name!r}, which is not of the bundle; remove it"
         (folder / name).rmdir() if (folder / name).is_dir() else (folder / name).unlink()
     assert read_bundle(folder).passed
 

@@ -65,7 +65,7 @@ def test_a_full_disk_keeps_the_old_bundle(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_bundle_is_replaced_only_when_asked(tmp_path: Path) -> None:
     _write(tmp_path / "bundle")
-    with pytest.raises(OutputError, match="exists; choose another --output or add --overwrite"):
+    with pytest.raises(OutputError, match=r"^output '.*' exists; choose another --output or add --overwrite$"):
         _write(tmp_path / "bundle", {"model.onnx": b"new"})
     assert read_bundle(tmp_path / "bundle").artifact.read_bytes() == b"onnx"
     _write(tmp_path / "bundle", {"model.onnx": b"new"}, overwrite=True)
@@ -166,7 +166,9 @@ def test_a_folder_made_on_the_way_stays_where_something_came_to_lie_in_it(tmp_pa
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_name_that_is_too_long_is_the_user_s(tmp_path: Path, overwrite: bool) -> None:
-    with pytest.raises(OutputError, match="cannot be written: File name too long; choose another --output"):
+    with pytest.raises(
+        OutputError, match=r"^output '.*' cannot be written: File name too long; choose another --output$"
+    ):
         _write(tmp_path / ("x" * 300), overwrite=overwrite)
 
 
@@ -192,7 +194,7 @@ def test_an_output_that_a_killed_run_had_moved_away_is_put_back(tmp_path: Path) 
     _write(tmp_path / "bundle")
     partial_of(tmp_path / "bundle").mkdir()
     (tmp_path / "bundle").rename(partial_of(tmp_path / "bundle") / "old")
-    with pytest.raises(OutputError, match="exists; choose another --output or add --overwrite"):
+    with pytest.raises(OutputError, match=r"^output '.*' exists; choose another --output or add --overwrite$"):
         _write(tmp_path / "bundle")
     assert read_bundle(tmp_path / "bundle").passed
     assert _names(tmp_path) == {"bundle"}

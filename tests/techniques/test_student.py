@@ -92,7 +92,9 @@ def test_a_run_that_goes_on_measures_nothing_again(tmp_path: Path, counting_cloc
 def test_without_a_latency_budget_there_is_no_student() -> None:
     network = seeded(ConvNet)
     with pytest.raises(
-        RecipeError, match=r"a latency budget; give a teacher \(--teacher\), or --set budgets.min_speedup"
+        RecipeError,
+        match=r"^a student is derived to meet a latency budget;"
+        r" give a teacher \(--teacher\), or --set budgets\.min_speedup=2$",
     ):
         derive_student(network, _course(network, None))
 

@@ -51,7 +51,11 @@ def test_a_checkpoint_is_due_after_steps_or_seconds(tmp_path: Path) -> None:
 
 def test_another_run_is_refused_and_its_checkpoint_kept(tmp_path: Path) -> None:
     _open(tmp_path).save(STATE, 3)
-    with pytest.raises(OutputError, match=r"is from another run: its model, settings, loss or data differ; delete it"):
+    with pytest.raises(
+        OutputError,
+        match=r"^'.*' is from another run: its model, settings, loss or data differ;"
+        r" delete it, or choose another folder for checkpoints$",
+    ):
         _open(tmp_path, run="other").load()
     assert _open(tmp_path).load() is not None
 
@@ -84,7 +88,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(OutputError, match=r"cannot be written: .*; choose another folder"):
+        with pytest.raises(OutputError, match=r"^checkpoint folder '.*' cannot be written: .*; choose another folder$"):
             _open(folder)
 
 

@@ -60,7 +60,7 @@ def test_the_outputs_of_a_teacher_that_changed_since_are_refused(tmp_path: Path)
     again = TeacherOutputs(tmp_path, Scaled(1.0))
     _ask(again, features=VECTORS)
     assert again.misses == 0
-    with pytest.raises(OutputError, match="holds the outputs of another teacher; delete it"):
+    with pytest.raises(OutputError, match=r"^'.*' holds the outputs of another teacher; delete it$"):
         _ask(TeacherOutputs(tmp_path, Scaled(5.0)), features=VECTORS)
 
 
@@ -228,7 +228,9 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     name = TeacherOutputs(tmp_path / "named", stack()).path.name
     (tmp_path / name).mkdir()
-    with pytest.raises(OutputError, match=r"cannot be read or written: .*; choose another cache folder"):
+    with pytest.raises(
+        OutputError, match=r"^teacher outputs '.*' cannot be read or written: .*; choose another cache folder$"
+    ):
         TeacherOutputs(tmp_path, stack())
 
 

@@ -91,8 +91,15 @@ def test_a_file_that_does_not_run_on_made_up_inputs_is_named(tmp_path: Path) -> 
         _run(file)
 
 
+def test_a_file_that_onnx_runtime_does_not_take_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    told = r"^'.*junk\.onnx': ONNX Runtime refuses the model: .*; export it again, or in other operators$"
+    with pytest.raises(ModelError, match=told):
+        _run(tmp_path / "junk.onnx")
+
+
 def test_files_with_other_inputs_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"give files that take the same inputs"):
+    with pytest.raises(ModelError, match=r"^'.*' takes .*, and '.*' .*; give files that take the same inputs$"):
         _run(_file(tmp_path, "one.onnx", 1), _parsed(tmp_path, "float[N,3] x", "y = Relu(x)"))
 
 

@@ -74,7 +74,12 @@ def test_what_is_protected_is_said_with_the_reason() -> None:
         (("clasifier",), (), "unknown module 'clasifier' in include; did you mean 'classifier'?"),
         ((), ("feature",), "unknown module 'feature' in protect; did you mean 'features'?"),
         (("xyz*",), (), "unknown module 'xyz*' in include"),
-        (("features.1",), (), "'features.1' in include is of type BatchNorm2d and holds no weight to prune; name a"),
+        (
+            ("features.1",),
+            (),
+            "'features.1' in include is of type BatchNorm2d and holds no weight to prune; name a convolution, a linear"
+            " layer, an attention or an embedding",
+        ),
         (("pool",), (), "'pool' in include is of type AdaptiveAvgPool2d and holds no weight to prune; name a"),
         (("classifier",), ("classifier",), "'classifier' stands in both include and protect; leave it out of one"),
         (("*",), ("features.0",), "'features.0' stands in both include and protect; leave it out of one"),
@@ -106,7 +111,12 @@ def test_the_modules_of_a_mask_have_no_names_of_their_own() -> None:
 
 
 def test_a_model_without_weights_to_prune_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"^nothing in the model can be pruned: it has no weight of a convolution"):
+    with pytest.raises(
+        ModelError, match=r"^nothing in the model can be pruned: it has no weight of a convolution, .*; give another$"
+    ):
         _chosen(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()))
-    with pytest.raises(ModelError, match=r"^nothing is left to prune: '0' and all else is protected"):
+    with pytest.raises(
+        ModelError,
+        match=r"^nothing is left to prune: '0' and all else is protected; name it in include, or take it from protect$",
+    ):
         _chosen(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
