@@ -69,7 +69,7 @@ def test_blocks_without_an_inside_are_one_line() -> None:
             return scores
 
     with pytest.raises(
-        RecipeError, match=r"'pruning\.residual' keep leaves nothing that can be pruned; --set pruning.r"
+        RecipeError, match=r"'pruning\.residual' keep leaves nothing that can be pruned; --set pruning\.residual=prune$"
     ):
         select(examine(Added(), (torch.randn(2, 4),)), Request(amount=0.5, residual="keep"))
 
