@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from edgecompress.calibration.schemes import QuantParams
 from edgecompress.exporters.graph import constant
@@ -24,6 +27,15 @@ def floats_name(value: str) -> str:
     'relu/dq'
     """
     return f"{value}/dq"
+
+
+def zero_point_name(zero_point: NDArray[Any]) -> str:
+    """What a zero point is called, for whatever values it is one; of one for each channel, their number is named.
+
+    >>> zero_point_name(np.array(0, np.uint8)), zero_point_name(np.zeros(64, np.int8))
+    ('zero_point/uint8', 'zero_points/int8/64')
+    """
+    return f"zero_points/{zero_point.dtype}/{zero_point.size}" if zero_point.ndim else f"zero_point/{zero_point.dtype}"
 
 
 def read_params(graph: ir.Graph, value: str) -> QuantParams | None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgecompress.calibration.schemes import QNNPACK, QuantParams
 from edgecompress.exporters.graph import constant, initializer, insert_after, node
-from edgecompress.exporters.pairs import codes_name, floats_name
+from edgecompress.exporters.pairs import codes_name, floats_name, zero_point_name
 from edgecompress.exporters.placement import Placement, activations
 from edgecompress.exporters.rules import RULES, SATURATING, Role
 from edgecompress.exporters.thresholds import relabelled, thresholds
@@ -126,7 +126,7 @@ class _Writer:
         channels = _read_channels(current, weight)
         name = f"{current.name}/input"
         scale = initializer(self._graph, f"{name}/scale", np.repeat(known.params.scale, channels))
-        zero = initializer(self._graph, f"{name}/zero_point", np.repeat(known.params.zero_point, channels))
+        zero = self._zero_point(np.repeat(known.params.zero_point, channels))
         inputs = [known.codes, scale, zero]
         dequantize = node("DequantizeLinear", inputs, floats_name(name), floats_name(name), axis=1)
         self._graph.insert_before(current, dequantize)
@@ -230,7 +230,11 @@ class _Writer:
         scale = initializer(self._graph, f"{name}/scale", params.scale)
         if params.dtype == np.int32:
             return (scale,)
-        return scale, initializer(self._graph, f"{name}/zero_point", params.zero_point)
+        return scale, self._zero_point(params.zero_point)
+
+    def _zero_point(self, zero_point: NDArray[Any]) -> ir.Value:
+        """Stored once for all values that have it: most are 0, and in a small network they weigh."""
+        return initializer(self._graph, zero_point_name(zero_point), zero_point)
 
     def _constants(self, current: ir.Node) -> None:
         """Weight and bias of a placed node as integers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
@@ -11,7 +12,7 @@ import edgecompress
 from edgecompress.errors import EdgecompressError, ModelError
 from edgecompress.exporters.finish import fault_of, finish, require_valid
 from edgecompress.runtime import to_bytes
-from tests.exporters.graphs import graph
+from tests.exporters.graphs import draw, graph, run
 
 Shape = list[int | str | None]
 
@@ -43,6 +44,27 @@ def test_what_shape_inference_finds_is_not_shipped() -> None:
     shipped = onnx.load_from_string(finish(ir.from_proto(model), ir.from_proto(model)))
     assert not shipped.graph.value_info
     assert onnx.shape_inference.infer_shapes(shipped).graph.value_info == model.graph.value_info
+
+
+def test_attributes_that_say_the_default_are_not_shipped() -> None:
+    said = 'group = 1, auto_pad = "NOTSET", strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0]'
+    model = graph(f"y = Conv<{said}, kernel_shape = [3, 3]>(x, w)", w=draw(4, 4, 3, 3))
+    content = finish(model, model)
+    assert [one.name for one in onnx.load_from_string(content).graph.node[0].attribute] == ["kernel_shape"]
+    before, after = (run(one, draw(2, 4, 8, 8)) for one in (model, ir.from_proto(onnx.load_from_string(content))))
+    np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("said", ["group = 2", "strides = [1, 2]", "pads = [0, 0, 0, 1]", "dilations = [2, 1]"])
+def test_attributes_that_say_something_are_shipped(said: str) -> None:
+    model = graph(f"y = Conv<{said}>(x, w)", w=draw(6, 2 if "group" in said else 4, 3, 3))
+    (node,) = onnx.load_from_string(finish(model, model)).graph.node
+    assert [one.name for one in node.attribute] == [said.split()[0]]
+
+
+def test_an_attribute_that_has_to_be_there_is_shipped() -> None:
+    model = graph("y = Concat<axis = 1>(x, x)")
+    assert onnx.load_from_string(finish(model, model)).graph.node[0].attribute[0].i == 1
 
 
 def test_shapes_that_contradict_the_operators_are_one_line() -> None:

@@ -9,10 +9,11 @@ import onnx_ir as ir
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from edgecompress.calibration import SCHEMES, QuantParams
+from edgecompress.calibration import SCHEMES
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.fusion import optimized_graph
 from edgecompress.exporters.graph import constant
+from edgecompress.exporters.pairs import read_params
 from edgecompress.exporters.static import quantize_static
 from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
@@ -170,13 +171,11 @@ def test_a_matrix_product_becomes_an_integer_kernel(scheme: str) -> None:
 
 def test_params_of_a_scheme_are_what_is_written() -> None:
     quantized = _quantize(graph(f"y = Conv<{PADS}>(x, w)", w=W), scheme="fbgemm").model
-    scale, zero = (constant(quantized.graph.initializers[f"x/{part}"]) for part in ("scale", "zero_point"))
-    assert scale is not None
-    assert zero is not None
-    params = QuantParams(scale=scale, zero_point=zero)
+    params = read_params(quantized.graph, "x")
+    assert params is not None
     assert params.quantize(np.concatenate(DATA)).max() <= SCHEMES["fbgemm"].quant_max + 128
-    assert zero.dtype == np.uint8
-    assert scale.ndim == 0
+    assert params.zero_point.dtype == np.uint8
+    assert params.scale.ndim == 0
 
 
 SANDWICHED = {
