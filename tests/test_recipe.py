@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe import Budgets, Quantization, Recipe, Training, dump_recipe, parse_recipe
-
-positive = st.none() | st.floats(1e-6, 1e6)
-recipes = st.builds(
-    Recipe,
-    seed=st.integers(0, 2**31),
-    quantization=st.builds(
-        Quantization,
-        enabled=st.booleans(),
-        scheme=st.sampled_from(["fbgemm", "qnnpack"]),
-        keep_float=st.lists(st.text(min_size=1), max_size=3).map(tuple),
-    ),
-    training=st.builds(Training, average_decay=st.none() | st.floats(0.01, 0.99)),
-    budgets=st.builds(Budgets, max_accuracy_drop=st.none() | st.floats(-5, 100), min_speedup=positive),
-)
+from edgecompress.recipe import Recipe, dump_recipe, parse_recipe
+from tests.drawn_recipes import tables
 
 
-@given(recipes)
-def test_it_comes_back_from_toml_as_it_was(recipe: Recipe) -> None:
-    assert parse_recipe(tomllib.loads(dump_recipe(recipe))) == recipe
+def _paths(tables: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tables.items():
+        yield prefix + key
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{prefix}{key}.")
+
+
+def _read(tables: Mapping[str, Any]) -> Recipe | str:
+    try:
+        return parse_recipe(tables)
+    except RecipeError as error:
+        return str(error)
+
+
+@given(tables())
+def test_it_comes_back_from_toml_as_it_was_or_is_refused_with_a_path(tables: dict[str, Any]) -> None:
+    read = _read(tables)
+    if isinstance(read, str):
+        assert any(repr(path)[:-1] in read for path in ("order", *_paths(tables))), read
+    else:
+        assert parse_recipe(tomllib.loads(dump_recipe(read))) == read
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
 from edgecompress.outcome import recipe_file
-from edgecompress.targets import device_names, effective_profile, load_profile, profile_names, strategy_names
+from edgecompress.targets import (
+    TargetProfile,
+    device_names,
+    effective_profile,
+    load_profile,
+    profile_names,
+    strategy_names,
+)
 from edgecompress.targets.cpus import answers_differ
+from tests.drawn_recipes import tables
 
 STRATEGIES = {
     "mobile": ("quantization", "much smaller model", ("quantization",)),
@@ -57,6 +71,26 @@ def test_its_own_recipe_file_is_the_same_target(name: str, tmp_path: Path) -> No
     (tmp_path / "recipe.toml").write_text(recipe_file(profile))
     assert "extends" not in recipe_file(profile)
     assert load_profile(str(tmp_path / "recipe.toml")) == profile
+
+
+def _read(path: Path) -> TargetProfile | str:
+    try:
+        return load_profile(str(path))
+    except RecipeError as error:
+        return str(error)
+
+
+@given(tables(), st.sampled_from([*STRATEGIES, *DEVICES, "nowhere"]))
+def test_a_drawn_file_comes_back_as_it_was_or_is_refused(tables: dict[str, Any], parent: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (Path(folder) / name for name in ("drone.toml", "recipe.toml"))
+        first.write_text(tomli_w.dumps({"extends": parent, **tables}))
+        read = _read(first)
+        if isinstance(read, str):
+            assert re.match(r"target '(.*drone\.toml|nowhere)': |no target 'nowhere'", read), read
+        else:
+            second.write_text(recipe_file(read))
+            assert load_profile(str(second)) == read
 
 
 def test_a_user_s_own_file_may_leave_everything_out(tmp_path: Path) -> None:
