@@ -17,7 +17,7 @@ SCHEMA = Recipe.model_json_schema()
 @st.composite
 def tables(draw: st.DrawFn) -> dict[str, Any]:
     """Nested tables as TOML gives them, without what has no form there."""
-    drawn = draw(_values(SCHEMA))
+    drawn: dict[str, Any] = draw(_values(SCHEMA))
     for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
         table = draw(st.sampled_from([drawn, *(one for one in drawn.values() if isinstance(one, dict))]))
         key = draw(st.sampled_from([*table]) if table else st.text(max_size=8))
