@@ -1,10 +1,11 @@
 """Runs that are killed, that find the disk full, or that meet: python -m benchmarks.kills [--kills 50] [--json]
 
 Each run is a whole ``edgecompress compress`` of a small network, forked from a process that has imported everything,
-so that the moments fall into its work. Every second kill waits until the bundle is being written. Afterwards the output
-has to be the bundle that was there before, a new one, or absent, and the next run has to work. A full disk is a small
-tmpfs, which only root can mount, and a limit on the size of files, which anybody can set; they grow until a run
-succeeds. Prints a Markdown table; the exit status is 1 where anything was broken.
+so that the moments fall into its work: a float ONNX file is quantized, or a PyTorch model is pruned and trained before.
+Every second kill waits until the bundle is being written. Afterwards the output has to be the bundle that was there
+before, a new one, or absent, and the next run has to work and to leave nothing else. A full disk is a small tmpfs,
+which only root can mount, and a limit on the size of files, which anybody can set; they grow until a run succeeds.
+Prints a Markdown table; the exit status is 1 where anything was broken.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ def data(): return images()
 QUICK = "--calibration nets.py:data --set export.simplify=false --overwrite"
 EXPORT = f"compress nets.py:net {QUICK} --set quantization.enabled=false --output"
 RUN = f"compress float/model.onnx {QUICK} --set quantization.adaround=false --output"
+TRAIN = (
+    f"compress nets.py:net {QUICK} --train nets.py:data --target edge --set training.epochs=2 --set pruning.multiple=1"
+    " --set pruning.spread=uniform --set quantization.adaround=false --output"
+)
 WRITING_SECONDS = 0.15
 Prepare = Callable[[], None]
 
@@ -97,9 +102,9 @@ class Playground:
         prepare()
         os._exit(main([*command.split(), str(output)]))
 
-    def run(self, output: Path, prepare: Prepare = lambda: None) -> tuple[int, str]:
+    def run(self, output: Path, prepare: Prepare = lambda: None, command: str = RUN) -> tuple[int, str]:
         """A whole run: its exit status and what it said."""
-        return self.start(output, prepare).finish()
+        return self.start(output, prepare, command).finish()
 
 
 def wrong_end(status: int, said: str) -> str | None:
@@ -127,15 +132,19 @@ def identity(output: Path) -> str | None:
     return str(read_bundle(output).manifest.files) if output.exists() else None
 
 
-def kills(place: Playground, count: int, seconds: float) -> Iterator[Tally]:
-    """Kill runs, half of them over nothing and half over an old bundle."""
-    draw = random.Random(0)
-    fresh, over = Tally(kind="killed, no bundle before"), Tally(kind="killed, over a bundle")
-    output = place.folder / "out"
+def kills(place: Playground, what: str, command: str, count: int) -> Iterator[Tally]:
+    """Kill runs of a command, half of them over nothing and half over an old bundle."""
+    draw, output = random.Random(0), place.folder / "out"
+    start = time.monotonic()
+    status, said = place.run(output, command=command)
+    if status not in (0, 1):
+        sys.exit(f"not even an undisturbed run ends well: {said}")
+    seconds = time.monotonic() - start
+    fresh, over = Tally(kind=f"{what} killed, no bundle before"), Tally(kind=f"{what} killed, over a bundle")
     for number in range(count):
         if number % 2 == 0:
             shutil.rmtree(output, ignore_errors=True)
-        old, run = identity(output), place.start(output)
+        old, run = identity(output), place.start(output, command=command)
         if number % 4 < 2:
             time.sleep(draw.uniform(0, seconds))
         else:
@@ -144,9 +153,10 @@ def kills(place: Playground, count: int, seconds: float) -> Iterator[Tally]:
         os.kill(run.process, signal.SIGKILL)
         run.finish()
         state, fault = state_of(output, old)
-        status, said = place.run(output)
-        if status not in (0, 1) or state_of(output, None)[0] != "new" or partial_of(output).exists():
-            fault = f"the next run did not work: exit {status}: {said}"
+        status, said = place.run(output, command=command)
+        left = [path.name for path in place.folder.glob("*out*") if path != output]
+        if status not in (0, 1) or state_of(output, None)[0] != "new" or left:
+            fault = f"the next run did not work: exit {status}, left {left}: {said}"
         (over if number % 2 else fresh).add(state, fault)
     yield from (fresh, over)
 
@@ -247,11 +257,8 @@ def can_mount(folder: Path) -> bool:
 def tallies(place: Playground, count: int) -> Iterator[Tally]:
     """Every kind of run."""
     place.start(place.folder / "float", command=EXPORT).finish()
-    start = time.monotonic()
-    status, said = place.run(place.folder / "out")
-    if status not in (0, 1):
-        sys.exit(f"not even an undisturbed run ends well: {said}")
-    yield from kills(place, count, time.monotonic() - start)
+    yield from kills(place, "quantization", RUN, count)
+    yield from kills(place, "training", TRAIN, count)
     yield meetings(place, max(1, count // 10))
     yield small_files(place)
     if can_mount(place.folder / "small"):

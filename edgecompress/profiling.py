@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgecompress.data import Inputs
+from edgecompress.errors import OUR_FAULT, EdgecompressError, first_line
 from edgecompress.runtime import open_session, run_session
 from edgecompress.scratch import scratch_folder
 
@@ -66,7 +67,14 @@ def _events(model: bytes, inputs: Inputs, runs: int, threads: int) -> list[dict[
         session = open_session(model, threads, profile=str(folder / "profile"))
         for _ in range(runs):
             run_session(session, inputs)
-        events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text())
+        return _read_events(Path(session.end_profiling()))
+
+
+def _read_events(path: Path) -> list[dict[str, Any]]:
+    try:
+        events: list[dict[str, Any]] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:  # cut short: ONNX Runtime does not say that the disk is full
+        raise EdgecompressError(f"ONNX Runtime's profile cannot be read: {first_line(error)}; {OUR_FAULT}") from error
     return events
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+
+import pytest
+
+from edgecompress.errors import OutputError
 from edgecompress.profiling import layer_times, node_times, time_of
 from edgecompress.runtime import to_bytes
 from tests.exporters.graphs import draw, graph
@@ -30,3 +35,16 @@ def test_a_layer_is_found_by_what_it_computes() -> None:
     (layer,) = model.graph
     layer.name = "another"
     assert list(layer_times([layer], node_times(to_bytes(model), {"x": draw(1, 4, 8, 8)}))) == ["another"]
+
+
+def test_a_profile_that_a_full_disk_cut_short_is_told() -> None:
+    model, limits = (
+        graph("y = Conv<pads=[1,1,1,1]>(x, w)", w=draw(4, 4, 3, 3)),
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+    )
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"^temporary folder .* cannot be written: File too large; set TMPDIR to"):
+            node_times(to_bytes(model), {"x": draw(1, 4, 8, 8)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
