@@ -33,7 +33,8 @@ def check_runs(network: Network, batch: Batch) -> None:
     except USER_CODE_FAILS as error:
         given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in batch.inputs.items())
         raise ModelError(
-            f"the model cannot run on the first batch ({given}): {first_line(error)}; give what it takes"
+            f"the model cannot run on the first batch ({given}): {first_line(error)};"
+            " give inputs as its forward takes them"
         ) from error
     if not first:
         raise ModelError("the model returns no tensor; return a tensor, or a tuple or dict of tensors")

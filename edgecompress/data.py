@@ -187,8 +187,8 @@ def _parse(features: Any, labels: Array | None, inputs: InputNames, where: str) 
     for name in named:
         if name not in inputs.names:
             raise DataError(
-                f"{where} has an input {name!r} that the model does not take{nearest(name, inputs.names)};"
-                f" its inputs are {', '.join(inputs.names)}"
+                f"{where} has an input {name!r} that the model does not take;"
+                f" its inputs are {', '.join(inputs.names)}{nearest(name, inputs.names)}"
             )
     arrays = {name: _array(value, f"{where}: {name!r}") for name, value in named.items()}
     if not arrays:

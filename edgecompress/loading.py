@@ -162,7 +162,7 @@ def _call_for_module(spec: str) -> nn.Module:
     except USER_CODE_FAILS as error:
         raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}; repair it") from error
     if not isinstance(module, nn.Module):
-        raise ModelError(f"{spec!r} returned a {type(module).__name__}; return a torch.nn.Module")
+        raise ModelError(f"{spec!r} returned {type(module).__name__}, not a torch.nn.Module; return one")
     return module
 
 

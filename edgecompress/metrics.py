@@ -119,7 +119,7 @@ def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
     if wrong.size:
         raise DataError(
             f"{where}: label {int(wrong.flat[0])} is out of range;"
-            f" the model gives {classes} classes, 0 to {classes - 1}"
+            f" the model gives {classes} classes; number them 0 to {classes - 1}"
         )
     right = (outputs.argmax(axis=axis) == labels) & counted
     return Tally(right=int(right.sum()), total=int(counted.sum()), classes=classes)

@@ -115,6 +115,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "ratio_interval_95": [latency.low, latency.high],
             "runs": latency.runs,
             "threads": latency.threads,
+            "doubts": list(evidence.noise),
         },
         "accuracy": {
             "original": evidence.original_accuracy,

@@ -17,7 +17,7 @@ from edgecompress.errors import ModelError
 from edgecompress.exporters.dynamic import quantize_dynamic
 from edgecompress.named_inputs import input_names, name_inputs
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization, Recipe
+from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Refusal, Stage, StepResult
 from edgecompress.streams import Streams
@@ -140,9 +140,12 @@ class Quantizer:
             calibration_data: batches, read twice; labels are ignored.
             scheme: ``fbgemm`` (x86) or ``qnnpack`` (Arm).
             granularity: of the weights' scales.
+
+        Raises:
+            RecipeError: there is no such scheme or granularity.
         """
-        quantization = Quantization(enabled=True, scheme=scheme, granularity=granularity)
-        return _static(model, calibration_data, Recipe(quantization=quantization))
+        asked = {"enabled": True, "scheme": scheme, "granularity": granularity}
+        return _static(model, calibration_data, parse_recipe({"quantization": asked}))
 
     @staticmethod
     def post_training_quantize(model: nn.Module, calibration_data: Data, *, target: str = "mobile") -> QuantizedModel:

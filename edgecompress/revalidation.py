@@ -14,7 +14,7 @@ import onnx_ir as ir
 from edgecompress.archives import read_npz
 from edgecompress.contained import require_survives
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
-from edgecompress.errors import ModelError, OutputError, first_line
+from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.bundle import Bundle, read_bundle
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
 from edgecompress.exporters.signature import load_verify_key, verify_bundle
@@ -25,7 +25,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
 from edgecompress.validation.browser import browser_agreement, strict_in_browser
-from edgecompress.validation.budgets import Verdict, judge
+from edgecompress.validation.budgets import MEASURES, Verdict, judge
 from edgecompress.validation.emulation import (
     Machine,
     compare_cpus,
@@ -38,6 +38,12 @@ from edgecompress.validation.latency import Latency, compare_latency, interleave
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+UNMEASURED = {
+    "accuracy_drop": "compress again with labelled --evaluation data",
+    "cpu_agreement": "name a CPU with --cpu",
+}
+"""How to have what a budget bounds measured."""
 
 HERE, RECORDED = "measured here", "recorded"
 
@@ -106,7 +112,7 @@ def revalidate(
     Raises:
         OutputError: the bundle is not what its manifest says, or is not signed with the key.
         ParityError: its two formats answer differently on this machine.
-        DataError: the evaluation data does not fit.
+        DataError: the evaluation data does not fit, or a limit is on what is neither measured nor recorded.
         ModelError: the original cannot be run on the inputs of the bundle.
         RecipeError: a CPU is unknown, or what emulates it is missing; or a limit is no positive, finite number.
     """
@@ -139,12 +145,22 @@ def revalidate(
         "cpu_agreement": cpu_agreement(elsewhere.values()),
         "browser_agreement": browser_agreement(seen),
     }
+    _require_measured(limits, measured)
     return Revalidation(
         rows=tuple(rows),
         verdict=judge(strict_in_browser(strict_where_emulated(budgets, elsewhere), seen), measured),
         cpus=elsewhere,
         cpus_source=HERE if machines else RECORDED,
     )
+
+
+def _require_measured(limits: Mapping[str, float], measured: Mapping[str, float | None]) -> None:
+    """A gate that was asked for does not stand open because nothing was measured."""
+    for budget in limits:
+        name, _ = MEASURES[budget]
+        if measured.get(name) is None:
+            mend = UNMEASURED.get(name, "compress again")
+            raise DataError(f"{budget!r} was asked for, and {name} is not measured; {mend}")
 
 
 def _elsewhere(

@@ -1,4 +1,4 @@
-"""Sizes, times and decibels as people read them, with the unit."""
+"""Sizes, times, decibels and outcomes as people read them, with the unit."""
 
 from __future__ import annotations
 
@@ -72,3 +72,12 @@ def speed(ratio: float, low: float, high: float) -> str:
     if ratio >= 1:
         return f"{ratio:.2f}x faster ({low:.2f}-{high:.2f})"
     return f"{1 / ratio:.2f}x slower ({1 / high:.2f}-{1 / low:.2f})"
+
+
+def outcome(name: str) -> str:
+    """What became of a budget.
+
+    >>> outcome("pass"), outcome("fail"), outcome("not measured")
+    ('within budget', 'missed', 'not measured')
+    """
+    return {"pass": "within budget", "fail": "missed"}.get(name, name)  # a verdict  # nosec B105

@@ -119,7 +119,7 @@ def test_a_batch(raw: Any, told: str) -> None:
         ),
         (
             lambda: top1(ROWS, np.full(2, 3)),
-            "the batch: label 3 is out of range; the model gives 3 classes, 0 to 2",
+            "the batch: label 3 is out of range; the model gives 3 classes; number them 0 to 2",
         ),
         (
             lambda: _check_data(Recipe(quantization=Quantization(enabled=True)), Streams()),

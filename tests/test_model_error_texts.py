@@ -94,7 +94,7 @@ def number(): return 3
         ("mistaken.py:net", "'mistaken.py:net' is a int, not a callable; name a function"),
         ("mistaken.py:needs", "'mistaken.py:needs' needs the argument 'width'; give a callable that takes none"),
         ("mistaken.py:raises", "'mistaken.py:raises' raised RuntimeError: no such backbone; repair it"),
-        ("mistaken.py:number", "'mistaken.py:number' returned a int; return a torch.nn.Module"),
+        ("mistaken.py:number", "'mistaken.py:number' returned int, not a torch.nn.Module; return one"),
         ("broken.py:net", "'broken.py' raised ValueError: too early; repair it"),
         ("junk.onnx", "'junk.onnx' is not a valid ONNX model: "),
         ("folder", "'folder' is a folder; give a file in it, folder/model.onnx for a bundle"),
@@ -209,7 +209,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
         (
             lambda: check_runs(nn.Linear(4, 2), Batch(inputs={"input": ROWS})),
             "the model cannot run on the first batch (input float32 (2, 3)): mat1 and mat2 shapes cannot be multiplied"
-            " (2x3 and 4x2); give what it takes",
+            " (2x3 and 4x2); give inputs as its forward takes them",
         ),
         (
             lambda: capture(_OneSize(), BATCH, Export()),
@@ -240,8 +240,8 @@ def _axes(**axes: dict[str, str]) -> Mistake:
         (lambda: copied(_Uncopied()), "_Uncopied cannot be copied (copy.deepcopy): it holds a lock; mend that"),
         (
             lambda: run_example(nn.Linear(4, 2), FLOATS),
-            "Linear does not run on example_inputs: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2); give what"
-            " it takes",
+            "Linear does not run on example_inputs: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2);"
+            " give inputs as its forward takes them",
         ),
         (
             lambda: load_model("model.onnx", "weights.pt"),

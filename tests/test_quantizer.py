@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgecompress import ModelError, Quantizer
+from edgecompress import ModelError, Quantizer, RecipeError
 from edgecompress.metrics import Agreement
 from tests.networks import ConvNet, LinearStack, TwoInputs, images, seeded, vectors
 
@@ -53,6 +53,12 @@ def test_wrong_inputs_are_refused() -> None:
         quantized(torch.zeros(1, 32), torch.zeros(1, 32))
     with pytest.raises(ModelError, match=r"^the quantized model takes the inputs features; call it with those$"):
         quantized(picture=torch.zeros(1, 32))
+
+
+def test_a_scheme_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(RecipeError) as caught:
+        Quantizer.static_quantize(seeded(ConvNet), images(), scheme="fbgem")  # type: ignore[arg-type]
+    assert str(caught.value) == "expected a value that is 'fbgemm' or 'qnnpack', got 'fbgem' in 'quantization.scheme'"
 
 
 def test_a_target_decides_how_to_quantize() -> None:

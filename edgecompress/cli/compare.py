@@ -72,18 +72,21 @@ def print_comparison(comparison: Comparison) -> None:
     from edgecompress.comparison.tables import HEADINGS, cells
 
     out = console()
-    print_table(HEADINGS, [_narrow(cells(row), row) for row in comparison.rows if row.missing is None])
+    headings = ["ratio" if heading == "smaller" else heading for heading in HEADINGS]
+    print_table(headings, [_narrow(cells(row), row) for row in comparison.rows if row.missing is None])
     out.print()
     for row in comparison.rows:
         if row.missing is not None:
             out.print(f"{row.title}: {row.missing}", style="yellow", highlight=False, markup=False)
+        for doubt in () if row.timing is None or row.missing is not None else row.timing.doubts:
+            out.print(f"{row.title}: {doubt}", style="yellow", highlight=False, markup=False)
     kept = len(comparison.rows) - len(comparison.fresh)
     told = f"{kept} of {len(comparison.rows)} rows were kept from before; " if kept else ""
     out.print(f"{told}table and bundles: {comparison.folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _narrow(cells: list[str], row: Measured) -> list[str]:
-    """The cells with half the width of the interval in place of its ends, for which 80 columns have no room."""
+    """The cells with the interval's ends as close to the speedup as 80 columns want them."""
     timing = row.timing
-    speedup = "" if timing is None else f"{timing.speedup:.2f}x ±{(timing.high - timing.low) / 2:.2f}"
+    speedup = "" if timing is None else f"{timing.speedup:.2f}x {timing.low:.2f}-{timing.high:.2f}"
     return [*cells[:SPEEDUP], speedup, *cells[SPEEDUP + 1 :]]

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import WIDTH, console, print_budgets, print_cpus, print_json, print_metrics, prints_aside
+from edgecompress.cli.tables import (
+    WIDTH,
+    console,
+    print_budgets,
+    print_cpus,
+    print_json,
+    print_metrics,
+    print_verdict,
+    prints_aside,
+)
 
 if TYPE_CHECKING:
     from edgecompress.exporters.bundle import Bundle
@@ -45,6 +54,7 @@ def run(
 ) -> int:
     """Compress a trained model for a target and write the bundle."""
     from edgecompress.calibration.workers import joined_workers
+    from edgecompress.exporters.draft import require_free
     from edgecompress.loading import load_model, load_teacher
     from edgecompress.pipeline import assist, compress
     from edgecompress.plan import make_plan
@@ -54,6 +64,9 @@ def run(
 
     with joined_workers() as workers, prints_aside(as_json):
         profile = effective_profile(target, assignments or [])
+        folder = output or Path(default_output(model, profile.name))
+        if workers.rank == 0:
+            require_free(folder, overwrite=overwrite)  # before what takes long
         network = load_model(model, weights)
         teaching = load_teacher(teacher, teacher_weights)
         if workers.rank > 0:
@@ -66,7 +79,7 @@ def run(
                 workers=workers,
                 teacher=teaching,
                 statistics=statistics,
-                checkpoints=checkpoints_of(output or Path(default_output(model, profile.name))),
+                checkpoints=checkpoints_of(folder),
             )
             return 0
         plan = make_plan(network, profile, teaching)
@@ -79,7 +92,7 @@ def run(
             evaluation=evaluation,
             train=train,
             teacher=teaching,
-            output=output or Path(default_output(model, profile.name)),
+            output=folder,
             statistics=statistics,
             overwrite=overwrite,
             progress=progress_for(Console(stderr=True)),
@@ -126,6 +139,6 @@ def print_bundle(bundle: Bundle) -> None:
     if bundle.manifest.cpus:
         print_cpus(bundle.manifest.cpus)
         out.print()
-    print_budgets(bundle.manifest.verdict.model_dump(mode="json"))
-    verdict = "[green]within budget[/]" if bundle.passed else "[red]budget missed[/]"
-    out.print(f"\n{verdict}: {bundle.path}", highlight=False, soft_wrap=True)
+    verdict = bundle.manifest.verdict.model_dump(mode="json")
+    print_budgets(verdict)
+    print_verdict(verdict, bundle.path)

@@ -7,20 +7,21 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from edgecompress.units import decibels, kilobytes, milliseconds, percent, speed, times
+from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, speed, times
 
 WIDTH = 80
 LAST_WORDS = 4
 """Of the name of a layer, which no width takes away: ``l.11.a.q_proj`` is still found."""
 KIND_WIDTH = 11
 """Of the kinds of layers: ``BatchNorm2d``."""
-OUTCOMES = {"pass": "within budget", "fail": "missed", "not measured": "not measured"}  # a verdict  # nosec B105
 
 
 def console() -> Console:
@@ -114,6 +115,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     same = "" if agreement is None else f"{100 * agreement:.1f} % same class"
     rows.append(["agreement", "", decibels(parity["sqnr_db"]), same])
     print_table(["", "before", "after", "change"], rows)
+    for doubt in latency.get("doubts", []):  # bundles of before have none
+        console().print(f"latency: {doubt}", style="yellow", highlight=False, markup=False)
 
 
 def print_cpus(cpus: Mapping[str, Mapping[str, Any]]) -> None:
@@ -133,11 +136,20 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
                 check["budget"],
                 f"{check['limit']:g} {check['unit']}",
                 "-" if check["value"] is None else f"{check['value']:.2f} {check['unit']}",
-                OUTCOMES[check["outcome"]],
+                outcome(check["outcome"]),
             ]
             for check in verdict["budgets"]
         ]
         print_table(["budget", "limit", "measured", "outcome"], rows)
+
+
+def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:
+    """Whether it is within budget, as far as was measured, and where it is."""
+    unknown = [check["budget"] for check in verdict["budgets"] if check["outcome"] == "not measured"]
+    told = "[green]within budget[/]" if verdict["outcome"] == "pass" else "[red]budget missed[/]"
+    if unknown and verdict["outcome"] == "pass":
+        told += f" [yellow](not measured: {', '.join(unknown)})[/]"
+    console().print(f"\n{told}: {escape(str(place))}", highlight=False, soft_wrap=True)
 
 
 def _cpu(entry: Mapping[str, Any]) -> list[str]:

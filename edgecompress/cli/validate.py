@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_budgets, print_cpus, print_json, print_table, prints_aside
+from edgecompress.cli.tables import (
+    console,
+    print_budgets,
+    print_cpus,
+    print_json,
+    print_table,
+    print_verdict,
+    prints_aside,
+)
 
 
 def run(
@@ -58,7 +66,7 @@ def run(
         if result.cpus:
             print_cpus(result.cpus)
             console().print(f"outputs there against the host's, {result.cpus_source}\n", style="dim", highlight=False)
-        print_budgets(result.document()["verdict"])
-        verdict = "[green]within budget[/]" if result.passed else "[red]budget missed[/]"
-        console().print(f"\n{verdict}: {bundle}", highlight=False, soft_wrap=True)
+        verdict = result.document()["verdict"]
+        print_budgets(verdict)
+        print_verdict(verdict, bundle)
     return 0 if result.passed else 1

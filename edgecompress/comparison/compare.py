@@ -31,7 +31,9 @@ from edgecompress.recipe import Recipe
 from edgecompress.runtime import open_session
 from edgecompress.targets import TargetProfile
 from edgecompress.validation.evidence import signature_rows
-from edgecompress.validation.latency import compare_times, interleave_sessions
+from edgecompress.validation.latency import interleave_sessions
+from edgecompress.validation.noise import doubts_of
+from edgecompress.validation.ratios import ratio_of
 
 ORIGINAL = ROWS[0].key
 MARKDOWN, CSV = "comparison.md", "comparison.csv"
@@ -195,14 +197,16 @@ def _timed(rows: Sequence[Measured], folder: Path, original: bytes, example: Bat
     sample = example.sample(signature_rows(open_session(original, threads=1))).inputs
     times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
     keys = [ORIGINAL, *(row.key for row in changed)]
-    timings = {key: _timing(times[:, 0], times[:, place], recipe) for place, key in enumerate(keys)}
+    timings = {key: _timing(times[:, 0], times[:, place]) for place, key in enumerate(keys)}
     return [replace(row, timing=timings.get(row.key)) for row in rows]
 
 
-def _timing(original_ms: NDArray[np.float64], own_ms: NDArray[np.float64], recipe: Recipe) -> Timing:
-    compared = compare_times(original_ms, own_ms, recipe.cpu.threads)
-    median_ms = compared.second.median_ms
-    return Timing(median_ms=median_ms, speedup=compared.speedup, low=compared.low, high=compared.high)
+def _timing(original_ms: NDArray[np.float64], own_ms: NDArray[np.float64]) -> Timing:
+    ratio = ratio_of(original_ms, own_ms)
+    doubts = doubts_of(own_ms, ratio)
+    return Timing(
+        median_ms=float(np.median(own_ms)), speedup=ratio.value, low=ratio.low, high=ratio.high, doubts=doubts
+    )
 
 
 def _write_tables(folder: Path, rows: Sequence[Measured]) -> None:

@@ -18,12 +18,16 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The latency of a row's artifact: ``speedup`` over the original's, between ``low`` and ``high`` at 95 %."""
+    """The latency of a row's artifact: ``speedup`` over the original's, between ``low`` and ``high`` at 95 %.
+
+    ``doubts`` are reasons not to trust it.
+    """
 
     median_ms: float
     speedup: float
     low: float
     high: float
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,4 +86,6 @@ def recall(folder: Path) -> dict[str, Measured]:
 
 def _row(entry: Mapping[str, Any]) -> Measured:
     timing = entry["timing"]
-    return Measured(**{**entry, "timing": None if timing is None else Timing(**timing)})
+    if timing is not None:
+        timing = Timing(**{**timing, "doubts": tuple(timing.get("doubts", ()))})
+    return Measured(**{**entry, "timing": timing})

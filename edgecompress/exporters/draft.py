@@ -49,7 +49,7 @@ class Draft:
             for name, data in written.items():
                 write_new(new / name, data)
             sync_folder(new)
-            _check_free(self._output, self._overwrite)  # long ago it was
+            require_free(self._output, overwrite=self._overwrite)  # long ago it was
             _swap(new, self._output, self._place / OLD)
             sync_folder(self._output.parent)
         return Bundle(path=self._output, manifest=complete)
@@ -66,10 +66,10 @@ def open_draft(output: Path, *, overwrite: bool) -> Iterator[Draft]:
     output = Path(os.path.realpath(output))  # where a link leads; unlike resolve, this survives a link to itself
     with ExitStack() as opened:
         with _explained(output):
-            _check_free(output, overwrite)
+            require_free(output, overwrite=overwrite)
             opened.enter_context(_made(output.parent))
             place = opened.enter_context(_place(partial_of(output), output))
-            _check_free(output, overwrite)
+            require_free(output, overwrite=overwrite)
         yield Draft(place, output, overwrite=overwrite)
 
 
@@ -154,7 +154,12 @@ def _explained(output: Path) -> Iterator[None]:
         raise OutputError(f"output {str(output)!r} cannot be written: {reason}; choose another --output") from error
 
 
-def _check_free(output: Path, overwrite: bool) -> None:
+def require_free(output: Path, *, overwrite: bool) -> None:
+    """Check that a bundle may come to be at ``output``.
+
+    Raises:
+        OutputError: something is there that is not to be replaced.
+    """
     if not output.exists() and not output.is_symlink():
         return
     if not overwrite:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgecompress.pruning.forward import run_example
@@ -22,8 +23,8 @@ class Counts:
     Attributes:
         parameters: elements of all parameters; a mask takes none away.
         nonzero: those that are not zero.
-        macs: multiply-accumulates of a dense forward pass on the example inputs (zeros are multiplied too): those of
-            convolutions, matrix products and attention. None without inputs.
+        macs: multiply-accumulates of a dense forward pass on one row of the example inputs (zeros are multiplied too):
+            those of convolutions, matrix products and attention. None without inputs.
         dense_bytes: of the safetensors file with all parameters and buffers.
         bitmask_bytes: of that file with zeros left out, and a bit for each element that says where they were.
     """
@@ -52,8 +53,20 @@ def count(model: nn.Module, example_inputs: Any = None) -> Counts:
         nonzero=sum(int(torch.count_nonzero(parameter)) for parameter in plain.parameters()),
         dense_bytes=len(dense_file(tensors)),
         bitmask_bytes=len(bitmask_file(tensors)),
-        macs=None if example_inputs is None else count_macs(plain, example_inputs),
+        macs=None if example_inputs is None else macs_per_row(plain, example_inputs),
     )
+
+
+def macs_per_row(model: nn.Module, example_inputs: Any) -> int:
+    """Those of :func:`count_macs`, over the rows of the batch."""
+    return count_macs(model, example_inputs) // _rows(example_inputs)
+
+
+def _rows(example_inputs: Any) -> int:
+    """The first axis of the inputs, where they agree on one: a batch."""
+    tensors = [one for one in pytree.tree_leaves(example_inputs) if isinstance(one, Tensor)]
+    firsts = {tuple(one.shape[:1]) for one in tensors}
+    return max(1, *firsts.pop()) if len(firsts) == 1 and () not in firsts else 1
 
 
 def compare(original: Counts, current: Counts) -> dict[str, float | int | None]:

@@ -31,7 +31,8 @@ def run_example(model: nn.Module, example_inputs: Any) -> Any:
             return _call(model, placed)
     except USER_CODE_FAILS as error:
         raise ModelError(
-            f"{type(model).__name__} does not run on example_inputs: {first_line(error)}; give what it takes"
+            f"{type(model).__name__} does not run on example_inputs: {first_line(error)};"
+            " give inputs as its forward takes them"
         ) from error
 
 

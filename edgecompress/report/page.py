@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
-from edgecompress.units import decibels, kilobytes, milliseconds, percent, times
+from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -21,7 +21,7 @@ def render(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    forms = (decibels, kilobytes, milliseconds, percent, times)
+    forms = (decibels, kilobytes, milliseconds, outcome, percent, times)
     drawn = (damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
     named = {function.__name__: function for function in (*forms, *drawn)}
     return environment.get_template("report.html").render(report=report, median=statistics.median, **named)

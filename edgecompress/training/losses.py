@@ -103,7 +103,9 @@ def classification_loss(scores: Tensor, labels: Tensor) -> Tensor:
     classes = scores.shape[axis]
     wrong = labels[((labels < 0) & (labels != IGNORED_LABEL)) | (labels >= classes)]
     if len(wrong):
-        raise DataError(f"label {int(wrong[0])} is out of range; the model gives {classes} classes, 0 to {classes - 1}")
+        raise DataError(
+            f"label {int(wrong[0])} is out of range; the model gives {classes} classes; number them 0 to {classes - 1}"
+        )
     total = functional.cross_entropy(scores.movedim(axis, 1), labels, ignore_index=IGNORED_LABEL, reduction="sum")
     return total / (labels != IGNORED_LABEL).sum().clamp_min(1)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgecompress.data import Batches
 from edgecompress.errors import DataError
 from edgecompress.metrics import Agreement, Tally, top1
@@ -18,6 +20,8 @@ from edgecompress.step import Stage
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
 from edgecompress.validation.latency import Comparison, compare_times, interleave_sessions
+from edgecompress.validation.noise import doubts_of
+from edgecompress.validation.ratios import ratio_of
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -73,6 +77,12 @@ class Evidence:
         if self.original_accuracy is None or self.compressed_accuracy is None:
             return None
         return self.original_accuracy - self.compressed_accuracy
+
+    @property
+    def noise(self) -> tuple[str, ...]:
+        """Why not to trust the latencies, a line each; nothing on a quiet machine."""
+        first, last = (np.array(stage.times_ms) for stage in (self.stages[0], self.stages[-1]))
+        return doubts_of(last, ratio_of(first, last))
 
 
 @dataclass(frozen=True, kw_only=True)

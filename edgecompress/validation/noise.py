@@ -14,7 +14,7 @@ DRIFT = 0.1
 """Change of the median from the first half of the runs to the second."""
 TAIL = 2.0
 """p95 as a multiple of the median; a single thread that is left alone stays below 1.2."""
-MEND = "take more runs (--runs), or stop what runs beside it"
+MEND = "take more runs, or stop what runs beside it"
 
 
 def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:

@@ -134,7 +134,8 @@ def test_a_callable_that_needs_arguments(refused: Refused) -> None:
 
 
 def test_a_callable_that_returns_no_module(refused: Refused) -> None:
-    assert refused("bad_nets.py:no_module") == "'bad_nets.py:no_module' returned a dict; return a torch.nn.Module"
+    line = refused("bad_nets.py:no_module")
+    assert line == "'bad_nets.py:no_module' returned dict, not a torch.nn.Module; return one"
 
 
 def test_a_callable_that_raises(refused: Refused) -> None:
@@ -146,7 +147,7 @@ def test_a_callable_that_leaves_the_program(refused: Refused) -> None:
 
 
 def test_a_model_that_leaves_the_program_when_it_runs(refused: Refused) -> None:
-    assert refused("bad_nets.py:leaving").endswith(": bye; give what it takes")
+    assert refused("bad_nets.py:leaving").endswith(": bye; give inputs as its forward takes them")
 
 
 def test_a_script_that_leaves_the_program_when_it_is_imported(refused: Refused, project: Path) -> None:
@@ -251,7 +252,7 @@ def test_calibration_data_that_is_left_out(project: Path, capsys: pytest.Capture
 
 def test_a_label_out_of_range(refused: Refused) -> None:
     line = refused("nets.py:net", "--evaluation", "bad_batches.py:far_label")
-    assert line == "evaluation batch 1: label 10 is out of range; the model gives 10 classes, 0 to 9"
+    assert line == "evaluation batch 1: label 10 is out of range; the model gives 10 classes; number them 0 to 9"
 
 
 def test_npz_arrays_of_different_lengths(refused: Refused) -> None:

@@ -118,6 +118,27 @@ def test_validate_holds_a_bundle_to_a_tighter_budget(
     assert _lines(capsys)[-1].startswith("budget missed")
 
 
+def test_a_budget_that_nothing_was_measured_for_is_told_and_is_no_gate(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*COMPRESS, *LOOSE, "--output", "out"]) == 0
+    assert _lines(capsys)[-1].startswith("within budget (not measured: max_accuracy_drop): ")
+    for option, budget, measure, mend in (
+        ("--max-accuracy-drop", "max_accuracy_drop", "accuracy_drop", "compress again with labelled --evaluation data"),
+        ("--min-cpu-agreement", "min_cpu_agreement", "cpu_agreement", "name a CPU with --cpu"),
+    ):
+        assert main(["validate", "out", option, "1"]) == 2
+        line = f"error: '{budget}' was asked for, and {measure} is not measured; {mend}"
+        assert capsys.readouterr().err.splitlines()[-1] == line
+
+
+def test_an_output_that_exists_is_refused_before_the_model_is_loaded(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compress", "absent.py:net", "--calibration", "batches.py:calibration", "--output", "out"]) == 2
+    assert capsys.readouterr().err == "error: output 'out' exists; choose another --output or add --overwrite\n"
+
+
 def test_validate_times_against_the_float_model(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     original = str(bundle / "model.onnx")
     assert main(["validate", "out", "--original", original, "--json"]) in (0, 1)

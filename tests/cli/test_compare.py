@@ -20,16 +20,18 @@ RUN = [
 
 
 def _row(key: str, title: str, ratio: float) -> Measured:
-    timing = Timing(median_ms=1234.5, speedup=13.33, low=12.31, high=14.35)
-    figures = {"size_bytes": 104_190_000, "compression_ratio": ratio, "accuracy": 100.0, "accuracy_drop": -10.25}
+    timing = Timing(median_ms=0.8512, speedup=3.33, low=3.31, high=3.35, doubts=("interrupted",))
+    figures = {"size_bytes": 104_190, "compression_ratio": ratio, "accuracy": 85.31, "accuracy_drop": -0.25}
     return Measured(key=key, title=title, digest="", timing=timing, **figures)  # type: ignore[arg-type]
 
 
 def test_the_table_lines_up_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = (_row("original", "original", 1.0), _row("pruned-int8", "pruned 50 % + INT8", 18.25))
+    rows = (_row("original", "original", 1.0), _row("pruned-int8", "pruned 50 % + INT8", 8.25))
     print_comparison(Comparison(folder=Path("out"), rows=rows, fresh=()))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
+    assert "3.33x 3.31-3.35" in lines[2]
+    assert lines[-3:-1] == ["original: interrupted", "pruned 50 % + INT8: interrupted"]
     assert [line.split("  ")[0] for line in lines[1:3]] == ["original", "pruned 50 % + INT8"]
     assert "2 of 2 rows were kept from before" in lines[-1]
 

@@ -12,7 +12,12 @@ from edgecompress.errors import OutputError
 
 ROWS = [
     Measured(key="original", title="original", digest="a", size_bytes=9, compression_ratio=1.0),
-    Measured(key="int8", title="INT8", digest="b", timing=Timing(median_ms=1.5, speedup=2.0, low=1.9, high=2.1)),
+    Measured(
+        key="int8",
+        title="INT8",
+        digest="b",
+        timing=Timing(median_ms=1.5, speedup=2.0, low=1.9, high=2.1, doubts=("why",)),
+    ),
     Measured(key="distilled", title="distilled", digest="c", missing="needs train data (--train)"),
 ]
 

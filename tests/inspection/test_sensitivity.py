@@ -51,7 +51,7 @@ def test_silent_channels_cost_nothing_and_others_do(net: Net) -> None:
     assert found["left"] == found["right"]
     assert found["idle"].group == ("idle",)
     assert found["head"].sqnr_db is None
-    assert found["head"].reason == "5 channels stay: is an output of the network"
+    assert found["head"].reason == "5 channels stay: each is an output of the network"
 
 
 def test_the_damage_is_that_of_the_network_without_these_channels(net: Net) -> None:
@@ -81,5 +81,5 @@ def test_both_ways_stand_in_one_row(net: Net) -> None:
         assert halved is not None
         assert halved.sqnr_db is not None
         assert quantized.sqnr_db > 20
-    assert rows["head"].halved == Halved(reason="5 channels stay: is an output of the network")
+    assert rows["head"].halved == Halved(reason="5 channels stay: each is an output of the network")
     assert UNKNOWN not in {row.halved.reason for row in rows.values() if row.halved is not None}

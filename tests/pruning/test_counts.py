@@ -34,18 +34,18 @@ def test_parameters_and_bytes_of_a_plain_model() -> None:
 
 
 def test_macs_of_convolutions_and_linear_layers() -> None:
-    rows = 4
-    wanted = rows * (SIDE**2 * 8 * 3 * 9 + (SIDE // 2) ** 2 * 16 * 8 * 9 + 16 * 10)
-    assert count(seeded(ConvNet), images(rows)[0][0]).macs == wanted
+    wanted = SIDE**2 * 8 * 3 * 9 + (SIDE // 2) ** 2 * 16 * 8 * 9 + 16 * 10
+    assert count(seeded(ConvNet), images(4)[0][0]).macs == count(seeded(ConvNet), images(1)[0][0]).macs == wanted
+    assert count_macs(seeded(ConvNet), images(4)[0][0]) == 4 * wanted
     depthwise = nn.Conv2d(8, 8, 3, groups=8, padding=1)
     assert count(depthwise, torch.ones(1, 8, 5, 5)).macs == 25 * 8 * 9
 
 
 def test_macs_of_attention_fused_or_not() -> None:
     rows, length, width = 2, 5, 16
-    attention = rows * (length * 4 * width**2 + 2 * length**2 * width)
+    attention = length * 4 * width**2 + 2 * length**2 * width
     encoder = nn.TransformerEncoderLayer(width, 4, 32, batch_first=True).eval()
-    assert count(encoder, torch.ones(rows, length, width)).macs == attention + rows * length * 2 * width * 32
+    assert count(encoder, torch.ones(rows, length, width)).macs == attention + length * 2 * width * 32
     assert torch.backends.mha.get_fastpath_enabled()
     plain = nn.MultiheadAttention(width, 4, batch_first=True)
     assert count(plain, (torch.ones(rows, length, width),) * 3).macs == attention
@@ -54,7 +54,7 @@ def test_macs_of_attention_fused_or_not() -> None:
         def forward(self, q: torch.Tensor) -> torch.Tensor:
             return scaled_dot_product_attention(q, q, q)
 
-    assert count(Functional(), torch.ones(rows, 4, length, 4)).macs == rows * 2 * length**2 * width
+    assert count(Functional(), torch.ones(rows, 4, length, 4)).macs == 2 * length**2 * width
 
 
 def test_a_shared_parameter_counts_once() -> None:

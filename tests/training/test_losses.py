@@ -105,7 +105,7 @@ def test_mean_squared_error_by_hand() -> None:
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (torch.tensor([0, 2]), "label 2 is out of range; the model gives 2 classes, 0 to 1"),
+        (torch.tensor([0, 2]), "label 2 is out of range; the model gives 2 classes; number them 0 to 1"),
         (torch.tensor([-1, 0]), "label -1 is out of range"),
         (torch.tensor([0]), r"labels of shape \(1,\) do not fit outputs of shape \(2, 2\); give a class for each row"),
         (None, r"there are no labels; return \(inputs, labels\)"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,15 @@ def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
     shifted = [(labels + 2) % 4 for labels in RIGHT]
     evidence = gather(_stages(FLOAT, FLOAT), _batches([*shifted]), Cpu(runs=10), Progress())
     assert "right on 0.00 % of the evaluation data" in evidence.doubts[0]
+
+
+def test_latencies_of_a_busy_machine_are_doubted() -> None:
+    evidence = gather(_stages(FLOAT, LOUDER), _batches([*RIGHT]), Cpu(runs=10), Progress())
+    first, last = evidence.stages
+    quiet = replace(evidence, stages=(replace(first, times_ms=(2.0,) * 40), replace(last, times_ms=(1.0,) * 40)))
+    assert quiet.noise == ()
+    busy = replace(quiet, stages=(quiet.stages[0], replace(last, times_ms=(1.0, 1.0, 1.0, 9.0) * 10)))
+    assert "interrupted: p95 is 9.0 times the median; p95 and p99 tell of the neighbours" in busy.noise
 
 
 def test_labels_for_some_batches_only_are_refused() -> None:

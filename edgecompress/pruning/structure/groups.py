@@ -64,7 +64,9 @@ def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
     for unit, members in places.items():
         single = ALL_AT_ONCE if alike[frozenset(members)] == 1 else None
         outputs = [member for member in members if member in made]
-        if outputs and (reason := structure.frozen.get(unit, single)):
+        frozen = structure.frozen.get(unit)
+        reason = single if frozen is None else f"each {frozen}"
+        if outputs and reason:
             name, _ = min(outputs, key=made.__getitem__)
             reasons[layer_name(name), reason] += _count(structure, name, unit)
     for name, count in _hanging_together(structure):

@@ -78,7 +78,7 @@ def test_nothing_to_prune() -> None:
     alone = examine(nn.Sequential(nn.Linear(4, 3)), (torch.randn(1, 4),))
     with pytest.raises(
         RecipeError,
-        match=r"^nothing of this model can be pruned \(0: 3 channels stay: is an output.*\); disable pruning$",
+        match=r"^nothing of this model can be pruned \(0: 3 channels stay: each is an output.*\); disable pruning$",
     ):
         select(alone, Request(amount=0.5))
 
