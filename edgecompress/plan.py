@@ -108,7 +108,8 @@ def _pruning(recipe: Recipe, _teacher: nn.Module | None) -> PlannedStep:
     goal = "MACs" if pruning.goal == "macs" else pruning.goal
     what = f"{pruning.amount:.0%} fewer {goal}" if goal != "latency" else f"{pruning.amount:.0%} less latency"
     shallower = f"{pruning.blocks:.0%} of the residual blocks go first; " if pruning.blocks else ""
-    channels = "channels inside of blocks" if pruning.residual == "keep" else "channels"
+    inside = {"keep": " inside of blocks", "auto": ", inside of blocks where that suffices,"}
+    channels = f"channels{inside.get(pruning.residual, '')}"
     how = (
         f"{channels} go {SPREADS[pruning.spread]}, in multiples of {pruning.multiple}, least {pruning.importance} first"
     )

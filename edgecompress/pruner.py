@@ -165,7 +165,8 @@ class ModelPruner:
             spread: the same share of every layer, by importance over all, or where it buys most time.
             importance: the criterion, as in :func:`edgecompress.pruning.channels.importance.score`.
             multiple: of which a layer keeps its channels.
-            residual: whether the channels that residual additions join go too, or only those inside of blocks.
+            residual: whether the channels that residual additions join go too (``prune``), or only those inside of
+                blocks (``keep``), or these where they suffice (``auto``).
             protect: layers whose channels stay.
             data: labelled batches, for the criterion ``taylor``, for the spread ``sensitivity``, and to estimate batch
                 norms anew on.

@@ -63,8 +63,9 @@ class Pruning(Table):
     """The share of the residual blocks that goes before any channel; ``amount`` counts what went with them."""
     multiple: PositiveInt = 16
     """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; narrower layers stay whole."""
-    residual: Literal["prune", "keep"] = "prune"
-    """The channels that residual additions join; with ``keep`` only those inside of blocks go."""
+    residual: Literal["prune", "keep", "auto"] = "prune"
+    """The channels that residual additions join; with ``keep`` only those inside of blocks go; ``auto`` keeps them
+    where what is inside of blocks suffices for the amount."""
     protect: tuple[str, ...] = ()
     """Names of layers whose channels stay; ``*`` and ``?`` are wildcards."""
     schedule: Literal["one_shot", "linear", "cubic"] = "one_shot"

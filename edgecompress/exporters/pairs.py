@@ -32,6 +32,7 @@ def floats_name(value: str) -> str:
 def zero_point_name(zero_point: NDArray[Any]) -> str:
     """What a zero point is called, for whatever values it is one; of one for each channel, their number is named.
 
+    >>> import numpy as np
     >>> zero_point_name(np.array(0, np.uint8)), zero_point_name(np.zeros(64, np.int8))
     ('zero_point/uint8', 'zero_points/int8/64')
     """

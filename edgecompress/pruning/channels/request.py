@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Literal
 
 from torch import Tensor
@@ -29,8 +29,9 @@ Goal = Literal["channels", "macs", "parameters", "latency"]
 Spread = Literal["uniform", "global", "latency", "sensitivity"]
 """How the removal is spread: the same share of every group; by importance; by importance for the time gained; or by
 what the outputs were measured to lose for what the goal gains."""
-Residual = Literal["prune", "keep"]
-"""What becomes of the channels that residual additions join; with ``keep`` only those inside of blocks go."""
+Residual = Literal["prune", "keep", "auto"]
+"""What becomes of the channels that residual additions join; with ``keep`` only those inside of blocks go, with
+``auto`` where these suffice."""
 IS_JOINED = "residual additions join them, and 'pruning.residual' is keep"
 COUNTED = {"channels": channel_terms, "macs": macs_terms, "parameters": parameter_terms}
 
@@ -46,7 +47,7 @@ class Request:
         criterion: which units of a group go first.
         side: the weights that the criterion looks at.
         multiple: of which the channels of a layer are kept.
-        residual: whether the channels that residual additions join may go.
+        residual: whether the channels that residual additions join may go: never, always, or where it takes them.
         protect: names of layers whose channels stay; ``*`` and ``?`` are wildcards.
         threads: of the sessions that latency is measured in.
         seed: of random importance.
@@ -104,6 +105,9 @@ def selector(
         RecipeError: nothing can be removed, or a protected name fits nothing.
         DataError: sensitivity decides, and there are no samples.
     """
+    if request.residual == "auto":
+        made = partial(selector, subject, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=progress)
+        return _sparing(lambda residual: made(replace(request, residual=residual)))
     groups, refusals = _free(subject, request)
     if not groups:
         raise RecipeError(_nothing(subject, refusals))
@@ -131,6 +135,19 @@ def selector(
         else:
             widths = meet(request.goal, amount, widths_at, add_up(terms))
         return Selection(units=tuple(choose(groups, scores, widths)), widths=widths, refusals=refusals)
+
+    return select_at
+
+
+def _sparing(selector_with: Callable[[Residual], Callable[[float], Selection]]) -> Callable[[float], Selection]:
+    """Inside of blocks where that suffices, everywhere where it does not."""
+    made = cache(selector_with)
+
+    def select_at(amount: float) -> Selection:
+        try:
+            return made("keep")(amount)
+        except RecipeError:
+            return made("prune")(amount)
 
     return select_at
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -58,16 +60,31 @@ def test_inside_of_blocks_the_residual_stream_stays_whole() -> None:
     assert [(one.name, one.reason) for one in chosen.refusals] == [("stem.0", IS_JOINED)]
 
 
+class Added(nn.Module):
+    """Two branches that an addition joins, and nothing inside of a block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.head = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.left(x) + self.right(x))
+        return scores
+
+
+def test_the_residual_stream_stays_whole_where_the_inside_of_blocks_suffices() -> None:
+    subject = examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),))
+    spared = Request(amount=0.3, goal="macs", residual="auto")
+    assert select(subject, spared) == select(subject, replace(spared, residual="keep"))
+    most = Request(amount=0.95, goal="macs", residual="auto")
+    assert select(subject, most) == select(subject, replace(most, residual="prune"))
+    with pytest.raises(RecipeError, match="cannot be met"):
+        select(subject, replace(most, residual="keep"))
+    added = examine(Added(), (torch.randn(2, 4),))
+    assert select(added, Request(amount=0.5, residual="auto")) == select(added, Request(amount=0.5))
+
+
 def test_blocks_without_an_inside_are_one_line() -> None:
-    class Added(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.left, self.right, self.head = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(8, 2)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            scores: torch.Tensor = self.head(self.left(x) + self.right(x))
-            return scores
-
     with pytest.raises(
         RecipeError, match=r"'pruning\.residual' keep leaves nothing that can be pruned; --set pruning\.residual=prune$"
     ):
