@@ -38,10 +38,8 @@ def test_a_layer_is_found_by_what_it_computes() -> None:
 
 
 def test_a_profile_that_a_full_disk_cut_short_is_told() -> None:
-    model, limits = (
-        graph("y = Conv<pads=[1,1,1,1]>(x, w)", w=draw(4, 4, 3, 3)),
-        resource.getrlimit(resource.RLIMIT_FSIZE),
-    )
+    model = graph("y = Conv<pads=[1,1,1,1]>(x, w)", w=draw(4, 4, 3, 3))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
     try:
         with pytest.raises(OutputError, match=r"^temporary folder .* cannot be written: File too large; set TMPDIR to"):

@@ -76,10 +76,8 @@ def print_comparison(comparison: Comparison) -> None:
     print_table(headings, [_narrow(cells(row), row) for row in comparison.rows if row.missing is None])
     out.print()
     for row in comparison.rows:
-        if row.missing is not None:
-            out.print(f"{row.title}: {row.missing}", style="yellow", highlight=False, markup=False)
-        for doubt in () if row.timing is None or row.missing is not None else row.timing.doubts:
-            out.print(f"{row.title}: {doubt}", style="yellow", highlight=False, markup=False)
+        for remark in row.remarks:
+            out.print(f"{row.title}: {remark}", style="yellow", highlight=False, markup=False)
     kept = len(comparison.rows) - len(comparison.fresh)
     told = f"{kept} of {len(comparison.rows)} rows were kept from before; " if kept else ""
     out.print(f"{told}table and bundles: {comparison.folder}", highlight=False, markup=False, soft_wrap=True)

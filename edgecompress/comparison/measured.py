@@ -49,6 +49,13 @@ class Measured:
     timing: Timing | None = None
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """Why there are no figures, or why not to trust them."""
+        if self.missing is not None:
+            return (self.missing,)
+        return () if self.timing is None else self.timing.doubts
+
+    @property
     def there(self) -> bool:
         """Whether there is an artifact."""
         return self.missing is None

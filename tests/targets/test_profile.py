@@ -87,7 +87,7 @@ def test_a_drawn_file_comes_back_as_it_was_or_is_refused(tables: dict[str, Any],
         first.write_text(tomli_w.dumps({"extends": parent, **tables}))
         read = _read(first)
         if isinstance(read, str):
-            assert re.match(r"target '(.*drone\.toml|nowhere)': |no target 'nowhere'", read), read
+            assert re.match(r"target '.*drone\.toml': ", read), read
         else:
             second.write_text(recipe_file(read))
             assert load_profile(str(second)) == read

@@ -15,6 +15,7 @@ from edgecompress.recipe import Cpu
 from edgecompress.runtime import to_bytes
 from edgecompress.step import Stage
 from edgecompress.validation import gather
+from edgecompress.validation.latency import compare_times
 from tests.exporters.graphs import draw, graph
 
 # Scores of four classes for each sample: the mean of each channel, and the same with a tenth more.
@@ -62,9 +63,10 @@ def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
 def test_latencies_of_a_busy_machine_are_doubted() -> None:
     evidence = gather(_stages(FLOAT, LOUDER), _batches([*RIGHT]), Cpu(runs=10), Progress())
     first, last = evidence.stages
-    quiet = replace(evidence, stages=(replace(first, times_ms=(2.0,) * 40), replace(last, times_ms=(1.0,) * 40)))
+    latency = compare_times(np.full(40, 2.0), np.full(40, 1.0), threads=1)
+    quiet = replace(evidence, stages=(first, replace(last, times_ms=(1.0,) * 40)), latency=latency)
     assert quiet.noise == ()
-    busy = replace(quiet, stages=(quiet.stages[0], replace(last, times_ms=(1.0, 1.0, 1.0, 9.0) * 10)))
+    busy = replace(quiet, stages=(first, replace(last, times_ms=(1.0, 1.0, 1.0, 9.0) * 10)))
     assert "interrupted: p95 is 9.0 times the median; p95 and p99 tell of the neighbours" in busy.noise
 
 

@@ -47,7 +47,7 @@ class Request:
         criterion: which units of a group go first.
         side: the weights that the criterion looks at.
         multiple: of which the channels of a layer are kept.
-        residual: whether the channels that residual additions join may go: never, always, or where it takes them.
+        residual: whether the channels that residual additions join may go: always, never, or where it takes them.
         protect: names of layers whose channels stay; ``*`` and ``?`` are wildcards.
         threads: of the sessions that latency is measured in.
         seed: of random importance.
