@@ -137,8 +137,6 @@ class TeacherOutputs:
     def _prepare(self) -> bool:
         """Whether there was nothing yet, so that all that will be found is this teacher's."""
         is_new = self._is_empty()
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
             if self._is_empty():
                 self._connection.execute(f"PRAGMA application_id = {MARK}")

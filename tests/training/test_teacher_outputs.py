@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -261,37 +262,36 @@ def test_what_was_kept_before_a_kill_stays_and_nothing_half(tmp_path: Path) -> N
 
 SHARING = """
 import sys
-import tempfile
 from pathlib import Path
 import torch
 from edgecompress.training.teacher_outputs import TeacherOutputs
 
 print("ready", flush=True)
-sys.stdin.read()
-kept = TeacherOutputs(Path(sys.argv[1]), torch.nn.Identity())
-for start in range(100):
-    rows = torch.arange(start, start + 4.0)[:, None]
-    assert torch.equal(kept.ask({"input": rows}), rows)
+for folder in sys.stdin:
+    kept = TeacherOutputs(Path(folder.strip()), torch.nn.Identity())
+    for start in range(10):
+        rows = torch.arange(start, start + 4.0)[:, None]
+        assert torch.equal(kept.ask({"input": rows}), rows)
+    print("done", flush=True)
 """
 
 
-def test_processes_share_a_file(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SHARING, str(tmp_path)]
+def test_processes_share_a_file_from_its_first_moment(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SHARING]
     pipes: Any = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
-    started = [subprocess.Popen(command, env=_environment(), text=True, **pipes) for _ in range(2)]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.close()
-    for process in started:
-        assert process.wait(120) == 0
-        assert process.stdout is not None
-        process.stdout.close()
-    kept = TeacherOutputs(tmp_path, nn.Identity())
-    kept.ask({"input": torch.arange(103.0)[:, None]})
-    assert (kept.hits, kept.misses) == (103, 0)
+    with ExitStack() as running:
+        started: list[Any] = [
+            running.enter_context(subprocess.Popen(command, env=_environment(), text=True, **pipes)) for _ in range(3)
+        ]
+        assert [process.stdout.readline() for process in started] == ["ready\n"] * 3
+        for turn in range(100):
+            for process in started:
+                process.stdin.write(f"{tmp_path / str(turn)}\n")
+                process.stdin.flush()
+            assert [process.stdout.readline() for process in started] == ["done\n"] * 3
+            kept = TeacherOutputs(tmp_path / str(turn), nn.Identity())
+            kept.ask({"input": torch.arange(13.0)[:, None]})
+            assert (kept.hits, kept.misses) == (13, 0)
 
 
 def _environment() -> dict[str, str]:
