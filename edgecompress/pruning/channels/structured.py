@@ -22,6 +22,8 @@ from edgecompress.step import Refusal
 
 TOLERANCE = 1e-4
 """Largest difference between the pruned network and the silenced one, as a share of the outputs' range."""
+LAST_PLACES = 16
+"""What rounding may differ by on top of it, in units of the last place of the largest output."""
 FIXED = "the code of the network fixes this size"
 
 
@@ -134,14 +136,17 @@ def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor])
         return False
     if [one.shape for one in outputs] != [one.shape for one in expected]:
         return False
-    return all(_close(one, other) for one, other in zip(outputs, expected, strict=True))
+    return all(is_close(one, other) for one, other in zip(outputs, expected, strict=True))
 
 
-def _close(left: Tensor, right: Tensor) -> bool:
+def is_close(left: Tensor, right: Tensor) -> bool:
+    """Whether two outputs of one shape differ by no more than ``TOLERANCE`` of the right one's range, and rounding."""
     if not left.is_floating_point():
         return torch.equal(left, right)
-    span = float(right.max() - right.min()) if right.numel() else 0.0
-    return bool((left - right).abs().max() <= TOLERANCE * max(span, 1e-12))
+    if not right.numel():
+        return True
+    rounding = LAST_PLACES * torch.finfo(right.dtype).eps * right.abs().max()
+    return bool((left - right).abs().max() <= TOLERANCE * (right.max() - right.min()) + rounding)
 
 
 def _capture(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ExportedProgram:

@@ -14,6 +14,7 @@ from hypothesis import settings
 from torch import Tensor, nn
 
 from edgecompress import ModelError, Quantizer
+from edgecompress.pruning.channels import structured
 from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut_out, examine
 from tests.pruning.oracle import difference, silenced, variation
 from tests.pruning.zoo import ZOO, Entry
@@ -185,6 +186,16 @@ def test_a_size_that_two_attributes_have_is_tried_on_each() -> None:
     assert len(group.units) == 4
     model: Any = cut_out(subject, group.units[:2]).model
     assert (model.heads, model.width) == (2, 4)
+
+
+def test_outputs_far_from_zero_may_differ_by_their_rounding_and_no_more() -> None:
+    outputs = torch.tensor([2038.338, 2038.407, 2038.976])
+    one_place_off = torch.nextafter(outputs, torch.tensor(torch.inf))
+    assert float((one_place_off - outputs).max()) > structured.TOLERANCE * float(outputs.max() - outputs.min())
+    assert structured.is_close(one_place_off, outputs)
+    assert not structured.is_close(outputs + torch.tensor([0, 0.01, 0]), outputs)
+    assert not structured.is_close(torch.tensor([torch.nan]), torch.tensor([1.0]))
+    assert structured.is_close(torch.empty(0, 3), torch.empty(0, 3))
 
 
 def test_a_network_that_cannot_be_captured_is_an_error() -> None:
