@@ -1,8 +1,9 @@
-"""Progress of long work: bars on a terminal, silence elsewhere."""
+"""Progress of long work: bars on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 Item = TypeVar("Item")
+LINE_SECONDS = 30.0
+"""At most one line in this time goes to a pipe: a log tells where a long run is, and a short run stays silent."""
 
 
 class Progress:
@@ -43,10 +46,8 @@ class TerminalProgress(Progress):
         self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
     ) -> Iterator[Item]:
         """A bar where the length is known, a count where it is not; ``note`` is asked after every item."""
-        if total is None and isinstance(items, Sized):
-            total = len(items)
         with self._bar() as bar:
-            task = bar.add_task(label, total=total, note="")
+            task = bar.add_task(label, total=_length(items, total), note="")
             for item in items:
                 yield item
                 bar.update(task, advance=1, note=note())
@@ -68,13 +69,34 @@ class TerminalProgress(Progress):
 
 
 class PlainProgress(Progress):
-    """For a pipe: warnings alone, one plain line each on stderr."""
+    """For a pipe: plain lines on stderr, warnings at once and, every ``LINE_SECONDS``, how far the work is."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last_line = clock()
+
+    def track(
+        self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
+    ) -> Iterator[Item]:
+        """A line where the last one, of whatever work, is old enough."""
+        total = _length(items, total)
+        for number, item in enumerate(items, 1):
+            yield item
+            now = self._clock()
+            if now - self._last_line >= LINE_SECONDS:
+                count = f"{number} of {total}" if total else str(number)
+                print(f"{label}: {', '.join(filter(None, (count, note())))}", file=sys.stderr, flush=True)
+                self._last_line = now
 
     def warn(self, line: str) -> None:
         """A line on stderr."""
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 def progress_for(console: Console) -> Progress:
-    """What suits the console: bars on a terminal, plain warnings in a pipe."""
+    """What suits the console: bars on a terminal, plain lines in a pipe."""
     return TerminalProgress(console) if console.is_terminal else PlainProgress()
+
+
+def _length(items: Iterable[Item], total: int | None) -> int | None:
+    return len(items) if total is None and isinstance(items, Sized) else total

@@ -1,4 +1,4 @@
-"""Bars on a terminal, silence in a pipe."""
+"""Bars on a terminal, a line now and then in a pipe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from edgecompress.progress import PlainProgress, Progress, TerminalProgress, progress_for
 
 
-def test_a_pipe_gets_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_gets_warnings_alone_where_the_work_is_short(capsys: pytest.CaptureFixture[str]) -> None:
     progress = progress_for(Console(file=io.StringIO()))
     assert isinstance(progress, PlainProgress)
     with progress.step("capture"):
@@ -18,6 +18,16 @@ def test_a_pipe_gets_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
     progress.warn("onnxsim was left out")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "warning: onnxsim was left out\n")
+
+
+def test_a_pipe_hears_of_long_work_every_half_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = iter(range(0, 1000, 10))
+    progress = PlainProgress(clock=lambda: next(seconds))
+    assert list(progress.track("abcdefg", "epoch 1", note=lambda: "loss 0.5")) == list("abcdefg")
+    assert list(progress.track(iter("abc"), "evaluate")) == list("abc")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "epoch 1: 3 of 7, loss 0.5\nepoch 1: 6 of 7, loss 0.5\nevaluate: 2\n"
 
 
 def test_a_terminal_gets_a_bar_that_counts() -> None:
