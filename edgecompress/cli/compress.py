@@ -141,4 +141,17 @@ def print_bundle(bundle: Bundle) -> None:
         out.print()
     verdict = bundle.manifest.verdict.model_dump(mode="json")
     print_budgets(verdict)
+    _print_remedies(bundle)
     print_verdict(verdict, bundle.path)
+
+
+def _print_remedies(bundle: Bundle) -> None:
+    from edgecompress.recipe import parse_recipe
+    from edgecompress.validation.remedies import remedies
+
+    recipe = parse_recipe(bundle.manifest.recipe)
+    for check in bundle.manifest.verdict.budgets:
+        tries = remedies(check.budget, recipe) if check.outcome == "fail" else ()
+        if tries:
+            line = f"to mend {check.budget}: --set {' or '.join(tries)}"
+            console().print(line, style="yellow", highlight=False, markup=False)

@@ -73,6 +73,7 @@ def test_a_missed_budget_is_exit_1_and_the_bundle_is_there(project: Path, capsys
     lines = _lines(capsys)
     assert any(line.startswith("min_compression_ratio") and line.rstrip().endswith("missed") for line in lines)
     assert lines[-1].startswith("budget missed: ")
+    assert any(line.startswith("to mend min_compression_ratio: --set pruning.enabled=true") for line in lines)
     assert (project / "out" / "model.onnx").is_file()
 
 
