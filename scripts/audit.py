@@ -1,6 +1,7 @@
 """Known flaws in what the project needs (pip-audit), and risky lines in its own code (bandit): python scripts/audit.py
 
-pip-audit asks the network. Where nobody answers, a line says that nothing was checked, and bandit alone decides.
+pip-audit asks PyPI for each version. A mirror often has the page of each project alone, which lists the flaws of its
+newest version: that answers for what is pinned to it. Versions for which nobody answers are named as not checked.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,21 +26,40 @@ def own_lines() -> bool:
 
 
 def known_flaws() -> bool:
-    """Whether pip-audit knows of no flaw in the pinned versions."""
+    """Whether no flaw is known in the pinned versions."""
+    answers = _ask_pip_audit()
+    with ThreadPoolExecutor(8) as pool:
+        answers |= pool.map(_ask_project_page, [pin for pin, flaws in answers.items() if flaws is None])
+    checked = {pin: flaws for pin, flaws in answers.items() if flaws is not None}
+    for pin, flaws in checked.items():
+        print(*(f"{pin}: {flaw}\n" for flaw in flaws), sep="", end="")
+    print(f"{len(checked)} of {len(answers)} versions checked, {sum(map(len, checked.values()))} flaws known")
+    if len(checked) < len(answers):
+        print(f"not checked: {', '.join(sorted(answers.keys() - checked.keys()))}")
+    return not any(checked.values())
+
+
+def _ask_pip_audit() -> dict[str, list[str] | None]:
+    """The flaws of each pinned version; None where there was no answer."""
     command = [sys.executable, "-m", "pip_audit", "--requirement", "constraints.txt", "--no-deps", "--disable-pip"]
     done = subprocess.run([*command, "--format", "json"], cwd=ROOT, check=False, capture_output=True, text=True)
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    answers: dict[str, list[str] | None] = {line.strip(): None for line in lines if "==" in line}
+    for one in json.loads(done.stdout)["dependencies"] if done.stdout else ():
+        if "skip_reason" not in one:
+            answers[f"{one['name']}=={one['version']}"] = [flaw["id"] for flaw in one["vulns"]]
+    return answers
+
+
+def _ask_project_page(pin: str) -> tuple[str, list[str] | None]:
+    name, _, version = pin.partition("==")
     try:
-        found = json.loads(done.stdout)["dependencies"]
-    except ValueError:
-        found = []
-    checked = [one for one in found if "skip_reason" not in one]
-    flaws = [f"{one['name']} {one['version']}: {flaw['id']}" for one in checked for flaw in one["vulns"]]
-    print(*flaws, sep="\n", end="\n" if flaws else "")
-    if len(checked) < len(found) or not found:
-        print(f"pip-audit: {len(checked)} of {len(found)} versions checked; the database of advisories gave no answer")
-    else:
-        print(f"pip-audit: {len(checked)} versions checked, {len(flaws)} flaws known")
-    return not flaws
+        with urllib.request.urlopen(f"https://pypi.org/pypi/{name}/json", timeout=60) as answer:
+            page: dict[str, Any] = json.load(answer)
+    except (OSError, ValueError):
+        return pin, None
+    is_newest = page["info"]["version"] == version
+    return pin, [flaw["id"] for flaw in page["vulnerabilities"]] if is_newest else None
 
 
 if __name__ == "__main__":
