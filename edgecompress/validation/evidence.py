@@ -136,7 +136,7 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
             )
             for place, (stage, accuracy, parity) in enumerate(zip(stages, accuracies, scores.agreements, strict=True))
         ),
-        doubts=_doubts(scores, batches.role),
+        doubts=_doubts(scores, [stage.name for stage in stages], batches.role),
     )
 
 
@@ -146,7 +146,7 @@ def _score_files(contents: Sequence[bytes], batches: Batches, progress: Progress
     return score(sessions, batches, progress, examples), signature_rows(sessions[0])
 
 
-def _doubts(scores: Scores, role: str) -> tuple[str, ...]:
+def _doubts(scores: Scores, stages: Sequence[str], role: str) -> tuple[str, ...]:
     original, parity = scores.tallies[0], scores.agreements[-1]
     doubts = []
     if original.percent is None and role == "evaluation":
@@ -157,10 +157,11 @@ def _doubts(scores: Scores, role: str) -> tuple[str, ...]:
             f" {original.classes} classes could reach; check the weights, the labels and the preprocessing"
         )
     if parity.sqnr_db < UNLIKE_DB and not _still_right(original, scores.tallies[-1]):
-        doubts.append(
-            f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only;"
-            " check that the calibration data is like the evaluation data"
-        )
+        lost_in = next(name for name, one in zip(stages, scores.agreements, strict=True) if one.sqnr_db < UNLIKE_DB)
+        mend = f"that was lost in {lost_in!r}, before anything became integer; ask for less of it, or train longer"
+        if lost_in == stages[-1]:
+            mend = "check that the calibration data is like the evaluation data"
+        doubts.append(f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only; {mend}")
     return tuple(doubts)
 
 
