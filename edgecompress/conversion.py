@@ -6,7 +6,7 @@ import copy
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.exporters.simplify import simplify
 from edgecompress.exporters.static import quantize_static
 from edgecompress.loading import Network, load_data
-from edgecompress.metrics import Agreement
+from edgecompress.metrics import Agreement, top1
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
@@ -144,23 +144,26 @@ def convert(
     if isinstance(network, nn.Module):
         network = copy.deepcopy(network).eval()
     check_runs(network, example)
+    if isinstance(network, nn.Module):
+        _check_first_batches(network, streams)
     probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS).inputs
     original: ir.Model | None = None
     changed: tuple[Done, ...] = ()
     if steps := [name for name in recipe.techniques if name in TECHNIQUES]:
         assert isinstance(network, nn.Module)  # the plan refuses what is none
+        teaches = network if teacher is None else copy.deepcopy(teacher).eval()
+        if teacher is not None:
+            _check_alike(teaches, network, probe)
+        base = teaches if recipe.distillation.enabled else network
+        original = _as_onnx(base, example, recipe)
         course = Course(
-            teacher=network if teacher is None else copy.deepcopy(teacher).eval(),
+            teacher=teaches,
             recipe=recipe,
             example=example,
-            streams=streams,
+            streams=streams.fitted(signature(original)),
             checkpoints=checkpoints,
             progress=progress,
         )
-        if teacher is not None:
-            _check_alike(course.teacher, network, probe)
-        base = course.teacher if recipe.distillation.enabled else network
-        original = _as_onnx(base, example, recipe)
         changed = run_steps(base, network, [_technique(name, course) for name in steps], probe, progress)
         network = changed[-1].result.model
     quantize = functools.partial(_quantize, recipe, original, streams, progress, sharing)
@@ -202,6 +205,21 @@ def _check_data(recipe: Recipe, streams: Streams) -> None:
         raise DataError("static quantization needs calibration data; give calibration (--calibration)")
     if recipe.distillation.enabled and streams.train is None:
         raise DataError("distillation needs training data; give train (--train)")
+
+
+def _check_first_batches(network: nn.Module, streams: Streams) -> None:
+    """Find what does not fit before anything that takes long: its inputs, and labels that are no classes."""
+    measured = streams.measured
+    for batches in filter(None, (measured, streams.train)):
+        batch, where = batches.first(), f"{batches.role} batch 0"
+        try:
+            outputs = execute(network, batch.inputs)
+        except USER_CODE_FAILS as error:
+            raise DataError(
+                f"{where} does not fit the model: {first_line(error)}; give inputs as its forward takes them"
+            ) from error
+        if batches is measured and batch.labels is not None:
+            top1(outputs[0], batch.labels, where)
 
 
 def _check_alike(teacher: nn.Module, student: nn.Module, probe: Inputs) -> None:
@@ -309,13 +327,12 @@ def _quantize(
     sharing: Sharing | None,
     model: ir.Model,
 ) -> StepResult[ir.Model]:
-    assert streams.calibration is not None
-    fitted = replace(streams.calibration, signature=signature(model))
-    accept, evaluation = None, streams.measured
+    fitted = streams.fitted(signature(model))
+    assert fitted.calibration is not None
+    accept, evaluation = None, fitted.measured
     if recipe.quantization.fallback_evaluations and evaluation is not None and has_limit(recipe.budgets, evaluation):
-        evaluation = replace(evaluation, signature=signature(model))
         accept = accuracy_test(original or model, recipe.budgets, evaluation, progress)
-    return quantize_static(model, recipe.quantization, fitted, progress, sharing, accept)
+    return quantize_static(model, recipe.quantization, fitted.calibration, progress, sharing, accept)
 
 
 def _same(data: Iterable[Any]) -> Iterable[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edgecompress.data import Batches
+from edgecompress.data import Batches, TensorSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,3 +21,10 @@ class Streams:
         if self.evaluation is None or "f" not in self.evaluation.label_kinds:
             return self.evaluation
         return replace(self.evaluation, use_labels=False)
+
+    def fitted(self, signature: tuple[TensorSpec, ...]) -> Streams:
+        """What is run through an exported model, each batch held against its inputs; training may be on other sizes."""
+        fit = [
+            None if one is None else replace(one, signature=signature) for one in (self.calibration, self.evaluation)
+        ]
+        return replace(self, calibration=fit[0], evaluation=fit[1])

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from edgecompress import conversion
 from edgecompress.cli import main
 from edgecompress.loading import load_model
 
@@ -87,6 +88,9 @@ def far_label():
     batches[1][1][2] = 10
     return batches
 def other_input(): return [{"picture": torch.zeros(4, 3, 16, 16)}]
+def grey(): return [(torch.zeros(4, 1, 16, 16), torch.zeros(4, dtype=torch.int64))]
+def later_grey(): return images() + grey()
+def far_labels(): return [(x, y + 10) for x, y in images()]
 """
 
 
@@ -253,6 +257,32 @@ def test_calibration_data_that_is_left_out(project: Path, capsys: pytest.Capture
 def test_a_label_out_of_range(refused: Refused) -> None:
     line = refused("nets.py:net", "--evaluation", "bad_batches.py:far_label")
     assert line == "evaluation batch 1: label 10 is out of range; the model gives 10 classes; number them 0 to 9"
+
+
+@pytest.mark.parametrize("target", ["mobile", "cloud"])
+@pytest.mark.parametrize(
+    ("role", "name", "words"),
+    [
+        ("evaluation", "grey", "evaluation batch 0 does not fit the model: "),
+        ("train", "grey", "train batch 0 does not fit the model: "),
+        ("evaluation", "far_labels", "evaluation batch 0: label 1"),
+    ],
+)
+def test_what_does_not_fit_is_found_before_anything_that_takes_long(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch, target: str, role: str, name: str, words: str
+) -> None:
+    monkeypatch.setattr(conversion, "run_steps", None)
+    assert refused("nets.py:net", "--target", target, f"--{role}", f"bad_batches.py:{name}").startswith(words)
+
+
+@pytest.mark.parametrize("role", ["calibration", "evaluation"])
+def test_a_later_batch_that_the_exported_model_does_not_take(refused: Refused, role: str) -> None:
+    data = {"calibration": "bad_batches.py:good", role: "bad_batches.py:later_grey"}
+    options = ["--target", "cloud", "--evaluation", data.get("evaluation", "bad_batches.py:images")]
+    line = refused("nets.py:net", *options, "--set", "pruning.multiple=4", calibration=data["calibration"])
+    assert line.startswith(
+        f"{role} batch 4: 'image' is float32 (4, 1, 16, 16); the exported model takes float32 (batch"
+    )
 
 
 def test_npz_arrays_of_different_lengths(refused: Refused) -> None:
