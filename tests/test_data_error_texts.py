@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from edgecompress.cli.recommend import _check_given
-from edgecompress.conversion import _check_data
+from edgecompress.conversion import _check_data, _check_first_batches
 from edgecompress.data import Batches, InputNames, TensorSpec, rereadable
 from edgecompress.errors import InputError
 from edgecompress.loading import load_data
@@ -34,6 +35,15 @@ def _told(mistake: Mistake) -> str:
 def _read(raw: Any, *signature: TensorSpec) -> Mistake:
     inputs = InputNames(names=("x",), required=1)
     return lambda: list(Batches(role="calibration", source=lambda: [raw], inputs=inputs, signature=signature))
+
+
+def _batches(role: str) -> Batches:
+    return Batches(role=role, source=lambda: [ROWS], inputs=InputNames(names=("x",), required=1))
+
+
+class _Refusing(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise ValueError("no such width")
 
 
 def _spec_of(name: str, *shape: int | str) -> TensorSpec:
@@ -124,6 +134,10 @@ def test_a_batch(raw: Any, told: str) -> None:
         (
             lambda: _check_data(Recipe(quantization=Quantization(enabled=True)), Streams()),
             "static quantization needs calibration data; give calibration (--calibration)",
+        ),
+        (
+            lambda: _check_first_batches(_Refusing(), Streams(evaluation=_batches("evaluation"))),
+            "evaluation batch 0 does not fit the model: no such width; give inputs as its forward takes them",
         ),
         (
             lambda: _check_given("net.py:net", None, {}, measure=True),
