@@ -145,7 +145,7 @@ def convert(
         network = copy.deepcopy(network).eval()
     check_runs(network, example)
     if isinstance(network, nn.Module):
-        _check_first_batches(network, streams)
+        _check_first_batches(network, streams.measured, streams.train if recipe.trains else None)
     probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS).inputs
     original: ir.Model | None = None
     changed: tuple[Done, ...] = ()
@@ -207,10 +207,9 @@ def _check_data(recipe: Recipe, streams: Streams) -> None:
         raise DataError("distillation needs training data; give train (--train)")
 
 
-def _check_first_batches(network: nn.Module, streams: Streams) -> None:
-    """Find what does not fit before anything that takes long: its inputs, and labels that are no classes."""
-    measured = streams.measured
-    for batches in filter(None, (measured, streams.train)):
+def _check_first_batches(network: nn.Module, measured: Batches | None, train: Batches | None) -> None:
+    """Find what does not fit before anything that takes long: inputs, and labels to measure on that are no classes."""
+    for batches in filter(None, (measured, train)):
         batch, where = batches.first(), f"{batches.role} batch 0"
         try:
             outputs = execute(network, batch.inputs)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,11 @@ def _ask_pip_audit() -> dict[str, list[str] | None]:
     done = subprocess.run([*command, "--format", "json"], cwd=ROOT, check=False, capture_output=True, text=True)
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     answers: dict[str, list[str] | None] = {line.strip(): None for line in lines if "==" in line}
-    for one in json.loads(done.stdout)["dependencies"] if done.stdout else ():
+    try:
+        found = json.loads(done.stdout)["dependencies"]
+    except ValueError:
+        found = []
+    for one in found:
         if "skip_reason" not in one:
             answers[f"{one['name']}=={one['version']}"] = [flaw["id"] for flaw in one["vulns"]]
     return answers
@@ -56,10 +61,11 @@ def _ask_project_page(pin: str) -> tuple[str, list[str] | None]:
     try:
         with urllib.request.urlopen(f"https://pypi.org/pypi/{name}/json", timeout=60) as answer:
             page: dict[str, Any] = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, HTTPException, ValueError):
         return pin, None
-    is_newest = page["info"]["version"] == version
-    return pin, [flaw["id"] for flaw in page["vulnerabilities"]] if is_newest else None
+    if page["info"]["version"] != version or "vulnerabilities" not in page:
+        return pin, None
+    return pin, [flaw["id"] for flaw in page["vulnerabilities"] if not flaw.get("withdrawn")]
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_a_batch(raw: Any, told: str) -> None:
             "static quantization needs calibration data; give calibration (--calibration)",
         ),
         (
-            lambda: _check_first_batches(_Refusing(), Streams(evaluation=_batches("evaluation"))),
+            lambda: _check_first_batches(_Refusing(), _batches("evaluation"), None),
             "evaluation batch 0 does not fit the model: no such width; give inputs as its forward takes them",
         ),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ from edgecompress.cli.tables import (
 if TYPE_CHECKING:
     from edgecompress.exporters.bundle import Bundle
     from edgecompress.plan import Plan
+    from edgecompress.recipe import Recipe
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
@@ -53,6 +55,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> int:
     """Compress a trained model for a target and write the bundle."""
+    from torch import nn
+
     from edgecompress.calibration.workers import joined_workers
     from edgecompress.exporters.draft import require_free
     from edgecompress.loading import load_model, load_teacher
@@ -103,7 +107,8 @@ def run(
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:
-        print_bundle(bundle)
+        trained, prunable = train is not None, isinstance(network, nn.Module)
+        print_bundle(bundle, _advice(bundle, profile.recipe, trained=trained, prunable=prunable))
     return 0 if bundle.passed else 1
 
 
@@ -131,8 +136,8 @@ def print_plan(plan: Plan) -> None:
     out.print()
 
 
-def print_bundle(bundle: Bundle) -> None:
-    """What came out: measures, budgets, verdict, place."""
+def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
+    """What came out: measures, budgets, lines of advice where one is missed, verdict, place."""
     out = console()
     print_metrics(bundle.manifest.metrics)
     out.print()
@@ -141,17 +146,15 @@ def print_bundle(bundle: Bundle) -> None:
         out.print()
     verdict = bundle.manifest.verdict.model_dump(mode="json")
     print_budgets(verdict)
-    _print_remedies(bundle)
+    for line in advice:
+        out.print(line, style="yellow", highlight=False, markup=False)
     print_verdict(verdict, bundle.path)
 
 
-def _print_remedies(bundle: Bundle) -> None:
-    from edgecompress.recipe import parse_recipe
+def _advice(bundle: Bundle, recipe: Recipe, *, trained: bool, prunable: bool) -> list[str]:
+    """What to change, a line for each budget that is missed."""
     from edgecompress.validation.remedies import remedies
 
-    recipe = parse_recipe(bundle.manifest.recipe)
-    for check in bundle.manifest.verdict.budgets:
-        tries = remedies(check.budget, recipe) if check.outcome == "fail" else ()
-        if tries:
-            line = f"to mend {check.budget}: --set {' or '.join(tries)}"
-            console().print(line, style="yellow", highlight=False, markup=False)
+    missed = [check.budget for check in bundle.manifest.verdict.budgets if check.outcome == "fail"]
+    found = {budget: remedies(budget, recipe, trained=trained, prunable=prunable) for budget in missed}
+    return [f"to mend {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries]

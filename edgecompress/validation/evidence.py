@@ -157,7 +157,8 @@ def _doubts(scores: Scores, stages: Sequence[str], role: str) -> tuple[str, ...]
             f" {original.classes} classes could reach; check the weights, the labels and the preprocessing"
         )
     if parity.sqnr_db < UNLIKE_DB and not _still_right(original, scores.tallies[-1]):
-        lost_in = next(name for name, one in zip(stages, scores.agreements, strict=True) if one.sqnr_db < UNLIKE_DB)
+        alike = [place for place, one in enumerate(scores.agreements) if one.sqnr_db >= UNLIKE_DB]
+        lost_in = stages[alike[-1] + 1]  # the original, at least, is like itself
         mend = f"that was lost in {lost_in!r}, before anything became integer; ask for less of it, or train longer"
         if lost_in == stages[-1]:
             mend = "check that the calibration data is like the evaluation data"

@@ -259,13 +259,13 @@ def test_a_label_out_of_range(refused: Refused) -> None:
     assert line == "evaluation batch 1: label 10 is out of range; the model gives 10 classes; number them 0 to 9"
 
 
-@pytest.mark.parametrize("target", ["mobile", "cloud"])
 @pytest.mark.parametrize(
-    ("role", "name", "words"),
+    ("target", "role", "name", "words"),
     [
-        ("evaluation", "grey", "evaluation batch 0 does not fit the model: "),
-        ("train", "grey", "train batch 0 does not fit the model: "),
-        ("evaluation", "far_labels", "evaluation batch 0: label 1"),
+        ("mobile", "evaluation", "grey", "evaluation batch 0 does not fit the model: "),
+        ("mobile", "evaluation", "far_labels", "evaluation batch 0: label 1"),
+        ("cloud", "evaluation", "grey", "evaluation batch 0 does not fit the model: "),
+        ("cloud", "train", "grey", "train batch 0 does not fit the model: "),
     ],
 )
 def test_what_does_not_fit_is_found_before_anything_that_takes_long(

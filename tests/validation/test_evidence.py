@@ -56,6 +56,8 @@ def test_an_artifact_that_says_the_opposite_is_doubted() -> None:
         "agree with the float model's to -6.0 dB only; check that the calibration data is like the evaluation data"
     )
     (doubt,) = gather(_stages(FLOAT, MIRRORED, MIRRORED), _batches([*RIGHT]), Cpu(runs=10), Progress()).doubts
+    (again,) = gather(_stages(FLOAT, MIRRORED, FLOAT, MIRRORED), _batches([*RIGHT]), Cpu(runs=10), Progress()).doubts
+    assert again.endswith("check that the calibration data is like the evaluation data")  # what was lost came back
     assert doubt.endswith("that was lost in '1', before anything became integer; ask for less of it, or train longer")
 
 

@@ -1,60 +1,56 @@
-"""What is advised for a missed budget can be typed as it stands, and changes the recipe."""
+"""What is advised for a missed budget can be typed as it stands, and changes the recipe the right way."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from edgecompress.errors import RecipeError
 from edgecompress.overrides import override
-from edgecompress.recipe import Budgets, Distillation, LowRank, Pruning, Quantization, Recipe, Training
+from edgecompress.recipe import Budgets, Quantization, Recipe, parse_recipe
 from edgecompress.targets import load_profile, profile_names
-from edgecompress.validation.remedies import ACCURACY, SIZE, SPEED, remedies
+from edgecompress.validation.remedies import ACCURACY, SMALL_AND_FAST, remedies
+from tests.drawn_recipes import tables
 
-FLAGS, AMOUNTS = st.booleans(), st.floats(0.02, 0.95)
-RECIPES = st.builds(
-    Recipe,
-    pruning=st.builds(
-        Pruning,
-        enabled=FLAGS,
-        amount=AMOUNTS,
-        residual=st.sampled_from(("prune", "keep", "auto")),
-        multiple=st.sampled_from((4, 8, 16)),
-        blocks=st.sampled_from((0.0, 0.34)),
-    ),
-    low_rank=st.builds(LowRank, enabled=FLAGS, amount=AMOUNTS, goal=st.sampled_from(("macs", "energy", "ratio"))),
-    distillation=st.builds(Distillation, enabled=FLAGS),
-    training=st.builds(Training, epochs=st.integers(0, 50)),
-    quantization=st.builds(
-        Quantization, enabled=FLAGS, adaround=FLAGS, bias_correction=FLAGS, fallback_evaluations=st.sampled_from((0, 6))
-    ),
-)
+FLAGS = st.booleans()
 
 
-@given(RECIPES, st.sampled_from(sorted(Budgets.model_fields)))
-def test_each_of_them_is_a_valid_assignment_that_changes_the_recipe(recipe: Recipe, budget: str) -> None:
-    advised = remedies(budget, recipe)
+@given(tables(), st.sampled_from(sorted(Budgets.model_fields)), FLAGS, FLAGS)
+def test_each_is_an_option_that_changes_the_recipe(drawn: object, budget: str, trained: bool, prunable: bool) -> None:
+    try:
+        recipe = parse_recipe(drawn)  # type: ignore[arg-type]
+    except RecipeError:
+        assume(False)
+    advised = remedies(budget, recipe, trained=trained, prunable=prunable)
     assert len(set(advised)) == len(advised)
-    for assignment in advised:
-        assert override(recipe, [assignment]) != recipe
-    changed = override(recipe, advised)
-    less, more = (changed, recipe) if budget in ACCURACY else (recipe, changed)
-    assert less.pruning.amount <= more.pruning.amount
-    assert less.low_rank.amount <= more.low_rank.amount
+    for option, _, value in (one.partition(" ") for one in advised):
+        if option == "--train":
+            assert recipe.trains
+            assert not trained
+            continue
+        changed = override(recipe, [value])
+        assert (option, changed != recipe) == ("--set", True)
+        less, more = (changed, recipe) if budget in ACCURACY else (recipe, changed)
+        assert less.pruning.amount <= more.pruning.amount
+        assert less.low_rank.amount <= more.low_rank.amount
+        assert prunable or changed.pruning.enabled == recipe.pruning.enabled
 
 
 @pytest.mark.parametrize("name", sorted(profile_names()))
-@pytest.mark.parametrize("budget", ACCURACY + SIZE + SPEED)
+@pytest.mark.parametrize("budget", ACCURACY + SMALL_AND_FAST)
 def test_every_profile_has_something_to_turn_for_what_it_can_miss(name: str, budget: str) -> None:
-    profile = load_profile(name)
-    settled = profile.recipe.techniques == ("quantization",) and budget in ACCURACY
-    assert remedies(budget, profile.recipe) or settled
+    recipe = load_profile(name).recipe
+    settled = recipe.techniques == ("quantization",) and budget in ACCURACY
+    assert remedies(budget, recipe, trained=True, prunable=True) or settled
 
 
-def test_what_was_turned_already_is_not_advised_again() -> None:
+def test_what_was_turned_already_or_cannot_be_is_not_advised() -> None:
     recipe = Recipe(
         quantization=Quantization(enabled=True, adaround=True, bias_correction=True, fallback_evaluations=6)
     )
-    assert remedies("max_accuracy_drop", recipe) == ()
-    assert remedies("min_cpu_agreement", recipe) == ("quantization.scheme=fbgemm",)
-    assert remedies("min_browser_agreement", recipe) == ()
+    assert remedies("max_accuracy_drop", recipe, trained=False, prunable=True) == ()
+    assert remedies("min_cpu_agreement", recipe, trained=False, prunable=True) == ("--set quantization.scheme=fbgemm",)
+    assert remedies("min_browser_agreement", recipe, trained=False, prunable=True) == ()
+    assert remedies("min_speedup", recipe, trained=False, prunable=False) == ()
+    assert remedies("min_speedup", recipe, trained=False, prunable=True) == ("--set pruning.enabled=true",)
