@@ -156,11 +156,14 @@ def convert(
             _check_alike(teaches, network, probe)
         base = teaches if recipe.distillation.enabled else network
         original = _as_onnx(base, example, recipe)
+        fitted = streams.fitted(signature(original))
+        if fitted.evaluation is not None:
+            fitted.evaluation.first()  # its size is known to differ here, and not after an hour of training
         course = Course(
             teacher=teaches,
             recipe=recipe,
             example=example,
-            streams=streams.fitted(signature(original)),
+            streams=fitted,
             checkpoints=checkpoints,
             progress=progress,
         )

@@ -89,6 +89,7 @@ def far_label():
     return batches
 def other_input(): return [{"picture": torch.zeros(4, 3, 16, 16)}]
 def grey(): return [(torch.zeros(4, 1, 16, 16), torch.zeros(4, dtype=torch.int64))]
+def smaller(): return [torch.randn(4, 3, 12, 16)]
 def later_grey(): return images() + grey()
 def far_labels(): return [(x, y + 10) for x, y in images()]
 """
@@ -273,6 +274,12 @@ def test_what_does_not_fit_is_found_before_anything_that_takes_long(
 ) -> None:
     monkeypatch.setattr(conversion, "run_steps", None)
     assert refused("nets.py:net", "--target", target, f"--{role}", f"bad_batches.py:{name}").startswith(words)
+
+
+def test_evaluation_data_of_another_size_than_calibration(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversion, "run_steps", None)
+    line = refused("nets.py:net", "--target", "cloud", "--evaluation", "bad_batches.py:smaller")
+    assert line.startswith("evaluation batch 0: 'image' is float32 (4, 3, 12, 16); the exported model takes float32")
 
 
 @pytest.mark.parametrize("role", ["calibration", "evaluation"])
