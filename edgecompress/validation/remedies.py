@@ -40,12 +40,18 @@ def remedies(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> t
     ('--train DATA', '--set pruning.amount=0.4')
     """
     missing = ("--train DATA",) if budget in ACCURACY and recipe.trains and not trained else ()
-    tries = (*_finer_integers(budget, recipe), *_gentler_cuts(recipe, trained)) if budget in ACCURACY else ()
-    if budget in SMALL_AND_FAST:
-        tries = tuple(_smaller(recipe, prunable))
-    if budget == "min_cpu_agreement":
-        tries = ("quantization.scheme=fbgemm",)
+    tries = _tries(budget, recipe, trained=trained, prunable=prunable)
     return (*missing, *(f"--set {one}" for one in tries if _changes(recipe, one)))
+
+
+def _tries(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> Iterator[str]:
+    if budget in ACCURACY:
+        yield from _finer_integers(budget, recipe)
+        yield from _gentler_cuts(recipe, trained)
+    elif budget in SMALL_AND_FAST:
+        yield from _smaller(recipe, prunable)
+    elif budget == "min_cpu_agreement":
+        yield "quantization.scheme=fbgemm"
 
 
 def _finer_integers(budget: str, recipe: Recipe) -> Iterator[str]:
