@@ -93,6 +93,7 @@ def subjects() -> dict[str, Subject]:
         "resnet20": _trained("resnet20", "ResNet-20, trained, 5,000 images", "residual", *cifar10),
         "resnet50": _seeded("resnet50", "ResNet-50", "residual"),
         "mobilenet_v2": _seeded("mobilenet_v2", "MobileNetV2", "mobile"),
+        "mobilenet_v2_kaiming": _seeded("mobilenet_v2_kaiming", "MobileNetV2 (Kaiming)", "mobile"),
         "vit_tiny": _seeded("vit_tiny", "ViT-tiny", "transformer"),
     }
 

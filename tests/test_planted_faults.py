@@ -192,6 +192,18 @@ def test_statistics_of_another_model(tmp_path: Path) -> None:
         _convert(seeded(ConvNet, seed=1), RECIPE, sharing=sharing)
 
 
+def test_integers_that_always_answer_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silence(model: ir.Model) -> None:
+        for name, value in model.graph.initializers.items():
+            if name.endswith("/q"):
+                value.const_value = ir.tensor(0 * value.const_value.numpy(), name=name)  # type: ignore[union-attr]
+
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=False)).eval()
+    _plant(monkeypatch, "edgecompress.conversion", "quantize_static", _spoiling(silence))
+    with pytest.raises(ParityError, match=r"step 'quantize' changed what the model computes: 0\.0 dB agreement"):
+        _convert(network, RECIPE)
+
+
 def test_statistics_of_other_data(tmp_path: Path) -> None:
     sharing = Sharing(file=tmp_path / "statistics.npz")
     _convert(seeded(ConvNet), RECIPE, sharing=sharing)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.calibration.schemes import EPSILON
+from edgecompress.calibration.schemes import LEAST_ACTIVATION_SCALE, scale_of
 from edgecompress.calibration.statistics import Histogram
 
 COARSE_CANDIDATES = 64
@@ -37,7 +37,7 @@ class Levels:
         """Levels as :meth:`Scheme.activation_params` chooses them for the ranges of bins."""
         low = np.minimum(histogram.low + histogram.bin_width * first, 0.0)[:, None]
         high = np.maximum(histogram.low + histogram.bin_width * (last + 1), 0.0)[:, None]
-        scale = np.maximum((high - low) / quant_max, EPSILON)
+        scale = scale_of((high - low) / quant_max, LEAST_ACTIVATION_SCALE)
         zero_point = np.clip(-np.rint(low / scale), 0, quant_max)
         return cls(scale=scale, first_code=-zero_point, last_code=quant_max - zero_point)
 

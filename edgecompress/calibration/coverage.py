@@ -36,13 +36,14 @@ def require_coverage(
             point is that of another range.
     """
     low, high = decided
-    slack = histogram.bin_width + EPSILON
+    slack = histogram.bin_width + EPSILON * max(abs(histogram.low), abs(histogram.high))
     if not histogram.low - slack <= low <= high <= histogram.high + slack:
         seen = f"{histogram.low:g} to {histogram.high:g} were seen"
         raise EdgecompressError(f"observer {observer!r} gives tensor {name!r} {low:g} to {high:g}, {seen}; {OUR_FAULT}")
     covered, step = _covered(params, scheme.quant_max), float(params.scale)
     ends = zip(covered, (min(low, 0.0), max(high, 0.0)), strict=True)
-    if step > 2 * EPSILON and any(abs(end - wanted) > step for end, wanted in ends):
+    counts_as_zero = params.scale == np.float32(EPSILON)
+    if not counts_as_zero and any(abs(end - wanted) > step for end, wanted in ends):
         stands = "the integers of tensor {!r} stand for {:g} to {:g}".format(name, *covered)
         raise EdgecompressError(f"{stands}, where {low:g} to {high:g} was decided; {OUR_FAULT}")
     if observer in TRUE_TO_ERROR and histogram.bin_width > 0:

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 EPSILON = float(np.finfo(np.float32).eps)
-"""Least scale: keeps the scale of an all-zero tensor positive."""
+"""The scale of a tensor that is zero throughout, as PyTorch's observers give it."""
+LEAST_ACTIVATION_SCALE, LEAST_WEIGHT_SCALE = 2.0**-80, 2.0**-40
+"""Below these a tensor counts as zero. PyTorch does so below ``EPSILON``, which silences layers whose signal is faint
+through and through; with these the product of two scales, that of a bias, still is a normal float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +81,7 @@ class Scheme:
         The range is widened to hold zero, so that padding and ReLU are exact.
         """
         low, high = min(low, 0.0), max(high, 0.0)
-        scale = max((high - low) / self.quant_max, EPSILON)
+        scale = float(scale_of((high - low) / self.quant_max, LEAST_ACTIVATION_SCALE))
         zero_point = np.clip(-round(low / scale), 0, self.quant_max)
         return QuantParams(scale=np.array(scale, np.float32), zero_point=np.array(zero_point, np.uint8))
 
@@ -89,6 +92,11 @@ QNNPACK = Scheme(name="qnnpack", quant_max=255)
 SCHEMES = {scheme.name: scheme for scheme in (FBGEMM, QNNPACK)}
 
 
+def scale_of(step: ArrayLike, least: float) -> NDArray[np.float64]:
+    """The scale for steps of these sizes: the step itself, and ``EPSILON`` where it is below the least."""
+    return np.where(np.asarray(step, np.float64) < least, EPSILON, step)
+
+
 def weight_params(weight: NDArray[np.float32], axis: int | None, peak_code: float = 127.5) -> QuantParams:
     """int8 symmetric parameters of a weight, for each index along ``axis``, or per tensor for None.
 
@@ -96,5 +104,5 @@ def weight_params(weight: NDArray[np.float32], axis: int | None, peak_code: floa
     """
     others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.abs(weight.astype(np.float64)).max(axis=others)
-    scale = np.maximum(peak / peak_code, EPSILON).astype(np.float32)
+    scale = scale_of(peak / peak_code, LEAST_WEIGHT_SCALE).astype(np.float32)
     return QuantParams(scale=np.asarray(scale), zero_point=np.zeros(np.shape(scale), np.int8), axis=axis)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgecompress.calibration.schemes import EPSILON, FBGEMM, QNNPACK, SCHEMES, QuantParams, Scheme, weight_params
+from edgecompress.calibration.schemes import (
+    EPSILON,
+    FBGEMM,
+    LEAST_ACTIVATION_SCALE,
+    LEAST_WEIGHT_SCALE,
+    QNNPACK,
+    SCHEMES,
+    QuantParams,
+    Scheme,
+    weight_params,
+)
 
 ends = st.floats(-1e4, 1e4, width=32, allow_subnormal=False)
 schemes = st.sampled_from(sorted(SCHEMES.values(), key=lambda scheme: scheme.name))
@@ -47,6 +57,29 @@ def test_the_schemes_differ_in_the_bits_of_activations() -> None:
 def test_an_all_zero_tensor_has_a_positive_scale() -> None:
     assert QNNPACK.activation_params(0.0, 0.0).scale == np.float32(EPSILON)
     assert (weight_params(np.zeros((2, 3), np.float32), 0).scale == np.float32(EPSILON)).all()
+
+
+@given(schemes, ends, ends, st.integers(-60, 60))
+def test_a_faint_tensor_has_the_integers_of_a_loud_one(scheme: Scheme, one: float, other: float, power: int) -> None:
+    low, high = min(one, other, 0.0), max(one, other, 0.0)
+    assume((high - low) * min(1.0, 2.0**power) >= scheme.quant_max * LEAST_ACTIVATION_SCALE)
+    loud, faint = scheme.activation_params(low, high), scheme.activation_params(low * 2.0**power, high * 2.0**power)
+    assert faint.scale == loud.scale * np.float32(2.0**power)
+    assert faint.zero_point == loud.zero_point
+
+
+@given(st.integers(-30, 30))
+def test_faint_weights_have_the_integers_of_loud_ones(power: int) -> None:
+    weight = np.random.default_rng(0).standard_normal((4, 9)).astype(np.float32)
+    faint = weight * np.float32(2.0**power)
+    assert (weight_params(faint, 0).quantize(faint) == weight_params(weight, 0).quantize(weight)).all()
+
+
+def test_what_is_too_faint_counts_as_zero() -> None:
+    assert QNNPACK.activation_params(0.0, 255 * LEAST_ACTIVATION_SCALE / 2).scale == np.float32(EPSILON)
+    assert weight_params(np.full((1, 1), 100 * LEAST_WEIGHT_SCALE, np.float32), None).scale == np.float32(EPSILON)
+    # The scale of a bias is the product of two: neither it nor its reciprocal may leave float32.
+    assert np.finfo(np.float32).tiny < LEAST_ACTIVATION_SCALE * LEAST_WEIGHT_SCALE
 
 
 @given(hnp.arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32, allow_subnormal=False)))

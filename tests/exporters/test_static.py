@@ -114,6 +114,15 @@ def test_a_dead_channel_does_not_overflow_its_bias() -> None:
     np.testing.assert_allclose(run(quantized, DATA[0])[:, 1], 3.0, atol=0.1)
 
 
+@pytest.mark.parametrize("scheme", ["fbgemm", "qnnpack"])
+def test_a_signal_that_fades_keeps_its_integers(scheme: str) -> None:
+    # Weights a power of two smaller scale everything behind them exactly, as in networks that nobody normalizes.
+    body, fading = f"a = Conv<{PADS}>(x, w) r = Relu(a) y = Conv<{PADS}>(r, w2)", np.float32(2.0**-30)
+    loud = run(_quantize(graph(body, w=W, w2=W2), scheme=scheme).model, DATA[0])
+    faint = run(_quantize(graph(body, w=W * fading, w2=W2 * fading), scheme=scheme).model, DATA[0])
+    np.testing.assert_array_equal(faint, loud * fading**2)
+
+
 def test_the_float_model_is_not_modified() -> None:
     model = graph(RESIDUAL, w=W, w2=W2, b=B)
     before = to_bytes(model)
