@@ -160,6 +160,7 @@ def convert(
         if fitted.evaluation is not None:
             fitted.evaluation.first()  # its size is known to differ here, and not after an hour of training
         course = Course(
+            original=network,
             teacher=teaches,
             recipe=recipe,
             example=example,

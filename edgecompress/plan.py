@@ -108,8 +108,9 @@ def _pruning(recipe: Recipe, _teacher: nn.Module | None) -> PlannedStep:
     goal = "MACs" if pruning.goal == "macs" else pruning.goal
     what = f"{pruning.amount:.0%} fewer {goal}" if goal != "latency" else f"{pruning.amount:.0%} less latency"
     shallower = f"{pruning.blocks:.0%} of the residual blocks go first; " if pruning.blocks else ""
-    inside = {"keep": " inside of blocks", "auto": ", inside of blocks where that suffices,"}
-    channels = f"channels{inside.get(pruning.residual, '')}"
+    spared = {"keep": " inside of blocks", "auto": ", inside of blocks where that suffices,"}
+    inside = "" if (pruning.residual, pruning.goal) == ("auto", "channels") else spared.get(pruning.residual, "")
+    channels = f"channels{inside}"
     how = (
         f"{channels} go {SPREADS[pruning.spread]}, in multiples of {pruning.multiple}, least {pruning.importance} first"
     )

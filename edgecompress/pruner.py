@@ -151,7 +151,7 @@ class ModelPruner:
         spread: Spread = "uniform",
         importance: Criterion = "l2",
         multiple: int = 1,
-        residual: Residual = "prune",
+        residual: Residual = "auto",
         protect: Sequence[str] = (),
         data: Data | None = None,
     ) -> StepResult[nn.Module]:
@@ -166,7 +166,7 @@ class ModelPruner:
             importance: the criterion, as in :func:`edgecompress.pruning.channels.importance.score`.
             multiple: of which a layer keeps its channels.
             residual: whether the channels that residual additions join go too (``prune``), or only those inside of
-                blocks (``keep``), or these where they suffice (``auto``).
+                blocks (``keep``), or these where they suffice (``auto``; for a share of the channels they do not).
             protect: layers whose channels stay.
             data: labelled batches, for the criterion ``taylor``, for the spread ``sensitivity``, and to estimate batch
                 norms anew on.
@@ -260,7 +260,13 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     named = copy.deepcopy(named).eval()
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
     course = Course(
-        teacher=named, recipe=fixed, example=example, streams=streams, checkpoints=None, progress=Progress()
+        original=named,
+        teacher=named,
+        recipe=fixed,
+        example=example,
+        streams=streams,
+        checkpoints=None,
+        progress=Progress(),
     )
     result = prune_channels(named, course)
     for path, part in result.model.named_modules():

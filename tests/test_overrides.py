@@ -56,6 +56,7 @@ VALUES = {
     "distillation.alpha": "0.25",
     "distillation.hints": '["layer1"]',
     "distillation.hint_weight": "0.5",
+    "distillation.block_weight": "0.5",
     "distillation.attention": '["layer1=layer2"]',
     "distillation.attention_weight": "0.5",
     "distillation.relations": '["layer3"]',

@@ -18,6 +18,7 @@ class Course:
     """What the techniques of a run have in common.
 
     Attributes:
+        original: the network as it came.
         teacher: the network whose outputs are learned: the original, or one that the user gave.
         recipe: what is asked.
         example: a batch to run networks on.
@@ -26,6 +27,7 @@ class Course:
         progress: told of long work.
     """
 
+    original: nn.Module
     teacher: nn.Module
     recipe: Recipe
     example: Batch

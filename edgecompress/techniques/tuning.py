@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from edgecompress.errors import DataError, ModelError
 from edgecompress.modes import evaluating
 from edgecompress.recipe import Distillation
+from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.checkpoints import TEACHER_OUTPUTS
 from edgecompress.techniques.course import Course
 from edgecompress.training import (
+    AUGMENTATIONS,
     AttentionTransfer,
     FeatureTerm,
     Hint,
     Relational,
     Settings,
     Trained,
-    crop_and_flip,
     reestimate_batch_norm,
     task_of,
     teach,
@@ -84,7 +85,7 @@ def fine_tune(
         average_decay=training.average_decay,
         accumulation=training.accumulation,
         max_gradient_norm=training.max_gradient_norm,
-        augment=crop_and_flip if training.augmentation == "crop_and_flip" else None,
+        augment=AUGMENTATIONS[training.augmentation],
         patience=training.patience,
         seed=course.recipe.seed,
     )
@@ -95,7 +96,7 @@ def fine_tune(
         streams.train,
         settings,
         task_of(training.task, learned.temperature, learned.alpha),
-        features=feature_terms(learned),
+        features=(*feature_terms(learned), *block_hints(model, learned.block_weight, course)),
         cache=course.kept(TEACHER_OUTPUTS) if learned.cache else None,
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,

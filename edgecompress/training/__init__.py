@@ -1,6 +1,6 @@
 """Training on a user's own data: recovery after pruning, and students that learn from a teacher."""
 
-from edgecompress.training.augmentation import crop_and_flip
+from edgecompress.training.augmentation import AUGMENTATIONS, crop_and_flip, flip
 from edgecompress.training.distillation import DistillationLoss
 from edgecompress.training.feature_terms import AttentionTransfer, FeatureTerm, Hint, Relational
 from edgecompress.training.learning_rate import cosine, one_cycle
@@ -15,6 +15,7 @@ from edgecompress.training.tasks import Classification, OwnTask, Regression, Tas
 from edgecompress.training.teaching import teach
 
 __all__ = [
+    "AUGMENTATIONS",
     "SCHEDULES",
     "AttentionTransfer",
     "Classification",
@@ -35,6 +36,7 @@ __all__ = [
     "crop_and_flip",
     "cross_entropy",
     "distillation_loss",
+    "flip",
     "mean_squared_error",
     "one_cycle",
     "reestimate_batch_norm",

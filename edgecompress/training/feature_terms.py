@@ -62,10 +62,11 @@ class FeatureTerm:
 
 @dataclass(frozen=True)
 class Hint(FeatureTerm):
-    """FitNets (Romero et al., 2015): the mean squared error of the features.
+    """FitNets (Romero et al., 2015): the squared error of the features, as a share of the teacher's.
 
-    Where the channels differ in number, a linear projection of the student's is learned with it: a 1x1 convolution, or
-    a linear layer for features without space.
+    A sample's error is divided by the mean square of what the teacher gives for it, so that a weight means the same for
+    every layer; 1 is the error of a student that gives zeros. Where the channels differ in number, a linear projection
+    of the student's is learned with it: a 1x1 convolution, or a linear layer for features without space.
 
     Raises:
         RecipeError: the weight is negative.
@@ -88,8 +89,9 @@ class Hint(FeatureTerm):
         return layer.to(student.device, student.dtype)
 
     def __call__(self, student: Tensor, teacher: Tensor, /) -> Tensor:
-        """The weight times the mean over all elements."""
-        return self.weight * functional.mse_loss(*_same_space(student, teacher))
+        """The weight times the mean over the samples."""
+        own, given = _same_space(student, teacher)
+        return self.weight * (_power(own - given) / _power(given).clamp_min(torch.finfo(given.dtype).eps)).mean()
 
     def _fit(self, student: Tensor, teacher: Tensor) -> bool:
         return student.ndim > 1 and super()._fit(student, teacher)
@@ -156,6 +158,11 @@ class Relational(FeatureTerm):
 
     def _fit(self, student: Tensor, teacher: Tensor) -> bool:
         return min(student.ndim, teacher.ndim) > 1 and len(student) == len(teacher)
+
+
+def _power(feature: Tensor) -> Tensor:
+    """The mean square of each sample, (rows,)."""
+    return feature.flatten(1).square().mean(1)
 
 
 def _energy(feature: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ def batches(role: str, count: int = 3) -> Batches:
 def course(teacher: nn.Module, recipe: Recipe, *roles: str, checkpoints: Path | None = None) -> Course:
     """A course with data for these roles."""
     return Course(
+        original=teacher,
         teacher=teacher,
         recipe=recipe,
         example=batches("calibration").first(),

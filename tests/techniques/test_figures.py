@@ -39,6 +39,7 @@ def test_accuracy_is_counted_over_the_batches() -> None:
 def test_costs_are_those_of_one_sample() -> None:
     net = Net()
     course = Course(
+        original=net,
         teacher=net,
         recipe=Recipe(),
         example=EVALUATION.first(),

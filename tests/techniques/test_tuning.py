@@ -56,6 +56,7 @@ def _data(role: str) -> Batches:
 
 def _course(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> Course:
     return Course(
+        original=net,
         teacher=net,
         recipe=recipe or Recipe(),
         example=_data("train").first(),

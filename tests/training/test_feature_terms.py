@@ -118,15 +118,30 @@ def test_larger_spaces_are_averaged_down(swapped: bool) -> None:
     small, large = _random(2, 3, 2, 2), _random(2, 3, 4, 4, seed=1)
     halved = large.reshape(2, 3, 2, 2, 2, 2).mean((3, 5))
     pair = (large, small) if swapped else (small, large)
-    assert float(Hint("a", weight=3.0)(*pair)) == pytest.approx(3 * float((small - halved).square().mean()))
+    given = pair[1] if swapped else halved
+    shares = (small - halved).square().mean((1, 2, 3)) / given.square().mean((1, 2, 3))
+    assert float(Hint("a", weight=3.0)(*pair)) == pytest.approx(3 * float(shares.mean()))
     energy = large.square().sum(1, keepdim=True).reshape(2, 1, 2, 2, 2, 2).mean((3, 5)).sqrt()
     assert float(AttentionTransfer("a")(*pair)) == pytest.approx(_wanted_attention(small, energy))
 
 
 def test_each_side_is_averaged_where_it_is_the_larger() -> None:
     wide, tall = _random(1, 1, 2, 4), _random(1, 1, 4, 2, seed=1)
-    wanted = wide.reshape(1, 1, 2, 2, 2).mean(4) - tall.reshape(1, 1, 2, 2, 2).mean(3)
-    assert float(Hint("a")(wide, tall)) == pytest.approx(float(wanted.square().mean()))
+    own, given = wide.reshape(1, 1, 2, 2, 2).mean(4), tall.reshape(1, 1, 2, 2, 2).mean(3)
+    wanted = (own - given).square().mean() / given.square().mean()
+    assert float(Hint("a")(wide, tall)) == pytest.approx(float(wanted))
+
+
+def test_a_hint_is_a_share_of_what_the_teacher_gives() -> None:
+    teacher = _random(4, 3, 2, 2)
+    for factor in (1.0, 1e-2, 1e4):
+        assert float(Hint("a")(torch.zeros_like(teacher), factor * teacher)) == pytest.approx(1.0)
+        assert float(Hint("a")(0.5 * factor * teacher, factor * teacher)) == pytest.approx(0.25)
+
+
+def test_a_hint_of_nothing_is_finite() -> None:
+    assert float(Hint("a")(torch.zeros(2, 3), torch.zeros(2, 3))) == 0
+    assert Hint("a")(torch.ones(2, 3), torch.zeros(2, 3)).isfinite()
 
 
 @pytest.mark.parametrize("term", [Hint("a"), AttentionTransfer("a"), Relational("a")])

@@ -30,8 +30,8 @@ Spread = Literal["uniform", "global", "latency", "sensitivity"]
 """How the removal is spread: the same share of every group; by importance; by importance for the time gained; or by
 what the outputs were measured to lose for what the goal gains."""
 Residual = Literal["prune", "keep", "auto"]
-"""What becomes of the channels that residual additions join; with ``keep`` only those inside of blocks go, with
-``auto`` where these suffice."""
+"""What becomes of the channels that residual additions join: they go like others; with ``keep`` only those inside of
+blocks go; with ``auto`` these alone where they suffice, which for a share of every layer's channels they never do."""
 IS_JOINED = "residual additions join them, and 'pruning.residual' is keep"
 COUNTED = {"channels": channel_terms, "macs": macs_terms, "parameters": parameter_terms}
 
@@ -105,6 +105,8 @@ def selector(
         RecipeError: nothing can be removed, or a protected name fits nothing.
         DataError: sensitivity decides, and there are no samples.
     """
+    if request.residual == "auto" and request.goal == "channels":
+        request = replace(request, residual="prune")
     if request.residual == "auto":
         made = partial(selector, subject, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=progress)
         return _sparing(lambda residual: made(replace(request, residual=residual)))

@@ -81,7 +81,13 @@ def test_the_residual_stream_stays_whole_where_the_inside_of_blocks_suffices() -
     with pytest.raises(RecipeError, match="cannot be met"):
         select(subject, replace(most, residual="keep"))
     added = examine(Added(), (torch.randn(2, 4),))
-    assert select(added, Request(amount=0.5, residual="auto")) == select(added, Request(amount=0.5))
+    some = Request(amount=0.5, goal="macs", residual="auto")
+    assert select(added, some) == select(added, replace(some, residual="prune"))
+
+
+def test_a_share_of_the_channels_is_a_share_of_those_of_the_residual_stream_too() -> None:
+    subject = examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),))
+    assert select(subject, Request(amount=0.5, residual="auto")) == select(subject, Request(amount=0.5))
 
 
 def test_blocks_without_an_inside_are_one_line() -> None:
