@@ -386,8 +386,8 @@ def _check_steps(recipe: Recipe) -> None:
     layers = distillation.hints or distillation.attention or distillation.relations or distillation.block_weight
     if distillation.cache and layers:
         raise RecipeError(
-            "'distillation.cache' keeps the teacher's outputs, not its layers; leave it, or the layers, out"
-            " (--set distillation.block_weight=0)"
+            "'distillation.cache' keeps the teacher's outputs, not its layers; leave it out, or name no layers and"
+            " --set distillation.block_weight=0"
         )
     if distillation.enabled and not epochs:
         raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")
