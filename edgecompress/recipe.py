@@ -112,7 +112,7 @@ class Distillation(Table):
     hints: tuple[str, ...] = ()
     """Layers whose outputs the student learns (FitNets), by name, or as STUDENT=TEACHER where the names differ."""
     hint_weight: Annotated[float, Field(ge=0)] = 1.0
-    """Of the squared error as a share of the teacher's mean square, for each layer."""
+    """Of the squared error as a share of both features' squares, for each layer."""
     block_weight: Annotated[float, Field(ge=0)] = 0.0
     """Of the squared error of each residual block's output, where the network was made from its teacher; 0 for none."""
     attention: tuple[str, ...] = ()

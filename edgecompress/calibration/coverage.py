@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgecompress.calibration.clip_search import Levels, error_of
-from edgecompress.calibration.schemes import EPSILON, QuantParams, Scheme
+from edgecompress.calibration.schemes import EPSILON, LEAST_ACTIVATION_SCALE, QuantParams, Scheme
 from edgecompress.calibration.statistics import Histogram
 from edgecompress.errors import OUR_FAULT, EdgecompressError
 
@@ -16,6 +16,8 @@ TRUE_TO_ERROR = ("min_max", "mse", "histogram")
 MOST_LOSS = 16.0
 """Squared error of their ranges, as a multiple of that of the whole extent: the histogram observer may lose 8 times as
 much by its first quantile step. A range 8 times too narrow loses 40 times as much and more."""
+FAINTEST = 256 * LEAST_ACTIVATION_SCALE
+"""A step below which a part of the extent may count as zero where all of it does not."""
 
 
 def require_coverage(
@@ -46,7 +48,7 @@ def require_coverage(
     if not counts_as_zero and any(abs(end - wanted) > step for end, wanted in ends):
         stands = "the integers of tensor {!r} stand for {:g} to {:g}".format(name, *covered)
         raise EdgecompressError(f"{stands}, where {low:g} to {high:g} was decided; {OUR_FAULT}")
-    if observer in TRUE_TO_ERROR and histogram.bin_width > 0:
+    if observer in TRUE_TO_ERROR and histogram.high - histogram.low > FAINTEST * scheme.quant_max:
         whole = scheme.activation_params(histogram.low, histogram.high)
         loss, least = (_error(histogram, one, scheme.quant_max) for one in (params, whole))
         if loss > MOST_LOSS * least:

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 EPSILON = float(np.finfo(np.float32).eps)
 """The scale of a tensor that is zero throughout, as PyTorch's observers give it."""
 LEAST_ACTIVATION_SCALE, LEAST_WEIGHT_SCALE = 2.0**-80, 2.0**-40
-"""Below these a tensor counts as zero. PyTorch does so below ``EPSILON``, which silences layers whose signal is faint
-through and through; with these the product of two scales, that of a bias, still is a normal float32."""
+"""Below these a tensor counts as zero. PyTorch's scales end at ``EPSILON``, which leaves fewer and fewer levels to a
+faint signal, and then none; with these the product of two scales, that of a bias, still is a normal float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

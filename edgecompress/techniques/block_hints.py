@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgecompress.capture import capture
 from edgecompress.pruning.blocks import Shortcut, find_blocks
+from edgecompress.runtime import execute
 from edgecompress.techniques.course import Course
-from edgecompress.training import Hint
+from edgecompress.training import BlockHint
 
 
-def block_hints(model: nn.Module, weight: float, course: Course) -> tuple[Hint, ...]:
+class Call(NamedTuple):
+    """What a block was given first, and what it handed on."""
+
+    given: Tensor
+    handed_on: Tensor
+
+
+def block_hints(model: nn.Module, weight: float, course: Course) -> tuple[BlockHint, ...]:
     """A hint for each residual block: what it hands on is what it did in the original.
 
-    A block before one that left the network stands for both: only what comes out of the second is compared. Where the
-    user gave a teacher, none of its blocks need correspond to one of the model, and there are no hints.
+    A block straight before one that left the network does the work of both, and what comes out of the second is
+    compared. Blocks that cannot be compared place by place are left out. Where the user gave a teacher, none of its
+    blocks need correspond to one of the model, and there are no hints.
 
     Args:
         model: made smaller from the original, under the same names.
@@ -27,13 +37,31 @@ def block_hints(model: nn.Module, weight: float, course: Course) -> tuple[Hint, 
         return ()
     program = capture(course.original, course.example, course.recipe.export)
     names = [block.name for block in find_blocks(course.original, program)]
-    merged = {first for first, second in pairwise(names) if _parent(first) == _parent(second) and _left(model, second)}
-    return tuple(Hint(name, weight=weight) for name in names if name not in merged)
+    before, after = (_calls(network, names, course) for network in (course.original, model))
+    left = [before[name].given for name in before if isinstance(model.get_submodule(name), Shortcut)]
+    hints = (
+        BlockHint(name, weight=weight)
+        for name in names
+        if name in before and name in after and not any(before[name].handed_on is given for given in left)
+    )
+    return tuple(hint for hint in hints if hint.fits(after[hint.student].handed_on, before[hint.source].handed_on))
 
 
-def _parent(name: str) -> str:
-    return name.rpartition(".")[0]
+def _calls(network: nn.Module, names: Sequence[str], course: Course) -> Mapping[str, Call]:
+    """The calls of the blocks that are called once, on a sample, by name; a module has one name here."""
+    calls: dict[str, list[Call]] = {}
 
+    def hook_of(name: str) -> Any:
+        def hook(_block: nn.Module, given: tuple[Any, ...], handed_on: Any) -> None:
+            if given and isinstance(given[0], Tensor) and isinstance(handed_on, Tensor):
+                calls.setdefault(name, []).append(Call(given[0], handed_on))
 
-def _left(model: nn.Module, name: str) -> bool:
-    return isinstance(model.get_submodule(name), Shortcut)
+        return hook
+
+    handles = [part.register_forward_hook(hook_of(name)) for name, part in network.named_modules() if name in names]
+    try:
+        execute(network, course.example.sample(course.recipe.export.batch_size or 1).inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: found[0] for name, found in calls.items() if len(found) == 1}

@@ -2,7 +2,7 @@
 
 from edgecompress.training.augmentation import AUGMENTATIONS, crop_and_flip, flip
 from edgecompress.training.distillation import DistillationLoss
-from edgecompress.training.feature_terms import AttentionTransfer, FeatureTerm, Hint, Relational
+from edgecompress.training.feature_terms import AttentionTransfer, BlockHint, FeatureTerm, Hint, Relational
 from edgecompress.training.learning_rate import cosine, one_cycle
 from edgecompress.training.loop import train
 from edgecompress.training.losses import Loss, cross_entropy, distillation_loss, mean_squared_error
@@ -18,6 +18,7 @@ __all__ = [
     "AUGMENTATIONS",
     "SCHEDULES",
     "AttentionTransfer",
+    "BlockHint",
     "Classification",
     "DistillationLoss",
     "Epoch",

@@ -86,8 +86,9 @@ class DistillationLoss:
             return self.task(own.outputs, None, labels)
         given = self._ask(inputs, first_output(own.outputs).device)
         value = self.task(own.outputs, given.outputs, labels)
-        for term, *pair in zip(self.features, own.features, given.features, strict=True):
-            value = value + _full(term, *pair)
+        for term, ours, theirs in zip(self.features, own.features, given.features, strict=True):
+            if ours is not None and theirs is not None:
+                value = value + _full(term, ours, theirs)
         return value
 
     def _ask(self, inputs: Mapping[str, Tensor], device: torch.device) -> TappedOutputs:

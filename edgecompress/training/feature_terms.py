@@ -7,7 +7,7 @@ three, and (rows, channels) where they have two. Where spaces differ in size, bo
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ class FeatureTerm:
 
     student: str
     teacher: str | None = None
+    skippable: ClassVar[bool] = False
+    """Whether the layer may be left out of a step, as stochastic depth does; it then counts for nothing."""
 
     @property
     def source(self) -> str:
@@ -44,7 +46,7 @@ class FeatureTerm:
         Raises:
             RecipeError: the two cannot be compared.
         """
-        if not (student.is_floating_point() and teacher.is_floating_point() and self._fit(student, teacher)):
+        if not (student.is_floating_point() and teacher.is_floating_point() and self.fits(student, teacher)):
             raise RecipeError(
                 f"student layer {self.student!r} gives {_told(student)}, teacher layer {self.source!r}"
                 f" {_told(teacher)}, which {type(self).__name__} cannot compare; name other layers"
@@ -55,18 +57,21 @@ class FeatureTerm:
         """The weighted loss, a scalar, of features of the same samples."""
         raise NotImplementedError
 
-    def _fit(self, student: Tensor, teacher: Tensor) -> bool:
+    def fits(self, student: Tensor, teacher: Tensor) -> bool:
+        """Whether the two can be compared."""
         same = student.ndim == teacher.ndim <= max(CONVOLUTIONS) and len(student) == len(teacher)
         return same and (student.ndim != 3 or student.shape[1] == teacher.shape[1])
 
 
 @dataclass(frozen=True)
 class Hint(FeatureTerm):
-    """FitNets (Romero et al., 2015): the squared error of the features, as a share of the teacher's.
+    """FitNets (Romero et al., 2015): the squared error of the features, as a share of their squares.
 
-    A sample's error is divided by the mean square of what the teacher gives for it, so that a weight means the same for
-    every layer; 1 is the error of a student that gives zeros. Where the channels differ in number, a linear projection
-    of the student's is learned with it: a 1x1 convolution, or a linear layer for features without space.
+    A sample's error is divided by the squares of both features, so that a weight means the same for every layer and no
+    sample, however faint, counts for more than others: 1 is the error of a student that gives zeros, and of one that
+    has nothing to do with its teacher. No gradient flows into the divisor. Where the channels differ in number, a
+    linear projection of the student's is learned with it: a 1x1 convolution, or a linear layer for features without
+    space.
 
     Raises:
         RecipeError: the weight is negative.
@@ -91,10 +96,23 @@ class Hint(FeatureTerm):
     def __call__(self, student: Tensor, teacher: Tensor, /) -> Tensor:
         """The weight times the mean over the samples."""
         own, given = _same_space(student, teacher)
-        return self.weight * (_power(own - given) / _power(given).clamp_min(torch.finfo(given.dtype).eps)).mean()
+        whole = (_power(own) + _power(given)).detach().clamp_min(torch.finfo(given.dtype).tiny)
+        return self.weight * (_power(own - given) / whole).mean()
 
-    def _fit(self, student: Tensor, teacher: Tensor) -> bool:
-        return student.ndim > 1 and super()._fit(student, teacher)
+    def fits(self, student: Tensor, teacher: Tensor) -> bool:
+        """Whether the two can be compared."""
+        return student.ndim > 1 and super().fits(student, teacher)
+
+
+@dataclass(frozen=True)
+class BlockHint(Hint):
+    """A hint of a layer that nobody named: it has to fit place by place, and may be left out of a step."""
+
+    skippable: ClassVar[bool] = True
+
+    def fits(self, student: Tensor, teacher: Tensor) -> bool:
+        """Whether the two differ in their channels alone."""
+        return student.shape[2:] == teacher.shape[2:] if student.ndim > 3 else super().fits(student, teacher)
 
 
 @dataclass(frozen=True)
@@ -120,8 +138,9 @@ class AttentionTransfer(FeatureTerm):
         own, given = (functional.normalize(one.flatten(1), dim=1) for one in maps)
         return self.weight * (own - given).square().sum(1).mean()
 
-    def _fit(self, student: Tensor, teacher: Tensor) -> bool:
-        return student.ndim > 2 and super()._fit(student, teacher)
+    def fits(self, student: Tensor, teacher: Tensor) -> bool:
+        """Whether the two can be compared."""
+        return student.ndim > 2 and super().fits(student, teacher)
 
 
 @dataclass(frozen=True)
@@ -156,7 +175,8 @@ class Relational(FeatureTerm):
             total = total + self.angle_weight * loss / max(1, rows * (rows - 1) * (rows - 2))
         return total
 
-    def _fit(self, student: Tensor, teacher: Tensor) -> bool:
+    def fits(self, student: Tensor, teacher: Tensor) -> bool:
+        """Whether the two can be compared."""
         return min(student.ndim, teacher.ndim) > 1 and len(student) == len(teacher)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -18,10 +18,10 @@ from edgecompress.training.running import run_network
 
 
 class TappedOutputs(NamedTuple):
-    """A network's own outputs, and a feature for each layer that was asked for."""
+    """A network's own outputs, and a feature for each layer that was asked for; None where it was left out."""
 
     outputs: Any
-    features: tuple[Tensor, ...]
+    features: tuple[Tensor | None, ...]
 
 
 class Tapped(nn.Module):
@@ -34,12 +34,19 @@ class Tapped(nn.Module):
         projections: for each layer, what its feature goes through.
     """
 
-    def __init__(self, network: nn.Module, layers: Sequence[str], projections: Iterable[nn.Module] = ()) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[str],
+        projections: Iterable[nn.Module] = (),
+        skippable: Collection[str] = (),
+    ) -> None:
         """
         Args:
             network: not copied.
             layers: names of its modules, as ``named_modules`` tells them; the ``module.`` of a wrapper is left out.
             projections: one for each layer; by default features stay as they are.
+            skippable: those of the layers that need not run once in a call.
 
         Raises:
             RecipeError: a layer is not there.
@@ -47,6 +54,7 @@ class Tapped(nn.Module):
         super().__init__()
         self.network = network
         self.layers = tuple(layers)
+        self.skippable = frozenset(skippable)
         self.projections = nn.ModuleList(projections or (nn.Identity() for _ in self.layers))
         for name in self.layers:
             _find(network, name)
@@ -55,11 +63,14 @@ class Tapped(nn.Module):
         """The network's outputs, and its projected features.
 
         Raises:
-            RecipeError: a layer ran not once, or gave no tensor.
+            RecipeError: a layer that is not skippable ran not once, or one gave no tensor.
         """
         with _listening(self.network, self.layers) as heard:
             outputs = self.network(*args, **kwargs)
-        features = [_only(name, heard[name]) for name in self.layers]
+        features = [
+            None if name in self.skippable and len(heard[name]) != 1 else _only(name, heard[name])
+            for name in self.layers
+        ]
         return TappedOutputs(outputs, tuple(map(_apply, self.projections, features)))
 
 
@@ -88,7 +99,7 @@ def tap(
         given = run_network(teacher, inputs, "the teacher").features
         seed_all("projections", seed)
         projections = [term.projection(*pair) for term, *pair in zip(terms, own, given, strict=True)]
-    return Tapped(student, layers, projections)
+    return Tapped(student, layers, projections, [term.student for term in terms if term.skippable])
 
 
 @contextmanager
@@ -119,8 +130,8 @@ def _only(name: str, heard: list[Tensor]) -> Tensor:
     return heard[0]
 
 
-def _apply(projection: nn.Module, feature: Tensor) -> Tensor:
-    return projection(feature)  # type: ignore[no-any-return]
+def _apply(projection: nn.Module, feature: Tensor | None) -> Tensor | None:
+    return None if feature is None else projection(feature)
 
 
 def _find(network: nn.Module, name: str) -> nn.Module:

@@ -65,7 +65,8 @@ def _finer_integers(budget: str, recipe: Recipe) -> Iterator[str]:
 def _gentler_cuts(recipe: Recipe, trained: bool) -> Iterator[str]:
     if recipe.trains and trained:
         yield f"training.epochs={2 * recipe.training.epochs or max(4, recipe.pruning.steps)}"
-    if recipe.pruning.enabled and recipe.pruning.residual == "prune":
+    pruning = recipe.pruning
+    if pruning.enabled and pruning.residual == "prune" and pruning.goal != "channels":
         yield "pruning.residual=auto"
     if recipe.pruning.enabled:
         yield f"pruning.amount={STEP * recipe.pruning.amount:.2g}"

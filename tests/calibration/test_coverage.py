@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edgecompress.calibration import OBSERVERS, SCHEMES, Demand, Extent, Histogram, Scheme, Statistics
 from edgecompress.calibration.coverage import require_coverage
 from edgecompress.calibration.sample_ends import SampleEnds
+from edgecompress.calibration.schemes import LEAST_ACTIVATION_SCALE
 from edgecompress.errors import EdgecompressError
 
 
@@ -52,6 +53,25 @@ def test_nearly_constant_values_are_covered(scheme: Scheme, value: float, spread
         decided = observe(statistics, Demand(quant_max=scheme.quant_max))
         params = scheme.activation_params(*decided)
         require_coverage("x", statistics.histogram, decided, params, observer, scheme)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+@pytest.mark.parametrize("share", [0.5, 0.99, 1.001, 1.01, 2.0, 300.0])
+@given(seed=st.integers(0, 99), shift=st.sampled_from([-0.5, 0.0, 1000.0]))
+def test_ranges_about_the_faintest_are_covered(scheme: Scheme, share: float, seed: int, shift: float) -> None:
+    values = np.random.default_rng(seed).uniform(0, 1, 64) + shift
+    whole = max(values.max(), 0) - min(values.min(), 0)
+    values *= share * LEAST_ACTIVATION_SCALE * scheme.quant_max / whole
+    statistics = _statistics(values.astype(np.float32))
+    for observer, observe in OBSERVERS.items():
+        decided = observe(statistics, Demand(quant_max=scheme.quant_max))
+        require_coverage("x", statistics.histogram, decided, scheme.activation_params(*decided), observer, scheme)
+
+
+def test_a_range_of_nothing_is_refused_where_something_was_seen() -> None:
+    statistics, scheme = _statistics(np.linspace(0, 1e-6, 100, dtype=np.float32)), SCHEMES["qnnpack"]
+    with pytest.raises(EdgecompressError, match="clips tensor 'x' to 0 to 0, which costs"):
+        require_coverage("x", statistics.histogram, (0.0, 0.0), scheme.activation_params(0, 0), "min_max", scheme)
 
 
 @pytest.mark.parametrize(

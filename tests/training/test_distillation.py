@@ -78,7 +78,7 @@ def test_feature_terms_are_added_to_the_task() -> None:
     loss = DistillationLoss(Pair(), OwnTask(loss=_distance), features=[Hint("inner", weight=0.5)])
     found = loss(TappedOutputs(torch.tensor([[1.0, 1.0]]), (own,)), {"x": x}, None)
     # The teacher gives (1, 2), and (2, 4) on the way.
-    assert float(found) == pytest.approx(1.0 + 0.5 * (1 + 9) / (4 + 16))
+    assert float(found) == pytest.approx(1.0 + 0.5 * (1 + 9) / (9 + 1 + 4 + 16))
 
 
 def _distance(student: Tensor, teacher: Tensor, labels: Tensor | None) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.errors import RecipeError
-from edgecompress.training.feature_terms import AttentionTransfer, FeatureTerm, Hint, Relational
+from edgecompress.training.feature_terms import AttentionTransfer, BlockHint, FeatureTerm, Hint, Relational
 
 Shape = tuple[int, ...]
 
@@ -118,8 +118,7 @@ def test_larger_spaces_are_averaged_down(swapped: bool) -> None:
     small, large = _random(2, 3, 2, 2), _random(2, 3, 4, 4, seed=1)
     halved = large.reshape(2, 3, 2, 2, 2, 2).mean((3, 5))
     pair = (large, small) if swapped else (small, large)
-    given = pair[1] if swapped else halved
-    shares = (small - halved).square().mean((1, 2, 3)) / given.square().mean((1, 2, 3))
+    shares = (small - halved).square().sum((1, 2, 3)) / (small.square() + halved.square()).sum((1, 2, 3))
     assert float(Hint("a", weight=3.0)(*pair)) == pytest.approx(3 * float(shares.mean()))
     energy = large.square().sum(1, keepdim=True).reshape(2, 1, 2, 2, 2, 2).mean((3, 5)).sqrt()
     assert float(AttentionTransfer("a")(*pair)) == pytest.approx(_wanted_attention(small, energy))
@@ -128,23 +127,47 @@ def test_larger_spaces_are_averaged_down(swapped: bool) -> None:
 def test_each_side_is_averaged_where_it_is_the_larger() -> None:
     wide, tall = _random(1, 1, 2, 4), _random(1, 1, 4, 2, seed=1)
     own, given = wide.reshape(1, 1, 2, 2, 2).mean(4), tall.reshape(1, 1, 2, 2, 2).mean(3)
-    wanted = (own - given).square().mean() / given.square().mean()
+    wanted = (own - given).square().sum() / (own.square() + given.square()).sum()
     assert float(Hint("a")(wide, tall)) == pytest.approx(float(wanted))
 
 
-def test_a_hint_is_a_share_of_what_the_teacher_gives() -> None:
-    teacher = _random(4, 3, 2, 2)
-    for factor in (1.0, 1e-2, 1e4):
-        assert float(Hint("a")(torch.zeros_like(teacher), factor * teacher)) == pytest.approx(1.0)
-        assert float(Hint("a")(0.5 * factor * teacher, factor * teacher)) == pytest.approx(0.25)
+@pytest.mark.parametrize("factor", [1e-12, 1e-2, 1.0, 1e4])
+def test_a_hint_is_a_share_at_any_scale(factor: float) -> None:
+    teacher = factor * _random(4, 3, 2, 2)
+    assert float(Hint("a")(torch.zeros_like(teacher), teacher)) == pytest.approx(1.0)
+    assert float(Hint("a")(0.5 * teacher, teacher)) == pytest.approx(0.25 / 1.25)
+    assert float(Hint("a")(-teacher, teacher)) == pytest.approx(2.0)
 
 
-def test_a_hint_of_nothing_is_finite() -> None:
+def test_a_sample_without_a_feature_counts_like_any_other() -> None:
+    teacher = torch.ones(32, 3)
+    teacher[0] = 0
+    assert float(Hint("a")(torch.full((32, 3), 0.9), teacher)) == pytest.approx((1 + 31 * 0.01 / 1.81) / 32)
     assert float(Hint("a")(torch.zeros(2, 3), torch.zeros(2, 3))) == 0
-    assert Hint("a")(torch.ones(2, 3), torch.zeros(2, 3)).isfinite()
 
 
-@pytest.mark.parametrize("term", [Hint("a"), AttentionTransfer("a"), Relational("a")])
+@pytest.mark.parametrize(
+    ("own", "given", "fits"),
+    [
+        ((2, 4, 3, 3), (2, 6, 3, 3), True),
+        ((2, 8, 8, 12), (2, 8, 8, 16), False),  # channels last
+        ((2, 12, 16), (2, 16, 16), False),  # (rows, channels, time)
+        ((2, 16, 12), (2, 16, 16), True),
+        ((2, 4), (2, 6), True),
+    ],
+)
+def test_a_hint_that_nobody_named_fits_place_by_place(own: Shape, given: Shape, fits: bool) -> None:
+    assert BlockHint("a").fits(_random(*own), _random(*given)) is fits
+
+
+def test_the_gradient_of_a_hint_takes_its_divisor_for_a_constant() -> None:
+    student, teacher = _random(4, 3, 2, 2).requires_grad_(True), _random(4, 3, 2, 2, seed=1)
+    Hint("a", weight=3.0)(student, teacher).backward()  # type: ignore[no-untyped-call]
+    whole = (student.detach().square() + teacher.square()).sum((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(student.grad, 3.0 * 2 * (student.detach() - teacher) / whole / 4)
+
+
+@pytest.mark.parametrize("term", [AttentionTransfer("a"), Relational("a")])
 def test_gradients_are_those_of_the_loss(term: FeatureTerm) -> None:
     student, teacher = _random(4, 3, 2, 4).requires_grad_(True), _random(4, 3, 4, 2, seed=1)
     assert torch.autograd.gradcheck(lambda x: term(x, teacher), (student,))

@@ -32,7 +32,9 @@ what the outputs were measured to lose for what the goal gains."""
 Residual = Literal["prune", "keep", "auto"]
 """What becomes of the channels that residual additions join: they go like others; with ``keep`` only those inside of
 blocks go; with ``auto`` these alone where they suffice, which for a share of every layer's channels they never do."""
-IS_JOINED = "residual additions join them, and 'pruning.residual' is keep"
+IS_JOINED = "residual additions join them, and 'pruning.residual' keeps them"
+LEAST_INSIDE = 0.25
+"""The share of the channels inside of blocks that ``auto`` leaves at least; beyond it, those that sums join go too."""
 COUNTED = {"channels": channel_terms, "macs": macs_terms, "parameters": parameter_terms}
 
 
@@ -107,7 +109,7 @@ def selector(
     """
     if request.residual == "auto" and request.goal == "channels":
         request = replace(request, residual="prune")
-    if request.residual == "auto":
+    elif request.residual == "auto":
         made = partial(selector, subject, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=progress)
         return _sparing(lambda residual: made(replace(request, residual=residual)))
     groups, refusals = _free(subject, request)
@@ -147,9 +149,11 @@ def _sparing(selector_with: Callable[[Residual], Callable[[float], Selection]]) 
 
     def select_at(amount: float) -> Selection:
         try:
-            return made("keep")(amount)
+            inside = made("keep")
+            kept, whole = (sum(inside(share).widths.values()) for share in (amount, 0.0))
         except RecipeError:
             return made("prune")(amount)
+        return inside(amount) if kept >= LEAST_INSIDE * whole else made("prune")(amount)
 
     return select_at
 

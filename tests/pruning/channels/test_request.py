@@ -85,6 +85,13 @@ def test_the_residual_stream_stays_whole_where_the_inside_of_blocks_suffices() -
     assert select(added, some) == select(added, replace(some, residual="prune"))
 
 
+def test_blocks_are_not_hollowed_out_to_spare_the_stream() -> None:
+    subject = examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),))
+    much = Request(amount=0.8, goal="macs", residual="auto")
+    assert set(select(subject, replace(much, residual="keep")).widths.values()) == {2}  # of 16
+    assert select(subject, much) == select(subject, replace(much, residual="prune"))
+
+
 def test_a_share_of_the_channels_is_a_share_of_those_of_the_residual_stream_too() -> None:
     subject = examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),))
     assert select(subject, Request(amount=0.5, residual="auto")) == select(subject, Request(amount=0.5))
