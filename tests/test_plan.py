@@ -45,3 +45,17 @@ def test_more_threads_than_cores_are_doubted(monkeypatch: pytest.MonkeyPatch) ->
     (line,) = _plan("mini-pc").warnings
     assert line == "latency is measured with 4 threads, and this machine has 2 cores for them; --set cpu.threads=2"
     assert _plan("mini-pc", "cpu.threads=2").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("goal", "residual", "told"),
+    [
+        ("macs", "auto", "channels, inside of blocks where that suffices, go"),
+        ("macs", "keep", "channels inside of blocks go"),
+        ("macs", "prune", "channels go"),
+        ("channels", "auto", "channels go"),  # a share of every layer's channels is one of the residual stream's too
+    ],
+)
+def test_the_plan_says_which_channels_go(goal: str, residual: str, told: str) -> None:
+    plan = _plan("cloud", f"pruning.goal={goal}", f"pruning.residual={residual}")
+    assert f"; {told} " in next(step.what for step in plan.steps if step.name == "prune")

@@ -69,7 +69,7 @@ def teach(
             those of :func:`~edgecompress.training.train` as it goes.
     """
     if cache is not None and settings.augment is not None and progress is not None:
-        progress.warn("augmented samples are new ones in every epoch: the teacher's cache grows, and saves nothing")
+        progress.warn("augmentation makes new samples: the teacher's cache grows, and saves little")
     loss = DistillationLoss(teacher, task, features=features, cache=cache)
     copied, optimizer = copied_together(student, settings.optimizer)
     part = _first_rows(batches, copied, settings)
