@@ -43,8 +43,8 @@ def _runtime(name: str, **settings: Any) -> Candidate:
 
 CANDIDATES = (
     _ours("qnnpack", scheme="qnnpack", adaround=True, bias_correction=True),
-    _ours("fbgemm", scheme="fbgemm", bias_correction=True),
-    _ours("fbgemm, narrow auto", scheme="fbgemm", bias_correction=True, narrow="auto"),
+    _ours("fbgemm", scheme="fbgemm", adaround=True, bias_correction=True),
+    _ours("fbgemm, narrow auto", scheme="fbgemm", adaround=True, bias_correction=True, narrow="auto"),
     _runtime("min-max", calibrate_method="MinMax"),
     _runtime("percentile", calibrate_method="Percentile"),
     _runtime("entropy", calibrate_method="Entropy"),

@@ -36,7 +36,7 @@ class Shortcut(nn.Module):
 
 
 def find_blocks(module: nn.Module, program: ExportedProgram) -> tuple[Block, ...]:
-    """The outermost residual blocks of a network, in the order in which they run.
+    """The outermost residual blocks of a network, in the order in which they run; a row of them is none itself.
 
     A block is a module whose output is its input plus what its branches add, possibly through the ReLU that its
     input went through too, so that without the branches it would hand on what it was given.
@@ -46,7 +46,8 @@ def find_blocks(module: nn.Module, program: ExportedProgram) -> tuple[Block, ...
         program: the same network as ``torch.export`` captures it, with its example inputs.
     """
     scopes = _scopes(program)
-    found = [path for path, nodes in scopes.items() if path and _is_residual(nodes)]
+    residual = [path for path, nodes in scopes.items() if path and _is_residual(nodes)]
+    found = [path for path in residual if not _is_row(module, path, residual)]
     outermost = [path for path in found if not any(path.startswith(f"{other}.") for other in found)]
     influences = _influences(module, outermost, program.example_inputs)
     return tuple(Block(name=path, influence=influences[path]) for path in outermost if path in influences)
@@ -103,6 +104,13 @@ def _is_residual(nodes: Sequence[fx.Node]) -> bool:
         return False
     is_relu = operator_name(output).rstrip("_") == "relu" and output.all_input_nodes == [here]
     return output is here or (is_relu and operator_name(source).rstrip("_") == "relu")
+
+
+def _is_row(module: nn.Module, path: str, residual: Sequence[str]) -> bool:
+    """Whether several blocks in a module have all of its parameters."""
+    parts = [other for other in residual if other.startswith(f"{path}.")]
+    held = {id(one) for part in parts for one in module.get_submodule(part).parameters()}
+    return len(parts) > 1 and all(id(one) in held for one in module.get_submodule(path).parameters())
 
 
 def _addition(node: fx.Node, inside: set[fx.Node]) -> fx.Node | None:

@@ -56,6 +56,28 @@ def test_only_blocks_whose_shortcut_is_the_identity_are_found() -> None:
     assert [block.name for block in found] == ["body.0", "body.2", "body.3"]
 
 
+class Wrapped(nn.Module):
+    """A block of two sums, as transformers have it: attention and MLP."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.inner = nn.Sequential(Block(channels, relu=False), Block(channels, relu=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = x + self.norm(x)
+        summed: Tensor = self.inner(mixed)
+        return summed
+
+
+def test_a_row_of_blocks_is_no_block() -> None:
+    torch.manual_seed(0)
+    row = nn.Sequential(Block(8, relu=False), Block(8, relu=False), Wrapped(8))
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), row, nn.Flatten(), nn.Linear(8 * 14 * 14, 5)).eval()
+    found = find_blocks(net, examine(net, (INPUTS,)).structure.program)
+    assert [block.name for block in found] == ["1.0", "1.1", "1.2"]
+
+
 def test_without_blocks_the_network_is_the_one_with_silent_branches() -> None:
     net = _net()
     blocks = find_blocks(net, examine(net, (INPUTS,)).structure.program)
