@@ -56,9 +56,9 @@ EFFECTS: Mapping[tuple[Technique, ...], Effect] = {
         references=(
             _row("ResNet-20", 1.09, 5.69, 2.36, README),
             _row("MobileNetV1 0.75", 10.33, 4.76, 3.20, TARGETS),
-            _row("MobileNetV2", 13.93, 6.37, 3.03, PRUNING),
-            _row("ViT-tiny", 22.91, 7.54, 3.78, PRUNING),
-            _row("ResNet-50", 102.07, 7.92, 6.94, PRUNING),
+            _row("MobileNetV2", 13.93, 7.47, 3.31, PRUNING),
+            _row("ViT-tiny", 22.91, 6.71, 4.30, PRUNING),
+            _row("ResNet-50", 102.07, 7.88, 6.74, PRUNING),
         ),
     ),
     ("pruning",): Effect(
@@ -66,9 +66,9 @@ EFFECTS: Mapping[tuple[Technique, ...], Effect] = {
         references=(
             _row("ResNet-20", 1.09, 1.66, 1.56, TARGETS),
             _row("MobileNetV1 0.75", 10.33, 1.26, 1.75, TARGETS),
-            _row("MobileNetV2", 13.93, 1.75, 1.87, PRUNING),
-            _row("ViT-tiny", 22.91, 2.09, 1.83, PRUNING),
-            _row("ResNet-50", 102.07, 2.02, 2.26, PRUNING),
+            _row("MobileNetV2", 13.93, 2.02, 1.95, PRUNING),
+            _row("ViT-tiny", 22.91, 1.828, 1.91, PRUNING),
+            _row("ResNet-50", 102.07, 2.00, 2.27, PRUNING),
         ),
     ),
     ("distillation",): Effect(
