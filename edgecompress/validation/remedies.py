@@ -63,13 +63,13 @@ def _finer_integers(budget: str, recipe: Recipe) -> Iterator[str]:
 
 
 def _gentler_cuts(recipe: Recipe, trained: bool) -> Iterator[str]:
-    if recipe.trains and trained:
-        yield f"training.epochs={2 * recipe.training.epochs or max(4, recipe.pruning.steps)}"
     pruning = recipe.pruning
+    if recipe.trains and trained:
+        yield f"training.epochs={2 * recipe.training.epochs or max(4, pruning.steps)}"
     if pruning.enabled and pruning.residual == "prune" and pruning.goal != "channels":
         yield "pruning.residual=auto"
-    if recipe.pruning.enabled:
-        yield f"pruning.amount={STEP * recipe.pruning.amount:.2g}"
+    if pruning.enabled:
+        yield f"pruning.amount={STEP * pruning.amount:.2g}"
     if _shares(recipe):
         yield f"low_rank.amount={STEP * recipe.low_rank.amount:.2g}"
 

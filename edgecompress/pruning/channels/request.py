@@ -149,11 +149,11 @@ def _sparing(selector_with: Callable[[Residual], Callable[[float], Selection]]) 
 
     def select_at(amount: float) -> Selection:
         try:
-            inside = made("keep")
-            kept, whole = (sum(inside(share).widths.values()) for share in (amount, 0.0))
+            inside, whole = (made("keep")(share) for share in (amount, 0.0))
         except RecipeError:
             return made("prune")(amount)
-        return inside(amount) if kept >= LEAST_INSIDE * whole else made("prune")(amount)
+        suffices = sum(inside.widths.values()) >= LEAST_INSIDE * sum(whole.widths.values())
+        return inside if suffices else made("prune")(amount)
 
     return select_at
 
