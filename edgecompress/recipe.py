@@ -177,6 +177,8 @@ class Quantization(Table):
     """How often the accuracy may be measured while layers return to float until its budget holds; 0 for never."""
     keep_float: tuple[str, ...] = ()
     """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
+    integer_entry: bool = False
+    """Make the first convolutions INT8 even over few channels, where floats run faster, for chips without floats."""
 
 
 class Export(Table):

@@ -34,7 +34,11 @@ def _run(bundle: edgecompress.Bundle, **inputs: np.ndarray[Any, Any]) -> list[np
 @pytest.mark.parametrize("scheme", ["fbgemm", "qnnpack"])
 @pytest.mark.parametrize("kind", [ConvNet, ResidualNet])
 def test_every_convolution_of_a_network_is_integer(kind: type[nn.Module], scheme: str, tmp_path: Path) -> None:
-    bundle = _compress(seeded(kind), tmp_path / "bundle", overrides=[f"quantization.scheme={scheme}"])
+    bundle = _compress(
+        seeded(kind),
+        tmp_path / "bundle",
+        overrides=[f"quantization.scheme={scheme}", "quantization.integer_entry=true"],
+    )
     operators = [node.op_type for node in optimized_graph(ir.load(bundle.artifact))]
     convolutions = sum(isinstance(part, nn.Conv2d) for part in kind().modules())
     assert operators.count("QLinearConv") == convolutions

@@ -23,6 +23,7 @@ from edgecompress.calibration import (
 )
 from edgecompress.calibration.coverage import require_coverage
 from edgecompress.exporters.graph import constant, replace_constant
+from edgecompress.exporters.kept import BY_BUDGET
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.qdq import insert_qdq
 from edgecompress.exporters.thresholds import align_thresholds, relabelled
@@ -36,8 +37,7 @@ class Lowering:
 
     ``params`` are uint8 scale and zero point for each value in ``placement.pairs``; ``weights`` are int8
     scales by name of node. They stay what they are while the model's weights and biases move.
-    ``floats`` is the model before anything moved. ``kept`` are wildcards for the names of nodes that the
-    recipe keeps float.
+    ``floats`` is the model before anything moved.
     """
 
     model: ir.Model
@@ -46,7 +46,6 @@ class Lowering:
     placement: Placement
     params: Mapping[str, QuantParams]
     weights: Mapping[str, QuantParams]
-    kept: tuple[str, ...] = ()
 
     def write(self) -> ir.Model:
         """The INT8 model."""
@@ -65,7 +64,6 @@ def lower(
         placement=placement,
         params=align_thresholds(model.graph, placement, params, scheme),
         weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
-        kept=recipe.keep_float,
     )
 
 
@@ -75,7 +73,7 @@ def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
     They compute what they did before anything moved. A value that only passed integers on, and is now quantized
     itself, takes the parameters that it passed on.
     """
-    placement = place(lowering.floats.graph, [*lowering.kept, *map(escape, names)])
+    placement = place(lowering.floats.graph, dict.fromkeys(map(escape, names), BY_BUDGET) | lowering.placement.kept)
     params = dict(lowering.params)
     values = {str(value.name): value for node in lowering.floats.graph for value in node.outputs}
     for name in placement.pairs:

@@ -8,9 +8,10 @@ making them so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
@@ -18,6 +19,9 @@ import onnx_ir as ir
 from edgecompress.exporters.graph import constant, is_float
 from edgecompress.exporters.rules import RULES, SATURATING, UNKNOWN, Role, Rule
 from edgecompress.step import Refusal
+
+Kept = Mapping[str, str]
+"""Wildcards for names of nodes, and why these stay float."""
 
 LARGEST_OPERAND = 1e4
 """A constant beyond it is meant to hide values (an attention mask), not to be added to them."""
@@ -28,34 +32,36 @@ class Placement:
     """The decision for one graph, by name of node and value.
 
     ``placed`` are nodes that become integer; ``pairs`` are values that get a QuantizeLinear/
-    DequantizeLinear pair; ``folded`` are activations that the pair behind them makes superfluous.
+    DequantizeLinear pair; ``folded`` are activations that the pair behind them makes superfluous; ``kept`` is what
+    was to stay float, and why.
     """
 
     placed: tuple[str, ...]
     pairs: tuple[str, ...]
     folded: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+    kept: dict[str, str]
 
 
-def place(graph: ir.Graph, keep_float: Sequence[str] = ()) -> Placement:
+def place(graph: ir.Graph, kept: Kept = MappingProxyType({})) -> Placement:
     """Decide, in the order of the graph, what becomes integer.
 
     Args:
         graph: float, its nodes and values named, in topological order.
-        keep_float: wildcards for the names of nodes that stay float.
+        kept: what stays float, and why.
     """
     placed: dict[str, ir.Node] = {}
     folded: dict[str, ir.Node] = {}
     refusals: list[Refusal] = []
     integers: dict[str, ir.Value] = {}
-    wanted = _wanted(graph, keep_float)
+    wanted = _wanted(graph, kept)
     for node in graph:
         if node.op_type in SATURATING and _follows(node, placed):
             folded[str(node.name)] = node
             if integers.pop(str(_source(node).name), None) is not None:
                 integers[str(node.outputs[0].name)] = node.outputs[0]
             continue
-        reason = _why_float(node, integers, wanted, keep_float)
+        reason = _why_float(node, integers, wanted, kept)
         if reason is None:
             placed[str(node.name)] = node
             if not RULES[node.op_type].float_output:
@@ -63,8 +69,8 @@ def place(graph: ir.Graph, keep_float: Sequence[str] = ()) -> Placement:
         elif any(is_float(output) for output in node.outputs):
             refusals.append(Refusal(name=str(node.name), kind=node.op_type, reason=reason))
     pairs = _pairs(placed, integers)
-    kept = tuple(name for name, node in folded.items() if str(node.outputs[0].name) in pairs)
-    return Placement(placed=tuple(placed), pairs=pairs, folded=kept, refusals=tuple(refusals))
+    vanishing = tuple(name for name, node in folded.items() if str(node.outputs[0].name) in pairs)
+    return Placement(placed=tuple(placed), pairs=pairs, folded=vanishing, refusals=tuple(refusals), kept=dict(kept))
 
 
 def activations(node: ir.Node) -> list[ir.Value]:
@@ -90,12 +96,12 @@ def _follows(node: ir.Node, placed: dict[str, ir.Node]) -> bool:
     return len(source.uses()) == 1 and not source.is_graph_output() and _bounds_are_constant(node)
 
 
-def _wanted(graph: ir.Graph, keep_float: Sequence[str]) -> set[str]:
+def _wanted(graph: ir.Graph, kept: Kept) -> set[str]:
     """Names of the values that an anchor reads, directly or through operators that can be integer."""
     wanted: set[str] = set()
     for node in reversed(graph):
         rule = _rule(node)
-        if rule is None or rule.role is Role.FLOAT or _is_kept(node, keep_float):
+        if rule is None or rule.role is Role.FLOAT or _why_kept(node, kept):
             continue
         if rule.role is Role.ANCHOR:
             is_wanted = _why_no_anchor(node, rule) is None
@@ -110,25 +116,19 @@ def _rule(node: ir.Node) -> Rule | None:
     return RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
 
 
-def _is_kept(node: ir.Node, keep_float: Sequence[str]) -> bool:
-    return any(fnmatchcase(str(node.name), pattern) for pattern in keep_float)
+def _why_kept(node: ir.Node, kept: Kept) -> str | None:
+    return next((reason for pattern, reason in kept.items() if fnmatchcase(str(node.name), pattern)), None)
 
 
-def unmatched(graph: ir.Graph, keep_float: Sequence[str]) -> tuple[str, ...]:
-    """The wildcards that no node's name matches."""
-    names = [str(node.name) for node in graph]
-    return tuple(pattern for pattern in keep_float if not any(fnmatchcase(name, pattern) for name in names))
-
-
-def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], keep_float: Sequence[str]) -> str | None:
+def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], kept: Kept) -> str | None:
     """The reason to leave a node float, or None."""
     rule = _rule(node)
     if rule is None:
         return UNKNOWN
     if rule.role is Role.FLOAT:
         return rule.reason
-    if _is_kept(node, keep_float):
-        return "the recipe keeps it float (quantization.keep_float)"
+    if (reason := _why_kept(node, kept)) is not None:
+        return reason
     if rule.role is Role.ANCHOR:
         return _why_no_anchor(node, rule)
     known = [str(value.name) in integers for value in activations(node)]

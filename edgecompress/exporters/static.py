@@ -14,8 +14,9 @@ from edgecompress.errors import ModelError
 from edgecompress.exporters.equalization import equalize
 from edgecompress.exporters.fallback import Accept, fall_back
 from edgecompress.exporters.fusion import Fusion, read_fusion
+from edgecompress.exporters.kept import kept_float, unmatched
 from edgecompress.exporters.lowering import Lowering, lower, schemes
-from edgecompress.exporters.placement import Placement, place, unmatched
+from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.recovery import Recovered, recover
 from edgecompress.exporters.written import require_decided
 from edgecompress.progress import Progress
@@ -47,7 +48,7 @@ def quantize_static(
         EdgecompressError: a scale cannot be right, or the file holds another one than was decided.
     """
     equalized = equalize(model, batches, progress) if recipe.equalization else StepResult(model=model)
-    placement = place(model.graph, recipe.keep_float)
+    placement = place(model.graph, kept_float(model.graph, recipe))
     calibration = collect(equalized.model, placement.pairs, batches, progress, sharing)
     metrics: dict[str, int | float | str] = {
         "calibration_samples": calibration.samples,

@@ -1,12 +1,14 @@
 """Integer grids of weights: one int8 scale for each output channel, or for each weight.
 
 On x86 without VNNI the products of uint8 activations and int8 weights are added in pairs in 16 bits.
-255 * (|w1| + |w2|) stays below 2^15 where no two weights of an output channel exceed 128 together;
-where they do, a scheme with 8-bit activations gives the weights of that layer 7 bits.
+255 * |w1 + w2| stays below 2^15 where no two weights of one sign in an output channel exceed 128 together.
+Where they would, a scheme with 8-bit activations gives that channel a coarser grid: 7 bits where both
+weights are equally large, and close to 8 where one stands out.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,9 @@ from edgecompress.exporters.placement import Placement
 from edgecompress.exporters.rules import RULES
 
 PAIR_LIMIT = 128
-"""Largest |w1| + |w2| with 255 * (|w1| + |w2|) < 2^15."""
-NARROW_PEAK = 64.0
-"""Largest integer of a 7-bit weight; two of them reach the limit and do not pass it."""
+"""Largest |w1 + w2| with 255 * |w1 + w2| < 2^15."""
+ROUNDED_PAIR_LIMIT = 126.0
+"""What two weights come to before rounding: either may be rounded away from zero, and the limit still holds."""
 
 
 def weight_grids(graph: ir.Graph, placement: Placement, scheme: Scheme, *, per_channel: bool) -> dict[str, QuantParams]:
@@ -65,21 +67,25 @@ def weight_axis(node: ir.Node, weight: NDArray[np.float32]) -> int | None:
     return 0
 
 
-def can_saturate(node: ir.Node, codes: NDArray[np.integer[Any]], axis: int | None) -> bool:
-    """Whether two products of 8-bit activations and these weights can exceed 16 bits.
+def heaviest_pairs(node: ir.Node, weight: NDArray[Any], axis: int | None) -> NDArray[np.float64]:
+    """The most that two weights of one sign come to, for each output channel: float64 of shape (channels,).
 
-    The order in which a kernel pairs them is its own affair: the two largest of an output channel count.
-    The depthwise kernel, for one output channel of each input channel, adds in 32 bits.
+    Activations are not negative, so that products of two signs take from each other. The order in which a
+    kernel pairs weights is its own affair: the two largest count. The depthwise kernel, for one output channel
+    of each input channel, adds in 32 bits, and no pair counts.
     """
-    if node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(codes) > 1:
-        return False
-    channels = np.moveaxis(np.abs(codes.astype(np.int32)), axis or 0, 0).reshape(codes.shape[axis or 0], -1)
-    largest = np.sort(channels, axis=1)[:, -2:].sum(axis=1)
-    return bool(largest.max(initial=0) > PAIR_LIMIT)
+    if node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(weight) > 1:
+        return np.zeros(len(weight))
+    channels = np.moveaxis(weight.astype(np.float64), axis or 0, 0).reshape(weight.shape[axis or 0], -1)
+    by_sign = np.stack([channels, -channels]).clip(min=0)
+    heaviest: NDArray[np.float64] = np.sort(by_sign, axis=2)[:, :, -2:].sum(axis=2).max(axis=0, initial=0)
+    return heaviest
 
 
 def _grid(node: ir.Node, weight: NDArray[np.float32], axis: int | None, *, narrow: bool) -> QuantParams:
     params = weight_params(weight, axis)
-    if not narrow or not can_saturate(node, params.quantize(weight), weight_axis(node, weight)):
+    if not narrow:
         return params
-    return weight_params(weight, axis, peak_code=NARROW_PEAK)
+    pairs = heaviest_pairs(node, weight, weight_axis(node, weight))
+    least = (pairs if axis is not None else pairs.max(initial=0)) / ROUNDED_PAIR_LIMIT
+    return replace(params, scale=np.maximum(params.scale, least).astype(np.float32))

@@ -13,6 +13,7 @@ from edgecompress.conversion import convert
 from edgecompress.data import Array, Batch, Batches
 from edgecompress.errors import EdgecompressError
 from edgecompress.exporters.canonicalize import prepare_for_integers
+from edgecompress.exporters.kept import kept_float
 from edgecompress.exporters.lowering import lower, schemes
 from edgecompress.exporters.placement import place
 from edgecompress.exporters.sensitivity import Sensitivity, rank_layers
@@ -98,7 +99,7 @@ def rank_quantized(network: Network, recipe: Recipe, batches: Batches, progress:
     plain = recipe.model_copy(update={"quantization": Quantization(), "pruning": Pruning()})
     model = prepare_for_integers(convert(network, plain, batches.first(), Streams(), progress).artifact).model
     fitted = replace(batches, signature=signature(model))
-    placement = place(model.graph, recipe.quantization.keep_float)
+    placement = place(model.graph, kept_float(model.graph, recipe.quantization))
     seen = collect(model, placement.pairs, fitted, progress)
     lowering = lower(model, placement, seen, recipe.quantization, schemes(recipe.quantization)[0])
     return rank_layers(model, lowering, fitted, progress)

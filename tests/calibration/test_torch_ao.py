@@ -43,7 +43,9 @@ def _observer(scheme: str, role: str) -> Any:
 def _quantized(kind: type[nn.Module], batches: list[Any], scheme: str, granularity: str) -> tuple[ir.Model, ir.Model]:
     """The float graph that was calibrated, and the quantized one."""
     network = seeded(kind)
-    table = Quantization.model_validate({"enabled": True, "scheme": scheme, "granularity": granularity})
+    table = Quantization.model_validate(
+        {"enabled": True, "scheme": scheme, "granularity": granularity, "integer_entry": True}
+    )
     recipe = Recipe(quantization=table, export=Export(simplify=False))
     data = open_batches(batches, "calibration", network, recipe)
     done = convert(network, recipe, data.first(), Streams(calibration=data), Progress()).done

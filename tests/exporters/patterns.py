@@ -151,25 +151,46 @@ def model_of(pattern: Pattern, channels: int, side: int) -> ir.Model:
     return prepare_for_integers(ir.from_proto(onnx.shape_inference.infer_shapes(proto))).model
 
 
-def _constants(channels: int, side: int, read: int) -> dict[str, NDArray[Any]]:
-    def draw(*shape: int, seed: int) -> NDArray[np.float32]:
-        scale = np.sqrt(1 / np.prod(shape[1:], dtype=float))
-        values: NDArray[np.float32] = (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
-        return values
+def entry_of(inputs: int, kernel: int, width: int, depthwise: int | None, side: int) -> ir.Model:
+    """A network's first convolution ``a``, a depthwise ``d`` behind it where its kernel is given, and two more."""
+    pads, around = kernel // 2, (depthwise or 1) // 2
+    first = f"a = Conv<strides=[2,2], pads=[{pads},{pads},{pads},{pads}]>(x, w) r = Relu(a)"
+    second = f"d = Conv<group={width}, pads=[{around},{around},{around},{around}]>(r, wd) s = Relu(d)"
+    body = f"{first} {second}" if depthwise else first
+    rest = f"p = Conv({'s' if depthwise else 'r'}, wp) t = Relu(p) q = Conv(t, wq) y = Relu(q)"
+    text = f"main (float[N,{inputs},{side},{side}] x) => (float[N,d1,d2,d3] y) {{ {body} {rest} }}"
+    proto = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> {text}')
+    shapes = {"w": (width, inputs, kernel, kernel), "wp": (2 * width, width, 1, 1), "wq": (2 * width, 2 * width, 1, 1)}
+    if depthwise:
+        shapes["wd"] = (width, 1, depthwise, depthwise)
+    for seed, (name, shape) in enumerate(shapes.items()):
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(_draw(*shape, seed=seed), name))
+    for node in proto.graph.node:
+        node.name = node.output[0]
+    return ir.from_proto(onnx.shape_inference.infer_shapes(proto))
 
+
+def _draw(*shape: int, seed: int) -> NDArray[np.float32]:
+    """Weights that keep the variance."""
+    scale = np.sqrt(1 / np.prod(shape[1:], dtype=float))
+    values: NDArray[np.float32] = (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
+    return values
+
+
+def _constants(channels: int, side: int, read: int) -> dict[str, NDArray[Any]]:
     def integers(*values: int) -> NDArray[np.int64]:
         return np.array(values, np.int64)
 
     half = channels // 2
     return {
-        "w": draw(channels, channels, 3, 3, seed=1),
-        "w1": draw(channels, channels, 1, 1, seed=2),
-        "wt": draw(channels, channels, 2, 2, seed=3),
-        "wt3": draw(channels, channels, 3, 3, seed=3),
-        "last": draw(channels, read, 3, 3, seed=4),
-        "b": draw(channels, seed=5) * np.float32(0.2),
-        "k": 1 + 0.2 * draw(channels, 1, 1, seed=6),
-        "one": np.abs(1 + 0.2 * draw(channels, seed=7)),
+        "w": _draw(channels, channels, 3, 3, seed=1),
+        "w1": _draw(channels, channels, 1, 1, seed=2),
+        "wt": _draw(channels, channels, 2, 2, seed=3),
+        "wt3": _draw(channels, channels, 3, 3, seed=3),
+        "last": _draw(channels, read, 3, 3, seed=4),
+        "b": _draw(channels, seed=5) * np.float32(0.2),
+        "k": 1 + 0.2 * _draw(channels, 1, 1, seed=6),
+        "one": np.abs(1 + 0.2 * _draw(channels, seed=7)),
         "width": np.ones(side, np.float32),
         "zero": np.array(0, np.float32),
         "six": np.array(6, np.float32),

@@ -145,7 +145,9 @@ class UNet(nn.Module):
 def test_a_convolutional_network_ends_fully_integer(kind: type[nn.Module]) -> None:
     network, recipe = (
         seeded(kind),
-        Recipe(quantization=Quantization(enabled=True, scheme="fbgemm"), export=Export(simplify=False)),
+        Recipe(
+            quantization=Quantization(enabled=True, scheme="fbgemm", integer_entry=True), export=Export(simplify=False)
+        ),
     )
     batches = open_batches(images(), "calibration", network, recipe)
     conversion = convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())

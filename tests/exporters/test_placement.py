@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from edgecompress.exporters.kept import BY_RECIPE
 from edgecompress.exporters.placement import place
 from tests.exporters.graphs import draw, graph
 
@@ -13,7 +14,8 @@ PADS = "pads=[1,1,1,1]"
 
 
 def _reason(model: ir.Model, name: str, keep_float: tuple[str, ...] = ()) -> str:
-    return next(refusal.reason for refusal in place(model.graph, keep_float).refusals if refusal.name == name)
+    kept = dict.fromkeys(keep_float, BY_RECIPE)
+    return next(refusal.reason for refusal in place(model.graph, kept).refusals if refusal.name == name)
 
 
 def test_a_convolution_and_the_relu_behind_it_become_integer() -> None:
@@ -98,9 +100,9 @@ def test_a_convolution_with_a_computed_weight_stays_float() -> None:
 
 def test_the_recipe_keeps_nodes_float_by_wildcard() -> None:
     model = graph(f"stem = Conv<{PADS}>(x, w) head = Conv<{PADS}>(stem, w) y = Relu(head)", w=W)
-    placement = place(model.graph, ("he*",))
+    placement = place(model.graph, {"he*": "it is kept"})
     assert placement.placed == ("stem",)
-    assert "the recipe keeps it float" in _reason(model, "head", ("he*",))
+    assert _reason(model, "head", ("he*",)) == BY_RECIPE
 
 
 def test_gemm_with_a_factor_stays_float() -> None:
