@@ -63,7 +63,7 @@ class Scheme:
 
     ``quant_max`` is 127 where the product of an 8-bit activation and an 8-bit weight, added in pairs,
     would saturate in 16 bits (x86 without VNNI), and 255 elsewhere. ``narrow_weights`` avoids the same
-    saturation from the other side: 7 bits for the weights that could cause it.
+    saturation from the other side: a coarser scale, of 7 bits at the coarsest, for the weights that could cause it.
     """
 
     name: str
@@ -97,12 +97,12 @@ def scale_of(step: ArrayLike, least: float) -> NDArray[np.float64]:
     return np.where(np.asarray(step, np.float64) < least, EPSILON, step)
 
 
-def weight_params(weight: NDArray[np.float32], axis: int | None, peak_code: float = 127.5) -> QuantParams:
+def weight_params(weight: NDArray[np.float32], axis: int | None) -> QuantParams:
     """int8 symmetric parameters of a weight, for each index along ``axis``, or per tensor for None.
 
-    The scale is max|w| / ``peak_code``; 127.5 is that of PyTorch's weight observers.
+    The scale is max|w| / 127.5, as that of PyTorch's weight observers.
     """
     others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.abs(weight.astype(np.float64)).max(axis=others)
-    scale = scale_of(peak / peak_code, LEAST_WEIGHT_SCALE).astype(np.float32)
+    scale = scale_of(peak / 127.5, LEAST_WEIGHT_SCALE).astype(np.float32)
     return QuantParams(scale=np.asarray(scale), zero_point=np.zeros(np.shape(scale), np.int8), axis=axis)

@@ -19,6 +19,13 @@ def constant(value: ir.Value | None) -> NDArray[Any] | None:
     return None if tensor is None else tensor.numpy()
 
 
+def source_of(node: ir.Node) -> ir.Value:
+    """The first input of a node that has one."""
+    source = node.inputs[0]
+    assert source is not None
+    return source
+
+
 def initializer(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
     """A constant of the graph under ``name``, or under the next free ``name.1`` where another one has it."""
     names = itertools.chain([name], (f"{name}.{count}" for count in itertools.count(1)))

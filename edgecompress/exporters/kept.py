@@ -41,7 +41,8 @@ def kept_float(graph: ir.Graph, recipe: Quantization) -> dict[str, str]:
         recipe: names nodes, and may want the entry in integers.
     """
     narrow = [] if recipe.integer_entry else narrow_entry(graph)
-    return {escape(name): BY_SPEED for name in narrow} | dict.fromkeys(recipe.keep_float, BY_RECIPE)
+    named = dict.fromkeys(recipe.keep_float, BY_RECIPE)  # first: what both mean is the recipe's
+    return named | {name: BY_SPEED for name in map(escape, narrow) if name not in named}
 
 
 def unmatched(graph: ir.Graph, keep_float: Sequence[str]) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ def unmatched(graph: ir.Graph, keep_float: Sequence[str]) -> tuple[str, ...]:
 
 
 def narrow_entry(graph: ir.Graph) -> list[str]:
-    """Names of the convolutions over few channels that the inputs reach through no other layer with weights."""
+    """Names of the convolutions over few channels that inputs reach through nothing that is worth making integer."""
     early, names = set(graph.inputs), []
     for node in graph:
         if not any(value in early for value in node.inputs) or not _reads_only(node, early):
@@ -74,6 +75,7 @@ def _is_narrow(node: ir.Node) -> bool:
     weight = constant(node.inputs[1]) if node.op_type == "Conv" else None
     if weight is None or weight.ndim != 4:
         return False
-    if node.attributes.get_int("group", 1) == len(weight) > 1:
-        return len(weight) <= MOST_DEPTHWISE
-    return weight.shape[1] <= MOST_INPUTS and weight.size <= MOST_PRODUCTS
+    groups = node.attributes.get_int("group", 1)
+    if groups == len(weight) > 1:
+        return groups <= MOST_DEPTHWISE
+    return weight.shape[1] * groups <= MOST_INPUTS and weight.size <= MOST_PRODUCTS

@@ -1,14 +1,14 @@
-"""Input moments of layers: what a change of a layer's weights does to its outputs, in one matrix.
+"""Input moments of layers: what a change of a layer's weights does to its outputs, in two matrices.
 
-A convolution, like a matrix product, multiplies its weights by columns of inputs: E||dW x||^2 is
-dW E[x x^T] dW^T, whatever dW is. Mean and second moment add up over the data, so that no activation
-is kept.
+A convolution, like a matrix product, multiplies its weights by columns of inputs. With x what the float model
+gives the layer and q what the INT8 model does, E||(W + D) q - W x||^2 is D E[q q^T] D^T + 2 W E[(q - x) q^T] D^T, but
+for what D does not change. Means and second moments add up over the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -16,112 +16,87 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import pad, unfold
 
-from edgecompress.data import Array, Batch, Batches
+from edgecompress.data import Array
 from edgecompress.exporters.graph import constant
-from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
+
+Floats = NDArray[np.float32]
 
 POSITIONS = 256
 """Output positions of one sample that count; neighbours say the same."""
-SAMPLES = 64
-"""Calibration samples that are read: with as many positions of each, columns enough for any layer."""
-RUN_ROWS = 4
-"""Samples in one run, which returns the inputs of all layers."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Moments:
-    """Sums over columns of inputs, for each group: ``first`` (groups, k), ``second`` (groups, k, k), float32."""
+    """Means and second moments of a layer's inputs, for each group of channels, float32.
 
-    first: NDArray[np.float32]
-    second: NDArray[np.float32]
+    ``real`` and ``mean``, (groups, k), are of x, what the float model gives the layer, and of q, what the INT8 model
+    gives it. ``second`` is E[q q^T] and ``error`` E[(q - x) q^T], (groups, k, k). ``count`` columns went in.
+    """
+
+    real: Floats
+    mean: Floats
+    second: Floats
+    error: Floats
     count: int
 
     @property
-    def mean(self) -> NDArray[np.float32]:
-        """E[x], of shape (groups, k)."""
-        return self.first / np.float32(self.count)
+    def centred(self) -> Moments:
+        """Those of the distances from the means."""
+        shift = self.mean - self.real
+        return replace(
+            self,
+            second=self.second - self.mean[:, :, None] * self.mean[:, None, :],
+            error=self.error - shift[:, :, None] * self.mean[:, None, :],
+        )
 
     @property
-    def covariance(self) -> NDArray[np.float32]:
-        """E[x x^T] - E[x] E[x]^T, of shape (groups, k, k)."""
-        covariance = self.second / np.float32(self.count)
-        covariance -= self.mean[:, :, None] * self.mean[:, None, :]
-        return covariance
-
-    def shrink(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A (groups, k, k) moment with k columns' worth of doubt in what lies off its diagonal.
+    def shrunk(self) -> Moments:
+        """With k columns' worth of doubt in what correlates, be it two inputs or an input and an error.
 
         Few columns correlate by chance; a rounding that trusts them is wrong on others.
         """
-        size = matrix.shape[-1]
-        diagonal = np.arange(size)
-        shrunk = matrix * np.float32(self.count / (self.count + size))
-        shrunk[:, diagonal, diagonal] = matrix[:, diagonal, diagonal]
-        return shrunk
-
-    def add(self, columns: NDArray[np.float32]) -> Moments:
-        """With more columns, of shape (groups, k, n)."""
-        second = columns @ columns.transpose(0, 2, 1)
-        second += self.second
-        return Moments(
-            first=self.first + columns.sum(axis=2),
-            second=second,
-            count=self.count + columns.shape[2],
-        )
+        size = self.second.shape[-1]
+        trust, diagonal = np.float32(self.count / (self.count + size)), np.arange(size)
+        second = self.second * trust
+        second[:, diagonal, diagonal] = self.second[:, diagonal, diagonal]
+        return replace(self, second=second, error=self.error * trust)
 
 
-def input_moments(model: ir.Model, layers: Sequence[str], batches: Batches, progress: Progress) -> dict[str, Moments]:
-    """Moments of the inputs of Conv, Gemm and MatMul nodes with constant weights, by name of node.
+def input_moments(layer: ir.Node, real: Iterable[Array], integer: Iterable[Array]) -> Moments:
+    """Moments of the inputs of a Conv, Gemm or MatMul with a constant weight.
 
     Args:
-        model: float, not modified.
-        layers: names of the nodes.
-        batches: calibration data; the first ones are read.
-        progress: told of every batch.
+        layer: tells which inputs are multiplied by which weight.
+        real: its input in the float model, run by run.
+        integer: its input in the INT8 model on the same samples, as the floats that it stands for.
     """
-    watched = model.clone()
-    nodes = [node for node in watched.graph if node.name in layers]
-    sources = {str(node.inputs[0].name): node.inputs[0] for node in nodes if node.inputs[0] is not None}
-    given = {str(value.name) for value in watched.graph.inputs}
-    names = [name for name in sources if name not in given]
-    watched.graph.outputs.clear()
-    watched.graph.outputs.extend(sources[name] for name in names)
-    session = open_session(watched, ALL_CORES, background=True) if names else None
-    splits = fixed_rows(model) is None
-    moments: dict[str, Moments] = {}
-    for batch in progress.track(_first_samples(batches, splits), "input moments"):
-        step = RUN_ROWS if splits else batch.rows
-        for run in (batch.slice(start, start + step) for start in range(0, batch.rows, step)):
-            outputs = run_session(session, run.inputs) if session else []
-            _add(moments, nodes, {**run.inputs, **dict(zip(names, outputs, strict=True))})
-    return moments
+    total: list[Floats] = []
+    count = 0
+    for x, q in _many_columns(layer, zip(real, integer, strict=True)):
+        transposed = q.transpose(0, 2, 1)
+        sums = [x.sum(axis=2), q.sum(axis=2), q @ transposed, (q - x) @ transposed]
+        total = [np.add(before, more, out=before) for before, more in zip(total, sums, strict=True)] if total else sums
+        count += x.shape[2]
+    for one in total:
+        one /= np.float32(count)
+    return Moments(real=total[0], mean=total[1], second=total[2], error=total[3], count=count)
 
 
-def _first_samples(batches: Batches, splits: bool) -> Iterator[Batch]:
-    """Whole batches until there are samples enough, the last one cut where the model ``splits`` batches."""
-    left = SAMPLES
-    for batch in batches:
-        yield batch.slice(0, left) if splits else batch
-        left -= batch.rows
-        if left <= 0:
-            return
+def _many_columns(layer: ir.Node, runs: Iterable[tuple[Array, Array]]) -> Iterator[tuple[Floats, Floats]]:
+    """The columns of both models, k at once or more: of fewer, adding up the products costs more than the products."""
+    real: list[Floats] = []
+    integer: list[Floats] = []
+    for exact, rounded in runs:
+        real.append(input_columns(layer, exact))
+        integer.append(input_columns(layer, rounded))
+        if sum(columns.shape[2] for columns in real) >= real[0].shape[1]:
+            yield np.concatenate(real, axis=2), np.concatenate(integer, axis=2)
+            real, integer = [], []
+    if real:
+        yield np.concatenate(real, axis=2), np.concatenate(integer, axis=2)
 
 
-def _add(moments: dict[str, Moments], nodes: Sequence[ir.Node], values: Mapping[str, Array]) -> None:
-    for node in nodes:
-        source = node.inputs[0]
-        assert source is not None
-        columns = input_columns(node, values[str(source.name)])
-        groups, size, _ = columns.shape
-        name = str(node.name)
-        if name not in moments:
-            first, second = np.zeros((groups, size), np.float32), np.zeros((groups, size, size), np.float32)
-            moments[name] = Moments(first=first, second=second, count=0)
-        moments[name] = moments[name].add(columns)
-
-
-def input_columns(layer: ir.Node, values: NDArray[np.float32]) -> NDArray[np.float32]:
+def input_columns(layer: ir.Node, values: Floats) -> Floats:
     """The columns that a layer's weights are multiplied by, at some output positions.
 
     Args:
@@ -147,6 +122,6 @@ def input_columns(layer: ir.Node, values: NDArray[np.float32]) -> NDArray[np.flo
     return np.ascontiguousarray(by_group.transpose(1, 2, 0))
 
 
-def _some(columns: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+def _some(columns: Floats, most: int) -> Floats:
     """Evenly spaced rows, ``most`` or a few fewer."""
     return columns[:: max(1, -(-len(columns) // most))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
@@ -43,8 +44,24 @@ def read_params(graph: ir.Graph, value: str) -> QuantParams | None:
     """Scale and zero point of a value's pair; None where the graph has no pair for it."""
     for node in graph:  # by the node's name: what it writes may have to be called as an output of the graph
         if node.op_type == "DequantizeLinear" and node.name == floats_name(value):
-            scale, zero_point = (constant(node.inputs[place]) for place in (1, 2))
-            assert scale is not None
-            assert zero_point is not None  # the pairs of activations are written with both
-            return QuantParams(scale=scale, zero_point=zero_point)
+            return params_of(node)
     return None
+
+
+def params_of(pair: ir.Node) -> QuantParams:
+    """Scale and zero point that a DequantizeLinear is written with; that of INT32 is zero, and is not."""
+    scale, zero_point = [*map(constant, pair.inputs[1:]), None][:2]
+    assert scale is not None
+    if zero_point is None:
+        zero_point = np.zeros(scale.shape, np.int32)
+    return QuantParams(
+        scale=scale, zero_point=zero_point, axis=pair.attributes.get_int("axis", 1) if scale.ndim else None
+    )
+
+
+def pair_of(layer: ir.Node, index: int) -> ir.Node:
+    """The DequantizeLinear that an integer layer reads."""
+    value = layer.inputs[index]
+    pair = None if value is None else value.producer()
+    assert pair is not None
+    return pair

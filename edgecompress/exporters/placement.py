@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 import onnx_ir as ir
 
-from edgecompress.exporters.graph import constant, is_float
+from edgecompress.exporters.graph import constant, is_float, source_of
 from edgecompress.exporters.rules import RULES, SATURATING, UNKNOWN, Role, Rule
 from edgecompress.step import Refusal
 
@@ -58,7 +58,7 @@ def place(graph: ir.Graph, kept: Kept = MappingProxyType({})) -> Placement:
     for node in graph:
         if node.op_type in SATURATING and _follows(node, placed):
             folded[str(node.name)] = node
-            if integers.pop(str(_source(node).name), None) is not None:
+            if integers.pop(str(source_of(node).name), None) is not None:
                 integers[str(node.outputs[0].name)] = node.outputs[0]
             continue
         reason = _why_float(node, integers, wanted, kept)
@@ -77,19 +77,13 @@ def activations(node: ir.Node) -> list[ir.Value]:
     """The inputs of a placed node that hold activations."""
     rule = RULES[node.op_type]
     if rule.role is Role.PASSTHROUGH:
-        return [_source(node)]
+        return [source_of(node)]
     return [value for value in node.inputs if value is not None and constant(value) is None]
-
-
-def _source(node: ir.Node) -> ir.Value:
-    source = node.inputs[0]
-    assert source is not None
-    return source
 
 
 def _follows(node: ir.Node, placed: dict[str, ir.Node]) -> bool:
     """Whether an activation is the only reader of an integer operator's output."""
-    source = _source(node)
+    source = source_of(node)
     producer = source.producer()
     if producer is None or str(producer.name) not in placed or RULES[producer.op_type].role is Role.PASSTHROUGH:
         return False

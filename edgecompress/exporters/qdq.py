@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgecompress.calibration.schemes import QNNPACK, QuantParams
 from edgecompress.exporters.graph import constant, initializer, insert_after, node
-from edgecompress.exporters.pairs import codes_name, floats_name, zero_point_name
+from edgecompress.exporters.pairs import codes_name, floats_name, pair_of, params_of, zero_point_name
 from edgecompress.exporters.placement import Placement, activations
 from edgecompress.exporters.rules import RULES, SATURATING, Role
 from edgecompress.exporters.thresholds import relabelled, thresholds
@@ -285,6 +285,14 @@ class _Writer:
         dequantize = node("DequantizeLinear", inputs, floats_name(name), floats_name(name), **axis)
         self._graph.insert_before(current, dequantize)
         current.replace_input_with(index, dequantize.outputs[0])
+
+
+def restore(layer: ir.Node, index: int, array: NDArray[Any]) -> None:
+    """Let a layer of a quantized graph hold another weight or bias, in integers of the scale that it has."""
+    pair = pair_of(layer, index)
+    codes = pair.inputs[0]
+    assert codes is not None
+    codes.const_value = ir.tensor(params_of(pair).quantize(array), name=codes.name)
 
 
 def _read_channels(layer: ir.Node, weight: NDArray[Any]) -> int:

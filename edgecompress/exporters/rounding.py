@@ -2,14 +2,17 @@
 
 Rounding to the nearest integer is the best choice for each weight alone, not for their sum (Nagel et
 al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization"). Their problem, a quadratic
-one over binary choices for each output channel, dW E[x x^T] dW^T, is solved here by coordinate descent
-on the moments of the inputs: exact steps, the same every time, and some hundred times cheaper than
-their relaxation by gradient descent. What the rounding does to the mean is left to the bias, where there
-is one, so that the covariance takes the place of E[x x^T].
+one over binary choices for each output channel, is solved here by coordinate descent on the moments of the
+inputs: exact steps, the same every time, and some hundred times cheaper than their relaxation by
+gradient descent. As theirs it is asymmetric: layer by layer, the outputs on what the rounded layers before it
+give are held against those of the float model, so that a layer takes back what it can of the errors that reach
+it. What the rounding does to the mean is left to the bias, where there is one, so that covariances
+take the place of second moments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,21 +20,35 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.calibration import QuantParams
-from edgecompress.data import Batches
-from edgecompress.exporters.graph import replace_constant
+from edgecompress.data import Batch, Batches
+from edgecompress.exporters.graph import constant, replace_constant, source_of
 from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.moments import Moments, input_moments
+from edgecompress.exporters.pairs import pair_of, params_of
+from edgecompress.exporters.qdq import restore
 from edgecompress.exporters.rules import RULES
+from edgecompress.exporters.walk import Walk
 from edgecompress.exporters.weights import constant_bias, constant_weight
 from edgecompress.progress import Progress
+from edgecompress.runtime import fixed_rows
 
 SWEEPS = 3
 """Passes over the weights of a layer; a fourth flips next to none."""
 LARGEST_COLUMN = 5000
 """Weights of one output channel above which a layer keeps its rounding: the matrix grows with the square."""
 
+BLOCK = 128
+"""Weights of a row that are gone through before the slopes of the others follow, in one product."""
+
 LARGEST_CODE = 127
 """The largest int8."""
+
+SAMPLES = 128
+"""Calibration samples that are read: with as many positions of each, columns enough for any layer."""
+HELD_BYTES = 5e8
+"""What the largest input of a layer may come to over all samples; where it would be more, fewer are read."""
+RUN_ROWS = 2
+"""Samples in one run."""
 
 Floats = NDArray[np.float32]
 
@@ -42,15 +59,66 @@ def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -
     Args:
         lowering: not modified.
         batches: calibration data.
-        progress: told of every batch and every layer.
+        progress: told of every layer.
     """
-    layers = [str(node.name) for node in lowering.model.graph if _is_roundable(node, lowering)]
-    moments = input_moments(lowering.floats, layers, batches, progress)
     model = lowering.model.clone()
-    nodes = [node for node in model.graph if node.name in moments]
-    for node in progress.track(nodes, "round"):
-        _round_layer(model.graph, node, lowering.weights[str(node.name)], moments.pop(str(node.name)))
+    layers = [node for node in model.graph if _is_roundable(node, lowering)]
+    for node in layers:
+        _give_bias(model.graph, node)
+    integers = replace(lowering, model=model).write()
+    known = [{str(node.name): node for node in one.graph} for one in (lowering.floats, integers)]
+    walks = _walks((lowering.floats, integers), batches, [source_of(known[0][str(node.name)]) for node in layers])
+    for node in progress.track(layers, "round"):
+        real, integer = (nodes[str(node.name)] for nodes in known)
+        inputs = walks[0].to(source_of(real)), _dequantized(walks[1], integer)
+        _round_layer(model.graph, node, lowering.weights[str(node.name)], input_moments(node, *inputs))
+        for index in range(1, len(node.inputs)):
+            restore(integer, index, _constant(node, index))
     return replace(lowering, model=model)
+
+
+def _walks(models: Sequence[ir.Model], batches: Batches, sources: Sequence[ir.Value]) -> list[Walk]:
+    """At the beginning of each model, with the same samples: as many as the memory has room for at all ``sources``."""
+    splits = fixed_rows(models[0]) is None
+    first = next(_runs(batches, RUN_ROWS, splits=splits))
+    scout = Walk(models[0], [first.inputs])
+    largest = max((array.nbytes for source in sources for array in scout.to(source)), default=0) / first.rows
+    samples = min(SAMPLES, max(RUN_ROWS, int(HELD_BYTES / max(largest, 1))))
+    runs = [run.inputs for run in _runs(batches, samples, splits=splits)]
+    return [Walk(model, runs) for model in models]
+
+
+def _runs(batches: Batches, samples: int, *, splits: bool) -> Iterator[Batch]:
+    """The first samples in small runs; whole batches where the model does not take parts of them."""
+    left = samples
+    for batch in batches:
+        taken = batch.slice(0, left) if splits else batch
+        step = RUN_ROWS if splits else batch.rows
+        yield from (taken.slice(start, start + step) for start in range(0, taken.rows, step))
+        left -= taken.rows
+        if left <= 0:
+            return
+
+
+def _constant(layer: ir.Node, index: int) -> Floats:
+    array = constant(layer.inputs[index])
+    assert array is not None
+    return array
+
+
+def _dequantized(walk: Walk, layer: ir.Node) -> Iterator[Floats]:
+    """What a layer of the INT8 model reads, run by run."""
+    pair = pair_of(layer, 0)
+    params = params_of(pair)
+    return (params.dequantize(codes) for codes in walk.to(source_of(pair)))
+
+
+def _give_bias(graph: ir.Graph, layer: ir.Node) -> None:
+    """Zeros, where a layer can have a bias and has none."""
+    weight = constant_weight(layer)
+    assert weight is not None
+    if RULES[layer.op_type].bias is not None and constant_bias(layer) is None:
+        replace_constant(graph, layer, 2, np.zeros(len(_rows(layer, weight)), np.float32))
 
 
 def _is_roundable(node: ir.Node, lowering: Lowering) -> bool:
@@ -66,28 +134,27 @@ def _round_layer(graph: ir.Graph, node: ir.Node, params: QuantParams, moments: M
     weight = constant_weight(node)
     assert weight is not None
     matrix, scale = _rows(node, weight), _rows(node, _full_scale(params, weight))
-    bias = _bias(node, len(matrix))
-    objective = moments.shrink(moments.second / np.float32(moments.count) if bias is None else moments.covariance)
-    groups = len(objective)
-    rounded = np.concatenate(
-        [
-            best_rounding(w, s, h)
-            for w, s, h in zip(np.split(matrix, groups), np.split(scale, groups), objective, strict=True)
-        ]
-    )
+    bias, real, mean = constant_bias(node), moments.real, moments.mean
+    if bias is not None:
+        moments = moments.centred
+    moments = moments.shrunk
+    groups = len(mean)
+    parts = zip(np.split(matrix, groups), np.split(scale, groups), moments.second, moments.error, strict=True)
+    rounded = np.concatenate([best_rounding(w, s, second, w @ error) for w, s, second, error in parts])
     replace_constant(graph, node, 1, _unrows(node, rounded, weight))
     if bias is not None:
-        means = np.repeat(moments.mean, len(matrix) // groups, axis=0)
-        replace_constant(graph, node, 2, (bias + ((matrix - rounded) * means).sum(axis=1)).astype(np.float32))
+        before, after = (np.repeat(one, len(matrix) // groups, axis=0) for one in (real, mean))
+        replace_constant(graph, node, 2, (bias + (matrix * before - rounded * after).sum(axis=1)).astype(np.float32))
 
 
-def best_rounding(weight: Floats, scale: Floats, objective: Floats) -> Floats:
-    """Weights on the grid that cost the least (dw H dw^T) that coordinate descent finds.
+def best_rounding(weight: Floats, scale: Floats, objective: Floats, drift: Floats) -> Floats:
+    """Weights on the grid that cost the least, dw H dw^T + 2 dw drift^T, that coordinate descent finds.
 
     Args:
         weight: (channels, k).
         scale: of the same shape; the distance of two integers.
         objective: H, symmetric and positive semidefinite, (k, k).
+        drift: of the shape of ``weight``; half the slope of the cost there, zeros where the inputs hold no error.
 
     Returns:
         (channels, k), every entry ``scale`` times an integer, at most one step away from ``weight``. No row
@@ -96,24 +163,34 @@ def best_rounding(weight: Floats, scale: Floats, objective: Floats) -> Floats:
     down = np.floor(weight / scale)
     limit = np.clip(np.abs(np.rint(weight / scale)).max(axis=1, keepdims=True), 1, LARGEST_CODE)
     up = ((np.rint(weight / scale) > down) & (down + 1 <= limit)).astype(np.float32)
-    error = ((down + up) * scale - weight).T.copy()
-    slope = objective @ error
-    curvature, steps = np.diagonal(objective), scale.T
-    free = ((down >= -limit) & (down + 1 <= limit)).T
-    state = up.T.copy()
+    slope = ((down + up) * scale - weight) @ objective + drift
+    curvature = np.diagonal(objective)
+    free = (down >= -limit) & (down + 1 <= limit)
     for _ in range(SWEEPS):
         flips = 0
-        for k in range(len(objective)):
-            change = np.where(state[k] > 0, -steps[k], steps[k])
-            gain = change * (2 * slope[k] + change * curvature[k])
-            chosen = np.flatnonzero((gain < 0) & free[k])
-            if chosen.size:
-                slope[:, chosen] += np.outer(objective[:, k], change[chosen])
-                state[k, chosen] = 1 - state[k, chosen]
-                flips += chosen.size
+        for start in range(0, len(objective), BLOCK):
+            block = slice(start, start + BLOCK)
+            within = objective[block, block]
+            moved = _descend(up[:, block], slope[:, block], scale[:, block], curvature[block], free[:, block], within)
+            slope += moved @ objective[block]
+            flips += int(np.count_nonzero(moved))
         if not flips:
             break
-    return np.asarray((down + state.T) * scale, np.float32)
+    return np.asarray((down + up) * scale, np.float32)
+
+
+def _descend(up: Floats, slope: Floats, steps: Floats, curvature: Floats, free: NDArray[np.bool_], h: Floats) -> Floats:
+    """How far the weights of a block move: one after the other is flipped, in ``up``, where that costs less."""
+    local, moved = slope.copy(), np.zeros_like(steps)
+    for k in range(len(h)):
+        change = np.where(up[:, k] > 0, -steps[:, k], steps[:, k])
+        gain = change * (2 * local[:, k] + change * curvature[k])
+        chosen = np.flatnonzero((gain < 0) & free[:, k])
+        if chosen.size:
+            local[chosen] += np.outer(change[chosen], h[k])
+            up[chosen, k] = 1 - up[chosen, k]
+            moved[chosen, k] = change[chosen]
+    return moved
 
 
 def _rows(node: ir.Node, array: Floats) -> Floats:
@@ -137,11 +214,3 @@ def _full_scale(params: QuantParams, weight: Floats) -> Floats:
     """The scale of every entry of a weight."""
     shape = [-1 if axis == params.axis else 1 for axis in range(weight.ndim)]
     return np.broadcast_to(params.scale.reshape(shape if params.axis is not None else [1]), weight.shape).copy()
-
-
-def _bias(node: ir.Node, channels: int) -> Floats | None:
-    """The bias of a layer, zeros where it has room for one, or None."""
-    if RULES[node.op_type].bias is None:
-        return None
-    bias = constant_bias(node)
-    return np.zeros(channels, np.float32) if bias is None else bias

@@ -14,7 +14,7 @@ from edgecompress.errors import ModelError
 from edgecompress.exporters.equalization import equalize
 from edgecompress.exporters.fallback import Accept, fall_back
 from edgecompress.exporters.fusion import Fusion, read_fusion
-from edgecompress.exporters.kept import kept_float, unmatched
+from edgecompress.exporters.kept import BY_SPEED, kept_float, unmatched
 from edgecompress.exporters.lowering import Lowering, lower, schemes
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.recovery import Recovered, recover
@@ -103,7 +103,7 @@ def _budgeted(
 def _choice(best: Recovered, rivals: list[Lowering]) -> tuple[str, ...]:
     if len(rivals) == 1:
         return ()
-    return (f"{best.lowering.scheme.narrowed} in 7 bits, which loses less on the calibration data",)
+    return (f"{best.lowering.scheme.narrowed} in fewer bits, which loses less on the calibration data",)
 
 
 def _changes(fusion: Fusion) -> tuple[str, ...]:
@@ -120,5 +120,7 @@ def _without_match(model: ir.Model, recipe: Quantization) -> tuple[str, ...]:
 
 def _warnings(placement: Placement, fusion: Fusion) -> tuple[str, ...]:
     if not placement.placed:
-        return ("no operator of this model has an integer kernel that pays; the artifact stays float",)
+        mend = "; quantization.integer_entry=true makes its first convolutions INT8"
+        told = "no operator of this model has an integer kernel that pays; the artifact stays float"
+        return (told + mend * (BY_SPEED in placement.kept.values()),)
     return tuple(f"{one.kind} {one.name!r} was meant to be integer, but {one.reason}" for one in fusion.unfused)

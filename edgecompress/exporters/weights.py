@@ -22,7 +22,7 @@ from edgecompress.exporters.rules import RULES
 
 PAIR_LIMIT = 128
 """Largest |w1 + w2| with 255 * |w1 + w2| < 2^15."""
-ROUNDED_PAIR_LIMIT = 126.0
+ROUNDED_PAIR_LIMIT = PAIR_LIMIT - 2.0
 """What two weights come to before rounding: either may be rounded away from zero, and the limit still holds."""
 
 
@@ -32,7 +32,7 @@ def weight_grids(graph: ir.Graph, placement: Placement, scheme: Scheme, *, per_c
     Args:
         graph: float.
         placement: what becomes integer.
-        scheme: where its products may not saturate and its activations have 8 bits, weights get 7.
+        scheme: where products may not saturate and activations have 8 bits, weights get as few as their pairs need.
         per_channel: one scale for each output channel, or one for each weight.
     """
     grids: dict[str, QuantParams] = {}

@@ -8,7 +8,8 @@ import pytest
 
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.fusion import optimized_graph
-from edgecompress.exporters.kept import BY_SPEED, MOST_DEPTHWISE, kept_float, narrow_entry, unmatched
+from edgecompress.exporters.kept import BY_RECIPE, BY_SPEED, MOST_DEPTHWISE, kept_float, narrow_entry, unmatched
+from edgecompress.exporters.placement import place
 from edgecompress.exporters.static import quantize_static
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
@@ -60,6 +61,21 @@ def test_a_sum_with_an_integer_layer_is_not_the_entry() -> None:
     assert narrow_entry(model.graph) == ["p"]
 
 
+@pytest.mark.parametrize("per_group", [1, 2])
+def test_groups_of_few_channels_are_not_few_channels(per_group: int) -> None:
+    body = f"y = Conv<{PADS}, group=32>(x, w)"
+    assert narrow_entry(_network(body, 32 * per_group, w=draw(64, per_group, 3, 3)).graph) == []
+
+
+def test_a_network_of_narrow_convolutions_alone_is_told_how_to_become_integer() -> None:
+    batches = Batches(
+        role="calibration", source=lambda: [draw(4, 3, 8, 8)], inputs=InputNames(names=("x",), required=1)
+    )
+    model = _network(f"y = Conv<{PADS}>(x, w)", w=draw(16, 3, 3, 3))
+    (warning,) = quantize_static(model, Quantization(enabled=True), batches, Progress()).warnings
+    assert "quantization.integer_entry=true" in warning
+
+
 def test_a_computed_weight_is_not_judged() -> None:
     assert narrow_entry(_network(f"k = Abs(w) y = Conv<{PADS}>(x, k)", w=draw(16, 3, 3, 3)).graph) == []
 
@@ -82,6 +98,8 @@ def test_the_entry_stays_float_and_the_rest_is_integer() -> None:
 
 def test_what_the_recipe_names_comes_with_its_own_reason() -> None:
     model = _network(f"stem_1 = Conv<{PADS}>(x, w) y = Relu(stem_1)", w=draw(16, 3, 3, 3))
+    both = place(model.graph, kept_float(model.graph, Quantization(keep_float=("stem*",))))
+    assert [one.reason for one in both.refusals if one.name == "stem_1"] == [BY_RECIPE]
     kept = kept_float(model.graph, Quantization(keep_float=("y", "head*")))
     assert kept.keys() == {"stem_1", "y", "head*"}
     assert kept["y"] != kept["stem_1"] == BY_SPEED

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import onnx_ir as ir
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.calibration import QNNPACK, collect
 from edgecompress.data import Batches, InputNames
+from edgecompress.exporters import rounding
 from edgecompress.exporters.lowering import Lowering, lower
-from edgecompress.exporters.moments import input_moments
+from edgecompress.exporters.moments import Moments, input_moments
 from edgecompress.exporters.placement import place
 from edgecompress.exporters.rounding import best_rounding, round_adaptively
 from edgecompress.exporters.weights import constant_weight
@@ -50,7 +51,7 @@ def _problem(seed: int, channels: int, size: int) -> tuple[Array, Array, Array]:
 @given(st.integers(0, 1000), st.integers(1, 5), st.integers(1, 24))
 def test_no_channel_costs_more_than_the_nearest_integers(seed: int, channels: int, size: int) -> None:
     weight, scale, objective = _problem(seed, channels, size)
-    rounded = best_rounding(weight, scale, objective)
+    rounded = best_rounding(weight, scale, objective, np.zeros_like(weight))
     nearest = np.rint(weight / scale) * scale
     assert (_cost(rounded - weight, objective) <= _cost(nearest - weight, objective) * (1 + 1e-4) + 1e-9).all()
     assert (np.abs(rounded - weight) <= scale * 1.0001).all()
@@ -64,29 +65,34 @@ def test_it_comes_close_to_the_best_of_all_choices() -> None:
         down = np.floor(weight / scale)
         choices = (down + np.array(bits) for bits in itertools.product((0, 1), repeat=8))
         best += min(float(_cost(choice * scale - weight, objective)[0]) for choice in choices)
-        found += float(_cost(best_rounding(weight, scale, objective) - weight, objective)[0])
+        found += float(_cost(best_rounding(weight, scale, objective, np.zeros_like(weight)) - weight, objective)[0])
         worst += float(_cost(np.rint(weight / scale) * scale - weight, objective)[0])
     assert best <= found < (best + worst) / 2
 
 
-@pytest.mark.parametrize("kind", list(MODELS))
-def test_moments_tell_the_error_of_the_output(kind: str) -> None:
-    model = MODELS[kind]()
-    layer = next(node for node in model.graph if node.name == "y")
-    weight = constant_weight(layer)
-    assert weight is not None
-    moments = input_moments(model, ["y"], BATCHES, Progress())["y"]
-    change = draw(*weight.shape, seed=7) * 0.1
-    x = torch.from_numpy(np.concatenate(DATA))
-    if kind == "gemm":
-        moved = x.flatten(1) @ torch.from_numpy(change).T
-    else:
-        groups = layer.attributes.get_int("group", 1)
-        moved = torch.nn.functional.conv2d(x, torch.from_numpy(change), stride=2, padding=1, groups=groups)
-        moved = moved.permute(0, 2, 3, 1).reshape(-1, len(weight))
-    rows = change.reshape(len(moments.second), -1, moments.second.shape[1])
-    told = np.concatenate([_cost(r, s / moments.count) for r, s in zip(rows, moments.second, strict=True)])
-    np.testing.assert_allclose(told, moved.double().square().mean(dim=0).numpy(), rtol=1e-4)
+def test_a_weight_takes_back_the_error_of_its_input() -> None:
+    """One input, given twice as large as it should be: the best weight is half, and the nearest integers 4 and 2."""
+    weight, scale = np.full((1, 1), 2.4, np.float32), np.ones((1, 1), np.float32)
+    real, given = np.float32(1.0), np.float32(1.2)
+    second, cross = np.full((1, 1), given * given), np.full((1, 1), real * given)
+    assert best_rounding(weight, scale, second, np.zeros_like(weight)) == 2
+    assert best_rounding(weight + 0.3, scale, second, np.zeros_like(weight)) == 3
+    assert best_rounding(weight + 0.3, scale, second, (weight + 0.3) @ (second - cross)) == 2
+
+
+@given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 16))
+def test_with_errors_in_the_inputs_no_channel_is_further_from_the_float_outputs(
+    seed: int, channels: int, size: int
+) -> None:
+    weight, scale, _ = _problem(seed, channels, size)
+    real = draw(size, 4 * size, seed=seed + 3)
+    taken = (real + 0.2 * draw(size, 4 * size, seed=seed + 4)).astype(np.float32)
+    count = np.float32(real.shape[1])
+    second, cross = taken @ taken.T / count, real @ taken.T / count
+    rounded = best_rounding(weight, scale, second, weight @ (second - cross))
+    wanted, nearest = weight @ real, (np.rint(weight / scale) * scale) @ taken
+    found = ((rounded @ taken - wanted) ** 2).sum(axis=1)
+    assert (found <= ((nearest - wanted) ** 2).sum(axis=1) * (1 + 1e-3) + 1e-6).all()
 
 
 def _weight(model: ir.Model) -> Array:
@@ -99,6 +105,23 @@ def _lowering(model: ir.Model) -> Lowering:
     placement = place(model.graph)
     calibration = collect(model, placement.pairs, BATCHES, Progress())
     return lower(model, placement, calibration, Quantization(enabled=True, granularity="per_tensor"), QNNPACK)
+
+
+@pytest.mark.parametrize(("held_bytes", "samples"), [(1e9, 32), (6 * 4 * 64 * 4, 6), (1, 2)])
+def test_as_many_samples_are_read_as_the_memory_has_room_for(
+    held_bytes: float, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+
+    def watched(layer: ir.Node, exact: Iterable[Array], rounded: Iterable[Array]) -> Moments:
+        arrays = list(exact)
+        rows.append(sum(map(len, arrays)))
+        return input_moments(layer, arrays, rounded)
+
+    monkeypatch.setattr(rounding, "HELD_BYTES", held_bytes)
+    monkeypatch.setattr(rounding, "input_moments", watched)
+    round_adaptively(_lowering(MODELS["convolution"]()), BATCHES, Progress())
+    assert rows == [samples]
 
 
 @pytest.mark.parametrize("kind", ["convolution", "depthwise", "gemm"])
