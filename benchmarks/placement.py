@@ -30,8 +30,6 @@ STEMS = ((3, 3), (3, 7), (1, 3), (1, 7), (4, 3))
 """Input channels and side of the kernel of a first convolution of stride 2."""
 STEM_WIDTHS, DEPTHWISE_WIDTHS, IMAGE_SIDE = (16, 32, 64, 96), (16, 32, 48, 64, 96), 160
 HEADINGS = ("pattern", "float, ms", "left float between integers, ms", "integer, ms", "integer pays", "SQNR, dB")
-
-
 ENTRY_HEADINGS = ("entry", "float, ms", "it alone float, ms", "integer, ms", "integer pays", "SQNR, dB", "by default")
 
 

@@ -115,10 +115,8 @@ def _dequantized(walk: Walk, layer: ir.Node) -> Iterator[Floats]:
 
 def _give_bias(graph: ir.Graph, layer: ir.Node) -> None:
     """Zeros, where a layer can have a bias and has none."""
-    weight = constant_weight(layer)
-    assert weight is not None
     if RULES[layer.op_type].bias is not None and constant_bias(layer) is None:
-        replace_constant(graph, layer, 2, np.zeros(len(_rows(layer, weight)), np.float32))
+        replace_constant(graph, layer, 2, np.zeros(len(_rows(layer, _constant(layer, 1))), np.float32))
 
 
 def _is_roundable(node: ir.Node, lowering: Lowering) -> bool:
@@ -131,8 +129,7 @@ def _is_roundable(node: ir.Node, lowering: Lowering) -> bool:
 
 
 def _round_layer(graph: ir.Graph, node: ir.Node, params: QuantParams, moments: Moments) -> None:
-    weight = constant_weight(node)
-    assert weight is not None
+    weight = _constant(node, 1)
     matrix, scale = _rows(node, weight), _rows(node, _full_scale(params, weight))
     bias, real, mean = constant_bias(node), moments.real, moments.mean
     if bias is not None:

@@ -63,8 +63,8 @@ def test_each_channel_has_the_finest_grid_that_its_own_pairs_allow() -> None:
     np.testing.assert_array_equal(codes, [[63, 63, 63], [115, -115, 11], [105, 21, 21]])
 
 
-def test_weights_that_cannot_saturate_keep_their_eight_bits() -> None:
-    """One large weight in each channel: with the largest of the others it comes to 127 + 1."""
+def test_one_large_weight_keeps_almost_all_of_its_eight_bits() -> None:
+    """With the largest of the others it comes to 125 + 1, which leaves each room to be rounded up."""
     weight = np.full((4, 4, 1, 1), 1 / 200, np.float32)
     weight[:, 0] = 1.0
     codes = _grid(weight, FBGEMM_NARROW_WEIGHTS).quantize(weight)

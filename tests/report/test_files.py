@@ -63,8 +63,9 @@ def test_the_report_has_the_manifest_s_measures_and_every_step(bundle: Path) -> 
 def test_what_was_left_float_is_named_with_its_reason(bundle: Path) -> None:
     report = json.loads((bundle / "report.json").read_text())
     refusals = report["steps"][-1]["refusals"]
-    assert [(one["name"], one["kind"]) for one in refusals if one["kind"] != "Relu"] == [
+    assert [(one["name"], one["kind"]) for one in refusals] == [
         ("features.0", "Conv"),
+        ("features.2/relu", "Relu"),
         ("classifier", "Gemm"),
     ]
     page = (bundle / "report.html").read_text()
