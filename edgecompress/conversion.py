@@ -154,7 +154,7 @@ def convert(
         teaches = network if teacher is None else copy.deepcopy(teacher).eval()
         if teacher is not None:
             _check_alike(teaches, network, probe)
-        base = teaches if recipe.distillation.enabled else network
+        base = teaches if "distillation" in recipe.techniques else network
         original = _as_onnx(base, example, recipe)
         fitted = streams.fitted(signature(original))
         if fitted.evaluation is not None:
@@ -205,9 +205,9 @@ def float_original(network: Network, recipe: Recipe, example: Batch) -> ir.Model
 
 
 def _check_data(recipe: Recipe, streams: Streams) -> None:
-    if recipe.quantization.enabled and streams.calibration is None:
+    if "quantization" in recipe.techniques and streams.calibration is None:
         raise DataError("static quantization needs calibration data; give calibration (--calibration)")
-    if recipe.distillation.enabled and streams.train is None:
+    if "distillation" in recipe.techniques and streams.train is None:
         raise DataError("distillation needs training data; give train (--train)")
 
 
@@ -305,9 +305,9 @@ def _steps(
         steps.append(Step(name="export", run=functools.partial(_export, recipe), min_sqnr_db=floor))
     if recipe.export.simplify:
         steps.append(Step(name="simplify", run=simplify, min_sqnr_db=floor))
-    forms = prepare_for_integers if recipe.quantization.enabled else canonicalize
+    forms = prepare_for_integers if "quantization" in recipe.techniques else canonicalize
     steps.append(Step(name="canonicalize", run=forms, min_sqnr_db=floor))
-    if recipe.quantization.enabled:
+    if "quantization" in recipe.techniques:
         steps.append(Step(name="quantize", run=quantize, min_sqnr_db=GARBAGE_DB, lossless=False))
     return steps
 

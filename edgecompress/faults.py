@@ -19,11 +19,19 @@ EXPECTED = {
 }
 
 
-def describe_fault(error: ValidationError, keys: Sequence[str]) -> str:
-    """The first fault of a validation error; ``keys`` are the paths that are known, for the nearest one."""
+def describe_fault(error: ValidationError, keys: Sequence[str], prefix: str = "") -> str:
+    """The first fault of a validation error.
+
+    Args:
+        error: what pydantic found.
+        keys: the paths that are known, for the nearest one.
+        prefix: the path of what was validated, with the dot behind it.
+    """
     fault = error.errors()[0]
-    path = ".".join(str(part) for part in fault["loc"])
+    path = prefix + ".".join(str(part) for part in fault["loc"])
     kind = fault["type"]
+    if kind == "value_error":  # a check of our own, which names its path by itself
+        return str(fault["ctx"]["error"])
     if kind == "extra_forbidden":
         return f"unknown key {path!r}{nearest(path, keys)}"
     if kind == "string_pattern_mismatch":

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.recipe import NONE, Recipe, key_paths, parse_recipe, recipe_tables
+from edgecompress.recipe import Recipe, key_paths, parse_recipe, recipe_tables
+from edgecompress.table import NONE
 
 FREE = "export.dynamic_axes."
 """Beginning of the keys that go on with a user's own names."""

@@ -49,7 +49,7 @@ def make_plan(network: Network, profile: TargetProfile, teacher: nn.Module | Non
             is quantized already or has an opset below 13.
     """
     recipe = profile.recipe
-    if recipe.quantization.enabled and isinstance(network, ir.Model):
+    if "quantization" in recipe.techniques and isinstance(network, ir.Model):
         check_onnx(network)
     changing = [name for name in recipe.techniques if name in TRAINING]
     if changing and not isinstance(network, nn.Module):
@@ -77,7 +77,7 @@ def _doubts(recipe: Recipe) -> Iterator[str]:
     pruning = recipe.pruning
     if not recipe.techniques:
         yield "no technique is enabled; the artifact will be the float model"
-    if pruning.enabled and pruning.amount > pruning.warn_above:
+    if "pruning" in recipe.techniques and pruning.amount > pruning.warn_above:
         yield (
             f"pruning takes {pruning.amount:.0%} of the {pruning.goal}, more than the {pruning.warn_above:.0%} that"
             " this target thinks sane (pruning.warn_above); expect to lose accuracy"
@@ -191,7 +191,7 @@ def _road_to_onnx(network: Network, recipe: Recipe) -> tuple[PlannedStep, ...]:
 
 
 def _techniques(recipe: Recipe) -> tuple[PlannedStep, ...]:
-    return (_quantization(recipe.quantization),) if recipe.quantization.enabled else ()
+    return (_quantization(recipe.quantization),) if "quantization" in recipe.techniques else ()
 
 
 def _quantization(quantization: Quantization) -> PlannedStep:

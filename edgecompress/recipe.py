@@ -6,16 +6,15 @@ Every key has a dotted path (``quantization.scheme``) that errors name and that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, model_validator
 
 from edgecompress.errors import RecipeError
-from edgecompress.faults import describe_fault
+from edgecompress.table import NONE, Table, paths_of
 
 Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
@@ -29,17 +28,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 MAX_THREADS = 256
-NONE = "none"
-"""What stands in TOML and after ``--set KEY=`` for no value."""
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class Table(BaseModel):
-    """One table of a recipe: immutable, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Pruning(Table):
@@ -188,7 +179,7 @@ class Export(Table):
     """Version of ONNX's operators."""
     batch_size: PositiveInt | None = None
     """A fixed batch dimension; without it the dimension is dynamic and named ``batch``."""
-    dynamic_axes: dict[str, dict[AxisNumber, AxisName]] = {}
+    dynamic_axes: dict[str, dict[AxisNumber, AxisName]] = Field(default_factory=dict)
     """Further dynamic dimensions: input name -> axis number -> name of the dimension."""
     simplify: bool = True
     """Run onnxsim, in a child process."""
@@ -281,6 +272,12 @@ class Recipe(Table):
     budgets: Budgets = Budgets()
     report: Report = Report()
 
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        _check_order(self)
+        _check_steps(self)
+        return self
+
     @property
     def trains(self) -> bool:
         """Whether a technique of the recipe reads training data, if only to estimate batch norms on."""
@@ -288,7 +285,7 @@ class Recipe(Table):
 
     @property
     def techniques(self) -> tuple[Technique, ...]:
-        """The enabled techniques in the order in which they run."""
+        """The enabled techniques in the order in which they run: what is not among them is not done."""
         return tuple(name for name in self.order if getattr(self, name).enabled)
 
 
@@ -304,14 +301,7 @@ def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
     Traceback (most recent call last):
     edgecompress.errors.RecipeError: expected number, got 'much' in 'pruning.amount'
     """
-    try:
-        # Strict, as TOML is: no text for a number, no number for true. JSON, since a list is a tuple there.
-        recipe = Recipe.model_validate_json(json.dumps(_nulled(tables, Recipe), default=str), strict=True)
-    except ValidationError as error:
-        raise RecipeError(describe_fault(error, key_paths())) from None
-    _check_order(recipe)
-    _check_steps(recipe)
-    return recipe
+    return Recipe(**tables)
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -337,32 +327,13 @@ def _valued(value: Any, default: Any) -> Any:
     }
 
 
-def key_paths(table: type[Table] = Recipe, prefix: str = "") -> list[str]:
+def key_paths() -> list[str]:
     """The dotted path of every key of a recipe.
 
     >>> "quantization.scheme" in key_paths()
     True
     """
-    paths: list[str] = []
-    for name, field in table.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Table):
-            paths += key_paths(kind, f"{prefix}{name}.")
-        else:
-            paths.append(prefix + name)
-    return paths
-
-
-def _nulled(tables: Mapping[str, Any], kind: type[Table]) -> dict[str, Any]:
-    """The tables with null for the word ``none``, where a value may be missing."""
-    nulled: dict[str, Any] = {}
-    for name, value in tables.items():
-        field = kind.model_fields.get(name)
-        below = field.annotation if field is not None else None
-        if isinstance(value, Mapping) and isinstance(below, type) and issubclass(below, Table):
-            value = _nulled(value, below)
-        nulled[name] = None if value == NONE and type(None) in get_args(below) else value
-    return nulled
+    return paths_of(Recipe)
 
 
 def _check_order(recipe: Recipe) -> None:
@@ -382,7 +353,7 @@ def _check_order(recipe: Recipe) -> None:
 
 def _check_steps(recipe: Recipe) -> None:
     steps, epochs = recipe.pruning.steps, recipe.training.epochs
-    if recipe.pruning.enabled and 0 < epochs < steps:
+    if "pruning" in recipe.techniques and 0 < epochs < steps:
         raise RecipeError(f"'pruning.steps' is {steps}, 'training.epochs' {epochs}; give an epoch to each step")
     distillation = recipe.distillation
     layers = distillation.hints or distillation.attention or distillation.relations or distillation.block_weight
@@ -391,5 +362,5 @@ def _check_steps(recipe: Recipe) -> None:
             "'distillation.cache' keeps the teacher's outputs, not its layers; leave it out, or name no layers and"
             " --set distillation.block_weight=0"
         )
-    if distillation.enabled and not epochs:
+    if "distillation" in recipe.techniques and not epochs:
         raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")

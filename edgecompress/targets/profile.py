@@ -16,14 +16,33 @@ HEAD = ("name", "strategy", "reason")
 """What a profile says beside its recipe, as text."""
 
 
+def _check_text(value: Any, key: str) -> None:
+    if not isinstance(value, str):
+        raise RecipeError(f"expected text, got {value!r} in {key!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RecipeError(f"the text in {key!r} is not UTF-8") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetProfile:
-    """A recipe with a name, the strategy it follows, and the reason for that strategy."""
+    """A recipe with a name, the strategy it follows, and the reason for that strategy.
+
+    Raises:
+        RecipeError: a text is none, or there is no recipe.
+    """
 
     name: str
     strategy: str
     reason: str
     recipe: Recipe
+
+    def __post_init__(self) -> None:
+        for key in HEAD:
+            _check_text(getattr(self, key), key)
+        if not isinstance(self.recipe, Recipe):
+            raise RecipeError(f"expected a Recipe, got {self.recipe!r} in 'recipe'")
 
 
 OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the user's own", recipe=Recipe())
@@ -78,7 +97,7 @@ def overridden(profile: TargetProfile, assignments: Iterable[str]) -> TargetProf
 def _extended(parent: TargetProfile, file: ProfileFile) -> TargetProfile:
     """What a file says over its parent, table by table."""
     _check_keys(file.tables)
-    head: dict[str, Any] = {key: _text(file.tables[key], key) for key in HEAD if key in file.tables}
+    head: dict[str, Any] = {key: file.tables[key] for key in HEAD if key in file.tables}
     own = {key: value for key, value in file.tables.items() if key not in (*HEAD, EXTENDS)}
     recipe = parse_recipe(_over(recipe_tables(parent.recipe), own))
     name = Path(file.label).stem if file.path is not None else file.label
@@ -111,9 +130,3 @@ def _check_keys(tables: Mapping[str, Any]) -> None:
             raise RecipeError(
                 f"unknown key {key!r}{nearest(key, [*known, *key_paths()], '; targets show NAME lists the keys')}"
             )
-
-
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str):
-        raise RecipeError(f"expected text, got {value!r} in {key!r}; put it in quotes")
-    return value

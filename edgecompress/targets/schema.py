@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecompress.recipe import NONE, Recipe
+from edgecompress.recipe import Recipe
+from edgecompress.table import NONE
 from edgecompress.targets.inheritance import EXTENDS, profile_names
 
 DIALECT = "http://json-schema.org/draft-07/schema#"

@@ -55,20 +55,21 @@ def _tries(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> Ite
 
 
 def _finer_integers(budget: str, recipe: Recipe) -> Iterator[str]:
-    if recipe.quantization.enabled:
+    enabled = "quantization" in recipe.techniques
+    if enabled:
         yield "quantization.bias_correction=true"
         yield "quantization.adaround=true"
-    if recipe.quantization.enabled and not recipe.quantization.fallback_evaluations and budget == "max_accuracy_drop":
+    if enabled and not recipe.quantization.fallback_evaluations and budget == "max_accuracy_drop":
         yield "quantization.fallback_evaluations=6"
 
 
 def _gentler_cuts(recipe: Recipe, trained: bool) -> Iterator[str]:
-    pruning = recipe.pruning
+    pruning, enabled = recipe.pruning, "pruning" in recipe.techniques
     if recipe.trains and trained:
         yield f"training.epochs={2 * recipe.training.epochs or max(4, pruning.steps)}"
-    if pruning.enabled and pruning.residual == "prune" and pruning.goal != "channels":
+    if enabled and pruning.residual == "prune" and pruning.goal != "channels":
         yield "pruning.residual=auto"
-    if pruning.enabled:
+    if enabled:
         yield f"pruning.amount={STEP * pruning.amount:.2g}"
     if _shares(recipe):
         yield f"low_rank.amount={STEP * recipe.low_rank.amount:.2g}"
@@ -76,7 +77,7 @@ def _gentler_cuts(recipe: Recipe, trained: bool) -> Iterator[str]:
 
 def _smaller(recipe: Recipe, prunable: bool) -> Iterator[str]:
     yield "quantization.enabled=true"
-    if recipe.pruning.enabled and recipe.pruning.amount <= MOST:
+    if "pruning" in recipe.techniques and recipe.pruning.amount <= MOST:
         yield f"pruning.amount={1 - STEP * (1 - recipe.pruning.amount):.2g}"
     elif _shares(recipe) and recipe.low_rank.amount <= MOST:
         yield f"low_rank.amount={1 - STEP * (1 - recipe.low_rank.amount):.2g}"
@@ -86,7 +87,7 @@ def _smaller(recipe: Recipe, prunable: bool) -> Iterator[str]:
 
 def _shares(recipe: Recipe) -> bool:
     """Whether ``low_rank.amount`` is what decides the ranks."""
-    return recipe.low_rank.enabled and recipe.low_rank.goal in ("macs", "parameters", "latency")
+    return "low_rank" in recipe.techniques and recipe.low_rank.goal in ("macs", "parameters", "latency")
 
 
 def _changes(recipe: Recipe, assignment: str) -> bool:

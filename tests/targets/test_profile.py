@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
 from edgecompress.outcome import recipe_file
+from edgecompress.recipe import Recipe
 from edgecompress.targets import (
     TargetProfile,
     device_names,
@@ -234,3 +236,29 @@ def test_a_parent_that_is_no_toml_is_named(tmp_path: Path) -> None:
     _write(tmp_path, own="extends = 'a.toml'", a="pruning = ")
     with pytest.raises(RecipeError, match=r"a\.toml' is not TOML"):
         load_profile(str(tmp_path / "own.toml"))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"name": 3}, "expected text, got 3 in 'name'"),
+        ({"reason": "\ud800"}, "the text in 'reason' is not UTF-8"),
+        ({"recipe": {}}, "expected a Recipe, got {} in 'recipe'"),
+    ],
+)
+def test_a_profile_made_in_python_is_checked(change: dict[str, Any], line: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        replace(load_profile("edge"), **change)
+    assert str(caught.value) == line
+
+
+@given(tables(), st.text(), st.text())
+def test_a_profile_made_in_python_comes_back_from_its_file(tables: dict[str, Any], name: str, reason: str) -> None:
+    try:
+        profile = TargetProfile(name=name, strategy=reason, reason=reason, recipe=Recipe(**tables))
+    except RecipeError:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "recipe.toml"
+        file.write_text(recipe_file(profile))
+        assert load_profile(str(file)) == profile
