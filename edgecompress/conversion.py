@@ -6,7 +6,7 @@ import copy
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing
 from edgecompress.capture import capture, check_runs
+from edgecompress.class_axis import settle_streams
 from edgecompress.contained import require_bytes_survive
 from edgecompress.data import Array, Batch, Batches, Inputs, Source, rereadable
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, ParityError, first_line
@@ -24,7 +25,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.exporters.simplify import simplify
 from edgecompress.exporters.static import quantize_static
 from edgecompress.loading import Network, load_data
-from edgecompress.metrics import Agreement, top1
+from edgecompress.metrics import Agreement, require_class_axis, top1
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
@@ -69,12 +70,14 @@ class Conversion:
     """The steps that were carried out, and the float model before anything touched it.
 
     ``stages`` are the models in between that could ship, each under the name of the last step that made it; the
-    first is the original, the last the artifact.
+    first is the original, the last the artifact. ``class_axis`` is that of the scores, as
+    :func:`~edgecompress.class_axis.settle_streams` settled it.
     """
 
     original: ir.Model
     done: tuple[Done, ...]
     stages: tuple[tuple[str, ir.Model], ...]
+    class_axis: int | None
 
     @property
     def artifact(self) -> ir.Model:
@@ -108,6 +111,7 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe) -> Bat
         inputs=input_names(network),
         use_labels=role in ("evaluation", "train"),
         label_kinds="iu" if recipe.training.task == "classification" else "iuf",
+        class_axis=recipe.evaluation.class_axis,
     )
 
 
@@ -146,6 +150,7 @@ def convert(
     check_runs(network, example)
     if isinstance(network, nn.Module):
         _check_first_batches(network, streams.measured, streams.train if recipe.trains else None)
+    streams = _settled(network, recipe, example, streams, progress)
     probe = example.sample(sample_rows(network, recipe) or PROBE_ROWS).inputs
     original: ir.Model | None = None
     changed: tuple[Done, ...] = ()
@@ -179,7 +184,10 @@ def convert(
     last = [(step.name, _after("export", done)) for step in changed[-1:]]
     graphs = [(step.name, step.result.model) for step in done if step.name in ("canonicalize", "quantize")]
     return Conversion(
-        original=original, done=(*changed, *done), stages=(("original", original), *between, *last, *graphs)
+        original=original,
+        done=(*changed, *done),
+        stages=(("original", original), *between, *last, *graphs),
+        class_axis=streams.class_axis,
     )
 
 
@@ -222,7 +230,16 @@ def _check_first_batches(network: nn.Module, measured: Batches | None, train: Ba
                 f"{where} does not fit the model: {first_line(error)}; give inputs as its forward takes them"
             ) from error
         if batches is measured and batch.labels is not None:
-            top1(outputs[0], batch.labels, where)
+            top1(outputs[0], batch.labels, where, batch.class_axis)
+
+
+def _settled(network: Network, recipe: Recipe, example: Batch, streams: Streams, progress: Progress) -> Streams:
+    """The data, with the axis of the scores that their labels lack."""
+    asked = recipe.evaluation.class_axis
+    if asked is not None:
+        require_class_axis(asked, execute(network, example.inputs)[0].shape)
+    read = streams if recipe.trains else replace(streams, train=None)
+    return streams.with_class_axis(settle_streams(network, read, asked, progress).class_axis)
 
 
 def _check_alike(teacher: nn.Module, student: nn.Module, probe: Inputs) -> None:

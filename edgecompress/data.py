@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -50,10 +50,14 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Arrays by input name, all with the same number of rows; ``labels`` are numbers (class indices), or absent."""
+    """Arrays by input name, all with the same number of rows; ``labels`` are numbers (class indices), or absent.
+
+    ``class_axis`` is the axis of the scores that the labels lack, as :func:`edgecompress.metrics.class_axis` takes it.
+    """
 
     inputs: dict[str, Array]
     labels: Array | None = None
+    class_axis: int | None = None
 
     @property
     def rows(self) -> int:
@@ -64,13 +68,13 @@ class Batch:
         """The samples ``start`` to ``stop``; arrays that do not share the batch dimension stay whole."""
         rows = self.rows
         cut = {name: array[start:stop] if array.shape[:1] == (rows,) else array for name, array in self.inputs.items()}
-        return type(self)(inputs=cut, labels=None if self.labels is None else self.labels[start:stop])
+        return replace(self, inputs=cut, labels=None if self.labels is None else self.labels[start:stop])
 
     def sample(self, rows: int) -> Self:
         """``rows`` samples: the first ones, repeated where there are too few."""
         index, whole = np.arange(rows) % self.rows, self.rows
         taken = {name: array[index] if array.shape[:1] == (whole,) else array for name, array in self.inputs.items()}
-        return type(self)(inputs=taken, labels=None if self.labels is None else self.labels[index])
+        return replace(self, inputs=taken, labels=None if self.labels is None else self.labels[index])
 
     def update(self, hasher: hashlib._Hash) -> None:
         """Add names, dtypes, shapes and values to a digest of the data."""
@@ -86,7 +90,7 @@ class Batches:
 
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
     batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have:
-    class indices by default, ``"iuf"`` for a regression.
+    class indices by default, ``"iuf"`` for a regression. ``class_axis`` is that of every batch.
     """
 
     role: str
@@ -95,6 +99,7 @@ class Batches:
     signature: tuple[TensorSpec, ...] = ()
     use_labels: bool = True
     label_kinds: str = "iu"
+    class_axis: int | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         index = -1
@@ -102,7 +107,7 @@ class Batches:
             where = f"{self.role} batch {index}"
             features, labels = split_labels(raw, self.inputs)
             taken = _labels(labels, where, self.label_kinds) if self.use_labels and labels is not None else None
-            batch = _parse(features, taken, self.inputs, where)
+            batch = replace(_parse(features, taken, self.inputs, where), class_axis=self.class_axis)
             _check_finite(batch, where)
             for spec in self.signature:
                 _check_spec(batch, spec, where)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from edgecompress.class_axis import both_open, settle_class_axis
 from edgecompress.conversion import Data, open_batches, open_source
-from edgecompress.data import Batches
+from edgecompress.data import Batch, Batches
 from edgecompress.errors import RecipeError
+from edgecompress.metrics import open_class_axes
+from edgecompress.modes import evaluating
 from edgecompress.module_checks import check_teacher, require_module
 from edgecompress.named_inputs import answering, named_module
 from edgecompress.progress import Progress
+from edgecompress.randomness import own_randomness
 from edgecompress.recipe import Recipe, Training
 from edgecompress.training import (
     Classification,
@@ -31,10 +37,12 @@ from edgecompress.training import (
     teach,
 )
 from edgecompress.training.evaluation import score
+from edgecompress.training.feeding import to_part
 from edgecompress.training.learning_rate import SchedulerFactory
+from edgecompress.training.losses import first_output
 from edgecompress.training.optimizers import OptimizerFactory
 from edgecompress.training.settings import Augment
-from edgecompress.training.tasks import OutputLoss
+from edgecompress.training.tasks import OutputLoss, Task
 from edgecompress.training.teaching import device_of
 
 
@@ -53,6 +61,8 @@ class Distiller:
             :class:`~edgecompress.training.AttentionTransfer`, :class:`~edgecompress.training.Relational`.
         cache: a folder where the teacher's outputs are kept, so that it sees each sample once; without features.
         seed: of all that is drawn.
+        class_axis: the axis of the scores that holds the classes, 1 or -1; by default the one that the labels lack,
+            and axis 1 where as many classes as places leave two open, with a warning.
 
     Raises:
         RecipeError: temperature or alpha is out of range, or there is no such loss.
@@ -76,12 +86,14 @@ class Distiller:
         features: Sequence[FeatureTerm] = (),
         cache: str | Path | None = None,
         seed: int = 0,
+        class_axis: int | None = None,
     ) -> None:
         require_module("student", student)
         check_teacher(teacher, student)
         self.teacher, self.student = teacher, student
         self.temperature, self.alpha, self.seed = temperature, alpha, seed
-        self.task = task_of(loss, temperature, alpha)
+        self.class_axis = class_axis
+        self.task = task_of(loss, temperature, alpha, class_axis)
         self.features = tuple(features)
         self.cache = None if cache is None else Path(cache)
 
@@ -91,13 +103,18 @@ class Distiller:
         Args:
             student_logits: (rows, classes, ...) or (..., classes).
             teacher_logits: of the same shape; no gradient flows into them.
-            labels: class indices, -100 for what does not count; None where alpha is 1.
+            labels: class indices, -100 for what does not count; None where alpha is 1, and scores are (rows, classes)
+                or ``class_axis`` was given.
 
         Raises:
             ModelError: the shapes differ.
             DataError: labels are missing, do not fit, or are out of range.
         """
-        return distillation_loss(student_logits, teacher_logits, labels, self.temperature, self.alpha)
+        if self.class_axis is None and labels is not None:
+            axes = open_class_axes(student_logits.shape, labels.shape)
+            if len(axes) > 1:
+                _warn(both_open(student_logits.shape))
+        return distillation_loss(student_logits, teacher_logits, labels, self.temperature, self.alpha, self.class_axis)
 
     def train_student(
         self,
@@ -164,15 +181,18 @@ class Distiller:
         )
         source = open_source(train_loader, "train", Recipe())
         student = named_module(self.student, source)
+        given = None if evaluation is None else self._batches(evaluation, "evaluation", student)
+        (train, measured), task = self._settled(student, self._batches(source, "train", student), given)
+        assert train is not None
         trained = teach(
             student,
             answering(self.teacher, student, source),
-            self._batches(source, "train", student),
+            train,
             settings,
-            self.task,
+            task,
             features=self.features,
             cache=self.cache,
-            evaluation=None if evaluation is None else self._batches(evaluation, "evaluation", student),
+            evaluation=measured,
             checkpoints=None if checkpoints is None else Path(checkpoints),
             progress=progress,
         )
@@ -198,11 +218,29 @@ class Distiller:
         source = open_source(loader, "evaluation", Recipe())
         named = named_module(network, source)
         loss = self.task.measure or DistillationLoss(answering(self.teacher, named, source), self.task)
-        return score(named, self._batches(source, "evaluation", named), loss, device_of(network))
+        (batches,), _ = self._settled(named, self._batches(source, "evaluation", named))
+        assert batches is not None
+        return score(named, batches, loss, device_of(network))
+
+    def _settled(self, network: nn.Module, *data: Batches | None) -> tuple[list[Batches | None], Task]:
+        """The data and the task, with the axis of the classes; the last data count most."""
+
+        def shape(batch: Batch) -> torch.Size:
+            part = to_part(batch, batch.rows, device_of(network), False)
+            return first_output(network(**part.inputs)).shape
+
+        with own_randomness(), evaluating(network), torch.no_grad():
+            axis = settle_class_axis(shape, reversed(data), self.class_axis, _warn)
+        task = replace(self.task, class_axis=axis) if isinstance(self.task, Classification) else self.task
+        return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
 
     def _batches(self, data: Data, role: str, network: nn.Module) -> Batches:
         task: Any = "classification" if isinstance(self.task, Classification) else "regression"
         return open_batches(data, role, network, Recipe(training=Training(task=task)))
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=3)
 
 
 def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:

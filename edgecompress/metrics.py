@@ -100,11 +100,11 @@ class Tally:
         return self.right <= self.total * chance + 3 * math.sqrt(self.total * chance * (1 - chance))
 
 
-def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
+def top1(outputs: Array, labels: Array, where: str = "the batch", axis: int | None = None) -> Tally:
     """Top-1 accuracy of scores against class indices.
 
-    The classes lie along the axis that the labels lack: scores (rows, classes, ...) or (..., classes).
-    Labels of -100 do not count.
+    The classes lie along the axis that the labels lack: scores (rows, classes, ...) or (..., classes); ``axis`` says
+    which, as in :func:`class_axis`. Labels of -100 do not count.
 
     Raises:
         DataError: the shapes do not fit, or a label is no class of the model.
@@ -112,7 +112,7 @@ def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
     >>> top1(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1])).percent
     50.0
     """
-    axis = class_axis(outputs.shape, labels.shape, where)
+    axis = class_axis(outputs.shape, labels.shape, where, axis)
     counted = labels != IGNORED_LABEL
     classes = outputs.shape[axis]
     wrong = labels[counted & ((labels < 0) | (labels >= classes))]
@@ -125,23 +125,71 @@ def top1(outputs: Array, labels: Array, where: str = "the batch") -> Tally:
     return Tally(right=int(right.sum()), total=int(counted.sum()), classes=classes)
 
 
-def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the batch") -> int:
+def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the batch", axis: int | None = None) -> int:
     """The axis of the classes in scores of shape ``outputs``: the one that the labels lack.
+
+    Where as many classes as places leave two axes open, it is axis 1, PyTorch's, unless ``axis`` says otherwise.
+
+    Args:
+        outputs: shape of the scores.
+        labels: shape of the class indices.
+        where: the beginning of a message.
+        axis: where the classes have to lie, -1 being the last axis; None for wherever the labels fit.
 
     Raises:
         DataError: the shapes do not fit.
 
-    >>> class_axis((8, 5, 10), (8, 5)), class_axis((8, 10, 5), (8, 5))
-    (2, 1)
+    >>> class_axis((8, 5, 10), (8, 5)), class_axis((8, 10, 5), (8, 5)), class_axis((8, 5, 5), (8, 5), axis=-1)
+    (2, 1, 2)
     """
     scores, wanted = tuple(outputs), tuple(labels)
-    if len(scores) > 1 and wanted == scores[:-1]:
-        return len(scores) - 1
-    if len(scores) > 1 and wanted == (scores[0], *scores[2:]):
-        return 1
-    raise DataError(
-        f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}; give a class for each row"
-    )
+    fitting = open_class_axes(scores, wanted)
+    if axis is None and fitting:
+        return fitting[0] % len(scores)
+    if axis is None or not fitting:
+        raise DataError(
+            f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}; give a class for each row"
+        )
+    found = require_class_axis(axis, scores)
+    if wanted != _without(scores, found):
+        raise DataError(
+            f"{where}: labels of shape {wanted} put the classes of outputs of shape {scores} along axis"
+            f" {fitting[0] % len(scores)}; those of the run lie along axis {axis}; give all batches alike"
+        )
+    return found
+
+
+def open_class_axes(outputs: Sequence[int], labels: Sequence[int]) -> tuple[int, ...]:
+    """Where the classes may lie in scores of shape ``outputs``: axis 1, the last one (-1), both, or nowhere.
+
+    >>> open_class_axes((8, 10), (8,)), open_class_axes((8, 5, 10), (8, 5)), open_class_axes((2, 5, 5, 5), (2, 5, 5))
+    ((1,), (-1,), (1, -1))
+    """
+    scores, wanted = tuple(outputs), tuple(labels)
+    axes = (1, -1)[: len(scores) - 1]
+    return tuple(axis for axis in axes if _without(scores, axis % len(scores)) == wanted)
+
+
+def require_class_axis(axis: int, outputs: Sequence[int]) -> int:
+    """The axis, counted from 0, of scores of shape ``outputs``.
+
+    Raises:
+        DataError: there is no such axis, or it is the batch's.
+
+    >>> require_class_axis(-1, (8, 5, 10))
+    2
+    """
+    rank = len(outputs)
+    if not -rank < axis < rank or axis == 0:
+        raise DataError(
+            f"class axis {axis} is none of outputs of shape {tuple(outputs)}; give 1, or -1 for the last axis"
+            " (evaluation.class_axis)"
+        )
+    return axis % rank
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
 
 
 def _comparable(reference: Array, actual: Array) -> tuple[Array, Array]:

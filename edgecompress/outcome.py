@@ -122,6 +122,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "compressed": evidence.compressed_accuracy,
             "drop": evidence.accuracy_drop,
             "unit": "percent top-1",
+            "class_axis": evidence.class_axis,
         },
         "parity": {
             "original": parity_entry(min(float_parity, key=lambda one: one.sqnr_db)) if float_parity else None,

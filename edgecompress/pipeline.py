@@ -221,7 +221,8 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
     if isinstance(job.model, ir.Model):
         require_valid(job.model)
     converted = _convert(job, progress)
-    conversion, streams = converted.conversion, converted.streams
+    conversion = converted.conversion
+    streams = converted.streams.with_class_axis(conversion.class_axis)
     artifact = finish(conversion.artifact, _named(converted))
     golden = converted.example.sample(sample_rows(converted.network, recipe) or GOLDEN_ROWS)
     mobile = _mobile(artifact, golden, progress) if "ort" in recipe.export.formats else None

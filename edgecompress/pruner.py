@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from edgecompress.class_axis import settle_streams
 from edgecompress.conversion import Data, open_batches
 from edgecompress.errors import ModelError
 from edgecompress.module_checks import check_module
@@ -258,6 +259,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))
     modes = {path: part.training for path, part in named.named_modules()}
     named = copy.deepcopy(named).eval()
+    streams = settle_streams(named, streams, recipe.evaluation.class_axis, Progress())
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
     course = Course(
         original=named,

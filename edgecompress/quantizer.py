@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from edgecompress.class_axis import settle_streams
 from edgecompress.conversion import Conversion, Data, convert, float_original, open_batches, open_source
 from edgecompress.durable import write_whole
 from edgecompress.errors import ModelError
@@ -168,9 +169,11 @@ class Quantizer:
             ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
         """
         named = name_inputs(model, open_source(evaluation_data, "evaluation", Recipe()))
-        evaluation = open_batches(evaluation_data, "evaluation", named, Recipe())
-        first = evaluation.first()
-        original = Stage(name="original", content=to_bytes(float_original(named, Recipe(), first)))
+        opened = open_batches(evaluation_data, "evaluation", named, Recipe())
+        first = opened.first()
+        exported = float_original(named, Recipe(), first)
+        evaluation = settle_streams(exported, Streams(evaluation=opened), None, Progress()).evaluation or opened
+        original = Stage(name="original", content=to_bytes(exported))
         candidates = {
             "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
             "qnnpack": Quantizer.static_quantize(model, calibration_data, scheme="qnnpack"),

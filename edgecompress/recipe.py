@@ -191,6 +191,14 @@ class Export(Table):
     """Run the artifact in onnxruntime-web in a headless Chromium, on the inputs of the self-test."""
 
 
+class Evaluation(Table):
+    """How the scores of a network are read."""
+
+    class_axis: Annotated[int, Field(ge=-1)] | None = None
+    """The axis of the scores that holds the classes: 1, as in PyTorch, or -1 for the last; without it the labels
+    decide, and axis 1 where they leave both open."""
+
+
 class Report(Table):
     """What the report shows of the user's own data."""
 
@@ -265,6 +273,7 @@ class Recipe(Table):
     low_rank: LowRank = LowRank()
     distillation: Distillation = Distillation()
     training: Training = Training()
+    evaluation: Evaluation = Evaluation()
     quantization: Quantization = Quantization()
     export: Export = Export()
     images: Images = Images()
@@ -312,11 +321,14 @@ def dump_recipe(recipe: Recipe) -> str:
 def recipe_tables(recipe: Recipe) -> dict[str, Any]:
     """The recipe as nested tables, every key that has a value or lacks the one it has by default (``none``).
 
+    A table without such a key is left out.
+
     >>> recipe_tables(Recipe(training=Training(average_decay=None)))["training"]["average_decay"]
     'none'
     """
     defaults = Recipe().model_dump(mode="json")
-    return {key: _valued(value, defaults[key]) for key, value in recipe.model_dump(mode="json").items()}
+    tables = {key: _valued(value, defaults[key]) for key, value in recipe.model_dump(mode="json").items()}
+    return {key: table for key, table in tables.items() if table != {}}
 
 
 def _valued(value: Any, default: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from edgecompress.archives import read_npz
+from edgecompress.class_axis import settle_class_axis
 from edgecompress.contained import require_survives
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
@@ -230,7 +231,8 @@ def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) ->
             _recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
             _recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
         ]
-    scores = score([open_session(bundle.artifact, ALL_CORES)], evaluation, progress)
+    session = open_session(bundle.artifact, ALL_CORES)
+    scores = score([session], _settled(bundle, session, evaluation, progress), progress)
     accuracy, before = scores.tallies[0].percent, _metric(bundle, "accuracy", "original")
     if accuracy is None:
         progress.warn("the evaluation data has no labels; accuracy is not measured")
@@ -241,6 +243,17 @@ def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) ->
         Row(measure="accuracy", value=accuracy, unit="%", source=HERE),
         Row(measure="accuracy_drop", value=drop, unit="points", source=HERE),
     ]
+
+
+def _settled(bundle: Bundle, session: InferenceSession, evaluation: Batches, progress: Progress) -> Batches:
+    """The data with the axis of the classes that its labels lack: that of the recipe, or the one found by the run."""
+    asked, found = evaluation.class_axis, _metric(bundle, "accuracy", "class_axis")
+    if asked is None and found is not None:
+        asked = int(found)
+    axis = settle_class_axis(
+        lambda batch: run_session(session, batch.inputs)[0].shape, [evaluation], asked, progress.warn
+    )
+    return replace(evaluation, class_axis=axis)
 
 
 def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches | None:
@@ -254,6 +267,7 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
         source=source,
         inputs=input_names(model),
         use_labels=recipe.training.task == "classification",
+        class_axis=recipe.evaluation.class_axis,
     )
     return replace(batches, signature=signature(model))
 

@@ -61,6 +61,7 @@ VALUES = {
     "distillation.attention_weight": "0.5",
     "distillation.relations": '["layer3"]',
     "distillation.relation_weight": "0.5",
+    "evaluation.class_axis": "-1",
     "quantization.scheme": "fbgemm",
     "quantization.granularity": "per_tensor",
     "quantization.observer": "mse",

@@ -31,5 +31,6 @@ def accuracy_percent(model: nn.Module, data: Batches | None, progress: Progress)
     for index, batch in enumerate(progress.track(data or (), "accuracy")):
         if batch.labels is None:
             return None
-        tally = tally.merge(top1(execute(model, batch.inputs)[0], batch.labels, f"evaluation batch {index}"))
+        scores, where = execute(model, batch.inputs)[0], f"evaluation batch {index}"
+        tally = tally.merge(top1(scores, batch.labels, where, batch.class_axis))
     return tally.percent

@@ -95,7 +95,7 @@ def fine_tune(
         course.teacher,
         streams.train,
         settings,
-        task_of(training.task, learned.temperature, learned.alpha),
+        task_of(training.task, learned.temperature, learned.alpha, streams.train.class_axis),
         features=(*feature_terms(learned), *block_hints(model, learned.block_weight, course)),
         cache=course.kept(TEACHER_OUTPUTS) if learned.cache else None,
         evaluation=None if training.patience is None else streams.evaluation,
@@ -132,9 +132,10 @@ def loss_gradients(model: nn.Module, course: Course) -> Mapping[str, Tensor]:
         DataError: there is no training data, or its labels do not fit.
         ModelError: no parameter requires a gradient.
     """
-    data, task = course.streams.train, task_of(course.recipe.training.task, 1.0, 0.0)
+    data = course.streams.train
     if data is None:
         raise DataError("importance 'taylor' needs training data; give it (--train), or --set pruning.importance=l2")
+    task = task_of(course.recipe.training.task, 1.0, 0.0, data.class_axis)
     if not any(one.requires_grad for one in model.parameters()):
         raise ModelError("importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()

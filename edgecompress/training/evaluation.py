@@ -55,15 +55,15 @@ def _total(
             if batch.labels is None:
                 raise DataError(f"{where} has no labels; return (inputs, labels)")
             part = to_part(batch, batch.rows, device, channels_last)
-            total += _measure(network, part, batch.labels, loss, where)
+            total += _measure(network, part, batch, loss, where)
     return total
 
 
-def _measure(network: nn.Module, part: Part, labels: Any, loss: Loss, where: str) -> Tensor:
+def _measure(network: nn.Module, part: Part, batch: Batch, loss: Loss, where: str) -> Tensor:
     outputs = run_network(network, part.inputs, where)
     scores = first_output(outputs)
-    if _are_classes(part, scores):
-        tally = top1(scores.float().cpu().numpy(), labels, where)
+    if batch.labels is not None and _are_classes(part, scores):
+        tally = top1(scores.float().cpu().numpy(), batch.labels, where, batch.class_axis)
         return torch.tensor([tally.right, tally.total, 0, 0])
     value: Any = run_loss(loss, outputs, part, where)
     return torch.tensor([0, 0, float(value) * part.rows, part.rows])

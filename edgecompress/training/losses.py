@@ -10,7 +10,9 @@ from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import DataError, ModelError, RecipeError
-from edgecompress.metrics import IGNORED_LABEL, class_axis
+from edgecompress.metrics import IGNORED_LABEL, class_axis, require_class_axis
+
+LOSS = "the loss"
 
 
 class Loss(Protocol):
@@ -44,16 +46,22 @@ def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tens
 
 
 def distillation_loss(
-    student: Tensor, teacher: Tensor, labels: Tensor | None, temperature: float, alpha: float
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor | None,
+    temperature: float,
+    alpha: float,
+    axis: int | None = None,
 ) -> Tensor:
     """alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
 
     Args:
         student: scores (rows, classes, ...) or (..., classes).
         teacher: scores of the same shape; no gradient flows into them.
-        labels: class indices; may be None where alpha is 1 and scores are (rows, classes).
+        labels: class indices; may be None where alpha is 1, and scores are (rows, classes) or ``axis`` is given.
         temperature: above 0.
         alpha: 0 to 1.
+        axis: of the classes, as :func:`edgecompress.metrics.class_axis` takes it.
 
     Raises:
         RecipeError: temperature or alpha is out of range.
@@ -63,9 +71,9 @@ def distillation_loss(
     check_distillation(temperature, alpha)
     check_same_shape(student, teacher)
     if alpha == 0:
-        return classification_loss(student, present(labels))
-    soft = temperature**2 * _divergence(student, teacher.detach(), labels, temperature)
-    return soft if alpha == 1 else alpha * soft + (1 - alpha) * classification_loss(student, present(labels))
+        return classification_loss(student, present(labels), axis)
+    soft = temperature**2 * _divergence(student, teacher.detach(), labels, temperature, axis)
+    return soft if alpha == 1 else alpha * soft + (1 - alpha) * classification_loss(student, present(labels), axis)
 
 
 def check_distillation(temperature: float, alpha: float) -> None:
@@ -93,13 +101,13 @@ def check_same_shape(student: Tensor, teacher: Tensor) -> None:
         )
 
 
-def classification_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy, the classes along the axis that the labels lack; -100 does not count.
+def classification_loss(scores: Tensor, labels: Tensor, axis: int | None = None) -> Tensor:
+    """Cross entropy, the classes along the axis that the labels lack, or along ``axis``; -100 does not count.
 
     Raises:
         DataError: the shapes do not fit, or a label is no class of the model.
     """
-    axis = class_axis(scores.shape, labels.shape, "the loss")
+    axis = class_axis(scores.shape, labels.shape, LOSS, axis)
     classes = scores.shape[axis]
     wrong = labels[((labels < 0) & (labels != IGNORED_LABEL)) | (labels >= classes)]
     if len(wrong):
@@ -124,17 +132,25 @@ def first_output(outputs: Any) -> Tensor:
     return found
 
 
-def _divergence(student: Tensor, teacher: Tensor, labels: Tensor | None, temperature: float) -> Tensor:
+def _divergence(
+    student: Tensor, teacher: Tensor, labels: Tensor | None, temperature: float, axis: int | None
+) -> Tensor:
     """KL divergence, summed over classes, the mean over the positions that count."""
-    axis = 1 if labels is None else class_axis(student.shape, labels.shape, "the loss")
-    if labels is None and student.ndim != 2:
-        raise DataError(f"outputs of shape {tuple(student.shape)} do not tell their class axis; give labels")
+    axis = _unlabelled_axis(student, axis) if labels is None else class_axis(student.shape, labels.shape, LOSS, axis)
     own, wanted = (functional.log_softmax(scores / temperature, dim=axis) for scores in (student, teacher))
     each = functional.kl_div(own, wanted, reduction="none", log_target=True).sum(axis)
     if labels is None:
         return each.mean()
     counted = (labels != IGNORED_LABEL).to(each.dtype)
     return (each * counted).sum() / counted.sum().clamp_min(1)
+
+
+def _unlabelled_axis(scores: Tensor, axis: int | None) -> int:
+    if axis is None and scores.ndim != 2:
+        raise DataError(
+            f"outputs of shape {tuple(scores.shape)} do not tell their class axis; give labels, or class_axis"
+        )
+    return require_class_axis(1 if axis is None else axis, scores.shape)
 
 
 def present(labels: Tensor | None) -> Tensor:

@@ -45,12 +45,15 @@ class Task(Protocol):
 class Classification:
     """Hinton et al. (2015), on the first output of each: :func:`~edgecompress.training.losses.distillation_loss`.
 
+    ``class_axis`` is the axis of the classes, as :func:`edgecompress.metrics.class_axis` takes it.
+
     Raises:
         RecipeError: temperature or alpha is out of range.
     """
 
     temperature: float = 4.0
     alpha: float = 0.5
+    class_axis: int | None = None
 
     def __post_init__(self) -> None:
         check_distillation(self.temperature, self.alpha)
@@ -69,8 +72,8 @@ class Classification:
         """The loss of the scores."""
         scores = first_output(student)
         if not self.asks_teacher:
-            return classification_loss(scores, present(labels))
-        return distillation_loss(scores, first_output(teacher), labels, self.temperature, self.alpha)
+            return classification_loss(scores, present(labels), self.class_axis)
+        return distillation_loss(scores, first_output(teacher), labels, self.temperature, self.alpha, self.class_axis)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +124,22 @@ class OwnTask:
         return self.loss(student, teacher, labels)
 
 
-def task_of(loss: Literal["classification", "regression"] | OutputLoss, temperature: float, alpha: float) -> Task:
+def task_of(
+    loss: Literal["classification", "regression"] | OutputLoss,
+    temperature: float,
+    alpha: float,
+    class_axis: int | None = None,
+) -> Task:
     """The task of that name, or one of the user's own, which weighs teacher and labels by itself.
+
+    ``class_axis`` is where classes lie in the scores, as :func:`edgecompress.metrics.class_axis` takes it.
 
     Raises:
         RecipeError: there is no such task, or temperature or alpha is out of range.
     """
     check_distillation(temperature, alpha)
     named: dict[Any, Task] = {
-        "classification": Classification(temperature=temperature, alpha=alpha),
+        "classification": Classification(temperature=temperature, alpha=alpha, class_axis=class_axis),
         "regression": Regression(alpha=alpha),
     }
     if callable(loss):

@@ -50,8 +50,9 @@ class StageFigures:
 class Evidence:
     """What was measured. ``original`` is the float ONNX model, ``compressed`` the artifact.
 
-    ``accuracy`` is top-1 in percent, or None without labels; sizes are bytes of the files. ``doubts`` are
-    reasons not to trust the rest. ``stages`` tell what each step gave, from the original to the artifact.
+    ``accuracy`` is top-1 in percent, or None without labels; ``class_axis`` is the axis of the scores that holds the
+    classes. Sizes are bytes of the files. ``doubts`` are reasons not to trust the rest. ``stages`` tell what each step
+    gave, from the original to the artifact.
     """
 
     original_bytes: int
@@ -65,6 +66,7 @@ class Evidence:
     flips: Flips
     stages: tuple[StageFigures, ...]
     doubts: tuple[str, ...] = ()
+    class_axis: int | None = None
 
     @property
     def compression_ratio(self) -> float:
@@ -137,6 +139,7 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
             for place, (stage, accuracy, parity) in enumerate(zip(stages, accuracies, scores.agreements, strict=True))
         ),
         doubts=_doubts(scores, [stage.name for stage in stages], batches.role),
+        class_axis=batches.class_axis,
     )
 
 
@@ -191,9 +194,9 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
         if batch.labels is not None:
             labelled += batch.rows
             where = f"{batches.role} batch {index}"
-            counts = [top1(o[0], batch.labels, where) for o in outputs]
+            counts = [top1(o[0], batch.labels, where, batch.class_axis) for o in outputs]
             tallies = [tally.merge(count) for tally, count in zip(tallies, counts, strict=True)]
-            shifts = [reduce(LabelShift.merge, [*shifts, LabelShift.of(outputs[0][0], batch.labels)])]
+            shifts = [reduce(LabelShift.merge, [*shifts, LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)])]
     if labelled not in (0, samples):
         raise DataError(f"only {labelled} of {samples} {batches.role} samples have labels; give all or none")
     for shift in shifts:

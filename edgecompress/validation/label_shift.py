@@ -34,9 +34,9 @@ class LabelShift:
     labels: Counts
 
     @classmethod
-    def of(cls, scores: Array, labels: Array) -> Self:
-        """Counts over one batch: scores with the classes along the axis that the labels lack."""
-        axis = class_axis(scores.shape, labels.shape)
+    def of(cls, scores: Array, labels: Array, axis: int | None = None) -> Self:
+        """Counts over one batch: scores with the classes along the axis that the labels lack, or along ``axis``."""
+        axis = class_axis(scores.shape, labels.shape, axis=axis)
         classes, counted = scores.shape[axis], labels != IGNORED_LABEL
         answers, wanted = scores.argmax(axis=axis)[counted], labels[counted]
         return cls(
