@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from edgecompress.archives import read_npz
-from edgecompress.class_axis import settle_class_axis
 from edgecompress.contained import require_survives
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.bundle import Bundle, read_bundle
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
 from edgecompress.exporters.signature import load_verify_key, verify_bundle
+from edgecompress.held_out import quality_rows
 from edgecompress.loading import load_data
 from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
-from edgecompress.runtime import ALL_CORES, open_session, run_session, signature
+from edgecompress.remeasured import HERE, RECORDED, Row, recorded
+from edgecompress.runtime import open_session, run_session, signature
 from edgecompress.validation.browser import browser_agreement, strict_in_browser
 from edgecompress.validation.budgets import MEASURES, Verdict, judge
 from edgecompress.validation.emulation import (
@@ -34,34 +35,17 @@ from edgecompress.validation.emulation import (
     find_machines,
     strict_where_emulated,
 )
-from edgecompress.validation.evidence import score
 from edgecompress.validation.latency import Latency, compare_latency, interleave, summarize
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 UNMEASURED = {
-    "accuracy_drop": "compress again with labelled --evaluation data",
+    "accuracy_drop": "give labelled --evaluation data and the float model (--original)",
     "cpu_agreement": "name a CPU with --cpu",
 }
 """How to have what a budget bounds measured."""
-
-HERE, RECORDED = "measured here", "recorded"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measure, its value, and whether it was taken now or when the bundle was written."""
-
-    measure: str
-    value: float | None
-    unit: str
-    source: str
-
-    @property
-    def text(self) -> str:
-        """The value with its unit."""
-        return "not measured" if self.value is None else f"{self.value:#.4g} {self.unit}".rstrip()
+GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +89,8 @@ def revalidate(
         folder: the bundle.
         limits: budgets that replace those of its recipe.
         evaluation: DATA with labels; without it the recorded accuracy counts.
-        original: the float ONNX file; without it the recorded speedup counts.
+        original: the float ONNX file, which is timed and run on the evaluation data beside the artifact; without it the
+            recorded speedup counts, and a drop of accuracy is measured on the data of the record only.
         cpus: names of other CPUs to emulate; without them the recorded outcome counts.
         progress: told of the progress.
         verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
@@ -132,13 +117,15 @@ def revalidate(
         check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
     parity = Agreement.between(outputs, run_session(session, inputs))
     batches = _batches(bundle, evaluation, recipe)
+    if original is not None:
+        first = [] if batches is None else [batches.first().inputs]
+        _check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
     rows = [
         Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
         *_latency(bundle, session, inputs, original, recipe),
-        *_accuracy(bundle, batches, progress),
-        _recorded(bundle, "sqnr_db", ("parity", "compressed", "sqnr_db"), "dB"),
-        _recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
+        *quality_rows(bundle, batches, original, progress),
+        recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
     elsewhere = _elsewhere(bundle, machines, inputs, batches, progress)
     seen = bundle.manifest.browser
@@ -195,9 +182,8 @@ def _latency(
     sample = dict(inputs) if fixed else {name: array[:1] for name, array in inputs.items()}
     if original is None:
         times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
-        recorded = _recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
-        return [*_latency_rows(summarize(times[:, 0])), recorded]
-    _check_original(original, sample, recipe.cpu.threads)
+        speedup = recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
+        return [*_latency_rows(summarize(times[:, 0])), speedup]
     found = compare_latency(original, bundle.artifact, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
     return [
         *_latency_rows(found.second),
@@ -210,50 +196,21 @@ def _latency_rows(found: Latency) -> list[Row]:
     return [Row(measure=name, value=value, unit="ms", source=HERE) for name, value in values.items()]
 
 
-def _check_original(path: Path, sample: Inputs, threads: int) -> None:
-    """Refuse a file that is not the float model, or does not run."""
+def _check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]) -> None:
+    """Refuse a file that is not the float model: it runs on the artifact's inputs, and has outputs of its shapes."""
     if not path.is_file():
         raise ModelError(f"model file {str(path)!r} does not exist; check the path")
-    require_survives(path, repr(str(path)), ModelError, "give the float model of the bundle as an ONNX file")
-    try:
-        run_session(open_session(path, threads), sample)
-    except Exception as error:
-        raise ModelError(
-            f"{str(path)!r} does not run on the bundle's inputs: {first_line(error)};"
-            " give the float model of the bundle as an ONNX file"
-        ) from error
-
-
-def _accuracy(bundle: Bundle, evaluation: Batches | None, progress: Progress) -> list[Row]:
-    """Accuracy measured here, and its drop from the recorded accuracy of the original."""
-    if evaluation is None:
-        return [
-            _recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
-            _recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
-        ]
-    session = open_session(bundle.artifact, ALL_CORES)
-    scores = score([session], _settled(bundle, session, evaluation, progress), progress)
-    accuracy, before = scores.tallies[0].percent, _metric(bundle, "accuracy", "original")
-    if accuracy is None:
-        progress.warn("the evaluation data has no labels; accuracy is not measured")
-    if scores.digest != bundle.manifest.data.get("evaluation_digest") and before is not None:
-        progress.warn("these are not the evaluation data of the bundle; the drop is from other data's accuracy")
-    drop = None if accuracy is None or before is None else before - accuracy
-    return [
-        Row(measure="accuracy", value=accuracy, unit="%", source=HERE),
-        Row(measure="accuracy_drop", value=drop, unit="points", source=HERE),
-    ]
-
-
-def _settled(bundle: Bundle, session: InferenceSession, evaluation: Batches, progress: Progress) -> Batches:
-    """The data with the axis of the classes that its labels lack: that of the recipe, or the one found by the run."""
-    asked, found = evaluation.class_axis, _metric(bundle, "accuracy", "class_axis")
-    if asked is None and found is not None:
-        asked = int(found)
-    axis = settle_class_axis(
-        lambda batch: run_session(session, batch.inputs)[0].shape, [evaluation], asked, progress.warn
-    )
-    return replace(evaluation, class_axis=axis)
+    require_survives(path, repr(str(path)), ModelError, GIVE_ORIGINAL)
+    for inputs, outputs in samples:
+        wanted = [output.shape for output in outputs]
+        try:
+            found = [output.shape for output in run_session(open_session(path, threads=1), inputs)]
+        except Exception as error:
+            raise ModelError(
+                f"{str(path)!r} does not run on the bundle's inputs: {first_line(error)}; {GIVE_ORIGINAL}"
+            ) from error
+        if found != wanted:
+            raise ModelError(f"{str(path)!r} gives outputs of shapes {found}, the bundle {wanted}; {GIVE_ORIGINAL}")
 
 
 def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches | None:
@@ -270,18 +227,3 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
         class_axis=recipe.evaluation.class_axis,
     )
     return replace(batches, signature=signature(model))
-
-
-def _recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> Row:
-    return Row(measure=measure, value=_metric(bundle, *path), unit=unit, source=RECORDED)
-
-
-def _metric(bundle: Bundle, *path: str) -> float | None:
-    """A number of the manifest, which a stranger may have written."""
-    value: Any = bundle.manifest.metrics
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        name = ".".join(("metrics", *path))
-        raise OutputError(f"bundle {str(bundle.path)!r}: {name!r} of its manifest is no number; compress again")
-    return value

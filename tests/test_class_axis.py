@@ -135,7 +135,9 @@ def test_the_loss_reads_the_axis_that_it_is_told() -> None:
     flat = scores.reshape(-1, CLASSES), taught.reshape(-1, CLASSES)  # classes last
     wanted = nn.functional.cross_entropy(flat[0], labels.reshape(-1))
     torch.testing.assert_close(classification_loss(scores, labels, -1), wanted)
-    soft = nn.functional.kl_div(*(one.log_softmax(-1) for one in flat), log_target=True, reduction="batchmean")
+    soft = nn.functional.kl_div(
+        flat[0].log_softmax(-1), flat[1].log_softmax(-1), log_target=True, reduction="batchmean"
+    )
     found = distillation_loss(scores, taught, labels, 1.0, 0.25, -1)
     torch.testing.assert_close(found, 0.25 * soft + 0.75 * wanted)
     torch.testing.assert_close(distillation_loss(scores, taught, None, 1.0, 1.0, -1), soft)

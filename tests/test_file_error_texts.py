@@ -229,7 +229,7 @@ def _disagreeing() -> Any:
             "bundle '.': selftest.npz is no npz: File is not a zip file; compress again",
         ),
         (
-            lambda: _check_original(Path("gone.onnx"), {}, 1),
+            lambda: _check_original(Path("gone.onnx"), []),
             "model file 'gone.onnx' does not exist; check the path",
         ),
         (

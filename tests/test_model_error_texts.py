@@ -353,7 +353,7 @@ PRUNING = effective_profile("cloud", ())
             "importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model",
         ),
         (
-            lambda: _check_original(_saved_onnx(), {}, 1),
+            lambda: _check_original(_saved_onnx(), [({}, [])]),
             "'model.onnx' does not run on the bundle's inputs: Required inputs (['x', 's']) are missing from input feed"
             " ([]).; give the float model of the bundle as an ONNX file",
         ),

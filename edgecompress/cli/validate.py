@@ -22,7 +22,7 @@ from edgecompress.cli.tables import (
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
     evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, for accuracy.")] = None,
-    original: Annotated[Path | None, typer.Option(metavar="FILE.onnx", help="Float model, to time anew.")] = None,
+    original: Annotated[Path | None, typer.Option(metavar="FILE.onnx", help="Float model, to run beside.")] = None,
     max_accuracy_drop: Annotated[float | None, typer.Option(metavar="PP", help="Percentage points.")] = None,
     min_speedup: Annotated[float | None, typer.Option(metavar="X")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median, one sample.")] = None,

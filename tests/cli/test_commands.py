@@ -125,7 +125,12 @@ def test_a_budget_that_nothing_was_measured_for_is_told_and_is_no_gate(
     assert main([*COMPRESS, *LOOSE, "--output", "out"]) == 0
     assert _lines(capsys)[-1].startswith("within budget (not measured: max_accuracy_drop): ")
     for option, budget, measure, mend in (
-        ("--max-accuracy-drop", "max_accuracy_drop", "accuracy_drop", "compress again with labelled --evaluation data"),
+        (
+            "--max-accuracy-drop",
+            "max_accuracy_drop",
+            "accuracy_drop",
+            "give labelled --evaluation data and the float model (--original)",
+        ),
         ("--min-cpu-agreement", "min_cpu_agreement", "cpu_agreement", "name a CPU with --cpu"),
     ):
         assert main(["validate", "out", option, "1"]) == 2

@@ -1,0 +1,79 @@
+"""A bundle's accuracy on data that may be other than those it was made with, beside its original on the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgecompress.class_axis import settle_class_axis
+from edgecompress.data import Batches
+from edgecompress.exporters.bundle import Bundle
+from edgecompress.progress import Progress
+from edgecompress.remeasured import HERE, Row, recorded, recorded_number
+from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.validation.evidence import Scores, score
+
+
+def quality_rows(
+    bundle: Bundle, evaluation: Batches | None, original: Path | None, progress: Progress
+) -> tuple[Row, ...]:
+    """Accuracy, its drop, and the agreement with the original.
+
+    The drop is that of two files on the same data: of the original and the artifact here, or of what was recorded and
+    the artifact where the data are those of the record. Otherwise it is not measured.
+
+    Args:
+        bundle: whose hashes were checked.
+        evaluation: data with labels; without them all is as recorded.
+        original: the float ONNX file, which runs on the data.
+        progress: told of every batch, and of what is not measured.
+
+    Raises:
+        DataError: the data does not fit the bundle.
+    """
+    if evaluation is None:
+        return (
+            recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
+            recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
+            _recorded_agreement(bundle),
+        )
+    scores = _scored(bundle, evaluation, [path for path in (original, bundle.artifact) if path is not None], progress)
+    accuracy = scores.tallies[-1].percent
+    before = scores.tallies[0].percent if original is not None else _before(bundle, scores)
+    if accuracy is None:
+        progress.warn("the evaluation data has no labels; accuracy is not measured")
+    elif before is None:
+        progress.warn(
+            "these are not the evaluation data of the bundle, whose accuracies do not compare with theirs; the drop is"
+            " not measured: give the float model (--original), which is then run on them too"
+        )
+    drop = None if accuracy is None or before is None else before - accuracy
+    agreement = Row(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
+    return (
+        Row(measure="accuracy", value=accuracy, unit="%", source=HERE),
+        Row(measure="accuracy_drop", value=drop, unit="points", source=HERE),
+        _recorded_agreement(bundle) if original is None else agreement,
+    )
+
+
+def _recorded_agreement(bundle: Bundle) -> Row:
+    return recorded(bundle, "sqnr_db", ("parity", "compressed", "sqnr_db"), "dB")
+
+
+def _before(bundle: Bundle, scores: Scores) -> float | None:
+    """The original's accuracy on the same data, where that was recorded."""
+    same = scores.digest == bundle.manifest.data.get("evaluation_digest")
+    return recorded_number(bundle, "accuracy", "original") if same else None
+
+
+def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress) -> Scores:
+    """The scores of the files, the last of which is the artifact, along the axis of the recipe or of the run."""
+    sessions = [open_session(file, ALL_CORES) for file in files]
+    asked, found = evaluation.class_axis, recorded_number(bundle, "accuracy", "class_axis")
+    if asked is None and found is not None:
+        asked = int(found)
+    axis = settle_class_axis(
+        lambda batch: run_session(sessions[-1], batch.inputs)[0].shape, [evaluation], asked, progress.warn
+    )
+    return score(sessions, replace(evaluation, class_axis=axis), progress)
