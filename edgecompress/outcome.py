@@ -15,7 +15,7 @@ import tomli_w
 from edgecompress.data import Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.bundle import ARTIFACT
-from edgecompress.exporters.manifest import FORMAT_VERSION, BudgetEntry, Manifest, TargetEntry, VerdictEntry
+from edgecompress.exporters.manifest import FORMAT_VERSION, Manifest, TargetEntry, VerdictEntry
 from edgecompress.exporters.mobile import Mobile
 from edgecompress.exporters.sbom import make_sbom
 from edgecompress.metrics import Agreement
@@ -61,7 +61,7 @@ def make_manifest(outcome: Outcome) -> Manifest:
         files={},
         data=_data(outcome),
         metrics=metrics_of(outcome),
-        verdict=verdict_entry(outcome.verdict),
+        verdict=VerdictEntry.model_validate(outcome.verdict.entry),
         environment=environment(),
         cpus={result.cpu: result.entry for result in outcome.cpus},
         mobile=outcome.mobile.entry if outcome.mobile is not None else {},
@@ -113,6 +113,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "compressed": latency_entry(latency.second),
             "ratio": latency.speedup,
             "ratio_interval_95": [latency.low, latency.high],
+            "verdict": latency.ratio.verdict,
             "runs": latency.runs,
             "threads": latency.threads,
             "doubts": list(evidence.noise),
@@ -144,17 +145,6 @@ def parity_entry(agreement: Agreement) -> dict[str, float | None]:
         "max_abs_error": agreement.max_abs_error,
         "top1_agreement": agreement.top1_agreement,
     }
-
-
-def verdict_entry(verdict: Verdict) -> VerdictEntry:
-    """A verdict for the manifest."""
-    budgets = (
-        BudgetEntry.model_validate(
-            {"budget": c.budget, "limit": c.limit, "value": c.value, "unit": c.unit, "outcome": c.outcome}
-        )
-        for c in verdict.checks
-    )
-    return VerdictEntry.model_validate({"outcome": verdict.outcome, "budgets": tuple(budgets)})
 
 
 def environment() -> dict[str, str]:

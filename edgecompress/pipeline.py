@@ -45,6 +45,7 @@ from edgecompress.validation import (
     cpu_agreement,
     find_machines,
     gather,
+    intervals,
     judge,
     measures,
     strict_in_browser,
@@ -99,7 +100,8 @@ def compress(
         sign: a private key of Ed25519 in a PEM file; the bundle gets a ``manifest.sig``.
 
     Returns:
-        The bundle. A missed budget is no error: ``bundle.passed`` says so, and ``bundle.manifest.verdict`` which.
+        The bundle. A missed budget is no error, nor is one that a noisy machine leaves open: ``bundle.passed`` says
+        so, and ``bundle.manifest.verdict`` which.
 
     Raises:
         RecipeError: unknown target, key or CPU, a goal that cannot be met, or no emulator.
@@ -262,7 +264,7 @@ def _verdict(budgets: Budgets, evidence: Evidence, cpus: Sequence[CpuResult], br
     entries, seen = [result.entry for result in cpus], browser.entry if browser is not None else {}
     elsewhere = {"cpu_agreement": cpu_agreement(entries), "browser_agreement": browser_agreement(seen)}
     strict = strict_in_browser(strict_where_emulated(budgets, entries), seen)
-    return judge(strict, {**measures(evidence), **elsewhere})
+    return judge(strict, {**measures(evidence), **elsewhere}, intervals(evidence))
 
 
 def _named(converted: Converted) -> ir.Model:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from edgecompress.archives import read_npz
 from edgecompress.contained import require_survives
@@ -24,7 +26,7 @@ from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
-from edgecompress.remeasured import HERE, RECORDED, Row, recorded
+from edgecompress.remeasured import HERE, RECORDED, Row, recorded, recorded_speedup
 from edgecompress.runtime import open_session, run_session, signature
 from edgecompress.validation.browser import browser_agreement, strict_in_browser
 from edgecompress.validation.budgets import MEASURES, Verdict, judge
@@ -35,7 +37,8 @@ from edgecompress.validation.emulation import (
     find_machines,
     strict_where_emulated,
 )
-from edgecompress.validation.latency import Latency, compare_latency, interleave, summarize
+from edgecompress.validation.latency import interleave, interleave_sessions, latency_intervals, summarize
+from edgecompress.validation.ratios import ratio_of
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -59,18 +62,14 @@ class Revalidation:
 
     @property
     def passed(self) -> bool:
-        """Whether every budget that could be measured holds."""
+        """Whether every budget that could be measured holds, beyond the noise of the machine."""
         return self.verdict.outcome == "pass"
 
     def document(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
-        checks = [
-            {"budget": c.budget, "limit": c.limit, "value": c.value, "unit": c.unit, "outcome": c.outcome}
-            for c in self.verdict.checks
-        ]
-        measures = {row.measure: {"value": row.value, "unit": row.unit, "source": row.source} for row in self.rows}
+        measures = {row.measure: row.entry for row in self.rows}
         cpus = {name: {**entry, "source": self.cpus_source} for name, entry in self.cpus.items()}
-        return {"measures": measures, "cpus": cpus, "verdict": {"outcome": self.verdict.outcome, "budgets": checks}}
+        return {"measures": measures, "cpus": cpus, "verdict": self.verdict.entry}
 
 
 def revalidate(
@@ -136,7 +135,11 @@ def revalidate(
     _require_measured(limits, measured)
     return Revalidation(
         rows=tuple(rows),
-        verdict=judge(strict_in_browser(strict_where_emulated(budgets, elsewhere), seen), measured),
+        verdict=judge(
+            strict_in_browser(strict_where_emulated(budgets, elsewhere), seen),
+            measured,
+            {row.measure: row.interval for row in rows if row.interval is not None},
+        ),
         cpus=elsewhere,
         cpus_source=HERE if machines else RECORDED,
     )
@@ -182,18 +185,24 @@ def _latency(
     sample = dict(inputs) if fixed else {name: array[:1] for name, array in inputs.items()}
     if original is None:
         times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
-        speedup = recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
-        return [*_latency_rows(summarize(times[:, 0])), speedup]
-    found = compare_latency(original, bundle.artifact, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+        return [*_latency_rows(times[:, 0]), recorded_speedup(bundle)]
+    models = [original, bundle.artifact]
+    times = interleave_sessions(models, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+    ratio = ratio_of(times[:, 0], times[:, 1])
+    interval = (ratio.low, ratio.high)
     return [
-        *_latency_rows(found.second),
-        Row(measure="speedup", value=found.speedup, unit="x", source=HERE),
+        *_latency_rows(times[:, 1]),
+        Row(measure="speedup", value=ratio.value, unit="x", source=HERE, interval=interval),
     ]
 
 
-def _latency_rows(found: Latency) -> list[Row]:
+def _latency_rows(times_ms: NDArray[np.float64]) -> list[Row]:
+    found, intervals = summarize(times_ms), latency_intervals(times_ms)
     values = {"latency_ms": found.median_ms, "latency_p95_ms": found.p95_ms, "latency_p99_ms": found.p99_ms}
-    return [Row(measure=name, value=value, unit="ms", source=HERE) for name, value in values.items()]
+    return [
+        Row(measure=name, value=value, unit="ms", source=HERE, interval=intervals[name])
+        for name, value in values.items()
+    ]
 
 
 def _check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]) -> None:

@@ -23,7 +23,8 @@ from edgecompress.validation.latency import interleave, summarize
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What came of a profile: the measures and the verdict of its bundle, or why there is none.
+    """What came of a profile: the measures of its bundle, its budgets that are missed, or that the noise of the machine
+    leaves undecided; or why there is none.
 
     ``speedup`` is from one interleaved run of the float model and the artifact; ``accuracy_drop`` is in points, and
     None without labels.
@@ -33,6 +34,7 @@ class Trial:
     speedup: float | None = None
     accuracy_drop: float | None = None
     missed: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
     failure: str | None = None
 
 
@@ -91,4 +93,5 @@ def try_profile(
         speedup=manifest.metrics["latency_ms"]["ratio"],
         accuracy_drop=manifest.metrics["accuracy"]["drop"],
         missed=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "fail"),
+        undecided=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "too noisy to say"),
     )

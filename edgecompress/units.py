@@ -63,21 +63,10 @@ def times(ratio: float) -> str:
     return f"{max(ratio, 1 / ratio):.2f}x"
 
 
-def speed(ratio: float, low: float, high: float) -> str:
-    """A speedup with its interval, turned round where it is a slowdown.
-
-    >>> speed(2.3, 2.2, 2.4), speed(0.5, 0.4, 0.625)
-    ('2.30x faster (2.20-2.40)', '2.00x slower (1.60-2.50)')
-    """
-    if ratio >= 1:
-        return f"{ratio:.2f}x faster ({low:.2f}-{high:.2f})"
-    return f"{1 / ratio:.2f}x slower ({1 / high:.2f}-{1 / low:.2f})"
-
-
 def outcome(name: str) -> str:
     """What became of a budget.
 
-    >>> outcome("pass"), outcome("fail"), outcome("not measured")
-    ('within budget', 'missed', 'not measured')
+    >>> outcome("pass"), outcome("fail"), outcome("not measured"), outcome("too noisy to say")
+    ('within budget', 'missed', 'not measured', 'too noisy to say')
     """
     return {"pass": "within budget", "fail": "missed"}.get(name, name)  # a verdict  # nosec B105

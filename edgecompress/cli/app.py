@@ -1,6 +1,6 @@
 """The ``edgecompress`` command: its subcommands, and the one place where errors become exit statuses.
 
-Exit status: 0 done and within budget; 1 done, and a budget is missed; 2 the input is wrong; 3 an
+Exit status: 0 done and within budget; 1 done, and a budget is missed or left open by noise; 2 the input is wrong; 3 an
 internal failure; 130 interrupted; 128 + number ended by that signal.
 """
 

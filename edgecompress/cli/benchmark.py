@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edgecompress.cli.tables import console, print_json, print_table
 from edgecompress.recipe import MAX_THREADS
-from edgecompress.units import kilobytes, milliseconds, speed
+from edgecompress.units import kilobytes, milliseconds
 
 if TYPE_CHECKING:
     from edgecompress.validation.benchmark import Timed
@@ -77,6 +77,7 @@ def _name(row: Timed, rows: Sequence[Timed]) -> str:
 
 def _against_first(row: Timed) -> str:
     ratio = row.ratio
-    if ratio.verdict == "no difference":
-        return f"no difference to the first ({ratio.low:.2f}-{ratio.high:.2f}x)"
-    return f"{speed(ratio.value, ratio.low, ratio.high)} than the first"
+    if ratio.verdict in ("faster", "slower"):
+        return f"{ratio.words} than the first"
+    link = "to" if ratio.verdict == "no difference" else "against"
+    return f"{ratio.verdict} {link} the first ({ratio.low:.2f}-{ratio.high:.2f}x)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -52,11 +52,16 @@ def run(
             tell=lambda row: aside.print(f"{row.title}: {told_of(row)}", highlight=False, markup=False),
         )
     if as_json:
-        rows = [dataclasses.asdict(row) for row in comparison.rows]
+        rows = [_document(row) for row in comparison.rows]
         print_json({"rows": rows, "measured_now": list(comparison.fresh), "folder": str(comparison.folder)})
     else:
         print_comparison(comparison)
     return 0
+
+
+def _document(row: Measured) -> dict[str, Any]:
+    timing = None if row.timing is None else {**dataclasses.asdict(row.timing), "verdict": row.timing.ratio.verdict}
+    return {**dataclasses.asdict(row), "timing": timing}
 
 
 def told_of(row: Measured) -> str:
@@ -84,7 +89,10 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _narrow(cells: list[str], row: Measured) -> list[str]:
-    """The cells with the interval's ends as close to the speedup as 80 columns want them."""
+    """The cells with the interval's ends as close to the speedup as 80 columns want them, and none without one."""
+    from edgecompress.comparison.tables import factor
+
     timing = row.timing
-    speedup = "" if timing is None else f"{timing.speedup:.2f}x {timing.low:.2f}-{timing.high:.2f}"
+    said = "" if timing is None else factor(timing)
+    speedup = f"{said} {timing.low:.2f}-{timing.high:.2f}" if timing is not None and said.endswith("x") else said
     return [*cells[:SPEEDUP], speedup, *cells[SPEEDUP + 1 :]]

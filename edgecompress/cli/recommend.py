@@ -162,13 +162,18 @@ def _print_trials(found: Recommendation, measured: Measured | None, trials: Mapp
         predicted = _predicted(one.prediction) if one.prediction is not None else "-"
         reached = f"{kilobytes(1e6 * trial.size_mb)}, {milliseconds(measured.latency_ms / trial.speedup)}"
         drop = "-" if trial.accuracy_drop is None else f"{trial.accuracy_drop:.2f} points"
-        rows.append([one.profile.name, predicted, reached, drop, ", ".join(trial.missed) or "within budget"])
+        rows.append([one.profile.name, predicted, reached, drop, _outcome(trial)])
     out = console()
     if rows:
         out.print()
         print_table(["target", "predicted", "measured", "drop", "outcome"], rows, left=5)
     for line in failures:
         out.print(line, style="red", highlight=False, markup=False)
+
+
+def _outcome(trial: Trial) -> str:
+    open_ = f"too noisy to say: {', '.join(trial.undecided)}" if trial.undecided else "within budget"
+    return ", ".join(trial.missed) or open_
 
 
 def _document(

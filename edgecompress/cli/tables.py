@@ -15,11 +15,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, speed, times
+from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
 
 WIDTH = 80
 LAST_WORDS = 4
 """Of the name of a layer, which no width takes away: ``l.11.a.q_proj`` is still found."""
+VERDICTS = {
+    "pass": "[green]within budget[/]",
+    "fail": "[red]budget missed[/]",
+    "undecided": "[yellow]not decided[/]",
+}
 KIND_WIDTH = 11
 """Of the kinds of layers: ``BatchNorm2d``."""
 
@@ -94,7 +99,10 @@ def _cut(text: str, width: int) -> str:
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Size, latency and accuracy before and after."""
+    from edgecompress.validation.ratios import Ratio
+
     size, latency, accuracy = metrics["size_bytes"], metrics["latency_ms"], metrics["accuracy"]
+    low, high = latency["ratio_interval_95"]
     rows = [
         [
             "size",
@@ -106,7 +114,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             f"latency, {latency['threads']} thread" + "s" * (latency["threads"] > 1),
             milliseconds(latency["original"]["median"]),
             milliseconds(latency["compressed"]["median"]),
-            speed(latency["ratio"], *latency["ratio_interval_95"]),
+            Ratio(value=latency["ratio"], low=low, high=high).words,
         ],
         ["accuracy, top-1", *_accuracy(accuracy)],
     ]
@@ -129,7 +137,9 @@ def print_cpus(cpus: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def print_budgets(verdict: Mapping[str, Any]) -> None:
-    """One line for each budget."""
+    """One line for each budget, and one below for what would decide it where the machine is too noisy."""
+    from edgecompress.validation.noise import MEND
+
     if verdict["budgets"]:
         rows = [
             [
@@ -141,14 +151,19 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
             for check in verdict["budgets"]
         ]
         print_table(["budget", "limit", "measured", "outcome"], rows)
+    for check in verdict["budgets"]:
+        if check["outcome"] == "too noisy to say":
+            told = "{}: {:.2f} to {:.2f} {} at 95 %".format(check["budget"], *check["interval_95"], check["unit"])
+            console().print(f"{told}; {MEND}", style="yellow", highlight=False, markup=False)
 
 
 def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:
     """Whether it is within budget, as far as was measured, and where it is."""
-    unknown = [check["budget"] for check in verdict["budgets"] if check["outcome"] == "not measured"]
-    told = "[green]within budget[/]" if verdict["outcome"] == "pass" else "[red]budget missed[/]"
-    if unknown and verdict["outcome"] == "pass":
-        told += f" [yellow](not measured: {', '.join(unknown)})[/]"
+    told = VERDICTS[verdict["outcome"]]
+    for reason in ("not measured", "too noisy to say"):
+        named = [check["budget"] for check in verdict["budgets"] if check["outcome"] == reason]
+        if named and verdict["outcome"] != "fail":
+            told += f" [yellow]({reason}: {', '.join(named)})[/]"
     console().print(f"\n{told}: {escape(str(place))}", highlight=False, soft_wrap=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from edgecompress.durable import replacing
 from edgecompress.errors import OutputError
 from edgecompress.exporters.manifest import canonical
+from edgecompress.validation.ratios import Ratio
 
 FILE = "comparison.json"
 FORMAT = 1
@@ -28,6 +29,11 @@ class Timing:
     low: float
     high: float
     doubts: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> Ratio:
+        """The speedup with its interval."""
+        return Ratio(value=self.speedup, low=self.low, high=self.high)
 
 
 @dataclass(frozen=True, kw_only=True)

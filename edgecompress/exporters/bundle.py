@@ -26,7 +26,7 @@ class Bundle:
 
     @property
     def passed(self) -> bool:
-        """Whether every measured budget held when the bundle was written."""
+        """Whether every measured budget held when the bundle was written, beyond the noise of the machine."""
         return self.manifest.verdict.outcome == "pass"
 
 

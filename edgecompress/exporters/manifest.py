@@ -31,7 +31,7 @@ class FileEntry(BaseModel):
 
 
 class BudgetEntry(BaseModel):
-    """One budget: ``value`` is null where it could not be measured."""
+    """One budget: ``value`` is null where it could not be measured; ``interval_95`` bounds times and their ratios."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,8 @@ class BudgetEntry(BaseModel):
     limit: float
     value: float | None
     unit: str
-    outcome: Literal["pass", "fail", "not measured"]
+    interval_95: tuple[float, float] | None = None
+    outcome: Literal["pass", "fail", "not measured", "too noisy to say"]
 
 
 class VerdictEntry(BaseModel):
@@ -47,7 +48,7 @@ class VerdictEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    outcome: Literal["pass", "fail"]
+    outcome: Literal["pass", "fail", "undecided"]
     budgets: tuple[BudgetEntry, ...]
 
 

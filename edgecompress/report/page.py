@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
 from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
+from edgecompress.validation.ratios import Ratio, ratio_of
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -24,4 +26,11 @@ def render(report: Mapping[str, Any]) -> str:
     forms = (decibels, kilobytes, milliseconds, outcome, percent, times)
     drawn = (damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
     named = {function.__name__: function for function in (*forms, *drawn)}
-    return environment.get_template("report.html").render(report=report, median=statistics.median, **named)
+    return environment.get_template("report.html").render(
+        report=report, median=statistics.median, Ratio=Ratio, factor=_factor, **named
+    )
+
+
+def _factor(before_ms: Sequence[float], after_ms: Sequence[float]) -> str:
+    """What a stage gained in time over the one before it, from runs that took turns, where that can be told."""
+    return ratio_of(np.array(before_ms), np.array(after_ms)).factor

@@ -1,7 +1,7 @@
 """Evidence about the artifact that ships: parity, accuracy, latency, size, other CPUs, and the verdict on them."""
 
 from edgecompress.validation.browser import BrowserResult, browser_agreement, compare_browser, strict_in_browser
-from edgecompress.validation.budgets import Check, Verdict, judge, measures
+from edgecompress.validation.budgets import Check, Verdict, intervals, judge, measures
 from edgecompress.validation.emulation import (
     CpuResult,
     Machine,
@@ -11,7 +11,7 @@ from edgecompress.validation.emulation import (
     strict_where_emulated,
 )
 from edgecompress.validation.evidence import Evidence, gather
-from edgecompress.validation.latency import Comparison, Latency, compare_latency
+from edgecompress.validation.latency import Comparison, Latency
 
 __all__ = [
     "BrowserResult",
@@ -25,10 +25,10 @@ __all__ = [
     "browser_agreement",
     "compare_browser",
     "compare_cpus",
-    "compare_latency",
     "cpu_agreement",
     "find_machines",
     "gather",
+    "intervals",
     "judge",
     "measures",
     "strict_in_browser",

@@ -1,13 +1,23 @@
-"""Budgets: what was asked for beside what was measured, and the verdict."""
+"""Budgets: what was asked for beside what was measured, and the verdict.
+
+A budget that a noisy machine leaves open is neither kept nor missed, and a verdict with one is ``undecided``.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
 
 from edgecompress.recipe import Budgets
 from edgecompress.validation.evidence import Evidence
+from edgecompress.validation.latency import latency_intervals
+from edgecompress.validation.ratios import Interval, undecided
+
+Outcome = Literal["pass", "fail", "not measured", "too noisy to say"]
 
 MEASURES = {
     "max_accuracy_drop": ("accuracy_drop", "points"),
@@ -26,25 +36,36 @@ MEASURES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One budget; ``value`` is None where it could not be measured."""
+    """One budget; ``value`` is None where it could not be measured.
+
+    ``interval_95`` bounds the value where it is a time or a ratio of times.
+    """
 
     budget: str
     limit: float
     value: float | None
     unit: str
+    interval_95: Interval | None = None
 
     @property
-    def outcome(self) -> str:
-        """``pass``, ``fail`` or ``not measured``."""
+    def outcome(self) -> Outcome:
+        """``too noisy to say`` where the limit lies within an interval of more than 5 % to either side."""
         if self.value is None:
             return "not measured"
+        if self.interval_95 is not None and undecided(self.limit, self.interval_95):
+            return "too noisy to say"
         holds = operator.le if self.budget.startswith("max_") else operator.ge
         return "pass" if holds(self.value, self.limit) else "fail"
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The budget for JSON."""
+        return {**asdict(self), "outcome": self.outcome}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """All checks; it passes unless one of them fails."""
+    """All checks."""
 
     checks: tuple[Check, ...]
 
@@ -54,21 +75,34 @@ class Verdict:
         return tuple(check for check in self.checks if check.outcome == "fail")
 
     @property
-    def outcome(self) -> str:
-        """``pass`` or ``fail``."""
-        return "fail" if self.missed else "pass"
+    def outcome(self) -> Literal["pass", "fail", "undecided"]:
+        """``fail`` where a budget is missed, else ``undecided`` where the machine is too noisy to say of one."""
+        if self.missed:
+            return "fail"
+        return "undecided" if any(check.outcome == "too noisy to say" for check in self.checks) else "pass"
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The verdict for JSON."""
+        return {"outcome": self.outcome, "budgets": [check.entry for check in self.checks]}
 
 
-def judge(budgets: Budgets, measured: Mapping[str, float | None]) -> Verdict:
-    """Hold measured values, by the names in ``MEASURES``, against budgets.
+def judge(
+    budgets: Budgets, measured: Mapping[str, float | None], intervals: Mapping[str, Interval] | None = None
+) -> Verdict:
+    """Hold measured values and their 95 % intervals, by the names in ``MEASURES``, against budgets.
 
     >>> judge(Budgets(min_speedup=2.0), {"speedup": 1.5}).missed[0].budget
     'min_speedup'
+    >>> judge(Budgets(min_speedup=2.0), {"speedup": 1.5}, {"speedup": (0.9, 4.1)}).outcome
+    'undecided'
     """
     asked = {name: limit for name, limit in budgets.model_dump().items() if limit is not None}
+    known = intervals or {}
     checks = (
-        Check(budget=name, limit=limit, value=measured.get(MEASURES[name][0]), unit=MEASURES[name][1])
+        Check(budget=name, limit=limit, value=measured.get(measure), unit=unit, interval_95=known.get(measure))
         for name, limit in asked.items()
+        for measure, unit in [MEASURES[name]]
     )
     return Verdict(checks=tuple(checks))
 
@@ -85,3 +119,10 @@ def measures(evidence: Evidence) -> dict[str, float | None]:
         "size_mb": evidence.compressed_bytes / 1e6,
         "sqnr_db": evidence.parity.sqnr_db,
     }
+
+
+def intervals(evidence: Evidence) -> dict[str, Interval]:
+    """Between which values its times, and their ratio, lie at 95 %."""
+    latency = evidence.latency
+    times = latency_intervals(np.array(evidence.stages[-1].times_ms))
+    return {"speedup": (latency.low, latency.high), **times}

@@ -21,7 +21,6 @@ from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
 from edgecompress.validation.latency import Comparison, compare_times, interleave_sessions
 from edgecompress.validation.noise import doubts_of
-from edgecompress.validation.ratios import Ratio
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -83,8 +82,7 @@ class Evidence:
     @property
     def noise(self) -> tuple[str, ...]:
         """Why not to trust the latencies, a line each; nothing on a quiet machine."""
-        ratio = Ratio(value=self.latency.speedup, low=self.latency.low, high=self.latency.high)
-        return doubts_of(np.array(self.stages[-1].times_ms), ratio)
+        return doubts_of(np.array(self.stages[-1].times_ms), self.latency.ratio)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgecompress.data import Inputs
 from edgecompress.runtime import open_session, run_session
-from edgecompress.validation.ratios import STRETCHES, ratio_of
+from edgecompress.validation.ratios import STRETCHES, Interval, Ratio, interval_of, ratio_of
 
 WARM_UP_RUNS = 6
 """Even, so that the first round that counts goes forwards, as every other one."""
@@ -46,21 +46,10 @@ class Comparison:
     runs: int
     threads: int
 
-
-def compare_latency(
-    first: bytes | Path, second: bytes | Path, inputs: Inputs, *, runs: int, threads: int
-) -> Comparison:
-    """Time both models on the same inputs, a round of each in turn, in sessions that are opened anew several times.
-
-    Args:
-        first: the reference: an ONNX file, or its bytes.
-        second: what is compared to it.
-        inputs: one sample.
-        runs: rounds that count, at least, after a warm-up.
-        threads: intra-op threads.
-    """
-    times = interleave_sessions([first, second], inputs, runs=runs, threads=threads)
-    return compare_times(times[:, 0], times[:, 1], threads)
+    @property
+    def ratio(self) -> Ratio:
+        """The speedup with its interval."""
+        return Ratio(value=self.speedup, low=self.low, high=self.high)
 
 
 def compare_times(first_ms: NDArray[np.float64], second_ms: NDArray[np.float64], threads: int) -> Comparison:
@@ -127,3 +116,9 @@ def summarize(times_ms: NDArray[np.float64]) -> Latency:
     """Median and tail of a sample of milliseconds."""
     median, p95, p99 = np.percentile(times_ms, [50, 95, 99])
     return Latency(median_ms=float(median), p95_ms=float(p95), p99_ms=float(p99))
+
+
+def latency_intervals(times_ms: NDArray[np.float64]) -> dict[str, Interval]:
+    """Between which milliseconds each measure of latency lies at 95 %, by the name that budgets have for it."""
+    shares = {"latency_ms": 0.5, "latency_p95_ms": 0.95, "latency_p99_ms": 0.99}
+    return {measure: interval_of(times_ms, share) for measure, share in shares.items()}

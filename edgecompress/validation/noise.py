@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from edgecompress.units import milliseconds
 from edgecompress.validation.ratios import Ratio
 
-WIDEST = 0.05
-"""Resolution of a ratio beyond which ``no difference`` says nothing."""
 DRIFT = 0.1
 """Change of the median from the first half of the runs to the second."""
 TAIL = 2.0
@@ -25,7 +23,7 @@ def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:
         ratio: of the first file to this one.
     """
     found = []
-    if ratio.verdict == "no difference" and ratio.resolution > WIDEST:
+    if ratio.verdict == "too noisy to say":
         found.append(f"too noisy to say: a difference below {ratio.resolution:.0%} would not be seen; {MEND}")
     before, after = (float(np.median(half)) for half in np.array_split(times_ms, 2))
     if max(before, after) > (1 + DRIFT) * min(before, after):

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-Verdict = Literal["faster", "slower", "no difference"]
+Verdict = Literal["faster", "slower", "no difference", "too noisy to say"]
+Interval = tuple[float, float]
 
 STRETCHES = 10
 """Parts of a run that are resampled whole."""
@@ -18,6 +19,8 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 SMALLEST_DIFFERENCE = 0.01
 """What is not worth a verdict: where its memory comes to lie makes a model faster or slower by as much."""
+WIDEST = 0.05
+"""Resolution of an interval beyond which the machine is too noisy for a verdict on what lies within."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +35,39 @@ class Ratio:
     def verdict(self) -> Verdict:
         """``faster`` or ``slower``, said of the second, where the whole interval is more than 1 % away from 1.
 
+        Elsewhere it is ``no difference``, or ``too noisy to say`` where one above 5 % would not have been seen.
+
         >>> Ratio(value=1.10, low=1.05, high=1.15).verdict, Ratio(value=1.01, low=1.005, high=1.015).verdict
         ('faster', 'no difference')
         """
         if self.low > 1 + SMALLEST_DIFFERENCE:
             return "faster"
-        return "slower" if self.high < 1 / (1 + SMALLEST_DIFFERENCE) else "no difference"
+        if self.high < 1 / (1 + SMALLEST_DIFFERENCE):
+            return "slower"
+        return "no difference" if self.resolution <= WIDEST else "too noisy to say"
+
+    @property
+    def factor(self) -> str:
+        """The ratio where it says something, else why not.
+
+        >>> Ratio(value=2.3, low=2.2, high=2.4).factor, Ratio(value=0.33, low=0.24, high=1.06).factor
+        ('2.30x', 'too noisy to say')
+        """
+        return f"{self.value:.2f}x" if self.verdict in ("faster", "slower") else self.verdict
+
+    @property
+    def words(self) -> str:
+        """The verdict with its interval, turned round where it is a slowdown.
+
+        >>> Ratio(value=2.3, low=2.2, high=2.4).words, Ratio(value=0.5, low=0.4, high=0.625).words
+        ('2.30x faster (2.20-2.40)', '2.00x slower (1.60-2.50)')
+        >>> Ratio(value=1.001, low=0.99, high=1.01).words
+        'no difference (0.99-1.01)'
+        """
+        if self.verdict == "slower":
+            return f"{1 / self.value:.2f}x slower ({1 / self.high:.2f}-{1 / self.low:.2f})"
+        said = f"{self.value:.2f}x faster" if self.verdict == "faster" else self.verdict
+        return f"{said} ({self.low:.2f}-{self.high:.2f})"
 
     @property
     def resolution(self) -> float:
@@ -46,7 +76,22 @@ class Ratio:
         >>> round(Ratio(value=1.0, low=1 / 1.1, high=1.1).resolution, 3)
         0.1
         """
-        return math.sqrt(self.high / self.low) - 1
+        return _resolution((self.low, self.high))
+
+
+def undecided(limit: float, interval: Interval) -> bool:
+    """Whether a limit lies within an interval that is too wide to say on which side of it the measure is.
+
+    >>> undecided(1.2, (0.9, 4.1)), undecided(1.2, (1.3, 4.1)), undecided(1.2, (1.19, 1.22))
+    (True, False, False)
+    """
+    low, high = interval
+    return low < limit < high and _resolution(interval) > WIDEST
+
+
+def _resolution(interval: Interval) -> float:
+    low, high = interval
+    return math.sqrt(high / low) - 1
 
 
 def ratio_of(
@@ -72,18 +117,43 @@ def ratio_of(
     # Rounds beyond whole stretches of whole pairs, the earliest, are left out.
     logs = np.log(first / second)[len(first) % (2 * count) :]
     directions = logs[::2], logs[1::2]
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    tail = ndtr(-math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 + CONFIDENCE) / 2))
-    medians = np.mean([_medians(one, draws) for one in directions], axis=0)
-    low, high = np.exp(np.quantile(medians, [tail, 1 - tail]))
+    draws = _draws(count, seed)
+    low, high = np.exp(_bounds(np.mean([_quantiles(one, draws, 0.5) for one in directions], axis=0), count))
     value = np.exp(np.mean([np.median(one) for one in directions]))
     return Ratio(value=float(value), low=float(low), high=float(high))
 
 
-def _medians(values: NDArray[np.float64], draws: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The median of the values for each row of draws, which says how often each equal part of them counts."""
+def interval_of(times: NDArray[np.float64], share: float, stretches: int = STRETCHES, seed: int = 0) -> Interval:
+    """The 95 % interval of the time that ``share`` of the runs stay under, by the same bootstrap as :func:`ratio_of`.
+
+    Args:
+        times: of the runs in their order, (runs,), at least 4.
+        share: 0 to 1; 0.5 is the median.
+        stretches: equal parts into which the runs fall.
+        seed: of the bootstrap.
+    """
+    count = min(stretches, len(times) // 2)
+    low, high = _bounds(_quantiles(times[len(times) % count :], _draws(count, seed), share), count)
+    return float(low), float(high)
+
+
+def _draws(count: int, seed: int) -> NDArray[np.int64]:
+    """How often each of ``count`` stretches is drawn in each resample."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+
+
+def _bounds(resampled: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The ends of the 95 % interval, as wide as ``count`` stretches ask for."""
+    tail = ndtr(-math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 + CONFIDENCE) / 2))
+    ends: NDArray[np.float64] = np.quantile(resampled, [tail, 1 - tail])
+    return ends
+
+
+def _quantiles(values: NDArray[np.float64], draws: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+    """What ``share`` of the values stay under, for each row of draws: how often each equal part of them counts."""
     order = np.argsort(values)
     below = np.cumsum(draws[:, order // (len(values) // draws.shape[1])], axis=1)
-    lower, upper = np.argmax(2 * below >= len(values), axis=1), np.argmax(2 * below > len(values), axis=1)
+    rank = share * len(values)
+    lower, upper = np.argmax(below >= rank, axis=1), np.argmax(below > rank, axis=1)
     middle: NDArray[np.float64] = (values[order][lower] + values[order][upper]) / 2
     return middle

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgecompress.cli.tables import print_json
+from edgecompress.cli.tables import print_budgets, print_json, print_metrics, print_verdict
+from edgecompress.recipe import Budgets
+from edgecompress.validation.budgets import judge
 
 
 def _refuse(constant: str) -> Any:
@@ -19,3 +22,45 @@ def test_a_number_that_json_does_not_have_is_null(capsys: pytest.CaptureFixture[
     print_json({"a": math.inf, "b": [math.nan, 1.5], "c": {"d": (-math.inf, "x", None, True, 3)}})
     document = json.loads(capsys.readouterr().out, parse_constant=_refuse)
     assert document == {"a": None, "b": [None, 1.5], "c": {"d": [None, "x", None, True, 3]}}
+
+
+def _metrics(ratio: float, low: float, high: float) -> dict[str, Any]:
+    return {
+        "size_bytes": {"original": 4e6, "compressed": 1e6, "ratio": 4.0},
+        "latency_ms": {
+            "original": {"median": 1.0},
+            "compressed": {"median": 1 / ratio},
+            "ratio": ratio,
+            "ratio_interval_95": [low, high],
+            "threads": 1,
+        },
+        "accuracy": {"original": None, "compressed": None, "drop": None},
+        "parity": {"compressed": {"sqnr_db": 30.0, "top1_agreement": None}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "told"),
+    [
+        (1 / 3.02, 0.24, 1.06, "too noisy to say (0.24-1.06)"),
+        (1.001, 0.99, 1.01, "no difference (0.99-1.01)"),
+        (2.0, 1.9, 2.1, "2.00x faster (1.90-2.10)"),
+    ],
+)
+def test_a_speedup_is_said_where_it_is_one(
+    ratio: float, low: float, high: float, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_metrics(_metrics(ratio, low, high))
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("latency"))
+    assert line.endswith(told)
+    assert ("slower" in line, "faster" in line) == (False, "faster" in told)
+
+
+def test_a_budget_that_noise_leaves_open_is_not_called_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = judge(Budgets(min_speedup=1), {"speedup": 0.33}, {"speedup": (0.24, 1.06)}).entry
+    print_budgets(verdict)
+    print_verdict(verdict, Path("out"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["min_speedup", "1", "x", "0.33", "x", "too", "noisy", "to", "say"]
+    assert lines[2] == "min_speedup: 0.24 to 1.06 x at 95 %; take more runs, or stop what runs beside it"
+    assert lines[-1] == "not decided (too noisy to say: min_speedup): out"

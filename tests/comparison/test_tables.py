@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 from edgecompress.comparison.measured import Measured, Timing
-from edgecompress.comparison.tables import as_csv, as_markdown
+from edgecompress.comparison.tables import as_csv, as_markdown, cells
 
 INT8 = Measured(
     key="int8",
@@ -39,3 +40,12 @@ def test_csv_has_the_figures_in_full() -> None:
         "accuracy_drop_points": 0.3,
     }
     assert (last["missing"], last["size_bytes"]) == ("a | b", "")
+
+
+def test_a_speedup_that_noise_hides_is_none() -> None:
+    noisy = replace(INT8, timing=Timing(median_ms=1.5, speedup=0.33, low=0.24, high=1.06))
+    whole = replace(UNLABELLED, timing=Timing(median_ms=1.5, speedup=1.0, low=1.0, high=1.0))
+    assert cells(noisy)[4] == "too noisy to say (0.24-1.06)"
+    assert cells(whole)[4] == "1.00x (1.00-1.00)"
+    (row,) = csv.DictReader(io.StringIO(as_csv([noisy])))
+    assert row["speed_verdict"] == "too noisy to say"

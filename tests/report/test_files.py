@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import edgecompress
+from edgecompress.recipe import Budgets
 from edgecompress.report.page import render
+from edgecompress.validation.budgets import judge
 from tests.networks import ConvNet, images, seeded
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -85,6 +87,19 @@ def test_nothing_measured_and_nothing_right_can_be_shown(bundle: Path) -> None:
     assert "0.00 %" in render(report)
     report["metrics"]["accuracy"] = {"original": None, "compressed": None, "drop": None}
     assert "no labelled evaluation data was given" in render(report)
+
+
+def test_a_speedup_that_noise_hides_is_not_shown_as_one(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    report["metrics"]["latency_ms"] |= {"ratio": 0.33, "ratio_interval_95": [0.24, 1.06]}
+    report["verdict"] = judge(Budgets(min_speedup=1), {"speedup": 0.33}, {"speedup": (0.24, 1.06)}).entry
+    for stage in report["stages"]:
+        stage["times_ms"] = [1.0, 9.0] * 10
+    page = render(report)
+    assert '<span class="badge undecided">too noisy to say</span>' in page
+    assert "<b>too noisy to say</b>" in page
+    assert "slower" not in page
+    assert "missed" not in page
 
 
 def test_other_cpus_are_shown_only_where_some_were_asked(bundle: Path) -> None:

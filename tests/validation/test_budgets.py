@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgecompress.recipe import Budgets
-from edgecompress.validation.budgets import MEASURES, judge
+from edgecompress.validation.budgets import MEASURES, Check, judge
+from edgecompress.validation.ratios import WIDEST
 
 
 @pytest.mark.parametrize("budget", sorted(MEASURES))
@@ -29,3 +32,35 @@ def test_one_missed_budget_fails_the_whole() -> None:
 
 def test_no_budgets_pass() -> None:
     assert judge(Budgets(), {}).outcome == "pass"
+
+
+TIMED = sorted(name for name, (measure, _) in MEASURES.items() if measure == "speedup" or "latency" in measure)
+
+
+@given(st.sampled_from(TIMED), st.floats(0.1, 10), st.floats(0.1, 10), st.floats(1, 3), st.floats(1, 3))
+def test_a_limit_within_a_wide_interval_is_neither_kept_nor_missed(
+    budget: str, limit: float, value: float, below: float, above: float
+) -> None:
+    low, high = value / below, value * above
+    check = Check(budget=budget, limit=limit, value=value, unit="", interval_95=(low, high))
+    plain = Check(budget=budget, limit=limit, value=value, unit="")
+    wide, holds = (high / low) ** 0.5 > 1 + WIDEST, low < limit < high
+    assert (check.outcome == "too noisy to say") is (wide and holds)
+    if check.outcome != "too noisy to say":
+        assert check.outcome == plain.outcome
+
+
+def test_what_is_too_noisy_leaves_the_verdict_open_and_a_missed_budget_does_not() -> None:
+    noisy = {"speedup": (0.24, 1.06), "latency_ms": (1.0, 1.01)}
+    verdict = judge(Budgets(min_speedup=1, max_latency_ms=2), {"speedup": 0.33, "latency_ms": 1.0}, noisy)
+    assert verdict.outcome == "undecided"
+    assert verdict.missed == ()
+    assert [check["outcome"] for check in verdict.entry["budgets"]] == ["too noisy to say", "pass"]
+    missed = judge(Budgets(min_speedup=1, max_latency_ms=0.5), {"speedup": 0.33, "latency_ms": 1.0}, noisy)
+    assert missed.outcome == "fail"
+
+
+def test_a_budget_that_the_noise_cannot_reach_is_decided() -> None:
+    noisy = {"speedup": (1.5, 4.0)}
+    assert judge(Budgets(min_speedup=1.2), {"speedup": 2.0}, noisy).outcome == "pass"
+    assert judge(Budgets(min_speedup=5), {"speedup": 2.0}, noisy).outcome == "fail"

@@ -10,7 +10,7 @@ import pytest
 from edgecompress.runtime import to_bytes
 from edgecompress.validation.latency import (
     WARM_UP_RUNS,
-    compare_latency,
+    compare_times,
     interleave,
     interleave_anew,
     interleave_sessions,
@@ -62,7 +62,8 @@ def test_models_are_timed_beside_each_other() -> None:
 
 
 def test_a_comparison_is_of_the_same_rounds() -> None:
-    found = compare_latency(LARGE, SMALL, X, runs=20, threads=1)
+    times = interleave_sessions([LARGE, SMALL], X, runs=20, threads=1)
+    found = compare_times(times[:, 0], times[:, 1], threads=1)
     assert found.low <= found.speedup <= found.high
     assert found.speedup > 1
     assert found.first.median_ms > found.second.median_ms

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from edgecompress.validation.ratios import STRETCHES, Ratio, Verdict, ratio_of
+from edgecompress.validation.ratios import STRETCHES, Ratio, Verdict, interval_of, ratio_of
 
 RUNS, TRIALS = 100, 200
 Noise = Callable[[np.random.Generator], NDArray[np.float64]]
@@ -54,7 +54,7 @@ def test_the_interval_holds_the_true_ratio_about_as_often_as_it_says(noise: Nois
     found = [_trial(noise, seed) for seed in range(TRIALS)]
     assert 0.90 <= sum(one.low <= 2 <= one.high for one in found) / TRIALS < 1  # 95 % +- 1.5
     alike = [Ratio(value=one.value / 2, low=one.low / 2, high=one.high / 2) for one in found]  # of equal files
-    assert sum(one.verdict != "no difference" for one in alike) / TRIALS <= 0.05
+    assert sum(one.verdict in ("faster", "slower") for one in alike) / TRIALS <= 0.05
 
 
 def test_rounds_drawn_one_by_one_would_be_too_sure_of_sessions() -> None:
@@ -129,7 +129,40 @@ def test_no_more_stretches_than_pairs_of_rounds() -> None:
         (0.98, 1.02, "no difference"),
         (1.002, 1.008, "no difference"),  # sure, and not worth a word
         (0.991, 0.999, "no difference"),
+        (0.24, 1.06, "too noisy to say"),
+        (0.9, 1.2, "too noisy to say"),
     ],
 )
 def test_a_verdict_needs_the_whole_interval_beyond_one_percent(low: float, high: float, verdict: Verdict) -> None:
     assert Ratio(value=(low * high) ** 0.5, low=low, high=high).verdict == verdict
+
+
+@given(st.floats(0.05, 20), st.floats(1, 10), st.floats(1, 10))
+def test_the_words_say_what_the_verdict_says(value: float, below: float, above: float) -> None:
+    ratio = Ratio(value=value, low=value / below, high=value * above)
+    sure = ratio.verdict in ("faster", "slower")
+    assert ratio.words.endswith(")")
+    assert (f"x {ratio.verdict} (" in ratio.words) is sure
+    assert ratio.words.startswith(ratio.verdict) is not sure
+    assert (ratio.factor == f"{value:.2f}x") is sure
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_times_without_noise_have_an_interval_without_width(share: float) -> None:
+    assert interval_of(np.full(100, 2.5), share) == (2.5, 2.5)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_the_interval_of_a_share_holds_that_of_the_population(share: float) -> None:
+    """Draws of an exponential distribution, whose quantiles are -log(1 - share)."""
+    random = np.random.default_rng(0)
+    intervals = [interval_of(random.exponential(size=400), share) for _ in range(100)]
+    held = sum(low <= -np.log1p(-share) <= high for low, high in intervals)
+    assert held >= 88  # 95 expected; a stretch of 40 has few values in the tail
+
+
+@given(st.floats(0.1, 10))
+def test_an_interval_grows_with_its_times(factor: float) -> None:
+    times = np.random.default_rng(1).exponential(size=60) + 1
+    scaled = interval_of(times * factor, 0.95)
+    assert scaled == pytest.approx(tuple(factor * end for end in interval_of(times, 0.95)))
