@@ -21,6 +21,7 @@ def test_the_float_model_has_the_size_of_its_weights() -> None:
     measured = measure_float(stack, vectors(), QUICK)
     weights_mb = sum(4 * parameter.numel() for parameter in stack.parameters()) / 1e6
     assert weights_mb < measured.size_mb < weights_mb + 0.005
+    assert measured.latency_ms is not None
     assert 0 < measured.latency_ms < 100
 
 
@@ -29,6 +30,7 @@ def test_an_onnx_model_is_measured_too() -> None:
     model = graph("c = Conv<pads = [1, 1, 1, 1]>(x, w) y = Relu(c)", w=draw(64, 4, 3, 3))
     measured = measure_float(model, batches, QUICK)
     assert 64 * 4 * 9 * 4 / 1e6 < measured.size_mb < 64 * 4 * 9 * 4 / 1e6 + 0.001
+    assert measured.latency_ms is not None
     assert measured.latency_ms > 0
 
 

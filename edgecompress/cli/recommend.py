@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,10 +43,14 @@ def run(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of every recipe.")
     ] = None,
+    float_latency_ms: Annotated[
+        float | None, typer.Option(help="Median of the float model on that CPU, measured there.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Rank the targets under constraints: why the first is the first, and what the others break."""
     from edgecompress.targets import load_profile, profile_names
+    from edgecompress.targets.cpus import host_isa
     from edgecompress.targets.profile import overridden
     from edgecompress.targets.recommendation import recommend
     from edgecompress.targets.rules import Constraints, find_cpu_or_device
@@ -60,29 +65,58 @@ def run(
         train_data=True if train is not None else train_data,
     )
     # One thread for all, so that the float model is measured as the artifacts are; limits no budget can have end here.
-    changes = ["cpu.threads=1", *(assignments or []), *constraints.overrides]
-    recipe = override(Recipe(), changes)
+    own = ["cpu.threads=1", *(assignments or [])]
+    recipe = override(Recipe(), [*own, *constraints.overrides])
+    # A device, or another CPU than this one, has milliseconds of its own.
+    foreign = cpu is not None and cpu != host_isa()
+    budgets = constraints.budgets(float_latency_ms, foreign=foreign)
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: one for role, one in given.items() if one is not None}
     _check_given(model, weights, data, measure=measure)
+    _check_latency(model, float_latency_ms)
     profiles = [overridden(load_profile(name), assignments or []) for name in profile_names()]
     measured: Measured | None = None
     trials: dict[str, Trial] = {}
     with prints_aside(as_json):
         if model is not None:
             measured = _measure(model, weights, data["calibration"], recipe)
+            if foreign or float_latency_ms is not None:
+                measured = dataclasses.replace(measured, latency_ms=float_latency_ms)
         found = recommend(profiles, constraints, measured)
         if model is not None and measure:
-            trials = _try(model, weights, data, found, changes)
+            trials = _try(model, weights, data, found, [*own, *budgets])
+    unknown = _unknown(cpu, max_latency_ms) if foreign and float_latency_ms is None else None
     if as_json:
-        print_json(_document(constraints, measured, found, trials))
+        print_json({**_document(constraints, measured, found, trials), "not_known": unknown})
     else:
-        _print_found(found, measured)
+        _print_found(found, measured, max_latency_ms)
+        if unknown is not None:
+            console().print(f"\n{unknown}", style="yellow", highlight=False, markup=False)
         if found.ranked:
-            command = _command(found.ranked[0].profile, [*(assignments or []), *constraints.overrides])
+            command = _command(found.ranked[0].profile, [*(assignments or []), *budgets])
             console().print(f"\n{command}", highlight=False, markup=False, soft_wrap=True)
         _print_trials(found, measured, trials)
     return 0 if found.ranked else 1
+
+
+def _unknown(cpu: str | None, limit: float | None) -> str | None:
+    """What this machine cannot say of another CPU's latency."""
+    if limit is None:
+        return None
+    return (
+        f"Whether {limit:g} ms are kept on {cpu} cannot be known here: this machine's milliseconds say nothing of it."
+        f" Time the float model there and give --float-latency-ms, or hold the bundle to it there: edgecompress"
+        f" validate BUNDLE --max-latency-ms {limit:g}"
+    )
+
+
+def _check_latency(model: str | None, float_latency_ms: float | None) -> None:
+    if float_latency_ms is None:
+        return
+    if model is None:
+        raise InputError("--float-latency-ms is the latency of a model; give the model (--model) too")
+    if not 0 < float_latency_ms < math.inf:
+        raise InputError(f"--float-latency-ms is {float_latency_ms}; give milliseconds, above 0")
 
 
 def _check_given(model: str | None, weights: str | None, data: Mapping[str, str], *, measure: bool) -> None:
@@ -117,16 +151,16 @@ def _try(
     return trials
 
 
-def _print_found(found: Recommendation, measured: Measured | None) -> None:
+def _print_found(found: Recommendation, measured: Measured | None, limit: float | None) -> None:
     out = console()
     if measured is not None:
-        float_model = f"{kilobytes(1e6 * measured.size_mb)}, {milliseconds(measured.latency_ms)}"
-        out.print(f"float model, measured here: {float_model}\n", highlight=False)
+        known = "its latency there is not known" if measured.latency_ms is None else milliseconds(measured.latency_ms)
+        out.print(f"float model: {kilobytes(1e6 * measured.size_mb)}, {known}\n", highlight=False)
     for number, one in enumerate(found.ranked, 1):
         out.print(f"{number}. [bold]{one.profile.name}[/]: {one.profile.strategy}", highlight=False)
         out.print(f"   {one.reason}", highlight=False)
         if one.prediction is not None:
-            out.print(f"   predicted: {_predicted(one.prediction)}", highlight=False)
+            out.print(f"   predicted: {_predicted(one.prediction)}{_asks(one.prediction, limit)}", highlight=False)
     if not found.ranked:
         broken = dict.fromkeys(one.constraint for one in found.rejected if one.constraint != "cpu")
         out.print(f"no target is left; loosen {' or '.join(broken)}", highlight=False)
@@ -144,7 +178,18 @@ def _command(profile: TargetProfile, assignments: Sequence[str]) -> str:
 
 
 def _predicted(prediction: Prediction) -> str:
-    return f"{kilobytes(1e6 * prediction.size_mb)}, {milliseconds(prediction.latency_ms)}"
+    return f"{kilobytes(1e6 * prediction.size_mb)}, {_time(prediction.latency_ms, prediction.speedup)}"
+
+
+def _time(latency_ms: float | None, speedup: float) -> str:
+    return f"{speedup:.2f}x the speed" if latency_ms is None else milliseconds(latency_ms)
+
+
+def _asks(prediction: Prediction, limit: float | None) -> str:
+    """What a limit asks of the float model, where its latency is not known."""
+    if limit is None or prediction.latency_ms is not None:
+        return ""
+    return f": {limit:g} ms if the float model takes up to {milliseconds(limit * prediction.speedup)}"
 
 
 def _print_trials(found: Recommendation, measured: Measured | None, trials: Mapping[str, Trial]) -> None:
@@ -160,7 +205,8 @@ def _print_trials(found: Recommendation, measured: Measured | None, trials: Mapp
         assert trial.size_mb is not None
         assert trial.speedup is not None
         predicted = _predicted(one.prediction) if one.prediction is not None else "-"
-        reached = f"{kilobytes(1e6 * trial.size_mb)}, {milliseconds(measured.latency_ms / trial.speedup)}"
+        latency_ms = None if measured.latency_ms is None else measured.latency_ms / trial.speedup
+        reached = f"{kilobytes(1e6 * trial.size_mb)}, {_time(latency_ms, trial.speedup)}"
         drop = "-" if trial.accuracy_drop is None else f"{trial.accuracy_drop:.2f} points"
         rows.append([one.profile.name, predicted, reached, drop, _outcome(trial)])
     out = console()

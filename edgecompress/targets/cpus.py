@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from edgecompress.errors import RecipeError, nearest
@@ -47,6 +48,15 @@ FAMILIES: Mapping[Isa, CpuFamily] = {
     "wasm": CpuFamily(what="WebAssembly in a browser", names=("browser",)),
 }
 """What is known of each value of ``cpu.isa`` (docs/other-cpus.md has what was measured)."""
+FLAGS: tuple[tuple[Isa, set[str]], ...] = (
+    ("x86-vnni", {"avx512_vnni", "avx_vnni"}),
+    ("x86-avx512", {"avx512f"}),
+    ("x86-avx2", {"avx2"}),
+    ("x86-sse", {"sse2"}),
+    ("armv8.2-dotprod", {"asimddp"}),
+    ("armv8.0", {"asimd"}),
+)
+"""What Linux calls the instructions of each family, the richest first."""
 
 
 def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
@@ -76,6 +86,17 @@ def answers_differ(isa: Isa | None, quantization: Quantization) -> bool:
     """
     saturates = isa is not None and FAMILIES[isa].saturates
     return saturates and quantization.enabled and quantization.scheme == "qnnpack"
+
+
+def host_isa(cpuinfo: Path = Path("/proc/cpuinfo")) -> Isa | None:
+    """The family of this machine's CPU, by what Linux says of it; None elsewhere."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return None
+    said = next((line for line in lines if line.partition(":")[0].strip().lower() in ("flags", "features")), "")
+    flags = set(said.partition(":")[2].split())
+    return next((isa for isa, needed in FLAGS if flags & needed), None)
 
 
 def available_cores() -> int:

@@ -84,18 +84,22 @@ EFFECTS: Mapping[tuple[Technique, ...], Effect] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """The float ONNX file of a model: megabytes (10^6 bytes), and milliseconds for one sample, median."""
+    """The float ONNX file of a model: megabytes (10^6 bytes), and milliseconds for one sample, median.
+
+    ``latency_ms`` is that on the CPU that is asked for, and None where nobody measured it there.
+    """
 
     size_mb: float
-    latency_ms: float
+    latency_ms: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a profile will make of a model: size and latency, where it was measured, as they are there."""
+    """What a profile will make of a model: size, speedup, and latency where that of the float model is known."""
 
     size_mb: float
-    latency_ms: float
+    speedup: float
+    latency_ms: float | None
 
 
 def predict(
@@ -115,17 +119,18 @@ def predict(
     if "distillation" in recipe.techniques:
         faster = asked_speedup(recipe.budgets, measured.latency_ms, max_latency_ms)
     smaller = _interpolated([(one.float_mb, one.smaller) for one in effect.references], measured.size_mb)
-    return Prediction(size_mb=measured.size_mb / smaller, latency_ms=measured.latency_ms / faster)
+    latency_ms = None if measured.latency_ms is None else measured.latency_ms / faster
+    return Prediction(size_mb=measured.size_mb / smaller, speedup=faster, latency_ms=latency_ms)
 
 
-def asked_speedup(budgets: Budgets, latency_ms: float, max_latency_ms: float | None = None) -> float:
-    """How much faster than the original a derived student is cut to be.
+def asked_speedup(budgets: Budgets, latency_ms: float | None, max_latency_ms: float | None = None) -> float:
+    """How much faster than the original, of that latency, a derived student is cut to be.
 
     >>> round(asked_speedup(Budgets(min_speedup=1.9), 10.0), 2), round(asked_speedup(Budgets(), 9.5, 5.0), 2)
     (2.0, 2.0)
     """
     limits = [max_latency_ms, budgets.max_latency_ms, budgets.max_latency_p95_ms, budgets.max_latency_p99_ms]
-    asked = [latency_ms / limit for limit in limits if limit is not None]
+    asked = [latency_ms / limit for limit in limits if limit is not None and latency_ms is not None]
     return max([budgets.min_speedup or 1.0, *asked]) / MARGIN
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecompress.recipe import Isa, Technique
 from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa
@@ -52,6 +52,21 @@ class Constraints:
     def overrides(self) -> tuple[str, ...]:
         """The limits as ``KEY=VALUE`` for the budgets of a recipe."""
         return tuple(f"budgets.{name}={getattr(self, name):g}" for name in self.asked)
+
+    def budgets(self, float_latency_ms: float | None, *, foreign: bool) -> tuple[str, ...]:
+        """The limits as ``KEY=VALUE`` for a run on this machine, whose milliseconds a ``foreign`` CPU does not have.
+
+        There a limit of latency becomes the speedup that it asks of the float model, where its latency is known.
+
+        >>> Constraints(max_latency_ms=20).budgets(50.0, foreign=True)
+        ('budgets.min_speedup=2.5',)
+        """
+        if not foreign or self.max_latency_ms is None:
+            return self.overrides
+        speedup = (
+            () if float_latency_ms is None else (f"budgets.min_speedup={float_latency_ms / self.max_latency_ms:g}",)
+        )
+        return (*replace(self, max_latency_ms=None).overrides, *speedup)
 
 
 def find_cpu_or_device(name: str) -> tuple[Isa, str | None]:
@@ -122,7 +137,9 @@ def _size(case: Case) -> str | None:
 
 def _latency(case: Case) -> str | None:
     limit, seen = case.constraints.max_latency_ms, case.prediction
-    return f"{seen.latency_ms:.2f} ms predicted" if limit and seen and seen.latency_ms > limit else None
+    if limit is None or seen is None or seen.latency_ms is None or seen.latency_ms <= limit:
+        return None
+    return f"{seen.latency_ms:.2f} ms predicted"
 
 
 def _accuracy(case: Case) -> str | None:

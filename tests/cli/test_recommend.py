@@ -35,6 +35,38 @@ def test_it_ranks_and_says_why_and_which_command_follows(capsys: pytest.CaptureF
     assert lines[-1] == f"{command} --set 'images.size=[32, 32]' --set budgets.max_size_mb=3"
 
 
+def test_a_limit_of_milliseconds_on_a_board_is_not_held_against_this_machine(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = [*RECOMMEND, "--cpu", "raspberry-pi-4", "--max-latency-ms", "20"]
+    assert main(asked) == 0
+    lines = _lines(capsys)
+    told = " ".join(" ".join(lines).split())
+    assert "Whether 20 ms are kept on raspberry-pi-4 cannot be known here" in told
+    assert "validate BUNDLE --max-latency-ms 20" in told
+    assert "max_latency_ms=" not in lines[-1]
+    assert main([*asked, "--json"]) == 0
+    assert "cannot be known here" in _json(capsys)["not_known"]
+
+
+def test_a_board_has_ratios_and_with_its_float_latency_milliseconds(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*RECOMMEND, *MODEL, "--no-train-data", "--cpu", "raspberry-pi-4", "--max-latency-ms", "20"]
+    assert main(asked) == 0
+    lines = _lines(capsys)
+    assert "its latency there is not known" in lines[0]
+    assert any("x the speed: 20 ms if the float model takes up to " in line for line in lines)
+    assert main([*asked, "--float-latency-ms", "30", "--json"]) == 0
+    document = _json(capsys)
+    assert document["float"]["latency_ms"] == 30
+    assert document["not_known"] is None
+    first = document["ranked"][0]["predicted"]
+    assert first["latency_ms"] == pytest.approx(30 / first["speedup"])
+    assert main([*asked, "--float-latency-ms", "30"]) == 0
+    assert "budgets.min_speedup=1.5" in _lines(capsys)[-1]
+
+
 def test_nothing_left_is_exit_1_and_says_what_to_loosen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*RECOMMEND, "--max-accuracy-drop", "-1"]) == 1
     assert _lines(capsys)[0] == "no target is left; loosen max_accuracy_drop"
@@ -70,6 +102,9 @@ def test_what_is_left_is_tried(project: Path, capsys: pytest.CaptureFixture[str]
         (["--set", "cpu.thread=1"], "did you mean 'cpu.threads'?"),
         (["--measure"], "there is nothing to measure; give the model (--model) too"),
         (["--calibration", "batches.py:calibration"], "give the model (--model) too"),
+        (["--float-latency-ms", "5"], "--float-latency-ms is the latency of a model; give the model (--model) too"),
+        ([*MODEL, "--float-latency-ms", "0"], "--float-latency-ms is 0.0; give milliseconds, above 0"),
+        ([*MODEL, "--float-latency-ms", "nan"], "--float-latency-ms is nan; give milliseconds, above 0"),
         (["--model", "nets.py:net"], "give --calibration"),
         ([*MODEL, "--weights", "gone.safetensors"], "weights file 'gone.safetensors' does not exist"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from edgecompress.errors import RecipeError
 from edgecompress.recipe import Isa, Quantization
-from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa
+from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa, host_isa
 from edgecompress.validation.cpus import CPUS
 
 
@@ -56,3 +57,23 @@ def test_answers_differ_where_8_bit_products_saturate(
 ) -> None:
     quantization = Quantization.model_validate({"scheme": scheme, "enabled": enabled})
     assert answers_differ(isa, quantization) is differ
+
+
+@pytest.mark.parametrize(
+    ("line", "isa"),
+    [
+        ("flags\t\t: fpu sse2 avx avx2 avx512f avx512_vnni", "x86-vnni"),
+        ("flags\t\t: fpu sse2 avx avx2 avx_vnni", "x86-vnni"),
+        ("flags\t\t: fpu sse2 avx avx2 avx512f", "x86-avx512"),
+        ("flags\t\t: fpu sse2 avx avx2", "x86-avx2"),
+        ("flags\t\t: fpu sse2 avx", "x86-sse"),
+        ("Features\t: fp asimd crc32", "armv8.0"),
+        ("Features\t: fp asimd asimddp", "armv8.2-dotprod"),
+        ("flags\t\t: altivec", None),
+        ("model name\t: avx2", None),
+    ],
+)
+def test_the_family_of_this_machine_is_read_from_linux(line: str, isa: Isa | None, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n{line}\n")
+    assert host_isa(tmp_path / "cpuinfo") == isa
+    assert host_isa(tmp_path / "absent") is None

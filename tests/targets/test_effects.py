@@ -56,7 +56,18 @@ def test_half_way_between_two_sizes_is_half_way_between_their_ratios() -> None:
     size_mb = (first.float_mb * second.float_mb) ** 0.5
     found = predict(load_profile("mobile"), Measured(size_mb=size_mb, latency_ms=1.0))
     assert found is not None
-    assert 1 / found.latency_ms == pytest.approx((first.faster + second.faster) / 2)
+    assert found.speedup == pytest.approx((first.faster + second.faster) / 2)
+    assert found.latency_ms == pytest.approx(1 / found.speedup)
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_without_the_float_latency_there_is_a_ratio_and_no_time(name: str) -> None:
+    profile = load_profile(name)
+    known, unknown = (predict(profile, Measured(size_mb=5.0, latency_ms=ms), 1e6) for ms in (1.0, None))
+    assert known is not None
+    assert unknown is not None
+    assert unknown.latency_ms is None
+    assert (unknown.size_mb, unknown.speedup) == (known.size_mb, known.speedup)
 
 
 def test_nothing_is_predicted_of_what_was_not_measured() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
 from edgecompress.overrides import override
@@ -122,7 +124,25 @@ def test_what_is_left_keeps_the_limits_as_predicted() -> None:
     found = _recommend(measured=MOBILENET, max_size_mb=3, max_latency_ms=3.2)
     predictions = [one.prediction for one in found.ranked]
     assert predictions
-    assert all(one is not None and one.size_mb <= 3 and one.latency_ms <= 3.2 for one in predictions)
+    assert all(one is not None and one.size_mb <= 3 and (one.latency_ms or 9) <= 3.2 for one in predictions)
+
+
+def test_an_unknown_latency_rejects_nothing() -> None:
+    """However tight the limit: what another CPU takes cannot be known from this one."""
+    unknown = Measured(size_mb=10.33, latency_ms=None)
+    found = _recommend("raspberry-pi-4", unknown, max_latency_ms=0.001)
+    assert not [one for one in found.rejected if one.constraint == "max_latency_ms"]
+    known = _recommend("raspberry-pi-4", MOBILENET, max_latency_ms=0.001)
+    assert [one for one in known.rejected if one.constraint == "max_latency_ms"]
+
+
+@given(st.floats(0.1, 100), st.floats(0.1, 100), st.floats(0.1, 100))
+def test_a_limit_for_another_cpu_is_no_limit_for_this_one(limit: float, size_mb: float, float_ms: float) -> None:
+    constraints = Constraints(max_latency_ms=limit, max_size_mb=size_mb)
+    size = f"budgets.max_size_mb={size_mb:g}"
+    assert constraints.budgets(None, foreign=True) == (size,)
+    assert constraints.budgets(float_ms, foreign=True) == (size, f"budgets.min_speedup={float_ms / limit:g}")
+    assert constraints.budgets(None, foreign=False) == constraints.overrides
 
 
 def test_nothing_may_be_left() -> None:
