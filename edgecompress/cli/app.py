@@ -23,6 +23,7 @@ from edgecompress.cli.signals import EndedBySignalError, raised_signals
 from edgecompress.durable import UNWRITABLE
 from edgecompress.errors import EdgecompressError, first_line
 
+DEBUG = "--debug"
 INTERRUPTED = 130
 """What the shell expects after Ctrl-C; typer returns it."""
 app = typer.Typer(
@@ -53,34 +54,47 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="Show the traceback of an error; it may stand after the command, too.")
+    ] = False,
 ) -> None:
     """Compress a trained PyTorch model into an ONNX artifact for a target, with evidence."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the return value is the exit status."""
-    arguments = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
+    arguments, debug = _without_debug(sys.argv[1:] if arguments is None else arguments)
     try:
         with raised_signals():
-            status = app(arguments, prog_name="edgecompress", standalone_mode=False)
+            status = app(arguments or ["--help"], prog_name="edgecompress", standalone_mode=False)
             sys.stdout.flush()  # what was printed reaches its place now, or is missed now
     except TyperException as error:
         return _fail(f"{error.format_message()} (--help shows what there is)", 2)
     except EndedBySignalError as error:
         return _fail(f"ended by {error.name}; nothing was written", error.exit_status)
     except EdgecompressError as error:
-        return _fail(str(error), error.exit_status, debug="--debug" in arguments)
+        return _fail(str(error), error.exit_status, debug=debug)
     except Exception as error:
         # All files are written by those who explain what goes wrong there.
         if isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE:
             _drop_output()
             return _fail(f"standard output cannot be written: {error.strerror}; send it elsewhere", 2)
         message = f"internal failure: {type(error).__name__}: {first_line(error)}; --debug shows where"
-        return _fail(message, 3, debug="--debug" in arguments)
+        return _fail(message, 3, debug=debug)
     if status == INTERRUPTED:
         return _fail("interrupted; nothing was written", INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """The arguments without ``--debug``, wherever it stands among the options; and whether it does.
+
+    >>> _without_debug(["compress", "--debug", "a.py:net", "--", "--debug"])
+    (['compress', 'a.py:net', '--', '--debug'], True)
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [argument for argument in arguments[:end] if argument != DEBUG]
+    return [*kept, *arguments[end:]], len(kept) < end
 
 
 def _drop_output() -> None:

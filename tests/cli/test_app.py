@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from edgecompress.cli import main
+from edgecompress.cli.app import app
 from edgecompress.errors import EdgecompressError, ParityError, RecipeError
 
 
@@ -60,11 +64,40 @@ def test_each_failure_has_its_status_and_one_line(
     assert capsys.readouterr().err == f"{line}\n"
 
 
-def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--debug", "targets", "show", "mobil"]) == 2
+@pytest.mark.parametrize("place", range(4))
+def test_debug_shows_the_traceback_wherever_it_stands(place: int, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["targets", "show", "mobil"]
+    arguments.insert(place, "--debug")
+    assert main(arguments) == 2
     captured = capsys.readouterr().err
     assert "Traceback" in captured
     assert captured.splitlines()[-1].startswith("error: unknown target 'mobil'")
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield from _commands(command, (*path, name)) if hasattr(command, "commands") else [(*path, name)]
+
+
+@pytest.mark.parametrize("command", list(_commands(typer.main.get_command(app))), ids=" ".join)
+def test_every_command_takes_debug_before_and_after_it(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["--debug", *command, "--help"], [*command, "--debug", "--help"]):
+        assert main(arguments) == 0
+        assert f"Usage: edgecompress {' '.join(command)}" in capsys.readouterr().out
+
+
+def test_debug_alone_is_no_argument_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug"]) == 0
+    assert "Usage: edgecompress" in capsys.readouterr().out
+
+
+def test_what_stands_after_two_dashes_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "show", "--", "--debug"]) == 2
+    captured = capsys.readouterr().err
+    assert captured.startswith("error: ")
+    assert "--debug" in captured
 
 
 def test_the_module_runs_as_a_program() -> None:
