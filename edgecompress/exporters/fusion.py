@@ -16,7 +16,12 @@ from edgecompress.step import Refusal
 
 INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values() if rule.integer_op) | {
     "QLinearMatMul",
+    "QLinearWhere",
     "DynamicQuantizeMatMul",
+}
+STRAYED = {
+    False: "was meant to be integer, but ONNX Runtime did not fuse it",
+    True: "was meant to stay float, but ONNX Runtime made it integer",
 }
 
 
@@ -25,31 +30,41 @@ class Fusion:
     """Operators of the float graph by type, as ONNX Runtime runs them after quantization.
 
     ``integer`` and ``floating`` count them; ``unfused`` names those that were meant to be integer and
-    are not; ``kernels`` counts what the optimized graph holds.
+    are not, ``taken`` those that were meant to be float and are not; ``kernels`` counts what the optimized graph holds.
     """
 
     integer: Mapping[str, int]
     floating: Mapping[str, int]
     unfused: tuple[Refusal, ...]
+    taken: tuple[Refusal, ...]
     kernels: Mapping[str, int]
 
 
 def read_fusion(float_model: ir.Model, quantized: ir.Model, placement: Placement) -> Fusion:
     """Compare what was meant with what ONNX Runtime runs."""
     optimized = optimized_graph(quantized)
-    left_float = {str(node.name) for node in optimized if node.op_type not in INTEGER_OPS}
+    found = {str(node.name): node.op_type in INTEGER_OPS for node in optimized}
     wanted = set(placement.placed) | set(placement.folded)
-    integer: Counter[str] = Counter()
-    floating: Counter[str] = Counter()
-    unfused: list[Refusal] = []
+    counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    strays: dict[bool, list[Refusal]] = {True: [], False: []}
     for node in float_model.graph:
-        name, rule = str(node.name), RULES.get(node.op_type)
-        missed = name in left_float and rule is not None and rule.role is not Role.PASSTHROUGH
-        if name in wanted and missed:
-            unfused.append(Refusal(name=name, kind=node.op_type, reason="ONNX Runtime did not fuse it"))
-        (integer if name in wanted and not missed else floating)[node.op_type] += 1
-    kernels = Counter(node.op_type for node in optimized)
-    return Fusion(integer=integer, floating=floating, unfused=tuple(unfused), kernels=kernels)
+        name, meant = str(node.name), node.name in wanted
+        became = found.get(name, meant) if _computes(node) else meant  # a move is the same on both
+        counts[became][node.op_type] += 1
+        if became is not meant:
+            strays[became].append(Refusal(name=name, kind=node.op_type, reason=STRAYED[became]))
+    return Fusion(
+        integer=counts[True],
+        floating=counts[False],
+        unfused=tuple(strays[False]),
+        taken=tuple(strays[True]),
+        kernels=Counter(node.op_type for node in optimized),
+    )
+
+
+def _computes(node: ir.Node) -> bool:
+    rule = RULES.get(node.op_type)
+    return rule is None or rule.role is not Role.PASSTHROUGH
 
 
 def optimized_graph(model: ir.Model) -> ir.Graph:

@@ -8,7 +8,7 @@ making them so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgecompress.exporters.graph import constant, is_float, source_of
-from edgecompress.exporters.rules import RULES, SATURATING, UNKNOWN, Role, Rule
+from edgecompress.exporters.rules import ENLARGING, RULES, SATURATING, UNKNOWN, Role, Rule
 from edgecompress.step import Refusal
 
 Kept = Mapping[str, str]
@@ -25,6 +25,13 @@ Kept = Mapping[str, str]
 
 LARGEST_OPERAND = 1e4
 """A constant beyond it is meant to hide values (an attention mask), not to be added to them."""
+LEAST_PRODUCTS = 4
+"""Products with each input of a convolution below which floats are not made integer for it. A distance head takes
+the mean of a distribution with one."""
+
+NO_INTEGERS = "its inputs are not integers"
+NOT_WANTED = "no integer operator reads its result"
+THIN = "it multiplies each value so few times that to make them integer costs more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +102,10 @@ def _wanted(graph: ir.Graph, kept: Kept) -> set[str]:
     wanted: set[str] = set()
     for node in reversed(graph):
         rule = _rule(node)
-        if rule is None or rule.role is Role.FLOAT or _why_kept(node, kept):
+        if rule is None or _why_unable(node, rule, kept) is not None:
             continue
-        if rule.role is Role.ANCHOR:
-            is_wanted = _why_no_anchor(node, rule) is None
-        else:
-            is_wanted = any(str(output.name) in wanted for output in node.outputs)
-        if is_wanted:
+        pays = rule.role is Role.ANCHOR and not _is_thin(node)
+        if pays or any(str(output.name) in wanted for output in node.outputs):
             wanted.update(str(value.name) for value in activations(node))
     return wanted
 
@@ -119,36 +123,65 @@ def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], k
     rule = _rule(node)
     if rule is None:
         return UNKNOWN
+    if (reason := _why_unable(node, rule, kept)) is not None:
+        return reason
+    known = [str(value.name) in integers for value in activations(node)]
+    is_wanted = any(str(output.name) in wanted for output in node.outputs)
+    if rule.role is Role.ANCHOR:
+        return THIN if _is_thin(node) and not any(known) else None
+    if rule.role is Role.PASSTHROUGH:
+        return _why_not_passed(node, is_wanted=is_wanted, is_integer=all(known))
+    return _why_not_worth(node, rule, is_wanted=is_wanted, known=known)
+
+
+def _why_unable(node: ir.Node, rule: Rule, kept: Kept) -> str | None:
+    """The reason to leave a node float whatever its neighbours are."""
     if rule.role is Role.FLOAT:
         return rule.reason
     if (reason := _why_kept(node, kept)) is not None:
         return reason
-    if rule.role is Role.ANCHOR:
-        return _why_no_anchor(node, rule)
-    known = [str(value.name) in integers for value in activations(node)]
-    if not all(known) and (rule.role is not Role.CONNECTIVE or not any(known)):
-        return "its inputs are not integers"
     if rule.role is Role.PASSTHROUGH:
         return _why_no_passthrough(node)
-    return _why_not_worth(node, rule, is_wanted=str(node.outputs[0].name) in wanted, is_whole=all(known))
-
-
-def _why_not_worth(node: ir.Node, rule: Rule, *, is_wanted: bool, is_whole: bool) -> str | None:
-    """The reason not to go on in integers; ``is_whole`` says that every input is integer already."""
-    constants = [array for value in node.inputs if (array := constant(value)) is not None]
     if not all(is_float(value) for value in node.inputs if value is not None):
         return "it is not float32"
+    return _why_no_anchor(node, rule) if rule.role is Role.ANCHOR else _why_no_operand(node)
+
+
+def _why_not_passed(node: ir.Node, *, is_wanted: bool, is_integer: bool) -> str | None:
+    """The reason not to move integers; ``is_integer`` says that they are there."""
+    if not is_integer:
+        return NO_INTEGERS
+    return NOT_WANTED if node.op_type in ENLARGING and not is_wanted else None
+
+
+def _why_not_worth(node: ir.Node, rule: Rule, *, is_wanted: bool, known: Sequence[bool]) -> str | None:
+    """The reason not to go on in integers; ``known`` says which of the computed inputs are integers already."""
+    if not any(known) or (not all(known) and not is_wanted):
+        return NO_INTEGERS
+    has_constant = any(constant(value) is not None for value in node.inputs)
+    if is_wanted or (rule.role is Role.CONNECTIVE and not has_constant):
+        return None
+    return NOT_WANTED
+
+
+def _is_thin(node: ir.Node) -> bool:
+    """Whether a convolution multiplies each of its inputs so few times that making them integer costs more."""
+    weight = constant(node.inputs[1]) if node.op_type == "Conv" else None
+    if weight is None:
+        return False
+    channels = int(weight.shape[1]) * node.attributes.get_int("group", 1)
+    return int(weight.size) < LEAST_PRODUCTS * channels
+
+
+def _why_no_operand(node: ir.Node) -> str | None:
+    constants = [array for value in node.inputs if (array := constant(value)) is not None]
     if any(np.abs(array).max(initial=0.0) > LARGEST_OPERAND for array in constants):
         return "its constant operand is a mask: integers cannot hold it beside other values"
-    if is_wanted or (is_whole and rule.role is Role.CONNECTIVE and not constants):
-        return None
-    return "no integer operator reads its result" if is_whole else "its inputs are not integers"
+    return None
 
 
 def _why_no_anchor(node: ir.Node, rule: Rule) -> str | None:
     assert rule.weight is not None
-    if not all(is_float(value) for value in node.inputs if value is not None):
-        return "it is not float32"
     weight = constant(node.inputs[rule.weight])
     if weight is None and node.op_type != "MatMul":
         return "its weight is computed, not constant"

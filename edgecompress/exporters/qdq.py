@@ -22,13 +22,11 @@ from edgecompress.exporters.graph import constant, initializer, insert_after, no
 from edgecompress.exporters.pairs import codes_name, floats_name, pair_of, params_of, zero_point_name
 from edgecompress.exporters.placement import Placement, activations
 from edgecompress.exporters.rules import RULES, SATURATING, Role
+from edgecompress.exporters.shields import exposed_input, shield
 from edgecompress.exporters.thresholds import relabelled, thresholds
 
 INT32_LIMIT = 2.0**30
 """Half the range of an INT32 bias: the other half is left to the sum that it is added to."""
-
-REQUANTIZED = ("Conv", "ConvTranspose", "Gemm")
-"""Operators whose float weights ONNX Runtime quantizes by itself between two quantized values."""
 
 STORED_AS = {"int8": "weight", "int32": "bias", "uint8": "operand"}
 """What the constants of each integer type are called in the file."""
@@ -85,6 +83,7 @@ class _Writer:
         self._params = params
         self._weights = weights
         self._integers: dict[str, _Integers] = {}
+        self._shields: dict[str, ir.Value] = {}
 
     def write(self) -> None:
         for value in list(self._graph.inputs):
@@ -107,30 +106,24 @@ class _Writer:
                 current.replace_input_with(index, known.real)
         if is_placed:
             self._constants(current)
-        elif current.op_type in REQUANTIZED:
+        else:
             self._shield(current)
         for output in list(current.outputs):
             if output.name in self._params:
                 self._pair(output, output, current)
 
     def _shield(self, current: ir.Node) -> None:
-        """Let a layer that stays float read its integers through one equal scale for each channel.
-
-        Between a DequantizeLinear of one scale and a QuantizeLinear, ONNX Runtime takes it on itself to quantize
-        the float weight, per tensor.
-        """
-        source, weight = current.inputs[0], constant(current.inputs[1])
-        known = self._integers.get(str(source.name)) if source is not None else None
-        if known is None or source is not known.real or weight is None:
+        """Keep ONNX Runtime from making a float node integer."""
+        index = exposed_input(current, self._integers, self._params)
+        value = None if index is None else current.inputs[index]
+        if index is None or value is None:
             return
-        channels = _read_channels(current, weight)
-        name = f"{current.name}/input"
-        scale = initializer(self._graph, f"{name}/scale", np.repeat(known.params.scale, channels))
-        zero = self._zero_point(np.repeat(known.params.zero_point, channels))
-        inputs = [known.codes, scale, zero]
-        dequantize = node("DequantizeLinear", inputs, floats_name(name), floats_name(name), axis=1)
-        self._graph.insert_before(current, dequantize)
-        current.replace_input_with(0, dequantize.outputs[0])
+        name = str(value.name)
+        if name not in self._shields:
+            nodes = shield(value, self._integers[name].codes)
+            self._graph.insert_before(current, nodes)
+            self._shields[name] = nodes[-1].outputs[0]
+        current.replace_input_with(index, self._shields[name])
 
     def _pair(self, value: ir.Value, source: ir.Value, anchor: ir.Node | None, bounds: Bounds | None = None) -> None:
         """QuantizeLinear on ``source`` and DequantizeLinear, known from here on as ``value``."""
@@ -239,7 +232,7 @@ class _Writer:
     def _constants(self, current: ir.Node) -> None:
         """Weight and bias of a placed node as integers."""
         rule = RULES[current.op_type]
-        if rule.role is Role.CONNECTIVE:
+        if rule.role in (Role.CONNECTIVE, Role.BRIDGE):
             self._operands(current)
         weight = constant(current.inputs[rule.weight]) if rule.weight is not None else None
         if weight is None or rule.weight is None:
@@ -293,15 +286,6 @@ def restore(layer: ir.Node, index: int, array: NDArray[Any]) -> None:
     codes = pair.inputs[0]
     assert codes is not None
     codes.const_value = ir.tensor(params_of(pair).quantize(array), name=codes.name)
-
-
-def _read_channels(layer: ir.Node, weight: NDArray[Any]) -> int:
-    """The size of axis 1 of a layer's input."""
-    if layer.op_type == "Gemm":
-        return int(weight.shape[1 if layer.attributes.get_int("transB") else 0])
-    if layer.op_type == "ConvTranspose":
-        return int(weight.shape[0])
-    return int(weight.shape[1]) * layer.attributes.get_int("group", 1)
 
 
 Bounds = tuple[float, float]

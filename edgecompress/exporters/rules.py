@@ -15,7 +15,7 @@ class Role(Enum):
 
     ANCHOR = "worth quantizing its inputs for"
     CONNECTIVE = "integer where all of its inputs are, or one is and an anchor further down reads the result"
-    UNARY = "integer where its input is, and an anchor further down reads the result"
+    BRIDGE = "integer where one of its inputs is, and an anchor further down reads the result"
     PASSTHROUGH = "runs on the integers of its input; only their meaning, scale and zero point, may change"
     FLOAT = "stays float"
 
@@ -47,6 +47,8 @@ MOVES = (
     *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 )
 """Operators that only move values, or choose among them."""
+ENLARGING = ("Expand", "Resize", "Tile")
+"""Those that write more values than they read: floats are made of them later only where integers are wanted."""
 
 RULES: dict[str, Rule] = {
     "Conv": Rule(role=Role.ANCHOR, integer_op="QLinearConv", weight=1, bias=2),
@@ -54,12 +56,12 @@ RULES: dict[str, Rule] = {
     "MatMul": Rule(role=Role.ANCHOR, integer_op="MatMulIntegerToFloat", weight=1, float_output=True),
     "Add": Rule(role=Role.CONNECTIVE, integer_op="QLinearAdd"),
     "Mul": Rule(role=Role.CONNECTIVE, integer_op="QLinearMul"),
-    "Concat": Rule(role=Role.CONNECTIVE, integer_op="QLinearConcat"),
-    "AveragePool": Rule(role=Role.CONNECTIVE, integer_op="QLinearAveragePool"),
     "GlobalAveragePool": Rule(role=Role.CONNECTIVE, integer_op="QLinearGlobalAveragePool"),
-    "LeakyRelu": Rule(role=Role.UNARY, integer_op="QLinearLeakyRelu"),
-    "Sigmoid": Rule(role=Role.UNARY, integer_op="QLinearSigmoid"),
-    "Softmax": Rule(role=Role.UNARY, integer_op="QLinearSoftmax"),
+    "AveragePool": Rule(role=Role.BRIDGE, integer_op="QLinearAveragePool"),
+    "Concat": Rule(role=Role.BRIDGE, integer_op="QLinearConcat"),
+    "LeakyRelu": Rule(role=Role.BRIDGE, integer_op="QLinearLeakyRelu"),
+    "Sigmoid": Rule(role=Role.BRIDGE, integer_op="QLinearSigmoid"),
+    "Softmax": Rule(role=Role.BRIDGE, integer_op="QLinearSoftmax"),
     **{op: Rule(role=Role.PASSTHROUGH) for op in (*MOVES, "Clip", "HardSigmoid", "Relu")},
     "ConvTranspose": _float(
         f"{NO_KERNEL}, and its kernel overlaps or is padded, so that no Conv and DepthToSpace replace it"
@@ -74,5 +76,7 @@ RULES: dict[str, Rule] = {
     },
 }
 UNKNOWN = "no table knows it"
+FUSED = frozenset({*(op for op, rule in RULES.items() if rule.integer_op), "ConvTranspose", "Resize", "Where"})
+"""Operators that ONNX Runtime makes integer by itself between DequantizeLinear and QuantizeLinear, to other numbers."""
 SATURATING = ("Relu", "Clip")
 """Activations that QuantizeLinear's saturation, or an integer Clip, can stand for."""

@@ -123,4 +123,4 @@ def _warnings(placement: Placement, fusion: Fusion) -> tuple[str, ...]:
         mend = "; quantization.integer_entry=true makes its first convolutions INT8"
         told = "no operator of this model has an integer kernel that pays; the artifact stays float"
         return (told + mend * (BY_SPEED in placement.kept.values()),)
-    return tuple(f"{one.kind} {one.name!r} was meant to be integer, but {one.reason}" for one in fusion.unfused)
+    return tuple(f"{stray.kind} {stray.name!r} {stray.reason}" for stray in (*fusion.unfused, *fusion.taken))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
+import pytest
+from hypothesis import given
 
 from edgecompress.exporters.kept import BY_RECIPE
-from edgecompress.exporters.placement import place
+from edgecompress.exporters.placement import LEAST_PRODUCTS, place
+from edgecompress.exporters.rules import RULES, Role
+from tests.exporters.drawn_graphs import drawn_graphs
 from tests.exporters.graphs import draw, graph
 
 W = draw(4, 4, 3, 3)
@@ -83,6 +89,87 @@ def test_pools_and_reshapes_pass_integers_on() -> None:
     placement = place(graph(body, w=W).graph)
     assert placement.placed == ("a", "m", "y")
     assert set(placement.pairs) == {"x", "a"}
+
+
+def test_a_concat_that_ends_the_network_stays_float_with_what_follows() -> None:
+    body = f"a = Conv<{PADS}>(x, w) b = Conv<{PADS}>(x, w) c = Concat<axis=1>(a, b) t = Transpose(c) y = Reshape(t, s)"
+    model = graph(body, w=W, s=np.array([0, 8, 8, 8], np.int64))
+    assert place(model.graph).placed == ("a", "b")
+    assert _reason(model, "c") == "no integer operator reads its result"
+    assert _reason(model, "t") == _reason(model, "y") == "its inputs are not integers"
+
+
+def test_a_concat_is_integer_for_an_anchor_that_reads_it() -> None:
+    wide = draw(4, 8, 3, 3)
+    body = f"a = Conv<{PADS}>(x, w) c = Concat<axis=1>(a, x) t = Transpose<perm=[0,1,3,2]>(c) y = Conv<{PADS}>(t, wide)"
+    assert place(graph(body, w=W, wide=wide).graph).placed == ("a", "c", "t", "y")
+
+
+def test_what_integers_cannot_pass_is_in_nobodys_way() -> None:
+    # An anchor reads the result, behind an operator that has no integers to hand on.
+    scales, mask = np.array([1, 1, 2, 2], np.float32), np.array([0, np.finfo(np.float32).min], np.float32).repeat(4)
+    body = f"a = Conv<{PADS}>(x, w) c = Concat<axis=2>(a, a) {{}} y = Conv<{PADS}>(r, w)"
+    resized = graph(body.format('r = Resize<mode="linear">(c, , s)'), w=W, s=scales)
+    masked = graph(body.format("r = Add(c, mask)"), w=W, mask=mask)
+    for model in (resized, masked):
+        assert place(model.graph).placed == ("a", "y")
+        assert _reason(model, "c") == "no integer operator reads its result"
+
+
+@pytest.mark.parametrize(
+    ("body", "constants"),
+    [
+        ("Resize(a, , n)", {"n": np.array([1, 1, 2, 2], np.float32)}),
+        ("Tile(a, n)", {"n": np.array([1, 1, 2, 2], np.int64)}),
+        ("Expand(a, n)", {"n": np.array([1, 1, 8, 8], np.int64)}),
+    ],
+)
+def test_what_writes_more_than_it_reads_does_so_in_floats_at_the_end(body: str, constants: dict[str, Any]) -> None:
+    at_the_end = graph(f"a = Conv<{PADS}>(x, w) y = {body}", w=W, **constants)
+    assert place(at_the_end.graph).placed == ("a",)
+    before = graph(f"a = Conv<{PADS}>(x, w) m = {body} y = Conv<{PADS}>(m, w)", w=W, **constants)
+    assert place(before.graph).placed == ("a", "m", "y")
+
+
+BINS, MEANS = np.array([0, 4, 16, 4], np.int64), np.arange(4, dtype=np.float32).reshape(1, 4, 1, 1)
+
+
+def test_the_head_that_takes_the_mean_of_a_distribution_stays_float() -> None:
+    layers = f"a = Conv<{PADS}>(x, w) b = Conv<{PADS}>(x, w) c = Concat<axis=1>(a, b)"
+    head = "l, r = Split<axis=1, num_outputs=2>(c) f = Reshape(l, bins) s = Softmax<axis=1>(f) y = Conv(s, means)"
+    model = graph(f"{layers} {head}", w=W, bins=BINS, means=MEANS)
+    assert place(model.graph).placed == ("a", "b")
+    assert _reason(model, "y") == "it multiplies each value so few times that to make them integer costs more"
+
+
+def test_a_convolution_of_few_products_is_integer_where_its_input_is() -> None:
+    body = f"a = Conv<{PADS}>(x, w) y = Conv(a, means)"
+    assert place(graph(body, w=W, means=MEANS).graph).placed == ("a", "y")
+
+
+@pytest.mark.parametrize(("outputs", "placed"), [(LEAST_PRODUCTS - 1, ()), (LEAST_PRODUCTS, ("y",))])
+def test_floats_are_made_integer_for_enough_products_with_each(outputs: int, placed: tuple[str, ...]) -> None:
+    assert place(graph("t = Tanh(x) y = Conv(t, k)", k=draw(outputs, 4, 1, 1)).graph).placed == placed
+
+
+@given(drawn_graphs())
+def test_a_bridge_of_integers_ends_at_an_anchor(model: ir.Model) -> None:
+    placement = place(model.graph)
+    placed = set(placement.placed)
+    for node in model.graph:
+        if node.name in placed and RULES[node.op_type].role is Role.BRIDGE:
+            assert any(RULES[end.op_type].role is Role.ANCHOR for end in _readers(node, placed | {*placement.folded}))
+
+
+def _readers(node: ir.Node, placed: set[str]) -> list[ir.Node]:
+    """The placed nodes that read a node, at once or through others of them."""
+    found: dict[ir.Node, None] = {}
+    waiting = [node]
+    while waiting:
+        readers = [user for output in waiting.pop().outputs for user, _ in output.uses() if user.name in placed]
+        waiting += [reader for reader in readers if reader not in found]
+        found.update(dict.fromkeys(readers))
+    return list(found)
 
 
 def test_a_pad_with_something_else_than_zero_stays_float() -> None:

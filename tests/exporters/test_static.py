@@ -213,3 +213,13 @@ def test_the_bounds_of_a_folded_clip_do_not_stay_in_the_file() -> None:
     quantized = _quantize(graph(RELU6, w=W, w2=W2, b=B, low=ZERO, high=SIX), scheme="qnnpack").model
     read = {str(value.name) for node in quantized.graph for value in node.inputs if value is not None}
     assert set(quantized.graph.initializers) <= read
+
+
+def test_values_of_unlike_ranges_in_one_output_keep_a_scale_each() -> None:
+    # Boxes in pixels beside logits: under one scale the logits would have four values.
+    body = f"a = Conv<{PADS}>(x, w, b) r = Relu(a) p = Conv<{PADS}>(r, far) q = Conv<{PADS}>(r, w2)"
+    model = graph(f"{body} y = Concat<axis=1>(p, q)", w=W, w2=W2, b=B, far=W2 * np.float32(1000))
+    quantized = _quantize(model).model
+    for half in (slice(0, 4), slice(4, 8)):
+        wanted, found = (run(one, DATA[0])[:, half] for one in (model, quantized))
+        assert Agreement.between([wanted], [found]).sqnr_db > 25
