@@ -25,13 +25,13 @@ Kept = Mapping[str, str]
 
 LARGEST_OPERAND = 1e4
 """A constant beyond it is meant to hide values (an attention mask), not to be added to them."""
-LEAST_PRODUCTS = 4
+LEAST_PRODUCTS = 2
 """Products with each input of a convolution below which floats are not made integer for it. A distance head takes
 the mean of a distribution with one."""
 
 NO_INTEGERS = "its inputs are not integers"
 NOT_WANTED = "no integer operator reads its result"
-THIN = "it multiplies each value so few times that to make them integer costs more"
+THIN = "it multiplies each value once: to make them integer costs more"
 
 
 @dataclass(frozen=True, kw_only=True)

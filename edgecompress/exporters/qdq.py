@@ -80,9 +80,10 @@ class _Writer:
         self._graph = graph
         self._placed = set(placement.placed)
         self._folded = set(placement.folded)
-        self._params = params
+        self._params = {name: params[name] for name in placement.pairs}
         self._weights = weights
         self._integers: dict[str, _Integers] = {}
+        self._reals: dict[str, _Integers] = {}
         self._shields: dict[str, ir.Value] = {}
 
     def write(self) -> None:
@@ -114,13 +115,13 @@ class _Writer:
 
     def _shield(self, current: ir.Node) -> None:
         """Keep ONNX Runtime from making a float node integer."""
-        index = exposed_input(current, self._integers, self._params)
+        index = exposed_input(current, self._reals, self._params)
         value = None if index is None else current.inputs[index]
         if index is None or value is None:
             return
         name = str(value.name)
         if name not in self._shields:
-            nodes = shield(value, self._integers[name].codes)
+            nodes = shield(value, self._reals[name].codes)
             self._graph.insert_before(current, nodes)
             self._shields[name] = nodes[-1].outputs[0]
         current.replace_input_with(index, self._shields[name])
@@ -151,7 +152,8 @@ class _Writer:
 
     def _know(self, name: str, integers: _Integers) -> None:
         """Remember the integers of a value under its own name and under that of its floats."""
-        self._integers[name] = self._integers[str(integers.real.name)] = integers
+        real = str(integers.real.name)
+        self._integers[name] = self._integers[real] = self._reals[real] = integers
 
     def _writes_integers(self, value: ir.Value) -> bool:
         """Whether an integer kernel writes this value, so that every reader has to take its pair."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -14,7 +15,7 @@ from edgecompress.errors import ModelError
 from edgecompress.exporters.equalization import equalize
 from edgecompress.exporters.fallback import Accept, fall_back
 from edgecompress.exporters.fusion import Fusion, read_fusion
-from edgecompress.exporters.kept import BY_SPEED, kept_float, unmatched
+from edgecompress.exporters.kept import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
 from edgecompress.exporters.lowering import Lowering, lower, schemes
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.recovery import Recovered, recover
@@ -120,7 +121,18 @@ def _without_match(model: ir.Model, recipe: Quantization) -> tuple[str, ...]:
 
 def _warnings(placement: Placement, fusion: Fusion) -> tuple[str, ...]:
     if not placement.placed:
-        mend = "; quantization.integer_entry=true makes its first convolutions INT8"
-        told = "no operator of this model has an integer kernel that pays; the artifact stays float"
-        return (told + mend * (BY_SPEED in placement.kept.values()),)
+        return (_why_all_float({refusal.reason for refusal in placement.refusals}),)
     return tuple(f"{stray.kind} {stray.name!r} {stray.reason}" for stray in (*fusion.unfused, *fusion.taken))
+
+
+def _why_all_float(reasons: Container[str]) -> str:
+    """Why nothing is integer, and what would change that."""
+    if BY_BUDGET in reasons:
+        return (
+            "every layer returned to float for the accuracy budget, and the artifact stays float;"
+            " budgets.max_accuracy_drop=... allows for more, and inspect --sensitivity shows which layers suffer"
+        )
+    if BY_RECIPE in reasons:
+        return "the recipe keeps float all that could be integer (quantization.keep_float); the artifact stays float"
+    told = "no operator of this model has an integer kernel that pays; the artifact stays float"
+    return told + "; quantization.integer_entry=true makes its first convolutions INT8" * (BY_SPEED in reasons)

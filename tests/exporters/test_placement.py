@@ -139,7 +139,7 @@ def test_the_head_that_takes_the_mean_of_a_distribution_stays_float() -> None:
     head = "l, r = Split<axis=1, num_outputs=2>(c) f = Reshape(l, bins) s = Softmax<axis=1>(f) y = Conv(s, means)"
     model = graph(f"{layers} {head}", w=W, bins=BINS, means=MEANS)
     assert place(model.graph).placed == ("a", "b")
-    assert _reason(model, "y") == "it multiplies each value so few times that to make them integer costs more"
+    assert _reason(model, "y") == "it multiplies each value once: to make them integer costs more"
 
 
 def test_a_convolution_of_few_products_is_integer_where_its_input_is() -> None:

@@ -80,3 +80,10 @@ def test_whatever_is_kept_is_float_and_what_runs_is_what_is_told(model: ir.Model
     assert not any("was meant to" in warning for warning in quantized.warnings)
     refused = {refusal.name for refusal in quantized.refusals}
     assert not integers & refused
+
+
+def test_floats_that_are_there_are_read_without_a_shield() -> None:
+    model = graph(f"t = Tanh(x) a = {CONV}(t, w) k = Sigmoid(t) y = {CONV}(k, w)", w=W)
+    quantized = _quantize(model, ("k",)).model
+    (kept,) = (node for node in quantized.graph if node.name == "k")
+    assert [value.name for value in kept.inputs if value is not None] == ["t"]

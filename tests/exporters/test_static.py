@@ -223,3 +223,22 @@ def test_values_of_unlike_ranges_in_one_output_keep_a_scale_each() -> None:
     for half in (slice(0, 4), slice(4, 8)):
         wanted, found = (run(one, DATA[0])[:, half] for one in (model, quantized))
         assert Agreement.between([wanted], [found]).sqnr_db > 25
+
+
+def test_a_model_that_the_recipe_keeps_float_says_that() -> None:
+    (warning,) = _quantize(graph(RESIDUAL, w=W, w2=W2, b=B), keep_float=["*"]).warnings
+    assert warning.startswith("the recipe keeps float all that could be integer")
+
+
+def test_a_model_whose_layers_all_returned_says_that() -> None:
+    batches = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
+    recipe = Quantization(enabled=True, fallback_evaluations=6)
+    model = graph(RESIDUAL, w=W, w2=W2, b=B)
+    result = quantize_static(model, recipe, batches, Progress(), accept=lambda one: not _is_integer(one))
+    (warning,) = result.warnings
+    assert warning.startswith("every layer returned to float for the accuracy budget")
+    np.testing.assert_array_equal(run(result.model, DATA[0]), run(model, DATA[0]))
+
+
+def _is_integer(model: ir.Model) -> bool:
+    return any(node.op_type == "QuantizeLinear" for node in model.graph)
