@@ -27,13 +27,14 @@ def source_of(node: ir.Node) -> ir.Value:
 
 
 def initializer(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
-    """A constant of the graph under ``name``, or under the next free ``name.1`` where another one has it."""
+    """A constant of the graph under ``name``, or under the next free ``name.1`` where something else has it."""
+    fixed = {value.name for value in (*graph.inputs, *graph.outputs)}
     names = itertools.chain([name], (f"{name}.{count}" for count in itertools.count(1)))
     for free in names:
         known = graph.initializers.get(free)
-        if known is None:
+        if known is None and free not in fixed:
             break
-        if _holds(known, array):
+        if known is not None and _holds(known, array):
             return known
     tensor = ir.tensor(np.asarray(array, order="C"), name=free)
     value = ir.val(free, dtype=tensor.dtype, shape=list(array.shape), const_value=tensor)

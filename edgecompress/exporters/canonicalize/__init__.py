@@ -13,6 +13,7 @@ import onnx_ir.passes.common as passes
 
 from edgecompress.exporters.canonicalize.attention_scales import fold_attention_scales
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
+from edgecompress.exporters.canonicalize.free_names import free_names
 from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
 from edgecompress.exporters.canonicalize.layouts import merge_layouts
 from edgecompress.exporters.canonicalize.masks import drop_masks
@@ -24,7 +25,15 @@ from edgecompress.step import StepResult
 
 __all__ = ["canonicalize", "prepare_for_integers"]
 
-PASSES = (merge_layouts, hoist_biases, fold_attention_scales, drop_masks, pool_means, convolve_pad_shortcuts)
+PASSES = (
+    free_names,
+    merge_layouts,
+    hoist_biases,
+    fold_attention_scales,
+    drop_masks,
+    pool_means,
+    convolve_pad_shortcuts,
+)
 FOR_INTEGERS = (unfold_hard_swish, flatten_up_convolutions, convolve_batch_norms)
 """What costs a float model nothing, but helps it no more."""
 

@@ -39,7 +39,7 @@ def fold_attention_scales(model: ir.Model) -> StepResult[ir.Model]:
         if source is None or not (site := _find(source, node)):
             continue
         if bypass(folded.graph, node, source):
-            _scale(folded.graph, site, factor, str(node.name))
+            _scale(folded.graph, site, factor)
             changes.append(f"{node.name}: the factor {factor:.4g} moved into the weights of {site.product.name}")
     passes.RemoveUnusedNodesPass()(folded)
     return StepResult(model=folded, changes=tuple(changes))
@@ -123,23 +123,23 @@ def _width(value: ir.Value | None) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _scale(graph: ir.Graph, site: _Site, factor: float, name: str) -> None:
+def _scale(graph: ir.Graph, site: _Site, factor: float) -> None:
     product, columns = site.product, site.columns
     rows_first = product.op_type == "Gemm" and product.attributes.get_int("transB", 0) == 1
     index = (columns, slice(None)) if rows_first else (slice(None), columns)
-    _replace(graph, product, 1, index, factor, name)
+    _replace(graph, product, 1, index, factor)
     if len(product.inputs) > 2 and product.inputs[2] is not None:
-        _replace(graph, product, 2, (..., columns), factor, name)
+        _replace(graph, product, 2, (..., columns), factor)
     if site.bias is not None:
         position = next(i for i, value in enumerate(site.bias.inputs) if constant(value) is not None)
-        _replace(graph, site.bias, position, site.bias_columns, factor, name)
+        _replace(graph, site.bias, position, site.bias_columns, factor)
 
 
-def _replace(graph: ir.Graph, node: ir.Node, position: int, index: Any, factor: float, name: str) -> None:
+def _replace(graph: ir.Graph, node: ir.Node, position: int, index: Any, factor: float) -> None:
     """A constant input with some of its values multiplied; the constant itself may have other readers."""
     old = node.inputs[position]
     array: NDArray[Any] | None = constant(old)
     assert array is not None
     scaled = array.copy()
     scaled[index] *= np.asarray(factor, array.dtype)
-    node.replace_input_with(position, initializer(graph, f"{old.name}/scaled/{name}", scaled))  # type: ignore[union-attr]
+    node.replace_input_with(position, initializer(graph, f"{old.name}/scaled", scaled))  # type: ignore[union-attr]

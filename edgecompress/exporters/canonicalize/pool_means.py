@@ -45,6 +45,7 @@ def _axes(node: ir.Node) -> list[int]:
 def _pool(graph: ir.Graph, mean: ir.Node) -> None:
     pool = ir.node("GlobalAveragePool", [mean.inputs[0]], name=mean.name)
     keeps = mean.attributes.get_int("keepdims", 1)
+    pool.outputs[0].name = f"{mean.name}/pool"
     last = pool if keeps else ir.node("Flatten", [pool.outputs[0]], {"axis": 1}, name=f"{mean.name}/flatten")
     insert_after(graph, mean, [pool] if keeps else [pool, last])
     old, new = mean.outputs[0], last.outputs[0]
