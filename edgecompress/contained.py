@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgecompress import arrival
 from edgecompress.errors import InputError
 from edgecompress.scratch import scratch_folder
 
@@ -54,6 +55,11 @@ except MemoryError:
 except Exception as error:
     if "alloc" in str(error):
         raise MemoryError from None
+"""
+
+ARRIVE = """
+import runpy, sys
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """
 
 
@@ -107,6 +113,24 @@ def load_fault(path: Path, *, timeout_s: float = TIMEOUT_S, memory_bytes: int | 
     A file that ONNX Runtime merely refuses has survived: whoever loads it next is told why.
     """
     return run_contained(LOAD, [str(path)], timeout_s=timeout_s, memory_bytes=memory_bytes)
+
+
+def arrive(source: Path, folder: Path, *, upgrade: bool = True) -> str | None:
+    """Let :func:`edgecompress.arrival.receive` read a stranger's ONNX file in a child process.
+
+    Args:
+        source: the file.
+        folder: what comes of it.
+        upgrade: convert an old opset.
+
+    Returns:
+        What broke, and how: a crash, a hang, or too much memory; None where the child came to its end.
+    """
+    fault = run_contained(
+        ARRIVE, [str(arrival.__file__), str(source), str(folder), "upgrade" if upgrade else "as it is"]
+    )
+    stage = folder / arrival.STAGE
+    return None if fault is None else f"{stage.read_text() if stage.exists() else 'Python'}: {fault}"
 
 
 def require_survives(path: Path, name: str, error_type: type[InputError], mend: str) -> None:

@@ -9,11 +9,12 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.arrival import LEAST_OPSET
 from edgecompress.errors import ModelError, RecipeError
 from edgecompress.exporters.recovery import PASSES
 from edgecompress.loading import Network
 from edgecompress.module_checks import check_teacher
-from edgecompress.onnx_files import LEAST_OPSET, is_quantized, opset_of
+from edgecompress.onnx_files import is_quantized, opset_of, repairs
 from edgecompress.recipe import NO_LATENCY_BUDGET, TRAINING, Export, Quantization, Recipe
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.cpus import FAMILIES, answers_differ, available_cores
@@ -68,7 +69,7 @@ def make_plan(network: Network, profile: TargetProfile, teacher: nn.Module | Non
         strategy=profile.strategy,
         reason=profile.reason,
         steps=steps,
-        warnings=tuple(_doubts(recipe)),
+        warnings=(*(repairs(network) if isinstance(network, ir.Model) else ()), *_doubts(recipe)),
     )
 
 
@@ -205,7 +206,8 @@ def _quantization(quantization: Quantization) -> PlannedStep:
 
 def _formats(export: Export) -> Iterator[PlannedStep]:
     if "ort" in export.formats:
-        yield PlannedStep(name="convert", what="model.ort, the operators it needs, what NNAPI and CoreML could run")
+        accelerators = "what CoreML and NNAPI could run; Android 15 deprecates NNAPI, XNNPACK runs on its CPU"
+        yield PlannedStep(name="convert", what=f"model.ort, the operators it needs, {accelerators}")
     if export.browser:
         yield PlannedStep(name="browse", what="the artifact in onnxruntime-web, in a headless Chromium")
 

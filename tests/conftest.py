@@ -10,6 +10,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from edgecompress.arrival import receive
+
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=5000)
 settings.load_profile("suite")
@@ -41,6 +43,7 @@ def contained() -> None:
 def _uncontained(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "contained" not in request.fixturenames:
         monkeypatch.setattr("edgecompress.contained.load_fault", lambda path: None)
+        monkeypatch.setattr("edgecompress.onnx_files.arrive", receive)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import edgecompress.contained
+import edgecompress.onnx_files
+from edgecompress.arrival import receive
 from edgecompress.calibration.statistics_file import load
 from edgecompress.errors import EdgecompressError
 from edgecompress.exporters.bundle import read_bundle
@@ -32,9 +34,7 @@ LIMIT_BYTES = 2 * 10**9
 
 
 def _onnx(path: Path) -> None:
-    model = read_onnx(path)
-    print("native", flush=True)
-    open_session(model, ALL_CORES)
+    open_session(read_onnx(path), ALL_CORES)
 
 
 def _data(path: Path) -> None:
@@ -78,9 +78,16 @@ def _not_looked_at(path: Path, *, timeout_s: float = 0.0, memory_bytes: int | No
     """In the place of the first load in a child: this process is one."""
 
 
+def _arrived(source: Path, folder: Path, *, upgrade: bool = True) -> None:
+    """In the place of the child that reads ONNX files."""
+    print("native", flush=True)
+    receive(source, folder, upgrade=upgrade)
+
+
 def main() -> None:
     """Answer until the end of stdin."""
     edgecompress.contained.load_fault = _not_looked_at
+    edgecompress.onnx_files.arrive = _arrived  # type: ignore[attr-defined]
     warnings.simplefilter("ignore")
     print("ready", flush=True)
     pages = int(Path("/proc/self/statm").read_text().split()[0])

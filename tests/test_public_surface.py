@@ -10,6 +10,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import edgecompress
 
@@ -109,3 +111,19 @@ def test_what_is_needed_is_pinned() -> None:
     names = {name.split(">=")[0].split("[")[0].lower() for name in needed} - {"edgecompress"}
     assert names <= pinned
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+SAFE = {"onnx": "1.22", "onnxruntime": "1.30.1"}
+"""The first versions without published memory faults in what reads strangers' files."""
+
+
+def test_no_version_with_known_memory_faults_is_admitted() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [Requirement(line) for line in project["dependencies"]]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {name: version for name, _, version in (line.partition("==") for line in lines)}
+    for requirement in asked:
+        assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
+    floors = {one.name: Version(bound.version) for one in asked for bound in one.specifier if bound.operator == ">="}
+    for name, safe in SAFE.items():
+        assert floors[name] >= Version(safe)

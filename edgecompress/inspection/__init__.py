@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import onnx
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.contained import require_survives
 from edgecompress.conversion import open_batches, open_source
-from edgecompress.errors import ModelError, first_line
+from edgecompress.errors import ModelError
 from edgecompress.inspection.artifacts import declared_layers, onnx_layers
 from edgecompress.inspection.layers import Inspection, Layer, module_layers, tensor_layer
 from edgecompress.inspection.modules import exported_layers, measured_modules
 from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, layer_sensitivity
 from edgecompress.loading import load_model
 from edgecompress.named_inputs import name_inputs
-from edgecompress.onnx_files import require_file
+from edgecompress.onnx_files import read_onnx, require_file
 from edgecompress.plan import check_onnx
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
@@ -57,7 +55,8 @@ def inspect_model(
     if Path(spec).suffix == ".onnx":
         if weights is not None:
             raise ModelError(f"weights {weights!r} are for a module, and {spec!r} holds its own; leave --weights out")
-        model = _read(Path(spec))
+        require_file(Path(spec))
+        model = read_onnx(Path(spec), upgrade=False)
         if calibration is None:
             return declared_layers(to_bytes(model))
         batches = replace(open_batches(calibration, "calibration", model, recipe), signature=signature(model))
@@ -98,16 +97,3 @@ def inspect_sensitivity(
     if isinstance(network, ir.Model):
         check_onnx(network)
     return layer_sensitivity(network, recipe, open_batches(source, "calibration", network, recipe), progress)
-
-
-def _read(path: Path) -> ir.Model:
-    """An ONNX file with its weights; unlike :func:`load_model`, this takes quantized ones too."""
-    require_file(path)
-    require_survives(path, repr(str(path)), ModelError, "export it again, or in other operators")
-    try:
-        onnx.checker.check_model(str(path))
-        model = ir.load(path)
-        ir.external_data.load_to_model(model)
-    except Exception as error:
-        raise ModelError(f"{str(path)!r} is not a valid ONNX model: {first_line(error)}; export it again") from None
-    return model

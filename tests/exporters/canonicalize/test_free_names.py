@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import edgecompress.exporters
 from edgecompress.calibration import FBGEMM, QNNPACK, QuantParams
@@ -44,7 +46,7 @@ def _network(values: dict[str, str], nodes: dict[str, str]) -> ir.Model:
             then_branch = t () => (float[N,4,8,8] s) { s = Abs(b) },
             else_branch = e () => (float[N,4,8,8] f) { f = Neg(b) }>
     }""")
-    arrays = {"w": draw(4, 4, 3, 3, seed=1) / 4, "c": draw(4, seed=2), "go": np.array(True)}
+    arrays: dict[str, NDArray[Any]] = {"w": draw(4, 4, 3, 3, seed=1) / 4, "c": draw(4, seed=2), "go": np.array(True)}
     proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in arrays.items())
     model = ir.from_proto(onnx.shape_inference.infer_shapes(proto))
     known = {str(value.name): value for value in (*model.graph.inputs, *model.graph.initializers.values())}
@@ -83,14 +85,14 @@ def _renamed(renamings: list[tuple[bool, int, str, list[str]]]) -> tuple[dict[st
 def _lowering(model: ir.Model) -> Lowering:
     placement = place(model.graph)
     params = {
-        name: QuantParams(scale=np.float32(0.05), zero_point=np.array(128, np.uint8), axis=None)
+        name: QuantParams(scale=np.array(0.05, np.float32), zero_point=np.array(128, np.uint8), axis=None)
         for name in placement.pairs
     }
     grids = weight_grids(model.graph, placement, QNNPACK, per_channel=True)
     return Lowering(model=model, floats=model, scheme=FBGEMM, placement=placement, params=params, weights=grids)
 
 
-def _batches(model: ir.Model, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Batches:
+def _batches(model: ir.Model, x: NDArray[np.float32]) -> Batches:
     return Batches(role="calibration", source=lambda: [{str(model.graph.inputs[0].name): x}], inputs=input_names(model))
 
 
@@ -149,7 +151,7 @@ def _made_up(source: str) -> list[str]:
     calls = [call for call in ast.walk(ast.parse(source)) if isinstance(call, ast.Call)]
     naming = [call for call in calls if ast.unparse(call.func).rpartition(".")[2] in ("node", "initializer", "reduced")]
     texts = [text for call in naming for text in ast.walk(call) if isinstance(text, ast.JoinedStr)]
-    return [f"base{text.values[-1].value}" for text in texts if isinstance(text.values[-1], ast.Constant)]
+    return [f"base{text.values[-1].value!s}" for text in texts if isinstance(text.values[-1], ast.Constant)]
 
 
 def test_the_table_knows_every_name_that_a_step_makes_up() -> None:
