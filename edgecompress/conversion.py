@@ -15,6 +15,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.calibration import Sharing
+from edgecompress.calibration.variety import doubts_of_calibration
 from edgecompress.capture import capture, check_runs
 from edgecompress.class_axis import settle_streams
 from edgecompress.contained import require_bytes_survive
@@ -352,7 +353,10 @@ def _quantize(
     accept, evaluation = None, fitted.measured
     if recipe.quantization.fallback_evaluations and evaluation is not None and has_limit(recipe.budgets, evaluation):
         accept = accuracy_test(original or model, recipe.budgets, evaluation, progress)
-    return quantize_static(model, recipe.quantization, fitted.calibration, progress, sharing, accept)
+    result = quantize_static(model, recipe.quantization, fitted.calibration, progress, sharing, accept)
+    samples = int(result.metrics["calibration_samples"])
+    doubts = doubts_of_calibration(fitted.calibration, samples, judged_apart=evaluation is not None)
+    return replace(result, warnings=(*doubts, *result.warnings))
 
 
 def _same(data: Iterable[Any]) -> Iterable[Any]:

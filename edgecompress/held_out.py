@@ -10,7 +10,7 @@ from edgecompress.class_axis import settle_class_axis
 from edgecompress.data import Batches
 from edgecompress.exporters.bundle import Bundle
 from edgecompress.progress import Progress
-from edgecompress.remeasured import HERE, Row, recorded, recorded_number
+from edgecompress.remeasured import HERE, NOWHERE, Row, recorded, recorded_number
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.validation.evidence import Scores, score
 
@@ -52,7 +52,7 @@ def quality_rows(
     agreement = Row(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
     return (
         Row(measure="accuracy", value=accuracy, unit="%", source=HERE),
-        Row(measure="accuracy_drop", value=drop, unit="points", source=HERE),
+        Row(measure="accuracy_drop", value=drop, unit="points", source=NOWHERE if drop is None else HERE),
         _recorded_agreement(bundle) if original is None else agreement,
     )
 

@@ -9,7 +9,7 @@ from edgecompress.errors import OutputError
 from edgecompress.exporters.bundle import Bundle
 from edgecompress.validation.ratios import Interval, Ratio, Verdict
 
-HERE, RECORDED = "measured here", "recorded"
+HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.bundle import Bundle
 from edgecompress.held_out import quality_rows
 from edgecompress.progress import Progress
-from edgecompress.remeasured import HERE, RECORDED, Row
+from edgecompress.remeasured import HERE, NOWHERE, RECORDED, Row
 from edgecompress.runtime import to_bytes
 from tests.exporters.bundles import MADE
 from tests.exporters.graphs import graph
@@ -105,6 +105,7 @@ def test_without_the_original_a_drop_on_other_data_is_not_measured(files: Path) 
     rows, lines = _rows(_bundle(files, MADE_WITH), _data([0, 1, BLIND, BLIND]))
     assert rows["accuracy"].value == 50
     assert (rows["accuracy_drop"].value, rows["accuracy_drop"].text) == (None, "not measured")
+    assert rows["accuracy_drop"].source == NOWHERE
     assert (rows["sqnr_db"].value, rows["sqnr_db"].source) == (30.0, RECORDED)
     assert len(lines) == 1
     assert "not the evaluation data of the bundle" in lines[0]
