@@ -120,12 +120,20 @@ def _give_bias(graph: ir.Graph, layer: ir.Node) -> None:
 
 
 def _is_roundable(node: ir.Node, lowering: Lowering) -> bool:
-    """Whether a layer multiplies columns of inputs by a constant weight, not too large for its moments."""
+    """Whether a layer multiplies columns of inputs by a constant weight of its own, not too large for its moments.
+
+    One that several layers read stays equal for all of them, and is stored once.
+    """
     weight = constant_weight(node) if node.name in lowering.weights else None
-    if weight is None or weight.ndim != (4 if node.op_type == "Conv" else 2):
+    if weight is None or _is_shared(node) or weight.ndim != (4 if node.op_type == "Conv" else 2):
         return False
     padded_by_hand = node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
     return padded_by_hand and _rows(node, weight).shape[1] <= LARGEST_COLUMN
+
+
+def _is_shared(layer: ir.Node) -> bool:
+    weight = layer.inputs[1]
+    return weight is not None and len(weight.uses()) > 1
 
 
 def _round_layer(graph: ir.Graph, node: ir.Node, params: QuantParams, moments: Moments) -> None:

@@ -19,6 +19,7 @@ from edgecompress.exporters.kept import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_flo
 from edgecompress.exporters.lowering import Lowering, lower, schemes
 from edgecompress.exporters.placement import Placement, place
 from edgecompress.exporters.recovery import Recovered, recover
+from edgecompress.exporters.stored_once import store_once
 from edgecompress.exporters.written import require_decided
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
@@ -67,7 +68,7 @@ def quantize_static(
     fusion = read_fusion(model, final.model, final.lowering.placement)
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
-        model=final.model,
+        model=store_once(final.model),
         changes=(*equalized.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*final.lowering.placement.refusals, *fusion.unfused),
         warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering.placement, fusion)),

@@ -13,6 +13,7 @@ import onnx_ir.passes.common as passes
 from edgecompress.data import Inputs
 from edgecompress.dummy_inputs import dummy_inputs, free_dimensions, input_specs
 from edgecompress.errors import InputError, first_line
+from edgecompress.exporters.stored_once import stored_constant
 from edgecompress.inspection.layers import Inspection, Layer
 from edgecompress.inspection.macs import count_macs
 from edgecompress.profiling import layer_times, node_times
@@ -81,7 +82,7 @@ def _named(model: bytes) -> ir.Model:
 def layers_of(graph: ir.Graph) -> Iterator[tuple[ir.Node, Layer]]:
     """The nodes of a graph that hold weights, quantized or not, each as a layer that is neither counted nor timed."""
     for node in graph:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") or _is_folded(node):
             continue
         constants = [tensor for value in node.inputs if (tensor := _stored(value)) is not None and _is_weight(tensor)]
         if constants:
@@ -99,6 +100,11 @@ def layers_of(graph: ir.Graph) -> Iterator[tuple[ir.Node, Layer]]:
             )
 
 
+def _is_folded(node: ir.Node) -> bool:
+    """Whether a node reads constants alone, and is computed when the file is loaded."""
+    return all(value is None or ir.convenience.get_const_tensor(value) is not None for value in node.inputs)
+
+
 def _is_weight(tensor: ir.TensorProtocol) -> bool:
     """Whether a constant is learned; scalars and int64 (shapes, axes) are not."""
     return tensor.size > 1 and tensor.dtype is not ir.DataType.INT64
@@ -111,7 +117,7 @@ def _stored(value: ir.Value | None) -> ir.TensorProtocol | None:
     producer = value.producer()
     if producer is not None and producer.op_type == "DequantizeLinear":
         value = producer.inputs[0]
-    return None if value is None else ir.convenience.get_const_tensor(value)
+    return None if value is None else ir.convenience.get_const_tensor(stored_constant(value))
 
 
 def _uncounted(graph: ir.Graph, macs: Mapping[str, int | None]) -> Iterator[str]:
