@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -104,7 +104,8 @@ def _unknown(cpu: str | None, limit: float | None) -> str | None:
     if limit is None:
         return None
     return (
-        f"Whether {limit:g} ms are kept on {cpu} cannot be known here: this machine's milliseconds say nothing of it."
+        f"Whether {limit:g} ms are kept on {cpu} cannot be known here: this machine's milliseconds say nothing of it,"
+        " and predicted speeds are those of an x86 with VNNI."
         f" Time the float model there and give --float-latency-ms, or hold the bundle to it there: edgecompress"
         f" validate BUNDLE --max-latency-ms {limit:g}"
     )
@@ -160,7 +161,9 @@ def _print_found(found: Recommendation, measured: Measured | None, limit: float 
         out.print(f"{number}. [bold]{one.profile.name}[/]: {one.profile.strategy}", highlight=False)
         out.print(f"   {one.reason}", highlight=False)
         if one.prediction is not None:
-            out.print(f"   predicted: {_predicted(one.prediction)}{_asks(one.prediction, limit)}", highlight=False)
+            out.print(f"   predicted: {_predicted(one.prediction)}", highlight=False)
+            for line in _asks(one.prediction, limit):
+                out.print(f"   {line}", highlight=False)
     if not found.ranked:
         broken = dict.fromkeys(one.constraint for one in found.rejected if one.constraint != "cpu")
         out.print(f"no target is left; loosen {' or '.join(broken)}", highlight=False)
@@ -185,11 +188,10 @@ def _time(latency_ms: float | None, speedup: float) -> str:
     return f"{speedup:.2f}x the speed" if latency_ms is None else milliseconds(latency_ms)
 
 
-def _asks(prediction: Prediction, limit: float | None) -> str:
+def _asks(prediction: Prediction, limit: float | None) -> Iterator[str]:
     """What a limit asks of the float model, where its latency is not known."""
-    if limit is None or prediction.latency_ms is not None:
-        return ""
-    return f": {limit:g} ms if the float model takes up to {milliseconds(limit * prediction.speedup)}"
+    if limit is not None and prediction.latency_ms is None:
+        yield f"that is {limit:g} ms if the float model takes up to {milliseconds(limit * prediction.speedup)} there"
 
 
 def _print_trials(found: Recommendation, measured: Measured | None, trials: Mapping[str, Trial]) -> None:

@@ -56,7 +56,7 @@ def test_a_board_has_ratios_and_with_its_float_latency_milliseconds(
     assert main(asked) == 0
     lines = _lines(capsys)
     assert "its latency there is not known" in lines[0]
-    assert any("x the speed: 20 ms if the float model takes up to " in line for line in lines)
+    assert any("that is 20 ms if the float model takes up to " in line for line in lines)
     assert main([*asked, "--float-latency-ms", "30", "--json"]) == 0
     document = _json(capsys)
     assert document["float"]["latency_ms"] == 30
