@@ -33,6 +33,7 @@ from edgecompress.recipe import Recipe
 from edgecompress.runtime import execute, fixed_rows, signature, to_bytes
 from edgecompress.step import Done, StepResult
 from edgecompress.streams import Streams
+from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.distillation import distill
@@ -352,7 +353,7 @@ def _quantize(
     assert fitted.calibration is not None
     accept, evaluation = None, fitted.measured
     if recipe.quantization.fallback_evaluations and evaluation is not None and has_limit(recipe.budgets, evaluation):
-        accept = accuracy_test(original or model, recipe.budgets, evaluation, progress)
+        accept = accuracy_test(original or model, recipe.budgets, evaluation, progress, arithmetic_of(recipe))
     result = quantize_static(model, recipe.quantization, fitted.calibration, progress, sharing, accept)
     samples = int(result.metrics["calibration_samples"])
     doubts = doubts_of_calibration(fitted.calibration, samples, judged_apart=evaluation is not None)

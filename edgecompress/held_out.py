@@ -10,8 +10,10 @@ from edgecompress.class_axis import settle_class_axis
 from edgecompress.data import Batches
 from edgecompress.exporters.bundle import Bundle
 from edgecompress.progress import Progress
+from edgecompress.recipe import parse_recipe
 from edgecompress.remeasured import HERE, NOWHERE, Row, recorded, recorded_number
 from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.validation.evidence import Scores, score
 
 
@@ -68,8 +70,9 @@ def _before(bundle: Bundle, scores: Scores) -> float | None:
 
 
 def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress) -> Scores:
-    """The scores of the files, the last of which is the artifact, along the axis of the recipe or of the run."""
-    sessions = [open_session(file, ALL_CORES) for file in files]
+    """The scores of the files, the last of which is the artifact, in the arithmetic of the target."""
+    arithmetic = arithmetic_of(parse_recipe(bundle.manifest.recipe))
+    sessions = [open_session(file, ALL_CORES, arithmetic=arithmetic) for file in files]
     asked, found = evaluation.class_axis, recorded_number(bundle, "accuracy", "class_axis")
     if asked is None and found is not None:
         asked = int(found)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from edgecompress.arithmetic import Arithmetic
 from edgecompress.data import Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.bundle import ARTIFACT
@@ -21,7 +22,7 @@ from edgecompress.exporters.sbom import make_sbom
 from edgecompress.metrics import Agreement
 from edgecompress.plan import Plan
 from edgecompress.recipe import dump_recipe, recipe_tables
-from edgecompress.runtime import open_session, run_session
+from edgecompress.runtime import in_words, open_session, run_session
 from edgecompress.step import Done
 from edgecompress.targets import TargetProfile
 from edgecompress.validation import BrowserResult, CpuResult, Evidence, Latency, Verdict
@@ -76,7 +77,7 @@ def make_files(outcome: Outcome) -> dict[str, bytes]:
         **(outcome.mobile.files if outcome.mobile is not None else {}),
         "recipe.toml": recipe_file(outcome.profile).encode(),
         "selftest.py": resources.files("edgecompress.exporters").joinpath("selftest.py").read_bytes(),
-        "selftest.npz": golden_file(outcome.artifact, outcome.golden),
+        "selftest.npz": golden_file(outcome.artifact, outcome.golden, outcome.evidence.arithmetic),
         "sbom.json": make_sbom(outcome.artifact),
     }
 
@@ -87,9 +88,9 @@ def recipe_file(profile: TargetProfile) -> str:
     return tomli_w.dumps(head) + "\n" + dump_recipe(profile.recipe)
 
 
-def golden_file(artifact: bytes, golden: Batch) -> bytes:
-    """Inputs, and the outputs that the artifact gives for them on this machine, as npz."""
-    outputs = run_session(open_session(artifact, threads=1), golden.inputs)
+def golden_file(artifact: bytes, golden: Batch, arithmetic: Arithmetic) -> bytes:
+    """Inputs, and the outputs that the artifact gives for them in the target's arithmetic, as npz."""
+    outputs = run_session(open_session(artifact, threads=1, arithmetic=arithmetic), golden.inputs)
     arrays = {f"input_{name}": array for name, array in golden.inputs.items()}
     arrays |= {f"output_{index}": array for index, array in enumerate(outputs)}
     buffer = io.BytesIO()
@@ -114,6 +115,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "ratio": latency.speedup,
             "ratio_interval_95": [latency.low, latency.high],
             "verdict": latency.ratio.verdict,
+            "arithmetic": in_words("native"),
             "runs": latency.runs,
             "threads": latency.threads,
             "doubts": list(evidence.noise),
@@ -124,11 +126,13 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "drop": evidence.accuracy_drop,
             "unit": "percent top-1",
             "class_axis": evidence.class_axis,
+            "arithmetic": in_words(evidence.arithmetic),
         },
         "parity": {
             "original": parity_entry(min(float_parity, key=lambda one: one.sqnr_db)) if float_parity else None,
             "compressed": parity_entry(evidence.parity),
             "drop": min(one.sqnr_db for one in float_parity) - evidence.parity.sqnr_db if float_parity else None,
+            "arithmetic": in_words(evidence.arithmetic),
         },
     }
 

@@ -32,6 +32,7 @@ from edgecompress.runtime import signature
 from edgecompress.step import Stage
 from edgecompress.streams import Streams
 from edgecompress.targets import TargetProfile, effective_profile
+from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoints
 from edgecompress.validation import (
     BrowserResult,
@@ -234,7 +235,7 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
     *before, (last, _) = conversion.stages
     stages = [Stage(name=name, content=compact(model)) for name, model in before]
     ending = Stage(name=last, content=artifact)
-    evidence = gather([*stages, ending], fitted, recipe.cpu, progress, recipe.report.examples)
+    evidence = gather([*stages, ending], fitted, recipe.cpu, progress, recipe.report.examples, arithmetic_of(recipe))
     for doubt in evidence.doubts:
         progress.warn(doubt)
     with progress.step("diagnose"):

@@ -64,7 +64,7 @@ def profile_nodes(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int 
 
 def _events(model: bytes, inputs: Inputs, runs: int, threads: int) -> list[dict[str, Any]]:
     with scratch_folder() as folder:
-        session = open_session(model, threads, profile=str(folder / "profile"))
+        session = open_session(model, threads, profile=str(folder / "profile"), arithmetic="native")
         for _ in range(runs):
             run_session(session, inputs)
         return _read_events(Path(session.end_profiling()))

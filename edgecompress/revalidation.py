@@ -28,6 +28,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.remeasured import HERE, RECORDED, Row, recorded, recorded_speedup
 from edgecompress.runtime import open_session, run_session, signature
+from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.validation.browser import browser_agreement, strict_in_browser
 from edgecompress.validation.budgets import MEASURES, Verdict, judge
 from edgecompress.validation.emulation import (
@@ -110,7 +111,7 @@ def revalidate(
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
         require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
     # By its path: weights beside it are then those of the bundle, whose hashes were checked.
-    session = open_session(bundle.artifact, recipe.cpu.threads)
+    session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic=arithmetic_of(recipe))
     inputs, outputs = _golden(folder, session)
     if ORT_ARTIFACT in bundle.manifest.files:
         check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
@@ -122,7 +123,7 @@ def revalidate(
     rows = [
         Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
-        *_latency(bundle, session, inputs, original, recipe),
+        *_latency(bundle, inputs, original, recipe),
         *quality_rows(bundle, batches, original, progress),
         recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
@@ -178,9 +179,8 @@ def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], 
         raise OutputError(f"bundle {str(folder)!r}: selftest.npz is no npz: {reason}; compress again") from None
 
 
-def _latency(
-    bundle: Bundle, session: InferenceSession, inputs: Mapping[str, Array], original: Path | None, recipe: Recipe
-) -> list[Row]:
+def _latency(bundle: Bundle, inputs: Mapping[str, Array], original: Path | None, recipe: Recipe) -> list[Row]:
+    session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic="native")
     fixed = isinstance(session.get_inputs()[0].shape[0], int)
     sample = dict(inputs) if fixed else {name: array[:1] for name, array in inputs.items()}
     if original is None:

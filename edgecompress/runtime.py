@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from functools import singledispatch
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from edgecompress.arithmetic import EXACT_OPTION, PRODUCTS, SHARED, Arithmetic, unshared
 from edgecompress.data import Array, Inputs, TensorSpec
 from edgecompress.errors import EdgecompressError, first_line
 
@@ -35,6 +38,7 @@ def open_session(
     *,
     profile: str | None = None,
     background: bool = False,
+    arithmetic: Arithmetic = "exact",
 ) -> InferenceSession:
     """An ONNX Runtime session on the CPU provider.
 
@@ -45,6 +49,7 @@ def open_session(
             transformations that depend on the CPU.
         profile: beginning of the name of the file that ``end_profiling`` writes; without it nothing is profiled.
         background: for long work beside other work: idle threads sleep, and what a run needs is given back after it.
+        arithmetic: of 8-bit products: ``exact`` where outputs count, ``native`` where time does.
 
     Raises:
         EdgecompressError: ONNX Runtime refuses the model.
@@ -63,10 +68,16 @@ def open_session(
     if optimized is not None:
         options.optimized_model_filepath = optimized
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.add_session_config_entry(EXACT_OPTION, str(int(arithmetic == "exact")))
     source = to_bytes(model) if isinstance(model, ir.Model) else model
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
+        if arithmetic == "exact" and SHARED in str(error):
+            whole = model if isinstance(model, ir.Model) else _parse(model)
+            return open_session(
+                unshared(whole), threads, optimized, profile=profile, background=background, arithmetic="exact"
+            )
         raise EdgecompressError(f"ONNX Runtime refuses the model: {first_line(error)}") from error
 
 
@@ -75,6 +86,23 @@ def run_session(session: InferenceSession, inputs: Inputs) -> list[Array]:
     taken = {spec.name for spec in session.get_inputs()}
     outputs: list[Array] = session.run(None, {name: value for name, value in inputs.items() if name in taken})
     return outputs
+
+
+def _parse(file: bytes | Path) -> ir.Model:
+    return ir.load(file) if isinstance(file, Path) else ir.from_proto(onnx.load_from_string(file))
+
+
+@functools.cache
+def saturates() -> bool:
+    """Whether this CPU cuts sums of 8-bit products off at 16 bits, as x86 without VNNI does."""
+    session = open_session(onnx.parser.parse_model(PRODUCTS).SerializeToString(), 1, arithmetic="native")
+    (sums,) = run_session(session, {"x": np.full((1, 4), 255, np.uint8), "w": np.full((4, 16), 127, np.int8)})
+    return bool((sums != 4 * 255 * 127).any())
+
+
+def in_words(arithmetic: Arithmetic) -> str:
+    """What sums of 8-bit products were on this machine: ``exact`` or ``saturating``."""
+    return "saturating" if arithmetic == "native" and saturates() else "exact"
 
 
 def to_bytes(model: ir.Model) -> bytes:

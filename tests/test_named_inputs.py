@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 import edgecompress
 from edgecompress.errors import ModelError
 from edgecompress.named_inputs import input_names, name_inputs
+from edgecompress.runtime import open_session
 from tests.networks import ConvNet, TwoInputs, seeded
 
 
@@ -59,7 +59,7 @@ def _dicts() -> list[dict[str, Tensor]]:
 
 def test_a_module_that_takes_one_dict_gets_an_input_for_each_key(tmp_path: Path) -> None:
     bundle = edgecompress.compress(_one_dict(), calibration=_dicts(), output=tmp_path / "bundle")
-    session = onnxruntime.InferenceSession(bundle.artifact)
+    session = open_session(bundle.artifact, threads=1)
     assert [spec.name for spec in session.get_inputs()] == ["left", "right"]
     assert [spec.shape for spec in session.get_inputs()] == [["batch", 8], ["batch", 8]]
     batch = _dicts()[0]

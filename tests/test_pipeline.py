@@ -16,6 +16,7 @@ from torch import nn
 
 import edgecompress
 from edgecompress.exporters.fusion import optimized_graph
+from edgecompress.runtime import open_session, run_session
 from tests.networks import ConvNet, LinearStack, ResidualNet, TwoInputs, images, seeded, vectors
 
 QUICK = ("export.simplify=false", "cpu.runs=10")
@@ -27,8 +28,7 @@ def _compress(model: Any, output: Path, **options: Any) -> edgecompress.Bundle:
 
 
 def _run(bundle: edgecompress.Bundle, **inputs: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
-    outputs: list[np.ndarray[Any, Any]] = onnxruntime.InferenceSession(bundle.artifact).run(None, inputs)
-    return outputs
+    return run_session(open_session(bundle.artifact, threads=1), inputs)
 
 
 @pytest.mark.parametrize("scheme", ["fbgemm", "qnnpack"])

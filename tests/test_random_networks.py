@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from edgecompress.arithmetic import EXACT_OPTION
 from edgecompress.conversion import PROBE_ROWS, Conversion, convert, open_batches, sample_rows
 from edgecompress.errors import EdgecompressError
 from edgecompress.exporters.dynamic import quantize_dynamic
@@ -46,6 +47,7 @@ def _in_torch(network: nn.Module, batch: dict[str, Tensor]) -> list[Array]:
 def _in_runtime(content: bytes, batch: dict[str, Tensor], *, plain: bool = False) -> list[Array]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, 1
+    options.add_session_config_entry(EXACT_OPTION, "1")
     if plain:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -2,7 +2,8 @@
 
 MatMul and Gemm with a constant matrix become DynamicQuantizeLinear and MatMulInteger, which ONNX
 Runtime fuses; LSTM becomes its DynamicQuantizeLSTM. Everything else with weights is left alone and
-named: the dynamic kernel of convolutions is slower than the float one, and GRU and RNN have none.
+named: the dynamic kernel of convolutions is slower than the float one, and GRU and RNN have none. Activations have 8
+bits there, so that weights get as few as keep their products from saturating on x86 without VNNI (``weights.py``).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
-from edgecompress.calibration.schemes import weight_params
 from edgecompress.exporters.dynamic_lstm import quantize_lstm, why_no_lstm
 from edgecompress.exporters.graph import constant, initializer, is_float, node
+from edgecompress.exporters.weights import safe_params
 from edgecompress.step import Refusal, StepResult
 
 
@@ -85,7 +86,7 @@ def _rewrite(graph: ir.Graph, current: ir.Node) -> None:
     """x W + b with x quantized to uint8 at run time: (x_q - z) W_q * (s_x * s_w) + b."""
     weight = _matrix(current)
     name, output = str(current.name), current.outputs[0]
-    params = weight_params(weight, axis=1)
+    params = safe_params(weight, axis=1)
     codes = initializer(graph, f"{name}/weight_quantized", params.quantize(weight))
     zero = initializer(graph, f"{name}/weight/zero_point", params.zero_point)
     scale = initializer(graph, f"{name}/weight/scale", params.scale)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgecompress.calibration.schemes import weight_params
 from edgecompress.exporters.graph import constant, initializer, substitute
+from edgecompress.exporters.weights import safe_params
 
 DOMAIN = "com.microsoft"
 GATES = {"W": 1, "R": 2}
@@ -55,7 +55,7 @@ def _store(graph: ir.Graph, name: str, value: ir.Value | None) -> tuple[ir.Value
     """Codes (directions, columns, 4 hidden), scale and zero point (directions, 4 hidden)."""
     weight = constant(value)
     assert weight is not None
-    params = [weight_params(direction, axis=0) for direction in weight]
+    params = [safe_params(direction, axis=0) for direction in weight]
     codes = [one.quantize(direction).T for one, direction in zip(params, weight, strict=True)]
     return (
         initializer(graph, f"{name}_quantized", np.stack(codes)),

@@ -71,5 +71,5 @@ def optimized_graph(model: ir.Model) -> ir.Graph:
     """The graph of a model as ONNX Runtime's optimizer leaves it, before the layout transformations."""
     with scratch_folder() as folder:
         path = folder / "optimized.onnx"
-        open_session(model, threads=1, optimized=str(path))
+        open_session(model, threads=1, optimized=str(path), arithmetic="native")
         return ir.load(path).graph

@@ -80,7 +80,8 @@ def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
         known = passed_on(values[name], params) if name in values else params[name]
         assert known is not None  # what is quantized now was, or moves what was
         params[name] = known
-    return replace(lowering, model=_restored(lowering, names), placement=placement, params=params)
+    weights = {name: grid for name, grid in lowering.weights.items() if name in placement.placed}
+    return replace(lowering, model=_restored(lowering, names), placement=placement, params=params, weights=weights)
 
 
 def _restored(lowering: Lowering, names: Sequence[str]) -> ir.Model:

@@ -34,8 +34,8 @@ def zero_point_name(zero_point: NDArray[Any]) -> str:
     """What a zero point is called, for whatever values it is one; of one for each channel, their number is named.
 
     >>> import numpy as np
-    >>> zero_point_name(np.array(0, np.uint8)), zero_point_name(np.zeros(64, np.int8))
-    ('zero_point/uint8', 'zero_points/int8/64')
+    >>> zero_point_name(np.array(0, np.uint8)), zero_point_name(np.zeros(64, np.uint8))
+    ('zero_point/uint8', 'zero_points/uint8/64')
     """
     return f"zero_points/{zero_point.dtype}/{zero_point.size}" if zero_point.ndim else f"zero_point/{zero_point.dtype}"
 

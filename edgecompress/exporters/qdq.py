@@ -221,10 +221,15 @@ class _Writer:
         return [node("Clip", [codes, *ends], f"{name}_clipped", f"{name}/clip")]
 
     def _constants_of(self, name: str, params: QuantParams) -> tuple[ir.Value, ...]:
-        """Scale and zero point; that of INT32 is 0 by definition, and takes as much room as the biases themselves."""
+        """Scale and zero point; that of INT32 is 0 by definition, and takes as much room as the biases themselves.
+
+        Each weight has a zero point of its own, or exact sessions (``arithmetic.py``) refuse the file.
+        """
         scale = initializer(self._graph, f"{name}/scale", params.scale)
         if params.dtype == np.int32:
             return (scale,)
+        if params.dtype == np.int8:
+            return scale, initializer(self._graph, f"{name}/zero_point", params.zero_point)
         return scale, self._zero_point(params.zero_point)
 
     def _zero_point(self, zero_point: NDArray[Any]) -> ir.Value:

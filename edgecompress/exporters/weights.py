@@ -76,7 +76,16 @@ def heaviest_pairs(node: ir.Node, weight: NDArray[Any], axis: int | None) -> NDA
     """
     if node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(weight) > 1:
         return np.zeros(len(weight))
-    channels = np.moveaxis(weight.astype(np.float64), axis or 0, 0).reshape(weight.shape[axis or 0], -1)
+    return _pairs(weight, axis or 0)
+
+
+def safe_params(weight: NDArray[np.float32], axis: int) -> QuantParams:
+    """int8 symmetric parameters for each index along ``axis`` with which no product of 8-bit activations saturates."""
+    return _narrowed(weight_params(weight, axis), _pairs(weight, axis))
+
+
+def _pairs(weight: NDArray[Any], axis: int) -> NDArray[np.float64]:
+    channels = np.moveaxis(weight.astype(np.float64), axis, 0).reshape(weight.shape[axis], -1)
     by_sign = np.stack([channels, -channels]).clip(min=0)
     heaviest: NDArray[np.float64] = np.sort(by_sign, axis=2)[:, :, -2:].sum(axis=2).max(axis=0, initial=0)
     return heaviest
@@ -86,6 +95,9 @@ def _grid(node: ir.Node, weight: NDArray[np.float32], axis: int | None, *, narro
     params = weight_params(weight, axis)
     if not narrow:
         return params
-    pairs = heaviest_pairs(node, weight, weight_axis(node, weight))
-    least = (pairs if axis is not None else pairs.max(initial=0)) / ROUNDED_PAIR_LIMIT
+    return _narrowed(params, heaviest_pairs(node, weight, weight_axis(node, weight)))
+
+
+def _narrowed(params: QuantParams, pairs: NDArray[np.float64]) -> QuantParams:
+    least = (pairs if params.axis is not None else pairs.max(initial=0)) / ROUNDED_PAIR_LIMIT
     return replace(params, scale=np.maximum(params.scale, least).astype(np.float32))

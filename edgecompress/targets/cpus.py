@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from edgecompress.arithmetic import Arithmetic
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.recipe import Isa, Quantization
+from edgecompress.recipe import Isa, Quantization, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,15 @@ def host_isa(cpuinfo: Path = Path("/proc/cpuinfo")) -> Isa | None:
     said = next((line for line in lines if line.partition(":")[0].strip().lower() in ("flags", "features")), "")
     flags = set(said.partition(":")[2].split())
     return next((isa for isa, needed in FLAGS if flags & needed), None)
+
+
+def arithmetic_of(recipe: Recipe) -> Arithmetic:
+    """The arithmetic in which an artifact is judged: that of its target, on whatever machine it is made.
+
+    >>> arithmetic_of(Recipe(quantization=Quantization(enabled=True, scheme="qnnpack")))
+    'exact'
+    """
+    return "native" if answers_differ(recipe.cpu.isa, recipe.quantization) else "exact"
 
 
 def available_cores() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
+from edgecompress.arithmetic import Arithmetic
 from edgecompress.data import Batches
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
@@ -20,17 +21,18 @@ def has_limit(budgets: Budgets, evaluation: Batches) -> bool:
 
 
 def accuracy_test(
-    original: ir.Model, budgets: Budgets, evaluation: Batches, progress: Progress
+    original: ir.Model, budgets: Budgets, evaluation: Batches, progress: Progress, arithmetic: Arithmetic = "exact"
 ) -> Callable[[ir.Model], bool]:
     """A test that scores an artifact beside the original and holds it against the budgets.
 
     The drop of accuracy counts where the data has labels and ``max_accuracy_drop`` is set, the agreement
-    where ``min_sqnr_db`` is.
+    where ``min_sqnr_db`` is. Artifacts run in the ``arithmetic`` of their target.
     """
     reference = open_session(original, ALL_CORES, background=True)
 
     def within(artifact: ir.Model) -> bool:
-        scores = score([reference, open_session(artifact, ALL_CORES, background=True)], evaluation, progress)
+        tried = open_session(artifact, ALL_CORES, background=True, arithmetic=arithmetic)
+        scores = score([reference, tried], evaluation, progress)
         before, after = (tally.percent for tally in scores.tallies)
         drop = None if before is None or after is None else before - after
         loses = drop is not None and budgets.max_accuracy_drop is not None and drop > budgets.max_accuracy_drop

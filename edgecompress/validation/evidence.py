@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgecompress.arithmetic import Arithmetic
 from edgecompress.data import Batches
 from edgecompress.errors import DataError
 from edgecompress.metrics import Agreement, Tally, top1
@@ -52,6 +53,7 @@ class Evidence:
     ``accuracy`` is top-1 in percent, or None without labels; ``class_axis`` is the axis of the scores that holds the
     classes. Sizes are bytes of the files. ``doubts`` are reasons not to trust the rest. ``stages`` tell what each step
     gave, from the original to the artifact.
+    ``arithmetic`` is that of accuracy and parity; times are always those of sessions as they are by default.
     """
 
     original_bytes: int
@@ -66,6 +68,7 @@ class Evidence:
     stages: tuple[StageFigures, ...]
     doubts: tuple[str, ...] = ()
     class_axis: int | None = None
+    arithmetic: Arithmetic = "exact"
 
     @property
     def compression_ratio(self) -> float:
@@ -100,7 +103,14 @@ class Scores:
     digest: str
 
 
-def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progress, examples: int = 0) -> Evidence:
+def gather(
+    stages: Sequence[Stage],
+    batches: Batches,
+    cpu: Cpu,
+    progress: Progress,
+    examples: int = 0,
+    arithmetic: Arithmetic = "exact",
+) -> Evidence:
     """Measure an artifact against its original, and what lies between them.
 
     Args:
@@ -109,9 +119,10 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
         cpu: threads and number of timed runs.
         progress: told of every batch.
         examples: how many samples whose top class changed are kept.
+        arithmetic: of the outputs that are compared: the target's.
     """
     contents = [stage.content for stage in stages]
-    scores, rows = _score_files(contents, batches, progress, examples)
+    scores, rows = _score_files(contents, batches, progress, examples, arithmetic)
     with progress.step("measure latency"):
         sample = batches.first().sample(rows).inputs
         times = interleave_sessions(contents, sample, runs=cpu.runs, threads=cpu.threads)
@@ -138,12 +149,15 @@ def gather(stages: Sequence[Stage], batches: Batches, cpu: Cpu, progress: Progre
         ),
         doubts=_doubts(scores, [stage.name for stage in stages], batches.role),
         class_axis=batches.class_axis,
+        arithmetic=arithmetic,
     )
 
 
-def _score_files(contents: Sequence[bytes], batches: Batches, progress: Progress, examples: int) -> tuple[Scores, int]:
+def _score_files(
+    contents: Sequence[bytes], batches: Batches, progress: Progress, examples: int, arithmetic: Arithmetic
+) -> tuple[Scores, int]:
     """The scores, and the rows of one call; the sessions that hold all these weights are gone after it."""
-    sessions = [open_session(content, ALL_CORES, background=True) for content in contents]
+    sessions = [open_session(content, ALL_CORES, background=True, arithmetic=arithmetic) for content in contents]
     return score(sessions, batches, progress, examples), signature_rows(sessions[0])
 
 

@@ -76,7 +76,7 @@ def interleave_sessions(
     """
 
     def opened(model: bytes | Path) -> Call:
-        session = open_session(model, threads)
+        session = open_session(model, threads, arithmetic="native")
         return lambda: run_session(session, inputs)
 
     return interleave_anew([partial(opened, model) for model in models], runs)

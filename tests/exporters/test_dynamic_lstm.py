@@ -14,7 +14,7 @@ from torch import nn
 from edgecompress.exporters.dynamic import quantize_dynamic
 from edgecompress.exporters.fusion import optimized_graph
 from edgecompress.metrics import Agreement
-from edgecompress.runtime import execute, to_bytes
+from edgecompress.runtime import execute, open_session, run_session, to_bytes
 from tests.exporters.graphs import draw
 
 STEPS, ROWS, INPUTS, HIDDEN = 12, 3, 16, 32
@@ -45,6 +45,18 @@ def _model(layer: Any, operator: str, order: list[int], attributes: str = "") ->
     proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in constants.items())
     proto.graph.node[0].name = "layer"
     return ir.from_proto(proto)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_answers_are_the_same_where_products_saturate(bidirectional: bool) -> None:
+    layer = _layer(nn.LSTM, bidirectional)
+    with torch.no_grad():
+        for weight in layer.parameters():  # all of one sign, which is the worst for sums of pairs
+            weight.copy_(weight.abs())
+    made = quantize_dynamic(_model(layer, "LSTM", [0, 3, 1, 2])).model
+    exact, native = (run_session(open_session(made, 1, arithmetic=kind), {"x": X}) for kind in ("exact", "native"))
+    for one, other in zip(exact, native, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-5)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 import random
 import shutil
 import subprocess
@@ -10,10 +12,12 @@ import sys
 import venv
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import edgecompress
+from edgecompress.exporters import selftest
 from tests.networks import ConvNet, images, seeded
 
 
@@ -106,3 +110,44 @@ def test_it_needs_numpy_and_onnxruntime_alone(bundle: Path, tmp_path: Path) -> N
     done = _run(bundle, python)
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["verdict"] == "pass"
+
+
+class Saturating:
+    """A session on a CPU whose sums saturate: half of what the file means."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.get_inputs = session.get_inputs
+
+    def run(self, names: None, inputs: dict[str, Any]) -> list[Any]:
+        return [output / 2 for output in self._session.run(names, inputs)]
+
+
+@pytest.mark.parametrize(("isa", "verdict"), [(None, "fail"), ("of this machine", "fail"), ("of another", "pass")])
+def test_sums_that_saturate_fail_on_the_target_s_own_kind_of_cpu(
+    isa: str | None, verdict: str, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = "x86-vnni" if platform.machine() in ("x86_64", "AMD64") else "armv8.0"
+    there = "armv8.0" if here == "x86-vnni" else "x86-vnni"
+    _rewrite(copy, {None: None, "of this machine": here, "of another": there}[isa])
+    opened = selftest.open_session
+
+    def saturating(path: Path, *, exact: bool = False) -> Any:
+        session = opened(path, exact=True)
+        return session if exact else Saturating(session)
+
+    monkeypatch.setattr(selftest, "open_session", saturating)
+    report = selftest.run(copy)
+    assert report["verdict"] == verdict
+    assert report["parity"]["sqnr_db"] > 40
+    assert report["deployed_parity"]["sqnr_db"] == pytest.approx(6.02, abs=0.01)  # an error of half the signal
+    assert "session.x64quantprecision=1" in report["saturates"]
+
+
+def _rewrite(folder: Path, isa: str | None) -> None:
+    """Let the manifest of a bundle name another CPU."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    del manifest["digest"]
+    manifest["recipe"]["cpu"]["isa"] = isa
+    manifest["digest"] = hashlib.sha256(selftest.canonical(manifest)).hexdigest()
+    (folder / "manifest.json").write_bytes(selftest.canonical(manifest))
