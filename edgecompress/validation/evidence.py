@@ -26,8 +26,8 @@ from edgecompress.validation.noise import doubts_of
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-UNLIKE_DB = 6.0
-"""Below this the error is half as large as the signal."""
+UNLIKE_DB = 10.0
+"""Below this the error is a third of the signal, and more."""
 RIGHT_POINTS = 5.0
 """Accuracy, in points, that may be lost by a network whose outputs are others and whose answers are the same."""
 
@@ -147,7 +147,7 @@ def gather(
             )
             for place, (stage, accuracy, parity) in enumerate(zip(stages, accuracies, scores.agreements, strict=True))
         ),
-        doubts=_doubts(scores, [stage.name for stage in stages], batches.role),
+        doubts=(*_doubts(scores, [stage.name for stage in stages], batches.role), *_larger(stages[0], stages[-1])),
         class_axis=batches.class_axis,
         arithmetic=arithmetic,
     )
@@ -179,6 +179,15 @@ def _doubts(scores: Scores, stages: Sequence[str], role: str) -> tuple[str, ...]
             mend = "check that the calibration data is like the evaluation data"
         doubts.append(f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only; {mend}")
     return tuple(doubts)
+
+
+def _larger(original: Stage, artifact: Stage) -> tuple[str, ...]:
+    """A doubt where nothing was compressed."""
+    before, after = len(original.content), len(artifact.content)
+    if after <= before:
+        return ()
+    told = f"the artifact is larger than the original, {after / before:.2f} times"
+    return (f"{told}; it is worth shipping only where it is faster",)
 
 
 def _still_right(original: Tally, compressed: Tally) -> bool:

@@ -19,7 +19,10 @@ from edgecompress.validation.latency import compare_times
 from tests.exporters.graphs import draw, graph
 
 # Scores of four classes for each sample: the mean of each channel, and the same with a tenth more.
-FLOAT = to_bytes(graph("p = GlobalAveragePool(x) y = Flatten(p)"))
+SAME = (
+    "p = GlobalAveragePool(x) i = Identity(p) j = Identity(i) k = Identity(j) y = Flatten(k)"  # larger than the others
+)
+FLOAT = to_bytes(graph(SAME))
 LOUDER = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array(1.1, np.float32)))
 MIRRORED = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Neg(f)"))
 X = draw(50, 4, 8, 8)
@@ -59,6 +62,19 @@ def test_an_artifact_that_says_the_opposite_is_doubted() -> None:
     (again,) = gather(_stages(FLOAT, MIRRORED, FLOAT, MIRRORED), _batches([*RIGHT]), Cpu(runs=10), Progress()).doubts
     assert again.endswith("check that the calibration data is like the evaluation data")  # what was lost came back
     assert doubt.endswith("that was lost in '1', before anything became integer; ask for less of it, or train longer")
+
+
+def test_an_artifact_that_is_larger_is_doubted() -> None:
+    (doubt,) = gather(_stages(LOUDER, FLOAT), _batches([*RIGHT]), Cpu(runs=10), Progress()).doubts
+    assert doubt.startswith(f"the artifact is larger than the original, {len(FLOAT) / len(LOUDER):.2f} times")
+
+
+@pytest.mark.parametrize(("factor", "doubted"), [(0.69, False), (0.67, True)])
+def test_outputs_less_alike_than_ten_decibels_are_doubted(factor: float, doubted: bool) -> None:
+    # An error of a share e of the signal is -20 log10(e): 10 dB at 0.316.
+    scaled = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array(factor, np.float32)))
+    doubts = gather(_stages(FLOAT, scaled), _batches([None, None]), Cpu(runs=10), Progress()).doubts
+    assert any("dB only" in doubt for doubt in doubts) is doubted
 
 
 def test_accuracy_that_guessing_could_reach_is_doubted() -> None:
