@@ -1,0 +1,191 @@
+"""INT8 of files that other exporters wrote, beside ONNX Runtime's own tool: python -m benchmarks.foreign
+
+Twelve files with fixed seeds, drawn as in ``tests/foreign``. Each is quantized on the same batches by both tools and
+judged on others by the SQNR of the worst slice: of each output, and of each index of its axis 1 and of its last axis
+that carries signal. *Here* is what this machine's integer kernels answer; *exact* what the file says, each operator
+between its DequantizeLinear and QuantizeLinear in floats, so that no product saturates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from edgecompress.conversion import convert, open_batches
+from edgecompress.errors import first_line
+from edgecompress.loading import load_model
+from edgecompress.progress import Progress
+from edgecompress.runtime import to_bytes
+from edgecompress.streams import Streams
+from edgecompress.targets import load_profile
+from tests.foreign import Foreign, foreign
+
+FILES = (
+    *(("keras", 10, 0), ("keras", 13, 1), ("keras", 17, 2), ("paddle", 9, 3), ("paddle", 11, 4), ("paddle", 16, 5)),
+    *(("torchscript", 11, 6), ("torchscript", 14, 7), ("torchscript", 17, 8), ("branches", 13, 9)),
+    *(("states", 12, 10), ("states", 20, 11)),
+)
+FAINT = 1e-3
+"""Of the energy of an output's largest slice, below which another one carries no signal."""
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+OURS, THEIRS = {"pc": "mini-pc", "mobile": "mobile"}, {"ort": False, "ort-7b": True}
+"""The columns: targets of ours; ``quantize_static`` by default and with ``reduce_range``."""
+WIDTH = 7
+
+Arrays = list[NDArray[Any]]
+
+
+def worst_slice_db(reference: Arrays, actual: Arrays) -> float:
+    """SQNR of the slice that differs most.
+
+    >>> whole = np.array([[3.0, 100.0], [4.0, 100.0]])
+    >>> round(worst_slice_db([whole], [whole + [[0.5, 0], [0, 0]]]), 2)
+    20.0
+    """
+    return min((db for pair in zip(reference, actual, strict=True) for db in _slices_db(*pair)), default=np.inf)
+
+
+def _slices_db(reference: NDArray[Any], actual: NDArray[Any]) -> Iterator[float]:
+    signal = np.square(reference.astype(np.float64))
+    noise = np.square(reference.astype(np.float64) - actual)
+    for axis in {min(1, signal.ndim - 1), signal.ndim - 1}:
+        others = tuple(one for one in range(signal.ndim) if one != axis)
+        energy, error = signal.sum(axis=others), noise.sum(axis=others)
+        carries = energy >= max(FAINT * energy.max(), np.finfo(np.float64).tiny)
+        with np.errstate(divide="ignore"):
+            yield from 10 * np.log10(energy[carries] / error[carries])
+
+
+def answers(model: bytes, batches: Sequence[Mapping[str, NDArray[Any]]], *, exact: bool) -> Arrays:
+    """The outputs over all batches."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    if exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    taken = [spec.name for spec in session.get_inputs()]
+    runs = [session.run(None, {name: batch[name] for name in taken}) for batch in batches]
+    return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+
+
+def ours(path: Path, file: Foreign, target: str) -> bytes:
+    """By a profile of ours."""
+    model, recipe = load_model(str(path)), load_profile(target).recipe
+    batches = open_batches(list(file.batches), "calibration", model, recipe)
+    return to_bytes(convert(model, recipe, batches.first(), Streams(calibration=batches), Progress()).artifact)
+
+
+def theirs(path: Path, file: Foreign, *, reduce_range: bool) -> bytes:
+    """By ``quantize_static``, after its own preparation where that takes the file."""
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._batches = iter(file.batches)
+
+        def get_next(self) -> Any:
+            return next(self._batches, None)
+
+    prepared, output = path.with_suffix(".prepared.onnx"), path.with_suffix(".int8.onnx")
+    try:
+        quant_pre_process(str(path), str(prepared))
+    except Exception:  # its symbolic shapes know fewer operators than its quantizer
+        prepared = path
+    quantize_static(str(prepared), str(output), Reader(), reduce_range=reduce_range)
+    return output.read_bytes()
+
+
+def integer_layers(model: bytes) -> int:
+    """How many layers read integers."""
+    nodes = onnx.load_from_string(model).graph.node
+    made_by = {output: node.op_type for node in nodes for output in node.output}
+    return sum(node.op_type in LAYERS and made_by.get(node.input[0]) == "DequantizeLinear" for node in nodes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One tool's file: decibels here and by exact arithmetic, layers in integers; or why there is no file."""
+
+    here: float = np.nan
+    exact: float = np.nan
+    layers: int = 0
+    failure: str | None = None
+
+
+def judge(make: Callable[[], bytes], original: bytes, fresh: Foreign) -> Judged:
+    """What a tool makes, on batches that it has not seen."""
+    try:
+        made = make()
+        wanted = answers(original, fresh.batches, exact=False)
+        here, exact = (worst_slice_db(wanted, answers(made, fresh.batches, exact=one)) for one in (False, True))
+    except Exception as error:  # whatever a tool raises is what there is to tell of it
+        return Judged(failure=f"{type(error).__name__}: {first_line(error)}")
+    return Judged(here=here, exact=exact, layers=integer_layers(made))
+
+
+def row(file: Foreign, fresh: Foreign) -> dict[str, Judged]:
+    """All tools on one file."""
+    with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
+        path = Path(folder, "float.onnx")
+        onnx.save(file.model, path)
+        makers: dict[str, Callable[[], bytes]] = {
+            name: partial(ours, path, file, target) for name, target in OURS.items()
+        }
+        makers |= {name: partial(theirs, path, file, reduce_range=narrow) for name, narrow in THEIRS.items()}
+        return {name: judge(make, path.read_bytes(), fresh) for name, make in makers.items()}
+
+
+def line(name: str, cells: Sequence[str]) -> str:
+    """A line of the table; with eight cells it has 74 columns."""
+    return f"{name:18}" + "".join(f"{cell:>{WIDTH}}" for cell in cells)
+
+
+def summary(rows: Sequence[Mapping[str, Judged]]) -> Iterator[str]:
+    """How often each target of ours is ahead of both of theirs, and how much of the files is integer."""
+    for target in OURS:
+        ahead = [sum(_ahead(judged, target, field) for judged in rows) for field in ("here", "exact")]
+        yield f"{target} ahead of both: {ahead[0]} of {len(rows)} here, {ahead[1]} of {len(rows)} by exact arithmetic"
+    totals = ", ".join(f"{name} {sum(judged[name].layers for judged in rows)}" for name in (*OURS, *THEIRS))
+    yield f"layers in integers: {totals}"
+    refused = [sum(judged[name].failure is not None for judged in rows) for name in (*OURS, *THEIRS)]
+    yield f"no file: {', '.join(f'{name} {count}' for name, count in zip((*OURS, *THEIRS), refused, strict=True))}"
+
+
+def _ahead(judged: Mapping[str, Judged], target: str, field: str) -> bool:
+    """Whether a file of ours is at least as close as all of theirs that there are."""
+    own = getattr(judged[target], field)
+    return bool(own >= max(np.nan_to_num(getattr(judged[name], field), nan=-np.inf) for name in THEIRS))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    onnxruntime.set_default_logger_severity(4)
+    print(line("worst slice, dB", ["here", "", "", "", "exact"]))
+    print(line("file", (*OURS, *THEIRS) * 2), flush=True)
+    rows = []
+    for maker, opset, seed in FILES:
+        file, fresh = foreign(maker, opset, seed), foreign(maker, opset, seed, batches_from=1000)
+        judged = row(file, fresh)
+        values = [getattr(one, field) for field in ("here", "exact") for one in judged.values()]
+        print(line(f"{maker} {opset}", [f"{value:.1f}" for value in values]), flush=True)
+        for name, one in judged.items():
+            if one.failure is not None:
+                print(f"  {name}: {one.failure}"[:80])
+        rows.append(judged)
+    print("\n".join(summary(rows)))
+
+
+if __name__ == "__main__":
+    main()
