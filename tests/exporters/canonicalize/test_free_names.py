@@ -148,9 +148,14 @@ def test_other_names_stay(name: str) -> None:
 
 def _made_up(source: str) -> list[str]:
     """What follows the last inserted value in the f-strings that are handed to what names nodes and values."""
-    calls = [call for call in ast.walk(ast.parse(source)) if isinstance(call, ast.Call)]
-    naming = [call for call in calls if ast.unparse(call.func).rpartition(".")[2] in ("node", "initializer", "reduced")]
-    texts = [text for call in naming for text in ast.walk(call) if isinstance(text, ast.JoinedStr)]
+    tree = list(ast.walk(ast.parse(source)))
+    calls = [call for call in tree if isinstance(call, ast.Call)]
+    naming: list[ast.expr] = [
+        call for call in calls if ast.unparse(call.func).rpartition(".")[2] in ("node", "initializer", "reduced")
+    ]
+    set_to = [each for each in tree if isinstance(each, ast.Assign) and "name" in ast.unparse(each.targets[0])]
+    naming += [each.value for each in set_to]
+    texts = [text for named in naming for text in ast.walk(named) if isinstance(text, ast.JoinedStr)]
     return [f"base{text.values[-1].value!s}" for text in texts if isinstance(text.values[-1], ast.Constant)]
 
 
