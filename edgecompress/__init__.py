@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgecompress.exporters.bundle import Bundle, read_bundle
     from edgecompress.pipeline import compress
     from edgecompress.pruner import ModelPruner
+    from edgecompress.pruning.reload.storing import load_pruned
     from edgecompress.quantizer import QuantizedModel, Quantizer
     from edgecompress.recipe import Recipe
     from edgecompress.targets import TargetProfile, load_profile, profile_names
@@ -46,6 +47,7 @@ __all__ = [
     "TargetProfile",
     "compress",
     "load_profile",
+    "load_pruned",
     "profile_names",
     "read_bundle",
 ]
@@ -65,6 +67,7 @@ _HOMES = {
     "exporters.bundle": ("Bundle", "read_bundle"),
     "pipeline": ("compress",),
     "pruner": ("ModelPruner",),
+    "pruning.reload.storing": ("load_pruned",),
     "quantizer": ("QuantizedModel", "Quantizer"),
     "recipe": ("Recipe",),
     "targets": ("TargetProfile", "load_profile", "profile_names"),

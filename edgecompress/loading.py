@@ -32,6 +32,8 @@ from edgecompress.data import Source
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx, require_file
 from edgecompress.programs import read_program
+from edgecompress.pruning.reload.pruned_file import is_pruned_file
+from edgecompress.pruning.reload.storing import load_pruned
 from edgecompress.quiet import quiet_torch
 from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.recipe import Images
@@ -69,9 +71,7 @@ def load_model(spec: str, weights: str | None = None) -> Network:
     suffix = Path(spec).suffix
     if suffix not in (".onnx", ".pt2") and not Path(spec).is_dir():
         module = _call_for_module(spec)
-        if weights is not None:
-            load_weights(module, Path(weights))
-        return module
+        return module if weights is None else with_weights(module, Path(weights))
     if weights is not None:
         raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
     require_file(Path(spec))
@@ -95,6 +95,18 @@ def load_data(spec: str, role: str, images: Images) -> Source:
     with _importable(_folder(spec)):
         _require_no_arguments(factory, spec, DataError)
     return factory
+
+
+def with_weights(module: nn.Module, path: Path) -> nn.Module:
+    """The module, filled; or a copy of it that was shrunk first, as the file of a pruned network says.
+
+    Raises:
+        ModelError: the file cannot be read, or does not fit.
+    """
+    if is_pruned_file(path):
+        return load_pruned(module, path)
+    load_weights(module, path)
+    return module
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

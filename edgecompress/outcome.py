@@ -27,6 +27,7 @@ from edgecompress.step import Done
 from edgecompress.targets import TargetProfile
 from edgecompress.validation import BrowserResult, CpuResult, Evidence, Latency, Verdict
 
+NETWORK = "model.safetensors"
 VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 
@@ -34,7 +35,8 @@ VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 class Outcome:
     """All that a run found out; the bundle is written from this alone.
 
-    ``command`` is what started the run, as one would type it.
+    ``command`` is what started the run, as one would type it; ``network`` the file of the PyTorch network that the
+    techniques made.
     """
 
     artifact: bytes
@@ -49,6 +51,7 @@ class Outcome:
     cpus: tuple[CpuResult, ...] = ()
     mobile: Mobile | None = None
     browser: BrowserResult | None = None
+    network: bytes | None = None
 
 
 def make_manifest(outcome: Outcome) -> Manifest:
@@ -71,9 +74,10 @@ def make_manifest(outcome: Outcome) -> Manifest:
 
 
 def make_files(outcome: Outcome) -> dict[str, bytes]:
-    """The artifact in all of its formats, the recipe and the self-test, by file name."""
+    """The artifact in all of its formats, the network, the recipe and the self-test, by file name."""
     return {
         ARTIFACT: outcome.artifact,
+        **({NETWORK: outcome.network} if outcome.network is not None else {}),
         **(outcome.mobile.files if outcome.mobile is not None else {}),
         "recipe.toml": recipe_file(outcome.profile).encode(),
         "selftest.py": resources.files("edgecompress.exporters").joinpath("selftest.py").read_bytes(),

@@ -15,7 +15,7 @@ from edgecompress.calibration import Sharing, Workers
 from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batch
 from edgecompress.diagnosis import diagnose
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.bundle import Bundle
 from edgecompress.exporters.draft import open_draft
 from edgecompress.exporters.finish import compact, finish, require_valid
@@ -23,9 +23,10 @@ from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.exporters.signature import load_signing_key, signature_of
 from edgecompress.loading import Network
 from edgecompress.named_inputs import answering, name_inputs
-from edgecompress.outcome import Outcome, make_files, make_manifest
+from edgecompress.outcome import NETWORK, Outcome, make_files, make_manifest
 from edgecompress.plan import Plan, make_plan
 from edgecompress.progress import Progress
+from edgecompress.pruning.reload.pruned_file import pruned_file
 from edgecompress.recipe import Budgets
 from edgecompress.report import report_files
 from edgecompress.runtime import signature
@@ -257,7 +258,20 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
         cpus=cpus,
         mobile=mobile,
         browser=browser,
+        network=_network_file(job.model, converted, progress),
     )
+
+
+def _network_file(model: Network, converted: Converted, progress: Progress) -> bytes | None:
+    """The file of the network that the techniques left, in the user's own class; None where no technique ran."""
+    made = [step.result.model for step in converted.conversion.done if isinstance(step.result.model, nn.Module)]
+    if not made:
+        return None
+    try:
+        return pruned_file(made[-1] if converted.network is model else made[-1].get_submodule("module"))
+    except ModelError as error:
+        progress.warn(f"the bundle holds no {NETWORK}: {error}")
+        return None
 
 
 def _verdict(budgets: Budgets, evidence: Evidence, cpus: Sequence[CpuResult], browser: BrowserResult | None) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -33,6 +34,8 @@ from edgecompress.pruning.masks.sparsity import (
     seeded_generator,
 )
 from edgecompress.pruning.masks.weights import Weight, check_finite, find_weights
+from edgecompress.pruning.reload.configuration import tell_configurations
+from edgecompress.pruning.reload.storing import save_pruned
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.step import Refusal, StepResult
 from edgecompress.streams import Streams
@@ -51,9 +54,9 @@ class ModelPruner:
     names modules that are pruned all the same, ``protect`` modules that are not; ``*`` is a wildcard, and a module
     stands for all that is in it.
 
-    Masks hold what they pruned at zero while :attr:`model` is trained, and are part of its ``state_dict``; to load one,
-    prune a fresh model with sparsity 0 and the same ``include`` first. A later call counts what an earlier one pruned:
-    the share is of the whole tensor.
+    Masks hold what they pruned at zero while :attr:`model` is trained, and are part of its ``state_dict``. A later call
+    counts what an earlier one pruned: the share is of the whole tensor. :meth:`save` stores the model, and
+    :func:`load_pruned` loads it.
 
     Args:
         model: of floating-point weights, on any device.
@@ -191,6 +194,7 @@ class ModelPruner:
         }
         recipe = parse_recipe({"pruning": {**tables, "enabled": True}, "training": {"epochs": 0}})
         result = _prune_channels(self.model, self._example_inputs, recipe, data)
+        tell_configurations(self.model, result.model)
         self.model = result.model
         self._classifier = last_classifier(self.model, self._example_inputs)
         return result
@@ -203,6 +207,24 @@ class ModelPruner:
         """
         names = make_permanent(self.model)
         return StepResult(model=self.model, changes=tuple(f"{name}: its zeros are permanent" for name in names))
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write :attr:`model` into one file, without pickle: tensors, and what pruning made of the network's sizes.
+
+        It is a safetensors file, written whole or not at all; the same model gives the same bytes. It holds parameters
+        and buffers, masks, which blocks were removed and which layers low rank replaced, and what sizes the modules
+        have; :func:`load_pruned` loads it into an instance of the class.
+
+        Args:
+            path: of the file, ``.safetensors`` by custom.
+            overwrite: replace a file that is there.
+
+        Raises:
+            OutputError: the file exists, or cannot be written; what was there stays.
+            ModelError: the model holds what no such file can: extra state of a module, tensors of dtypes that
+                safetensors does not know, or a mask beside another parametrization.
+        """
+        save_pruned(self.model, path, overwrite=overwrite)
 
     def get_sparsity(self) -> float:
         """The share of zeros, 0 to 1, among the prunable weights.

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress import ModelPruner
 from edgecompress.capture import capture
 from edgecompress.data import Batch
 from edgecompress.errors import DataError, ModelError
@@ -82,6 +83,19 @@ def test_weights_fill_the_model(project: Path, name: str) -> None:
     model = load_model("nets.py:net", name)
     assert isinstance(model, nn.Module)
     np.testing.assert_array_equal(execute(model, BATCH.inputs)[0], execute(other, BATCH.inputs)[0])
+
+
+@pytest.mark.parametrize("name", ["pruned.safetensors", "pruned.pt"])
+def test_the_file_of_a_pruned_network_shrinks_the_model(project: Path, name: str) -> None:
+    pruner = ModelPruner(seeded(ConvNet), images(rows=3, batches=1)[0][0])
+    pruner.structured_pruning("filter", 0.5)
+    pruner.save(name)
+    loaded = load_model("nets.py:net", name)
+    assert isinstance(loaded, nn.Module)
+    assert type(loaded) is ConvNet
+    expected = pruner.model.state_dict()
+    assert loaded.state_dict().keys() == expected.keys()
+    assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
 
 
 def test_an_onnx_file_takes_no_weights(project: Path) -> None:

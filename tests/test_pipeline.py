@@ -12,10 +12,11 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import edgecompress
 from edgecompress.exporters.fusion import optimized_graph
+from edgecompress.progress import Progress
 from edgecompress.runtime import open_session, run_session
 from tests.networks import ConvNet, LinearStack, ResidualNet, TwoInputs, images, seeded, vectors
 
@@ -217,6 +218,64 @@ def test_a_target_without_techniques_gives_the_float_model(tmp_path: Path) -> No
     # Nothing but the order of float32 sums has changed, and float32 resolves 20 log10(2^24) = 144 dB.
     assert bundle.manifest.metrics["parity"]["compressed"]["sqnr_db"] > 120
     assert bundle.manifest.metrics["size_bytes"]["ratio"] == pytest.approx(1.0, abs=0.05)
+
+
+class OneDict(nn.Module):
+    """A user's class that takes a dict, so that a wrapper around it goes through the run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = seeded(ConvNet)
+
+    def forward(self, inputs: dict[str, Tensor]) -> Any:
+        return self.net(inputs["image"]) * inputs["scale"]
+
+
+def _dicts() -> list[dict[str, Tensor]]:
+    return [{"image": image, "scale": torch.full((len(image), 1), 2.0)} for image, _ in images()]
+
+
+def test_the_bundle_of_a_pruned_network_holds_the_network(tmp_path: Path) -> None:
+    pruned = ("pruning.enabled=true", "pruning.multiple=1", "quantization.enabled=false")
+    thinner = ("low_rank.enabled=true", "low_rank.goal=ratio", "low_rank.rank_ratio=0.4", "low_rank.multiple=1")
+    options: Any = {"calibration": _dicts(), "overrides": (*pruned, *thinner)}
+    bundle, same = (_compress(OneDict(), tmp_path / name, **options) for name in ("bundle", "same"))
+    network = edgecompress.load_pruned(OneDict(), bundle.path / "model.safetensors").eval()
+    assert isinstance(network, OneDict)
+    inputs = _dicts()[0]
+    with torch.no_grad():
+        expected = network(inputs).numpy()
+    given = {name: value.numpy() for name, value in inputs.items()}
+    np.testing.assert_allclose(_run(bundle, **given)[0], expected, atol=1e-4)
+    assert isinstance(network.net.get_submodule("features.0"), nn.Sequential)
+    assert network.net.get_parameter("features.4.weight").shape == (8,)
+    assert (bundle.path / "model.safetensors").read_bytes() == (same.path / "model.safetensors").read_bytes()
+
+
+def test_the_bundle_of_a_network_that_no_technique_changed_holds_no_second_one(tmp_path: Path) -> None:
+    bundle = _compress(seeded(ConvNet), tmp_path / "bundle")
+    assert "model.safetensors" not in bundle.manifest.files
+
+
+class Counting(ConvNet):
+    def get_extra_state(self) -> Any:
+        return 1
+
+    def set_extra_state(self, state: Any) -> None:
+        pass
+
+
+def test_a_network_that_no_file_can_hold_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Listening(Progress):
+        def warn(self, line: str) -> None:
+            told.append(line)
+
+    overrides = ("quantization.enabled=false", "pruning.enabled=true", "pruning.multiple=1")
+    bundle = _compress(Counting(), tmp_path / "bundle", overrides=overrides, progress=Listening())
+    assert "model.safetensors" not in bundle.manifest.files
+    assert [line for line in told if line.startswith("the bundle holds no model.safetensors: '' keeps extra state")]
 
 
 def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,12 @@ _HEADER_BYTES = 200
 """What a second entry and its metadata add to the header of the file, less twice the name; rounded up."""
 
 
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, also those that are in no state dict, under each of their names."""
+    buffers = model.named_buffers(remove_duplicate=False)
+    return {**dict(model.named_parameters(remove_duplicate=False)), **dict(buffers)}
+
+
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers of the state dict, each once under its first name, contiguous and on the CPU."""
     first: dict[int, tuple[str, Tensor]] = {}

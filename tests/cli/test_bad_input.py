@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from edgecompress import conversion
 from edgecompress.cli import main
 from edgecompress.loading import load_model
+from edgecompress.pruning.reload.pruned_file import pruned_file
 
 Refused = Callable[..., str]
 OUTPUT = "out"
@@ -193,6 +194,35 @@ def test_weights_of_the_wrong_shape(refused: Refused) -> None:
     save_file({**_state(), "classifier.bias": torch.zeros(3)}, "wrong.safetensors")
     line = refused("nets.py:net", "--weights", "wrong.safetensors")
     assert "'classifier.bias' has shape (3,), the model's is (10,)" in line
+
+
+def _pruned() -> bytearray:
+    network = load_model("nets.py:net")
+    assert isinstance(network, torch.nn.Module)
+    return bytearray(pruned_file(network))
+
+
+def test_the_file_of_another_pruned_network(refused: Refused) -> None:
+    Path("other.safetensors").write_bytes(_pruned())
+    line = refused("nets.py:residual", "--weights", "other.safetensors")
+    assert line.startswith("'other.safetensors' does not fit the model (")
+    assert line.endswith("; give an instance of the pruned class, built as it was")
+
+
+def test_the_file_of_a_pruned_network_with_another_byte(refused: Refused) -> None:
+    content = _pruned()
+    content[-1] ^= 1
+    Path("changed.safetensors").write_bytes(content)
+    line = refused("nets.py:net", "--weights", "changed.safetensors")
+    assert line == "'changed.safetensors' was changed after it was written; save it again"
+
+
+def test_the_file_of_a_pruned_network_by_a_newer_version(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as later:
+        later.setattr("edgecompress.pruning.reload.pruned_file.VERSION", 2)
+        Path("newer.safetensors").write_bytes(_pruned())
+    line = refused("nets.py:net", "--weights", "newer.safetensors")
+    assert line == "'newer.safetensors' has format version 2, this program reads 1; update it"
 
 
 class _Bomb:

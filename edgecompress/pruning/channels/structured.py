@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError, ModelError, first_line
 from edgecompress.modes import evaluating
+from edgecompress.pruning.storage import named_tensors
 from edgecompress.pruning.structure.analysis import Structure, analyse
 from edgecompress.pruning.structure.groups import Group, as_flags, find_groups, find_refusals, removed_from
 from edgecompress.pruning.structure.silenced import run_silenced
@@ -110,7 +111,7 @@ def _require_kept(smaller: nn.Module, subject: Subject, gone: Tensor) -> None:
 
     Where the two networks differ although all of them did, it is the network's own code that fixes a size.
     """
-    original, left = _tensors_of(subject.module), _tensors_of(smaller)
+    original, left = named_tensors(subject.module), named_tensors(smaller)
     for name in left.keys() & subject.structure.tensors.keys():
         expected = original[name].detach()
         for axis in range(expected.ndim):
@@ -120,11 +121,6 @@ def _require_kept(smaller: nn.Module, subject: Subject, gone: Tensor) -> None:
                 expected = expected.movedim(axis, 0)[stays].movedim(0, axis)
         if not torch.equal(left[name].detach(), expected):
             raise EdgecompressError(f"{name!r} was left with other channels than were chosen; {OUR_FAULT}")
-
-
-def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    buffers = module.named_buffers(remove_duplicate=False)
-    return {**dict(module.named_parameters(remove_duplicate=False)), **dict(buffers)}
 
 
 def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:

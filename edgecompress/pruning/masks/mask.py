@@ -45,6 +45,14 @@ def mask_of(module: nn.Module, tensor_name: str) -> Mask | None:
     return mask if isinstance(mask, Mask) else None
 
 
+def masked_tensors(model: nn.Module) -> Iterator[tuple[str, Holder]]:
+    """The tensors that have a mask, by their names in the unmasked model."""
+    for module_name, module in model.named_modules():
+        for tensor_name in getattr(module, "parametrizations", ()):
+            if any(isinstance(one, Mask) for one in _chain(module, tensor_name)):
+                yield f"{module_name}.{tensor_name}".lstrip("."), (module, tensor_name)
+
+
 def set_mask(holders: Sequence[Holder], keep: Tensor) -> None:
     """Mask one tensor in every module that holds it; what an earlier mask pruned stays pruned.
 
@@ -78,7 +86,7 @@ def make_permanent(model: nn.Module) -> tuple[str, ...]:
         ModelError: a weight has another parametrization beside its mask; nothing was changed.
         EdgecompressError: a weight that was pruned is not zero.
     """
-    masked = list(_masked(model))
+    masked = list(masked_tensors(model))
     for name, (module, tensor_name) in masked:
         if mask_of(module, tensor_name) is None:
             raise ModelError(f"{name!r} has another parametrization beside its mask; remove that one first")
@@ -114,13 +122,6 @@ def copied(model: nn.Module) -> nn.Module:
         raise ModelError(
             f"{type(model).__name__} cannot be copied (copy.deepcopy): {first_line(error)}; mend that"
         ) from error
-
-
-def _masked(model: nn.Module) -> Iterator[tuple[str, Holder]]:
-    for module_name, module in model.named_modules():
-        for tensor_name in getattr(module, "parametrizations", ()):
-            if any(isinstance(one, Mask) for one in _chain(module, tensor_name)):
-                yield f"{module_name}.{tensor_name}".lstrip("."), (module, tensor_name)
 
 
 def _chain(module: nn.Module, tensor_name: str) -> list[nn.Module]:

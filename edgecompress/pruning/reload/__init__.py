@@ -1,0 +1,1 @@
+"""Pruned networks in a file, and back into an instance of their own class."""
