@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ from edgecompress.cli.tables import (
 
 if TYPE_CHECKING:
     from edgecompress.exporters.bundle import Bundle
+    from edgecompress.loading import Network
     from edgecompress.plan import Plan
     from edgecompress.recipe import Recipe
 
@@ -55,8 +57,6 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> int:
     """Compress a trained model for a target and write the bundle."""
-    from torch import nn
-
     from edgecompress.calibration.workers import joined_workers
     from edgecompress.exporters.draft import require_free
     from edgecompress.loading import load_model, load_teacher
@@ -107,8 +107,8 @@ def run(
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:
-        trained, prunable = train is not None, isinstance(network, nn.Module)
-        print_bundle(bundle, _advice(bundle, profile.recipe, trained=trained, prunable=prunable))
+        can_prune = functools.partial(_can_prune, network, calibration or evaluation, profile.recipe)
+        print_bundle(bundle, _advice(bundle, profile.recipe, can_prune, trained=train is not None))
     return 0 if bundle.passed else 1
 
 
@@ -151,10 +151,23 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     print_verdict(verdict, bundle.path)
 
 
-def _advice(bundle: Bundle, recipe: Recipe, *, trained: bool, prunable: bool) -> list[str]:
+def _advice(bundle: Bundle, recipe: Recipe, can_prune: Callable[[], bool], *, trained: bool) -> list[str]:
     """What to change, a line for each budget that is missed."""
-    from edgecompress.validation.remedies import remedies
+    from edgecompress.validation.remedies import SMALL_AND_FAST, remedies
 
     missed = [check.budget for check in bundle.manifest.verdict.budgets if check.outcome == "fail"]
+    prunable = any(budget in SMALL_AND_FAST for budget in missed) and can_prune()
     found = {budget: remedies(budget, recipe, trained=trained, prunable=prunable) for budget in missed}
     return [f"to mend {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries]
+
+
+def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:
+    """Whether pruning has anything to remove, which is looked for only where it would be advised."""
+    from torch import nn
+
+    from edgecompress.conversion import open_batches
+    from edgecompress.techniques.cutting import has_channels
+
+    if not isinstance(network, nn.Module) or recipe.pruning.enabled or data is None:
+        return False
+    return has_channels(network, open_batches(data, "calibration", network, recipe).first(), recipe)

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgecompress.capture import capture
 from edgecompress.data import Batch
-from edgecompress.errors import RecipeError
+from edgecompress.errors import EdgecompressError, RecipeError
 from edgecompress.exporters.canonicalize import canonicalize
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.pruning.blocks import Block, choose_blocks, find_blocks, remove_blocks
@@ -40,6 +40,14 @@ LATENCY_ROUNDS = 4
 def examine_network(module: nn.Module, course: Course) -> Subject:
     """A network's groups of channels, found on as many samples as the recipe exports for."""
     return examine(module, (), tensors(course.example.sample(course.recipe.export.batch_size or 1).inputs))
+
+
+def has_channels(module: nn.Module, example: Batch, recipe: Recipe) -> bool:
+    """Whether a network has channels that could leave it; one that cannot be captured has none."""
+    try:
+        return bool(examine(module, (), tensors(example.sample(recipe.export.batch_size or 1).inputs)).groups)
+    except EdgecompressError:
+        return False
 
 
 def cut(subject: Subject, share: float, name: str, course: Course) -> Pruned:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgecompress.conversion import open_batches
 from edgecompress.data import Batches
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.recipe import Recipe, parse_recipe
@@ -21,6 +22,7 @@ from edgecompress.streams import Streams
 from edgecompress.techniques import channel_pruning, cutting
 from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.course import Course
+from edgecompress.techniques.cutting import has_channels
 from edgecompress.validation.latency import Latency
 from tests.networks import ConvNet, ResidualNet, images, seeded
 from tests.techniques.courses import NAMES, Blocks, batches, course
@@ -188,3 +190,22 @@ def test_first_order_importance_needs_training_data() -> None:
     assert str(caught.value) == (
         "importance 'taylor' needs training data; give it (--train), or --set pruning.importance=l2"
     )
+
+
+class Recurrent(nn.Module):
+    """An LSTM and a classifier on its last output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(16, 8, batch_first=True), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.lstm(x)[0][:, -1])  # type: ignore[no-any-return]
+
+
+def test_pruning_has_something_to_remove_from_convolutions_and_nothing_from_an_lstm() -> None:
+    given = course(seeded(ConvNet), Recipe(), "calibration")
+    assert has_channels(given.original, given.example, given.recipe)
+    recurrent = seeded(Recurrent)
+    x = open_batches([torch.ones(2, 5, 16)], "calibration", recurrent, Recipe()).first()
+    assert not has_channels(recurrent, x, Recipe())
