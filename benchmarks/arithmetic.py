@@ -1,0 +1,101 @@
+"""What bundles record, beside what a phone answers: python -m benchmarks.arithmetic [--models NAME ...] [--rows N]
+
+Each network is compressed for ``mobile`` on this machine. Its agreement with the float model, as a bundle records it,
+stands beside that of a default session here and that of an emulated Cortex-A72, on the same images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from benchmarks.subjects import Subject, subjects
+from edgecompress import compress
+from edgecompress.arithmetic import EXACT_OPTION, Arithmetic
+from edgecompress.conversion import float_original, open_batches, open_source
+from edgecompress.data import Batch
+from edgecompress.metrics import Agreement
+from edgecompress.named_inputs import name_inputs
+from edgecompress.recipe import Recipe
+from edgecompress.runtime import ALL_CORES, open_session, run_session, saturates, to_bytes
+from edgecompress.targets import effective_profile
+from edgecompress.validation.cpus import emulated_python, find_cpu
+from edgecompress.validation.emulation import CHILD
+
+DEFAULT = ("mobilenet_v1", "resnet20", "mobilenet_v2", "vit_tiny")
+STAND_IN = "cortex-a72"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=list(subjects()), default=DEFAULT)
+    parser.add_argument("--rows", type=int, default=8, help="images on which the outputs are compared")
+    given = parser.parse_args()
+    print(f"this machine {'saturates' if saturates() else 'sums exactly'}; {given.rows} images")
+    print(f"{'':<14}{'recorded':>10}{'default here':>14}{STAND_IN:>13}  loads exactly")
+    for name in given.models:
+        print(_row(name, subjects()[name], given.rows), flush=True)
+
+
+def _row(name: str, subject: Subject, rows: int) -> str:
+    recipe = effective_profile("mobile", ()).recipe
+    network = name_inputs(subject.network(), open_source(subject.calibration, "calibration", recipe))
+    evaluation = open_batches(subject.evaluation, "evaluation", network, recipe)
+    batch = evaluation.first().sample(rows)
+    original = to_bytes(float_original(network, Recipe(), batch))
+    (wanted,) = run_session(open_session(original, ALL_CORES), batch.inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = _compressed(subject, Path(folder) / "bundle")
+        found = [_here(artifact, batch, kind) for kind in ("exact", "native")]
+        found.append(_emulated(artifact, batch, Path(folder)))
+    decibels = [Agreement.between([wanted], [outputs]).sqnr_db for outputs in found]
+    return "{:<14}{:>7.1f} dB{:>11.1f} dB{:>10.1f} dB  {}".format(name, *decibels, _loads(artifact))
+
+
+def _compressed(subject: Subject, folder: Path) -> bytes:
+    """The artifact for a phone; without evaluation data no layer returns to float."""
+    bundle = compress(
+        subject.network(),
+        target="mobile",
+        calibration=subject.calibration,
+        overrides=("cpu.runs=10", "export.formats=[]"),
+        output=folder,
+    )
+    return bundle.artifact.read_bytes()
+
+
+def _here(artifact: bytes, batch: Batch, arithmetic: Arithmetic) -> Any:
+    return run_session(open_session(artifact, ALL_CORES, arithmetic=arithmetic), batch.inputs)[0]
+
+
+def _emulated(artifact: bytes, batch: Batch, folder: Path) -> Any:
+    """The first output under emulation."""
+    (folder / "model.onnx").write_bytes(artifact)
+    np.savez(folder / "inputs.npz", allow_pickle=False, **{f"0_{name}": one for name, one in batch.inputs.items()})
+    command = [*emulated_python(find_cpu(STAND_IN)), str(CHILD), "model.onnx", "inputs.npz", "outputs.npz"]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with np.load(folder / "outputs.npz", allow_pickle=False) as pack:
+        return pack["0_0"]
+
+
+def _loads(artifact: bytes) -> str:
+    """Whether ONNX Runtime takes the file as it is in a session with exact sums."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.add_session_config_entry(EXACT_OPTION, "1")
+    try:
+        onnxruntime.InferenceSession(artifact, options)
+    except Exception as error:  # ONNX Runtime's exceptions have no common root
+        return f"no: {error}"
+    return "yes"
+
+
+if __name__ == "__main__":
+    main()
