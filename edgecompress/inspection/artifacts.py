@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -38,9 +39,11 @@ def onnx_layers(model: bytes, inputs: Inputs, *, threads: int = 1) -> Inspection
     layers = dict(layers_of(graph_model.graph))
     macs = count_macs(graph_model, inputs)
     times = node_times(to_bytes(graph_model), inputs, threads=threads)
-    total, own = sum(times.values()), layer_times(list(layers), times)
+    inside = {str(node.name) for node in _nodes(graph_model.graph) if node.graph is not graph_model.graph}
+    total = sum(ms for name, ms in times.items() if name not in inside)  # an If's time is that of its branch, too
+    own = layer_times(list(layers), times)
     shares = {name: ms / total for name, ms in own.items()} if total else {}
-    found = tuple(replace(layer, macs=macs[layer.name], share=shares.get(layer.name)) for layer in layers.values())
+    found = tuple(replace(layer, macs=macs.get(layer.name), share=shares.get(layer.name)) for layer in layers.values())
     names = {layer.name for layer in found}
     return Inspection(
         layers=found,
@@ -76,12 +79,20 @@ def _named(model: bytes) -> ir.Model:
     """The graph, each of its nodes with a name of its own: the profiler goes by them."""
     graph_model = ir.from_proto(onnx.load_model_from_string(model))
     passes.NameFixPass()(graph_model)
+    taken: set[str] = set()
+    for node in _nodes(graph_model.graph):  # the pass tells apart the nodes of one graph, not those of its branches
+        names = itertools.chain([str(node.name)], (f"{node.name}.{number}" for number in itertools.count(1)))
+        node.name = next(name for name in names if name not in taken)
+        taken.add(node.name)
     return graph_model
 
 
 def layers_of(graph: ir.Graph) -> Iterator[tuple[ir.Node, Layer]]:
-    """The nodes of a graph that hold weights, quantized or not, each as a layer that is neither counted nor timed."""
-    for node in graph:
+    """The nodes that hold weights, quantized or not, each as a layer that is neither counted nor timed.
+
+    Those of branches and loop bodies are among them.
+    """
+    for node in _nodes(graph):
         if node.op_type in ("QuantizeLinear", "DequantizeLinear") or _is_folded(node):
             continue
         constants = [tensor for value in node.inputs if (tensor := _stored(value)) is not None and _is_weight(tensor)]
@@ -98,6 +109,10 @@ def layers_of(graph: ir.Graph) -> Iterator[tuple[ir.Node, Layer]]:
                     bytes=sum(tensor.nbytes for tensor in constants),
                 ),
             )
+
+
+def _nodes(graph: ir.Graph) -> Iterator[ir.Node]:
+    return iter(ir.traversal.RecursiveGraphIterator(graph))
 
 
 def _is_folded(node: ir.Node) -> bool:

@@ -54,6 +54,37 @@ def test_what_was_not_counted_is_named() -> None:
     assert "not counted: Einsum (1)" in found.notes
 
 
+BRANCHES = """
+<ir_version: 10, opset_import: ["" : 20]>
+m (float[N, 64] x, bool flag) => (float[N, 64] y) {
+    a = MatMul(x, v)
+    y = If (flag) <
+        then_branch = yes () => (float[N, 64] p) { m = MatMul(a, w) p = Relu(m) },
+        else_branch = no () => (float[N, 64] q) { q = Add(a, u) }
+    >
+}
+"""
+
+
+def test_layers_in_branches_count_once() -> None:
+    proto = onnx.parser.parse_model(BRANCHES)
+    constants = {"v": draw(64, 64), "w": draw(64, 64), "u": draw(64)}
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in constants.items())
+    found = onnx_layers(proto.SerializeToString(), {"x": draw(2, 64), "flag": np.array(True)})
+    assert [(layer.kind, layer.parameters) for layer in found.layers] == [
+        ("MatMul", 4096),
+        ("MatMul", 4096),
+        ("Add", 64),
+    ]
+    assert [layer.macs for layer in found.layers] == [2 * 64 * 64, None, None]
+    assert "not counted: If (1)" in found.notes
+    shares = [layer.share for layer in found.layers]
+    assert shares[2] is None  # the branch that was not taken
+    assert found.other_share is not None
+    assert 0 <= found.other_share < 1
+    assert sum(share or 0.0 for share in shares) + found.other_share == pytest.approx(1.0)
+
+
 def test_shapes_that_are_declared_are_enough() -> None:
     counted = declared_layers(MODEL)
     assert [layer.macs for layer in counted.layers] == [layer.macs for layer in onnx_layers(MODEL, X).layers]

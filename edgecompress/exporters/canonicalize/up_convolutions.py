@@ -38,12 +38,11 @@ def _block(up: ir.Node) -> int | None:
         return None
     block = int(weight.shape[2])
     strides = _ints(up, "strides") or [1, 1]
-    is_plain = up.attributes.get_int("group", 1) == 1 and "output_shape" not in up.attributes
-    unpadded = not any(_ints(up, "pads")) and not any(_ints(up, "output_padding"))
+    unpadded = "output_shape" not in up.attributes and not any(_ints(up, "pads") + _ints(up, "output_padding"))
     undilated = all(step == 1 for step in _ints(up, "dilations"))
     automatic = up.attributes.get_string("auto_pad", "NOTSET")
     square = list(weight.shape[2:]) == strides == [block, block]
-    return block if square and is_plain and unpadded and undilated and automatic in ("NOTSET", "VALID") else None
+    return block if square and unpadded and undilated and automatic in ("NOTSET", "VALID") else None
 
 
 def _ints(up: ir.Node, name: str) -> list[int]:
@@ -53,15 +52,13 @@ def _ints(up: ir.Node, name: str) -> list[int]:
 def _rewrite(graph: ir.Graph, up: ir.Node, block: int) -> None:
     weight = constant(up.inputs[1])
     assert weight is not None
-    channels = weight.shape[0]
-    inputs = [
-        up.inputs[0],
-        initializer(graph, f"{up.name}/weight", weight.transpose(1, 2, 3, 0).reshape(-1, channels, 1, 1)),
-    ]
+    groups = up.attributes.get_int("group", 1)
+    parts = [part.transpose(1, 2, 3, 0).reshape(-1, len(part), 1, 1) for part in np.split(weight, groups)]
+    inputs = [up.inputs[0], initializer(graph, f"{up.name}/weight", np.concatenate(parts))]
     bias = constant(up.inputs[2]) if len(up.inputs) > 2 else None
     if bias is not None:
         inputs.append(initializer(graph, f"{up.name}/bias", np.repeat(bias, block**2)))
-    tiles = node("Conv", inputs, f"{up.name}/tiles", str(up.name), kernel_shape=[1, 1])
+    tiles = node("Conv", inputs, f"{up.name}/tiles", str(up.name), kernel_shape=[1, 1], group=groups)
     tiles.outputs[0].type = up.outputs[0].type
     tile = node("DepthToSpace", tiles.outputs, "", f"{up.name}/tile", blocksize=block, mode="CRD")
     substitute(graph, up, [tiles, tile])

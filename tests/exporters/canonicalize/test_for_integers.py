@@ -43,13 +43,22 @@ def test_a_transposed_convolution_without_overlap_is_laid_out_in_tiles(block: in
         "strides=[1,1]",
         "strides=[2,2], pads=[1,1,1,1]",
         "strides=[2,2], output_padding=[1,1]",
-        "strides=[2,2], group=2",
         "strides=[2,1]",
     ],
 )
 def test_another_transposed_convolution_stays(attributes: str) -> None:
     model = graph(f"y = ConvTranspose<{attributes}>(x, w)", w=draw(4, 6, 2, 2))
     assert operators(flatten_up_convolutions(model).model) == ["ConvTranspose"]
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_the_tiles_of_a_grouped_transposed_convolution_come_from_its_own_channels(groups: int) -> None:
+    w, b = draw(4, 3, 2, 2, seed=1), draw(3 * groups, seed=2)
+    result = flatten_up_convolutions(graph(f"y = ConvTranspose<strides=[2,2], group={groups}>(x, w, b)", w=w, b=b))
+    assert operators(result.model) == ["Conv", "DepthToSpace"]
+    x, weight, bias = (torch.from_numpy(array) for array in (X, w, b))
+    wanted = torch.nn.functional.conv_transpose2d(x, weight, bias, stride=2, groups=groups)
+    np.testing.assert_allclose(run(result.model, X), wanted.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_batch_norm_is_a_depthwise_convolution() -> None:
