@@ -55,8 +55,8 @@ def _row(name: str, subject: Subject, rows: int) -> str:
         artifact = _compressed(subject, Path(folder) / "bundle")
         found = [_here(artifact, batch, kind) for kind in ("exact", "native")]
         found.append(_emulated(artifact, batch, Path(folder)))
-    decibels = [Agreement.between([wanted], [outputs]).sqnr_db for outputs in found]
-    return "{:<14}{:>7.1f} dB{:>11.1f} dB{:>10.1f} dB  {}".format(name, *decibels, _loads(artifact))
+    recorded, default, phone = (Agreement.between([wanted], [outputs]).sqnr_db for outputs in found)
+    return f"{name:<14}{recorded:>7.1f} dB{default:>11.1f} dB{phone:>10.1f} dB  {_loads(artifact)}"
 
 
 def _compressed(subject: Subject, folder: Path) -> bytes:
