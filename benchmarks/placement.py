@@ -15,10 +15,10 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
+from edgecompress.agreement import Agreement
 from edgecompress.data import Array, Batches, InputNames
 from edgecompress.exporters.kept import narrow_entry
 from edgecompress.exporters.static import quantize_static
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import open_session, run_session

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from edgecompress.data import Batch, Batches
+from edgecompress.data import Array, Batch, Batches
 from edgecompress.errors import USER_CODE_FAILS
 from edgecompress.loading import Network
-from edgecompress.metrics import open_class_axes
+from edgecompress.metrics import class_axis, open_class_axes
 from edgecompress.progress import Progress
 from edgecompress.runtime import execute
 from edgecompress.streams import Streams
@@ -60,6 +60,17 @@ def settle_class_axis(
         return None
     tell(both_open(undecided))
     return 1
+
+
+def shown_axis(batch: Batch, scores: Array, where: str) -> int | None:
+    """The axis along which the first output holds the scores of classes, if the labels or the recipe show that it does.
+
+    Raises:
+        DataError: the labels do not fit the scores.
+    """
+    if batch.labels is None:
+        return batch.class_axis
+    return class_axis(scores.shape, batch.labels.shape, where, batch.class_axis)
 
 
 def both_open(shape: Sequence[int]) -> str:

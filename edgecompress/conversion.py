@@ -14,6 +14,7 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.agreement import Agreement, listed
 from edgecompress.calibration import Sharing
 from edgecompress.calibration.variety import doubts_of_calibration
 from edgecompress.capture import capture, check_runs
@@ -26,11 +27,11 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.exporters.simplify import simplify
 from edgecompress.exporters.static import quantize_static
 from edgecompress.loading import Network, load_data
-from edgecompress.metrics import Agreement, require_class_axis, top1
+from edgecompress.metrics import require_class_axis, top1
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import execute, fixed_rows, signature, to_bytes
+from edgecompress.runtime import execute, fixed_rows, output_names, signature, to_bytes
 from edgecompress.step import Done, StepResult
 from edgecompress.streams import Streams
 from edgecompress.targets.cpus import arithmetic_of
@@ -300,16 +301,26 @@ def _agreement(step: Step, expected: Sequence[Array], network: Network, probe: I
     shapes, wanted = ([array.shape for array in arrays] for arrays in (outputs, expected))
     if step.min_sqnr_db is not None and shapes != wanted:
         raise ParityError(f"step {step.name!r} changed the outputs: their shapes are {shapes}, and were {wanted}")
-    agreement = Agreement.between(expected, outputs)
-    if step.min_sqnr_db is None or agreement.sqnr_db >= step.min_sqnr_db:
-        return agreement
-    told = f"step {step.name!r} changed what the model computes: {agreement.sqnr_db:.1f} dB agreement with the"
-    if step.lossless:
-        raise ParityError(f"{told} original, {step.min_sqnr_db:g} dB wanted (export.min_sqnr_db)")
-    raise ParityError(
-        f"{told} float model, under {step.min_sqnr_db:g} dB it is another one; see which layers suffer"
-        " (inspect --sensitivity), and name them in quantization.keep_float"
-    )
+    agreement = Agreement.between(expected, outputs, names=output_names(network))
+    if step.min_sqnr_db is not None:
+        _require_alike(step, agreement, step.min_sqnr_db)
+    return agreement
+
+
+def _require_alike(step: Step, agreement: Agreement, floor_db: float) -> None:
+    """Refuse what agrees less than the floor as a whole, and slices of outputs that were lost beneath it."""
+    told, mend = f"step {step.name!r} changed what the model computes:", ""
+    if not step.lossless:
+        mend = "; see which layers suffer (inspect --sensitivity), and name them in quantization.keep_float"
+    if agreement.sqnr_db < floor_db:
+        told = f"{told} {agreement.sqnr_db:.1f} dB agreement with the"
+        if step.lossless:
+            raise ParityError(f"{told} original, {floor_db:g} dB wanted (export.min_sqnr_db)")
+        raise ParityError(f"{told} float model, under {floor_db:g} dB it is another one{mend}")
+    if lost := agreement.lost():
+        raise ParityError(
+            f"{told} {listed(lost)} carries signal before it, and zeros, a constant or noise after it{mend}"
+        )
 
 
 def _steps(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from edgecompress.agreement import listed
 from edgecompress.class_axis import settle_class_axis
 from edgecompress.data import Batches
 from edgecompress.exporters.bundle import Bundle
@@ -17,9 +19,15 @@ from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.validation.evidence import Scores, score
 
 
-def quality_rows(
-    bundle: Bundle, evaluation: Batches | None, original: Path | None, progress: Progress
-) -> tuple[Row, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """Accuracy, its drop and the agreement with the original; and the slices of outputs that went silent, by name."""
+
+    rows: tuple[Row, ...]
+    lost: tuple[str, ...]
+
+
+def measure_quality(bundle: Bundle, evaluation: Batches | None, original: Path | None, progress: Progress) -> Quality:
     """Accuracy, its drop, and the agreement with the original.
 
     The drop is that of two files on the same data: of the original and the artifact here, or of what was recorded and
@@ -35,11 +43,12 @@ def quality_rows(
         DataError: the data does not fit the bundle.
     """
     if evaluation is None:
-        return (
+        rows = (
             recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
             recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
             _recorded_agreement(bundle),
         )
+        return Quality(rows=rows, lost=_recorded_losses(bundle))
     scores = _scored(bundle, evaluation, [path for path in (original, bundle.artifact) if path is not None], progress)
     accuracy = scores.tallies[-1].percent
     before = scores.tallies[0].percent if original is not None else _before(bundle, scores)
@@ -52,11 +61,29 @@ def quality_rows(
         )
     drop = None if accuracy is None or before is None else before - accuracy
     agreement = Row(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
-    return (
+    lost = _recorded_losses(bundle) if original is None else scores.agreements[-1].lost(silent=True)
+    if lost and original is not None:
+        progress.warn(f"{listed(lost)} carries signal in the float model and is zero or a constant in the artifact")
+    rows = (
         Row(measure="accuracy", value=accuracy, unit="%", source=HERE),
         Row(measure="accuracy_drop", value=drop, unit="points", source=NOWHERE if drop is None else HERE),
         _recorded_agreement(bundle) if original is None else agreement,
     )
+    return Quality(rows=rows, lost=lost)
+
+
+def recorded_class_axis(bundle: Bundle) -> int | None:
+    """The axis along which the labels of the run showed classes to lie."""
+    axis = recorded_number(bundle, "accuracy", "class_axis")
+    return None if axis is None else int(axis)
+
+
+def _recorded_losses(bundle: Bundle) -> tuple[str, ...]:
+    """The slices that the artifact had lost when the bundle was written; bundles of before recorded none."""
+    value: Any = bundle.manifest.metrics
+    for key in ("parity", "compressed", "lost"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _recorded_agreement(bundle: Bundle) -> Row:
@@ -73,9 +100,7 @@ def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress
     """The scores of the files, the last of which is the artifact, in the arithmetic of the target."""
     arithmetic = arithmetic_of(parse_recipe(bundle.manifest.recipe))
     sessions = [open_session(file, ALL_CORES, arithmetic=arithmetic) for file in files]
-    asked, found = evaluation.class_axis, recorded_number(bundle, "accuracy", "class_axis")
-    if asked is None and found is not None:
-        asked = int(found)
+    asked = evaluation.class_axis if evaluation.class_axis is not None else recorded_class_axis(bundle)
     axis = settle_class_axis(
         lambda batch: run_session(sessions[-1], batch.inputs)[0].shape, [evaluation], asked, progress.warn
     )

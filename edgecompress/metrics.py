@@ -1,73 +1,19 @@
-"""The measures: compression ratio, speedup, accuracy drop, and the agreement of two networks."""
+"""The measures: compression ratio, speedup, accuracy drop."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.errors import DataError
 
 Array = NDArray[Any]
-IDENTICAL_DB = 200.0
-"""Reported for outputs without any difference; float32 itself resolves about 150 dB."""
 IGNORED_LABEL = -100
 """PyTorch's convention for a position that does not count."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """How closely outputs follow a reference, added up over batches.
-
-    ``signal`` and ``noise`` are sums of squares for each output; ``agreed`` of ``decided`` top classes
-    of the first output are the same.
-    """
-
-    signal: tuple[float, ...] = ()
-    noise: tuple[float, ...] = ()
-    max_abs_error: float = 0.0
-    agreed: int = 0
-    decided: int = 0
-
-    @classmethod
-    def between(cls, reference: Sequence[Array], actual: Sequence[Array]) -> Self:
-        """The agreement of two lists of outputs, of the same shapes."""
-        pairs = [_comparable(r, a) for r, a in zip(reference, actual, strict=True)]
-        top = [outputs[0].argmax(axis=1) if outputs[0].ndim > 1 else None for outputs in (reference, actual)]
-        same = 0 if top[0] is None or top[1] is None else int((top[0] == top[1]).sum())
-        return cls(
-            signal=tuple(float(np.square(r).sum()) for r, _ in pairs),
-            noise=tuple(float(np.square(r - a).sum()) for r, a in pairs),
-            max_abs_error=max((float(np.abs(r - a).max(initial=0.0)) for r, a in pairs), default=0.0),
-            agreed=same,
-            decided=0 if top[0] is None else int(top[0].size),
-        )
-
-    def merge(self, other: Agreement) -> Agreement:
-        """Both batches together."""
-        if not self.signal:
-            return other
-        return Agreement(
-            signal=tuple(map(sum, zip(self.signal, other.signal, strict=True))),
-            noise=tuple(map(sum, zip(self.noise, other.noise, strict=True))),
-            max_abs_error=max(self.max_abs_error, other.max_abs_error),
-            agreed=self.agreed + other.agreed,
-            decided=self.decided + other.decided,
-        )
-
-    @property
-    def sqnr_db(self) -> float:
-        """Signal to quantization noise ratio of the worst output, in dB."""
-        return min((_decibel(s, n) for s, n in zip(self.signal, self.noise, strict=True)), default=IDENTICAL_DB)
-
-    @property
-    def top1_agreement(self) -> float | None:
-        """Share of samples, 0 to 1, whose top class is the same; None where there are no classes."""
-        return self.agreed / self.decided if self.decided else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,18 +136,3 @@ def require_class_axis(axis: int, outputs: Sequence[int]) -> int:
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
-
-
-def _comparable(reference: Array, actual: Array) -> tuple[Array, Array]:
-    """Both in float64; what is infinite, or NaN, in both alike counts as 0 (a mask of scores, say)."""
-    pair = reference.astype(np.float64), actual.astype(np.float64)
-    alike = ~np.isfinite(pair[0]) & ((pair[0] == pair[1]) | (np.isnan(pair[0]) & np.isnan(pair[1])))
-    return (np.where(alike, 0.0, pair[0]), np.where(alike, 0.0, pair[1])) if alike.any() else pair
-
-
-def _decibel(signal: float, noise: float) -> float:
-    if noise == 0:
-        return IDENTICAL_DB
-    if signal == 0 or not math.isfinite(noise):  # NaN compares as no worse than any limit
-        return -IDENTICAL_DB
-    return min(10 * math.log10(signal / noise), IDENTICAL_DB)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import platform
 from dataclasses import dataclass
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from edgecompress.exporters.bundle import ARTIFACT
 from edgecompress.exporters.manifest import FORMAT_VERSION, Manifest, TargetEntry, VerdictEntry
 from edgecompress.exporters.mobile import Mobile
 from edgecompress.exporters.sbom import make_sbom
-from edgecompress.metrics import Agreement
+from edgecompress.exporters.selftest_file import selftest_file
 from edgecompress.plan import Plan
 from edgecompress.recipe import dump_recipe, recipe_tables
 from edgecompress.runtime import in_words, open_session, run_session
@@ -80,7 +80,7 @@ def make_files(outcome: Outcome) -> dict[str, bytes]:
         **({NETWORK: outcome.network} if outcome.network is not None else {}),
         **(outcome.mobile.files if outcome.mobile is not None else {}),
         "recipe.toml": recipe_file(outcome.profile).encode(),
-        "selftest.py": resources.files("edgecompress.exporters").joinpath("selftest.py").read_bytes(),
+        "selftest.py": selftest_file(),
         "selftest.npz": golden_file(outcome.artifact, outcome.golden, outcome.evidence.arithmetic),
         "sbom.json": make_sbom(outcome.artifact),
     }
@@ -133,8 +133,8 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "arithmetic": in_words(evidence.arithmetic),
         },
         "parity": {
-            "original": parity_entry(min(float_parity, key=lambda one: one.sqnr_db)) if float_parity else None,
-            "compressed": parity_entry(evidence.parity),
+            "original": min(float_parity, key=lambda one: one.sqnr_db).entry if float_parity else None,
+            "compressed": {**evidence.parity.entry, "lost": list(evidence.lost)},
             "drop": min(one.sqnr_db for one in float_parity) - evidence.parity.sqnr_db if float_parity else None,
             "arithmetic": in_words(evidence.arithmetic),
         },
@@ -144,15 +144,6 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
 def latency_entry(latency: Latency) -> dict[str, float]:
     """Milliseconds for the manifest."""
     return {"median": latency.median_ms, "p95": latency.p95_ms, "p99": latency.p99_ms}
-
-
-def parity_entry(agreement: Agreement) -> dict[str, float | None]:
-    """An agreement for the manifest."""
-    return {
-        "sqnr_db": agreement.sqnr_db,
-        "max_abs_error": agreement.max_abs_error,
-        "top1_agreement": agreement.top1_agreement,
-    }
 
 
 def environment() -> dict[str, str]:

@@ -244,7 +244,9 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
             conversion, artifact, replace(streams.calibration or measured_on, signature=fitted.signature), recipe
         )
     cpus = compare_cpus(artifact, fitted, machines, progress)
-    browser = compare_browser(artifact, golden.inputs, progress) if recipe.export.browser else None
+    browser: BrowserResult | None = None
+    if recipe.export.browser:
+        browser = compare_browser(artifact, golden.inputs, progress, class_axis=evidence.class_axis)
     return Outcome(
         artifact=artifact,
         plan=plan,

@@ -250,9 +250,10 @@ class Budgets(Table):
     min_sqnr_db: float | None = None
     """Least agreement of the artifact's outputs with the original's, in dB."""
     min_cpu_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Least share of samples, 0 to 1, with the same top class on every emulated CPU as on this machine."""
+    """Least share of samples, 0 to 1, with the same top class on every emulated CPU as on this machine; of outputs that
+    are not known to hold classes, of samples that agree to 25 dB."""
     min_browser_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Least share of samples, 0 to 1, with the same top class in the browser as on this machine."""
+    """The same in the browser."""
 
     @property
     def bound_latency(self) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgecompress.agreement import Agreement, listed
 from edgecompress.archives import read_npz
 from edgecompress.contained import require_survives
 from edgecompress.data import Array, Batch, Batches, Inputs, rereadable
@@ -20,9 +21,8 @@ from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.bundle import Bundle, read_bundle
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
 from edgecompress.exporters.signature import load_verify_key, verify_bundle
-from edgecompress.held_out import quality_rows
+from edgecompress.held_out import measure_quality, recorded_class_axis
 from edgecompress.loading import load_data
-from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
@@ -54,12 +54,16 @@ GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
 
 @dataclass(frozen=True, kw_only=True)
 class Revalidation:
-    """The measures of a bundle on this machine and on other CPUs, and the verdict on them."""
+    """The measures of a bundle on this machine and on other CPUs, and the verdict on them.
+
+    ``lost`` names the outputs, and slices of outputs, that were lost when the bundle was written, or are here.
+    """
 
     rows: tuple[Row, ...]
     verdict: Verdict
     cpus: Mapping[str, dict[str, Any]]
     cpus_source: str
+    lost: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -70,7 +74,7 @@ class Revalidation:
         """The same as plain data, for JSON."""
         measures = {row.measure: row.entry for row in self.rows}
         cpus = {name: {**entry, "source": self.cpus_source} for name, entry in self.cpus.items()}
-        return {"measures": measures, "cpus": cpus, "verdict": self.verdict.entry}
+        return {"measures": measures, "cpus": cpus, "lost": list(self.lost), "verdict": self.verdict.entry}
 
 
 def revalidate(
@@ -115,23 +119,26 @@ def revalidate(
     inputs, outputs = _golden(folder, session)
     if ORT_ARTIFACT in bundle.manifest.files:
         check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
-    parity = Agreement.between(outputs, run_session(session, inputs))
+    parity = _self_test(session, inputs, outputs, progress)
     batches = _batches(bundle, evaluation, recipe)
     if original is not None:
         first = [] if batches is None else [batches.first().inputs]
         _check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
+    quality = measure_quality(bundle, batches, original, progress)
     rows = [
         Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
         *_latency(bundle, inputs, original, recipe),
-        *quality_rows(bundle, batches, original, progress),
+        *quality.rows,
         recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
+    lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
     elsewhere = _elsewhere(bundle, machines, inputs, batches, progress)
     seen = bundle.manifest.browser
     measured = {row.measure: row.value for row in rows} | {
         "cpu_agreement": cpu_agreement(elsewhere.values()),
         "browser_agreement": browser_agreement(seen),
+        "lost_slices": len(lost),
     }
     _require_measured(limits, measured)
     return Revalidation(
@@ -143,6 +150,7 @@ def revalidate(
         ),
         cpus=elsewhere,
         cpus_source=HERE if machines else RECORDED,
+        lost=lost,
     )
 
 
@@ -161,7 +169,7 @@ def _elsewhere(
     """The outcome on every machine, on the evaluation data or the golden inputs; without machines the recorded one."""
     if not machines:
         return bundle.manifest.cpus
-    batches: Iterable[Batch] = [Batch(inputs=dict(golden))] if evaluation is None else evaluation
+    batches: Iterable[Batch] = evaluation if evaluation is not None else [_golden_batch(bundle, golden)]
     results = compare_cpus(bundle.artifact.read_bytes(), batches, machines, progress)
     return {result.cpu: result.entry for result in results}
 
@@ -236,3 +244,20 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
         class_axis=recipe.evaluation.class_axis,
     )
     return replace(batches, signature=signature(model))
+
+
+def _golden_batch(bundle: Bundle, golden: Inputs) -> Batch:
+    """The inputs of the self-test, with the axis along which labels once showed classes to lie."""
+    return Batch(inputs=dict(golden), class_axis=recorded_class_axis(bundle))
+
+
+def _self_test(session: InferenceSession, inputs: Inputs, outputs: Sequence[Array], progress: Progress) -> Agreement:
+    """The agreement with the recorded outputs of the self-test; what was lost of them is told."""
+    names = [spec.name for spec in session.get_outputs()]
+    parity = Agreement.between(outputs, run_session(session, inputs), names=names)
+    if lost := parity.lost():
+        progress.warn(
+            f"{listed(lost)} carries signal in the recorded outputs of the self-test, and is zero, a constant or noise"
+            " here"
+        )
+    return parity

@@ -116,6 +116,11 @@ def signature(model: ir.Model) -> tuple[TensorSpec, ...]:
     return tuple(_spec(value) for value in model.graph.inputs)
 
 
+def output_names(network: nn.Module | ExportedProgram | ir.Model) -> tuple[str, ...]:
+    """The names of an ONNX graph's outputs; none of a network that has no names for them."""
+    return tuple(str(value.name) for value in network.graph.outputs) if isinstance(network, ir.Model) else ()
+
+
 def fixed_rows(network: nn.Module | ExportedProgram | ir.Model) -> int | None:
     """The number of samples that every run takes; None where the batch dimension is dynamic, or there is none."""
     if isinstance(network, ExportedProgram):

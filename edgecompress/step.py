@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from edgecompress.metrics import Agreement
+from edgecompress.agreement import Agreement
 
 ModelT_co = TypeVar("ModelT_co", covariant=True)
 

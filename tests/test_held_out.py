@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.bundle import Bundle
-from edgecompress.held_out import quality_rows
+from edgecompress.held_out import measure_quality
 from edgecompress.progress import Progress
 from edgecompress.remeasured import HERE, NOWHERE, RECORDED, Row
 from edgecompress.runtime import to_bytes
@@ -77,7 +77,7 @@ def _bundle(folder: Path, data: Batches, original: float = 99.0) -> Bundle:
 
 def _rows(bundle: Bundle, data: Batches | None, original: Path | None = None) -> tuple[dict[str, Row], list[str]]:
     heard = Heard()
-    return {row.measure: row for row in quality_rows(bundle, data, original, heard)}, heard.lines
+    return {row.measure: row for row in measure_quality(bundle, data, original, heard).rows}, heard.lines
 
 
 labels = st.lists(st.integers(0, CLASSES - 1), min_size=1, max_size=12)
@@ -98,7 +98,17 @@ def test_the_drop_on_other_data_is_that_of_both_files_on_them(files: Path, drawn
     assert rows["accuracy"].value == pytest.approx(after)
     assert rows["accuracy_drop"].value == pytest.approx(before - after)
     assert {row.source for row in rows.values()} == {HERE}
-    assert not lines
+    assert all(line.startswith("'y[:, 3]' carries signal") for line in lines)  # the class that it is blind to
+
+
+def test_a_class_that_the_artifact_never_answers_is_named(files: Path) -> None:
+    heard, other = Heard(), _data([0, 1, 2, *[BLIND] * 5])
+    assert measure_quality(_bundle(files, MADE_WITH), other, files / "float.onnx", heard).lost == ("y[:, 3]",)
+    assert heard.lines == ["'y[:, 3]' carries signal in the float model and is zero or a constant in the artifact"]
+    assert measure_quality(_bundle(files, MADE_WITH), other, None, heard).lost == ()  # nothing to compare with
+    recorded = {"accuracy": {"original": 99.0}, "parity": {"compressed": {"lost": ["y[:, 3]"]}}}
+    bundle = Bundle(path=files, manifest=MADE.model_copy(update={"metrics": recorded}))
+    assert measure_quality(bundle, None, None, Progress()).lost == ("y[:, 3]",)
 
 
 def test_without_the_original_a_drop_on_other_data_is_not_measured(files: Path) -> None:

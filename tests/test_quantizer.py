@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from edgecompress import ModelError, Quantizer, RecipeError
-from edgecompress.metrics import Agreement
+from edgecompress.agreement import Agreement
 from tests.networks import ConvNet, LinearStack, TwoInputs, images, seeded, vectors
 
 

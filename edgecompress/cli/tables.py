@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from edgecompress.agreement import ALIKE_DB, listed
 from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
 
 WIDTH = 80
@@ -25,6 +26,8 @@ VERDICTS = {
     "fail": "[red]budget missed[/]",
     "undecided": "[yellow]not decided[/]",
 }
+HIDDEN_DB = 10.0
+"""A slice that agrees so much less than its output is told beside it."""
 KIND_WIDTH = 11
 """Of the kinds of layers: ``BatchNorm2d``."""
 
@@ -122,6 +125,9 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     agreement = parity["top1_agreement"]
     same = "" if agreement is None else f"{100 * agreement:.1f} % same class"
     rows.append(["agreement", "", decibels(parity["sqnr_db"]), same])
+    worst = parity.get("worst_slice")  # bundles of before have none
+    if worst is not None and worst["sqnr_db"] < parity["sqnr_db"] - HIDDEN_DB:
+        rows.append(["worst slice", "", decibels(worst["sqnr_db"]), worst["name"]])
     print_table(["", "before", "after", "change"], rows)
     for doubt in latency.get("doubts", []):  # bundles of before have none
         console().print(f"latency: {doubt}", style="yellow", highlight=False, markup=False)
@@ -130,10 +136,14 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 def print_cpus(cpus: Mapping[str, Mapping[str, Any]]) -> None:
     """A line for each other CPU; where nothing ran, a line below says why."""
     rows = [[name, *_cpu(entry)] for name, entry in cpus.items()]
-    print_table(["other CPU", "identical", "agreement", "same class", "max error", "samples"], rows)
+    classes = any(entry["top1_agreement"] is not None for entry in cpus.values())
+    same = "same class" if classes else f"to {ALIKE_DB:g} dB"
+    print_table(["other CPU", "identical", "agreement", same, "max error", "samples"], rows)
     for name, entry in cpus.items():
-        if entry["failure"]:
-            console().print(f"{name}: {entry['failure']}", style="red", highlight=False, markup=False)
+        lost = entry.get("lost")
+        told = entry["failure"] or (f"{listed(lost)} is lost there: zero, a constant or noise" if lost else "")
+        if told:
+            console().print(f"{name}: {told}", style="red", highlight=False, markup=False)
 
 
 def print_budgets(verdict: Mapping[str, Any]) -> None:
@@ -170,8 +180,8 @@ def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:
 def _cpu(entry: Mapping[str, Any]) -> list[str]:
     if entry["failure"]:
         return ["failed", "-", "-", "-", str(entry["samples"])]
-    top1 = entry["top1_agreement"]
-    same = "-" if top1 is None else percent(100 * top1)
+    share = entry["top1_agreement"] if entry["top1_agreement"] is not None else entry.get("alike")
+    same = "-" if share is None else percent(100 * share)
     error = f"{entry['max_abs_error']:.3g}"
     return ["yes" if entry["identical"] else "no", decibels(entry["sqnr_db"]), same, error, str(entry["samples"])]
 

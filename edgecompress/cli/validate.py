@@ -29,7 +29,7 @@ def run(
     max_size_mb: Annotated[float | None, typer.Option(metavar="MB")] = None,
     cpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Another CPU, emulated; repeatable.")] = None,
     min_cpu_agreement: Annotated[
-        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same top class there, 0 to 1.")
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
     ] = None,
     verify_key: Annotated[
         Path | None, typer.Option(metavar="PUB.pem", help="Refuse a bundle that this key has not signed.")

@@ -8,11 +8,11 @@ from itertools import islice
 
 import onnx_ir as ir
 
+from edgecompress.agreement import Agreement
 from edgecompress.data import Batches
 from edgecompress.exporters.bias_correction import correct_biases
 from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.rounding import round_adaptively
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import ALL_CORES, open_session, run_session

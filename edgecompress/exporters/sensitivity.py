@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgecompress.agreement import Agreement
 from edgecompress.data import Batch, Batches
 from edgecompress.exporters.lowering import Lowering, floating
 from edgecompress.exporters.placement import activations
-from edgecompress.metrics import Agreement
 from edgecompress.profiling import node_times, time_of
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, execute, fixed_rows, open_session, run_session, to_bytes

@@ -18,7 +18,6 @@ from edgecompress.exporters.lowering import lower, schemes
 from edgecompress.exporters.placement import place
 from edgecompress.exporters.sensitivity import Sensitivity, rank_layers
 from edgecompress.loading import Network
-from edgecompress.metrics import IDENTICAL_DB
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import score
 from edgecompress.pruning.channels.sensitivity import noise_without
@@ -27,6 +26,7 @@ from edgecompress.pruning.channels.widths import choose, rounded
 from edgecompress.pruning.structure.groups import Group, layer_name, producers
 from edgecompress.recipe import Pruning, Quantization, Recipe
 from edgecompress.runtime import execute, signature, tensors
+from edgecompress.slices import IDENTICAL_DB
 from edgecompress.streams import Streams
 
 Outputs = Sequence[Sequence[Array]]

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from edgecompress.exporters.manifest import Manifest, canonical
-from edgecompress.outcome import Outcome, parity_entry
+from edgecompress.outcome import Outcome
 from edgecompress.report.page import render
 from edgecompress.validation.flips import Flips
 
@@ -29,7 +29,7 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
         {
             "name": step.name,
             "seconds": round(step.seconds, 3),
-            "parity": parity_entry(step.agreement),
+            "parity": step.agreement.entry,
             "changes": list(step.result.changes),
             "refusals": [dataclasses.asdict(refusal) for refusal in step.result.refusals],
             "warnings": list(step.result.warnings),
@@ -41,7 +41,7 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
             "name": stage.name,
             "size_bytes": stage.size_bytes,
             "accuracy": stage.accuracy,
-            "parity": parity_entry(stage.parity),
+            "parity": stage.parity.entry,
             "times_ms": [round(time_ms, 5) for time_ms in stage.times_ms],
         }
         for stage in outcome.evidence.stages

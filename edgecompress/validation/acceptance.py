@@ -26,7 +26,8 @@ def accuracy_test(
     """A test that scores an artifact beside the original and holds it against the budgets.
 
     The drop of accuracy counts where the data has labels and ``max_accuracy_drop`` is set, the agreement
-    where ``min_sqnr_db`` is. Artifacts run in the ``arithmetic`` of their target.
+    where ``min_sqnr_db`` is; a slice of an output that went silent counts always. Artifacts run in the ``arithmetic``
+    of their target.
     """
     reference = open_session(original, ALL_CORES, background=True)
 
@@ -37,6 +38,6 @@ def accuracy_test(
         drop = None if before is None or after is None else before - after
         loses = drop is not None and budgets.max_accuracy_drop is not None and drop > budgets.max_accuracy_drop
         differs = budgets.min_sqnr_db is not None and scores.agreements[1].sqnr_db < budgets.min_sqnr_db
-        return not loses and not differs
+        return not loses and not differs and not scores.agreements[1].lost(silent=True)
 
     return within

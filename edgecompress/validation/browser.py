@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import os
 import queue
 import shutil
@@ -19,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.agreement import Agreement, share_of
 from edgecompress.data import Array, Inputs
 from edgecompress.errors import first_line
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
 from edgecompress.runtime import ALL_CORES, open_session, run_session
@@ -63,9 +62,8 @@ class BrowserResult:
         return {
             "outcome": "ran" if ran else "failed" if self.installed else "not installed",
             "identical": self.identical,
-            "sqnr_db": self.agreement.sqnr_db if ran else None,
-            "max_abs_error": self.agreement.max_abs_error if ran else None,
-            "top1_agreement": self.agreement.top1_agreement if ran else None,
+            **(self.agreement.entry if ran else dict.fromkeys(Agreement().entry)),
+            "lost": list(self.agreement.lost()),
             "samples": self.samples,
             "browser": self.browser or None,
             "onnxruntime_web": self.onnxruntime_web or None,
@@ -74,7 +72,12 @@ class BrowserResult:
 
 
 def compare_browser(
-    artifact: bytes, inputs: Inputs, progress: Progress, *, limit_s: float = TIME_LIMIT_S
+    artifact: bytes,
+    inputs: Inputs,
+    progress: Progress,
+    *,
+    class_axis: int | None = None,
+    limit_s: float = TIME_LIMIT_S,
 ) -> BrowserResult:
     """Run an artifact in a browser and compare its outputs with those on this machine.
 
@@ -82,6 +85,7 @@ def compare_browser(
         artifact: bytes of the ONNX file.
         inputs: one batch that fits it.
         progress: told of the run, and warned of what is missing for it.
+        class_axis: the axis of the first output that holds the scores of classes, where it is known to hold them.
         limit_s: seconds after which the browser counts as failed.
     """
     session = open_session(artifact, ALL_CORES)
@@ -94,7 +98,7 @@ def compare_browser(
     names = [spec.name for spec in session.get_outputs()]
     with progress.step("run in a browser"):
         answer = _browse(artifact, taken, limit_s)
-    result = _compare(samples, run_session(session, taken), names, answer)
+    result = _compare(samples, run_session(session, taken), names, answer, class_axis)
     if result.failure is not None:
         progress.warn(f"the artifact does not run in the browser: {result.failure}")
     return result
@@ -135,15 +139,14 @@ def program() -> str | None:
 
 
 def browser_agreement(entry: Mapping[str, Any]) -> float | None:
-    """The share of samples with the same top class; a browser that fails agrees on nothing.
+    """The share of samples that agree, as :func:`share_of` says; a browser that fails agrees on nothing.
 
-    None where it was not asked, nothing is installed, or there are no classes.
+    None where it was not asked, or nothing is installed.
 
     >>> browser_agreement({"outcome": "failed", "top1_agreement": None})
     0.0
     """
-    share: float | None = 0.0 if entry.get("outcome") == "failed" else entry.get("top1_agreement")
-    return share
+    return 0.0 if entry.get("outcome") == "failed" else share_of(entry)
 
 
 def strict_in_browser(budgets: Budgets, entry: Mapping[str, Any]) -> Budgets:
@@ -201,14 +204,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _compare(samples: int, expected: Sequence[Array], names: Sequence[str], answer: Mapping[str, Any]) -> BrowserResult:
+def _compare(
+    samples: int, expected: Sequence[Array], names: Sequence[str], answer: Mapping[str, Any], class_axis: int | None
+) -> BrowserResult:
     found = BrowserResult(samples=samples, onnxruntime_web=_version(), browser=str(answer.get("browser", "")))
     try:
         if answer.get("failure"):
             raise ValueError(str(answer["failure"]))
         outputs = [_unpacked(answer["outputs"][name]) for name in names]
-        agreement = Agreement.between(expected, outputs)
-        if not all(map(math.isfinite, (*agreement.signal, *agreement.noise, agreement.max_abs_error))):
+        agreement = Agreement.between(expected, outputs, names=names, class_axis=class_axis)
+        if not agreement.finite:
             raise ValueError("outputs that are not finite")
     except Exception as error:  # whatever a page can answer; the line says it
         return replace(found, failure=first_line(error))

@@ -32,6 +32,9 @@ MEASURES = {
     "min_browser_agreement": ("browser_agreement", "share"),
 }
 """Budget -> the measure that it bounds, and its unit."""
+NONE_LOST = "max_lost_slices"
+"""What every artifact is held against, whatever its recipe says: no slice of an output may be lost. It is listed where
+it is missed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,8 @@ def judge(
     'min_speedup'
     >>> judge(Budgets(min_speedup=2.0), {"speedup": 1.5}, {"speedup": (0.9, 4.1)}).outcome
     'undecided'
+    >>> judge(Budgets(), {"lost_slices": 2}).missed[0].budget
+    'max_lost_slices'
     """
     asked = {name: limit for name, limit in budgets.model_dump().items() if limit is not None}
     known = intervals or {}
@@ -104,7 +109,9 @@ def judge(
         for name, limit in asked.items()
         for measure, unit in [MEASURES[name]]
     )
-    return Verdict(checks=tuple(checks))
+    lost = measured.get("lost_slices")
+    unasked = (Check(budget=NONE_LOST, limit=0, value=lost, unit="slices"),) if lost else ()
+    return Verdict(checks=(*checks, *unasked))
 
 
 def measures(evidence: Evidence) -> dict[str, float | None]:
@@ -118,6 +125,7 @@ def measures(evidence: Evidence) -> dict[str, float | None]:
         "latency_p99_ms": evidence.latency.second.p99_ms,
         "size_mb": evidence.compressed_bytes / 1e6,
         "sqnr_db": evidence.parity.sqnr_db,
+        "lost_slices": len(evidence.lost),
     }
 
 

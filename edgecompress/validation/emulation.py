@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess  # of the emulator that the user has  # nosec B404
@@ -13,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.agreement import Agreement, share_of
+from edgecompress.class_axis import shown_axis
 from edgecompress.data import Array, Batch, Inputs
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
 from edgecompress.runtime import ALL_CORES, open_session, run_session
@@ -47,9 +47,8 @@ class CpuResult:
         ran = self.failure is None
         return {
             "identical": self.identical,
-            "sqnr_db": self.agreement.sqnr_db if ran else None,
-            "max_abs_error": self.agreement.max_abs_error if ran else None,
-            "top1_agreement": self.agreement.top1_agreement if ran else None,
+            **(self.agreement.entry if ran else dict.fromkeys(Agreement().entry)),
+            "lost": list(self.agreement.lost()),
             "samples": self.samples,
             "onnxruntime": self.onnxruntime or None,
             "failure": self.failure,
@@ -98,6 +97,7 @@ def compare_cpus(
     fixed = isinstance(session.get_inputs()[0].shape[0], int)
     taken = first_samples(batches, SAMPLES, whole=fixed)
     expected = [run_session(session, batch.inputs) for batch in taken]
+    outputs = [spec.name for spec in session.get_outputs()]
     results = []
     with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(artifact)
@@ -105,7 +105,7 @@ def compare_cpus(
         for machine in machines:
             with progress.step(f"emulate {machine.cpu.name}"):
                 found = _run(machine, folder, len(taken), limit_s)
-            results.append(_compare(machine.cpu.name, sum(batch.rows for batch in taken), expected, found))
+            results.append(_compare(machine.cpu.name, taken, outputs, expected, found))
     return tuple(results)
 
 
@@ -122,14 +122,14 @@ def first_samples(batches: Iterable[Batch], count: int, *, whole: bool) -> list[
 
 
 def cpu_agreement(entries: Iterable[dict[str, Any]]) -> float | None:
-    """The least share of samples with the same top class over all CPUs; None where there are no classes.
+    """The least :func:`share_of` over all CPUs; None where nothing was compared.
 
     A CPU on which the artifact does not run agrees on nothing.
 
     >>> cpu_agreement([{"top1_agreement": 1.0, "failure": None}, {"top1_agreement": None, "failure": "it crashed"}])
     0.0
     """
-    shares = [0.0 if entry["failure"] else entry["top1_agreement"] for entry in entries]
+    shares = [0.0 if entry["failure"] else share_of(entry) for entry in entries]
     return min((share for share in shares if share is not None), default=None)
 
 
@@ -177,14 +177,18 @@ def _reason(emulator: str, status: int, stderr: str) -> str:
     return lines[-1].strip() if lines else f"{emulator} ended with status {status}"
 
 
-def _compare(cpu: str, samples: int, expected: Sequence[Sequence[Array]], found: _Found) -> CpuResult:
+def _compare(
+    cpu: str, batches: Sequence[Batch], names: Sequence[str], expected: Sequence[Sequence[Array]], found: _Found
+) -> CpuResult:
+    samples = sum(batch.rows for batch in batches)
     if found.failure is not None:
         return CpuResult(cpu=cpu, samples=samples, failure=found.failure)
     agreement, identical = Agreement(), True
-    for here, there in zip(expected, found.outputs, strict=True):
-        agreement = agreement.merge(Agreement.between(here, there))
+    for batch, here, there in zip(batches, expected, found.outputs, strict=True):
+        axis = shown_axis(batch, here[0], "the batch")
+        agreement = agreement.merge(Agreement.between(here, there, names=names, class_axis=axis))
         identical = identical and all(h.tobytes() == t.tobytes() for h, t in zip(here, there, strict=True))
-    if not all(map(math.isfinite, (*agreement.signal, *agreement.noise, agreement.max_abs_error))):
+    if not agreement.finite:
         return CpuResult(cpu=cpu, samples=samples, identical=identical, failure="outputs that are not finite")
     return CpuResult(cpu=cpu, samples=samples, identical=identical, agreement=agreement, onnxruntime=found.onnxruntime)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgecompress.agreement import Agreement, listed
 from edgecompress.arithmetic import Arithmetic
+from edgecompress.class_axis import shown_axis
 from edgecompress.data import Batches
 from edgecompress.errors import DataError
-from edgecompress.metrics import Agreement, Tally, top1
+from edgecompress.metrics import Tally, top1
 from edgecompress.progress import Progress
 from edgecompress.recipe import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session
@@ -81,6 +83,11 @@ class Evidence:
         if self.original_accuracy is None or self.compressed_accuracy is None:
             return None
         return self.original_accuracy - self.compressed_accuracy
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The outputs, and slices of outputs, that went silent in the artifact."""
+        return self.parity.lost(silent=True)
 
     @property
     def noise(self) -> tuple[str, ...]:
@@ -172,12 +179,17 @@ def _doubts(scores: Scores, stages: Sequence[str], role: str) -> tuple[str, ...]
             f" {original.classes} classes could reach; check the weights, the labels and the preprocessing"
         )
     if parity.sqnr_db < UNLIKE_DB and not _still_right(original, scores.tallies[-1]):
-        alike = [place for place, one in enumerate(scores.agreements) if one.sqnr_db >= UNLIKE_DB]
-        lost_in = stages[alike[-1] + 1]  # the original, at least, is like itself
-        mend = f"that was lost in {lost_in!r}, before anything became integer; ask for less of it, or train longer"
-        if lost_in == stages[-1]:
-            mend = "check that the calibration data is like the evaluation data"
-        doubts.append(f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only; {mend}")
+        alike = [one.sqnr_db >= UNLIKE_DB for one in scores.agreements]
+        doubts.append(
+            f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only;"
+            f" {_advice(stages, alike)}"
+        )
+    if lost := parity.lost(silent=True):
+        alike = [not one.lost(silent=True) for one in scores.agreements]
+        doubts.append(
+            f"{listed(lost)} carries signal in the float model and is zero or a constant in the artifact;"
+            f" {_advice(stages, alike)}"
+        )
     return tuple(doubts)
 
 
@@ -188,6 +200,14 @@ def _larger(original: Stage, artifact: Stage) -> tuple[str, ...]:
         return ()
     told = f"the artifact is larger than the original, {after / before:.2f} times"
     return (f"{told}; it is worth shipping only where it is faster",)
+
+
+def _advice(stages: Sequence[str], alike: Sequence[bool]) -> str:
+    """What to do, by the step behind the last stage that was still alike; the original, at least, is like itself."""
+    lost_in = stages[max(place for place, fine in enumerate(alike) if fine) + 1]
+    if lost_in == stages[-1]:
+        return "check that the calibration data is like the evaluation data"
+    return f"that was lost in {lost_in!r}, before anything became integer; ask for less of it, or train longer"
 
 
 def _still_right(original: Tally, compressed: Tally) -> bool:
@@ -204,17 +224,19 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
     """
     agreements, tallies = [Agreement() for _ in sessions], [Tally() for _ in sessions]
     samples, labelled, flips, shifts = 0, 0, Flips(kept=examples), list[LabelShift]()
-    hasher = hashlib.sha256()
+    hasher, names = hashlib.sha256(), [spec.name for spec in sessions[0].get_outputs()]
     for index, batch in enumerate(progress.track(batches, "evaluate")):
         samples += batch.rows
         batch.update(hasher)
         outputs = [run_session(session, batch.inputs) for session in sessions]
-        agreements = [a.merge(Agreement.between(outputs[0], o)) for a, o in zip(agreements, outputs, strict=True)]
-        if "f" not in batches.label_kinds:  # numbers, as a regression gives them, have no top class
+        where = f"{batches.role} batch {index}"
+        axis = shown_axis(batch, outputs[0][0], where)
+        found = [Agreement.between(outputs[0], o, names=names, class_axis=axis) for o in outputs]
+        agreements = [before.merge(here) for before, here in zip(agreements, found, strict=True)]
+        if axis is not None:
             flips = flips.add(outputs[0][0], outputs[-1][0], batch)
         if batch.labels is not None:
             labelled += batch.rows
-            where = f"{batches.role} batch {index}"
             counts = [top1(o[0], batch.labels, where, batch.class_axis) for o in outputs]
             tallies = [tally.merge(count) for tally, count in zip(tallies, counts, strict=True)]
             shifts = [reduce(LabelShift.merge, [*shifts, LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)])]

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.int8_table import FAILURE_LENGTH, failed_section, page, section
 from benchmarks.measures import Measured
 from benchmarks.quantizers import Candidate, Quantized
-from edgecompress.metrics import Agreement
+from edgecompress.agreement import Agreement
 from edgecompress.validation.emulation import CpuResult
 
 FLOAT = Measured(
@@ -37,7 +37,7 @@ def test_a_seeded_network_has_an_sqnr() -> None:
 
 
 def test_the_emulated_cpu() -> None:
-    three_of_four = Agreement(signal=(1.0,), noise=(0.1,), agreed=3, decided=4)
+    three_of_four = Agreement(agreed=3, decided=4)
     found = CpuResult(cpu="haswell", samples=4, agreement=three_of_four)
     assert _row(replace(INT8, emulated=replace(found, identical=True)))[4] == "identical"
     assert _row(replace(INT8, emulated=found))[4] == "75.0 % same class"

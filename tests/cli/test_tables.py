@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgecompress.cli.tables import print_budgets, print_json, print_metrics, print_verdict
+from edgecompress.cli.tables import print_budgets, print_cpus, print_json, print_metrics, print_verdict
 from edgecompress.recipe import Budgets
 from edgecompress.validation.budgets import judge
 
@@ -64,3 +64,26 @@ def test_a_budget_that_noise_leaves_open_is_not_called_missed(capsys: pytest.Cap
     assert lines[1].split() == ["min_speedup", "1", "x", "0.33", "x", "too", "noisy", "to", "say"]
     assert lines[2] == "min_speedup: 0.24 to 1.06 x at 95 %; take more runs, or stop what runs beside it"
     assert lines[-1] == "not decided (too noisy to say: min_speedup): out"
+
+
+@pytest.mark.parametrize(("worst_db", "told"), [(19.9, True), (20.1, False)])
+def test_a_slice_that_its_output_hides_is_told(worst_db: float, told: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = _metrics(2.0, 1.9, 2.1)
+    metrics["parity"]["compressed"]["worst_slice"] = {"name": "scores[:, 17]", "sqnr_db": worst_db}
+    print_metrics(metrics)
+    printed = capsys.readouterr().out
+    assert "same class" not in printed  # nothing shows that there are classes
+    assert ("worst slice" in printed and "scores[:, 17]" in printed) is told
+
+
+def test_other_cpus_are_compared_in_what_is_known_of_the_outputs(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"identical": False, "sqnr_db": 30.0, "max_abs_error": 0.5, "samples": 4, "failure": None}
+    print_cpus({"haswell": {**entry, "top1_agreement": None, "alike": 0.75, "lost": ["mask[:, 1]", "mask[:, 2]"]}})
+    printed = capsys.readouterr().out
+    assert "to 25 dB" in printed
+    assert "75.00 %" in printed
+    assert "haswell: 'mask[:, 1]' and 1 more is lost there: zero, a constant or noise" in printed
+    print_cpus({"haswell": {**entry, "top1_agreement": 0.5}})  # of a bundle of before
+    printed = capsys.readouterr().out
+    assert "same class" in printed
+    assert "50.00 %" in printed

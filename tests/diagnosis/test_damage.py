@@ -7,11 +7,11 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
+from edgecompress.agreement import Agreement
 from edgecompress.data import Batch
 from edgecompress.diagnosis.damage import measure_damage
 from edgecompress.diagnosis.watched import PROBE_ROWS
 from edgecompress.exporters.static import quantize_static
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS

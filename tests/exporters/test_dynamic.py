@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from edgecompress.agreement import Agreement
 from edgecompress.exporters.dynamic import quantize_dynamic
 from edgecompress.exporters.fusion import optimized_graph
 from edgecompress.exporters.graph import constant
-from edgecompress.metrics import Agreement
 from edgecompress.runtime import open_session, run_session, to_bytes
 from tests.exporters.graphs import draw, graph, run
 

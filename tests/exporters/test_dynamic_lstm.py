@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from edgecompress.agreement import Agreement
 from edgecompress.exporters.dynamic import quantize_dynamic
 from edgecompress.exporters.fusion import optimized_graph
-from edgecompress.metrics import Agreement
 from edgecompress.runtime import execute, open_session, run_session, to_bytes
 from tests.exporters.graphs import draw
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecompress.agreement import Agreement
 from edgecompress.calibration.schemes import weight_params
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.equalization import channel_peaks, equalize, pairs
 from edgecompress.exporters.weights import constant_weight
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from tests.exporters.graphs import Array, draw, graph, run
 

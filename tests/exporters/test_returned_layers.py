@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgecompress.agreement import Agreement
 from edgecompress.calibration import FBGEMM, FBGEMM_NARROW_WEIGHTS, QNNPACK, Scheme, collect
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.canonicalize import prepare_for_integers
@@ -17,7 +18,6 @@ from edgecompress.exporters.kept import kept_float
 from edgecompress.exporters.lowering import floating, lower
 from edgecompress.exporters.placement import place
 from edgecompress.exporters.recovery import PASSES
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from tests.exporters.graphs import draw, graph, run

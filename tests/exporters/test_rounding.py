@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecompress.agreement import Agreement
 from edgecompress.calibration import QNNPACK, collect
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters import rounding
@@ -19,7 +20,6 @@ from edgecompress.exporters.moments import Moments, input_moments
 from edgecompress.exporters.placement import place
 from edgecompress.exporters.rounding import best_rounding, round_adaptively
 from edgecompress.exporters.weights import constant_weight
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from tests.exporters.graphs import Array, draw, graph, run

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgecompress.agreement import Agreement
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.fusion import optimized_graph
 from edgecompress.exporters.rules import RULES, Role
 from edgecompress.exporters.static import quantize_static
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import execute

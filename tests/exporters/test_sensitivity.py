@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from edgecompress.agreement import Agreement
 from edgecompress.calibration import QNNPACK, collect
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.bias_correction import correct_biases
@@ -15,7 +16,6 @@ from edgecompress.exporters.lowering import Lowering, floating, lower
 from edgecompress.exporters.placement import place
 from edgecompress.exporters.recovery import Recovered, recover
 from edgecompress.exporters.sensitivity import feeders, rank_layers
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from tests.exporters.graphs import draw, graph, run

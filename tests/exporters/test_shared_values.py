@@ -9,10 +9,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from edgecompress.agreement import Agreement
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.fusion import optimized_graph
 from edgecompress.exporters.static import quantize_static
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import execute

@@ -9,13 +9,13 @@ import onnx_ir as ir
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from edgecompress.agreement import Agreement
 from edgecompress.calibration import SCHEMES
 from edgecompress.data import Batches, InputNames
 from edgecompress.exporters.fusion import optimized_graph
 from edgecompress.exporters.graph import constant
 from edgecompress.exporters.pairs import read_params
 from edgecompress.exporters.static import quantize_static
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Quantization
 from edgecompress.runtime import to_bytes

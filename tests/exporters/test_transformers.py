@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgecompress.agreement import Agreement
 from edgecompress.conversion import Conversion, convert, open_batches
 from edgecompress.exporters.fusion import optimized_graph
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.recipe import Export, Quantization, Recipe
 from edgecompress.runtime import execute

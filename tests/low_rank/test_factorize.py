@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from edgecompress import ModelError, RecipeError
+from edgecompress.agreement import Agreement
 from edgecompress.conversion import convert, open_batches
 from edgecompress.data import Batch
 from edgecompress.low_rank import factorize as step
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.request import Request
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.pruner import ModelPruner
 from edgecompress.recipe import Quantization, Recipe

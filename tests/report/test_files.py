@@ -119,6 +119,20 @@ def test_other_cpus_are_shown_only_where_some_were_asked(bundle: Path) -> None:
     assert "43.1 dB" in page
     assert "bit-identical" in page
     assert "did not run: qemu-x86_64 died of &lt;SIGSEGV&gt;" in page
+    assert "lost there" not in page
+    report["cpus"]["cortex-a72"] |= {"alike": 0.5, "lost": [f"<y>[:, {index}]" for index in range(7)]}
+    page = render(report)
+    assert "50.00 %" in page
+    assert "<code>&lt;y&gt;[:, 4]</code> and 2 more" in page
+
+
+def test_the_worst_slice_is_named(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    worst = report["metrics"]["parity"]["compressed"]["worst_slice"]
+    assert worst["sqnr_db"] < 200
+    assert f"<code>{worst['name']}</code>" in render(report)
+    del report["metrics"]["parity"]["compressed"]["worst_slice"]  # a report of before
+    assert "agrees least" not in render(report)
 
 
 def test_what_accelerators_could_run_is_shown_where_it_was_counted(bundle: Path) -> None:
@@ -141,6 +155,10 @@ def test_the_browser_is_shown_where_it_was_asked(bundle: Path) -> None:
     page = render(report)
     assert "41.5 dB agreement" in page
     assert "75.00 %" in page
+    report["browser"] |= {"top1_agreement": None, "alike": 0.25, "lost": ["<y>", "z"]}
+    page = render(report)
+    assert "25.00 % of the samples agree to 25 dB" in page
+    assert "<code>&lt;y&gt;</code> and 1 more" in page
     report["browser"] = {**report["browser"], "outcome": "failed", "failure": "<b>"}
     assert "failed: &lt;b&gt;" in render(report)
 
@@ -174,5 +192,10 @@ def test_without_labels_agreement_stands_in_for_accuracy(tmp_path: Path) -> None
     )
     page = (bundle.path / "report.html").read_text()
     assert "no labelled evaluation data was given" in page
-    assert "In its place: the same top class as the float model for" in page
+    assert "of the samples agree with the float model to 25 dB" in page
+    assert "same top class" not in page
+    assert "Not counted: nothing shows that the first output holds scores" in page
     assert "data:image" not in page
+    report = json.loads((bundle.path / "report.json").read_text())
+    report["metrics"]["parity"]["compressed"]["top1_agreement"] = 0.5  # as where evaluation.class_axis says so
+    assert "In its place: the same top class as the float model for 50.0 %" in render(report)

@@ -97,6 +97,24 @@ def test_means_that_the_page_computes_itself_agree(web: Path, monkeypatch: pytes
     assert result.entry["outcome"] == "ran"
 
 
+@pytest.mark.parametrize(("factor", "share"), [(1.05, 1.0), (1.5, 0.0)])
+def test_where_no_class_is_known_samples_agree_to_25_db(
+    web: Path, monkeypatch: pytest.MonkeyPatch, factor: float, share: float
+) -> None:
+    _browser(web, monkeypatch, _page(factor))
+    result, _ = _run()
+    assert (result.entry["top1_agreement"], browser_agreement(result.entry)) == (None, share)  # 26 dB and 6 dB
+    known = compare_browser(SCORES, INPUTS, Lines(), class_axis=1).entry
+    assert (known["top1_agreement"], browser_agreement(known)) == (1.0, 1.0)
+
+
+def test_a_class_that_is_silent_there_agrees_on_nothing(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _browser(web, monkeypatch, _page().replace("/ 64 for", "* (i % 4 != 2) / 64 for"))
+    result = compare_browser(SCORES, INPUTS, Lines(), class_axis=1)
+    assert result.entry["lost"] == ["y[:, 2]"]
+    assert browser_agreement(result.entry) == 0.0
+
+
 def test_other_answers_are_told(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _browser(web, monkeypatch, _page(-1.0))
     result, _ = _run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ SCORES = to_bytes(graph("p = GlobalAveragePool(x) y = Flatten(p)"))
 LOUDER = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array(1.1, np.float32)))
 MIRRORED = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Neg(f)"))
 ENDLESS = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) z = Sub(f, f) y = Div(f, z)"))
-BATCHES = [Batch(inputs={"x": draw(5, 4, 8, 8, seed=seed)}) for seed in range(3)]
+SILENT = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array([1, 1, 0, 1], np.float32)))
+BATCHES = [Batch(inputs={"x": draw(5, 4, 8, 8, seed=seed)}, class_axis=1) for seed in range(3)]
 
 
 def _compare(artifact: bytes = SCORES, batches: list[Batch] = BATCHES, limit_s: float = 60.0) -> CpuResult:
@@ -58,6 +60,28 @@ def test_a_machine_that_computes_otherwise_is_told(
     assert result.agreement.sqnr_db == pytest.approx(db, abs=1e-3)
     assert result.agreement.top1_agreement == share
     assert cpu_agreement([result.entry]) == share
+
+
+@pytest.mark.parametrize(("factor", "share"), [(1.05, 1.0), (1.5, 0.0)])
+def test_where_no_class_is_known_samples_agree_to_25_db(
+    emulator: Emulator, tmp_path: Path, factor: float, share: float
+) -> None:
+    other = graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array(factor, np.float32))
+    (tmp_path / "other.onnx").write_bytes(to_bytes(other))
+    emulator(f"cp {tmp_path}/other.onnx model.onnx; RUN")
+    entry = _compare(batches=[replace(batch, class_axis=None) for batch in BATCHES]).entry
+    assert (entry["top1_agreement"], entry["alike"]) == (None, share)  # 26 dB and 6 dB
+    assert cpu_agreement([entry]) == share
+
+
+def test_a_class_that_is_silent_there_agrees_on_nothing(emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "other.onnx").write_bytes(SILENT)
+    emulator(f"cp {tmp_path}/other.onnx model.onnx; RUN")
+    entry = _compare().entry
+    assert entry["lost"] == ["y[:, 2]"]
+    assert entry["worst_slice"] == {"name": "y[:, 2]", "sqnr_db": 0.0}
+    assert entry["top1_agreement"] > 0.3
+    assert cpu_agreement([entry]) == 0.0
 
 
 @pytest.mark.parametrize(

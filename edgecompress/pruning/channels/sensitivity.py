@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from torch import nn
 
+from edgecompress.agreement import Agreement
 from edgecompress.data import Batch
 from edgecompress.errors import EdgecompressError
-from edgecompress.metrics import Agreement
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Scores
 from edgecompress.pruning.channels.spending import Damage
@@ -74,4 +74,4 @@ def output_noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence
     agreement = Agreement()
     for batch, outputs in zip(batches, expected, strict=True):
         agreement = agreement.merge(Agreement.between(outputs, execute(module, batch.inputs)))
-    return max(noise / max(signal, 1e-30) for noise, signal in zip(agreement.noise, agreement.signal, strict=True))
+    return agreement.noise_share
