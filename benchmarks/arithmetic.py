@@ -17,10 +17,10 @@ import onnxruntime
 
 from benchmarks.subjects import Subject, subjects
 from edgecompress import compress
+from edgecompress.agreement import Agreement
 from edgecompress.arithmetic import EXACT_OPTION, Arithmetic
 from edgecompress.conversion import float_original, open_batches, open_source
 from edgecompress.data import Batch
-from edgecompress.metrics import Agreement
 from edgecompress.named_inputs import name_inputs
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, saturates, to_bytes
