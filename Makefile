@@ -2,6 +2,7 @@
 # make test   the whole test suite
 # make check  ruff and mypy, as strict as they go
 # make fuzz   the property tests with many more examples
+# make haswell  the tests of 8-bit products under an emulated CPU that saturates (qemu-user)
 # make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 and pruning beside other tools
 # make audit  known flaws in the dependencies, risky lines in the code; asks the network
 # make dist   wheel and source archive of the last commit in dist/, the same bytes everywhere
@@ -15,7 +16,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check fuzz bench audit dist docs docs-build examples arm-root clean
+.PHONY: demo test check fuzz haswell bench audit dist docs docs-build examples arm-root clean
 
 demo: $(READY)
 	$(BIN)/edgecompress demo --output demo-mobile
@@ -30,6 +31,11 @@ check: $(READY)
 
 fuzz: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q tests --hypothesis-profile=fuzz --numprocesses auto --dist worksteal
+
+# QEMU's user-mode emulation shows the host's /proc/cpuinfo, which the deselected test reads.
+haswell: $(READY)
+	OMP_NUM_THREADS=1 qemu-x86_64 -cpu Haswell-noTSX $(BIN)/python -m pytest -q tests -m arithmetic \
+		--deselect tests/test_arithmetic.py::test_this_cpu_saturates_if_it_is_x86_without_vnni
 
 bench: $(READY)
 	$(BIN)/python benchmarks/main_job.py

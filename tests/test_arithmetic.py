@@ -23,6 +23,7 @@ from edgecompress.runtime import execute, in_words, open_session, run_session, s
 from edgecompress.targets.cpus import arithmetic_of
 from tests.exporters.graphs import draw, graph
 
+pytestmark = pytest.mark.arithmetic
 CPU_INFO = Path("/proc/cpuinfo")
 X = {"x": np.full((1, 8), 255, np.uint8)}
 # Two products read one weight, whose zero point they share with a third: no exact session takes that as it is.

@@ -18,6 +18,7 @@ from edgecompress.exporters.graph import constant
 from edgecompress.runtime import open_session, run_session, to_bytes
 from tests.exporters.graphs import draw, graph, run
 
+pytestmark = pytest.mark.arithmetic
 X = draw(8, 4, 8, 8)
 Array = NDArray[Any]
 

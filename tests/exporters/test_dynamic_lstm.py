@@ -47,6 +47,7 @@ def _model(layer: Any, operator: str, order: list[int], attributes: str = "") ->
     return ir.from_proto(proto)
 
 
+@pytest.mark.arithmetic
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_answers_are_the_same_where_products_saturate(bidirectional: bool) -> None:
     layer = _layer(nn.LSTM, bidirectional)

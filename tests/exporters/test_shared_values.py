@@ -18,6 +18,7 @@ from edgecompress.recipe import Quantization
 from edgecompress.runtime import execute
 from tests.exporters.graphs import draw, graph
 
+pytestmark = pytest.mark.arithmetic
 DATA = [draw(16, 4, 8, 8, seed=seed) for seed in range(2)]
 FRESH = {"x": draw(16, 4, 8, 8, seed=9)}
 CONV = "Conv<pads=[1,1,1,1]>"

@@ -22,6 +22,7 @@ from edgecompress.runtime import to_bytes
 from edgecompress.step import StepResult
 from tests.exporters.graphs import draw, graph, run
 
+pytestmark = pytest.mark.arithmetic
 PADS = "pads=[1,1,1,1]"
 W, W2, B = draw(4, 4, 3, 3) * 0.3, draw(4, 4, 3, 3, seed=1) * 0.3, draw(4, seed=2)
 RESIDUAL = f"a = Conv<{PADS}>(x, w, b) r = Relu(a) c = Conv<{PADS}>(r, w2) s = Add(c, r) y = Relu(s)"
