@@ -5,10 +5,13 @@ It holds neither a time nor a random serial number: the same artifact, made by t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 import re
+from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from edgecompress.exporters.manifest import canonical
@@ -22,6 +25,37 @@ def make_sbom(artifact: bytes) -> bytes:
 
     Each library has its version, its purl, and the SHA-256 of its RECORD, the list of its files with their hashes.
     """
+    software = _software()
+    model = {
+        "type": "machine-learning-model",
+        "bom-ref": "model.onnx",
+        "name": "model.onnx",
+        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(artifact).hexdigest()}],
+    }
+    return canonical(
+        {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.6",
+            "version": 1,
+            "metadata": {"component": model},
+            "components": software.components,
+            "dependencies": [{"ref": "model.onnx", "dependsOn": software.makers}, *software.dependencies],
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Software:
+    """What is installed, in CycloneDX's form; ``makers`` are edgecompress and Python."""
+
+    components: list[dict[str, Any]]
+    dependencies: list[dict[str, Any]]
+    makers: list[str]
+
+
+@functools.cache
+def _software() -> _Software:
+    """Read once: what a process has imported does not change while it runs."""
     found = _closure(ROOT)
     python = {
         "type": "platform",
@@ -30,25 +64,11 @@ def make_sbom(artifact: bytes) -> bytes:
         "version": platform.python_version(),
         "purl": f"pkg:generic/python@{platform.python_version()}",
     }
-    model = {
-        "type": "machine-learning-model",
-        "bom-ref": "model.onnx",
-        "name": "model.onnx",
-        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(artifact).hexdigest()}],
-    }
-    needs = {name: [_purl(found[one]) for one in _needed(found[name]) if one in found] for name in found}
-    return canonical(
-        {
-            "bomFormat": "CycloneDX",
-            "specVersion": "1.6",
-            "version": 1,
-            "metadata": {"component": model},
-            "components": [python, *(_component(found[name]) for name in sorted(found))],
-            "dependencies": [
-                {"ref": "model.onnx", "dependsOn": [_purl(found[ROOT]), python["bom-ref"]]},
-                *({"ref": _purl(found[name]), "dependsOn": sorted(needs[name])} for name in sorted(found)),
-            ],
-        }
+    needs = {name: [_purl(found[need]) for need in _needed(found[name]) if need in found] for name in found}
+    return _Software(
+        components=[python, *(_component(found[name]) for name in sorted(found))],
+        dependencies=[{"ref": _purl(found[name]), "dependsOn": sorted(needs[name])} for name in sorted(found)],
+        makers=[_purl(found[ROOT]), python["bom-ref"]],
     )
 
 
@@ -82,9 +102,14 @@ def _purl(distribution: metadata.Distribution) -> str:
     return f"pkg:pypi/{_normalized(distribution.name)}@{distribution.version.replace('+', '%2B')}"
 
 
+def _record(distribution: metadata.Distribution) -> bytes | None:
+    """The RECORD of a distribution as it lies on the disk: ``read_text`` may change the ends of its lines."""
+    listed = (line.partition(",")[0] for line in (distribution.read_text("RECORD") or "").splitlines())
+    own = next((path for path in listed if path.endswith(".dist-info/RECORD") and path.count("/") == 1), None)
+    return None if own is None else Path(str(distribution.locate_file(own))).read_bytes()
+
+
 def _component(distribution: metadata.Distribution) -> dict[str, Any]:
-    # Not read_text, which would read other ends of lines than those in the file.
-    record = next((path for path in distribution.files or () if path.name == "RECORD"), None)
     component = {
         "type": "library",
         "bom-ref": _purl(distribution),
@@ -92,7 +117,8 @@ def _component(distribution: metadata.Distribution) -> dict[str, Any]:
         "version": distribution.version,
         "purl": _purl(distribution),
     }
+    record = _record(distribution)
     if record is None:
         return component
-    digest = hashlib.sha256(record.read_binary()).hexdigest()
+    digest = hashlib.sha256(record).hexdigest()
     return {**component, "properties": [{"name": "edgecompress:record:sha256", "value": digest}]}
