@@ -18,7 +18,7 @@ HEAD = ("name", "strategy", "reason")
 
 def _check_text(value: Any, key: str) -> None:
     if not isinstance(value, str):
-        raise RecipeError(f"expected text, got {value!r} in {key!r}")
+        raise RecipeError(f"expected text, got {value!r} in {key!r}; put it in quotes")
     try:
         value.encode()
     except UnicodeEncodeError:

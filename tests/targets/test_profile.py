@@ -241,7 +241,7 @@ def test_a_parent_that_is_no_toml_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"name": 3}, "expected text, got 3 in 'name'"),
+        ({"name": 3}, "expected text, got 3 in 'name'; put it in quotes"),
         ({"reason": "\ud800"}, "the text in 'reason' is not UTF-8"),
         ({"recipe": {}}, "expected a Recipe, got {} in 'recipe'"),
     ],
