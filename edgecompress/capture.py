@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
+from edgecompress.copies import frozen
 from edgecompress.data import Batch
 from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line
 from edgecompress.loading import Network
@@ -61,7 +62,7 @@ def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
     shapes = {name: _dynamic(name, array.shape, example.rows, export) for name, array in example.inputs.items()}
     try:
         with quiet_torch():
-            return torch.export.export(module, (), tensors(example.inputs), dynamic_shapes=shapes)
+            return torch.export.export(frozen(module), (), tensors(example.inputs), dynamic_shapes=shapes)
     except USER_CODE_FAILS as error:
         raise ModelError(_explain(error)) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +28,7 @@ from edgecompress.exporters.static import quantize_static
 from edgecompress.loading import Network, load_data
 from edgecompress.metrics import require_class_axis, top1
 from edgecompress.named_inputs import input_names
+from edgecompress.plain import plain_copy
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
 from edgecompress.runtime import execute, fixed_rows, output_names, signature, to_bytes
@@ -149,7 +149,7 @@ def convert(
     """
     _check_data(recipe, streams)
     if isinstance(network, nn.Module):
-        network = copy.deepcopy(network).eval()
+        network = plain_copy(network).model.eval()
     check_runs(network, example)
     if isinstance(network, nn.Module):
         _check_first_batches(network, streams.measured, streams.train if recipe.trains else None)
@@ -159,7 +159,7 @@ def convert(
     changed: tuple[Done, ...] = ()
     if steps := [name for name in recipe.techniques if name in TECHNIQUES]:
         assert isinstance(network, nn.Module)  # the plan refuses what is none
-        teaches = network if teacher is None else copy.deepcopy(teacher).eval()
+        teaches = network if teacher is None else plain_copy(teacher).model.eval()
         if teacher is not None:
             _check_alike(teaches, network, probe)
         base = teaches if "distillation" in recipe.techniques else network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -16,7 +17,7 @@ from edgecompress.low_rank.options import Option, candidate
 from edgecompress.low_rank.request import MULTIPLE, Goal, Request, check_multiple, check_share
 from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import name_inputs
-from edgecompress.pruning.masks.mask import copied
+from edgecompress.plain import plain_copy, unwrapped
 from edgecompress.recipe import Recipe
 from edgecompress.step import StepResult
 
@@ -118,7 +119,7 @@ class LowRankDecomposition:
             ModelError: it is no module, its weights are not there or not finite, or it does not run on the inputs.
             DataError: the calibration data cannot be read, or does not fit.
         """
-        check_module(model)
+        plain = plain_copy(check_module(model))
         request = Request(
             rank_ratio=rank_ratio,
             energy=energy,
@@ -129,7 +130,8 @@ class LowRankDecomposition:
             protect=protect if isinstance(protect, str) else tuple(protect),  # type: ignore[arg-type]
             threads=threads,
         )
-        return _apply(model, request, example_inputs, calibration)
+        result = _apply(plain.model, request, example_inputs, calibration)
+        return replace(result, changes=(*plain.changes, *result.changes))
 
 
 def _apply(model: nn.Module, request: Request, inputs: Any, calibration: Data | None) -> StepResult[nn.Module]:
@@ -143,12 +145,13 @@ def _apply(model: nn.Module, request: Request, inputs: Any, calibration: Data | 
 
 def _decompose(layer: Any, kinds: tuple[type[nn.Module], ...], rank_ratio: float, multiple: int) -> nn.Module:
     ratio, step = check_share("rank_ratio", rank_ratio), check_multiple(multiple)
+    layer = unwrapped(layer)
     if not isinstance(layer, kinds):
         raise ModelError(f"the layer is a {type(layer).__name__}; give a {' or '.join(one.__name__ for one in kinds)}")
-    check_module(layer)
+    layer = plain_copy(check_module(layer)).model
     if obstacle(layer) is not None:
-        return copied(layer)
+        return layer
     assert isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d))
     check_finite({"": layer})
     choice = by_ratio(candidate("", layer), ratio, step)
-    return choice.form.build(choice.rank) if isinstance(choice, Option) else copied(layer)
+    return choice.form.build(choice.rank) if isinstance(choice, Option) else layer

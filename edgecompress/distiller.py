@@ -88,9 +88,8 @@ class Distiller:
         seed: int = 0,
         class_axis: int | None = None,
     ) -> None:
-        require_module("student", student)
-        check_teacher(teacher, student)
-        self.teacher, self.student = teacher, student
+        self.student = require_module("student", student)
+        self.teacher = check_teacher(teacher, student)
         self.temperature, self.alpha, self.seed = temperature, alpha, seed
         self.class_axis = class_axis
         self.task = task_of(loss, temperature, alpha, class_axis)

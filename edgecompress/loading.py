@@ -15,7 +15,7 @@ import math
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ from edgecompress.archives import check_archive, read_npz
 from edgecompress.data import Source
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx, require_file
+from edgecompress.plain import WRAPPED, unwrapped
 from edgecompress.programs import read_program
 from edgecompress.pruning.reload.pruned_file import is_pruned_file
 from edgecompress.pruning.reload.storing import load_pruned
 from edgecompress.quiet import quiet_torch
 from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.recipe import Images
+from edgecompress.torchscript import OR_ONNX, refuse_model_file, refuse_torchscript, refuse_weights_file
 
 Network = nn.Module | ExportedProgram | ir.Model
 NPZ_BATCH_ROWS = 32
@@ -70,6 +72,7 @@ def load_model(spec: str, weights: str | None = None) -> Network:
     """
     suffix = Path(spec).suffix
     if suffix not in (".onnx", ".pt2") and not Path(spec).is_dir():
+        refuse_model_file(Path(spec))
         module = _call_for_module(spec)
         return module if weights is None else with_weights(module, Path(weights))
     if weights is not None:
@@ -115,8 +118,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises:
         ModelError: the file cannot be read as tensors, or its keys or shapes do not fit (they are named).
     """
-    state = _read_state(path)
     own = module.state_dict()
+    state = _without_wrappers(_read_state(path), own)
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
         parts = [f"{word}: {_some(keys)}" for word, keys in (("missing", missing), ("unexpected", extra)) if keys]
@@ -133,6 +136,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ModelError(f"weights file {str(path)!r} does not exist; check the path")
+    refuse_weights_file(path)
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
@@ -156,6 +160,14 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+def _without_wrappers(state: dict[str, torch.Tensor], own: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """A state dict without what a wrapper put before all of its names."""
+    for prefix in WRAPPED * 2:
+        if state and all(key.startswith(prefix) for key in state) and not all(key.startswith(prefix) for key in own):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
 def _some(keys: list[str], shown: int = 3) -> str:
     more = f" and {len(keys) - shown} more" if len(keys) > shown else ""
     return ", ".join(keys[:shown]) + more
@@ -168,11 +180,12 @@ def _call_for_module(spec: str) -> nn.Module:
         with _importable(_folder(spec)), own_randomness():
             # Untrained students draw their weights: a run that goes on after a kill has to find the same ones.
             seed_all("model")
-            module = factory()
+            module = unwrapped(factory())
     except InputError:
         raise
     except USER_CODE_FAILS as error:
         raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}; repair it") from error
+    refuse_torchscript(module, f"{spec!r} returned", OR_ONNX)
     if not isinstance(module, nn.Module):
         raise ModelError(f"{spec!r} returned {type(module).__name__}, not a torch.nn.Module; return one")
     return module

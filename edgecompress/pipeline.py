@@ -22,6 +22,7 @@ from edgecompress.exporters.finish import compact, finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.exporters.signature import load_signing_key, signature_of
 from edgecompress.loading import Network
+from edgecompress.module_checks import check_network, check_teacher
 from edgecompress.named_inputs import answering, name_inputs
 from edgecompress.outcome import NETWORK, Outcome, make_files, make_manifest
 from edgecompress.plan import Plan, make_plan
@@ -113,6 +114,8 @@ def compress(
         ParityError: a step changed what the network computes.
     """
     progress = progress or Progress()
+    model = check_network(model)
+    teacher = None if teacher is None else check_teacher(teacher, model)
     key = load_signing_key(Path(sign)) if sign is not None else None
     profile = target if isinstance(target, TargetProfile) else effective_profile(target, overrides)
     plan = make_plan(model, profile, teacher)
@@ -173,7 +176,8 @@ def assist(
     data = _given(calibration=calibration, evaluation=evaluation, train=train)
     if data:
         sharing = Sharing(workers=workers, file=statistics)
-        job = Job(model=model, teacher=teacher, profile=target, data=data, checkpoints=checkpoints, sharing=sharing)
+        network = check_network(model)
+        job = Job(model=network, teacher=teacher, profile=target, data=data, checkpoints=checkpoints, sharing=sharing)
         _convert(job, Progress())
 
 

@@ -15,6 +15,7 @@ from edgecompress.exporters.recovery import PASSES
 from edgecompress.loading import Network
 from edgecompress.module_checks import check_teacher
 from edgecompress.onnx_files import is_quantized, opset_of, repairs
+from edgecompress.plain import normed_weights
 from edgecompress.recipe import NO_LATENCY_BUDGET, TRAINING, Export, Quantization, Recipe
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.cpus import FAMILIES, answers_differ, available_cores
@@ -69,8 +70,16 @@ def make_plan(network: Network, profile: TargetProfile, teacher: nn.Module | Non
         strategy=profile.strategy,
         reason=profile.reason,
         steps=steps,
-        warnings=(*(repairs(network) if isinstance(network, ir.Model) else ()), *_doubts(recipe)),
+        warnings=(*_told_of(network), *_doubts(recipe)),
     )
+
+
+def _told_of(network: Network) -> Iterator[str]:
+    """What is done to a model before any step."""
+    if isinstance(network, ir.Model):
+        yield from repairs(network)
+    elif isinstance(network, nn.Module):
+        yield from normed_weights(network)
 
 
 def _doubts(recipe: Recipe) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,15 +12,17 @@ from torch import Tensor, nn
 
 from edgecompress.class_axis import settle_streams
 from edgecompress.conversion import Data, open_batches
+from edgecompress.copies import copied
 from edgecompress.errors import ModelError
 from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import named_module
+from edgecompress.plain import plain_copy
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Criterion
 from edgecompress.pruning.channels.request import Goal, Residual, Spread
 from edgecompress.pruning.counts import compare, count
 from edgecompress.pruning.masks.layers import last_classifier
-from edgecompress.pruning.masks.mask import copied, make_permanent, set_mask
+from edgecompress.pruning.masks.mask import make_permanent, set_mask
 from edgecompress.pruning.masks.patterns import check_pattern, keep_pattern
 from edgecompress.pruning.masks.selection import check_choice, select
 from edgecompress.pruning.masks.sparsity import (
@@ -73,8 +74,8 @@ class ModelPruner:
     """
 
     def __init__(self, model: nn.Module, example_inputs: Any = None) -> None:
-        check_module(model)
-        self.model = copied(model)
+        plain = plain_copy(check_module(model))
+        self.model, self._folded = plain.model, plain.changes
         self._example_inputs = example_inputs
         self._classifier = last_classifier(self.model, example_inputs)
         self._original = count(self.model, example_inputs)
@@ -197,7 +198,7 @@ class ModelPruner:
         tell_configurations(self.model, result.model)
         self.model = result.model
         self._classifier = last_classifier(self.model, self._example_inputs)
-        return result
+        return replace(result, changes=(*self._folded, *result.changes))
 
     def apply_masks(self) -> StepResult[nn.Module]:
         """Make the masks permanent: plain weights with zeros in them, which training may revive.
@@ -264,7 +265,7 @@ class ModelPruner:
         self._pruned |= {weight.name for weight in weights}
         changes = [f"{weight.name}: {_zeros(weight)} of {weight.value.numel()} weights are zero" for weight in weights]
         metrics = {"sparsity": self.get_sparsity()}
-        return StepResult(model=self.model, changes=tuple(changes), refusals=refusals, metrics=metrics)
+        return StepResult(model=self.model, changes=(*self._folded, *changes), refusals=refusals, metrics=metrics)
 
     def _prunable(self) -> list[Weight]:
         weights, _ = find_weights(self.model, self._classifier)
@@ -280,7 +281,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     example = open_batches(raw, "example", named, recipe).first()
     streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))
     modes = {path: part.training for path, part in named.named_modules()}
-    named = copy.deepcopy(named).eval()
+    named = copied(named).eval()
     streams = settle_streams(named, streams, recipe.evaluation.class_axis, Progress())
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
     course = Course(

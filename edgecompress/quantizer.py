@@ -16,6 +16,7 @@ from edgecompress.conversion import Conversion, Data, convert, float_original, o
 from edgecompress.durable import write_whole
 from edgecompress.errors import ModelError
 from edgecompress.exporters.dynamic import quantize_dynamic
+from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import input_names, name_inputs
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
@@ -121,6 +122,7 @@ class Quantizer:
             example_inputs: a tensor, a tuple, or a dict by input name. Without it the model is captured
                 at its first call.
         """
+        model = check_module(model)
         if example_inputs is None:
             return DynamicModel(model)
         several = isinstance(example_inputs, (tuple, list, Mapping))
@@ -168,6 +170,7 @@ class Quantizer:
         Returns:
             ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
         """
+        model = check_module(model)
         named = name_inputs(model, open_source(evaluation_data, "evaluation", Recipe()))
         opened = open_batches(evaluation_data, "evaluation", named, Recipe())
         first = opened.first()
@@ -194,7 +197,7 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
 
 def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
     source = open_source(data, "calibration", recipe)
-    named = name_inputs(model, source)
+    named = name_inputs(check_module(model), source)
     batches = open_batches(source, "calibration", named, recipe)
     conversion = convert(named, recipe, batches.first(), Streams(calibration=batches), Progress())
     return _wrap(conversion, conversion.done[-1].result)

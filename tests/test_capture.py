@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgecompress import ModelPruner
 from edgecompress.capture import capture, check_runs
 from edgecompress.data import Batch
 from edgecompress.errors import ModelError, RecipeError
+from edgecompress.exporters.onnx import to_onnx
 from edgecompress.named_inputs import input_names
 from edgecompress.recipe import Export
 from edgecompress.runtime import execute
@@ -89,3 +91,32 @@ def test_stderr_is_given_back() -> None:
     with pytest.raises(ModelError):
         capture(_OneSize(), IMAGES, Export())
     assert sys.stderr is before
+
+
+class _WindowAttention(nn.Module):
+    """A learned bias by relative position, handed to the attention as its mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.bias, self.out = nn.Linear(8, 24), nn.Parameter(torch.randn(2, 4, 4)), nn.Linear(8, 8)
+
+    def forward(self, image: Tensor) -> Tensor:
+        query, key, value = self.qkv(image).view(-1, 4, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        mask = self.bias.unsqueeze(0).expand(len(image), -1, -1, -1)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        joined: Tensor = self.out(mixed.transpose(1, 2).reshape(-1, 4, 8))
+        return joined
+
+
+def test_a_bias_that_is_trained_with_the_attention_is_written_as_onnx() -> None:
+    network, batch = seeded(_WindowAttention), Batch(inputs={"image": np.ones((3, 4, 8), np.float32)})
+    program = capture(network, batch, Export())
+    model = to_onnx(program, Export())
+    np.testing.assert_allclose(execute(model, batch.inputs)[0], execute(network, batch.inputs)[0], rtol=1e-4, atol=1e-5)
+    assert not any(one.requires_grad for one in program.parameters())
+    assert all(one.requires_grad for one in network.parameters())
+
+
+def test_what_is_pruned_can_be_trained_on() -> None:
+    pruned = ModelPruner(seeded(_WindowAttention), torch.ones(3, 4, 8)).structured_pruning(amount=0.5).model
+    assert all(one.requires_grad for one in pruned.parameters())

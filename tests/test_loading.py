@@ -217,3 +217,18 @@ def test_a_folder_is_no_model(project: Path) -> None:
     Path("out").mkdir()
     with pytest.raises(ModelError, match=r"'out' is a folder; give a file in it, out/model\.onnx for a bundle"):
         load_model("out")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_weights_of_a_wrapped_model_fit_the_model(prefix: str, tmp_path: Path) -> None:
+    state = {f"{prefix}{name}": value for name, value in seeded(ConvNet).state_dict().items()}
+    save_file(state, tmp_path / "wrapped.safetensors")
+    module = seeded(ConvNet, 1)
+    load_weights(module, tmp_path / "wrapped.safetensors")
+    _same(module.eval())
+
+
+def test_a_model_that_wraps_by_itself_keeps_its_names(tmp_path: Path) -> None:
+    own = nn.ModuleDict({"module": nn.Linear(2, 2)})
+    save_file(own.state_dict(), tmp_path / "own.safetensors")
+    load_weights(own, tmp_path / "own.safetensors")

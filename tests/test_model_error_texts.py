@@ -21,6 +21,7 @@ from edgecompress import ModelPruner, Quantizer, compress
 from edgecompress.calibration import joined_workers
 from edgecompress.capture import capture, check_runs
 from edgecompress.conversion import _check_alike
+from edgecompress.copies import copied
 from edgecompress.data import Batch, Batches, InputNames
 from edgecompress.demo import load_digits
 from edgecompress.dummy_inputs import _spec
@@ -34,7 +35,6 @@ from edgecompress.plan import check_onnx, make_plan
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.structured import examine
 from edgecompress.pruning.forward import run_example
-from edgecompress.pruning.masks.mask import copied
 from edgecompress.recipe import Export, Recipe
 from edgecompress.revalidation import _check_original
 from edgecompress.streams import Streams

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recal
 from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
 from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.conversion import Data, float_original, open_batches, open_source
+from edgecompress.copies import copied
 from edgecompress.data import Batch
 from edgecompress.durable import replacing
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
@@ -135,7 +135,7 @@ def _digests(
     batches = {role: open_batches(source, role, named, recipe) for role, source in sources.items()}
     digests = {role: digest_data(one, progress) for role, one in batches.items()}
     example = next(iter(batches.values())).first()
-    check_runs(copy.deepcopy(named).eval() if isinstance(named, nn.Module) else named, example)
+    check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
     return {"network": digest_network(named, example), **digests}, named, example
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping
 from importlib import metadata
@@ -12,6 +11,7 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.copies import copied
 from edgecompress.data import Batch, Batches
 from edgecompress.exporters.manifest import canonical
 from edgecompress.loading import Network
@@ -27,7 +27,7 @@ MODULUS = 1 << 8 * SAMPLE_BYTES
 def digest_network(network: Network, example: Batch) -> str:
     """Of a network's weights and structure, and of what it answers: code that changed shows in nothing else."""
     if isinstance(network, nn.Module):
-        network = copy.deepcopy(network).eval()
+        network = copied(network).eval()
     hasher = hashlib.sha256(_stored(network).encode())
     for output in execute(network, example.sample(fixed_rows(network) or 1).inputs):
         hasher.update(np.ascontiguousarray(output).data)

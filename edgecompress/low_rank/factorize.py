@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from torch import nn
 
+from edgecompress.copies import copied
 from edgecompress.data import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.low_rank.activations import gather
@@ -22,7 +23,6 @@ from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count_macs, macs_per_row
 from edgecompress.pruning.forward import run_example
 from edgecompress.pruning.masks.layers import last_classifier
-from edgecompress.pruning.masks.mask import copied
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal, StepResult
 

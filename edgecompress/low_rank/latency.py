@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from edgecompress.capture import capture
+from edgecompress.copies import copied
 from edgecompress.data import Batch
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.low_rank.form import Call, Form, Rank
@@ -20,7 +21,6 @@ from edgecompress.low_rank.layers import refuse
 from edgecompress.low_rank.options import Candidate, Option
 from edgecompress.named_inputs import named_module
 from edgecompress.progress import Progress
-from edgecompress.pruning.masks.mask import copied
 from edgecompress.recipe import Export
 from edgecompress.runtime import open_session, run_session
 from edgecompress.step import Refusal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
+from edgecompress.copies import copied
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.structure.rules.call import operator_name
 
@@ -55,7 +55,7 @@ def find_blocks(module: nn.Module, program: ExportedProgram) -> tuple[Block, ...
 
 def remove_blocks(module: nn.Module, blocks: Sequence[Block]) -> nn.Module:
     """A copy of a network with the shortcut in place of each block."""
-    smaller = copy.deepcopy(module)
+    smaller = copied(module)
     for block in blocks:
         parent, _, own = block.name.rpartition(".")
         smaller.get_submodule(parent).register_module(own, Shortcut())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgecompress.copies import copied
 from edgecompress.errors import ModelError, RecipeError
 from edgecompress.training.checkpoint import fingerprint
 from edgecompress.training.feature_terms import FeatureTerm
@@ -60,7 +60,7 @@ class DistillationLoss:
             raise RecipeError("the cache keeps the teacher's outputs, not its features; leave cache or features out")
         self.task = Classification(temperature=temperature, alpha=alpha) if task is None else task
         self.features = tuple(features)
-        frozen = with_channels_last(copy.deepcopy(teacher).eval().requires_grad_(False))
+        frozen = with_channels_last(copied(teacher).eval().requires_grad_(False))
         self.tapped = Tapped(frozen, [term.source for term in self.features])
         self.made_of = fingerprint(teacher, self.task, self.features)
         self.cache = None if cache is None else TeacherOutputs(cache, frozen)

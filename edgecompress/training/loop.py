@@ -6,7 +6,6 @@ Batch norm is the exception on CPUs: each process normalizes its own rows, and t
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from edgecompress.copies import copied
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
@@ -198,6 +198,6 @@ def _save(run: _Run, position: Position, best: dict[str, Tensor]) -> None:
 
 
 def _with_weights(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
-    model = copy.deepcopy(network)
+    model = copied(network)
     model.load_state_dict(weights)
     return model.eval()

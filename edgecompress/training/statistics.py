@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from edgecompress.copies import copied
 from edgecompress.data import Batch
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
@@ -34,10 +34,10 @@ def reestimate_batch_norm(network: nn.Module, batches: Iterable[Batch], progress
         DataError: there are no batches.
         ModelError: the network cannot be run on them.
     """
-    copied = copy.deepcopy(network).eval()
-    norms = [part for part in copied.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    duplicate = copied(network).eval()
+    norms = [part for part in duplicate.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
     if not norms:
-        return copied
+        return duplicate
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -46,9 +46,9 @@ def reestimate_batch_norm(network: nn.Module, batches: Iterable[Batch], progress
     index = -1
     with torch.no_grad():
         for index, batch in enumerate(progress.track(batches, "batch-norm statistics")):
-            run_network(copied, to_part(batch, batch.rows, CPU, False).inputs, f"batch {index}")
+            run_network(duplicate, to_part(batch, batch.rows, CPU, False).inputs, f"batch {index}")
     if index < 0:
         raise DataError("the data for batch norm yields no batches; return at least one")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    return copied.eval()
+    return duplicate.eval()

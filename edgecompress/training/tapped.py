@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from edgecompress.copies import copied
 from edgecompress.errors import ModelError, RecipeError, nearest
 from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.training.feature_terms import FeatureTerm
@@ -93,7 +93,7 @@ def tap(
     if not terms:
         return Tapped(student, ())
     layers = [term.student for term in terms]
-    bare = Tapped(copy.deepcopy(student).eval(), layers)
+    bare = Tapped(copied(student).eval(), layers)
     with own_randomness(), torch.no_grad():
         own = run_network(bare, inputs, "the student").features
         given = run_network(teacher, inputs, "the teacher").features

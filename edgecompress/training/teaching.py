@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from edgecompress.copies import copied
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from edgecompress.randomness import own_randomness, seed_all
@@ -114,6 +114,6 @@ def _first_rows(batches: TrainData, student: nn.Module, settings: Settings) -> P
 
 
 def _try(network: Tapped, loss: DistillationLoss, part: Part) -> None:
-    copied, where = copy.deepcopy(network).eval(), "the first train batch"
+    duplicate, where = copied(network).eval(), "the first train batch"
     with own_randomness(), torch.no_grad():
-        run_loss(loss, run_network(copied, part.inputs, where), part, where)
+        run_loss(loss, run_network(duplicate, part.inputs, where), part, where)

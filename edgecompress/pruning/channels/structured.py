@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from edgecompress.copies import frozen
 from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError, ModelError, first_line
 from edgecompress.modes import evaluating
 from edgecompress.pruning.storage import named_tensors
@@ -147,7 +148,7 @@ def is_close(left: Tensor, right: Tensor) -> bool:
 
 def _capture(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ExportedProgram:
     try:
-        with evaluating(module), torch.no_grad(), quiet_torch():
-            return torch.export.export(module, args, dict(kwargs))
+        with torch.no_grad(), quiet_torch():
+            return torch.export.export(frozen(module), args, dict(kwargs))
     except USER_CODE_FAILS as error:
         raise ModelError(f"torch.export cannot capture the model: {first_line(error)}; simplify its forward") from error

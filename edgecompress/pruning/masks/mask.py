@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError, ModelError, first_line
+from edgecompress.copies import copied, unshare_class
+from edgecompress.errors import OUR_FAULT, EdgecompressError, ModelError
 
 Holder = tuple[nn.Module, str]
 """A module, and the name under which it holds a tensor."""
@@ -70,7 +70,7 @@ def set_mask(holders: Sequence[Holder], keep: Tensor) -> None:
         mask.keep.copy_(keep)
     for module, tensor_name in holders:
         if mask_of(module, tensor_name) is None:
-            _unshare_class(module)
+            unshare_class(module)
             parametrize.register_parametrization(module, tensor_name, masks[0])
 
 
@@ -110,20 +110,6 @@ def permanent_copy(model: nn.Module) -> nn.Module:
     return duplicate
 
 
-def copied(model: nn.Module) -> nn.Module:
-    """A deep copy, masks included.
-
-    Raises:
-        ModelError: the model cannot be copied.
-    """
-    try:
-        return copy.deepcopy(model)
-    except USER_CODE_FAILS as error:
-        raise ModelError(
-            f"{type(model).__name__} cannot be copied (copy.deepcopy): {first_line(error)}; mend that"
-        ) from error
-
-
 def _chain(module: nn.Module, tensor_name: str) -> list[nn.Module]:
     if not parametrize.is_parametrized(module, tensor_name):
         return []
@@ -139,17 +125,5 @@ def _write_zeros(module: nn.Module, tensor_name: str) -> None:
     assert isinstance(original, Tensor)
     with torch.no_grad():
         original.masked_fill_(~mask.keep, 0)
-    _unshare_class(module)
+    unshare_class(module)
     parametrize.remove_parametrizations(module, tensor_name, leave_parametrized=False)
-
-
-def _unshare_class(module: nn.Module) -> None:
-    """Give a parametrized module a class of its own.
-
-    PyTorch puts the property of a parametrization on a class that deep copies share, so that to add or to
-    remove one would break every copy of the module.
-    """
-    if parametrize.is_parametrized(module):
-        shared = type(module)
-        body = {key: value for key, value in vars(shared).items() if key not in ("__dict__", "__weakref__")}
-        module.__class__ = type(shared.__name__, shared.__bases__, body)

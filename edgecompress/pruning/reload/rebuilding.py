@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from edgecompress.copies import copied
 from edgecompress.pruning.blocks import Shortcut
-from edgecompress.pruning.masks.mask import Holder, copied, mask_of, set_mask
+from edgecompress.pruning.masks.mask import Holder, mask_of, set_mask
 from edgecompress.pruning.reload.blueprint import Size, is_torch_layer, transient_buffers
 from edgecompress.pruning.reload.rows import is_layer, make_row
 from edgecompress.pruning.reload.stored import Stored

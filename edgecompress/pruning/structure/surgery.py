@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable, Iterator, Mapping
 from itertools import islice, product
 from typing import TypeVar
 
 from torch import Tensor, fx, nn
 
+from edgecompress.copies import copied
 from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.groups import kept_by_axis
 from edgecompress.pruning.structure.labelled import Labelled
@@ -32,7 +32,7 @@ def remove(module: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:
         structure: its channels.
         gone: whether each class is removed: bool, (classes,).
     """
-    smaller = copy.deepcopy(module)
+    smaller = copied(module)
     _cut_tensors(smaller, structure, gone)
     groups, normalized = _depthwise_groups(structure, gone), _normalized(structure, gone)
     for path, part in smaller.named_modules():
@@ -51,7 +51,7 @@ def resize_attributes(smaller: nn.Module, structure: Structure, gone: Tensor) ->
     alike = _choices({names: names for _, names, _ in changes})
     apart = _choices({(path, names): names for path, names, _ in changes})
     for chosen in (*({(path, names): one[names] for path, names, _ in changes} for one in alike), *apart):
-        resized = copy.deepcopy(smaller)
+        resized = copied(smaller)
         for path, names, new in changes:
             for name in chosen[path, names]:
                 setattr(resized.get_submodule(path), name, new)
