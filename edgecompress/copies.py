@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -44,7 +44,7 @@ def unshare_class(module: nn.Module) -> None:
         module.__class__ = type(shared.__name__, shared.__bases__, body)
 
 
-def _copied(model: nn.Module, known: dict[int, Tensor]) -> nn.Module:
+def _copied(model: nn.Module, known: Mapping[int, Tensor]) -> nn.Module:
     # deepcopy refuses tensors of a graph.
     computed = {id(one): one.detach().clone() for one in _attributes(model) if not one.is_leaf}
     try:

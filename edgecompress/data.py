@@ -21,6 +21,8 @@ from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, first_li
 Array = NDArray[Any]
 Inputs = Mapping[str, Array]
 Source = Callable[[], Iterable[Any]]
+NUMBERS = "fiub"
+"""NumPy's letters of the dtypes of numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +223,7 @@ def _array(value: Any, where: str) -> Array:
         if value.dtype is torch.bfloat16:
             raise DataError(f"{where} is bfloat16, which ONNX Runtime does not run here; convert it to float32")
         value = value.detach().cpu().numpy()
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in NUMBERS:
         raise DataError(f"{where} is a {type(value).__name__}; a tensor of numbers is needed")
     if value.ndim == 0 or value.shape[0] == 0:
         raise DataError(f"{where} has shape {value.shape}; the first dimension must be the batch, and not 0")
@@ -229,7 +231,15 @@ def _array(value: Any, where: str) -> Array:
 
 
 def _labels(value: Any, where: str, kinds: str) -> Array:
-    labels = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    try:
+        labels = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    except (TypeError, ValueError):  # bfloat16, and lists of unequal lengths
+        labels = np.asarray(None)
+    if labels.dtype.kind not in NUMBERS:
+        raise DataError(
+            f"{where}: labels are a {type(value).__name__} that is no array of numbers; give class indices, an integer"
+            " array of shape (rows,), or leave labels out"
+        )
     if labels.dtype.kind not in kinds:
         raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
     return labels

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from edgecompress.arguments import named_as_arguments, names
 from edgecompress.conversion import Data, open_batches
 from edgecompress.errors import ModelError
 from edgecompress.low_rank.choices import by_ratio
@@ -126,11 +127,12 @@ class LowRankDecomposition:
             goal=goal,
             amount=amount,
             multiple=multiple,
-            include=include if isinstance(include, str) else tuple(include),  # type: ignore[arg-type]
-            protect=protect if isinstance(protect, str) else tuple(protect),  # type: ignore[arg-type]
+            include=names("include", include),
+            protect=names("protect", protect),
             threads=threads,
         )
-        result = _apply(plain.model, request, example_inputs, calibration)
+        with named_as_arguments("low_rank", {"inspect lists": "model.named_modules() has"}):
+            result = _apply(plain.model, request, example_inputs, calibration)
         return replace(result, changes=(*plain.changes, *result.changes))
 
 
@@ -148,10 +150,10 @@ def _decompose(layer: Any, kinds: tuple[type[nn.Module], ...], rank_ratio: float
     layer = unwrapped(layer)
     if not isinstance(layer, kinds):
         raise ModelError(f"the layer is a {type(layer).__name__}; give a {' or '.join(one.__name__ for one in kinds)}")
-    layer = plain_copy(check_module(layer)).model
-    if obstacle(layer) is not None:
-        return layer
-    assert isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d))
-    check_finite({"": layer})
-    choice = by_ratio(candidate("", layer), ratio, step)
-    return choice.form.build(choice.rank) if isinstance(choice, Option) else layer
+    plain = plain_copy(check_module(layer)).model
+    if obstacle(plain) is not None:
+        return plain
+    assert isinstance(plain, (nn.Linear, nn.Conv1d, nn.Conv2d))
+    check_finite({"": plain})
+    choice = by_ratio(candidate("", plain), ratio, step)
+    return choice.form.build(choice.rank) if isinstance(choice, Option) else plain

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from edgecompress.arguments import check_seed, path
 from edgecompress.class_axis import both_open, settle_class_axis
 from edgecompress.conversion import Data, open_batches, open_source
 from edgecompress.data import Batch, Batches
@@ -90,11 +91,11 @@ class Distiller:
     ) -> None:
         self.student = require_module("student", student)
         self.teacher = check_teacher(teacher, student)
-        self.temperature, self.alpha, self.seed = temperature, alpha, seed
+        self.temperature, self.alpha, self.seed = temperature, alpha, check_seed(seed)
         self.class_axis = class_axis
         self.task = task_of(loss, temperature, alpha, class_axis)
         self.features = tuple(features)
-        self.cache = None if cache is None else Path(cache)
+        self.cache = None if cache is None else path("cache", cache)
 
     def distillation_loss(self, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor | None) -> Tensor:
         """alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
@@ -192,7 +193,7 @@ class Distiller:
             features=self.features,
             cache=self.cache,
             evaluation=measured,
-            checkpoints=None if checkpoints is None else Path(checkpoints),
+            checkpoints=None if checkpoints is None else path("checkpoints", checkpoints),
             progress=progress,
         )
         student.load_state_dict(trained.model.state_dict())

@@ -63,12 +63,21 @@ def top1(outputs: Array, labels: Array, where: str = "the batch", axis: int | No
     classes = outputs.shape[axis]
     wrong = labels[counted & ((labels < 0) | (labels >= classes))]
     if wrong.size:
-        raise DataError(
-            f"{where}: label {int(wrong.flat[0])} is out of range;"
-            f" the model gives {classes} classes; number them 0 to {classes - 1}"
-        )
+        raise DataError(f"{where}: {no_class(int(wrong.flat[0]), classes)}")
     right = (outputs.argmax(axis=axis) == labels) & counted
     return Tally(right=int(right.sum()), total=int(counted.sum()), classes=classes)
+
+
+def no_class(label: int, classes: int) -> str:
+    """What is told of a label that is no class of a model.
+
+    >>> no_class(255, 21)
+    'label 255 is out of range; the model gives 21 classes; number them 0 to 20, and give -100 for what does not count'
+    """
+    return (
+        f"label {label} is out of range; the model gives {classes} classes; number them 0 to {classes - 1}, and give"
+        f" {IGNORED_LABEL} for what does not count"
+    )
 
 
 def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the batch", axis: int | None = None) -> int:

@@ -49,10 +49,10 @@ def parse_assignment(text: str) -> Assignment:
     """
     key, separator, value = text.partition("=")
     if not separator:
-        raise RecipeError(f"--set {text!r} has no '='; write --set KEY=VALUE")
+        raise RecipeError(f"{text!r} has no '='; write KEY=VALUE")
     key, known = key.strip(), key_paths()
     if key not in known and not (key.startswith(FREE) and key != FREE):
-        raise RecipeError(f"unknown key {key!r} in --set{nearest(key, known, '; targets show NAME lists the keys')}")
+        raise RecipeError(f"unknown key {key!r}{nearest(key, known, '; targets show NAME lists the keys')}")
     return Assignment(path=_parse_key(key), value=_parse_value(value.strip()))
 
 

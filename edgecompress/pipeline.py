@@ -11,6 +11,7 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.arguments import path
 from edgecompress.calibration import Sharing, Workers
 from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batch
@@ -33,7 +34,7 @@ from edgecompress.report import report_files
 from edgecompress.runtime import signature
 from edgecompress.step import Stage
 from edgecompress.streams import Streams
-from edgecompress.targets import TargetProfile, effective_profile
+from edgecompress.targets import TargetProfile, given_profile
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoints
 from edgecompress.validation import (
@@ -64,7 +65,7 @@ AGAIN = "edgecompress compress MODEL --target recipe.toml --calibration DATA"
 def compress(
     model: nn.Module | ExportedProgram | ir.Model,
     *,
-    target: str | TargetProfile = "mobile",
+    target: str | Path | TargetProfile = "mobile",
     calibration: Data | None = None,
     evaluation: Data | None = None,
     train: Data | None = None,
@@ -94,7 +95,7 @@ def compress(
         output: folder of the bundle; by default ``<model>-<target>`` in the current folder.
         statistics: file that keeps the statistics of the calibration as it runs. A run that was killed goes on
             from it, and one with another observer or scheme reads no activation again.
-        overrides: ``KEY=VALUE`` for keys of the recipe of a ``target`` given by name.
+        overrides: a list of ``KEY=VALUE`` for keys of the target's recipe.
         overwrite: replace an existing output.
         progress: what is told of the progress; by default nobody.
         workers: the processes that share the calibration, of which this is the first; the others call
@@ -116,11 +117,12 @@ def compress(
     progress = progress or Progress()
     model = check_network(model)
     teacher = None if teacher is None else check_teacher(teacher, model)
-    key = load_signing_key(Path(sign)) if sign is not None else None
-    profile = target if isinstance(target, TargetProfile) else effective_profile(target, overrides)
+    key = load_signing_key(path("sign", sign)) if sign is not None else None
+    profile = given_profile(target, overrides)
+    kept = path("statistics", statistics) if statistics is not None else None
     plan = make_plan(model, profile, teacher)
     machines = find_machines(profile.recipe.cpu.emulate)
-    folder = Path(output) if output is not None else Path(f"{_name_of(model)}-{profile.name}")
+    folder = path("output", output) if output is not None else Path(f"{_name_of(model)}-{profile.name}")
     with open_draft(folder, overwrite=overwrite) as draft:
         for warning in plan.warnings:
             progress.warn(warning)
@@ -134,7 +136,7 @@ def compress(
             profile=profile,
             data=_given(calibration=calibration, evaluation=evaluation, train=train),
             checkpoints=checkpoints_of(folder),
-            sharing=Sharing(workers=workers or Workers(), file=Path(statistics) if statistics is not None else None),
+            sharing=Sharing(workers=workers or Workers(), file=kept),
         )
         outcome = _produce(job, plan, machines, progress, command)
         manifest = make_manifest(outcome)

@@ -20,6 +20,8 @@ PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 WRAPPED = ("module.", "_orig_mod.")
 """What stands before the names in a state dict of a wrapper: of the parallel ones, of ``torch.compile``."""
 PARAMETRIZATIONS: dict[type[nn.Module], str] = {_WeightNorm: "weight norm", _SpectralNorm: "spectral norm"}
+LOADERS = tuple(norm.__module__ for norm in (_WeightNorm, SpectralNorm))
+"""Where the hooks are defined that read the state dict of a norm."""
 
 Fold = Callable[[], object]
 
@@ -60,8 +62,7 @@ def plain_copy(model: nn.Module) -> StepResult[nn.Module]:
             setattr(plain.get_submodule(parent), own, unwrapped(part))
     changes = tuple(normed_weights(plain))
     for part in list(plain.modules()):
-        for _, _, fold in list(_norms(part)):
-            fold()
+        _fold(part)
     return StepResult(model=plain, changes=changes)
 
 
@@ -79,18 +80,30 @@ def _norms(module: nn.Module) -> Iterator[tuple[str, str, Fold]]:
             yield hook.name, "weight norm", partial(remove_weight_norm, module, hook.name)
         elif isinstance(hook, SpectralNorm):
             yield hook.name, "spectral norm", partial(remove_spectral_norm, module, hook.name)
-    chains = module.parametrizations if parametrize.is_parametrized(module) else nn.ModuleDict()
-    assert isinstance(chains, nn.ModuleDict)
-    for name, chain in list(chains.items()):
+    for name, chain in list(_chains(module).items()):
         norms = [PARAMETRIZATIONS.get(type(one)) for one in chain.children()]
         if None not in norms:
-            yield name, " and ".join(filter(None, norms)), partial(_fold, module, name)
+            yield name, " and ".join(filter(None, norms)), partial(_unparametrize, module, name)
 
 
-def _fold(module: nn.Module, name: str) -> None:
-    assert isinstance(module.parametrizations, nn.ModuleDict)
-    module.parametrizations[name].eval()  # else spectral norm goes on looking for the largest singular value
-    trained = any(one.requires_grad for one in module.parametrizations[name].parameters())
+def _chains(module: nn.Module) -> nn.ModuleDict:
+    chains = module.parametrizations if parametrize.is_parametrized(module) else nn.ModuleDict()
+    assert isinstance(chains, nn.ModuleDict)
+    return chains
+
+
+def _unparametrize(module: nn.Module, name: str) -> None:
+    _chains(module)[name].eval()  # else spectral norm goes on looking for the largest singular value
     unshare_class(module)
     parametrize.remove_parametrizations(module, name)
-    getattr(module, name).requires_grad_(trained)
+
+
+def _fold(module: nn.Module) -> None:
+    """Write what the norms make in the place of what they make it from, to be trained if that is."""
+    for name, _, fold in list(_norms(module)):
+        trained = any(one.requires_grad for key, one in module.named_parameters() if name in key)
+        fold()
+        getattr(module, name).requires_grad_(trained)
+        for key, hook in list(module._load_state_dict_pre_hooks.items()):  # PyTorch leaves them
+            if getattr(hook, "hook", hook).__module__ in LOADERS:
+                del module._load_state_dict_pre_hooks[key]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from edgecompress.arguments import named_as_arguments, names
 from edgecompress.class_axis import settle_streams
 from edgecompress.conversion import Data, open_batches
 from edgecompress.copies import copied
@@ -37,7 +38,7 @@ from edgecompress.pruning.masks.sparsity import (
 from edgecompress.pruning.masks.weights import Weight, check_finite, find_weights
 from edgecompress.pruning.reload.configuration import tell_configurations
 from edgecompress.pruning.reload.storing import save_pruned
-from edgecompress.recipe import Recipe, parse_recipe
+from edgecompress.recipe import Pruning, Recipe, Training
 from edgecompress.step import Refusal, StepResult
 from edgecompress.streams import Streams
 from edgecompress.techniques.channel_pruning import prune_channels
@@ -183,7 +184,7 @@ class ModelPruner:
         """
         if self._example_inputs is None:
             raise ModelError("structured pruning needs example_inputs; give them to ModelPruner")
-        tables = {
+        tables: dict[str, Any] = {
             "amount": amount,
             "goal": goal,
             "spread": spread,
@@ -191,10 +192,11 @@ class ModelPruner:
             "method": method,
             "multiple": multiple,
             "residual": residual,
-            "protect": tuple(protect),
+            "protect": names("protect", protect),
         }
-        recipe = parse_recipe({"pruning": {**tables, "enabled": True}, "training": {"epochs": 0}})
-        result = _prune_channels(self.model, self._example_inputs, recipe, data)
+        with named_as_arguments("pruning", {"(--train)": "(data)", "inspect lists": "model.named_modules() has"}):
+            recipe = Recipe(pruning=Pruning(enabled=True, **tables), training=Training(epochs=0))
+            result = _prune_channels(self.model, self._example_inputs, recipe, data)
         tell_configurations(self.model, result.model)
         self.model = result.model
         self._classifier = last_classifier(self.model, self._example_inputs)

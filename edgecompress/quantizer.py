@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from edgecompress.arguments import named_as_arguments
 from edgecompress.class_axis import settle_streams
 from edgecompress.conversion import Conversion, Data, convert, float_original, open_batches, open_source
 from edgecompress.durable import write_whole
@@ -19,11 +20,11 @@ from edgecompress.exporters.dynamic import quantize_dynamic
 from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import input_names, name_inputs
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe, parse_recipe
+from edgecompress.recipe import Quantization, Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Refusal, Stage, StepResult
 from edgecompress.streams import Streams
-from edgecompress.targets import load_profile
+from edgecompress.targets import TargetProfile, given_profile
 from edgecompress.validation import Evidence, gather
 
 
@@ -147,19 +148,22 @@ class Quantizer:
         Raises:
             RecipeError: there is no such scheme or granularity.
         """
-        asked = {"enabled": True, "scheme": scheme, "granularity": granularity}
-        return _static(model, calibration_data, parse_recipe({"quantization": asked}))
+        with named_as_arguments("quantization"):
+            quantization = Quantization(enabled=True, scheme=scheme, granularity=granularity)
+        return _static(model, calibration_data, Recipe(quantization=quantization))
 
     @staticmethod
-    def post_training_quantize(model: nn.Module, calibration_data: Data, *, target: str = "mobile") -> QuantizedModel:
+    def post_training_quantize(
+        model: nn.Module, calibration_data: Data, *, target: str | Path | TargetProfile = "mobile"
+    ) -> QuantizedModel:
         """Static quantization as a target's profile prescribes it: scheme, granularity, what stays float.
 
         Args:
             model: not modified.
             calibration_data: batches, read twice; labels are ignored.
-            target: name of a profile, or path of a TOML file.
+            target: name of a profile, path of a TOML file, or a profile.
         """
-        recipe = load_profile(target).recipe
+        recipe = given_profile(target).recipe
         quantization = recipe.quantization.model_copy(update={"enabled": True})
         return _static(model, calibration_data, Recipe(quantization=quantization, export=recipe.export))
 

@@ -101,10 +101,11 @@ class _WindowAttention(nn.Module):
         self.qkv, self.bias, self.out = nn.Linear(8, 24), nn.Parameter(torch.randn(2, 4, 4)), nn.Linear(8, 8)
 
     def forward(self, image: Tensor) -> Tensor:
-        query, key, value = self.qkv(image).view(-1, 4, 3, 2, 4).permute(2, 0, 3, 1, 4)
-        mask = self.bias.unsqueeze(0).expand(len(image), -1, -1, -1)
+        rows, places, _ = image.shape
+        query, key, value = self.qkv(image).view(rows, places, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        mask = self.bias.unsqueeze(0).expand(rows, -1, -1, -1)
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        joined: Tensor = self.out(mixed.transpose(1, 2).reshape(-1, 4, 8))
+        joined: Tensor = self.out(mixed.transpose(1, 2).contiguous().reshape(rows, places, 8))
         return joined
 
 

@@ -16,7 +16,7 @@ class _Remembers(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(4, 4)
-        self.last = self.layer(torch.ones(1, 4))
+        self.last: Tensor = self.layer(torch.ones(1, 4))
 
     def forward(self, features: Tensor) -> Tensor:
         self.last = self.layer(features)

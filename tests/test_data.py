@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
 from edgecompress.data import Batch, Batches, InputNames, TensorSpec, rereadable
@@ -151,3 +154,38 @@ def test_the_digest_sees_names_shapes_and_values() -> None:
     digests = {digest(Batch(inputs=inputs)) for inputs in [{"x": base}, *others]}
     assert len(digests) == 5
     assert digest(Batch(inputs={"x": base.T.copy().T})) == digest(Batch(inputs={"x": base}))
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+LABELS = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner))
+
+
+@given(LABELS.filter(lambda labels: labels is not None))
+def test_labels_are_an_integer_array_or_refused_in_one_line(labels: Any) -> None:
+    try:
+        taken = _first((X, labels)).labels
+    except DataError as error:
+        told = re.match(r"calibration batch 0(: labels are | has 4 samples but labels of shape )", str(error))
+        assert told
+    else:
+        assert taken is not None
+        assert taken.dtype.kind in "iu"
+        np.testing.assert_array_equal(taken, labels)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"boxes": X},
+        [{"boxes": X}] * 4,
+        ["a", "b", "c", "d"],
+        [[1], [1, 2]],
+        object(),
+        torch.ones(4, dtype=torch.bfloat16),
+    ],
+)
+def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
+    with pytest.raises(
+        DataError, match=r"give class indices, an integer array of shape \(rows,\), or leave labels out"
+    ):
+        _first((X, labels))

@@ -83,6 +83,11 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             "calibration batch 0: labels are float64; give class indices (integers), or leave labels out",
         ),
         (
+            (ROWS, [{"boxes": np.zeros((1, 4))}, {"boxes": np.zeros((2, 4))}]),
+            "calibration batch 0: labels are a list that is no array of numbers; give class indices, an integer array"
+            " of shape (rows,), or leave labels out",
+        ),
+        (
             (ROWS, np.zeros(3, int)),
             "calibration batch 0 has 2 samples but labels of shape (3,); give each its own",
         ),
@@ -129,7 +134,8 @@ def test_a_batch(raw: Any, told: str) -> None:
         ),
         (
             lambda: top1(ROWS, np.full(2, 3)),
-            "the batch: label 3 is out of range; the model gives 3 classes; number them 0 to 2",
+            "the batch: label 3 is out of range; the model gives 3 classes; number them 0 to 2, and give -100 for what"
+            " does not count",
         ),
         (
             lambda: _check_data(Recipe(quantization=Quantization(enabled=True)), Streams()),

@@ -195,7 +195,7 @@ CULPRITS: dict[str, tuple[dict[str, Any], dict[str, Any], type[InputError], str]
     "labels": ({}, {"train_loader": UNLABELLED}, DataError, "the first train batch: there are no labels; return"),
     "evaluation": ({}, {"evaluation": UNLABELLED}, DataError, "evaluation batch 0 has no labels"),
     "once": ({}, {"train_loader": iter(DATA)}, DataError, "can be read only once"),
-    "epochs": ({}, {"epochs": 0}, RecipeError, "epochs is 0; give 1 or more"),
+    "epochs": ({}, {"epochs": 0}, RecipeError, "epochs is 0; give a whole number of 1 or more"),
     "nan": ({"loss": _nan(6)}, {}, DataError, r"epoch 1, train batch 5: the loss is nan; lower the learning rate"),
     "layer": ({"features": [Hint("hiden", "layers.0")]}, {}, RecipeError, "no layer 'hiden'; did you mean 'hidden'"),
     "cache": ({"features": [Hint("head", "layers.0")], "cache": "x"}, {}, RecipeError, "leave cache or features out"),

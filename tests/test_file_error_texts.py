@@ -69,12 +69,12 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("mistake", "told"),
     [
-        (lambda: parse_assignment("pruning.amount"), "--set 'pruning.amount' has no '='; write --set KEY=VALUE"),
+        (lambda: parse_assignment("pruning.amount"), "'pruning.amount' has no '='; write KEY=VALUE"),
         (
             lambda: parse_assignment("pruning.amuont=1"),
-            "unknown key 'pruning.amuont' in --set; did you mean 'pruning.amount'?",
+            "unknown key 'pruning.amuont'; did you mean 'pruning.amount'?",
         ),
-        (lambda: parse_assignment("zzz=1"), "unknown key 'zzz' in --set; targets show NAME lists the keys"),
+        (lambda: parse_assignment("zzz=1"), "unknown key 'zzz'; targets show NAME lists the keys"),
         (
             lambda: parse_recipe({"pruning": {"enabled": True}, "order": []}),
             "'pruning' is enabled but not listed in 'order'; add it, or disable it",

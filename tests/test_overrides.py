@@ -152,7 +152,7 @@ def test_none_takes_a_budget_away() -> None:
         ("cpu.threads=0", "in 'cpu.threads'"),
         ("images.size=[0, 3]", "in 'images.size.0'"),
         ("export.dynamic_axes.ids.x=length", "'x' cannot stand in 'export.dynamic_axes.ids.x'"),
-        ("seed", "write --set KEY=VALUE"),
+        ("seed", "write KEY=VALUE"),
         ("=3", "unknown key ''"),
         ("pruning.amount=fast", "expected number, got 'fast' in 'pruning.amount'"),
         ("pruning.amont=0.4", "did you mean 'pruning.amount'?"),

@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, distributed, nn
 from torch.nn.utils import parametrizations, parametrize, spectral_norm, weight_norm
 
-from edgecompress import LowRankDecomposition, ModelPruner, Quantizer, compress
+from edgecompress import Distiller, LowRankDecomposition, ModelPruner, Quantizer, compress
 from edgecompress.plain import normed_weights, plain_copy, unwrapped
 from edgecompress.plan import make_plan
 from edgecompress.pruning.masks.mask import Mask
@@ -55,11 +56,11 @@ def group(tmp_path: Path) -> Iterator[None]:
     distributed.destroy_process_group()
 
 
-WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
+WRAPPERS: dict[str, Callable[[nn.Module], Any]] = {
     "DataParallel": nn.DataParallel,
     "DistributedDataParallel": nn.parallel.DistributedDataParallel,
     "compiled": lambda model: torch.compile(model, backend="eager"),
-    "compiled, then parallel": lambda model: nn.DataParallel(torch.compile(model, backend="eager")),
+    "compiled, then parallel": lambda model: nn.DataParallel(WRAPPERS["compiled"](model)),
 }
 
 
@@ -73,15 +74,21 @@ def test_a_wrapper_comes_off_wherever_a_module_comes_in(name: str) -> None:
     assert torch.equal(pruned(ROWS), bare(ROWS))
     assert pruned.state_dict().keys() == net.state_dict().keys()
     assert LowRankDecomposition.apply_to_model(wrapped, 0.25, multiple=1).changes
-    integers, same = (Quantizer.static_quantize(one, [ROWS])(ROWS) for one in (wrapped, net))
+    assert isinstance(LowRankDecomposition.decompose_linear(WRAPPERS[name](net[2]), 0.25), nn.Sequential)
+    assert Distiller(wrapped, WRAPPERS[name](_net())).teacher is net
+
+
+def test_a_wrapped_model_is_quantized() -> None:
+    net = _net().eval()
+    integers, same = (Quantizer.dynamic_quantize(one, ROWS)(ROWS) for one in (nn.DataParallel(net), net))
     assert torch.equal(integers, same)
 
 
 def test_parts_that_are_wrapped_come_off_too() -> None:
     net = _net()
-    outer = nn.Sequential(torch.compile(net[:2], backend="eager"), nn.DataParallel(net[2:]))
+    outer = nn.Sequential(WRAPPERS["compiled"](net[:2]), nn.DataParallel(net[2:]))
     plain = plain_copy(outer)
-    names = [f"{layer}.{tensor}" for layer in ("0.0", "1.0", "1.2") for tensor in ("weight", "bias")]
+    names = [f"{layer}.{tensor}" for layer in ("0.0", "1.2", "1.4") for tensor in ("weight", "bias")]
     assert list(plain.model.state_dict()) == names
     assert torch.equal(plain.model(ROWS), net(ROWS))
     assert not isinstance(outer[1], nn.Sequential)
@@ -98,7 +105,7 @@ def test_a_norm_is_folded_and_told(name: str, training: bool) -> None:
     before = copy.deepcopy({key: value.detach() for key, value in model.state_dict().items()})
     plain = plain_copy(model)
     assert plain.changes == (f"0.weight: its {word} is folded into plain weights",)
-    assert list(plain.model.state_dict()) == list(_net().state_dict())
+    assert plain.model.state_dict().keys() == _net().state_dict().keys()
     assert all(one.requires_grad for one in plain.model.parameters())
     assert plain.model.training is training
     torch.testing.assert_close(plain.model(ROWS), model.eval()(ROWS))
@@ -132,7 +139,7 @@ def test_another_parametrization_stays(other: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_what_a_norm_made_is_pruned_factorized_and_quantized(name: str, tmp_path: Path) -> None:
+def test_what_a_norm_made_is_pruned_and_factorized(name: str) -> None:
     norm, word = NORMS[name]
     model = _net(norm).eval()
     told = f"0.weight: its {word} is folded into plain weights"
@@ -144,6 +151,10 @@ def test_what_a_norm_made_is_pruned_factorized_and_quantized(name: str, tmp_path
     layers = LowRankDecomposition.decompose_linear(model[0], 0.25)  # type: ignore[arg-type]
     assert isinstance(layers, nn.Sequential)
     assert told in make_plan(model, load_profile("mobile")).warnings
+
+
+def test_a_model_with_norms_is_exported_with_plain_weights(tmp_path: Path) -> None:
+    model = _net(NORMS["spectral norm as a hook"][0], NORMS["weight norm"][0]).eval()
     overrides = ["quantization.enabled=false", "cpu.runs=10"]
     bundle = compress(model, calibration=[ROWS], output=tmp_path / "o", overrides=overrides)
     session = open_session(bundle.artifact, 1)

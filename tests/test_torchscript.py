@@ -22,7 +22,7 @@ def _scripted() -> Any:
 
 
 def _traced() -> Any:
-    return torch.jit.trace(nn.Linear(3, 3), ROWS)
+    return torch.jit.trace(nn.Linear(3, 3), ROWS)  # type: ignore[no-untyped-call]
 
 
 CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
@@ -78,5 +78,5 @@ def test_weights_in_torchscript_are_refused_with_the_way_to_take_them_out(tmp_pa
     assert "give its state dict: torch.save(torch.jit.load('script.pt').state_dict(), 'weights.pt')" in str(
         caught.value
     )
-    torch.save(torch.jit.load(script).state_dict(), advised)
+    torch.save(torch.jit.load(script).state_dict(), advised)  # type: ignore[no-untyped-call]
     load_weights(nn.Linear(3, 3), advised)

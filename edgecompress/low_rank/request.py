@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
-from edgecompress.errors import RecipeError, nearest
+from edgecompress.arguments import names, number, whole, word
 
 Goal = Literal["parameters", "macs", "latency"]
 MULTIPLE = 16
@@ -48,16 +46,13 @@ def check_request(request: Request) -> None:
     check_share("rank_ratio", request.rank_ratio)
     if request.energy is not None:
         check_share("energy", request.energy)
-    if request.goal not in (None, *get_args(Goal)):
-        known = ", ".join(get_args(Goal))
-        raise RecipeError(f"goal is {request.goal!r}; give one of {known}{nearest(str(request.goal), get_args(Goal))}")
-    if not _is_number(request.amount) or not 0 <= request.amount < 1:
-        raise RecipeError(f"amount is {request.amount!r}; give a share of at least 0 and below 1")
+    if request.goal is not None:
+        word("goal", request.goal, get_args(Goal))
+    number("amount", request.amount, lambda share: 0 <= share < 1, "give a share of at least 0 and below 1")
     check_multiple(request.multiple)
+    whole("threads", request.threads, 1, "give a whole number of at least 1")
     for key in ("include", "protect"):
-        names = getattr(request, key)
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-            raise RecipeError(f"{key} is {names!r}; give a list of module names")
+        names(key, getattr(request, key))
 
 
 def check_share(key: str, value: Any) -> float:
@@ -66,9 +61,7 @@ def check_share(key: str, value: Any) -> float:
     Raises:
         RecipeError: it is none.
     """
-    if not _is_number(value) or not 0 < value <= 1:
-        raise RecipeError(f"{key} is {value!r}; give a share above 0 and up to 1")
-    return float(value)
+    return number(key, value, lambda share: 0 < share <= 1, "give a share above 0 and up to 1")
 
 
 def check_multiple(value: Any) -> int:
@@ -77,10 +70,4 @@ def check_multiple(value: Any) -> int:
     Raises:
         RecipeError: it is none.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise RecipeError(f"multiple is {value!r}; give a whole number of at least 1")
-    return int(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return whole("multiple", value, 1, "give a whole number of at least 1")

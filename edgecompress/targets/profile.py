@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgecompress.arguments import names
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.overrides import override
 from edgecompress.recipe import Recipe, key_paths, parse_recipe, recipe_tables
@@ -49,7 +51,7 @@ OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the us
 """What a file extends that says nothing of that."""
 
 
-def load_profile(name: str) -> TargetProfile:
+def load_profile(name: str | Path) -> TargetProfile:
     """The profile called ``name``, or the one in the TOML file at that path, with all that it extends.
 
     Raises:
@@ -60,7 +62,19 @@ def load_profile(name: str) -> TargetProfile:
     >>> load_profile("raspberry-pi-4").recipe.techniques
     ('pruning', 'quantization')
     """
-    return profile_levels(read_chain(name))[-1]
+    if not isinstance(name, (str, os.PathLike)):
+        raise RecipeError(f"target is {name!r}; give a name, the path of a TOML file, or a TargetProfile")
+    return profile_levels(read_chain(os.fspath(name)))[-1]
+
+
+def given_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
+    """The profile that a caller of the Python interface names, or gives; with ``KEY=VALUE`` overrides in its recipe.
+
+    Raises:
+        RecipeError: an unknown target or key, a wrong type, or overrides that are no list.
+    """
+    listed = names("overrides", assignments, "KEY=VALUE")
+    return overridden(target if isinstance(target, TargetProfile) else load_profile(target), listed)
 
 
 def profile_levels(chain: Iterable[ProfileFile]) -> tuple[TargetProfile, ...]:

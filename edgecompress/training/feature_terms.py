@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgecompress.arguments import number
 from edgecompress.errors import RecipeError
 
 CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {4: nn.Conv2d, 5: nn.Conv3d}
@@ -226,8 +227,7 @@ def _cosines(points: Tensor) -> Tensor:
 
 
 def _check_weight(name: str, weight: float) -> None:
-    if not weight >= 0:
-        raise RecipeError(f"{name} is {weight}; give 0 or more")
+    number(name, weight, lambda value: value >= 0, "give 0 or more")
 
 
 def _told(feature: Tensor) -> str:

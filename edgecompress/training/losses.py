@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from edgecompress.errors import DataError, ModelError, RecipeError
-from edgecompress.metrics import IGNORED_LABEL, class_axis, require_class_axis
+from edgecompress.arguments import number
+from edgecompress.errors import DataError, ModelError
+from edgecompress.metrics import IGNORED_LABEL, class_axis, no_class, require_class_axis
 
 LOSS = "the loss"
 
@@ -82,10 +83,8 @@ def check_distillation(temperature: float, alpha: float) -> None:
     Raises:
         RecipeError: temperature is 0 or less, or alpha outside [0, 1].
     """
-    if not temperature > 0:
-        raise RecipeError(f"temperature is {temperature}; give a number above 0")
-    if not 0 <= alpha <= 1:
-        raise RecipeError(f"alpha is {alpha}; give 0 (labels alone) to 1 (teacher alone)")
+    number("temperature", temperature, lambda value: value > 0, "give a number above 0")
+    number("alpha", alpha, lambda share: 0 <= share <= 1, "give 0 (labels alone) to 1 (teacher alone)")
 
 
 def check_same_shape(student: Tensor, teacher: Tensor) -> None:
@@ -111,9 +110,7 @@ def classification_loss(scores: Tensor, labels: Tensor, axis: int | None = None)
     classes = scores.shape[axis]
     wrong = labels[((labels < 0) & (labels != IGNORED_LABEL)) | (labels >= classes)]
     if len(wrong):
-        raise DataError(
-            f"label {int(wrong[0])} is out of range; the model gives {classes} classes; number them 0 to {classes - 1}"
-        )
+        raise DataError(no_class(int(wrong[0]), classes))
     total = functional.cross_entropy(scores.movedim(axis, 1), labels, ignore_index=IGNORED_LABEL, reduction="sum")
     return total / (labels != IGNORED_LABEL).sum().clamp_min(1)
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-from edgecompress.errors import RecipeError
+from edgecompress.arguments import number, whole, word
 from edgecompress.training.learning_rate import SchedulerFactory, one_cycle
 from edgecompress.training.optimizers import OptimizerFactory, sgd
 
 Augment = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 """Inputs by name to inputs of the same names: what varies the samples of a batch, on the device."""
+
+
+Precision = Literal["auto", "no", "fp16", "bf16"]
+PRECISIONS = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ class Settings:
     scheduler: SchedulerFactory = one_cycle
     accumulation: int = 1
     max_gradient_norm: float | None = None
-    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    mixed_precision: Precision = "auto"
     """``auto`` is what ``accelerate launch`` was told, else bf16 on a GPU that has it and full precision elsewhere."""
     average_decay: float | None = None
     """Hand back the moving average of the weights, which keeps this share of itself at each step (Polyak and Juditsky,
@@ -54,18 +58,20 @@ class Settings:
     checkpoint_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "accumulation", "patience", "checkpoint_steps"):
-            self._require(name, 1)
-        for name in ("weight_decay", "seed", "checkpoint_seconds"):
-            self._require(name, 0)
-        if self.average_decay is not None and not 0 < self.average_decay < 1:
-            raise RecipeError(f"average_decay is {self.average_decay}; give a number between 0 and 1, or None")
-        for name in ("learning_rate", "max_gradient_norm"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise RecipeError(f"{name} is {value}; give a number above 0")
-
-    def _require(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if value is not None and not value >= least:
-            raise RecipeError(f"{name} is {value}; give {least} or more")
+        for name in ("epochs", "accumulation"):
+            whole(name, getattr(self, name), 1, "give a whole number of 1 or more")
+        for name in ("patience", "checkpoint_steps"):
+            if (given := getattr(self, name)) is not None:
+                whole(name, given, 1, "give a whole number of 1 or more, or None")
+        whole("seed", self.seed, 0, "give a whole number of 0 or more")
+        for name in ("weight_decay", "checkpoint_seconds"):
+            number(name, getattr(self, name), lambda value: value >= 0, "give 0 or more")
+        number("learning_rate", self.learning_rate, lambda value: value > 0, "give a number above 0")
+        if self.max_gradient_norm is not None:
+            number(
+                "max_gradient_norm", self.max_gradient_norm, lambda value: value > 0, "give a number above 0, or None"
+            )
+        if self.average_decay is not None:
+            give = "give a number between 0 and 1, or None"
+            number("average_decay", self.average_decay, lambda share: 0 < share < 1, give)
+        word("mixed_precision", self.mixed_precision, PRECISIONS)

@@ -290,7 +290,10 @@ def test_calibration_data_that_is_left_out(project: Path, capsys: pytest.Capture
 
 def test_a_label_out_of_range(refused: Refused) -> None:
     line = refused("nets.py:net", "--evaluation", "bad_batches.py:far_label")
-    assert line == "evaluation batch 1: label 10 is out of range; the model gives 10 classes; number them 0 to 9"
+    assert line == (
+        "evaluation batch 1: label 10 is out of range; the model gives 10 classes; number them 0 to 9, and give -100"
+        " for what does not count"
+    )
 
 
 @pytest.mark.parametrize(
@@ -341,11 +344,11 @@ def test_an_unknown_target(refused: Refused) -> None:
 
 def test_an_unknown_key(refused: Refused) -> None:
     line = refused("nets.py:net", "--set", "quantization.sheme=fbgemm")
-    assert line == "unknown key 'quantization.sheme' in --set; did you mean 'quantization.scheme'?"
+    assert line == "unknown key 'quantization.sheme'; did you mean 'quantization.scheme'?"
 
 
 def test_a_key_without_value(refused: Refused) -> None:
-    assert "write --set KEY=VALUE" in refused("nets.py:net", "--set", "quantization.scheme")
+    assert "write KEY=VALUE" in refused("nets.py:net", "--set", "quantization.scheme")
 
 
 def test_a_value_of_the_wrong_type(refused: Refused) -> None:

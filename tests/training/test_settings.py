@@ -13,15 +13,15 @@ from edgecompress.training import Settings
 @pytest.mark.parametrize(
     ("name", "value", "mend"),
     [
-        ("epochs", 0, "give 1 or more"),
-        ("accumulation", 0, "give 1 or more"),
-        ("patience", 0, "give 1 or more"),
-        ("checkpoint_steps", 0, "give 1 or more"),
-        ("seed", -1, "give 0 or more"),
+        ("epochs", 0, "give a whole number of 1 or more"),
+        ("accumulation", 0, "give a whole number of 1 or more"),
+        ("patience", 0, "give a whole number of 1 or more, or None"),
+        ("checkpoint_steps", 0, "give a whole number of 1 or more, or None"),
+        ("seed", -1, "give a whole number of 0 or more"),
         ("weight_decay", float("nan"), "give 0 or more"),
         ("checkpoint_seconds", -1, "give 0 or more"),
         ("learning_rate", 0, "give a number above 0"),
-        ("max_gradient_norm", float("nan"), "give a number above 0"),
+        ("max_gradient_norm", float("nan"), "give a number above 0, or None"),
     ],
 )
 def test_an_impossible_value_is_refused(name: str, value: Any, mend: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from edgecompress.arguments import is_whole
 from edgecompress.errors import RecipeError
 
 
@@ -50,7 +51,6 @@ def check_pattern(n: Any, m: Any) -> tuple[int, int]:
     Traceback (most recent call last):
     edgecompress.errors.RecipeError: the pattern 4:2 keeps 4 of every 2; give whole numbers with 1 <= n <= m
     """
-    whole = all(isinstance(number, int) and not isinstance(number, bool) for number in (n, m))
-    if not whole or not 1 <= n <= m:
+    if not is_whole(n) or not is_whole(m) or not 1 <= n <= m:
         raise RecipeError(f"the pattern {n!r}:{m!r} keeps {n!r} of every {m!r}; give whole numbers with 1 <= n <= m")
-    return n, m
+    return int(n), int(m)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from edgecompress.arguments import names
 from edgecompress.errors import ModelError, RecipeError, nearest
 from edgecompress.pruning.masks.weights import Weight
 from edgecompress.pruning.names import covers
@@ -41,7 +42,7 @@ def check_choice(
         RecipeError: they are no lists of names, a name is that of no module, or one that is to be pruned holds
             nothing to prune.
     """
-    choice = Choice(include=_names("include", include), protect=_names("protect", protect))
+    choice = Choice(include=names("include", include), protect=names("protect", protect))
     modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if _is_own(name)}
     for argument, patterns in (("include", choice.include), ("protect", choice.protect)):
         for pattern in patterns:
@@ -88,12 +89,6 @@ def _protection(weight: Weight, choice: Choice) -> str:
 
 def _covers(patterns: Sequence[str], weight: Weight) -> bool:
     return any(covers(pattern, name) for name in weight.modules for pattern in patterns)
-
-
-def _names(argument: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
-        raise RecipeError(f"{argument} is {value!r}; give a list of module names")
-    return tuple(value)
 
 
 def _is_own(name: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from edgecompress.arguments import check_seed, number
 from edgecompress.errors import RecipeError, nearest
 
 Scope = Literal["local", "global"]
@@ -62,10 +62,7 @@ def check_sparsity(value: Any) -> float:
     Traceback (most recent call last):
     edgecompress.errors.RecipeError: sparsity is 1; give a number from 0 up to, but not including, 1
     """
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    if not real or not 0 <= value < 1:
-        raise RecipeError(f"sparsity is {value!r}; give a number from 0 up to, but not including, 1")
-    return float(value)
+    return number("sparsity", value, lambda share: 0 <= share < 1, "give a number from 0 up to, but not including, 1")
 
 
 def check_scope(value: Any) -> Scope:
@@ -86,9 +83,7 @@ def seeded_generator(seed: Any) -> torch.Generator:
     Raises:
         RecipeError: the seed is no whole number in [0, 2^63).
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise RecipeError(f"seed is {seed!r}; give a whole number from 0 up to 2^63")
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(check_seed(seed))
 
 
 def _lowest(scores: Tensor, count: int) -> Tensor:
