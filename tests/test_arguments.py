@@ -71,18 +71,9 @@ METHODS: dict[str, Callable[..., object]] = {
     "distiller": Distiller.__init__,
     "teach": Distiller.train_student,
 }
-OTHERS: tuple[str, ...] = (
-    "self",
-    "model",
-    "layer",
-    "teacher",
-    "student",
-    "data",
-    "calibration",
-    "example_inputs",
-    "train_loader",
-)
-OTHERS += ("evaluation", "optimizer", "scheduler", "augment", "progress", "features", "checkpoints", "cache", "loss")
+OTHERS: tuple[str, ...] = ("self", "model", "layer", "teacher", "student", "data", "calibration", "example_inputs")
+OTHERS += ("train_loader", "evaluation", "optimizer", "scheduler", "augment", "progress", "features", "checkpoints")
+OTHERS += ("cache", "loss")
 """Networks, data, functions and folders."""
 NUMBERS = {"float": "a number", "int": "a whole number", "float | None": "a number", "int | None": "a whole number"}
 ARGUMENTS = [

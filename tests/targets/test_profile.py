@@ -108,7 +108,7 @@ def test_a_user_s_own_file_may_leave_everything_out(tmp_path: Path) -> None:
         ("quantization = ", "is not TOML"),
         ("extend = 'edge'\n", "unknown key 'extend'; did you mean 'extends'?"),
         ("[quantisation]\nenabled = true\n", "unknown key 'quantisation'; did you mean 'quantization"),
-        ("name = 3\n", "expected text, got 3 in 'name'"),
+        ("name = 3\n", "expected text, got 3 in 'name'; put it in quotes"),
         ("[cpu]\nthreads = 'two'\n", "expected whole number, got 'two' in 'cpu.threads'"),
     ],
 )

@@ -118,7 +118,7 @@ class _OnlyOnce:
             lambda: Settings(average_decay=1.0),
             "average_decay is 1.0; give a number between 0 and 1, or None",
         ),
-        (lambda: Settings(epochs=0), "epochs is 0; give 1 or more"),
+        (lambda: Settings(epochs=0), "epochs is 0; give a whole number of 1 or more"),
         (lambda: Settings(learning_rate=0.0), "learning_rate is 0.0; give a number above 0"),
         (
             lambda: crop_and_flip({"x": FLOATS}),
