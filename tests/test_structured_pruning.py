@@ -69,12 +69,12 @@ def test_the_channels_whose_masked_weights_are_zero_go_first() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"amount": 1.0}, "'pruning.amount'"),
-        ({"amount": -0.1}, "'pruning.amount'"),
-        ({"method": "row"}, "'pruning.method'"),
-        ({"multiple": 0}, "'pruning.multiple'"),
-        ({"protect": ["third"]}, "'pruning.protect' names 'third', which the model does not have"),
-        ({"protect": ["*"]}, "'pruning.protect' leaves nothing that can be pruned"),
+        ({"amount": 1.0}, "'amount'"),
+        ({"amount": -0.1}, "'amount'"),
+        ({"method": "row"}, "'method'"),
+        ({"multiple": 0}, "'multiple'"),
+        ({"protect": ["third"]}, "'protect' names 'third', which the model does not have"),
+        ({"protect": ["*"]}, "'protect' leaves nothing that can be pruned"),
         ({"amount": 0.99, "goal": "macs"}, "cannot be met: at most"),
     ],
 )
