@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from edgecompress.copies import copied
+from edgecompress.plain import plain_copy
 from edgecompress.pruning.blocks import Shortcut
 from edgecompress.pruning.masks.mask import Holder, mask_of, set_mask
 from edgecompress.pruning.reload.blueprint import Size, is_torch_layer, transient_buffers
@@ -36,7 +36,7 @@ def rebuild(model: nn.Module, stored: Stored) -> nn.Module:
     Raises:
         ModelError: it is another model's, or the model cannot be copied.
     """
-    network = copied(model)
+    network = plain_copy(model).model
     for path in stored.blueprint.shortcuts:
         _module_at(network, path, stored)
         network = _put(network, path, Shortcut())

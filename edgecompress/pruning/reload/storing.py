@@ -49,7 +49,7 @@ def load_pruned(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
         ModelError: the file is not there, is not that of a pruned network, is that of another one, was changed, or
             was written by a newer version.
     """
-    check_module(model)
+    model = check_module(model)
     place = _path(path, ModelError)
     if not place.is_file():
         raise ModelError(f"{str(place)!r} {'is no file' if place.exists() else 'does not exist'}; check the path")
