@@ -16,8 +16,8 @@ from edgecompress.errors import EdgecompressError, RecipeError
 from edgecompress.exporters.canonicalize import canonicalize
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.pruning.blocks import Block, choose_blocks, find_blocks, remove_blocks
-from edgecompress.pruning.channels.request import Request, Selection, selector
-from edgecompress.pruning.channels.structured import Pruned, Subject, cut_out, examine
+from edgecompress.pruning.channels.request import Request, Selection, nothing_goes, selector
+from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut_out, examine
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.names import check_names, covers
 from edgecompress.pruning.structure.groups import layer_name, producers
@@ -62,6 +62,8 @@ def cut(subject: Subject, share: float, name: str, course: Course) -> Pruned:
     )
     selection = _selection(**values)
     pruned = cut_out(subject, selection.units)
+    if selection.units and not pruned.removed:
+        raise RecipeError(nothing_goes([one for one in pruned.refusals if one.reason == FIXED]))
     return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
 
 

@@ -209,3 +209,17 @@ def test_pruning_has_something_to_remove_from_convolutions_and_nothing_from_an_l
     recurrent = seeded(Recurrent)
     x = open_batches([torch.ones(2, 5, 16)], "calibration", recurrent, Recipe()).first()
     assert not has_channels(recurrent, x, Recipe())
+
+
+def test_a_network_whose_code_fixes_every_size_is_refused() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(48, 12), nn.Linear(12, 5)
+
+        def forward(self, image: torch.Tensor) -> Any:
+            return self.second(self.first(image.flatten(1)[:, :48]).reshape(-1, 12).relu())
+
+    network = seeded(Fixed)
+    with pytest.raises(RecipeError, match=r"^nothing of this model can be pruned \(first: the code of the"):
+        prune_channels(network, _course(network))

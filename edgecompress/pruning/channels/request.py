@@ -181,5 +181,10 @@ def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
         return "'pruning.residual' keep leaves nothing that can be pruned; --set pruning.residual=prune"
     if protected:
         return "'pruning.protect' leaves nothing that can be pruned; name fewer layers there"
-    reasons = "; ".join(f"{one.name}: {one.reason}" for one in subject.refusals[:2])
+    return nothing_goes(subject.refusals)
+
+
+def nothing_goes(refusals: Sequence[Refusal]) -> str:
+    """That nothing can be pruned, with the first reasons."""
+    reasons = "; ".join(f"{one.name}: {one.reason}" for one in refusals[:2])
     return f"nothing of this model can be pruned ({reasons or 'it has no two layers in a row'}); disable pruning"

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgecompress.agreement import Agreement
 from edgecompress.data import Batch
-from edgecompress.errors import EdgecompressError
+from edgecompress.errors import EdgecompressError, ModelError
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Scores
 from edgecompress.pruning.channels.spending import Damage
@@ -22,6 +22,11 @@ from edgecompress.training import reestimate_batch_norm
 
 SHARES = (0.75, 0.5, 0.25, 0.125)
 """The widths that are tried, as shares of the group; between them damage is interpolated."""
+
+CHANGES_SIZE = (
+    "the size of an output depends on values that pruning changes, so that its loss cannot be measured;"
+    " return all rows, or choose a 'pruning.spread' other than sensitivity"
+)
 
 
 def measured_damage(
@@ -70,8 +75,15 @@ def noise_without(
 
 
 def output_noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence[Sequence[np.ndarray]]) -> float:
-    """How far a network's outputs are from the expected ones, as noise over signal, of the output that is worst."""
+    """How far a network's outputs are from the expected ones, as noise over signal, of the output that is worst.
+
+    Raises:
+        ModelError: the outputs have other sizes, since these depend on the data.
+    """
     agreement = Agreement()
     for batch, outputs in zip(batches, expected, strict=True):
-        agreement = agreement.merge(Agreement.between(outputs, execute(module, batch.inputs)))
+        found = execute(module, batch.inputs)
+        if [one.shape for one in found] != [one.shape for one in outputs]:
+            raise ModelError(CHANGES_SIZE)
+        agreement = agreement.merge(Agreement.between(outputs, found))
     return agreement.noise_share

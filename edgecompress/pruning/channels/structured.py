@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from edgecompress.copies import frozen
-from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError, ModelError, first_line
+from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError
 from edgecompress.modes import evaluating
+from edgecompress.pruning.channels.capturing import capture_modes
+from edgecompress.pruning.channels.constant_sizes import settle_constants
 from edgecompress.pruning.storage import named_tensors
-from edgecompress.pruning.structure.analysis import Structure, analyse
+from edgecompress.pruning.structure.analysis import Structure, Ties, analyse
 from edgecompress.pruning.structure.groups import Group, as_flags, find_groups, find_refusals, removed_from
 from edgecompress.pruning.structure.silenced import run_silenced
 from edgecompress.pruning.structure.surgery import remove, resize_attributes
-from edgecompress.quiet import quiet_torch
 from edgecompress.step import Refusal
 
 TOLERANCE = 1e-4
@@ -65,7 +66,12 @@ def examine(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] 
     Raises:
         ModelError: ``torch.export`` cannot capture it.
     """
-    structure = analyse(_capture(module, args, kwargs or {}))
+    captured = capture_modes(module, args, kwargs or {})
+
+    def follow(ties: Ties) -> Structure:
+        return analyse(captured.evaluation, captured.training, fault=captured.fault, ties=ties)
+
+    structure = settle_constants(follow, lambda found, units: _try(module, found, units) is not None)
     return Subject(module=module, structure=structure, groups=find_groups(structure), refusals=find_refusals(structure))
 
 
@@ -78,13 +84,13 @@ def cut_out(subject: Subject, units: Sequence[int]) -> Pruned:
         EdgecompressError: the smaller network computes something else, or holds other channels than were chosen.
     """
     refusals = list(subject.refusals)
-    model = _try(subject, units)
+    model = _try(subject.module, subject.structure, units)
     if model is None:
         fixed = [group for group in subject.groups if _is_fixed(subject, group, units)]
         refusals += [Refusal(name=group.name, kind="channels", reason=FIXED) for group in fixed]
         kept = {unit for group in fixed for unit in group.units}
         units = [unit for unit in units if unit not in kept]
-        model = _try(subject, units)
+        model = _try(subject.module, subject.structure, units)
     if model is None:
         raise EdgecompressError(f"the pruned network differs from the silenced one; {OUR_FAULT}")
     return Pruned(model=model, removed=removed_from(subject.structure, units), refusals=tuple(refusals))
@@ -92,31 +98,45 @@ def cut_out(subject: Subject, units: Sequence[int]) -> Pruned:
 
 def _is_fixed(subject: Subject, group: Group, units: Sequence[int]) -> bool:
     own = [unit for unit in group.units if unit in set(units)]
-    return bool(own) and _try(subject, own) is None
+    return bool(own) and _try(subject.module, subject.structure, own) is None
 
 
-def _try(subject: Subject, units: Sequence[int]) -> nn.Module | None:
-    """The pruned network, if it computes what it should."""
-    gone = as_flags(subject.structure, units)
-    expected = run_silenced(subject.structure, gone)
-    smaller = remove(subject.module, subject.structure, gone)
-    _require_kept(smaller, subject, gone)
-    if _agrees(smaller, subject.structure, expected):
-        return smaller
-    candidates = resize_attributes(smaller, subject.structure, gone)
-    return next((one for one in candidates if _agrees(one, subject.structure, expected)), None)
+def _try(module: nn.Module, structure: Structure, units: Sequence[int]) -> nn.Module | None:
+    """The pruned network, if it computes what it should, and still trains."""
+    gone = as_flags(structure, units)
+    expected = run_silenced(structure, gone)
+    smaller = remove(module, structure, gone)
+    _require_kept(smaller, module, structure, gone)
+    candidates = chain([smaller], resize_attributes(smaller, structure, gone))
+    return next((one for one in candidates if _fits(one, structure, expected)), None)
 
 
-def _require_kept(smaller: nn.Module, subject: Subject, gone: Tensor) -> None:
+def _fits(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:
+    return _agrees(module, structure, expected) and (structure.training is None or _trains(module, structure.training))
+
+
+def _trains(module: nn.Module, training: Structure) -> bool:
+    """Whether a network runs in training as it did; its values are random there, or hang on what is in the batch."""
+    args, kwargs = training.program.example_inputs
+    learning = copy.deepcopy(module).train()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            learning(*args, **kwargs)
+    except USER_CODE_FAILS:
+        return False
+    return True
+
+
+def _require_kept(smaller: nn.Module, module: nn.Module, structure: Structure, gone: Tensor) -> None:
     """Hold every tensor against the original: what stayed are the channels that were not chosen to go.
 
     Where the two networks differ although all of them did, it is the network's own code that fixes a size.
     """
-    original, left = named_tensors(subject.module), named_tensors(smaller)
-    for name in left.keys() & subject.structure.tensors.keys():
+    original, left = named_tensors(module), named_tensors(smaller)
+    for name in left.keys() & structure.tensors.keys():
         expected = original[name].detach()
         for axis in range(expected.ndim):
-            chosen = [gone[classes] for own, classes in subject.structure.tensors[name].axes if own == axis]
+            chosen = [gone[classes] for own, classes in structure.tensors[name].axes if own == axis]
             if chosen:
                 stays = ~torch.stack(chosen).any(0).to(expected.device)
                 expected = expected.movedim(axis, 0)[stays].movedim(0, axis)
@@ -144,11 +164,3 @@ def is_close(left: Tensor, right: Tensor) -> bool:
         return True
     rounding = LAST_PLACES * torch.finfo(right.dtype).eps * right.abs().max()
     return bool((left - right).abs().max() <= TOLERANCE * (right.max() - right.min()) + rounding)
-
-
-def _capture(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ExportedProgram:
-    try:
-        with torch.no_grad(), quiet_torch():
-            return torch.export.export(frozen(module), args, dict(kwargs))
-    except USER_CODE_FAILS as error:
-        raise ModelError(f"torch.export cannot capture the model: {first_line(error)}; simplify its forward") from error

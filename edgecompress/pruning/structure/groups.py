@@ -177,7 +177,9 @@ def producers(structure: Structure) -> dict[Member, int]:
 
 def _transposed(structure: Structure) -> set[str]:
     """The weights of transposed convolutions, which lie inputs first."""
-    program = structure.program
-    names = program.graph_signature.inputs_to_parameters
-    nodes = (node for node in program.graph.nodes if operator_name(node).startswith("conv_transpose"))
-    return {names[source.name] for node in nodes for source in node.all_input_nodes[1:2] if source.name in names}
+    found = set()
+    for program in (mode.program for mode in structure.modes):
+        names = program.graph_signature.inputs_to_parameters
+        nodes = (node for node in program.graph.nodes if operator_name(node).startswith("conv_transpose"))
+        found |= {names[source.name] for node in nodes for source in node.all_input_nodes[1:2] if source.name in names}
+    return found

@@ -13,6 +13,7 @@ from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.groups import kept_by_axis
 from edgecompress.pruning.structure.labelled import Labelled
 from edgecompress.pruning.structure.rules.call import bind, operator_name
+from edgecompress.pruning.structure.rules.constants import SIZED
 from edgecompress.pruning.structure.rules.movement import amounts_at
 from edgecompress.pruning.structure.silenced import cut
 
@@ -20,6 +21,8 @@ Sizes = dict[tuple[str, int], int]
 """By module and old size: the new one."""
 Names = tuple[str, ...]
 Key = TypeVar("Key", bound=Hashable)
+_SIZED = (*SIZED, "broadcast_to", "expand", "repeat", "reshape", "tile", "unflatten", "view")
+"""Operators that are told the size of what they return."""
 MOST_CHOICES = 12
 """Of the attributes that could be meant by a size, tried one after the other."""
 
@@ -124,14 +127,21 @@ def _resize_norm(part: nn.Module, shape: tuple[int, ...]) -> None:
 def _normalized(structure: Structure, gone: Tensor) -> dict[str, tuple[int, ...]]:
     """What is left of the tensor that each normalization gives, by module path."""
     found = {}
-    for node, values in structure.values.items():
-        if node.op == "call_function" and operator_name(node).endswith("_norm") and _paths(node):
+    for node, values in _calls(structure):
+        if operator_name(node).endswith("_norm") and _paths(node):
             found[_paths(node)[-1]] = tuple(_left(values[0], axis, gone) for axis in range(len(values[0].shape)))
     return found
 
 
 def _depthwise_groups(structure: Structure, gone: Tensor) -> dict[str, int]:
     """The number of groups that is left of each convolution whose groups read one channel each, by module path."""
+    found = {}
+    for mode in structure.modes:
+        found.update(_groups_left(mode, gone))
+    return found
+
+
+def _groups_left(structure: Structure, gone: Tensor) -> dict[str, int]:
     found = {}
     for node in structure.program.graph.nodes:
         if not operator_name(node).startswith("conv"):
@@ -148,19 +158,25 @@ def _depthwise_groups(structure: Structure, gone: Tensor) -> dict[str, int]:
 def _sizes(structure: Structure, gone: Tensor) -> Sizes:
     """The sizes that stand as numbers in the graph and that change, by the module whose code wrote them."""
     sizes: Sizes = {}
-    for node, values in structure.values.items():
-        if node.op == "call_function" and values and _paths(node):
-            for old, new in _literals(structure, node, gone):
+    for node, values in _calls(structure):
+        if values and _paths(node):
+            for old, new in _literals(node, values, gone):
                 if old != new:
                     sizes.setdefault((_paths(node)[-1], old), new)
     return sizes
 
 
-def _literals(structure: Structure, node: fx.Node, gone: Tensor) -> Iterator[tuple[int, int]]:
+def _calls(structure: Structure) -> Iterator[tuple[fx.Node, tuple[Channels, ...]]]:
+    """The calls of a network, those that it makes in training included, and what each returns."""
+    for mode in structure.modes:
+        yield from ((node, values) for node, values in mode.values.items() if node.op == "call_function")
+
+
+def _literals(node: fx.Node, values: tuple[Channels, ...], gone: Tensor) -> Iterator[tuple[int, int]]:
     """Whole numbers among a node's arguments that are sizes: what they were, and what they become."""
-    result = structure.values[node][0]
-    name = operator_name(node)
-    if name in ("view", "reshape", "expand", "unflatten", "repeat"):
+    result = values[0]
+    name = operator_name(node).removesuffix("_copy")
+    if name in _SIZED:
         for axis, size in enumerate(result.shape):
             yield size, _left(result, axis, gone)
     elif name in ("pad", "constant_pad_nd"):
@@ -170,10 +186,10 @@ def _literals(structure: Structure, node: fx.Node, gone: Tensor) -> Iterator[tup
             for size, padding in ((before, classes[:before]), (after, classes[len(classes) - after :])):
                 yield size, int((~gone[padding]).sum())
     elif name in ("chunk", "split", "split_with_sizes", "slice", "narrow"):
-        for part in structure.values[node]:
+        for part in values:
             for axis, _ in part.axes:
                 yield part.shape[axis], _left(part, axis, gone)
-    elif name in ("layer_norm", "rms_norm", "group_norm"):
+    elif name in ("index", "index_select", "layer_norm", "rms_norm", "group_norm"):
         for axis, _ in result.axes:
             yield result.shape[axis], _left(result, axis, gone)
 

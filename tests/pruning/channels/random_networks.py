@@ -121,6 +121,40 @@ class WrittenLayerNorm(nn.LayerNorm):
         return centred / torch.sqrt(centred.square().mean(-1, keepdim=True) + self.eps) * self.weight + self.bias
 
 
+class WithConstant(nn.Module):
+    """A convolution that reads its input beside a constant of the same size, as a recurrent one does at its start."""
+
+    def __init__(self, width: int, outputs: int, kind: str) -> None:
+        super().__init__()
+        self.width, self.kind = width, kind
+        self.convolution = nn.Conv2d(2 * width, outputs, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        rows, _, *places = x.shape
+        constant = {
+            "zeros_like": lambda: torch.zeros_like(x),
+            "full_like": lambda: torch.full_like(x, 0.5),
+            "new_zeros": lambda: x.new_zeros(x.shape),
+            "zeros of a shape": lambda: torch.zeros(x.shape),
+            "ones of a shape": lambda: torch.ones(x.shape),
+            "zeros of an attribute": lambda: torch.zeros(rows, self.width, *places),
+        }[self.kind]()
+        return self.convolution(torch.cat([x, constant], 1)).tanh()
+
+
+class Rows(nn.Module):
+    """Rows that are picked by a score: the best, however many are equal."""
+
+    def __init__(self, width: int, kind: str) -> None:
+        super().__init__()
+        self.score, self.kind = nn.Linear(width, 1), kind
+
+    def forward(self, x: Tensor) -> Any:
+        scores = self.score(x)[:, 0] if self.kind.endswith("layer") else x.sum(1)
+        best = scores >= scores.max()
+        return x[best] if self.kind.startswith("mask") else x[best.nonzero()[:, 0]]
+
+
 def _convolution(draw: Draw, width: int) -> Part:
     outputs, kernel = draw(WIDTHS), draw(st.sampled_from((1, 3)))
     return nn.Conv2d(width, outputs, kernel, padding=kernel // 2, bias=draw(st.booleans())), outputs
@@ -227,6 +261,35 @@ def _scale(draw: Draw, width: int) -> Part:
     return Function(*draw(st.sampled_from(functions))), width
 
 
+def _constant(draw: Draw, width: int) -> Part:
+    kinds = (
+        "zeros_like",
+        "full_like",
+        "new_zeros",
+        "zeros of a shape",
+        "ones of a shape",
+        "zeros of an attribute",
+    )
+    outputs = draw(WIDTHS)
+    return WithConstant(width, outputs, draw(st.sampled_from(kinds))), outputs
+
+
+def _handed_on(draw: Draw, width: int) -> Part:
+    functions: tuple[tuple[Callable[[Tensor], Tensor], str], ...] = (
+        (lambda x: x[:, : x.shape[1], : x.shape[2]], "crop"),
+        (lambda x: x[..., : x.shape[3]], "crop of the last axis"),
+        (lambda x: x.narrow(1, 0, x.shape[1]), "narrow"),
+        (lambda x: x[:, torch.arange(x.shape[1])], "index of all"),
+        (lambda x: x.index_select(1, torch.arange(x.shape[1])), "selection of all"),
+        (lambda x: x[:, :, torch.arange(x.shape[2] - 1, -1, -1)], "index of places"),
+        (lambda x: x.broadcast_to(x.shape).expand(x.shape), "expand"),
+        (lambda x: x.to(x.dtype).contiguous().detach(), "copies"),
+        (lambda x: torch.hsplit(torch.slice_copy(x, 1), 1)[0], "parts"),
+        (lambda x: torch.multiply(torch.subtract(x, 0.5), 2), "second names"),
+    )
+    return Function(*draw(st.sampled_from(functions))), width
+
+
 PARTS: tuple[Callable[[Draw, int], Part], ...] = (
     _convolution,
     _grouped,
@@ -243,18 +306,39 @@ PARTS: tuple[Callable[[Draw, int], Part], ...] = (
     _transformer,
     _scale,
 )
+PRUNED_PARTS = (*PARTS, _constant, _handed_on)
+"""With those that only pruning has to look at."""
 
 
 class RandomNetwork(nn.Module):
-    def __init__(self, parts: list[nn.Module], width: int, head: str) -> None:
+    """A classifier, of all rows or of picked ones, which in training may have a second head behind its first part."""
+
+    def __init__(
+        self, parts: list[nn.Module], width: int, head: str, rows: str = "", auxiliary: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        self.parts, self.head = nn.Sequential(*parts), head
-        self.classifier = nn.Linear(width * (16 if head == "flatten" else 1), 5)
+        self.parts, self.head, self.auxiliary = nn.Sequential(*parts), head, auxiliary
+        width *= 16 if head == "flatten" else 1
+        self.rows = Rows(width, rows) if rows else nn.Identity()
+        self.classifier = nn.Linear(width, 5)
 
     def forward(self, x: Tensor) -> Any:
-        x = self.parts(x)
+        first = self.parts[0](x)
+        x = self.parts[1:](first)
         x = functional.adaptive_avg_pool2d(x, 2).flatten(1).repeat(1, 4) if self.head == "flatten" else x.mean((2, 3))
-        return self.classifier(x)
+        x = self.classifier(self.rows(x))
+        return (x, self.auxiliary(first)) if self.auxiliary is not None and self.training else x
+
+
+def _auxiliary(draw: Draw, width: int) -> nn.Module | None:
+    kinds: tuple[Callable[[], nn.Module | None], ...] = (
+        lambda: None,
+        lambda: nn.Sequential(nn.BatchNorm2d(width), nn.Conv2d(width, 5, 1)),
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(width * 64, 5)),
+        lambda: nn.Sequential(nn.Conv2d(width, width, 3, groups=width), nn.ReLU(), nn.ConvTranspose2d(width, 5, 2)),
+    )
+    make: Callable[[], nn.Module | None] = draw(st.sampled_from(kinds))
+    return make()
 
 
 @st.composite
@@ -262,11 +346,13 @@ def networks(draw: st.DrawFn) -> Entry:
     """A network that classifies images of 8 by 8, as an entry of the zoo without expectations."""
     width = draw(WIDTHS)
     parts: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1)]
-    for make in draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=6)):
+    auxiliary = _auxiliary(draw, width)
+    for make in draw(st.lists(st.sampled_from(PRUNED_PARTS), min_size=1, max_size=6)):
         part, width = make(draw, width)
         parts.append(part)
         if width > 16 or width % 4:
             parts.append(conv_norm(width, 8))
             width = 8
-    network = RandomNetwork(parts, width, draw(st.sampled_from(("flatten", "mean"))))
+    rows = draw(st.sampled_from(("", "", "mask", "mask by a layer", "nonzero", "nonzero by a layer")))
+    network = RandomNetwork(parts, width, draw(st.sampled_from(("flatten", "mean"))), rows, auxiliary)
     return Entry(build=lambda: network, draw=images(2, 3, 8, 8), groups={}, whole=())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from edgecompress.data import Batch
+from edgecompress.errors import ModelError
 from edgecompress.progress import Progress
-from edgecompress.pruning.channels.sensitivity import measured_damage
+from edgecompress.pruning.channels.sensitivity import CHANGES_SIZE, measured_damage, output_noise
 from edgecompress.pruning.channels.structured import examine
 
 
@@ -38,3 +40,17 @@ class _Named(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = self.module(x)
         return result
+
+
+def test_outputs_of_other_sizes_are_not_compared() -> None:
+    positive = _Named(_Positive())
+    batch = Batch(inputs={"x": np.array([[1.0], [-1.0], [2.0]], np.float32)})
+    assert output_noise(positive, [batch], [[np.array([[1.0], [2.0]], np.float32)]]) == 0
+    with pytest.raises(ModelError) as caught:
+        output_noise(positive, [batch], [[np.array([[1.0]], np.float32)]])
+    assert str(caught.value) == CHANGES_SIZE
+
+
+class _Positive(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[x[:, 0] > 0]

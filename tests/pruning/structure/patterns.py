@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.pruning.structure.analysis import Structure, analyse
+from edgecompress.pruning.structure.data_dependent import pin_sizes
 
 Place = tuple[str, int]
 
@@ -31,7 +32,7 @@ def structure_of(forward: Callable[..., Any], x: Tensor | tuple[int, ...], **sha
     network = Written(forward, shapes)
     example = x if isinstance(x, Tensor) else torch.randn(x)
     with torch.no_grad():
-        return analyse(torch.export.export(network, (example,)))
+        return analyse(pin_sizes(torch.export.export(network, (example,))))
 
 
 def pattern(structure: Structure, *places: Place) -> list[str]:

@@ -6,15 +6,28 @@ import operator
 
 from edgecompress.pruning.structure.classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled
-from edgecompress.pruning.structure.rules import contraction, elementwise, movement, normalization, reduction
+from edgecompress.pruning.structure.rules import (
+    constants,
+    contraction,
+    elementwise,
+    indexing,
+    joining,
+    movement,
+    normalization,
+    reduction,
+)
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule, bind
+from edgecompress.pruning.structure.rules.unknown import keep_whole, unknown, unlabelled
 
 RULES: dict[str, Rule] = {
     **elementwise.RULES,
     **movement.RULES,
+    **joining.RULES,
     **reduction.RULES,
     **contraction.RULES,
     **normalization.RULES,
+    **indexing.RULES,
+    **constants.RULES,
 }
 
 __all__ = ["RULES", "Call", "Result", "bind", "propagate"]
@@ -25,21 +38,16 @@ def propagate(classes: Classes, call: Call) -> Result:
     if call.node.target is operator.getitem:
         values, index = call.arguments.values()
         return values[index] if isinstance(values, list) else Labelled(call.shape)
-    if not any(tensor.slots for tensor in call.tensors):
-        return _unlabelled(call)
-    if call.name in RULES:
+    if constants.is_constant(call.node):
+        return constants.constant(classes, call)
+    if not any(tensor.slots for tensor in call.tensors) or not call.shapes:  # an assertion computes nothing
+        return unlabelled(call)
+    if call.finds_size and call.name not in indexing.RULES:
+        return keep_whole(classes, call, f"goes through {call.name}, whose size depends on the data")
+    if call.name in RULES and not (call.reads_number and call.name not in movement.SHAPED):
         return RULES[call.name](classes, call)
     if elementwise.is_elementwise(call):
         return elementwise.elementwise(classes, call)
-    if not call.shapes:  # an assertion, which computes nothing
-        return []
-    for tensor in call.tensors:
-        for slot in tensor.slots:
-            classes.freeze(slot, f"goes through {call.name}, which no rule knows")
-    return _unlabelled(call)
-
-
-def _unlabelled(call: Call) -> Result:
-    results = [Labelled(shape) for shape in call.shapes]
-    single = not isinstance(call.node.meta.get("val"), (list, tuple))
-    return results[0] if single and results else results
+    if call.reads_number:
+        return keep_whole(classes, call, f"goes through {call.name}, by a number that depends on the data")
+    return unknown(classes, call)

@@ -14,6 +14,8 @@ from edgecompress.pruning.structure.classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled
 
 Result = Labelled | list[Labelled]
+FOUND = "found in the data"
+"""Under this name a node of the graph says whether it finds a size or a number in the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,21 @@ class Call:
         """The shape of the one tensor that it returns, or of the first of several."""
         return self.shapes[0]
 
+    def given(self, name: str) -> Any:
+        """An argument as it stands in the graph: a node, where a tensor or a number was computed."""
+        place = list(self.arguments).index(name)
+        return self.node.args[place] if place < len(self.node.args) else self.node.kwargs.get(name)
+
+    @property
+    def finds_size(self) -> bool:
+        """Whether the size of what it returns, or the number, depends on the data."""
+        return bool(self.node.meta.get(FOUND))
+
+    @property
+    def reads_number(self) -> bool:
+        """Whether one of its numbers was computed from the data."""
+        return any(is_number(node) for node in self.node.all_input_nodes)
+
     def axes(self, name: str, rank: int) -> set[int]:
         """An argument that names one axis, several, or none for all, as a set of non-negative axes."""
         given = self.arguments.get(name)
@@ -62,7 +79,7 @@ def bind(node: fx.Node, values: Mapping[fx.Node, Result]) -> Call:
     """The call of a node whose inputs have the given labels."""
 
     def look_up(argument: fx.Node) -> Any:
-        return values.get(argument)
+        return argument.meta["val"] if is_number(argument) else values.get(argument)
 
     args = fx.map_arg(node.args, look_up)
     kwargs = fx.map_arg(node.kwargs, look_up)
@@ -73,6 +90,11 @@ def bind(node: fx.Node, values: Mapping[fx.Node, Result]) -> Call:
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     defaults = {argument.name: argument.default_value for argument in schema.arguments}
     return Call(node=node, arguments={name: given.get(name, defaults[name]) for name in names})
+
+
+def is_number(node: fx.Node) -> bool:
+    """Whether a node computes a number, not a tensor."""
+    return isinstance(node.meta.get("val"), (bool, int, float))
 
 
 def operator_name(node: fx.Node) -> str:

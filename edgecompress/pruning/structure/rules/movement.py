@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgecompress.pruning.structure.classes import UNLABELLED, Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, reshape, touch, varying
+from edgecompress.pruning.structure.classes import Classes
+from edgecompress.pruning.structure.labelled import Labelled, labelled, reshape, touch, varying
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
-from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
+from edgecompress.pruning.structure.rules.unknown import unknown
 
 PICKED = "is picked out by its index"
 
@@ -18,7 +18,8 @@ PICKED = "is picked out by its index"
 def move(classes: Classes, call: Call) -> Result:
     """Views, transposes, parts and repetitions: the labels move with the elements."""
     operand, *rest = call.arguments.values()
-    assert isinstance(operand, Labelled)
+    if not isinstance(operand, Labelled) or _reads_tensors(call):
+        return unknown(classes, call)
     moved = [_run(call, slot, rest) for slot in operand.slots]
     results = [
         labelled(classes, shape, _kept(classes, operand.slots, [outputs[index] for outputs in moved]))
@@ -51,37 +52,21 @@ def expand(classes: Classes, call: Call) -> Labelled:
 
 def part(classes: Classes, call: Call) -> Result:
     """A split or a slice. Where the parts are equal, each loses the same channels, so that they stay equal."""
-    operand, axis = call["self"], call.axes("dim", len(call["self"].shape)).pop()
+    if _reads_tensors(call):
+        return unknown(classes, call)
+    operand, axis = call["self"], _axis(call)
     size = call.shape[axis]
     equal = size > 1 and not (operand.shape[axis] % size or _start(call) % size or call.arguments.get("step", 1) != 1)
     for slot in operand.slots:
         if axis in varying(slot) and size < operand.shape[axis]:
             if not equal or any(shape[axis] != size for shape in call.shapes):
-                if call.name == "slice":
+                if call.name in ("slice", "slice_copy"):
                     classes.freeze(slot, PICKED)
                 continue
             parts = slot.split(size, axis)
             for other in parts[1:]:
                 classes.unify(parts[0], other)
     return move(classes, call)
-
-
-def concatenate(classes: Classes, call: Call) -> Labelled:
-    """Channels lie side by side along one axis, and are removed together along the others."""
-    operands: list[Labelled] = [one for one in call["tensors"] if one.shape != (0,)]
-    axis = call.axes("dim", len(call.shape)).pop()
-    side = [_along(operand, axis) for operand in operands]
-    slots = [torch.cat(side, axis)] if any(bool(one.any()) for one in side) else []
-    across = combine(classes, [_across(operand, axis) for operand in operands], _one(call.shape, axis), MEETS_CONSTANTS)
-    return labelled(classes, call.shape, [*slots, *(slot.expand(*call.shape) for slot in across.slots)])
-
-
-def stack(classes: Classes, call: Call) -> Labelled:
-    """Tensors side by side along a new axis, which itself stays whole."""
-    axis = call.axes("dim", len(call.shape)).pop()
-    shape = _one(call.shape, axis)
-    across = combine(classes, [reshape(operand, shape) for operand in call["tensors"]], shape, MEETS_CONSTANTS)
-    return labelled(classes, call.shape, (slot.expand(*call.shape) for slot in across.slots))
 
 
 def shuffle(classes: Classes, call: Call) -> Labelled:
@@ -133,6 +118,18 @@ def _pad(classes: Classes, slot: Tensor, axis: int, before: int, after: int) -> 
     return torch.cat([ends[0], inner, ends[1]], axis)
 
 
+def _axis(call: Call) -> int:
+    """The axis of parts, named by an argument or by the operator."""
+    rank = len(call["self"].shape)
+    named = _OWN_AXES.get(call.name)
+    return call.axes("dim", rank).pop() if named is None else min(named, rank - 1)
+
+
+def _reads_tensors(call: Call) -> bool:
+    """Whether a tensor says what moves where."""
+    return len(call.tensors) > 1
+
+
 def _run(call: Call, slot: Tensor, rest: list[Any]) -> list[Tensor]:
     names = list(call.arguments)[1:]
     outputs = call.node.target(slot, **dict(zip(names, rest, strict=True)))  # type: ignore[operator]
@@ -151,28 +148,18 @@ def _start(call: Call) -> int:
     return int(call.arguments.get("start") or 0)
 
 
-def _one(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    return tuple(1 if at == axis else size for at, size in enumerate(shape))
-
-
-def _along(operand: Labelled, axis: int) -> Tensor:
-    for slot in operand.slots:
-        if axis in varying(slot):
-            return slot
-    return torch.tensor(UNLABELLED).expand(*operand.shape)
-
-
-def _across(operand: Labelled, axis: int) -> Labelled:
-    slots = tuple(slot.narrow(axis, 0, 1) for slot in operand.slots if axis not in varying(slot))
-    return Labelled(_one(operand.shape, axis), slots)
-
-
 _MOVES = (
     "adjoint",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "flip",
+    "fliplr",
+    "flipud",
     "mH",
     "mT",
     "matrix_H",
+    "moveaxis",
     "movedim",
     "numpy_T",
     "permute",
@@ -181,27 +168,58 @@ _MOVES = (
     "repeat",
     "repeat_interleave",
     "roll",
+    "rot90",
     "squeeze",
     "swapaxes",
+    "swapdims",
     "t",
+    "tile",
     "transpose",
     "unbind",
     "unsqueeze",
 )
-_VIEWS = ("_reshape_alias", "_unsafe_view", "flatten", "reshape", "reshape_as", "unflatten", "view", "view_as")
-_PARTS = ("chunk", "narrow", "slice", "split", "split_with_sizes", "tensor_split")
+_VIEWS = (
+    "_reshape_alias",
+    "_unsafe_view",
+    "flatten",
+    "ravel",
+    "reshape",
+    "reshape_as",
+    "unflatten",
+    "view",
+    "view_as",
+)
+_EXPANSIONS = ("broadcast_to", "expand", "expand_as")
+_PARTS = (
+    "chunk",
+    "dsplit",
+    "hsplit",
+    "narrow",
+    "slice",
+    "split",
+    "split_with_sizes",
+    "tensor_split",
+    "unsafe_chunk",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
+    "vsplit",
+)
+_OWN_AXES = {"dsplit": 2, "hsplit": 1, "vsplit": 0}
+SHAPED = (*_VIEWS, *_EXPANSIONS)
+"""Operators whose rules read no number but the sizes of what they return."""
 
-RULES: dict[str, Rule] = {
+_ALIASING: dict[str, Rule] = {
     **dict.fromkeys(_MOVES, move),
     **dict.fromkeys(_VIEWS, view),
     **dict.fromkeys(_PARTS, part),
-    "expand": expand,
-    "expand_as": expand,
-    "cat": concatenate,
-    "concat": concatenate,
-    "concatenate": concatenate,
+    **dict.fromkeys(_EXPANSIONS, expand),
     "select": pick,
-    "stack": stack,
+}
+
+RULES: dict[str, Rule] = {
+    **_ALIASING,
+    **{f"{name}_copy": rule for name, rule in _ALIASING.items()},
+    "_reshape_copy": view,
     "channel_shuffle": shuffle,
     "native_channel_shuffle": shuffle,
     "pad": pad,

@@ -53,11 +53,39 @@ def test_what_is_picked_by_its_index_keeps_its_place(move: Callable[[Tensor], Te
     assert PICKED in reasons(structure, "w", 1)
 
 
-def test_a_stack_keeps_its_own_axis_whole() -> None:
-    structure = structure_of(
-        lambda x, u, w, v: torch.stack([x @ u, x @ w]).sum(0) @ v, (2, 3), u=(3, 4), w=(3, 4), v=(4, 2)
-    )
-    assert pattern(structure, ("u", 1), ("w", 1), ("v", 0)) == ["abcd"] * 3
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda y: y[:, :4],
+        lambda y: y[..., :4],
+        lambda y: y[...],
+        lambda y: y[:, :, None][:, :, 0],
+        lambda y: y.narrow(1, 0, 4),
+        lambda y: torch.slice_copy(y, 1, 0, 4),
+        lambda y: y.expand(2, 4),
+        lambda y: y.broadcast_to((2, 4)),
+        lambda y: y.tile(1, 1),
+        lambda y: y.ravel().view(2, 4),
+        lambda y: torch.atleast_3d(y).squeeze(2),  # type: ignore[no-untyped-call]
+        lambda y: y.unsafe_chunk(1, 1)[0],
+        lambda y: y.hsplit(1)[0],
+        lambda y: torch.rot90(y, 4),
+        lambda y: y.swapdims(0, 1).moveaxis(0, 1),
+        lambda y: y.roll(0, 1),
+    ],
+)
+def test_what_takes_all_changes_nothing(move: Callable[[Tensor], Tensor]) -> None:
+    assert pattern(_between(move, 4, 4), ("w", 1), ("v", 0)) == ["abcd", "abcd"]
+
+
+def test_equal_parts_stay_equal_whatever_makes_them() -> None:
+    structure = _between(lambda y: torch.hstack(y.hsplit(2)), 4, 4)
+    assert pattern(structure, ("w", 1), ("v", 0)) == ["abab", "abab"]
+
+
+def test_what_moves_by_the_numbers_in_a_tensor_stays() -> None:
+    structure = _between(lambda y: y.repeat_interleave(torch.tensor([1, 2, 1, 1]), 1, output_size=5), 4, 5)
+    assert reasons(structure, "w", 1) == {"goes through repeat_interleave, which no rule knows"}
 
 
 def test_subpixels_leave_with_their_channel() -> None:
