@@ -83,8 +83,9 @@ def _as_json(values: Mapping[str, Any], prefix: str) -> str:
         try:
             json.dumps(value, default=_plain)
         except (TypeError, ValueError, RecursionError) as error:
-            told = f"expected numbers, texts, lists or tables in {prefix + key!r}"
-            raise RecipeError(f"{told}, and TOML cannot hold it: {first_line(error)}") from None
+            raise RecipeError(
+                f"TOML cannot hold {prefix + key!r}: {first_line(error)}; give numbers, texts, lists or tables"
+            ) from None
     return json.dumps(values, default=_plain)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from edgecompress import DataError, Distiller, RecipeError, compress
 from edgecompress.class_axis import settle_class_axis
 from edgecompress.cli.app import main
 from edgecompress.data import Batch, Batches, InputNames
-from edgecompress.metrics import Tally, open_class_axes, top1
+from edgecompress.metrics import Tally, class_axis, open_class_axes, top1
 from edgecompress.progress import Progress
 from edgecompress.recipe import Evaluation, parse_recipe
 from edgecompress.revalidation import revalidate
@@ -124,7 +125,10 @@ def test_a_batch_that_contradicts_the_run_is_refused() -> None:
 
 @pytest.mark.parametrize("axis", [0, 2, 5])
 def test_an_axis_that_the_scores_lack_is_refused(axis: int) -> None:
-    with pytest.raises(DataError, match=rf"class axis {axis} is none of outputs of shape \(3, 4\); give 1, or -1"):
+    told = (
+        f"class axis {axis} is none of outputs of shape (3, 4); give 1, or -1 for the last axis (evaluation.class_axis)"
+    )
+    with pytest.raises(DataError, match=re.escape(told)):
         top1(np.zeros((3, 4)), np.zeros(3, np.int64), axis=axis)
 
 
@@ -244,3 +248,12 @@ def test_the_key_is_a_number_or_none() -> None:
     assert parse_recipe({"evaluation": {"class_axis": -1}}).evaluation.class_axis == -1
     with pytest.raises(RecipeError, match=r"evaluation\.class_axis"):
         parse_recipe({"evaluation": {"class_axis": True}})
+
+
+def test_a_batch_with_its_classes_along_another_axis_than_the_run_is_told() -> None:
+    with pytest.raises(DataError) as caught:
+        class_axis((8, 5, 10), (8, 10), "batch 3", axis=-1)
+    assert str(caught.value) == (
+        "batch 3: labels of shape (8, 10) put the classes of outputs of shape (8, 5, 10) along axis 1;"
+        " those of the run lie along axis -1; give all batches alike"
+    )

@@ -28,10 +28,12 @@ FACTORIES = {
     "unmet",
     "kind",
     "type(error)",
+    "stored.misfit",
 }
 """What makes one of ours: a parameter that holds its class, or a function that two callers share."""
 CAUGHT = {
     ("archives.py", "ValueError"): "its callers name the file",
+    ("arrival.py", "Refused"): "the parent process names the file",
     ("durable.py", "OSError"): "what the system says of a rename",
     ("exporters/draft.py", "OSError"): "explained with all others of the output",
     ("exporters/kernel_types.py", "ValueError"): "to_ort tells what cannot be written",
@@ -39,6 +41,7 @@ CAUGHT = {
     ("calibration/statistics_file.py", "ValueError"): "load names the file",
     ("onnx_files.py", "ValueError"): "the file is named",
     ("loading.py", "ValueError"): "the image is named",
+    ("table.py", "TypeError"): "the key is named",
     ("programs.py", "pickle.UnpicklingError"): "the program is named",
     ("training/teacher_outputs.py", "sqlite3.DatabaseError"): "the file is named",
     ("validation/browser.py", "ValueError"): "what a page answered, told in the manifest",

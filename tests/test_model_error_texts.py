@@ -28,7 +28,7 @@ from edgecompress.dummy_inputs import _spec
 from edgecompress.errors import InputError
 from edgecompress.inspection import inspect_model
 from edgecompress.loading import load_model, load_teacher, load_weights
-from edgecompress.module_checks import check_module, check_teacher
+from edgecompress.module_checks import check_module, check_network, check_teacher
 from edgecompress.named_inputs import input_names
 from edgecompress.onnx_files import read_onnx
 from edgecompress.plan import check_onnx, make_plan
@@ -273,6 +273,14 @@ def _axes(**axes: dict[str, str]) -> Mistake:
             " weights beside it",
         ),
         (
+            lambda: check_network(3),
+            "the model is a int; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model",
+        ),
+        (
+            lambda: read_onnx(_cut_short("weights")),
+            "'model.onnx' is not a valid ONNX model: the weights in 'weights' are cut short; export it again",
+        ),
+        (
             lambda: read_onnx(_external("gone")),
             "'model.onnx' keeps weights in 'gone', which does not exist; put it there",
         ),
@@ -295,6 +303,11 @@ def _external(place: str) -> Path:
     return Path("model.onnx")
 
 
+def _cut_short(place: str) -> Path:
+    Path(place).write_bytes(b"four")  # two floats take eight bytes
+    return _external(place)
+
+
 class _Raising(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         raise RuntimeError("no such backbone")
@@ -311,6 +324,9 @@ def _frozen(course: Any = None) -> Mistake:
     batches = Batches(role="train", source=lambda: [FLOATS], inputs=InputNames(names=("input",), required=1))
     given = SimpleNamespace(streams=Streams(train=batches), recipe=Recipe())
     return lambda: loss_gradients(network, cast("Course", given))
+
+
+ONES = {"x": np.ones(2, np.float32), "s": np.ones((), np.float32)}
 
 
 def _saved_onnx() -> Path:
@@ -351,6 +367,11 @@ PRUNING = effective_profile("cloud", ())
         (
             _frozen(),
             "importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model",
+        ),
+        (
+            lambda: _check_original(_saved_onnx(), [(ONES, [np.ones(3)])]),
+            "'model.onnx' gives outputs of shapes [(2,)], the bundle [(3,)]; give the float model of the bundle as an"
+            " ONNX file",
         ),
         (
             lambda: _check_original(_saved_onnx(), [({}, [])]),

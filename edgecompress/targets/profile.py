@@ -24,7 +24,7 @@ def _check_text(value: Any, key: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise RecipeError(f"the text in {key!r} is not UTF-8") from None
+        raise RecipeError(f"the text in {key!r} is not UTF-8; write it anew") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class TargetProfile:
         for key in HEAD:
             _check_text(getattr(self, key), key)
         if not isinstance(self.recipe, Recipe):
-            raise RecipeError(f"expected a Recipe, got {self.recipe!r} in 'recipe'")
+            raise RecipeError(f"expected a Recipe, got {self.recipe!r} in 'recipe'; make it with parse_recipe")
 
 
 OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the user's own", recipe=Recipe())

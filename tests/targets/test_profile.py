@@ -242,8 +242,8 @@ def test_a_parent_that_is_no_toml_is_named(tmp_path: Path) -> None:
     ("change", "line"),
     [
         ({"name": 3}, "expected text, got 3 in 'name'; put it in quotes"),
-        ({"reason": "\ud800"}, "the text in 'reason' is not UTF-8"),
-        ({"recipe": {}}, "expected a Recipe, got {} in 'recipe'"),
+        ({"reason": "\ud800"}, "the text in 'reason' is not UTF-8; write it anew"),
+        ({"recipe": {}}, "expected a Recipe, got {} in 'recipe'; make it with parse_recipe"),
     ],
 )
 def test_a_profile_made_in_python_is_checked(change: dict[str, Any], line: str) -> None:
