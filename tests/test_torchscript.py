@@ -50,7 +50,10 @@ def test_a_scripted_or_traced_module_is_refused(call: str, make: Callable[[], An
     assert str(caught.value) == line
 
 
-SCRIPT = " is TorchScript, of which no program can be captured; give the torch.nn.Module that it was made from, or an ONNX file"
+SCRIPT = (
+    " is TorchScript, of which no program can be captured; give the torch.nn.Module that it was made from,"
+    " or an ONNX file"
+)
 WEIGHTS = (
     " holds weights, or a pickled module, which is not executed; give file.py:callable and --weights for a state dict,"
     " or save the model with torch.export.save (model.pt2)"
@@ -83,8 +86,9 @@ def test_weights_in_torchscript_are_refused_with_the_way_to_take_them_out(tmp_pa
     _scripted().save(script)
     with pytest.raises(ModelError) as caught:
         load_weights(nn.Linear(3, 3), script)
-    assert "give its state dict: torch.save(torch.jit.load('script.pt').state_dict(), 'weights.pt')" in str(
-        caught.value
+    assert str(caught.value) == (
+        f"weights {str(script)!r} are TorchScript, which holds code and was not executed; give its state dict:"
+        " torch.save(torch.jit.load('script.pt').state_dict(), 'weights.pt')"
     )
     torch.save(torch.jit.load(script).state_dict(), advised)  # type: ignore[no-untyped-call]
     load_weights(nn.Linear(3, 3), advised)

@@ -80,6 +80,11 @@ def test_metadata_that_are_no_document_are_refused(text: str) -> None:
     assert "was changed" in _refusal(save(load(_content()), {KEY: text}))
 
 
+def test_values_that_do_not_lie_as_they_should_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"^'file' is no safetensors file: .*; save it again$"):
+        read_values("file", io.BytesIO(_content()[:-1]))
+
+
 def test_a_header_that_claims_the_memory_of_the_machine_is_not_read() -> None:
     assert "no safetensors file" in _refusal((2**62).to_bytes(8, "little") + b"{}")
 
