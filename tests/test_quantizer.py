@@ -58,7 +58,7 @@ def test_wrong_inputs_are_refused() -> None:
 def test_a_scheme_that_is_not_there_is_one_line() -> None:
     with pytest.raises(RecipeError) as caught:
         Quantizer.static_quantize(seeded(ConvNet), images(), scheme="fbgem")  # type: ignore[arg-type]
-    assert str(caught.value) == "expected a value that is 'fbgemm' or 'qnnpack', got 'fbgem' in 'quantization.scheme'"
+    assert str(caught.value) == "expected a value that is 'fbgemm' or 'qnnpack', got 'fbgem' in 'scheme'"
 
 
 def test_a_target_decides_how_to_quantize() -> None:
