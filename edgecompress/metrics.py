@@ -55,6 +55,7 @@ def top1(outputs: Array, labels: Array, where: str = "the batch", axis: int | No
     Raises:
         DataError: the shapes do not fit, or a label is no class of the model.
 
+    >>> import numpy as np
     >>> top1(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1])).percent
     50.0
     """

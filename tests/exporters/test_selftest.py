@@ -117,7 +117,7 @@ class Saturating:
 
     def __init__(self, session: Any) -> None:
         self._session = session
-        self.get_inputs = session.get_inputs
+        self.get_inputs, self.get_outputs = session.get_inputs, session.get_outputs
 
     def run(self, names: None, inputs: dict[str, Any]) -> list[Any]:
         return [output / 2 for output in self._session.run(names, inputs)]

@@ -24,7 +24,10 @@ HOMES = re.compile(r"https?://[^/]*\.(google\.com|googleapis\.com|gvt1\.com)/")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a network that flips some of its answers."""
     output = tmp_path_factory.mktemp("page") / "bundle"
-    coarse = ("quantization.observer=percentile", "quantization.percentile=60", "export.simplify=false")
+    coarse = (
+        *("quantization.observer=percentile", "quantization.percentile=60", "quantization.fallback_evaluations=0"),
+        "export.simplify=false",
+    )
     network, evaluation = seeded(ConvNet), images(rows=64, seed=1)
     bundle = edgecompress.compress(
         network, calibration=images(), evaluation=evaluation, output=output, overrides=coarse
