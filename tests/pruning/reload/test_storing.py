@@ -67,7 +67,7 @@ def _assert_trains(network: nn.Module, inputs: Inputs) -> None:
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
     args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
     outputs = [one for one in pytree.tree_leaves(network(*args, **kwargs)) if one.is_floating_point()]
-    torch.stack([one.square().sum() for one in outputs]).sum().backward()
+    torch.stack([one.square().sum() for one in outputs]).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
