@@ -59,7 +59,7 @@ def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
     """
     _check_axes(batch, export)
     example = batch.sample(export.batch_size or max(batch.rows, 2))
-    shapes = {name: _dynamic(name, array.shape, example.rows, export) for name, array in example.inputs.items()}
+    shapes = {name: _dynamic(name, example.axis(name), export) for name in example.inputs}
     try:
         with quiet_torch():
             return torch.export.export(frozen(module), (), tensors(example.inputs), dynamic_shapes=shapes)
@@ -77,11 +77,11 @@ def _check_axes(batch: Batch, export: Export) -> None:
                 raise RecipeError(f"export.dynamic_axes.{name} names axis {axis}; {name!r} has {rank} dimensions")
 
 
-def _dynamic(name: str, shape: tuple[int, ...], rows: int, export: Export) -> dict[int, Any]:
+def _dynamic(name: str, batch_axis: int | None, export: Export) -> dict[int, Any]:
     # DYNAMIC lets PyTorch find the least size that the model works for; the names are given in the export.
     dynamic: dict[int, Any] = {int(axis): Dim.DYNAMIC for axis in export.dynamic_axes.get(name, {})}
-    if export.batch_size is None and shape[0] == rows:
-        dynamic[0] = Dim("batch")
+    if export.batch_size is None and batch_axis is not None:
+        dynamic[batch_axis] = Dim("batch")
     return dynamic
 
 

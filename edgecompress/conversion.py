@@ -31,7 +31,7 @@ from edgecompress.named_inputs import input_names
 from edgecompress.plain import plain_copy
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import execute, fixed_rows, output_names, signature, to_bytes
+from edgecompress.runtime import execute, network_rows, output_names, signature, to_bytes
 from edgecompress.step import Done, StepResult
 from edgecompress.streams import Streams
 from edgecompress.targets.cpus import arithmetic_of
@@ -97,7 +97,7 @@ def open_source(data: Data, role: str, recipe: Recipe) -> Source:
         DataError: the data cannot be opened, or can be read only once.
     """
     if isinstance(data, str):
-        return rereadable(load_data(data, role, recipe.images), role)
+        return rereadable(load_data(data, role, recipe.images, recipe.export.batch_axes), role)
     return rereadable(data if callable(data) else functools.partial(_same, data), role)
 
 
@@ -115,6 +115,7 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe) -> Bat
         use_labels=role in ("evaluation", "train"),
         label_kinds="iu" if recipe.training.task == "classification" else "iuf",
         class_axis=recipe.evaluation.class_axis,
+        axes=recipe.export.batch_axes,
     )
 
 
@@ -266,7 +267,7 @@ def _technique(name: str, course: Course) -> Step:
 
 def sample_rows(network: Network, recipe: Recipe) -> int | None:
     """The number of samples that the recipe or the network fixes; None where it is free."""
-    return recipe.export.batch_size or fixed_rows(network)
+    return recipe.export.batch_size or network_rows(network, recipe.export.batch_axes)
 
 
 def run_steps(

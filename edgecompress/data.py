@@ -8,8 +8,8 @@ opens the source again and holds one batch at a time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,10 @@ Inputs = Mapping[str, Array]
 Source = Callable[[], Iterable[Any]]
 NUMBERS = "fiub"
 """NumPy's letters of the dtypes of numbers."""
+Axes = Mapping[str, int]
+"""The batch axis by input name: 0 where none is given, :data:`SHARED` where all samples share the input."""
+SHARED = -1
+Index = slice | NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,27 +59,39 @@ class Batch:
     """Arrays by input name, all with the same number of rows; ``labels`` are numbers (class indices), or absent.
 
     ``class_axis`` is the axis of the scores that the labels lack, as :func:`edgecompress.metrics.class_axis` takes it.
+    ``axes`` says along which axis each input holds its samples. Labels hold them along the first.
     """
 
     inputs: dict[str, Array]
     labels: Array | None = None
     class_axis: int | None = None
+    axes: Axes = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
-        """The number of samples: the first dimension of the first input."""
-        return int(next(iter(self.inputs.values())).shape[0])
+        """The number of samples: the size of the first input that has a batch axis, along it; 1 where none has."""
+        shapes = {name: array.shape for name, array in self.inputs.items()}
+        return int(next(iter(batch_sizes(shapes, self.axes)), 1))
+
+    def axis(self, name: str) -> int | None:
+        """Along which axis an input is cut; None where it stays whole, for it does not share the batch dimension."""
+        axis, shape = self.axes.get(name, 0), self.inputs[name].shape
+        return axis if 0 <= axis < len(shape) and shape[axis] == self.rows else None
 
     def slice(self, start: int, stop: int) -> Self:
         """The samples ``start`` to ``stop``; arrays that do not share the batch dimension stay whole."""
-        rows = self.rows
-        cut = {name: array[start:stop] if array.shape[:1] == (rows,) else array for name, array in self.inputs.items()}
-        return replace(self, inputs=cut, labels=None if self.labels is None else self.labels[start:stop])
+        return self._taken(slice(start, stop))
 
     def sample(self, rows: int) -> Self:
         """``rows`` samples: the first ones, repeated where there are too few."""
-        index, whole = np.arange(rows) % self.rows, self.rows
-        taken = {name: array[index] if array.shape[:1] == (whole,) else array for name, array in self.inputs.items()}
+        return self._taken(np.arange(rows) % self.rows)
+
+    def _taken(self, index: Index) -> Self:
+        axes = {name: self.axis(name) for name in self.inputs}
+        taken = {
+            name: array if (axis := axes[name]) is None else array[(slice(None),) * axis + (index,)]
+            for name, array in self.inputs.items()
+        }
         return replace(self, inputs=taken, labels=None if self.labels is None else self.labels[index])
 
     def update(self, hasher: hashlib._Hash) -> None:
@@ -86,13 +102,33 @@ class Batch:
             hasher.update(np.ascontiguousarray(array).data)
 
 
+def batch_sizes(shapes: Mapping[str, Sequence[Any]], axes: Axes) -> list[Any]:
+    """The size along the batch axis of each input that has one.
+
+    >>> batch_sizes({"x": (4, 10), "state": (2, 4), "rate": ()}, {"state": 1})
+    [4, 4]
+    """
+    places = ((shape, axes.get(name, 0)) for name, shape in shapes.items())
+    return [shape[axis] for shape, axis in places if 0 <= axis < len(shape)]
+
+
+def fixed_rows(shapes: Mapping[str, Sequence[int | str | None]], axes: Axes) -> int | None:
+    """The number of samples that every run takes; None where the batch dimension is dynamic, or there is none.
+
+    >>> fixed_rows({"x": (4, 10)}, {})
+    4
+    """
+    size = next(iter(batch_sizes(shapes, axes)), None)
+    return size if isinstance(size, int) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batches:
     """A checked stream that can be read any number of times.
 
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
     batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have:
-    class indices by default, ``"iuf"`` for a regression. ``class_axis`` is that of every batch.
+    class indices by default, ``"iuf"`` for a regression. ``class_axis`` and ``axes`` are those of every batch.
     """
 
     role: str
@@ -102,6 +138,7 @@ class Batches:
     use_labels: bool = True
     label_kinds: str = "iu"
     class_axis: int | None = None
+    axes: Axes = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Batch]:
         index = -1
@@ -109,7 +146,7 @@ class Batches:
             where = f"{self.role} batch {index}"
             features, labels = split_labels(raw, self.inputs)
             taken = _labels(labels, where, self.label_kinds) if self.use_labels and labels is not None else None
-            batch = replace(_parse(features, taken, self.inputs, where), class_axis=self.class_axis)
+            batch = replace(_parse(features, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
             _check_finite(batch, where)
             for spec in self.signature:
                 _check_spec(batch, spec, where)
@@ -182,7 +219,7 @@ def _raised(role: str, error: BaseException) -> str:
     return f"the {role} data raised {type(error).__name__}: {first_line(error)}; repair the code that makes it"
 
 
-def _parse(features: Any, labels: Array | None, inputs: InputNames, where: str) -> Batch:
+def _parse(features: Any, labels: Array | None, inputs: InputNames, axes: Axes, where: str) -> Batch:
     if isinstance(features, Mapping):
         named = dict(features)
     elif isinstance(features, (tuple, list)):
@@ -200,7 +237,7 @@ def _parse(features: Any, labels: Array | None, inputs: InputNames, where: str) 
     arrays = {name: _array(value, f"{where}: {name!r}") for name, value in named.items()}
     if not arrays:
         raise DataError(f"{where} holds no inputs; the model takes {', '.join(inputs.names)}")
-    batch = Batch(inputs=arrays, labels=labels)
+    batch = Batch(inputs=arrays, labels=labels, axes=axes)
     _check_rows(batch, where)
     return batch
 
@@ -225,8 +262,6 @@ def _array(value: Any, where: str) -> Array:
         value = value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in NUMBERS:
         raise DataError(f"{where} is a {type(value).__name__}; a tensor of numbers is needed")
-    if value.ndim == 0 or value.shape[0] == 0:
-        raise DataError(f"{where} has shape {value.shape}; the first dimension must be the batch, and not 0")
     return value
 
 
@@ -246,6 +281,14 @@ def _labels(value: Any, where: str, kinds: str) -> Array:
 
 
 def _check_rows(batch: Batch, where: str) -> None:
+    shapes = {name: array.shape for name, array in batch.inputs.items()}
+    for name, shape in shapes.items():
+        axis = batch.axes.get(name, 0)
+        if axis >= len(shape) > 0:
+            raise DataError(f"{where}: {name!r} has shape {shape}; its batch axis is {axis} (export.batch_axes)")
+        if (shape and axis >= 0 and shape[axis] == 0) or not any(shapes.values()):
+            place = "the first dimension" if axis == 0 else f"axis {axis}"
+            raise DataError(f"{where}: {name!r} has shape {shape}; {place} must be the batch, and not 0")
     if batch.labels is not None and len(batch.labels.reshape(-1)) and batch.labels.shape[:1] != (batch.rows,):
         raise DataError(f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}; give each its own")
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from edgecompress.arguments import check_seed, path
+from edgecompress.batch_trial import settle_batch
 from edgecompress.class_axis import both_open, settle_class_axis
 from edgecompress.conversion import Data, open_batches, open_source
-from edgecompress.data import Batch, Batches
+from edgecompress.data import Batch, Batches, Source
 from edgecompress.errors import RecipeError
 from edgecompress.metrics import open_class_axes
 from edgecompress.modes import evaluating
@@ -181,8 +182,9 @@ class Distiller:
         )
         source = open_source(train_loader, "train", Recipe())
         student = named_module(self.student, source)
-        given = None if evaluation is None else self._batches(evaluation, "evaluation", student)
-        (train, measured), task = self._settled(student, self._batches(source, "train", student), given)
+        recipe = self._recipe(student, source, "train")
+        given = None if evaluation is None else open_batches(evaluation, "evaluation", student, recipe)
+        (train, measured), task = self._settled(student, open_batches(source, "train", student, recipe), given)
         assert train is not None
         trained = teach(
             student,
@@ -218,7 +220,8 @@ class Distiller:
         source = open_source(loader, "evaluation", Recipe())
         named = named_module(network, source)
         loss = self.task.measure or DistillationLoss(answering(self.teacher, named, source), self.task)
-        (batches,), _ = self._settled(named, self._batches(source, "evaluation", named))
+        opened = open_batches(source, "evaluation", named, self._recipe(named, source, "evaluation"))
+        (batches,), _ = self._settled(named, opened)
         assert batches is not None
         return score(named, batches, loss, device_of(network))
 
@@ -234,9 +237,10 @@ class Distiller:
         task = replace(self.task, class_axis=axis) if isinstance(self.task, Classification) else self.task
         return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
 
-    def _batches(self, data: Data, role: str, network: nn.Module) -> Batches:
+    def _recipe(self, network: nn.Module, source: Source, role: str) -> Recipe:
+        """What says which labels there are, and where the batch lies in the inputs."""
         task: Any = "classification" if isinstance(self.task, Classification) else "regression"
-        return open_batches(data, role, network, Recipe(training=Training(task=task)))
+        return settle_batch(network, source, role, Recipe(training=Training(task=task))).recipe
 
 
 def _warn(line: str) -> None:

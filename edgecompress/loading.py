@@ -28,7 +28,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.archives import check_archive, read_npz
-from edgecompress.data import Source
+from edgecompress.data import Axes, Batch, Source, batch_sizes
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, ModelError, first_line, nearest
 from edgecompress.onnx_files import read_onnx, require_file
 from edgecompress.plain import WRAPPED, unwrapped
@@ -41,6 +41,7 @@ from edgecompress.recipe import Images
 from edgecompress.torchscript import OR_ONNX, refuse_model_file, refuse_torchscript, refuse_weights_file
 
 Network = nn.Module | ExportedProgram | ir.Model
+NO_AXES: Axes = {}
 NPZ_BATCH_ROWS = 32
 IMAGE_BATCH_ROWS = 16
 IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -81,8 +82,14 @@ def load_model(spec: str, weights: str | None = None) -> Network:
     return read_onnx(Path(spec)) if suffix == ".onnx" else read_program(Path(spec))
 
 
-def load_data(spec: str, role: str, images: Images) -> Source:
+def load_data(spec: str, role: str, images: Images, axes: Axes = NO_AXES) -> Source:
     """DATA: ``file.py:callable``, ``package.module:callable``, ``file.npz``, or a folder with ``labels.csv``.
+
+    Args:
+        spec: one of these.
+        role: what the data is for, as messages call it.
+        images: how a folder of images is read.
+        axes: along which axis an array of a ``file.npz`` holds its samples, where that is not the first.
 
     Raises:
         DataError: it is missing or is none of these.
@@ -93,7 +100,7 @@ def load_data(spec: str, role: str, images: Images) -> Source:
     if path.suffix == ".npz":
         if not path.is_file():
             raise DataError(f"{role} file {spec!r} does not exist; check the path")
-        return lambda: _read_npz(path)
+        return lambda: _read_npz(path, axes)
     factory = _resolve(spec, DataError, f"{role} data")
     with _importable(_folder(spec)):
         _require_no_arguments(factory, spec, DataError)
@@ -273,7 +280,7 @@ def _require_no_arguments(factory: Callable[..., Any], spec: str, error_type: ty
         raise error_type(f"{spec!r} needs the argument {needed[0]!r}; give a callable that takes none")
 
 
-def _read_npz(path: Path) -> Iterable[Any]:
+def _read_npz(path: Path, axes: Axes) -> Iterable[Any]:
     """Batches of ``NPZ_BATCH_ROWS`` rows: a dict of inputs, with the labels where the file has them."""
     try:
         arrays = read_npz(path)
@@ -282,16 +289,15 @@ def _read_npz(path: Path) -> Iterable[Any]:
             f"{str(path)!r} cannot be read as npz: it is damaged, no npz, larger than memory, or holds objects;"
             " write arrays with numpy.savez"
         ) from None
-    lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
-    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+    lengths = {name: batch_sizes({name: array.shape}, axes) for name, array in arrays.items() if array.ndim}
+    sizes = {name: size[0] for name, size in lengths.items() if size}
+    if len(set(sizes.values())) != 1 or 0 in sizes.values():
         raise DataError(
-            f"{str(path)!r}: arrays need the same first dimension, not {lengths}; save one row for each sample"
+            f"{str(path)!r}: arrays need the same first dimension, not {sizes}; save one row for each sample, or name"
+            " the axis that holds the samples (export.batch_axes.NAME)"
         )
-    rows = next(iter(lengths.values()))
-    return [
-        {name: array[start : start + NPZ_BATCH_ROWS] for name, array in arrays.items()}
-        for start in range(0, rows, NPZ_BATCH_ROWS)
-    ]
+    whole = Batch(inputs=arrays, axes=axes)
+    return [whole.slice(start, start + NPZ_BATCH_ROWS).inputs for start in range(0, whole.rows, NPZ_BATCH_ROWS)]
 
 
 def _read_images(folder: Path, images: Images) -> Iterator[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import tomli_w
 
 from edgecompress.arithmetic import Arithmetic
-from edgecompress.data import Batch
+from edgecompress.data import SHARED, Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.bundle import ARTIFACT
 from edgecompress.exporters.manifest import FORMAT_VERSION, Manifest, TargetEntry, VerdictEntry
@@ -93,9 +93,11 @@ def recipe_file(profile: TargetProfile) -> str:
 
 
 def golden_file(artifact: bytes, golden: Batch, arithmetic: Arithmetic) -> bytes:
-    """Inputs, and the outputs that the artifact gives for them in the target's arithmetic, as npz."""
+    """Inputs, batch axes that are not 0, and the artifact's outputs for them in the target's arithmetic, as npz."""
     outputs = run_session(open_session(artifact, threads=1, arithmetic=arithmetic), golden.inputs)
+    axes = {name: golden.axis(name) for name in golden.inputs}
     arrays = {f"input_{name}": array for name, array in golden.inputs.items()}
+    arrays |= {f"axis_{name}": np.array(SHARED if axis is None else axis) for name, axis in axes.items() if axis != 0}
     arrays |= {f"output_{index}": array for index, array in enumerate(outputs)}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)

@@ -11,8 +11,8 @@ from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe import Recipe, key_paths, parse_recipe, recipe_tables
 from edgecompress.table import NONE
 
-FREE = "export.dynamic_axes."
-"""Beginning of the keys that go on with a user's own names."""
+FREE = ("export.batch_axes.", "export.dynamic_axes.")
+"""Beginnings of the keys that go on with a user's own names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def parse_assignment(text: str) -> Assignment:
     if not separator:
         raise RecipeError(f"{text!r} has no '='; write KEY=VALUE")
     key, known = key.strip(), key_paths()
-    if key not in known and not (key.startswith(FREE) and key != FREE):
+    if key not in known and (key in FREE or not key.startswith(FREE)):
         raise RecipeError(f"unknown key {key!r}{nearest(key, known, '; targets show NAME lists the keys')}")
     return Assignment(path=_parse_key(key), value=_parse_value(value.strip()))
 

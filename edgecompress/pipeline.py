@@ -12,6 +12,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.arguments import path
+from edgecompress.batch_trial import settle_batch
 from edgecompress.calibration import Sharing, Workers
 from edgecompress.conversion import Conversion, Data, convert, open_batches, open_source, sample_rows
 from edgecompress.data import Batch
@@ -29,7 +30,7 @@ from edgecompress.outcome import NETWORK, Outcome, make_files, make_manifest
 from edgecompress.plan import Plan, make_plan
 from edgecompress.progress import Progress
 from edgecompress.pruning.reload.pruned_file import pruned_file
-from edgecompress.recipe import Budgets
+from edgecompress.recipe import Budgets, Recipe
 from edgecompress.report import report_files
 from edgecompress.runtime import signature
 from edgecompress.step import Stage
@@ -197,9 +198,10 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """A model after the road, its inputs by name, with the data for them."""
+    """A model after the road, its inputs by name, with the data for them, and the recipe that says how they are cut."""
 
     network: Network
+    recipe: Recipe
     streams: Streams
     example: Batch
     conversion: Conversion
@@ -215,23 +217,24 @@ def _convert(job: Job, progress: Progress) -> Converted:
     recipe = job.profile.recipe
     sources = {role: open_source(one, role, recipe) for role, one in job.data.items()}
     first = next(iter(sources.values()))
-    network = name_inputs(job.model, first)
+    role = next(iter(sources))
+    settled = settle_batch(name_inputs(job.model, first), first, role, recipe, progress.warn)
+    network, recipe = settled.network, settled.recipe
     teacher = None if job.teacher is None else answering(job.teacher, network, first)
     batches = {role: open_batches(source, role, network, recipe) for role, source in sources.items()}
     streams, example = Streams(**batches), next(iter(batches.values())).first()
     conversion = convert(network, recipe, example, streams, progress, job.sharing, job.checkpoints, teacher)
-    return Converted(network=network, streams=streams, example=example, conversion=conversion)
+    return Converted(network=network, recipe=recipe, streams=streams, example=example, conversion=conversion)
 
 
 def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progress, command: str) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
-    recipe = job.profile.recipe
     if not job.data:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
     if isinstance(job.model, ir.Model):
         require_valid(job.model)
     converted = _convert(job, progress)
-    conversion = converted.conversion
+    conversion, recipe = converted.conversion, converted.recipe
     streams = converted.streams.with_class_axis(conversion.class_axis)
     artifact = finish(conversion.artifact, _named(converted))
     golden = converted.example.sample(sample_rows(converted.network, recipe) or GOLDEN_ROWS)
@@ -252,11 +255,11 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
     cpus = compare_cpus(artifact, fitted, machines, progress)
     browser: BrowserResult | None = None
     if recipe.export.browser:
-        browser = compare_browser(artifact, golden.inputs, progress, class_axis=evidence.class_axis)
+        browser = compare_browser(artifact, golden, progress, class_axis=evidence.class_axis)
     return Outcome(
         artifact=artifact,
         plan=plan,
-        profile=job.profile,
+        profile=replace(job.profile, recipe=recipe),
         done=conversion.done,
         evidence=evidence,
         diagnosis=diagnosis,

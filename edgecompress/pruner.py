@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.arguments import named_as_arguments, names
+from edgecompress.batch_trial import settle_batch
 from edgecompress.class_axis import settle_streams
 from edgecompress.conversion import Data, open_batches
 from edgecompress.copies import copied
@@ -280,6 +281,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     raw = [(inputs if several else (inputs,), None)]
     named = named_module(model, lambda: raw)
     wrapped = named is not model
+    recipe = settle_batch(named, lambda: raw, "example", recipe).recipe
     example = open_batches(raw, "example", named, recipe).first()
     streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))
     modes = {path: part.training for path, part in named.named_modules()}

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from edgecompress.arguments import named_as_arguments
+from edgecompress.batch_trial import settle_batch
 from edgecompress.class_axis import settle_streams
 from edgecompress.conversion import Conversion, Data, convert, float_original, open_batches, open_source
 from edgecompress.durable import write_whole
@@ -175,10 +176,12 @@ class Quantizer:
             ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
         """
         model = check_module(model)
-        named = name_inputs(model, open_source(evaluation_data, "evaluation", Recipe()))
-        opened = open_batches(evaluation_data, "evaluation", named, Recipe())
+        source = open_source(evaluation_data, "evaluation", Recipe())
+        named = name_inputs(model, source)
+        recipe = settle_batch(named, source, "evaluation", Recipe()).recipe
+        opened = open_batches(source, "evaluation", named, recipe)
         first = opened.first()
-        exported = float_original(named, Recipe(), first)
+        exported = float_original(named, recipe, first)
         evaluation = settle_streams(exported, Streams(evaluation=opened), None, Progress()).evaluation or opened
         original = Stage(name="original", content=to_bytes(exported))
         candidates = {
@@ -202,6 +205,7 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
 def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
     source = open_source(data, "calibration", recipe)
     named = name_inputs(check_module(model), source)
+    recipe = settle_batch(named, source, "calibration", recipe).recipe
     batches = open_batches(source, "calibration", named, recipe)
     conversion = convert(named, recipe, batches.first(), Streams(calibration=batches), Progress())
     return _wrap(conversion, conversion.done[-1].result)
@@ -210,8 +214,9 @@ def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
 def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
     raw = [(inputs, None)]
     named = name_inputs(model, lambda: raw)
-    example = open_batches(raw, "example", named, Recipe()).first()
-    conversion = convert(named, Recipe(), example, Streams(), Progress())
+    recipe = settle_batch(named, lambda: raw, "example", Recipe()).recipe
+    example = open_batches(raw, "example", named, recipe).first()
+    conversion = convert(named, recipe, example, Streams(), Progress())
     return _wrap(conversion, quantize_dynamic(conversion.artifact))
 
 

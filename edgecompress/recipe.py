@@ -30,6 +30,7 @@ PositiveInt = Annotated[int, Field(gt=0)]
 MAX_THREADS = 256
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
+BatchAxis = Annotated[int, Field(ge=-1)]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -181,6 +182,8 @@ class Export(Table):
     """A fixed batch dimension; without it the dimension is dynamic and named ``batch``."""
     dynamic_axes: dict[str, dict[AxisNumber, AxisName]] = Field(default_factory=dict)
     """Further dynamic dimensions: input name -> axis number -> name of the dimension."""
+    batch_axes: dict[str, BatchAxis] = Field(default_factory=dict)
+    """Where the samples of a batch lie: input name -> axis; -1 for what all samples share. Others are found."""
     simplify: bool = True
     """Run onnxsim, in a child process."""
     min_sqnr_db: Annotated[float, Field(gt=0, le=200)] = 60.0

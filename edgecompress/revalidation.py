@@ -27,7 +27,7 @@ from edgecompress.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, parse_recipe
 from edgecompress.remeasured import HERE, RECORDED, Row, recorded, recorded_speedup
-from edgecompress.runtime import open_session, run_session, signature
+from edgecompress.runtime import open_session, run_session, session_rows, signature
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.validation.browser import browser_agreement, strict_in_browser
 from edgecompress.validation.budgets import MEASURES, Verdict, judge
@@ -117,6 +117,7 @@ def revalidate(
     # By its path: weights beside it are then those of the bundle, whose hashes were checked.
     session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic=arithmetic_of(recipe))
     inputs, outputs = _golden(folder, session)
+    golden = Batch(inputs=inputs, class_axis=recorded_class_axis(bundle), axes=recipe.export.batch_axes)
     if ORT_ARTIFACT in bundle.manifest.files:
         check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
     parity = _self_test(session, inputs, outputs, progress)
@@ -128,12 +129,12 @@ def revalidate(
     rows = [
         Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
-        *_latency(bundle, inputs, original, recipe),
+        *_latency(bundle, golden, original, recipe),
         *quality.rows,
         recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
     lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
-    elsewhere = _elsewhere(bundle, machines, inputs, batches, progress)
+    elsewhere = _elsewhere(bundle, machines, golden, batches, progress)
     seen = bundle.manifest.browser
     measured = {row.measure: row.value for row in rows} | {
         "cpu_agreement": cpu_agreement(elsewhere.values()),
@@ -164,12 +165,12 @@ def _require_measured(limits: Mapping[str, float], measured: Mapping[str, float 
 
 
 def _elsewhere(
-    bundle: Bundle, machines: Sequence[Machine], golden: Inputs, evaluation: Batches | None, progress: Progress
+    bundle: Bundle, machines: Sequence[Machine], golden: Batch, evaluation: Batches | None, progress: Progress
 ) -> dict[str, dict[str, Any]]:
     """The outcome on every machine, on the evaluation data or the golden inputs; without machines the recorded one."""
     if not machines:
         return bundle.manifest.cpus
-    batches: Iterable[Batch] = evaluation if evaluation is not None else [_golden_batch(bundle, golden)]
+    batches: Iterable[Batch] = [golden] if evaluation is None else evaluation
     results = compare_cpus(bundle.artifact.read_bytes(), batches, machines, progress)
     return {result.cpu: result.entry for result in results}
 
@@ -187,10 +188,9 @@ def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], 
         raise OutputError(f"bundle {str(folder)!r}: selftest.npz is no npz: {reason}; compress again") from None
 
 
-def _latency(bundle: Bundle, inputs: Mapping[str, Array], original: Path | None, recipe: Recipe) -> list[Row]:
+def _latency(bundle: Bundle, golden: Batch, original: Path | None, recipe: Recipe) -> list[Row]:
     session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic="native")
-    fixed = isinstance(session.get_inputs()[0].shape[0], int)
-    sample = dict(inputs) if fixed else {name: array[:1] for name, array in inputs.items()}
+    sample = (golden if session_rows(session, golden.axes) else golden.slice(0, 1)).inputs
     if original is None:
         times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
         return [*_latency_rows(times[:, 0]), recorded_speedup(bundle)]
@@ -234,7 +234,7 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
     if evaluation is None:
         return None
     model = ir.load(bundle.artifact)
-    source = rereadable(load_data(evaluation, "evaluation", recipe.images), "evaluation")
+    source = rereadable(load_data(evaluation, "evaluation", recipe.images, recipe.export.batch_axes), "evaluation")
     # Only classes have an accuracy; what was learned as numbers is judged by agreement alone.
     batches = Batches(
         role="evaluation",
@@ -242,13 +242,9 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
         inputs=input_names(model),
         use_labels=recipe.training.task == "classification",
         class_axis=recipe.evaluation.class_axis,
+        axes=recipe.export.batch_axes,
     )
     return replace(batches, signature=signature(model))
-
-
-def _golden_batch(bundle: Bundle, golden: Inputs) -> Batch:
-    """The inputs of the self-test, with the axis along which labels once showed classes to lie."""
-    return Batch(inputs=dict(golden), class_axis=recorded_class_axis(bundle))
 
 
 def _self_test(session: InferenceSession, inputs: Inputs, outputs: Sequence[Array], progress: Progress) -> Agreement:

@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.arithmetic import EXACT_OPTION, PRODUCTS, SHARED, Arithmetic, unshared
-from edgecompress.data import Array, Inputs, TensorSpec
+from edgecompress.data import Array, Axes, Inputs, TensorSpec, fixed_rows
 from edgecompress.errors import EdgecompressError, first_line
 
 if TYPE_CHECKING:
@@ -121,17 +121,29 @@ def output_names(network: nn.Module | ExportedProgram | ir.Model) -> tuple[str, 
     return tuple(str(value.name) for value in network.graph.outputs) if isinstance(network, ir.Model) else ()
 
 
-def fixed_rows(network: nn.Module | ExportedProgram | ir.Model) -> int | None:
-    """The number of samples that every run takes; None where the batch dimension is dynamic, or there is none."""
-    if isinstance(network, ExportedProgram):
-        nodes = {node.name: node for node in network.graph.nodes if node.op == "placeholder"}
-        values = (nodes[str(name)].meta.get("val") for name in network.graph_signature.user_inputs)
-        shape: Any = next((value.shape for value in values if isinstance(value, torch.Tensor)), ())
-    elif isinstance(network, ir.Model):
-        shape = next((spec.shape for spec in signature(network)), ())
-    else:
-        return None
-    return shape[0] if len(shape) and isinstance(shape[0], int) else None
+def declared_shapes(network: nn.Module | ExportedProgram | ir.Model) -> dict[str, tuple[int | str, ...]]:
+    """The shape that a network declares for each input, dynamic dimensions as texts; a module declares nothing."""
+    if isinstance(network, ir.Model):
+        return {spec.name: spec.shape for spec in signature(network)}
+    if not isinstance(network, ExportedProgram):
+        return {}
+    values = {node.name: node.meta.get("val") for node in network.graph.nodes if node.op == "placeholder"}
+    given = {str(name): values[str(name)] for name in network.graph_signature.user_inputs}
+    return {
+        name: tuple(size if isinstance(size, int) else str(size) for size in value.shape)
+        for name, value in given.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def network_rows(network: nn.Module | ExportedProgram | ir.Model, axes: Axes) -> int | None:
+    """The number of samples that a network takes in every run; None where the batch is dynamic, or nothing is said."""
+    return fixed_rows(declared_shapes(network), axes)
+
+
+def session_rows(session: InferenceSession, axes: Axes) -> int | None:
+    """The same of a session."""
+    return fixed_rows({spec.name: spec.shape for spec in session.get_inputs()}, axes)
 
 
 def _spec(value: ir.Value) -> TensorSpec:
@@ -174,7 +186,7 @@ def _(network: ir.Model, inputs: Inputs) -> list[Array]:
 
 def tensors(inputs: Inputs) -> dict[str, torch.Tensor]:
     """The same values as tensors."""
-    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in inputs.items()}
+    return {name: torch.from_numpy(np.require(value, requirements="C")) for name, value in inputs.items()}
 
 
 def flatten(outputs: Any) -> list[Array]:

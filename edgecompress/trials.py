@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgecompress.batch_trial import settle_batch
 from edgecompress.conversion import Data, float_original, open_batches, open_source
 from edgecompress.errors import EdgecompressError
 from edgecompress.loading import Network
@@ -13,11 +14,10 @@ from edgecompress.named_inputs import name_inputs
 from edgecompress.pipeline import compress
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import open_session, run_session, to_bytes
+from edgecompress.runtime import open_session, run_session, session_rows, to_bytes
 from edgecompress.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.effects import Measured
-from edgecompress.validation.evidence import signature_rows
 from edgecompress.validation.latency import interleave, summarize
 
 
@@ -52,11 +52,12 @@ def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measur
     """
     plain = Recipe(export=recipe.export, images=recipe.images, cpu=recipe.cpu)
     source = open_source(calibration, "calibration", plain)
-    network = name_inputs(network, source)
+    settled = settle_batch(name_inputs(network, source), source, "calibration", plain)
+    network, plain = settled.network, settled.recipe
     example = open_batches(source, "calibration", network, plain).first()
     artifact = to_bytes(float_original(network, plain, example))
     session = open_session(artifact, plain.cpu.threads)
-    sample = example.sample(signature_rows(session)).inputs
+    sample = example.sample(session_rows(session, example.axes) or 1).inputs
     times = interleave([functools.partial(run_session, session, sample)], plain.cpu.runs)
     return Measured(size_mb=len(artifact) / 1e6, latency_ms=summarize(times[:, 0]).median_ms)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
-from edgecompress.data import Batch, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.data import SHARED, Batch, Batches, InputNames, TensorSpec, rereadable
 from edgecompress.errors import DataError
 
 ONE = InputNames(names=("image",), required=1)
@@ -189,3 +189,42 @@ def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
         DataError, match=r"give class indices, an integer array of shape \(rows,\), or leave labels out"
     ):
         _first((X, labels))
+
+
+@given(
+    shape=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    axis=st.integers(0, 3),
+    rows=st.integers(1, 5),
+    step=st.integers(1, 3),
+)
+def test_slices_along_any_axis_put_together_are_the_batch(shape: list[int], axis: int, rows: int, step: int) -> None:
+    axis = min(axis, len(shape))
+    whole = np.random.default_rng(0).random([*shape[:axis], rows, *shape[axis:]])
+    inputs = {"rate": np.array(16000.0), "state": whole, "table": np.ones((rows, 2))}
+    batch = Batch(inputs=inputs, labels=np.arange(rows), axes={"state": axis, "table": SHARED})
+    assert batch.rows == rows
+    parts = [batch.slice(start, start + step) for start in range(0, rows, step)]
+    assert (np.concatenate([part.inputs["state"] for part in parts], axis) == whole).all()
+    assert [label for part in parts for label in (part.labels if part.labels is not None else [])] == [*range(rows)]
+    assert all(part.inputs["table"].shape == (rows, 2) and part.inputs["rate"].ndim == 0 for part in parts)
+    doubled = batch.sample(2 * rows)
+    assert (doubled.inputs["state"] == np.concatenate([whole, whole], axis)).all()
+    assert doubled.axes == batch.axes
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "words"),
+    [
+        ({"mask": 2}, (4, 2), "'mask' has shape (4, 2); its batch axis is 2 (export.batch_axes)"),
+        ({"mask": 1}, (4, 0), "'mask' has shape (4, 0); axis 1 must be the batch, and not 0"),
+    ],
+)
+def test_a_batch_axis_that_is_not_there_is_told(axes: dict[str, int], shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        _first((X, torch.zeros(shape)), TWO, axes=axes)
+    assert str(caught.value) == f"calibration batch 0: {words}"
+
+
+def test_a_number_that_all_samples_share_is_an_input() -> None:
+    batch = _first((X, torch.tensor(16000.0)), TWO)
+    assert (batch.rows, batch.inputs["mask"].shape) == (4, ())

@@ -163,7 +163,8 @@ def test_files_of_data() -> None:
             " write arrays with numpy.savez"
         ),
         _saved("rows.npz", x=ROWS, y=np.zeros(3)): (
-            "'rows.npz': arrays need the same first dimension, not {'x': 2, 'y': 3}; save one row for each sample"
+            "'rows.npz': arrays need the same first dimension, not {'x': 2, 'y': 3}; save one row for each sample,"
+            " or name the axis that holds the samples (export.batch_axes.NAME)"
         ),
     }
     for name, told in read.items():

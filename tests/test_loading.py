@@ -135,6 +135,17 @@ def test_data_from_npz(project: Path) -> None:
     assert (np.concatenate([batch["image"] for batch in batches]) == x).all()
 
 
+def test_npz_of_states_is_cut_along_the_axis_that_the_recipe_names(project: Path) -> None:
+    x, h = np.random.rand(40, 3), np.random.rand(2, 40, 5)
+    np.savez("data.npz", x=x, h=h, rate=np.array(16000.0))
+    with pytest.raises(DataError, match="name the axis that holds the samples"):
+        _read("data.npz")
+    batches = list(load_data("data.npz", "calibration", Images(), {"h": 1})())
+    assert [batch["x"].shape[0] for batch in batches] == [batch["h"].shape[1] for batch in batches] == [32, 8]
+    assert (np.concatenate([batch["h"] for batch in batches], 1) == h).all()
+    assert all(batch["rate"] == 16000 for batch in batches)
+
+
 def test_npz_with_objects_is_not_unpickled(project: Path) -> None:
     np.savez("objects.npz", image=np.array([{"a": 1}], dtype=object))
     with pytest.raises(DataError, match="cannot be read as npz"):

@@ -86,11 +86,17 @@ VALUES = {
 } | {f"budgets.{name}": "0.5" for name in Budgets.model_fields}
 
 
-@pytest.mark.parametrize("key", [key for key in key_paths() if key != "export.dynamic_axes"])
+@pytest.mark.parametrize("key", [key for key in key_paths() if key not in ("export.batch_axes", "export.dynamic_axes")])
 def test_every_key_can_be_set(key: str) -> None:
     text = VALUES.get(key, "true")
     changed = override(Recipe(), [f"{key}={text}"])
     assert _value(changed, key) != _value(Recipe(), key)
+    assert parse_recipe(tomllib.loads(dump_recipe(changed))) == changed
+
+
+def test_a_batch_axis_can_be_set() -> None:
+    changed = override(Recipe(), ["export.batch_axes.h=1", 'export.batch_axes."rate.0"=-1'])
+    assert changed.export.batch_axes == {"h": 1, "rate.0": -1}
     assert parse_recipe(tomllib.loads(dump_recipe(changed))) == changed
 
 
@@ -165,6 +171,12 @@ def test_none_takes_a_budget_away() -> None:
         ("export.dynamic_axes=none", "expected a table, got 'none' in 'export.dynamic_axes'"),
         ("export.dynamic_axes.ids=length", "expected a table, got 'length' in 'export.dynamic_axes.ids'"),
         ("export.dynamic_axes.ids.1=3", "expected text, got 3 in 'export.dynamic_axes.ids.1'"),
+        ("export.batch_axes.h=first", "expected whole number, got 'first' in 'export.batch_axes.h'"),
+        ("export.batch_axes.h=1.5", "got 1.5 in 'export.batch_axes.h'"),
+        ("export.batch_axes.h=true", "expected whole number, got True in 'export.batch_axes.h'"),
+        ("export.batch_axes.h=-2", "greater than or equal to -1, got -2 in 'export.batch_axes.h'"),
+        ("export.batch_axes=1", "expected a table, got 1 in 'export.batch_axes'"),
+        ("export.batch_axes.=1", "unknown key 'export.batch_axes.'"),
         ("export.dynamic_axes.=3", "unknown key 'export.dynamic_axes.'"),
         ('quantization.keep_float=["\udcff"]', "a text is not UTF-8"),
     ],

@@ -18,10 +18,10 @@ import onnx_ir as ir
 
 from edgecompress.calibration.keeping import Keeper, Sharing
 from edgecompress.calibration.record import Calibration, Mark, Survey
-from edgecompress.data import Array, Batch, Batches
+from edgecompress.data import Array, Axes, Batch, Batches, batch_sizes
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
-from edgecompress.runtime import open_session, run_session, signature
+from edgecompress.runtime import declared_shapes, open_session, run_session
 from edgecompress.scratch import no_room, scratch_folder
 
 RUN_BYTES = 64 * 2**20
@@ -48,7 +48,7 @@ def collect(
     """
     sharing = sharing or Sharing()
     with scratch_folder() as folder:
-        probe = _Probe(model, tensors, folder, sharing.workers.threads)
+        probe = _Probe(model, tensors, folder, sharing.workers.threads, batches.axes)
         calibration = _two_passes(probe, batches, progress, sharing)
     if calibration.counted_samples != calibration.samples:
         raise DataError(
@@ -119,7 +119,7 @@ class _Probe:
     ``digest`` tells it from other models and other tensors.
     """
 
-    def __init__(self, model: ir.Model, tensors: Sequence[str], folder: Path, threads: int) -> None:
+    def __init__(self, model: ir.Model, tensors: Sequence[str], folder: Path, threads: int, axes: Axes) -> None:
         watched = model.clone()
         values = {str(value.name): value for node in watched.graph for value in node.outputs}
         inputs = {str(value.name) for value in watched.graph.inputs}
@@ -132,7 +132,7 @@ class _Probe:
         _check_whole(folder)
         self.digest = _digest(folder, self._inputs)
         self._session = open_session(folder / "model.onnx", threads, background=True) if self._names else None
-        self._splits = all(isinstance(spec.shape[0], str) for spec in signature(model))
+        self._splits = all(isinstance(size, str) for size in batch_sizes(declared_shapes(model), axes))
 
     def run(self, batch: Batch) -> Iterator[tuple[int, dict[str, Array]]]:
         """The watched tensors for a few samples at a time, and how many of them each is to be divided into."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from edgecompress.batch_trial import Settled, settle_batch
 from edgecompress.capture import check_runs
 from edgecompress.comparison.digests import digest_data, digest_network, digest_row
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
@@ -28,9 +29,8 @@ from edgecompress.named_inputs import name_inputs
 from edgecompress.pipeline import compress
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import open_session
+from edgecompress.runtime import open_session, session_rows
 from edgecompress.targets import TargetProfile
-from edgecompress.validation.evidence import signature_rows
 from edgecompress.validation.latency import interleave_sessions
 from edgecompress.validation.noise import doubts_of
 from edgecompress.validation.ratios import ratio_of
@@ -84,7 +84,7 @@ def compare(
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: one for role, one in given.items() if one is not None}
     _prepare(folder)
-    parts, named, example = _digests(network, data, profiles, progress)
+    parts, settled, example = _digests(network, data, profiles, progress)
     known = recall(folder)
     rows: list[Measured] = []
     fresh: list[str] = []
@@ -99,8 +99,8 @@ def compare(
         tell(kept)
     if any(row.there and row.timing is None for row in rows):
         with progress.step("measure latency"):
-            recipe = profiles[ORIGINAL].recipe
-            rows = _timed(rows, folder, compact(float_original(named, recipe, example)), example, recipe)
+            original = compact(float_original(settled.network, settled.recipe, example))
+            rows = _timed(rows, folder, original, example, settled.recipe)
         keep(folder, rows)
     _write_tables(folder, rows)
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
@@ -127,16 +127,18 @@ def _prepare(folder: Path) -> None:
 
 def _digests(
     network: Network, data: Mapping[str, Data], profiles: Mapping[str, TargetProfile], progress: Progress
-) -> tuple[dict[str, str], Network, Batch]:
-    """What all rows are made of, the network with names for its inputs, and the first batch."""
-    recipe = next(iter(profiles.values())).recipe
+) -> tuple[dict[str, str], Settled, Batch]:
+    """What all rows are made of, the network with names for its inputs and how they are cut, and the first batch."""
+    recipe = profiles[ORIGINAL].recipe
     sources = {role: open_source(one, role, recipe) for role, one in data.items()}
-    named = name_inputs(network, next(iter(sources.values())))
-    batches = {role: open_batches(source, role, named, recipe) for role, source in sources.items()}
+    role, source = next(iter(sources.items()))
+    settled = settle_batch(name_inputs(network, source), source, role, recipe, progress.warn)
+    named = settled.network
+    batches = {role: open_batches(source, role, named, settled.recipe) for role, source in sources.items()}
     digests = {role: digest_data(one, progress) for role, one in batches.items()}
     example = next(iter(batches.values())).first()
     check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
-    return {"network": digest_network(named, example), **digests}, named, example
+    return {"network": digest_network(named, example), **digests}, settled, example
 
 
 def _whole(bundle: Path, row: Measured) -> bool:
@@ -194,7 +196,7 @@ def _timed(rows: Sequence[Measured], folder: Path, original: bytes, example: Bat
     """All artifacts in one run, in turn with the file as it was exported: times of different runs do not compare."""
     changed = [row for row in rows if row.there and row.key != ORIGINAL]
     artifacts: list[bytes | Path] = [original, *(read_bundle(folder / row.key).artifact for row in changed)]
-    sample = example.sample(signature_rows(open_session(original, threads=1))).inputs
+    sample = example.sample(session_rows(open_session(original, threads=1), example.axes) or 1).inputs
     times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
     keys = [ORIGINAL, *(row.key for row in changed)]
     timings = {key: _timing(times[:, 0], times[:, place]) for place, key in enumerate(keys)}

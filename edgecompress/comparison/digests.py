@@ -17,7 +17,7 @@ from edgecompress.exporters.manifest import canonical
 from edgecompress.loading import Network
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe, recipe_tables
-from edgecompress.runtime import execute, fixed_rows, to_bytes
+from edgecompress.runtime import execute, network_rows, to_bytes
 from edgecompress.training.checkpoint import fingerprint
 
 SAMPLE_BYTES = 16
@@ -29,7 +29,7 @@ def digest_network(network: Network, example: Batch) -> str:
     if isinstance(network, nn.Module):
         network = copied(network).eval()
     hasher = hashlib.sha256(_stored(network).encode())
-    for output in execute(network, example.sample(fixed_rows(network) or 1).inputs):
+    for output in execute(network, example.sample(network_rows(network, example.axes) or 1).inputs):
         hasher.update(np.ascontiguousarray(output).data)
     return hasher.hexdigest()
 

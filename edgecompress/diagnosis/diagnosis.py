@@ -15,7 +15,7 @@ from edgecompress.diagnosis.sizes import LayerSize, compare_sizes
 from edgecompress.exporters.equalization import equalize
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import fixed_rows
+from edgecompress.runtime import network_rows
 
 SHOWN_RANGES = 6
 """Activations whose values are counted: those of the most damaged layers."""
@@ -44,7 +44,7 @@ def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: 
         recipe: what was asked for; its threads are those of the session whose kernels are timed.
     """
     batch, shipped = batches.first(), conversion.artifact
-    sample = batch.sample(fixed_rows(shipped) or 1).inputs
+    sample = batch.sample(network_rows(shipped, batch.axes) or 1).inputs
     damages, ranges = _rounding(conversion, shipped, batches, recipe)
     return Diagnosis(
         sizes=tuple(compare_sizes(conversion.original, shipped)),

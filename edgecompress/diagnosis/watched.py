@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import onnx_ir as ir
 
 from edgecompress.data import Array, Batch
-from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
+from edgecompress.runtime import ALL_CORES, network_rows, open_session, run_session
 
 PROBE_ROWS = 16
 """Samples that a diagnosis looks at."""
@@ -15,7 +15,7 @@ PROBE_ROWS = 16
 
 def parts_of(model: ir.Model, batch: Batch) -> list[Batch]:
     """The first samples of a batch, each a run of its own where the model allows: it returns all that is watched."""
-    rows = fixed_rows(model)
+    rows = network_rows(model, batch.axes)
     if rows:
         return [batch.sample(rows)]
     return [batch.slice(row, row + 1) for row in range(min(batch.rows, PROBE_ROWS))]

@@ -20,7 +20,7 @@ from edgecompress.exporters.lowering import Lowering
 from edgecompress.exporters.rules import RULES
 from edgecompress.exporters.weights import constant_bias, constant_weight
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, fixed_rows, open_session, run_session
+from edgecompress.runtime import ALL_CORES, network_rows, open_session, run_session
 
 RUN_ROWS = 8
 """Samples in one run: many enough for a mean, few enough for the memory."""
@@ -44,7 +44,7 @@ def correct_biases(lowering: Lowering, batches: Batches, progress: Progress) -> 
     watched = _with_outputs(lowering.floats, layers, _mean)
     correcting = _with_outputs(lowering.write(), layers, _shift)
     sessions = [open_session(model, ALL_CORES, background=True) for model in (watched, correcting)]
-    splits = fixed_rows(lowering.model) is None
+    splits = network_rows(lowering.model, batches.axes) is None
     total, samples = {name: np.zeros(1) for name in layers}, 0
     for batch in progress.track(batches, "correct biases"):
         for run in _runs(batch) if splits else [batch]:

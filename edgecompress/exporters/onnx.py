@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import onnx_ir as ir
@@ -46,7 +45,7 @@ def to_onnx(program: ExportedProgram, export: Export) -> ir.Model:
     for value, name in zip(model.graph.inputs, program.graph_signature.user_inputs, strict=True):
         value.name = str(name)
     _name_nodes(model.graph)
-    _name_dimensions(model.graph, export.dynamic_axes)
+    _name_dimensions(model.graph, export)
     passes.ClearMetadataAndDocStringPass()(model)
     for value in model.graph.outputs:
         value.metadata_props.clear()
@@ -115,11 +114,12 @@ def _module_path(node: ir.Node) -> str:
     return f"{module}/{operator}".lstrip("/")
 
 
-def _name_dimensions(graph: ir.Graph, dynamic_axes: Mapping[str, Mapping[str, str]]) -> None:
+def _name_dimensions(graph: ir.Graph, export: Export) -> None:
     """Give the symbols of ``torch.export`` (``s77``) the names that the capture asked for."""
     names: dict[str, str] = {}
     for value in graph.inputs:
-        asked = {0: "batch"} | {int(axis): label for axis, label in dynamic_axes.get(str(value.name), {}).items()}
+        further = export.dynamic_axes.get(str(value.name), {}).items()
+        asked = {export.batch_axes.get(str(value.name), 0): "batch"} | {int(axis): label for axis, label in further}
         for axis, dimension in enumerate(value.shape or ()):
             if isinstance(dimension, ir.SymbolicDim) and dimension.value is not None and axis in asked:
                 names.setdefault(dimension.value, asked[axis])

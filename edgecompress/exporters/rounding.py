@@ -30,7 +30,7 @@ from edgecompress.exporters.rules import RULES
 from edgecompress.exporters.walk import Walk
 from edgecompress.exporters.weights import constant_bias, constant_weight
 from edgecompress.progress import Progress
-from edgecompress.runtime import fixed_rows
+from edgecompress.runtime import network_rows
 
 SWEEPS = 3
 """Passes over the weights of a layer; a fourth flips next to none."""
@@ -79,7 +79,7 @@ def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -
 
 def _walks(models: Sequence[ir.Model], batches: Batches, sources: Sequence[ir.Value]) -> list[Walk]:
     """At the beginning of each model, with the same samples: as many as the memory has room for at all ``sources``."""
-    splits = fixed_rows(models[0]) is None
+    splits = network_rows(models[0], batches.axes) is None
     first = next(_runs(batches, RUN_ROWS, splits=splits))
     scout = Walk(models[0], [first.inputs])
     largest = max((array.nbytes for source in sources for array in scout.to(source)), default=0) / first.rows

@@ -95,8 +95,10 @@ def measure_latency(session: Any, golden: Any) -> dict[str, float]:
 
     inputs = {}
     for spec in session.get_inputs():
-        rows = spec.shape[0] if isinstance(spec.shape[0], int) else 1
-        inputs[spec.name] = golden[f"input_{spec.name}"][:rows]
+        array, key = golden[f"input_{spec.name}"], f"axis_{spec.name}"
+        axis = int(golden[key]) if key in golden else 0
+        rows = 1 if axis < 0 or not isinstance(spec.shape[axis], int) else spec.shape[axis]
+        inputs[spec.name] = array if axis < 0 else array.take(range(rows), axis)
     times = []
     for _ in range(RUNS + 5):
         start = time.perf_counter()

@@ -13,7 +13,7 @@ from edgecompress.exporters.lowering import Lowering, floating
 from edgecompress.exporters.placement import activations
 from edgecompress.profiling import node_times, time_of
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, execute, fixed_rows, open_session, run_session, to_bytes
+from edgecompress.runtime import ALL_CORES, execute, network_rows, open_session, run_session, to_bytes
 
 PROBE_ROWS = 32
 """Samples that every layer is judged on."""
@@ -52,7 +52,7 @@ def rank_layers(original: ir.Model, lowering: Lowering, batches: Batches, progre
         batches: calibration data; the first samples are read.
         progress: told of every layer.
     """
-    rows = fixed_rows(original)
+    rows = network_rows(original, batches.axes)
     probe = batches.first().sample(rows) if rows else batches.first().slice(0, PROBE_ROWS)
     reference = execute(original, probe.inputs)
     whole = _agreement(reference, lowering, probe)

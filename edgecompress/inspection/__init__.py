@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 from torch import nn
 
+from edgecompress.batch_trial import settle_batch
 from edgecompress.conversion import open_batches, open_source
 from edgecompress.errors import ModelError
 from edgecompress.inspection.artifacts import declared_layers, onnx_layers
@@ -20,7 +21,7 @@ from edgecompress.onnx_files import read_onnx, require_file
 from edgecompress.plan import check_onnx
 from edgecompress.progress import Progress
 from edgecompress.recipe import Recipe
-from edgecompress.runtime import fixed_rows, signature, to_bytes
+from edgecompress.runtime import network_rows, signature, to_bytes
 
 __all__ = [
     "Halved",
@@ -59,8 +60,9 @@ def inspect_model(
         model = read_onnx(Path(spec), upgrade=False)
         if calibration is None:
             return declared_layers(to_bytes(model))
-        batches = replace(open_batches(calibration, "calibration", model, recipe), signature=signature(model))
-        return onnx_layers(to_bytes(model), batches.first().sample(fixed_rows(model) or 1).inputs)
+        settled = settle_batch(model, open_source(calibration, "calibration", recipe), "calibration", recipe).recipe
+        batches = replace(open_batches(calibration, "calibration", model, settled), signature=signature(model))
+        return onnx_layers(to_bytes(model), batches.first().sample(network_rows(model, batches.axes) or 1).inputs)
     network = load_model(spec, weights)
     if calibration is None:
         if isinstance(network, nn.Module):
@@ -69,7 +71,8 @@ def inspect_model(
         tensors = (tensor_layer(name, "tensor", {name: tensor}) for name, tensor in network.state_dict.items())
         return Inspection(layers=tuple(tensors), notes=(NO_EXAMPLE,))
     source = open_source(calibration, "calibration", recipe)
-    network = name_inputs(network, source)
+    found = settle_batch(name_inputs(network, source), source, "calibration", recipe, progress.warn)
+    network, recipe = found.network, found.recipe
     example = open_batches(source, "calibration", network, recipe).first()
     if isinstance(network, nn.Module):
         return measured_modules(network, example, recipe, progress)
@@ -93,7 +96,9 @@ def inspect_sensitivity(
         DataError: the data is missing or does not fit.
     """
     source = open_source(calibration, "calibration", recipe)
-    network = name_inputs(load_model(spec, weights), source)
+    named = name_inputs(load_model(spec, weights), source)
+    found = settle_batch(named, source, "calibration", recipe, progress.warn)
+    network, recipe = found.network, found.recipe
     if isinstance(network, ir.Model):
         check_onnx(network)
     return layer_sensitivity(network, recipe, open_batches(source, "calibration", network, recipe), progress)

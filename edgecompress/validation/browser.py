@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgecompress.agreement import Agreement, share_of
-from edgecompress.data import Array, Inputs
+from edgecompress.data import Array, Batch, Inputs
 from edgecompress.errors import first_line
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
@@ -73,7 +73,7 @@ class BrowserResult:
 
 def compare_browser(
     artifact: bytes,
-    inputs: Inputs,
+    batch: Batch,
     progress: Progress,
     *,
     class_axis: int | None = None,
@@ -83,14 +83,14 @@ def compare_browser(
 
     Args:
         artifact: bytes of the ONNX file.
-        inputs: one batch that fits it.
+        batch: inputs that fit it.
         progress: told of the run, and warned of what is missing for it.
         class_axis: the axis of the first output that holds the scores of classes, where it is known to hold them.
         limit_s: seconds after which the browser counts as failed.
     """
     session = open_session(artifact, ALL_CORES)
-    taken = {spec.name: inputs[spec.name] for spec in session.get_inputs()}
-    samples = int(next(iter(taken.values())).shape[0]) if taken else 0
+    taken = {spec.name: batch.inputs[spec.name] for spec in session.get_inputs()}
+    samples = batch.rows if taken else 0
     missing = what_is_missing()
     if missing is not None:
         progress.warn(missing)

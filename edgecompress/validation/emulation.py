@@ -7,6 +7,7 @@ import signal
 import subprocess  # of the emulator that the user has  # nosec B404
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgecompress.class_axis import shown_axis
 from edgecompress.data import Array, Batch, Inputs
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
-from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.scratch import scratch_folder
 from edgecompress.validation.cpus import EmulatedCpu, emulated_python, find_cpu
 
@@ -94,8 +95,10 @@ def compare_cpus(
         return ()
     session = open_session(artifact, ALL_CORES)
     names = [spec.name for spec in session.get_inputs()]
-    fixed = isinstance(session.get_inputs()[0].shape[0], int)
-    taken = first_samples(batches, SAMPLES, whole=fixed)
+    stream = iter(batches)
+    first = next(stream)
+    whole = session_rows(session, first.axes) is not None
+    taken = first_samples(chain([first], stream), SAMPLES, whole=whole)
     expected = [run_session(session, batch.inputs) for batch in taken]
     outputs = [spec.name for spec in session.get_outputs()]
     results = []

@@ -18,7 +18,7 @@ from edgecompress.errors import DataError
 from edgecompress.metrics import Tally, top1
 from edgecompress.progress import Progress
 from edgecompress.recipe import Cpu
-from edgecompress.runtime import ALL_CORES, open_session, run_session
+from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.step import Stage
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
@@ -165,7 +165,7 @@ def _score_files(
 ) -> tuple[Scores, int]:
     """The scores, and the rows of one call; the sessions that hold all these weights are gone after it."""
     sessions = [open_session(content, ALL_CORES, background=True, arithmetic=arithmetic) for content in contents]
-    return score(sessions, batches, progress, examples), signature_rows(sessions[0])
+    return score(sessions, batches, progress, examples), session_rows(sessions[0], batches.axes) or 1
 
 
 def _doubts(scores: Scores, stages: Sequence[str], role: str) -> tuple[str, ...]:
@@ -247,9 +247,3 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
     return Scores(
         agreements=tuple(agreements), tallies=tuple(tallies), flips=flips, samples=samples, digest=hasher.hexdigest()
     )
-
-
-def signature_rows(session: InferenceSession) -> int:
-    """The number of samples that one call takes: the fixed batch dimension, or 1."""
-    rows = session.get_inputs()[0].shape[0]
-    return rows if isinstance(rows, int) else 1

@@ -58,7 +58,7 @@ class Flips:
 
     def add(self, before: Array, after: Array, batch: Batch) -> Flips:
         """With a batch: scores of shape (rows, classes) of both networks; other outputs have no top class."""
-        if before.ndim != 2 or before.shape != after.shape or before.shape[1] < 2:
+        if before.ndim != 2 or before.shape != after.shape or before.shape[1] < 2 or len(before) != batch.rows:
             return self
         classes = before.argmax(1), after.argmax(1)
         flipped = np.flatnonzero(classes[0] != classes[1])

@@ -12,8 +12,10 @@ import sys
 import venv
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import edgecompress
@@ -151,3 +153,21 @@ def _rewrite(folder: Path, isa: str | None) -> None:
     manifest["recipe"]["cpu"]["isa"] = isa
     manifest["digest"] = hashlib.sha256(selftest.canonical(manifest)).hexdigest()
     (folder / "manifest.json").write_bytes(selftest.canonical(manifest))
+
+
+@pytest.mark.parametrize(
+    ("declared", "axis", "rows"),
+    [((2, "batch", 3), 1, 1), ((2, 4, 3), 1, 4), (("batch", 4, 3), 0, 1), ((2, 4, 3), -1, 2)],
+)
+def test_one_sample_is_timed_along_its_batch_axis(
+    declared: tuple[int | str, ...], axis: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "RUNS", 1)
+    taken: list[Any] = []
+    session = SimpleNamespace(
+        get_inputs=lambda: [SimpleNamespace(name="h", shape=declared)],
+        run=lambda _, inputs: taken.append(inputs["h"]),
+    )
+    state = np.arange(24).reshape(2, 4, 3)
+    selftest.measure_latency(session, {"input_h": state} | ({"axis_h": np.array(axis)} if axis else {}))
+    assert (taken[0] == (state if axis < 0 else state.take(range(rows), axis))).all()

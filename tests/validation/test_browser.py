@@ -16,7 +16,7 @@ import onnx
 import pytest
 
 import edgecompress
-from edgecompress.data import Array
+from edgecompress.data import Array, Batch
 from edgecompress.progress import Progress
 from edgecompress.recipe import Budgets
 from edgecompress.runtime import to_bytes
@@ -84,7 +84,7 @@ def _page(factor: float = 1.0, answer: str = "") -> str:
 
 def _run(limit_s: float = 60.0) -> tuple[BrowserResult, list[str]]:
     lines = Lines()
-    return compare_browser(SCORES, INPUTS, lines, limit_s=limit_s), lines.warnings
+    return compare_browser(SCORES, Batch(inputs=INPUTS), lines, limit_s=limit_s), lines.warnings
 
 
 def test_means_that_the_page_computes_itself_agree(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,13 +104,13 @@ def test_where_no_class_is_known_samples_agree_to_25_db(
     _browser(web, monkeypatch, _page(factor))
     result, _ = _run()
     assert (result.entry["top1_agreement"], browser_agreement(result.entry)) == (None, share)  # 26 dB and 6 dB
-    known = compare_browser(SCORES, INPUTS, Lines(), class_axis=1).entry
+    known = compare_browser(SCORES, Batch(inputs=INPUTS), Lines(), class_axis=1).entry
     assert (known["top1_agreement"], browser_agreement(known)) == (1.0, 1.0)
 
 
 def test_a_class_that_is_silent_there_agrees_on_nothing(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _browser(web, monkeypatch, _page().replace("/ 64 for", "* (i % 4 != 2) / 64 for"))
-    result = compare_browser(SCORES, INPUTS, Lines(), class_axis=1)
+    result = compare_browser(SCORES, Batch(inputs=INPUTS), Lines(), class_axis=1)
     assert result.entry["lost"] == ["y[:, 2]"]
     assert browser_agreement(result.entry) == 0.0
 
@@ -208,7 +208,7 @@ def test_chromium_agrees_on_every_type_of_number() -> None:
         "b": column > 0,
         "u": column.astype(np.uint8),
     }
-    result = compare_browser(onnx.parser.parse_model(text).SerializeToString(), inputs, Progress())
+    result = compare_browser(onnx.parser.parse_model(text).SerializeToString(), Batch(inputs=inputs), Progress())
     assert result.failure is None
     assert result.identical
     assert result.browser.startswith("Chrome/")
