@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ import onnx_ir as ir
 from torch import nn
 
 from edgecompress.batch_axes import UNNAMED, Shape, covered, possible_axes, require_axes
+from edgecompress.copies import copied
 from edgecompress.data import Array, Axes, Batch, Batches, Inputs, Source, fixed_rows
 from edgecompress.errors import USER_CODE_FAILS, RecipeError
 from edgecompress.loading import Network
@@ -97,7 +97,7 @@ def _runner(network: Network) -> Run:
         session = open_session(network, ALL_CORES, background=True)
         return lambda inputs: run_session(session, inputs)
     if isinstance(network, nn.Module):
-        network = copy.deepcopy(network).eval()
+        network = copied(network).eval()
     return lambda inputs: execute(network, inputs)
 
 

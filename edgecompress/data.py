@@ -285,7 +285,7 @@ def _check_rows(batch: Batch, where: str) -> None:
     for name, shape in shapes.items():
         axis = batch.axes.get(name, 0)
         if axis >= len(shape) > 0:
-            raise DataError(f"{where}: {name!r} has shape {shape}; its batch axis is {axis} (export.batch_axes)")
+            raise DataError(f"{where}: {name!r} has shape {shape} and no axis {axis}; see export.batch_axes")
         if (shape and axis >= 0 and shape[axis] == 0) or not any(shapes.values()):
             place = "the first dimension" if axis == 0 else f"axis {axis}"
             raise DataError(f"{where}: {name!r} has shape {shape}; {place} must be the batch, and not 0")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecompress.batch_axes import NAMED_BATCH, batch_symbols
 from edgecompress.data import Array, TensorSpec
 from edgecompress.errors import ModelError
 
@@ -39,8 +40,14 @@ def input_specs(session: InferenceSession) -> Specs:
 
 
 def batch_dimension(specs: Specs) -> str | None:
-    """The name of the dimension that counts samples, the first of the first input; None where it is fixed."""
-    first = specs[0].shape[0] if specs and specs[0].shape else None
+    """The name of the dimension that counts samples: one that says so, or the first of the first input that has one.
+
+    None where it is fixed.
+    """
+    symbol = next(iter(batch_symbols({spec.name: spec.shape for spec in specs})), "")
+    if NAMED_BATCH.fullmatch(symbol):
+        return symbol
+    first = next((spec.shape[0] for spec in specs if spec.shape), None)
     return first if isinstance(first, str) else None
 
 

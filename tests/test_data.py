@@ -215,14 +215,14 @@ def test_slices_along_any_axis_put_together_are_the_batch(shape: list[int], axis
 @pytest.mark.parametrize(
     ("axes", "shape", "words"),
     [
-        ({"mask": 2}, (4, 2), "'mask' has shape (4, 2); its batch axis is 2 (export.batch_axes)"),
-        ({"mask": 1}, (4, 0), "'mask' has shape (4, 0); axis 1 must be the batch, and not 0"),
+        ({"mask": 2}, (4, 2), "calibration batch 0: 'mask' has shape (4, 2) and no axis 2; see export.batch_axes"),
+        ({"mask": 1}, (4, 0), "calibration batch 0: 'mask' has shape (4, 0); axis 1 must be the batch, and not 0"),
     ],
 )
 def test_a_batch_axis_that_is_not_there_is_told(axes: dict[str, int], shape: tuple[int, ...], words: str) -> None:
     with pytest.raises(DataError) as caught:
         _first((X, torch.zeros(shape)), TWO, axes=axes)
-    assert str(caught.value) == f"calibration batch 0: {words}"
+    assert str(caught.value) == words
 
 
 def test_a_number_that_all_samples_share_is_an_input() -> None:

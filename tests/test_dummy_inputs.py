@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,6 +31,23 @@ def _session_specs(arguments: str, folder: Path) -> Specs:
     path = folder / "model.onnx"
     path.write_bytes(onnx.parser.parse_model(text.replace("13", "15")).SerializeToString())
     return input_specs(open_session(path, 1))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "batch"),
+    [
+        ([("time", "batch", 40), (2, "batch", 64)], "batch"),
+        ([(), ("N", 3)], "N"),
+        ([("rows", 3), ("rows", 5)], "rows"),
+        ([(1, "time")], None),
+        ([(1, "batch")], "batch"),
+    ],
+)
+def test_the_batch_dimension_is_one_that_says_so_or_the_first(shapes: list[Any], batch: str | None) -> None:
+    specs = _specs(*shapes)
+    assert batch_dimension(specs) == batch
+    made = dummy_inputs(specs, 7)
+    assert all((7 in made[spec.name].shape) == (batch is not None and batch in spec.shape) for spec in specs)
 
 
 def test_the_inputs_of_a_session(tmp_path: Path) -> None:

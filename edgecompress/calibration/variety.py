@@ -28,7 +28,8 @@ class Variety:
         first: dict[str, Array] = {}
         varied = set[str]()
         for batch in batches:
-            rows = {name: array for name, array in batch.inputs.items() if array.shape[:1] == (batch.rows,)}
+            axes = ((name, batch.axis(name)) for name in batch.inputs)
+            rows = {name: np.moveaxis(batch.inputs[name], axis, 0) for name, axis in axes if axis is not None}
             for name, array in rows.items():
                 sample = first.setdefault(name, array[0].copy())
                 if array.shape[1:] != sample.shape or (array != sample).any():

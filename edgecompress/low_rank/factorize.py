@@ -20,7 +20,7 @@ from edgecompress.low_rank.layers import check_finite, find_layers, refuse, repl
 from edgecompress.low_rank.options import Candidate, Option, candidate
 from edgecompress.low_rank.request import Request, check_request
 from edgecompress.progress import Progress
-from edgecompress.pruning.counts import count_macs, macs_per_row
+from edgecompress.pruning.counts import count_macs
 from edgecompress.pruning.forward import run_example
 from edgecompress.pruning.masks.layers import last_classifier
 from edgecompress.runtime import tensors
@@ -216,7 +216,7 @@ def _metrics(module: nn.Module, model: nn.Module, example: Batch | None) -> dict
     for when, network in (("original", module), ("factorized", model)):
         figures[f"{when}_parameters"] = sum(parameter.numel() for parameter in network.parameters())
         if example is not None:
-            figures[f"{when}_macs"] = macs_per_row(copied(network), tensors(example.inputs))
+            figures[f"{when}_macs"] = count_macs(copied(network), tensors(example.inputs)) // example.rows
     return figures
 
 

@@ -104,8 +104,8 @@ def some_rows(inputs: Mapping[str, Tensor], chosen: Sequence[int]) -> dict[str, 
 
 
 def count_rows(inputs: Mapping[str, Tensor]) -> int:
-    """The first dimension of the first input."""
-    return len(next(iter(inputs.values())))
+    """The first dimension of the first input that has one."""
+    return next((len(value) for value in inputs.values() if value.ndim), 1)
 
 
 def _extended(common: hashlib.blake2b, row: Array) -> bytes:

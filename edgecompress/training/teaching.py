@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from edgecompress.copies import copied
-from edgecompress.errors import DataError
+from edgecompress.data import Batch
+from edgecompress.errors import DataError, RecipeError
 from edgecompress.progress import Progress
 from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.training.bound_optimizer import add_parameters, copied_together
@@ -70,9 +71,12 @@ def teach(
     """
     if cache is not None and settings.augment is not None and progress is not None:
         progress.warn("augmentation makes new samples: the teacher's cache grows, and saves little")
+    first = _first_rows(batches, settings)
+    if cache is not None:
+        _require_rows_first(first)
     loss = DistillationLoss(teacher, task, features=features, cache=cache)
     copied, optimizer = copied_together(student, settings.optimizer)
-    part = _first_rows(batches, copied, settings)
+    part = to_part(first, first.rows, device_of(copied), False)
     loss.tapped.to(next(iter(part.inputs.values())).device)
     network = tap(copied, loss.tapped, loss.features, part.inputs, settings.seed)
     _try(network, loss, part)
@@ -103,14 +107,23 @@ def device_of(network: nn.Module) -> torch.device:
     return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 
-def _first_rows(batches: TrainData, student: nn.Module, settings: Settings) -> Part:
+def _first_rows(batches: TrainData, settings: Settings) -> Batch:
     with own_randomness():
         seed_all("first", settings.seed)
         batch = next(iter(batches), None)
     if batch is None:
         raise DataError("the train data yields no batches; return at least one")
-    few = batch.slice(0, PROBE_ROWS)
-    return to_part(few, few.rows, device_of(student), False)
+    return batch.slice(0, PROBE_ROWS)
+
+
+def _require_rows_first(batch: Batch) -> None:
+    """Refuse inputs of which the cache could not tell one sample from another."""
+    for name, axis in batch.axes.items():
+        if axis != 0:
+            raise RecipeError(
+                "the teacher's cache tells samples apart by the first dimension, which does not hold those of"
+                f" {name!r}; leave cache out"
+            )
 
 
 def _try(network: Tapped, loss: DistillationLoss, part: Part) -> None:

@@ -98,7 +98,7 @@ def _timed(files: Sequence[Path], inputs: Inputs, batch_size: int, runs: int, th
 def _sizes(files: Sequence[Path], specs: Specs, asked: Sequence[int]) -> list[int]:
     if batch_dimension(specs) is not None:
         return list(dict.fromkeys(asked)) or [1]
-    fixed = int(specs[0].shape[0]) if specs and specs[0].shape else 1
+    fixed = next((int(spec.shape[0]) for spec in specs if spec.shape), 1)
     if asked and list(asked) != [fixed]:
         names = " and ".join(repr(str(file)) for file in files)
         raise ModelError(

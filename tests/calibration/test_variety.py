@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,14 @@ def _batches(sizes: list[int], **inputs: Array) -> list[Batch]:
         Batch(inputs={name: array[end - size : end] for name, array in inputs.items()})
         for size, end in zip(sizes, ends, strict=True)
     ]
+
+
+def test_samples_are_told_apart_along_the_batch_axis_of_each_input() -> None:
+    state = np.arange(4.0)[None, :, None] * np.ones((2, 1, 3))
+    batch = Batch(inputs={"x": np.ones((4, 5)), "h": state, "rate": np.array(16.0)}, axes={"h": 1})
+    variety = Variety.of([batch])
+    assert (set(variety.still), set(variety.varied)) == ({"x"}, {"h"})
+    assert not Variety.of([replace(batch, inputs={**batch.inputs, "h": state[:, :1].repeat(4, 1)})]).varied
 
 
 sizes = st.lists(st.integers(1, 4), min_size=1, max_size=5)

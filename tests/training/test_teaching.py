@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from edgecompress.data import Batch
+from edgecompress.data import SHARED, Batch
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.progress import Progress
 from edgecompress.randomness import RandomStates
@@ -240,6 +240,15 @@ def test_a_cache_of_augmented_samples_is_warned_of(tmp_path: Path) -> None:
         settings = Settings(epochs=1, augment=augment)
         teach(student, teacher, shuffled(), settings, Classification(), cache=tmp_path, progress=Warned())
     assert lines == ["augmentation makes new samples: the teacher's cache grows, and saves little"]
+
+
+@pytest.mark.parametrize("axis", [1, SHARED])
+def test_the_cache_takes_no_inputs_whose_samples_lie_elsewhere(tmp_path: Path, axis: int) -> None:
+    data = batches([torch.randn(4, 32)], name="state", use_labels=False, axes={"state": axis})
+    told = "the teacher's cache tells samples apart by the first dimension, which does not hold those of 'state'; leave cache out"
+    with pytest.raises(RecipeError, match=told):
+        teach(stack(), stack(1), data, SETTINGS, Classification(), cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_another_order_of_features_or_another_cache_folder(tmp_path: Path) -> None:
