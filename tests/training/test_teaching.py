@@ -245,7 +245,10 @@ def test_a_cache_of_augmented_samples_is_warned_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("axis", [1, SHARED])
 def test_the_cache_takes_no_inputs_whose_samples_lie_elsewhere(tmp_path: Path, axis: int) -> None:
     data = batches([torch.randn(4, 32)], name="state", use_labels=False, axes={"state": axis})
-    told = "the teacher's cache tells samples apart by the first dimension, which does not hold those of 'state'; leave cache out"
+    told = (
+        "the teacher's cache tells samples apart by the first dimension, which does not hold those of 'state'; leave"
+        " cache out"
+    )
     with pytest.raises(RecipeError, match=told):
         teach(stack(), stack(1), data, SETTINGS, Classification(), cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
