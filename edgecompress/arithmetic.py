@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import onnx_ir as ir
+import onnx_ir.passes.common as passes
 
 Arithmetic = Literal["exact", "native"]
 """``exact`` is what the file means, and what every CPU that does not saturate gives; ``native`` is what this CPU does
@@ -31,15 +32,18 @@ products (uint8[1, 4] x, int8[4, 16] w) => (int32[1, 16] y) { y = MatMulInteger(
 def unshared(model: ir.Model) -> ir.Model:
     """A copy in which every reader of an int8 constant has its own, as exact sessions need it.
 
-    ONNX Runtime writes the uint8 form of a weight, and of its zero point, once for each layer that reads them.
+    ONNX Runtime writes the uint8 form of a weight, and of its zero point, once for each layer that reads them. Constants
+    may be initializers or Constant nodes, in branches and loop bodies too.
     """
     copied = model.clone()
+    passes.LiftConstantsToInitializersPass(size_limit=0)(copied)
     for node in [*ir.traversal.RecursiveGraphIterator(copied.graph)]:
         if node.op_type == "DequantizeLinear" and _is_int8(node.inputs[0]):
             _split(node)
-    for value in [*_int8_constants(copied)]:
-        for number, (reader, index) in enumerate([*value.uses()][1:]):
-            reader.replace_input_with(index, _twin(copied.graph, value, number))
+    for graph in (copied.graph, *copied.graph.subgraphs()):
+        for value in [*_int8_constants(graph)]:
+            for number, (reader, index) in enumerate([*value.uses()][1:]):
+                reader.replace_input_with(index, _twin(graph, value, number))
     return copied
 
 
@@ -54,8 +58,8 @@ def _split(dequantize: ir.Node) -> None:
         reader.replace_input_with(index, twin.outputs[0])
 
 
-def _int8_constants(model: ir.Model) -> Iterator[ir.Value]:
-    return (value for value in model.graph.initializers.values() if _is_int8(value))
+def _int8_constants(graph: ir.Graph) -> Iterator[ir.Value]:
+    return (value for value in graph.initializers.values() if _is_int8(value))
 
 
 def _is_int8(value: ir.Value | None) -> bool:

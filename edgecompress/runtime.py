@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from functools import singledispatch
+from functools import partial, singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from edgecompress.data import Array, Axes, Inputs, TensorSpec, fixed_rows
 from edgecompress.errors import EdgecompressError, first_line
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
 
 # Without it, Microsoft's builds of ONNX Runtime write $TMPDIR/.ses; child processes, onnxsim's too, inherit it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -71,14 +71,22 @@ def open_session(
     options.add_session_config_entry(EXACT_OPTION, str(int(arithmetic == "exact")))
     source = to_bytes(model) if isinstance(model, ir.Model) else model
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return _opened(source, options)
     except Exception as error:
-        if arithmetic == "exact" and SHARED in str(error):
-            whole = model if isinstance(model, ir.Model) else _parse(model)
-            return open_session(
-                unshared(whole), threads, optimized, profile=profile, background=background, arithmetic="exact"
-            )
         raise EdgecompressError(f"ONNX Runtime refuses the model: {first_line(error)}") from error
+
+
+def _opened(source: bytes | Path, options: SessionOptions) -> InferenceSession:
+    """A session; where an exact one is refused since layers share integers, one of a copy in which none do."""
+    import onnxruntime as ort
+
+    opened = partial(ort.InferenceSession, sess_options=options, providers=["CPUExecutionProvider"])
+    try:
+        return opened(source)
+    except Exception as error:
+        if SHARED not in str(error):
+            raise
+        return opened(to_bytes(unshared(_parse(source))))
 
 
 def run_session(session: InferenceSession, inputs: Inputs) -> list[Array]:
@@ -89,7 +97,8 @@ def run_session(session: InferenceSession, inputs: Inputs) -> list[Array]:
 
 
 def _parse(file: bytes | Path) -> ir.Model:
-    return ir.load(file) if isinstance(file, Path) else ir.from_proto(onnx.load_from_string(file))
+    """A model with all of its weights in memory."""
+    return ir.from_proto(onnx.load(file) if isinstance(file, Path) else onnx.load_from_string(file))
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,37 @@ def _sharing() -> bytes:
     return _with(SHARING, **constants, **scales, one=np.ones((), np.float32), wide=np.full((), 2000, np.float32))
 
 
+def _as_constant_nodes(content: bytes) -> bytes:
+    """The same model, its constants in nodes, as PyTorch's older exporter writes them."""
+    proto = onnx.load_from_string(content)
+    nodes = [onnx.helper.make_node("Constant", [], [one.name], value=one) for one in proto.graph.initializer]
+    del proto.graph.initializer[:]
+    body = [*nodes, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(body)
+    found: bytes = proto.SerializeToString()
+    return found
+
+
+def _in_a_branch(content: bytes) -> bytes:
+    """The same model as one branch of an If, which holds all of the constants."""
+    inner = onnx.load_from_string(content).graph
+    del inner.input[:]
+    nothing = onnx.parser.parse_graph("nothing () => (float[N, 16] n) { n = Cast<to = 1>(x) }")
+    proto = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 20]> m (uint8[N, 8] x) => (float[N, 16] z) { cond = Constant<value = bool {1}>() }'
+    )
+    proto.graph.node.append(onnx.helper.make_node("If", ["cond"], ["z"], then_branch=inner, else_branch=nothing))
+    found: bytes = proto.SerializeToString()
+    return found
+
+
+def _with_weights_beside(content: bytes, path: Path) -> Path:
+    weights = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+    onnx.save(onnx.load_from_string(content), path, **weights)
+    return path
+
+
 def _with(text: str, **constants: np.ndarray[Any, Any]) -> bytes:
     proto = onnx.parser.parse_model(text)
     proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in constants.items())
@@ -100,6 +132,20 @@ def test_a_file_whose_layers_share_integers_is_run_exactly_all_the_same(tmp_path
     for model in (_sharing(), path, ir.load(path)):
         (found,) = run_session(open_session(model, 1), X)
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("form", [_as_constant_nodes, _in_a_branch])
+def test_integers_that_layers_share_may_stand_anywhere_in_a_file(form: Callable[[bytes], bytes]) -> None:
+    content = form(_sharing())
+    (wanted,) = ReferenceEvaluator(onnx.load_from_string(_sharing())).run(None, X)
+    (found,) = run_session(open_session(content, 1), X)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_integers_that_layers_share_may_lie_beside_the_file(tmp_path: Path) -> None:
+    (wanted,) = ReferenceEvaluator(onnx.load_from_string(_sharing())).run(None, X)
+    (found,) = run_session(open_session(_with_weights_beside(_sharing(), tmp_path / "model.onnx"), 1), X)
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_unshared_gives_every_reader_its_own_integers() -> None:
