@@ -63,19 +63,19 @@ class Agreement:
             class_axis: the axis of the first output that holds the classes, where labels or the recipe show that it
                 holds scores of classes; without it nothing is said of classes.
         """
-        pairs = [comparable(r, a) for r, a in zip(reference, actual, strict=True)]
-        rows = [_alike_rows(r, a) for r, a in pairs]
+        pairs = list(zip(reference, actual, strict=True))
+        gaps = [_gaps(r, a) for r, a in pairs]
         same = np.zeros(0, bool)
         if class_axis is not None:
             same = np.atleast_1d(reference[0].argmax(axis=class_axis) == actual[0].argmax(axis=class_axis))
         return cls(
             names=tuple(names) or tuple(f"output_{index}" for index in range(len(pairs))),
-            tables=tuple(tabulate(r, a) for r, a in zip(reference, actual, strict=True)),
-            max_abs_error=max((float(np.abs(r - a).max(initial=0.0)) for r, a in pairs), default=0.0),
+            tables=tuple(tabulate(r, a) for r, a in pairs),
+            max_abs_error=max((error for error, _ in gaps), default=0.0),
             agreed=int(same.sum()),
             decided=same.size,
-            alike=sum(int(found.sum()) for found in rows),
-            counted=sum(found.size for found in rows),
+            alike=sum(int(rows.sum()) for _, rows in gaps),
+            counted=sum(rows.size for _, rows in gaps),
         )
 
     def merge(self, other: Agreement) -> Agreement:
@@ -167,11 +167,18 @@ def listed(names: Sequence[str]) -> str:
     return repr(names[0]) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
-def _alike_rows(reference: Array, actual: Array) -> NDArray[np.bool_]:
+def _gaps(reference: Array, actual: Array) -> tuple[float, NDArray[np.bool_]]:
+    """The largest difference of two outputs, and which of their rows are alike."""
+    first, second = comparable(reference, actual)
+    gap = np.asarray(first - second)
+    return float(np.abs(gap).max(initial=0.0)), _alike_rows(first, gap)
+
+
+def _alike_rows(reference: Array, gap: Array) -> NDArray[np.bool_]:
     """Which rows agree to :data:`ALIKE_DB`; of one that is nearly empty, the error is held against the mean row."""
     if not reference.ndim or not reference.size:
         return np.zeros(0, bool)
     with np.errstate(invalid="ignore", over="ignore"):
-        signal, noise = (np.square(part).reshape(len(part), -1).sum(axis=1) for part in (reference, reference - actual))
+        signal, noise = (np.square(part).reshape(len(part), -1).sum(axis=1) for part in (reference, gap))
         found: NDArray[np.bool_] = noise * 10 ** (ALIKE_DB / 10) <= np.maximum(signal, signal.mean())
     return found

@@ -32,8 +32,8 @@ products (uint8[1, 4] x, int8[4, 16] w) => (int32[1, 16] y) { y = MatMulInteger(
 def unshared(model: ir.Model) -> ir.Model:
     """A copy in which every reader of an int8 constant has its own, as exact sessions need it.
 
-    ONNX Runtime writes the uint8 form of a weight, and of its zero point, once for each layer that reads them. Constants
-    may be initializers or Constant nodes, in branches and loop bodies too.
+    ONNX Runtime writes the uint8 form of a weight, and of its zero point, once for each layer that reads them.
+    Constants may be initializers or Constant nodes, in branches and loop bodies too.
     """
     copied = model.clone()
     passes.LiftConstantsToInitializersPass(size_limit=0)(copied)

@@ -144,7 +144,9 @@ def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     for value in bare.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        kind = value.type.sequence_type.elem_type if value.type.HasField("sequence_type") else value.type
+        if kind.HasField("tensor_type"):  # to clear what is not there would make a tensor of it
+            kind.tensor_type.ClearField("shape")
     for graph in _graphs(bare.graph):
         del graph.value_info[:]
     return bare

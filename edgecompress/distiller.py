@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgecompress.arguments import check_seed, path
+from edgecompress.arguments import check_seed, path, whole
 from edgecompress.batch_trial import settle_batch
 from edgecompress.class_axis import both_open, settle_class_axis
 from edgecompress.conversion import Data, open_batches, open_source
@@ -67,7 +67,7 @@ class Distiller:
             and axis 1 where as many classes as places leave two open, with a warning.
 
     Raises:
-        RecipeError: temperature or alpha is out of range, or there is no such loss.
+        RecipeError: temperature, alpha or the class axis is out of range, or there is no such loss.
         ModelError: teacher or student is no module, or they are one.
 
     >>> import torch
@@ -93,8 +93,9 @@ class Distiller:
         self.student = require_module("student", student)
         self.teacher = check_teacher(teacher, student)
         self.temperature, self.alpha, self.seed = temperature, alpha, check_seed(seed)
-        self.class_axis = class_axis
-        self.task = task_of(loss, temperature, alpha, class_axis)
+        give = "give 1, or -1 for the last axis"
+        self.class_axis = None if class_axis is None else whole("class_axis", class_axis, -1, give)
+        self.task = task_of(loss, temperature, alpha, self.class_axis)
         self.features = tuple(features)
         self.cache = None if cache is None else path("cache", cache)
 

@@ -56,10 +56,9 @@ def plain_copy(model: nn.Module) -> StepResult[nn.Module]:
         ModelError: the model cannot be copied.
     """
     plain = unwrapped(copied(model))
-    for name, part in list(plain.named_modules()):
-        if name and part is not unwrapped(part):
-            parent, _, own = name.rpartition(".")
-            setattr(plain.get_submodule(parent), own, unwrapped(part))
+    for part in list(plain.modules()):
+        for name, child in part._modules.items():
+            part._modules[name] = unwrapped(child)  # not by setattr, which a compiled module hands on
     changes = tuple(normed_weights(plain))
     for part in list(plain.modules()):
         _fold(part)

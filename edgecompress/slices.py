@@ -14,7 +14,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -63,9 +63,7 @@ def tabulate(reference: Any, actual: Any) -> dict[str, NDArray[Any]]:
     cut = [axis for axis in sorted(patterns) if 1 < first.shape[axis] <= MAX_SLICES]
     others = tuple(axis for axis in range(first.ndim) if axis not in cut)
     with np.errstate(invalid="ignore", over="ignore"):
-        gap = first - second
-        terms = (gap != 0, first, second, np.square(first), np.square(second), np.square(gap))
-        rows = [np.asarray(term.sum(axis=others, dtype=np.float64)) for term in terms]
+        rows = [np.asarray(term.sum(axis=others, dtype=np.float64)) for term in _terms(first, second)]
         values = math.prod(first.shape[axis] for axis in others)
         sums = np.stack([np.full(rows[0].shape, float(values)), *rows])
         table = {WHOLE: sums.reshape(len(sums), -1).sum(axis=1, keepdims=True)}
@@ -73,6 +71,17 @@ def tabulate(reference: Any, actual: Any) -> dict[str, NDArray[Any]]:
             beside = tuple(1 + other for other in range(len(cut)) if other != place)
             table[patterns[axis]] = sums.sum(axis=beside)
     return table
+
+
+def _terms(first: NDArray[Any], second: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """What is added up, one after the other in the same memory: outputs may be large."""
+    import numpy as np
+
+    yield from (first != second, first, second)
+    room = np.empty(first.shape)
+    for values in (first, second):
+        yield np.square(values, out=room)
+    yield np.square(np.subtract(first, second, out=room), out=room)
 
 
 def comparable(reference: Any, actual: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -105,3 +107,12 @@ def test_what_was_lost_does_not_depend_on_the_order_of_batches(order: list[int])
 
 def test_many_names_are_told_in_a_few_words() -> None:
     assert listed([f"x[:, {index}]" for index in range(80)]) == "'x[:, 0]' and 79 more"
+
+
+def test_what_is_compared_takes_no_more_than_a_few_copies_of_it() -> None:
+    outputs = np.random.default_rng(0).normal(size=(2, 3, 128, 128)).astype(np.float32)
+    tracemalloc.start()
+    Agreement.between([outputs] * 2, [outputs + 1] * 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * outputs.size * np.dtype(np.float64).itemsize

@@ -85,17 +85,17 @@ def _in_a_branch(content: bytes) -> bytes:
     inner = onnx.load_from_string(content).graph
     del inner.input[:]
     nothing = onnx.parser.parse_graph("nothing () => (float[N, 16] n) { n = Cast<to = 1>(x) }")
-    proto = onnx.parser.parse_model(
-        '<ir_version: 10, opset_import: ["" : 20]> m (uint8[N, 8] x) => (float[N, 16] z) { cond = Constant<value = bool {1}>() }'
-    )
+    outer = "m (uint8[N, 8] x) => (float[N, 16] z) { cond = Constant<value = bool {1}>() }"
+    proto = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> {outer}')
     proto.graph.node.append(onnx.helper.make_node("If", ["cond"], ["z"], then_branch=inner, else_branch=nothing))
     found: bytes = proto.SerializeToString()
     return found
 
 
 def _with_weights_beside(content: bytes, path: Path) -> Path:
-    weights = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
-    onnx.save(onnx.load_from_string(content), path, **weights)
+    onnx.save(
+        onnx.load_from_string(content), path, save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
     return path
 
 

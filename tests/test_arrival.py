@@ -107,6 +107,14 @@ def test_whatever_is_declared_the_true_shapes_come_out(inner: list[int], outer: 
     assert all(is_true) == (not notes)
 
 
+def test_a_wrong_shape_beside_a_sequence_is_left_out_all_the_same(tmp_path: Path) -> None:
+    body = "h = MatMul(x, w) y = Relu(h) z = SplitToSequence<axis = 1>(h)"
+    path = _saved(_proto("float[N] y, seq(float[N,4]) z", body=body), tmp_path)
+    assert repairs(read_onnx(path)) == (
+        "output 'y' is declared as (N), and has (N, 4); the declared shape is left out",
+    )
+
+
 def test_operators_that_contradict_one_another_are_refused_in_one_line(tmp_path: Path) -> None:
     path = _saved(_proto(body="h = MatMul(x, w) y = MatMul(h, w)"), tmp_path)
     with pytest.raises(ModelError) as caught:

@@ -148,6 +148,17 @@ def test_the_loss_reads_the_axis_that_it_is_told() -> None:
     assert not torch.isclose(classification_loss(scores, labels), wanted)
 
 
+@pytest.mark.parametrize("axis", ["1", True, 1.0, -2])
+def test_a_distiller_refuses_a_class_axis_that_is_none(axis: Any) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Distiller(Same(), Same(), class_axis=axis)
+    assert str(caught.value) == f"class_axis is {axis!r}; give 1, or -1 for the last axis"
+
+
+def test_a_distiller_takes_numpy_s_whole_numbers() -> None:
+    assert Distiller(Same(), Same(), class_axis=np.int64(-1)).evaluate(_batches([(2, CLASSES)], -1)).accuracy == 100  # type: ignore[arg-type]
+
+
 def test_a_distiller_reads_a_run_one_way_and_tells_what_is_open() -> None:
     mixed = _batches([(2, CLASSES), (2, 5)], -1)
     distiller = Distiller(Same(), Same())

@@ -94,6 +94,16 @@ def test_parts_that_are_wrapped_come_off_too() -> None:
     assert not isinstance(outer[1], nn.Sequential)
 
 
+def test_parts_within_wrapped_parts_come_off_too_and_under_each_of_their_names() -> None:
+    net = _net()
+    inner = nn.DataParallel(net[2])
+    outer = nn.Sequential(nn.DataParallel(nn.Sequential(net[0], net[1], inner)), inner, WRAPPERS["compiled"](net[4:]))
+    plain = plain_copy(outer).model
+    assert not [name for name, part in plain.named_modules() if part is not unwrapped(part)]
+    assert plain.get_submodule("0.2") is plain.get_submodule("1")
+    assert torch.equal(plain(ROWS), net[4](net[2](net[:3](ROWS))))
+
+
 @pytest.mark.parametrize("name", NORMS)
 @pytest.mark.parametrize("training", [True, False])
 def test_a_norm_is_folded_and_told(name: str, training: bool) -> None:

@@ -165,9 +165,12 @@ def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:
     """Whether pruning has anything to remove, which is looked for only where it would be advised."""
     from torch import nn
 
-    from edgecompress.conversion import open_batches
+    from edgecompress.conversion import open_batches, open_source
+    from edgecompress.named_inputs import named_module
     from edgecompress.techniques.cutting import has_channels
 
     if not isinstance(network, nn.Module) or recipe.pruning.enabled or data is None:
         return False
-    return has_channels(network, open_batches(data, "calibration", network, recipe).first(), recipe)
+    source = open_source(data, "calibration", recipe)
+    named = named_module(network, source)
+    return has_channels(named, open_batches(source, "calibration", named, recipe).first(), recipe)

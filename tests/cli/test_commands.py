@@ -77,6 +77,30 @@ def test_a_missed_budget_is_exit_1_and_the_bundle_is_there(project: Path, capsys
     assert (project / "out" / "model.onnx").is_file()
 
 
+DICTS = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = torch.nn.Linear(4, 64), torch.nn.Linear(64, 2)
+    def forward(self, inputs):
+        return self.last(torch.relu(self.first(inputs["left"] - inputs["right"])))
+def data():
+    return [{"left": torch.linspace(-1, 1, 64).view(16, 4), "right": torch.linspace(0, 1, 64).view(16, 4) ** 2}] * 2
+"""
+
+
+def test_advice_on_a_missed_budget_takes_inputs_in_a_dict_as_the_run_did(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("dicts.py").write_text(DICTS)
+    given = ["compress", "dicts.py:Net", "--calibration", "dicts.py:data", "--set", "export.simplify=false", *LOOSE]
+    assert main([*given, "--set", "budgets.max_size_mb=0.0001", "--output", "out"]) == 1
+    captured = capsys.readouterr()
+    assert "to mend max_size_mb: --set pruning.enabled=true" in captured.out
+    assert "error" not in captured.err
+
+
 def test_training_data_that_nothing_reads_is_a_warning(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMPRESS, *LOOSE, "--train", "batches.py:calibration", "--output", "out"]) == 0
     assert "warning: the training data is not read" in capsys.readouterr().err
