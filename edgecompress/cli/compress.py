@@ -165,6 +165,7 @@ def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:
     """Whether pruning has anything to remove, which is looked for only where it would be advised."""
     from torch import nn
 
+    from edgecompress.batch_trial import settle_batch
     from edgecompress.conversion import open_batches, open_source
     from edgecompress.named_inputs import named_module
     from edgecompress.techniques.cutting import has_channels
@@ -173,4 +174,5 @@ def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:
         return False
     source = open_source(data, "calibration", recipe)
     named = named_module(network, source)
-    return has_channels(named, open_batches(source, "calibration", named, recipe).first(), recipe)
+    settled = settle_batch(named, source, "calibration", recipe).recipe
+    return has_channels(named, open_batches(source, "calibration", named, settled).first(), settled)
