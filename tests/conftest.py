@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,12 @@ def _uncontained(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     if "contained" not in request.fixturenames:
         monkeypatch.setattr("edgecompress.contained.load_fault", lambda path: None)
         monkeypatch.setattr("edgecompress.onnx_files.arrive", receive)
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of progress, however slow a machine is: what is printed then would depend on time."""
+    monkeypatch.setattr("edgecompress.progress.LINE_SECONDS", math.inf)
 
 
 @pytest.fixture

@@ -20,7 +20,10 @@ def test_a_pipe_gets_warnings_alone_where_the_work_is_short(capsys: pytest.Captu
     assert (captured.out, captured.err) == ("", "warning: onnxsim was left out\n")
 
 
-def test_a_pipe_hears_of_long_work_every_half_minute(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_hears_of_long_work_every_half_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecompress.progress.LINE_SECONDS", 30.0)
     seconds = iter(range(0, 1000, 10))
     progress = PlainProgress(clock=lambda: next(seconds))
     assert list(progress.track("abcdefg", "epoch 1", note=lambda: "loss 0.5")) == list("abcdefg")

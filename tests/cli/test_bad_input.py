@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -98,13 +97,11 @@ def far_labels(): return [(x, y + 10) for x, y in images()]
 
 
 @pytest.fixture
-def refused(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Refused:
+def refused(project: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
     """Run a compression that must be refused; its one line."""
     (project / "bad_nets.py").write_text(NETS)
     (project / "bad_batches.py").write_text(DATA)
     before = {path.name for path in project.iterdir()}
-
-    monkeypatch.setattr("edgecompress.progress.LINE_SECONDS", inf)  # a busy machine is no news here
 
     def run(model: str = "nets.py:net", *options: str, calibration: str = "bad_batches.py:good") -> str:
         status = main(["compress", model, "--calibration", calibration, "--output", OUTPUT, *options])

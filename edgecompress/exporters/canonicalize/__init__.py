@@ -19,6 +19,7 @@ from edgecompress.exporters.canonicalize.layouts import merge_layouts
 from edgecompress.exporters.canonicalize.masks import drop_masks
 from edgecompress.exporters.canonicalize.pad_shortcuts import convolve_pad_shortcuts
 from edgecompress.exporters.canonicalize.pool_means import pool_means
+from edgecompress.exporters.canonicalize.products import weigh_products
 from edgecompress.exporters.canonicalize.split_biases import hoist_biases
 from edgecompress.exporters.canonicalize.up_convolutions import flatten_up_convolutions
 from edgecompress.step import StepResult
@@ -34,7 +35,7 @@ PASSES = (
     pool_means,
     convolve_pad_shortcuts,
 )
-FOR_INTEGERS = (unfold_hard_swish, flatten_up_convolutions, convolve_batch_norms)
+FOR_INTEGERS = (weigh_products, unfold_hard_swish, flatten_up_convolutions, convolve_batch_norms)
 """What costs a float model nothing, but helps it no more."""
 
 
