@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from edgecompress.metrics import open_class_axes
 from edgecompress.modes import evaluating
 from edgecompress.module_checks import check_teacher, require_module
 from edgecompress.named_inputs import answering, named_module
-from edgecompress.progress import Progress
+from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.randomness import own_randomness
 from edgecompress.recipe import Recipe, Training
 from edgecompress.training import (
@@ -115,7 +114,7 @@ class Distiller:
         if self.class_axis is None and labels is not None:
             axes = open_class_axes(student_logits.shape, labels.shape)
             if len(axes) > 1:
-                _warn(both_open(student_logits.shape))
+                CallerWarnings().warn(both_open(student_logits.shape))
         return distillation_loss(student_logits, teacher_logits, labels, self.temperature, self.alpha, self.class_axis)
 
     def train_student(
@@ -234,7 +233,7 @@ class Distiller:
             return first_output(network(**part.inputs)).shape
 
         with own_randomness(), evaluating(network), torch.no_grad():
-            axis = settle_class_axis(shape, reversed(data), self.class_axis, _warn)
+            axis = settle_class_axis(shape, reversed(data), self.class_axis, CallerWarnings().warn)
         task = replace(self.task, class_axis=axis) if isinstance(self.task, Classification) else self.task
         return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
 
@@ -242,10 +241,6 @@ class Distiller:
         """What says which labels there are, and where the batch lies in the inputs."""
         task: Any = "classification" if isinstance(self.task, Classification) else "regression"
         return settle_batch(network, source, role, Recipe(training=Training(task=task))).recipe
-
-
-def _warn(line: str) -> None:
-    warnings.warn(line, stacklevel=3)
 
 
 def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:

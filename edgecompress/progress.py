@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -14,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 Item = TypeVar("Item")
+PACKAGE = str(Path(__file__).parent / "_")[:-1]
+"""Beginning of the paths of this package's files."""
 LINE_SECONDS = 30.0
 """At most one line in this time goes to a pipe: a log tells where a long run is, and a short run stays silent."""
 
@@ -34,6 +38,17 @@ class Progress:
 
     def warn(self, line: str) -> None:
         """Something that the run survives but the user should know."""
+
+
+class CallerWarnings(Progress):
+    """For callers in Python: what they should know is a ``UserWarning`` at their own line."""
+
+    def warn(self, line: str) -> None:
+        """A warning of Python's, at the innermost line outside of this package."""
+        level, frame = 2, sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+            level, frame = level + 1, frame.f_back
+        warnings.warn(line, stacklevel=level)
 
 
 class TerminalProgress(Progress):

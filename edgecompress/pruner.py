@@ -19,7 +19,7 @@ from edgecompress.errors import ModelError
 from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import named_module
 from edgecompress.plain import plain_copy
-from edgecompress.progress import Progress
+from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.pruning.channels.importance import Criterion
 from edgecompress.pruning.channels.request import Goal, Residual, Spread
 from edgecompress.pruning.counts import compare, count
@@ -286,7 +286,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))
     modes = {path: part.training for path, part in named.named_modules()}
     named = copied(named).eval()
-    streams = settle_streams(named, streams, recipe.evaluation.class_axis, Progress())
+    streams = settle_streams(named, streams, recipe.evaluation.class_axis, CallerWarnings())
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
     course = Course(
         original=named,

@@ -20,7 +20,7 @@ from edgecompress.errors import ModelError
 from edgecompress.exporters.dynamic import quantize_dynamic
 from edgecompress.module_checks import check_module
 from edgecompress.named_inputs import input_names, name_inputs
-from edgecompress.progress import Progress
+from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.recipe import Quantization, Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Refusal, Stage, StepResult
@@ -146,6 +146,9 @@ class Quantizer:
             scheme: ``fbgemm`` (x86) or ``qnnpack`` (Arm).
             granularity: of the weights' scales.
 
+        Warns:
+            UserWarning: what the calibration data leave open: few samples, or inputs that never vary.
+
         Raises:
             RecipeError: there is no such scheme or granularity.
         """
@@ -178,11 +181,12 @@ class Quantizer:
         model = check_module(model)
         source = open_source(evaluation_data, "evaluation", Recipe())
         named = name_inputs(model, source)
-        recipe = settle_batch(named, source, "evaluation", Recipe()).recipe
+        told = CallerWarnings()
+        recipe = settle_batch(named, source, "evaluation", Recipe(), told.warn).recipe
         opened = open_batches(source, "evaluation", named, recipe)
         first = opened.first()
         exported = float_original(named, recipe, first)
-        evaluation = settle_streams(exported, Streams(evaluation=opened), None, Progress()).evaluation or opened
+        evaluation = settle_streams(exported, Streams(evaluation=opened), None, told).evaluation or opened
         original = Stage(name="original", content=to_bytes(exported))
         candidates = {
             "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
@@ -205,18 +209,20 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
 def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
     source = open_source(data, "calibration", recipe)
     named = name_inputs(check_module(model), source)
-    recipe = settle_batch(named, source, "calibration", recipe).recipe
+    told = CallerWarnings()
+    recipe = settle_batch(named, source, "calibration", recipe, told.warn).recipe
     batches = open_batches(source, "calibration", named, recipe)
-    conversion = convert(named, recipe, batches.first(), Streams(calibration=batches), Progress())
+    conversion = convert(named, recipe, batches.first(), Streams(calibration=batches), told)
     return _wrap(conversion, conversion.done[-1].result)
 
 
 def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
     raw = [(inputs, None)]
     named = name_inputs(model, lambda: raw)
-    recipe = settle_batch(named, lambda: raw, "example", Recipe()).recipe
+    told = CallerWarnings()
+    recipe = settle_batch(named, lambda: raw, "example", Recipe(), told.warn).recipe
     example = open_batches(raw, "example", named, recipe).first()
-    conversion = convert(named, recipe, example, Streams(), Progress())
+    conversion = convert(named, recipe, example, Streams(), told)
     return _wrap(conversion, quantize_dynamic(conversion.artifact))
 
 

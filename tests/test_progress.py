@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from edgecompress.progress import PlainProgress, Progress, TerminalProgress, progress_for
+from edgecompress.progress import CallerWarnings, PlainProgress, Progress, TerminalProgress, progress_for
 
 
 def test_a_pipe_gets_warnings_alone_where_the_work_is_short(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,3 +63,9 @@ def test_a_note_is_asked_after_every_item_and_shown_as_it_is() -> None:
 
 def test_nobody_is_told_by_default() -> None:
     assert list(Progress().track(range(3), "evaluate")) == [0, 1, 2]
+
+
+def test_a_caller_in_python_is_warned_at_a_line_of_their_own() -> None:
+    with pytest.warns(UserWarning, match="^the batch is fixed$") as told:
+        CallerWarnings().warn("the batch is fixed")
+    assert told[0].filename == __file__

@@ -41,7 +41,9 @@ def onnxruntime_graph(path: Path) -> Any:
 
 def test_outputs_keep_their_structure() -> None:
     features, token = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), torch.arange(5)
-    quantized = Quantizer.static_quantize(seeded(TwoInputs), [((features, token), None)])
+    with pytest.warns(UserWarning, match="there is calibration data of 5 samples only") as told:
+        quantized = Quantizer.static_quantize(seeded(TwoInputs), [((features, token), None)])
+    assert {Path(one.filename) for one in told} == {Path(__file__)}
     answer = quantized(features, token)
     assert answer.keys() == {"logits", "hidden"}
     assert answer["logits"].shape == (5, 10)

@@ -207,6 +207,7 @@ def test_a_network_that_cannot_be_captured_is_an_error() -> None:
         examine(Branching(), (torch.ones(2),))
 
 
+@pytest.mark.filterwarnings("ignore:there is calibration data of")
 @pytest.mark.parametrize("name", ZOO if FUZZING else QUANTIZED)
 def test_a_pruned_network_exports_quantizes_and_runs(name: str) -> None:
     subject, entry = subject_of(name), ZOO[name]
