@@ -124,8 +124,8 @@ def named_as_arguments(table: str, options: Mapping[str, str] | None = None) -> 
     try:
         yield
     except InputError as error:
-        told = re.sub(rf"; --set {table}\.enabled=false", "; give another model", str(error))
-        told = re.sub(rf"--set {table}\.(\w+)=(\w+)", r"\1='\2'", told).replace(f"{table}.", "")
+        told = re.sub(rf"; set {table}\.enabled=false", "; give another model", str(error))
+        told = re.sub(rf"\bset {table}\.(\w+)=(\w+)", r"\1='\2'", told).replace(f"{table}.", "")
         for option, argument in (options or {}).items():
             told = told.replace(option, argument)
         if told == str(error):

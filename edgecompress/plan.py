@@ -57,7 +57,7 @@ def make_plan(network: Network, profile: TargetProfile, teacher: nn.Module | Non
     if changing and not isinstance(network, nn.Module):
         raise ModelError(
             f"{changing[0].replace('_', ' ')} needs the PyTorch module; give file.py:callable,"
-            f" or --set {changing[0]}.enabled=false"
+            f" or set {changing[0]}.enabled=false"
         )
     if teacher is not None:
         check_teacher(teacher, network)
@@ -96,12 +96,12 @@ def _doubts(recipe: Recipe) -> Iterator[str]:
     if recipe.cpu.threads > cores:
         yield (
             f"latency is measured with {recipe.cpu.threads} threads, and this machine has {cores} cores for them;"
-            f" --set cpu.threads={cores}"
+            f" set cpu.threads={cores}"
         )
     if answers_differ(recipe.cpu.isa, recipe.quantization):
         yield (
             f"8-bit products saturate on {recipe.cpu.isa}, and scheme qnnpack gives other answers there;"
-            " --set quantization.scheme=fbgemm"
+            " set quantization.scheme=fbgemm"
         )
 
 
@@ -179,9 +179,7 @@ def check_onnx(model: ir.Model) -> None:
         ModelError: it is quantized already, or its opset is too old.
     """
     if is_quantized(model):
-        raise ModelError(
-            "the ONNX model is quantized already; give the float model, or --set quantization.enabled=false"
-        )
+        raise ModelError("the ONNX model is quantized already; give the float model, or set quantization.enabled=false")
     if opset_of(model) < LEAST_OPSET:
         raise ModelError(f"the ONNX model has opset {opset_of(model)}; export it again with opset 18 or later")
 

@@ -20,7 +20,7 @@ Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
 """Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights."""
 NO_LATENCY_BUDGET = (
-    "a student is derived to meet a latency budget; give a teacher (--teacher), or --set budgets.min_speedup=2"
+    "a student is derived to meet a latency budget; give a teacher (--teacher), or set budgets.min_speedup=2"
 )
 TRAINING = ("pruning", "low_rank", "distillation")
 """The techniques that change the network, and train what is left of it."""
@@ -376,7 +376,7 @@ def _check_steps(recipe: Recipe) -> None:
     if distillation.cache and layers:
         raise RecipeError(
             "'distillation.cache' keeps the teacher's outputs, not its layers; leave it out, or name no layers and"
-            " --set distillation.block_weight=0"
+            " set distillation.block_weight=0"
         )
     if "distillation" in recipe.techniques and not epochs:
         raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")

@@ -183,11 +183,11 @@ def test_words_and_paths() -> None:
     ("error", "told"),
     [
         (
-            DataError("importance needs data (--train), or --set pruning.importance=l2"),
+            DataError("importance needs data (--train), or set pruning.importance=l2"),
             "importance needs data (data), or importance='l2'",
         ),
         (RecipeError("'pruning.protect' names 'x'; take it out"), "'protect' names 'x'; take it out"),
-        (RecipeError("nothing goes; --set pruning.enabled=false"), "nothing goes; give another model"),
+        (RecipeError("nothing goes; set pruning.enabled=false"), "nothing goes; give another model"),
         (RecipeError("another matter"), "another matter"),
     ],
 )

@@ -73,7 +73,7 @@ def test_one_sample_does_not_freeze_the_batch_dimension() -> None:
 
 
 def test_a_model_for_one_batch_size_gets_the_mend() -> None:
-    with pytest.raises(ModelError, match=r"--set export\.batch_size=1"):
+    with pytest.raises(ModelError, match=r"; set export\.batch_size=1"):
         capture(_OneSize(), IMAGES, Export())
 
 

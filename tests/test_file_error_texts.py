@@ -97,12 +97,12 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (
             lambda: parse_recipe({"distillation": {"cache": True, "hints": ["a=b"]}}),
             "'distillation.cache' keeps the teacher's outputs, not its layers; leave it out, or name no layers and"
-            " --set distillation.block_weight=0",
+            " set distillation.block_weight=0",
         ),
         (
             lambda: effective_profile("realtime", ["distillation.cache=true"]),
             "'distillation.cache' keeps the teacher's outputs, not its layers; leave it out, or name no layers and"
-            " --set distillation.block_weight=0",
+            " set distillation.block_weight=0",
         ),
         (
             lambda: profiles_of(["prund:pruning.amount=0.25"]),

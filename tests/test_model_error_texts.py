@@ -114,7 +114,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
         ),
         (
             lambda: capture(_OneSize(), BATCH, Export()),
-            "the model works for one batch size only; fix it with --set export.batch_size=1",
+            "the model works for one batch size only; set export.batch_size=1",
         ),
         (_axes(y={"1": "length"}), "export.dynamic_axes names an input 'y'; the inputs are x"),
         (_axes(x={"5": "length"}), "export.dynamic_axes.x names axis 5; 'x' has 2 dimensions"),
@@ -166,7 +166,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
         ),
         (
             lambda: check_onnx(_onnx(18, "y = QuantizeLinear(x, s)")),
-            "the ONNX model is quantized already; give the float model, or --set quantization.enabled=false",
+            "the ONNX model is quantized already; give the float model, or set quantization.enabled=false",
         ),
         (
             lambda: read_onnx(_external("../w")),
@@ -251,7 +251,7 @@ PRUNING = effective_profile("cloud", ())
         ),
         (
             lambda: make_plan(_onnx(18), PRUNING),
-            "pruning needs the PyTorch module; give file.py:callable, or --set pruning.enabled=false",
+            "pruning needs the PyTorch module; give file.py:callable, or set pruning.enabled=false",
         ),
         (
             lambda: examine(_Raising(), (FLOATS,)),

@@ -162,7 +162,7 @@ def test_a_quantized_model_is_read_but_not_quantized_again(tmp_path: Path, body:
     path.write_bytes(_proto(body, s=np.array(0.1, np.float32)).SerializeToString())
     model = read_onnx(path)
     assert is_quantized(model)
-    with pytest.raises(ModelError, match="is quantized already; give the float model, or --set"):
+    with pytest.raises(ModelError, match="is quantized already; give the float model, or set"):
         make_plan(model, load_profile("mobile"))
     make_plan(model, effective_profile("mobile", ["quantization.enabled=false"]))
 

@@ -43,7 +43,7 @@ def test_the_plan_names_the_cpu_that_stands_in_unless_one_is_tried() -> None:
 def test_more_threads_than_cores_are_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecompress.plan.available_cores", lambda: 2)
     (line,) = _plan("mini-pc").warnings
-    assert line == "latency is measured with 4 threads, and this machine has 2 cores for them; --set cpu.threads=2"
+    assert line == "latency is measured with 4 threads, and this machine has 2 cores for them; set cpu.threads=2"
     assert _plan("mini-pc", "cpu.threads=2").warnings == ()
 
 

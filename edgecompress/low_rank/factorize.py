@@ -224,4 +224,4 @@ def _nothing(refusals: Sequence[Refusal]) -> str:
     """Why no layer can be decomposed."""
     reasons = "; ".join(f"{one.name}: {one.reason}" for one in refusals[:3])
     why = reasons or "it has no linear layer and no convolution"
-    return f"no layer of this model can be decomposed ({why}); --set low_rank.enabled=false"
+    return f"no layer of this model can be decomposed ({why}); set low_rank.enabled=false"

@@ -31,7 +31,7 @@ def shallower(module: nn.Module, course: Course) -> nn.Module:
     blocks = least_noise_first(module, samples_of(course), course)
     if not blocks:
         protected = " beside those that 'pruning.protect' names" if course.recipe.pruning.protect else ""
-        raise RecipeError(f"the model has no residual block that could go{protected}; --set pruning.blocks=0")
+        raise RecipeError(f"the model has no residual block that could go{protected}; set pruning.blocks=0")
     return remove_blocks(module, blocks[: round(share * len(blocks))])
 
 

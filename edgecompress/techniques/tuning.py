@@ -134,7 +134,7 @@ def loss_gradients(model: nn.Module, course: Course) -> Mapping[str, Tensor]:
     """
     data = course.streams.train
     if data is None:
-        raise DataError("importance 'taylor' needs training data; give it (--train), or --set pruning.importance=l2")
+        raise DataError("importance 'taylor' needs training data; give it (--train), or set pruning.importance=l2")
     task = task_of(course.recipe.training.task, 1.0, 0.0, data.class_axis)
     if not any(one.requires_grad for one in model.parameters()):
         raise ModelError("importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model")

@@ -101,7 +101,7 @@ def test_the_latency_goal_aims_anew_and_says_what_it_missed(monkeypatch: pytest.
 def test_nothing_to_decompose() -> None:
     with pytest.raises(
         RecipeError,
-        match=r"^no layer of this model can be decomposed \(0: the last classifier.*\); --set low_rank\.enabled=false$",
+        match=r"^no layer of this model can be decomposed \(0: the last classifier.*\); set low_rank\.enabled=false$",
     ):
         factorize(nn.Sequential(nn.Linear(4, 4)), Request())
     with pytest.raises(RecipeError, match="it has no linear layer and no convolution"):

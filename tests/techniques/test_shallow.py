@@ -52,7 +52,7 @@ def test_no_share_is_the_network_itself() -> None:
 
 def test_a_network_without_blocks_is_one_line() -> None:
     network = seeded(ConvNet)
-    with pytest.raises(RecipeError, match=r"^the model has no residual block that could go; --set pruning\.blocks=0$"):
+    with pytest.raises(RecipeError, match=r"^the model has no residual block that could go; set pruning\.blocks=0$"):
         shallower(network, course(network, _recipe(blocks=0.5), "calibration"))
 
 

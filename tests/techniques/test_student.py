@@ -94,7 +94,7 @@ def test_without_a_latency_budget_there_is_no_student() -> None:
     with pytest.raises(
         RecipeError,
         match=r"^a student is derived to meet a latency budget;"
-        r" give a teacher \(--teacher\), or --set budgets\.min_speedup=2$",
+        r" give a teacher \(--teacher\), or set budgets\.min_speedup=2$",
     ):
         derive_student(network, _course(network, None))
 

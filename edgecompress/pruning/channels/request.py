@@ -178,7 +178,7 @@ def _free(subject: Subject, request: Request) -> tuple[list[Group], tuple[Refusa
 def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
     """Why nothing can be pruned, and what to do about it."""
     if any(one.reason == IS_JOINED for one in protected):
-        return "'pruning.residual' keep leaves nothing that can be pruned; --set pruning.residual=prune"
+        return "'pruning.residual' keep leaves nothing that can be pruned; set pruning.residual=prune"
     if protected:
         return "'pruning.protect' leaves nothing that can be pruned; name fewer layers there"
     return nothing_goes(subject.refusals)

@@ -99,7 +99,7 @@ def test_a_share_of_the_channels_is_a_share_of_those_of_the_residual_stream_too(
 
 def test_blocks_without_an_inside_are_one_line() -> None:
     with pytest.raises(
-        RecipeError, match=r"'pruning\.residual' keep leaves nothing that can be pruned; --set pruning\.residual=prune$"
+        RecipeError, match=r"'pruning\.residual' keep leaves nothing that can be pruned; set pruning\.residual=prune$"
     ):
         select(examine(Added(), (torch.randn(2, 4),)), Request(amount=0.5, residual="keep"))
 
