@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 LEAST_OPSET, UPGRADED_OPSET, UPGRADED_IR_VERSION = 13, 18, 8
 """From opset 13 on, a tensor can have a scale for each channel."""
+RESIZE_OPSET, RESIZED_BEFORE = 11, {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+"""From this opset on, a Resize chooses from where it takes its values, and by default not as it did before."""
 MIN_UPGRADE_DB = 100.0
 SIZES = (2, 1, 8, 32)
 """What dynamic dimensions are tried at, until the model runs."""
@@ -127,6 +129,8 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 def with_true_shapes(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     """The model without the declared shapes that its operators contradict; which they were, in words.
 
+    An output keeps the shape that is declared where its operators may have it.
+
     Raises:
         Refused: its operators contradict one another, whatever is declared.
     """
@@ -136,6 +140,9 @@ def with_true_shapes(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]
     if (fault := _shape_fault(bare)) is not None:
         raise Refused(f"is not a valid ONNX model: {fault}; {AGAIN}")
     inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True)
+    for declared, output in zip(model.graph.output, inferred.graph.output, strict=True):
+        if _fits(_sizes(declared), _sizes(output)):
+            output.CopyFrom(declared)
     return inferred, list(_contradictions(model.graph, inferred.graph))
 
 
@@ -208,11 +215,22 @@ def _upgraded(model: onnx.ModelProto, old: int, mend: str) -> onnx.ModelProto:
     plain.graph.input.extend(inputs)
     plain.ir_version = max(plain.ir_version, UPGRADED_IR_VERSION)
     try:
-        return onnx.version_converter.convert_version(plain, UPGRADED_OPSET)
+        upgraded = onnx.version_converter.convert_version(plain, UPGRADED_OPSET)
     except MemoryError:
         raise
     except Exception as error:
         raise Refused(f"has opset {old} and cannot be upgraded: {_first_line(error)}; {mend}") from None
+    if old < RESIZE_OPSET:
+        _resize_as_before(upgraded)
+    return upgraded
+
+
+def _resize_as_before(upgraded: onnx.ModelProto) -> None:
+    """Write down what a Resize or Upsample did by definition before it had a choice; the converter leaves it out."""
+    for graph in _graphs(upgraded.graph):
+        for node in graph.node:
+            if node.op_type == "Resize":
+                node.attribute.extend(onnx.helper.make_attribute(*choice) for choice in RESIZED_BEFORE.items())
 
 
 def _agreement(model: onnx.ModelProto, upgraded: onnx.ModelProto) -> float | None:

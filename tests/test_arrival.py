@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgecompress.arrival import name_dimensions, with_true_shapes
 from edgecompress.errors import ModelError
+from edgecompress.exporters.finish import require_valid
 from edgecompress.onnx_files import read_onnx, repairs
 from edgecompress.plan import make_plan
 from edgecompress.runtime import execute, signature
@@ -84,6 +85,16 @@ def test_an_output_with_a_wrong_shape_has_that_of_its_operator(tmp_path: Path, d
     assert output.shape is not None
     assert [str(size) for size in output.shape] == ["N", "4"]
     np.testing.assert_allclose(execute(model, {"x": X})[0], np.maximum(X @ W, 0), rtol=1e-5)
+
+
+def test_an_output_whose_shape_may_be_right_keeps_it_beside_one_that_is_wrong(tmp_path: Path) -> None:
+    proto = _proto(
+        "float[N,5] y, float[N,2,4] z", given="float[N,8] x, int64[3] sizes", body=f"{BODY} z = Reshape(y, sizes)"
+    )
+    model = read_onnx(_saved(proto, tmp_path))
+    require_valid(model)
+    shapes = [[str(size) for size in output.shape or ()] for output in model.graph.outputs]
+    assert shapes == [["N", "4"], ["N", "2", "4"]]
 
 
 def test_a_wrong_shape_inside_is_left_out(tmp_path: Path) -> None:

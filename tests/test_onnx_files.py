@@ -121,6 +121,20 @@ def test_an_old_opset_is_upgraded(tmp_path: Path, opset: int) -> None:
     np.testing.assert_allclose(execute(model, {"x": X})[0], wanted, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("operator", "opset"), [("Upsample", 9), ("Resize", 10)])
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_an_image_is_enlarged_as_before_the_upgrade(tmp_path: Path, operator: str, opset: int, mode: str) -> None:
+    path = tmp_path / "net.onnx"
+    proto = _proto(f'y = {operator}<mode="{mode}">(x, s)', opset, 7, s=np.array([1, 2], np.float32))
+    path.write_bytes(proto.SerializeToString())
+    model = read_onnx(path)
+    assert model.opset_imports[""] == UPGRADED_OPSET
+    places = np.arange(16) / 2  # the first value stays where it is
+    places = np.floor(places) if mode == "nearest" else places
+    wanted = [np.interp(places, np.arange(8), row) for row in X]
+    np.testing.assert_allclose(execute(model, {"x": X})[0], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_weights_that_are_inputs_too_are_weights(tmp_path: Path) -> None:
     path, proto = tmp_path / "net.onnx", _proto(opset=11, ir_version=3)
     proto.graph.input.append(onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, W.shape))
