@@ -18,11 +18,14 @@ from tests.foreign.writing import Blank, Drawn, below, normal
 SIDE, LENGTH, WORDS, WIDTH = 16, 6, 20, 8
 FIRST, LAST = 9, 20
 """Opsets that it writes."""
+STEPS = 10
+"""The opset from which on a Slice has steps."""
 
 
 class _Images(nn.Module):
-    def __init__(self, parts: list[str], heads: int) -> None:
+    def __init__(self, parts: list[str], heads: int, step: int) -> None:
         super().__init__()
+        self.step = step
         self.stem = nn.Conv2d(3, WIDTH, 3, padding=1)
         self.parts = nn.ModuleList(_part(part) for part in parts)
         self.heads = nn.ModuleList(nn.Linear(WIDTH, 3 + number) for number in range(heads))
@@ -32,7 +35,7 @@ class _Images(nn.Module):
         for part in self.parts:
             x = part(x)
         pooled = functional.adaptive_avg_pool2d(x, 1).flatten(1)
-        return [head(pooled) for head in self.heads] + [x[:, ::2].sigmoid()]
+        return [head(pooled) for head in self.heads] + [x[:, :: self.step].sigmoid()]
 
 
 class _Residual(nn.Module):
@@ -104,7 +107,8 @@ def drawn(rng: np.random.Generator, opset: int) -> Drawn:
             network: nn.Module = _Words(str(rng.choice(["GRU", "LSTM"])))
             name, blank = "tokens", below(WORDS, LENGTH)
         else:
-            network = _Images(list(rng.choice(PARTS, rng.integers(2, 6))), int(rng.integers(1, 3)))
+            step = 1 if opset < STEPS else 2
+            network = _Images(list(rng.choice(PARTS, rng.integers(2, 6))), int(rng.integers(1, 3)), step)
             name, blank = "image", normal(3, SIDE, SIDE)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:

@@ -25,9 +25,14 @@ class Drawn:
     rows: int | None = None
 
 
-def normal(*shape: int) -> Blank:
-    """Normal values of that shape for each sample."""
-    return lambda rng, rows: rng.standard_normal((rows, *shape)).astype(np.float32)
+def normal(*shape: int, axis: int = 0) -> Blank:
+    """Normal values of that shape for each sample, and the samples along an axis."""
+    return lambda rng, rows: rng.standard_normal((*shape[:axis], rows, *shape[axis:])).astype(np.float32)
+
+
+def between(low: float, high: float) -> Blank:
+    """A number for all samples."""
+    return lambda rng, _: np.array(rng.uniform(low, high), np.float32)
 
 
 def below(limit: int, *shape: int) -> Blank:
