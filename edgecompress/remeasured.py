@@ -43,7 +43,7 @@ class Row:
 
     @property
     def entry(self) -> dict[str, Any]:
-        """The row for JSON, without its name."""
+        """The row for JSON, but for its name."""
         found: dict[str, Any] = {"value": self.value, "unit": self.unit, "source": self.source}
         if self.interval is not None:
             found["interval_95"] = list(self.interval)
@@ -62,7 +62,8 @@ def recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> 
 def recorded_speedup(bundle: Bundle) -> Row:
     """The speedup of the record, with its interval."""
     row = recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
-    low, high = (recorded_number(bundle, "latency_ms", "ratio_interval_95", place) for place in (0, 1))
+    ends = [recorded_number(bundle, "latency_ms", "ratio_interval_95", place) for place in (0, 1)]
+    low, high = ends
     return row if low is None or high is None or not 0 < low <= high else replace(row, interval=(low, high))
 
 

@@ -27,7 +27,7 @@ VERDICTS = {
     "undecided": "[yellow]not decided[/]",
 }
 HIDDEN_DB = 10.0
-"""A slice that agrees so much less than its output is told next to it."""
+"""A slice that agrees so much less than its output is told beside it."""
 KIND_WIDTH = 11
 """Of the kinds of layers: ``BatchNorm2d``."""
 

@@ -63,6 +63,14 @@ def reduced(graph: ir.Graph, op_type: str, layer: ir.Node, rank: int, name: str)
     return made.outputs[0]
 
 
+def axes_of(reducing: ir.Node) -> list[int]:
+    """The axes of a node, which are an attribute or a constant input by opset; none where it has none of its own."""
+    if "axes" in reducing.attributes:
+        return list(reducing.attributes["axes"].as_ints())
+    values = constant(reducing.inputs[1]) if len(reducing.inputs) > 1 else None
+    return [] if values is None else [int(axis) for axis in values.reshape(-1)]
+
+
 def insert_after(graph: ir.Graph, anchor: ir.Node | None, nodes: Sequence[ir.Node]) -> None:
     """Put ``nodes`` right after ``anchor``, or first of all for None."""
     if anchor is not None:
@@ -109,6 +117,14 @@ def bypass(graph: ir.Graph, skipped: ir.Node, value: ir.Value) -> bool:
     output.replace_all_uses_with(value)
     graph.remove(skipped, safe=True)
     return True
+
+
+def take_over(graph: ir.Graph, value: ir.Value, skipped: ir.Node) -> None:
+    """Let ``value`` of a node of the graph stand for the output of a node with one, under its name; drop the node."""
+    output = skipped.outputs[0]
+    value.name, value.shape = output.name, output.shape
+    output.replace_all_uses_with(value, replace_graph_outputs=True)
+    graph.remove(skipped, safe=True)
 
 
 def substitute(graph: ir.Graph, old: ir.Node, made: Sequence[ir.Node]) -> None:

@@ -116,7 +116,7 @@ def _nodes(graph: ir.Graph) -> Iterator[ir.Node]:
 
 
 def _is_folded(node: ir.Node) -> bool:
-    """Whether a node reads only constants, and is computed when the file is loaded."""
+    """Whether a node reads constants alone, and is computed when the file is loaded."""
     return all(value is None or ir.convenience.get_const_tensor(value) is not None for value in node.inputs)
 
 

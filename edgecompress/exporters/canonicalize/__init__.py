@@ -13,6 +13,8 @@ import onnx_ir.passes.common as passes
 
 from edgecompress.exporters.canonicalize.attention_scales import fold_attention_scales
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
+from edgecompress.exporters.canonicalize.channel_factors import fold_channel_factors
+from edgecompress.exporters.canonicalize.channels_last import sink_transposes
 from edgecompress.exporters.canonicalize.free_names import free_names
 from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
 from edgecompress.exporters.canonicalize.layouts import merge_layouts
@@ -29,6 +31,8 @@ __all__ = ["canonicalize", "prepare_for_integers"]
 PASSES = (
     free_names,
     merge_layouts,
+    sink_transposes,
+    fold_channel_factors,
     hoist_biases,
     fold_attention_scales,
     drop_masks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.exporters.graph import producer, substitute
+from edgecompress.exporters.graph import bypass, producer, substitute, take_over
 from edgecompress.step import StepResult
 
 
@@ -18,28 +18,41 @@ def merge_layouts(model: ir.Model) -> StepResult[ir.Model]:
     merged = model.clone()
     changes: list[str] = []
     for node in list(merged.graph):
-        permutation = _swap(node) if node.op_type == "Reshape" else None
-        if permutation is not None:
+        order = _swap(node) if node.op_type == "Reshape" else None
+        if order is not None:
             swapped = _producers(node)[1]
             source = swapped.inputs[0]
-            _replace(merged.graph, node, source, permutation)
+            _replace(merged.graph, node, source, order)
             changes.append(f"{node.name}: Reshape, Transpose, Reshape became one Transpose")
     for node in list(merged.graph):
         inner = producer(node.inputs[0], "Transpose") if node.op_type == "Transpose" else None
         if inner is not None:
-            outer, first = _permutation(node), _permutation(inner)
+            outer, first = permutation(node), permutation(inner)
             _replace(merged.graph, node, inner.inputs[0], [first[axis] for axis in outer])
             changes.append(f"{node.name}: two Transpose became one")
     passes.RemoveUnusedNodesPass()(merged)
     return StepResult(model=merged, changes=tuple(changes))
 
 
-def _replace(graph: ir.Graph, node: ir.Node, source: ir.Value | None, permutation: list[int]) -> None:
+def _replace(graph: ir.Graph, node: ir.Node, source: ir.Value | None, order: list[int]) -> None:
+    """Write a Transpose of ``source`` in the place of a node, or none where it would change nothing."""
     assert source is not None
-    made = ir.node("Transpose", [source], {"perm": permutation}, name=node.name)
+    if order == sorted(order) and _skip(graph, node, source):
+        return
+    made = ir.node("Transpose", [source], {"perm": order}, name=node.name)
     substitute(graph, node, [made])
     if source.shape is not None:
-        made.outputs[0].shape = ir.Shape([source.shape[axis] for axis in permutation])
+        made.outputs[0].shape = ir.Shape([source.shape[axis] for axis in order])
+
+
+def _skip(graph: ir.Graph, node: ir.Node, source: ir.Value) -> bool:
+    """Drop a node that writes what it reads; False where both are inputs or outputs of the graph."""
+    if bypass(graph, node, source):
+        return True
+    is_inner = source.producer() is not None and not source.is_graph_output()
+    if is_inner:
+        take_over(graph, source, node)
+    return is_inner
 
 
 def _producers(last: ir.Node) -> tuple[ir.Node, ir.Node]:
@@ -58,7 +71,7 @@ def _swap(last: ir.Node) -> list[int] | None:
     """
     transpose = producer(last.inputs[0], "Transpose")
     first = producer(transpose.inputs[0], "Reshape") if transpose is not None else None
-    if transpose is None or first is None or _permutation(transpose) != [0, 2, 1]:
+    if transpose is None or first is None or permutation(transpose) != [0, 2, 1]:
         return None
     before, flat, after = (_dimensions(value) for value in (first.inputs[0], first.outputs[0], last.outputs[0]))
     if len(before) < 3 or len(flat) != 3 or len(after) != len(before) or None in before[1:]:
@@ -75,7 +88,8 @@ def _dimensions(value: ir.Value | None) -> list[int | None]:
     return [] if shape is None else [size if isinstance(size, int) else None for size in shape]
 
 
-def _permutation(transpose: ir.Node) -> list[int]:
+def permutation(transpose: ir.Node) -> list[int]:
+    """Which axis of its input each axis of a Transpose's output is."""
     if "perm" in transpose.attributes:
         return list(transpose.attributes["perm"].as_ints())
     return list(reversed(range(len(_dimensions(transpose.inputs[0])))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.exporters.graph import constant, insert_after
+from edgecompress.exporters.graph import axes_of, insert_after
 from edgecompress.step import StepResult
 
 
@@ -31,15 +31,7 @@ def _is_spatial(node: ir.Node) -> bool:
     source = node.inputs[0]
     if source is None or source.shape is None or len(source.shape) != 4:
         return False
-    return sorted(axis % 4 for axis in _axes(node)) == [2, 3]
-
-
-def _axes(node: ir.Node) -> list[int]:
-    """Axes are an attribute before opset 18, an input after it."""
-    if "axes" in node.attributes:
-        return list(node.attributes["axes"].as_ints())
-    values = constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    return [] if values is None else [int(axis) for axis in values.reshape(-1)]
+    return sorted(axis % 4 for axis in axes_of(node)) == [2, 3]
 
 
 def _pool(graph: ir.Graph, mean: ir.Node) -> None:

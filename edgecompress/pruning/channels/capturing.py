@@ -24,7 +24,7 @@ class Captured:
 
     Attributes:
         evaluation: the program in evaluation mode.
-        training: that in training, where parameters take part only in it, and it can be captured.
+        training: that in training, where parameters take part in it alone, and it can be captured.
         fault: why it cannot.
     """
 

@@ -161,7 +161,7 @@ def _length(start: bytes) -> int:
 
 
 def _parsed(content: bytes, start: int) -> Header | None:
-    """A header; None where it is not that of a safetensors file, which fills up only with spaces."""
+    """A header; None where it is not that of a safetensors file, which fills up with spaces alone."""
     try:
         entries = json.loads(content) if content.rstrip(b" ").endswith(b"}") else None
     except (ValueError, RecursionError):
