@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ import onnxruntime
 
 from edgecompress.agreement import Agreement
 from edgecompress.arithmetic import Arithmetic
-from edgecompress.conversion import convert, open_batches
+from edgecompress.batch_trial import settle_batch
+from edgecompress.conversion import convert, open_batches, open_source
 from edgecompress.data import Array, Inputs
 from edgecompress.errors import first_line
 from edgecompress.loading import load_model
@@ -46,28 +47,31 @@ ARITHMETICS: tuple[Arithmetic, Arithmetic] = ("native", "exact")
 WIDTH = 7
 
 
-def answers(model: bytes, batches: Sequence[Inputs], arithmetic: Arithmetic) -> list[Array]:
-    """The outputs over all batches."""
+def answers(model: bytes, batches: Sequence[Inputs], arithmetic: Arithmetic) -> list[list[Array]]:
+    """The outputs of each batch."""
     session = open_session(model, ALL_CORES, arithmetic=arithmetic)
-    return [np.concatenate(parts) for parts in zip(*(run_session(session, batch) for batch in batches), strict=True)]
+    return [run_session(session, batch) for batch in batches]
 
 
-def worst_slice_db(reference: Sequence[Array], actual: Sequence[Array]) -> float:
-    """SQNR of the output, or of the slice of one, that differs most.
+def worst_slice_db(reference: Sequence[Sequence[Array]], actual: Sequence[Sequence[Array]]) -> float:
+    """SQNR over all batches of the output, or of the slice of one, that differs most.
 
     >>> whole = np.tile([[3.0, 100.0], [4.0, 100.0]], (2, 1))
-    >>> round(worst_slice_db([whole], [whole + [[0.5, 0], [0, 0]] * 2]), 2)
+    >>> round(worst_slice_db([[whole]], [[whole + [[0.5, 0], [0, 0]] * 2]]), 2)
     20.0
     """
-    agreement = Agreement.between(reference, actual)
+    agreement = reduce(Agreement.merge, map(Agreement.between, reference, actual))
     worst = agreement.worst_slice
     return agreement.sqnr_db if worst is None else min(agreement.sqnr_db, worst[0])
 
 
 def ours(path: Path, file: Foreign, target: str) -> bytes:
     """By a profile of ours."""
-    model, recipe = load_model(str(path)), load_profile(target).recipe
-    batches = open_batches(list(file.batches), "calibration", model, recipe)
+    asked = load_profile(target).recipe
+    source = open_source(list(file.batches), "calibration", asked)
+    settled = settle_batch(load_model(str(path)), source, "calibration", asked)
+    model, recipe = settled.network, settled.recipe
+    batches = open_batches(source, "calibration", model, recipe)
     return to_bytes(convert(model, recipe, batches.first(), Streams(calibration=batches), Progress()).artifact)
 
 
