@@ -50,6 +50,8 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written; what was there stays.
     """
+    if path.is_dir():
+        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:

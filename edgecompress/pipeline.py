@@ -22,6 +22,7 @@ from edgecompress.exporters.bundle import Bundle
 from edgecompress.exporters.draft import open_draft
 from edgecompress.exporters.finish import compact, finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
+from edgecompress.exporters.selftest_here import doubt_of_self_test
 from edgecompress.exporters.signature import load_signing_key, signature_of
 from edgecompress.loading import Network
 from edgecompress.module_checks import check_network, check_teacher
@@ -252,6 +253,8 @@ def _produce(job: Job, plan: Plan, machines: Sequence[Machine], progress: Progre
         diagnosis = diagnose(
             conversion, artifact, replace(streams.calibration or measured_on, signature=fitted.signature), recipe
         )
+    if (fails_here := doubt_of_self_test(artifact, golden.inputs, arithmetic_of(recipe))) is not None:
+        progress.warn(fails_here)
     cpus = compare_cpus(artifact, fitted, machines, progress)
     browser: BrowserResult | None = None
     if recipe.export.browser:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecompress.durable import replacing
+from edgecompress.durable import replacing, write_whole
+from edgecompress.errors import OutputError
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -31,3 +32,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
         file.write(b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_no_place_for_a_file(tmp_path: Path) -> None:
+    for place in (tmp_path, Path()):
+        with pytest.raises(OutputError) as caught:
+            write_whole(place, b"text")
+        assert str(caught.value) == f"{str(place)!r} is a folder; name a file in it"

@@ -34,7 +34,7 @@ from tests.networks import images
 PLANTED = {"found[:, 5]": ("found", 5), "mask[:, 1]": ("mask", 1), "kind": ("kind", None)}
 """The name of what is lost; the output, and the index along axis 1, that is multiplied by zero."""
 RECIPE = Recipe(quantization=Quantization(enabled=True), export=Export(simplify=False))
-QUICK = ("export.simplify=false", "cpu.runs=10", 'export.formats=["onnx"]', "budgets.min_compression_ratio=none")
+QUICK = ("export.simplify=false", "cpu.runs=10", "budgets.min_compression_ratio=none")
 LIMITS = ("budgets.min_speedup=none", "budgets.max_accuracy_drop=none")
 
 

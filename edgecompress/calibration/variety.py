@@ -28,8 +28,7 @@ class Variety:
         first: dict[str, Array] = {}
         varied = set[str]()
         for batch in batches:
-            axes = ((name, batch.axis(name)) for name in batch.inputs)
-            rows = {name: np.moveaxis(batch.inputs[name], axis, 0) for name, axis in axes if axis is not None}
+            rows = {name: array for name in batch.inputs if (array := _by_sample(batch, name)) is not None}
             for name, array in rows.items():
                 sample = first.setdefault(name, array[0].copy())
                 if array.shape[1:] != sample.shape or (array != sample).any():
@@ -37,6 +36,14 @@ class Variety:
             if first.keys() <= varied:
                 break
         return cls(still={name: one for name, one in first.items() if name not in varied}, varied=frozenset(varied))
+
+
+def _by_sample(batch: Batch, name: str) -> Array | None:
+    """An input with its samples first; a number that they share is that of each. None for other arrays they share."""
+    array, axis = batch.inputs[name], batch.axis(name)
+    if axis is not None:
+        return np.moveaxis(array, axis, 0)
+    return array.reshape(1) if array.size == 1 else None
 
 
 def doubts_of_calibration(batches: Iterable[Batch], samples: int, *, judged_apart: bool) -> tuple[str, ...]:

@@ -146,6 +146,10 @@ def print_cpus(cpus: Mapping[str, Mapping[str, Any]]) -> None:
             console().print(f"{name}: {told}", style="red", highlight=False, markup=False)
 
 
+def _of_a_budget(value: float, unit: str) -> str:
+    return f"{value:.0f} {unit}" if unit == "slices" else f"{value:.2f} {unit}"
+
+
 def print_budgets(verdict: Mapping[str, Any]) -> None:
     """One line for each budget, and one below for what would decide it where the machine is too noisy."""
     from edgecompress.validation.noise import MEND
@@ -155,7 +159,7 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
             [
                 check["budget"],
                 f"{check['limit']:g} {check['unit']}",
-                "-" if check["value"] is None else f"{check['value']:.2f} {check['unit']}",
+                "-" if check["value"] is None else _of_a_budget(check["value"], check["unit"]),
                 outcome(check["outcome"]),
             ]
             for check in verdict["budgets"]

@@ -75,7 +75,7 @@ RULES: dict[str, Rule] = {
         )
     },
 }
-UNKNOWN = "no table knows it"
+UNKNOWN = "ONNX Runtime has no integer kernel for it that is known here"
 FUSED = frozenset({*(op for op, rule in RULES.items() if rule.integer_op), "ConvTranspose", "Resize", "Where"})
 """Operators that ONNX Runtime makes integer by itself between DequantizeLinear and QuantizeLinear, to other numbers."""
 SATURATING = ("Relu", "Clip")

@@ -20,6 +20,7 @@ from edgecompress.inspection.macs import count_macs
 from edgecompress.profiling import layer_times, node_times
 from edgecompress.runtime import open_session, to_bytes
 
+Stored = dict[ir.Value, tuple[ir.TensorProtocol, ...]]
 NAMED = 3
 """So many of the things that were left out are named in a note."""
 
@@ -90,12 +91,15 @@ def _named(model: bytes) -> ir.Model:
 def layers_of(graph: ir.Graph) -> Iterator[tuple[ir.Node, Layer]]:
     """The nodes that hold weights, quantized or not, each as a layer that is neither counted nor timed.
 
-    Those of branches and loop bodies are among them.
+    Those of branches and loop bodies are among them. What is computed of constants alone (the slices of an LSTM's
+    weights, in another order) is a part of the layer that reads it.
     """
+    folded = _computed_of_constants(graph)
     for node in _nodes(graph):
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear") or _is_folded(node):
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") or (node.inputs and node.outputs[0] in folded):
             continue
-        constants = [tensor for value in node.inputs if (tensor := _stored(value)) is not None and _is_weight(tensor)]
+        held = [tensor for value in node.inputs for tensor in _stored(value, folded) or () if _is_weight(tensor)]
+        constants = list({id(tensor): tensor for tensor in held}.values())
         if constants:
             largest = max(constants, key=lambda tensor: tensor.size)
             yield (
@@ -115,9 +119,19 @@ def _nodes(graph: ir.Graph) -> Iterator[ir.Node]:
     return iter(ir.traversal.RecursiveGraphIterator(graph))
 
 
-def _is_folded(node: ir.Node) -> bool:
-    """Whether a node reads constants alone, and is computed when the file is loaded."""
-    return all(value is None or ir.convenience.get_const_tensor(value) is not None for value in node.inputs)
+def _computed_of_constants(graph: ir.Graph) -> Stored:
+    """The constants behind each value that is computed when the file is loaded."""
+    folded: Stored = {}
+    for node in _nodes(graph):
+        read = node.inputs[:1] if node.op_type == "DequantizeLinear" else node.inputs
+        behind = [_stored(value, folded) for value in read if value is not None]
+        if (
+            behind
+            and None not in behind
+            and not any(value.type is ir.AttributeType.GRAPH for value in node.attributes.values())
+        ):
+            folded |= dict.fromkeys(node.outputs, tuple(tensor for part in behind for tensor in part or ()))
+    return folded
 
 
 def _is_weight(tensor: ir.TensorProtocol) -> bool:
@@ -125,14 +139,12 @@ def _is_weight(tensor: ir.TensorProtocol) -> bool:
     return tensor.size > 1 and tensor.dtype is not ir.DataType.INT64
 
 
-def _stored(value: ir.Value | None) -> ir.TensorProtocol | None:
-    """The constant behind an input, seen through a DequantizeLinear."""
+def _stored(value: ir.Value | None, folded: Stored) -> tuple[ir.TensorProtocol, ...] | None:
+    """The constants behind an input; None where it is computed of more than these."""
     if value is None:
         return None
-    producer = value.producer()
-    if producer is not None and producer.op_type == "DequantizeLinear":
-        value = producer.inputs[0]
-    return None if value is None else ir.convenience.get_const_tensor(stored_constant(value))
+    tensor = ir.convenience.get_const_tensor(stored_constant(value))
+    return folded.get(value) if tensor is None else (tensor,)
 
 
 def _uncounted(graph: ir.Graph, macs: Mapping[str, int | None]) -> Iterator[str]:

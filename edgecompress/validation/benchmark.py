@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import onnx_ir as ir
+
 from edgecompress.contained import require_survives
 from edgecompress.data import Inputs
 from edgecompress.dummy_inputs import (
@@ -84,7 +86,7 @@ def _timed(files: Sequence[Path], inputs: Inputs, batch_size: int, runs: int, th
             Timed(
                 file=str(file),
                 batch_size=batch_size,
-                size_bytes=file.stat().st_size,
+                size_bytes=_stored_bytes(file),
                 memory_bytes=session_bytes(file, inputs, threads),
                 latency=summarize(column),
                 ratio=ratio,
@@ -93,6 +95,15 @@ def _timed(files: Sequence[Path], inputs: Inputs, batch_size: int, runs: int, th
             )
         )
     return rows
+
+
+def _stored_bytes(file: Path) -> int:
+    """Of a file, and of those beside it in which an ONNX model keeps its weights."""
+    files = {file}
+    if file.suffix == ".onnx":
+        tensors = (value.const_value for value in ir.load(file).graph.initializers.values())
+        files |= {file.parent / tensor.location for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    return sum(path.stat().st_size for path in files)
 
 
 def _sizes(files: Sequence[Path], specs: Specs, asked: Sequence[int]) -> list[int]:

@@ -32,7 +32,8 @@ def test_samples_are_told_apart_along_the_batch_axis_of_each_input() -> None:
     state = np.arange(4.0)[None, :, None] * np.ones((2, 1, 3))
     batch = Batch(inputs={"x": np.ones((4, 5)), "h": state, "rate": np.array(16.0)}, axes={"h": 1})
     variety = Variety.of([batch])
-    assert (set(variety.still), set(variety.varied)) == ({"x"}, {"h"})
+    assert (set(variety.still), set(variety.varied)) == ({"x", "rate"}, {"h"})
+    assert "rate" in Variety.of([batch, replace(batch, inputs={**batch.inputs, "rate": np.array(8.0)})]).varied
     assert not Variety.of([replace(batch, inputs={**batch.inputs, "h": state[:, :1].repeat(4, 1)})]).varied
 
 

@@ -39,6 +39,12 @@ def test_products_without_weights_are_counted_beside_the_layers() -> None:
     assert (found.other_macs, found.macs) == (4 * 8 * 64, 2 * 4 * 8 * 64)
 
 
+def test_weights_that_are_put_together_when_the_file_is_loaded_are_those_of_their_layer() -> None:
+    body = "h, l = Split<axis=0, num_outputs=2>(w) t = Concat<axis=0>(l, h, z) y = Conv<pads=[1,1,1,1]>(x, t)"
+    found = onnx_layers(to_bytes(graph(body, w=draw(4, 4, 3, 3), z=draw(1, 4, 3, 3))), X)
+    assert [(layer.kind, layer.parameters, layer.bytes) for layer in found.layers] == [("Conv", 180, 720)]
+
+
 def test_nodes_without_names_get_one() -> None:
     proto = onnx.load_model_from_string(MODEL)
     for node in proto.graph.node:

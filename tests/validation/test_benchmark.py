@@ -55,6 +55,14 @@ def test_thirty_layers_are_slower_than_one(tmp_path: Path) -> None:
     assert (second.size_bytes, second.memory_bytes, second.batch_size) == (thirty.stat().st_size, 7, 1)
 
 
+def test_weights_that_lie_beside_a_file_count_with_it(tmp_path: Path) -> None:
+    whole, parted = _file(tmp_path, "whole.onnx", 4), tmp_path / "parted.onnx"
+    onnx.save(onnx.load(whole), parted, save_as_external_data=True, location="weights", size_threshold=0)
+    first, second = _run(whole, parted)
+    assert first.size_bytes == whole.stat().st_size
+    assert second.size_bytes == parted.stat().st_size + (tmp_path / "weights").stat().st_size
+
+
 def test_each_batch_size_has_its_rows(tmp_path: Path) -> None:
     file = _file(tmp_path, "one.onnx", 1)
     rows = _run(file, file, batch_sizes=(16, 1, 16))

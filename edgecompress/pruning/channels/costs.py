@@ -50,6 +50,8 @@ def channel_terms(_structure: Structure, groups: Sequence[Group]) -> tuple[Term,
 def _factors(node: fx.Node) -> Callable[[list[Extents], Extents], Iterator[Extents]] | None:
     """The lengths whose product is the work of a node, from those of its operands and its result."""
     name = operator_name(node)
+    if name == "einsum":
+        return lambda operands, _: iter([_of_each_letter(str(node.args[0]), operands)])
     if name.startswith("conv_transpose"):
         return lambda operands, _: iter([(*operands[0], *operands[1][1:])])
     if name.startswith("conv") or name == "linear":
@@ -61,6 +63,16 @@ def _factors(node: fx.Node) -> Callable[[list[Extents], Extents], Iterator[Exten
     if name == "scaled_dot_product_attention":
         return lambda operands, _: iter([(*operands[0][:-1], operands[1][-2], operands[at][-1]) for at in (1, 2)])
     return None
+
+
+def _of_each_letter(equation: str, operands: Sequence[Extents]) -> Extents:
+    """The length of each axis of an einsum; an ellipsis stands for axes of its own."""
+    lengths: dict[str, Extent] = {}
+    for written, operand in zip(equation.replace(" ", "").partition("->")[0].split(","), operands, strict=True):
+        before, _, after = written.partition("...")
+        outer = [f"...{place}" for place in range(len(operand) - len(before) - len(after), 0, -1)]
+        lengths |= dict(zip([*before, *outer, *after], operand, strict=True))
+    return tuple(lengths.values())
 
 
 def _tensors(structure: Structure, node: fx.Node) -> list[fx.Node]:

@@ -51,6 +51,35 @@ def test_attention_counts_both_of_its_products() -> None:
     assert add_up(macs_terms(subject.structure, ()))({}) == 3 * 5 * 8 * 8 + 2 * 2 * 5 * 5 * 4
 
 
+class _Einsums(nn.Module):
+    """12 places of 8, mixed from 6; ``last`` is the equation of the product that narrows 16 channels to 8."""
+
+    def __init__(self, last: str) -> None:
+        super().__init__()
+        self.last = last
+        self.places = nn.Parameter(torch.randn(12, 6))
+        self.wide = nn.Parameter(torch.randn(8, 16))
+        self.narrow = nn.Parameter(torch.randn(16, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.einsum("btd,dh->bth", (self.places @ x).relu(), self.wide).relu()
+        return torch.einsum(self.last, hidden, self.narrow)
+
+
+@pytest.mark.parametrize("last", ["bth,hd->btd", "...h,hd->...d", "b t h, h d"])
+def test_an_einsum_counts_as_the_product_that_it_is(last: str) -> None:
+    inputs = torch.randn(2, 6, 8)
+    torch.manual_seed(0)
+    subject = examine(_Einsums(last).eval(), (inputs,))
+    macs, whole = add_up(macs_terms(subject.structure, subject.groups)), full(subject.groups)
+    assert macs(whole) == 2 * 12 * (6 * 8 + 8 * 16 + 16 * 8)
+    widths = {name: width // 2 for name, width in whole.items()}
+    network = cut_out(subject, choose(subject.groups, score(subject, "random"), widths)).model
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(inputs)
+    assert macs(widths) == counter.get_total_flops() // 2
+
+
 def test_channels_are_those_of_the_widest_tensor_of_a_group() -> None:
     subject = examine(seeded(ConvNet), (INPUTS[ConvNet],))
     assert add_up(channel_terms(subject.structure, subject.groups))(full(subject.groups)) == 8 + 16
