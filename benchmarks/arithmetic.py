@@ -17,16 +17,17 @@ import onnxruntime
 
 from benchmarks.subjects import Subject, subjects
 from edgecompress import compress
-from edgecompress.agreement import Agreement
 from edgecompress.arithmetic import EXACT_OPTION, Arithmetic
-from edgecompress.conversion import float_original, open_batches, open_source
-from edgecompress.data import Batch
-from edgecompress.named_inputs import name_inputs
-from edgecompress.recipe import Recipe
+from edgecompress.data.batches import Batch
+from edgecompress.loading.sources import open_batches, open_source
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.modules.named_inputs import name_inputs
+from edgecompress.pipeline.fold import float_original
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, saturates, to_bytes
 from edgecompress.targets import effective_profile
-from edgecompress.validation.cpus import emulated_python, find_cpu
-from edgecompress.validation.emulation import CHILD
+from edgecompress.validation.elsewhere.cpus import emulated_python, find_cpu
+from edgecompress.validation.elsewhere.emulation import CHILD
 
 DEFAULT = ("mobilenet_v1", "resnet20", "mobilenet_v2", "vit_tiny")
 STAND_IN = "cortex-a72"

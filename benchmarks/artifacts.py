@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from edgecompress.conversion import Conversion, convert, open_batches
+from edgecompress.data.streams import Streams
+from edgecompress.loading.sources import open_batches
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization, Recipe
+from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.runtime import to_bytes
-from edgecompress.streams import Streams
+from edgecompress.step import Conversion
 
 
 def float_file(network: nn.Module, calibration: Sequence[Tensor]) -> bytes:

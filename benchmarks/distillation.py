@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.main_job import EXAMPLE
 from benchmarks.teacher_outputs import images
 from edgecompress import Distiller
-from edgecompress.loading import load_model
+from edgecompress.loading.models import load_model
 from edgecompress.training import crop_and_flip
 
 LEARNING_RATE = 0.1

@@ -20,16 +20,17 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from edgecompress.agreement import Agreement
 from edgecompress.arithmetic import Arithmetic
-from edgecompress.batch_trial import settle_batch
-from edgecompress.conversion import convert, open_batches, open_source
-from edgecompress.data import Array, Inputs
+from edgecompress.axes.batch import settle_batch
+from edgecompress.data.batches import Array, Inputs
+from edgecompress.data.streams import Streams
 from edgecompress.errors import first_line
-from edgecompress.loading import load_model
+from edgecompress.loading.models import load_model
+from edgecompress.loading.sources import open_batches, open_source
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
-from edgecompress.streams import Streams
 from edgecompress.targets import load_profile
 from tests.foreign import Foreign, foreign
 

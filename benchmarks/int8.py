@@ -19,7 +19,7 @@ from benchmarks.measures import Effort, measure
 from benchmarks.quantizers import CANDIDATES, Quantized, run_candidate
 from benchmarks.subjects import Subject, prepare, subjects
 from edgecompress.errors import RecipeError
-from edgecompress.validation.emulation import Machine, find_machines
+from edgecompress.validation.elsewhere.emulation import Machine, find_machines
 
 PEERS = ("ort", "nncf", "onnxsim")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measures import Measured
 from benchmarks.quantizers import Quantized
-from edgecompress.validation.emulation import CpuResult
+from edgecompress.validation.elsewhere.emulation import CpuResult
 
 PACKAGES = ("edgecompress", "torch", "onnx", "onnxruntime", "onnxsim", "nncf", "transformers")
 FAILURE_LENGTH = 110

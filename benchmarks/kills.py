@@ -28,11 +28,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import edgecompress.pipeline  # noqa: F401 - before the forks, so that the runs begin with work
+import edgecompress.pipeline.compress  # noqa: F401 - before the forks, so that the runs begin with work
+from edgecompress.bundle.reading import read_bundle
 from edgecompress.cli import main
-from edgecompress.durable import partial_of
 from edgecompress.errors import EdgecompressError
-from edgecompress.exporters.bundle import read_bundle
+from edgecompress.system.durable import partial_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NETS = """

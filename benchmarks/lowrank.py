@@ -29,8 +29,8 @@ from edgecompress.low_rank.layers import find_layers
 from edgecompress.low_rank.options import candidate
 from edgecompress.runtime import open_session
 from edgecompress.step import StepResult
-from edgecompress.validation.latency import interleave_sessions
-from edgecompress.validation.ratios import Ratio, ratio_of
+from edgecompress.timing.latency import interleave_sessions
+from edgecompress.timing.ratios import Ratio, ratio_of
 
 EPOCHS = 40
 YES = ("no", "yes")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecompress.data import Batches
+from edgecompress.data.batches import Batches
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session
-from edgecompress.validation.emulation import CpuResult, Machine, compare_cpus, first_samples
+from edgecompress.timing.latency import interleave_sessions
+from edgecompress.timing.ratios import ratio_of
+from edgecompress.validation.elsewhere.emulation import CpuResult, Machine, compare_cpus, first_samples
 from edgecompress.validation.evidence import score
-from edgecompress.validation.latency import interleave_sessions
-from edgecompress.validation.ratios import ratio_of
 
 EMULATION_LIMIT_S = 300.0
 """For one file; those with float convolutions take many times longer than integer ones."""

@@ -15,14 +15,14 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
-from edgecompress.agreement import Agreement
-from edgecompress.data import Array, Batches, InputNames
-from edgecompress.exporters.kept import narrow_entry
-from edgecompress.exporters.static import quantize_static
+from edgecompress.data.batches import Array, Batches, InputNames
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.quantization.kept import narrow_entry
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import open_session, run_session
-from edgecompress.validation.latency import interleave
+from edgecompress.timing.latency import interleave
 from tests.exporters.patterns import FLOAT, INTEGER, Pattern, entry_of, model_of
 
 CHANNELS, SIDE, ROUNDS = 64, 28, 60

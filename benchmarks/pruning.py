@@ -24,8 +24,8 @@ from benchmarks.networks import NETWORKS, images
 from benchmarks.sections import write_page
 from edgecompress import ModelPruner
 from edgecompress.pruning.channels.request import Goal, Spread
-from edgecompress.validation.latency import interleave_sessions
-from edgecompress.validation.ratios import ratio_of
+from edgecompress.timing.latency import interleave_sessions
+from edgecompress.timing.ratios import ratio_of
 
 GOALS: dict[str, tuple[Goal, float]] = {
     "resnet50": ("parameters", 0.5),

@@ -58,7 +58,7 @@ CANDIDATES = (
 
 TIME_LIMIT_S = 1200.0
 MODULES: Mapping[Tool, tuple[str, ...]] = {
-    "edgecompress": ("edgecompress", "edgecompress.conversion"),
+    "edgecompress": ("edgecompress", "edgecompress.pipeline.fold"),
     "ort": ("onnxruntime.quantization", "onnxruntime.quantization.shape_inference"),
     "nncf": ("nncf", "nncf.onnx.quantization.quantize_model"),
     "onnxsim": ("onnxsim",),
@@ -114,12 +114,13 @@ def reason(status: int, log: str) -> str:
 
 
 def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
-    from edgecompress.conversion import convert, open_batches
-    from edgecompress.loading import load_model
+    from edgecompress.data.streams import Streams
+    from edgecompress.loading.models import load_model
+    from edgecompress.loading.sources import open_batches
+    from edgecompress.pipeline.fold import convert
     from edgecompress.progress import Progress
-    from edgecompress.recipe import Quantization, Recipe
+    from edgecompress.recipe.tables import Quantization, Recipe
     from edgecompress.runtime import to_bytes
-    from edgecompress.streams import Streams
 
     model = load_model(str(folder / "float.onnx"))
     recipe = Recipe(quantization=Quantization(enabled=True, **settings))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from edgecompress.outcome import cpu_name
+from edgecompress.bundle.outcome import cpu_name
 
 
 def write_page(description: str | None, names: Sequence[str], section: Callable[[str, int], str]) -> None:

@@ -13,14 +13,14 @@ import onnx_ir as ir
 from torch import Tensor, nn
 
 from benchmarks.networks import NETWORKS, images
-from edgecompress.capture import capture
-from edgecompress.conversion import open_batches
-from edgecompress.data import Batches
+from edgecompress.data.batches import Batches
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.loading import load_model
-from edgecompress.recipe import Recipe
+from edgecompress.loading.models import load_model
+from edgecompress.loading.sources import open_batches
+from edgecompress.modules.capture import capture
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import to_bytes
-from edgecompress.validation.emulation import SAMPLES
+from edgecompress.validation.elsewhere.emulation import SAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = Path(os.environ.get("EDGECOMPRESS_EXAMPLE", ROOT.parent / "shared" / "example"))

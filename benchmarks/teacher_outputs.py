@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.main_job import EXAMPLE
 from edgecompress import Distiller
-from edgecompress.loading import load_model
+from edgecompress.loading.models import load_model
 
 ROWS, BATCH, EPOCHS, ROUNDS = 512, 64, 4, 3
 

@@ -19,15 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.main_job import EXAMPLE
-from edgecompress.conversion import convert
-from edgecompress.data import Batch
-from edgecompress.loading import load_model
+from edgecompress.data.batches import Batch
+from edgecompress.data.streams import Streams
+from edgecompress.loading.models import load_model
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import to_bytes
-from edgecompress.streams import Streams
-from edgecompress.validation.benchmark import benchmark
-from edgecompress.validation.ratios import Ratio
+from edgecompress.timing.benchmark import benchmark
+from edgecompress.timing.ratios import Ratio
 
 IMAGE = torch.zeros(1, 3, 32, 32)
 

@@ -10,8 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgecompress.decomposition import LowRankDecomposition
-    from edgecompress.distiller import Distiller
+    from edgecompress.api.decomposition import LowRankDecomposition
+    from edgecompress.api.distiller import Distiller
+    from edgecompress.api.pruner import ModelPruner
+    from edgecompress.api.quantizer import QuantizedModel, Quantizer
+    from edgecompress.bundle.reading import Bundle, read_bundle
     from edgecompress.errors import (
         DataError,
         EdgecompressError,
@@ -21,12 +24,9 @@ if TYPE_CHECKING:
         ParityError,
         RecipeError,
     )
-    from edgecompress.exporters.bundle import Bundle, read_bundle
-    from edgecompress.pipeline import compress
-    from edgecompress.pruner import ModelPruner
+    from edgecompress.pipeline.compress import compress
     from edgecompress.pruning.reload.storing import load_pruned
-    from edgecompress.quantizer import QuantizedModel, Quantizer
-    from edgecompress.recipe import Recipe
+    from edgecompress.recipe.tables import Recipe
     from edgecompress.targets import TargetProfile, load_profile, profile_names
 
 __all__ = [
@@ -53,8 +53,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "decomposition": ("LowRankDecomposition",),
-    "distiller": ("Distiller",),
+    "api.decomposition": ("LowRankDecomposition",),
+    "api.distiller": ("Distiller",),
+    "api.pruner": ("ModelPruner",),
+    "api.quantizer": ("QuantizedModel", "Quantizer"),
+    "bundle.reading": ("Bundle", "read_bundle"),
     "errors": (
         "DataError",
         "EdgecompressError",
@@ -64,12 +67,9 @@ _HOMES = {
         "ParityError",
         "RecipeError",
     ),
-    "exporters.bundle": ("Bundle", "read_bundle"),
-    "pipeline": ("compress",),
-    "pruner": ("ModelPruner",),
+    "pipeline.compress": ("compress",),
     "pruning.reload.storing": ("load_pruned",),
-    "quantizer": ("QuantizedModel", "Quantizer"),
-    "recipe": ("Recipe",),
+    "recipe.tables": ("Recipe",),
     "targets": ("TargetProfile", "load_profile", "profile_names"),
 }
 

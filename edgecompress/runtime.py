@@ -18,11 +18,13 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.arithmetic import EXACT_OPTION, PRODUCTS, SHARED, Arithmetic, unshared
-from edgecompress.data import Array, Axes, Inputs, TensorSpec, fixed_rows
+from edgecompress.data.batches import Array, Axes, Inputs, TensorSpec, fixed_rows
 from edgecompress.errors import EdgecompressError, first_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
+
+Network = nn.Module | ExportedProgram | ir.Model
 
 # Without it, Microsoft's builds of ONNX Runtime write $TMPDIR/.ses; child processes, onnxsim's too, inherit it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecompress.slices import IDENTICAL_DB
+from edgecompress.metrics.slices import IDENTICAL_DB
 
 
 def kilobytes(size_bytes: float) -> str:

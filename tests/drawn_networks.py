@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecompress.recipe import Export, LowRank, Pruning, Quantization, Recipe, Training
+from edgecompress.recipe.tables import Export, LowRank, Pruning, Quantization, Recipe, Training
 from tests.pruning.channels.random_networks import PARTS, WIDTHS, Draw, Part, RandomNetwork
 from tests.pruning.zoo.entry import randomize
 from tests.pruning.zoo.mobile import conv_norm

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.tables import Recipe
 from tests.mutations import JUNK
 
 SCHEMA = Recipe.model_json_schema()

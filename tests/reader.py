@@ -13,18 +13,20 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import edgecompress.contained
-import edgecompress.onnx_files
-from edgecompress.arrival import receive
+import edgecompress.loading.onnx_files
+import edgecompress.system.contained
+from edgecompress.bundle.manifest import dump_manifest, file_entry
+from edgecompress.bundle.reading import read_bundle
 from edgecompress.calibration.statistics_file import load
 from edgecompress.errors import EdgecompressError
-from edgecompress.exporters.bundle import read_bundle
-from edgecompress.exporters.manifest import dump_manifest, file_entry
-from edgecompress.loading import load_data, load_model, load_weights
-from edgecompress.onnx_files import read_onnx
-from edgecompress.recipe import Images
+from edgecompress.loading.models import load_model
+from edgecompress.loading.onnx_files import read_onnx
+from edgecompress.loading.sources import load_data
+from edgecompress.loading.weights import load_weights
+from edgecompress.recipe.tables import Images
 from edgecompress.report.reading import read_report, write_page
 from edgecompress.runtime import ALL_CORES, open_session
+from edgecompress.system.arrival import receive
 from edgecompress.targets import load_profile
 from tests.exporters.bundles import MADE
 from tests.networks import ConvNet, seeded
@@ -86,8 +88,8 @@ def _arrived(source: Path, folder: Path, *, upgrade: bool = True) -> None:
 
 def main() -> None:
     """Answer until the end of stdin."""
-    edgecompress.contained.load_fault = _not_looked_at
-    edgecompress.onnx_files.arrive = _arrived  # type: ignore[attr-defined]
+    edgecompress.system.contained.load_fault = _not_looked_at
+    edgecompress.loading.onnx_files.arrive = _arrived  # type: ignore[attr-defined]
     warnings.simplefilter("ignore")
     print("ready", flush=True)
     pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -16,10 +16,10 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from edgecompress.arithmetic import EXACT_OPTION, unshared
-from edgecompress.data import Batches, InputNames
-from edgecompress.exporters.static import quantize_static
+from edgecompress.data.batches import Batches, InputNames
 from edgecompress.progress import Progress
-from edgecompress.recipe import Cpu, Isa, Quantization, Recipe
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Cpu, Isa, Quantization, Recipe
 from edgecompress.runtime import execute, in_words, open_session, run_session, saturates, to_bytes
 from edgecompress.targets.cpus import arithmetic_of
 from tests.exporters.graphs import draw, graph

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from edgecompress.cli.recommend import _check_given
-from edgecompress.conversion import _check_data, _check_first_batches
-from edgecompress.data import Batches, InputNames, TensorSpec, rereadable
+from edgecompress.data.batches import Batches, InputNames, TensorSpec, rereadable
+from edgecompress.data.streams import Streams
 from edgecompress.errors import InputError
-from edgecompress.loading import load_data
-from edgecompress.metrics import top1
-from edgecompress.recipe import Images, Quantization, Recipe
-from edgecompress.streams import Streams
+from edgecompress.loading.sources import load_data
+from edgecompress.metrics.accuracy import top1
+from edgecompress.pipeline.fold import _check_data, _check_first_batches
+from edgecompress.recipe.tables import Images, Quantization, Recipe
 
 Mistake = Callable[[], object]
 ROWS = np.zeros((2, 3), np.float32)

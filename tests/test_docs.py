@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecompress.bundle.manifest import Manifest
 from edgecompress.cli.app import app
-from edgecompress.exporters.manifest import Manifest
-from edgecompress.recipe import Isa, Recipe, key_paths
+from edgecompress.recipe.tables import Isa, Recipe, key_paths
 from edgecompress.targets import device_names, load_profile, strategy_names
 from edgecompress.targets.cpus import FAMILIES
 from edgecompress.targets.effects import EFFECTS

@@ -32,20 +32,20 @@ FACTORIES = {
 }
 """What makes one of ours: a parameter that holds its class, or a function that two callers share."""
 CAUGHT = {
-    ("archives.py", "ValueError"): "its callers name the file",
-    ("arrival.py", "Refused"): "the parent process names the file",
-    ("durable.py", "OSError"): "what the system says of a rename",
-    ("exporters/draft.py", "OSError"): "explained with all others of the output",
+    ("system/archives.py", "ValueError"): "its callers name the file",
+    ("system/arrival.py", "Refused"): "the parent process names the file",
+    ("system/durable.py", "OSError"): "what the system says of a rename",
+    ("bundle/draft.py", "OSError"): "explained with all others of the output",
     ("exporters/kernel_types.py", "ValueError"): "to_ort tells what cannot be written",
-    ("exporters/manifest.py", "ValueError"): "no JSON",
+    ("bundle/manifest.py", "ValueError"): "no JSON",
     ("calibration/statistics_file.py", "ValueError"): "load names the file",
-    ("onnx_files.py", "ValueError"): "the file is named",
-    ("loading.py", "ValueError"): "the image is named",
-    ("table.py", "TypeError"): "the key is named",
-    ("programs.py", "pickle.UnpicklingError"): "the program is named",
+    ("loading/onnx_files.py", "ValueError"): "the file is named",
+    ("loading/sources.py", "ValueError"): "the image is named",
+    ("recipe/table.py", "TypeError"): "the key is named",
+    ("loading/programs.py", "pickle.UnpicklingError"): "the program is named",
     ("training/teacher_outputs.py", "sqlite3.DatabaseError"): "the file is named",
-    ("validation/browser.py", "ValueError"): "what a page answered, told in the manifest",
-    ("validation/emulated.py", "RuntimeError"): "runs in an emulator, and its last line is read",
+    ("validation/elsewhere/browser.py", "ValueError"): "what a page answered, told in the manifest",
+    ("validation/elsewhere/emulated.py", "RuntimeError"): "runs in an emulator, and its last line is read",
 }
 OF_THE_PROGRAM = {
     ("__init__.py", "AttributeError"): "what Python asks of a module",

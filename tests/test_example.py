@@ -10,8 +10,8 @@ from typing import Any
 import onnx_ir as ir
 
 import edgecompress
-from edgecompress.exporters.fusion import optimized_graph
-from edgecompress.loading import load_model
+from edgecompress.loading.models import load_model
+from edgecompress.quantization.fused import optimized_graph
 
 CLOUD = ("pruning.enabled=false", "quantization.enabled=true", "quantization.scheme=fbgemm")
 

@@ -19,6 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from edgecompress.bundle.draft import open_draft
+from edgecompress.bundle.manifest import FORMAT_VERSION, canonical, parse_manifest
+from edgecompress.bundle.reading import read_bundle
+from edgecompress.bundle.revalidation import _check_original, _golden
+from edgecompress.bundle.signature import load_signing_key, load_verify_key, sign_bundle, verify_bundle
 from edgecompress.calibration.keeping import Sharing
 from edgecompress.calibration.record import Calibration, Mark, Survey
 from edgecompress.calibration.statistics_file import load, save
@@ -26,19 +31,14 @@ from edgecompress.calibration.workers import _number
 from edgecompress.comparison.compare import _prepare
 from edgecompress.comparison.measured import FILE, FORMAT, keep, recall
 from edgecompress.comparison.rows import profiles_of
-from edgecompress.durable import write_whole
 from edgecompress.errors import InputError, OutputError
-from edgecompress.exporters.bundle import read_bundle
-from edgecompress.exporters.draft import open_draft
-from edgecompress.exporters.manifest import FORMAT_VERSION, canonical, parse_manifest
-from edgecompress.exporters.signature import load_signing_key, load_verify_key, sign_bundle, verify_bundle
-from edgecompress.overrides import parse_assignment
-from edgecompress.recipe import parse_recipe
+from edgecompress.recipe.overrides import parse_assignment
+from edgecompress.recipe.tables import parse_recipe
 from edgecompress.report.reading import check_outside, read_report, write_page
-from edgecompress.revalidation import _check_original, _golden
+from edgecompress.system.durable import write_whole
 from edgecompress.targets import effective_profile
 from edgecompress.training.checkpoint import _prepare as prepare_checkpoints
-from edgecompress.validation.cpus import ARM_ROOT, emulated_python, find_cpu
+from edgecompress.validation.elsewhere.cpus import ARM_ROOT, emulated_python, find_cpu
 from tests.exporters.bundles import write_bundle, write_keys
 
 Mistake = Callable[[], object]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgecompress import compress
 from edgecompress.errors import InputError
-from edgecompress.loading import load_model
+from edgecompress.loading.models import load_model
 from tests.foreign import MAKERS, OPSETS, Foreign, foreign
 
 FILES = 300 if settings.get_current_profile_name() == "fuzz" else 4
@@ -25,7 +25,7 @@ def outcome(file: Foreign, target: str, *, simplify: bool = True) -> str:
 
     The bill of materials is the same for all of them, and takes longer than the rest.
     """
-    with tempfile.TemporaryDirectory() as name, mock.patch("edgecompress.outcome.make_sbom", return_value=b"{}"):
+    with tempfile.TemporaryDirectory() as name, mock.patch("edgecompress.bundle.outcome.make_sbom", return_value=b"{}"):
         onnx.save(file.model, f"{name}/net.onnx")
         try:
             network = load_model(f"{name}/net.onnx")

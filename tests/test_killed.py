@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecompress.exporters.bundle import read_bundle
+from edgecompress.bundle.reading import read_bundle
 from tests.exporters.bundles import write_bundle
 
 # Killed: each line of the modules that write is a moment. Full: each call that needs room on the disk is one. The child

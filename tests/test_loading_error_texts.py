@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from edgecompress.errors import InputError
-from edgecompress.loading import load_model, load_weights
+from edgecompress.loading.models import load_model
+from edgecompress.loading.weights import load_weights
 
 FLOATS = torch.zeros(2, 3)
 

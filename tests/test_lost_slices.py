@@ -19,15 +19,16 @@ import torch
 from torch import Tensor, nn
 
 import edgecompress
-from edgecompress.conversion import convert, open_batches
+from edgecompress.bundle.manifest import dump_manifest, file_entry, parse_manifest
+from edgecompress.bundle.revalidation import revalidate
+from edgecompress.data.streams import Streams
 from edgecompress.errors import ParityError
-from edgecompress.exporters.manifest import dump_manifest, file_entry, parse_manifest
+from edgecompress.loading.sources import open_batches
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.recipe import Cpu, Export, Quantization, Recipe
-from edgecompress.revalidation import revalidate
+from edgecompress.recipe.tables import Cpu, Export, Quantization, Recipe
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.step import Stage, StepResult
-from edgecompress.streams import Streams
 from edgecompress.validation import gather, judge, measures
 from tests.networks import images
 
@@ -98,7 +99,7 @@ def test_without_a_fault_nothing_is_lost() -> None:
 def test_a_dead_slice_is_refused_at_its_own_step(
     step: str, function: str, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module("edgecompress.conversion")
+    module = importlib.import_module("edgecompress.pipeline.fold")
     run = getattr(module, function)
 
     def spoiled(*args: Any, **kwargs: Any) -> Any:
@@ -107,7 +108,7 @@ def test_a_dead_slice_is_refused_at_its_own_step(
         return made
 
     monkeypatch.setattr(module, function, spoiled)
-    monkeypatch.setattr("edgecompress.conversion.GARBAGE_DB", -200.0)
+    monkeypatch.setattr("edgecompress.pipeline.fold.GARBAGE_DB", -200.0)
     recipe = RECIPE.model_copy(update={"export": RECIPE.export.model_copy(update={"min_sqnr_db": 1e-3})})
     with pytest.raises(ParityError) as caught:
         _convert(recipe)

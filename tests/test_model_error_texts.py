@@ -18,26 +18,26 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress import ModelPruner, Quantizer, compress
+from edgecompress.bundle.revalidation import _check_original
 from edgecompress.calibration import joined_workers
-from edgecompress.capture import capture, check_runs
-from edgecompress.conversion import _check_alike
-from edgecompress.copies import copied
-from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.data.batches import Batch, Batches, InputNames
+from edgecompress.data.dummy_inputs import _spec
+from edgecompress.data.streams import Streams
 from edgecompress.demo import load_digits
-from edgecompress.dummy_inputs import _spec
 from edgecompress.errors import InputError
 from edgecompress.inspection import inspect_model
-from edgecompress.loading import load_model, load_teacher
-from edgecompress.module_checks import check_module, check_network, check_teacher
-from edgecompress.named_inputs import input_names
-from edgecompress.onnx_files import read_onnx
-from edgecompress.plan import check_onnx, make_plan
+from edgecompress.loading.models import load_model, load_teacher
+from edgecompress.loading.onnx_files import check_onnx, read_onnx
+from edgecompress.modules.capture import capture, check_runs
+from edgecompress.modules.checks import check_module, check_network, check_teacher
+from edgecompress.modules.copies import copied
+from edgecompress.modules.forward import run_example
+from edgecompress.modules.named_inputs import input_names
+from edgecompress.pipeline.fold import _check_alike
+from edgecompress.pipeline.plan import make_plan
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.structured import examine
-from edgecompress.pruning.forward import run_example
-from edgecompress.recipe import Export, Recipe
-from edgecompress.revalidation import _check_original
-from edgecompress.streams import Streams
+from edgecompress.recipe.tables import Export, Recipe
 from edgecompress.targets import effective_profile
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.tuning import loss_gradients

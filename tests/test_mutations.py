@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 
 from edgecompress import compress
 from edgecompress.calibration.statistics_file import save
-from edgecompress.capture import capture
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.recipe import Export
+from edgecompress.modules.capture import capture
+from edgecompress.recipe.tables import Export
 from edgecompress.runtime import to_bytes
 from tests.calibration.test_record import _counted, _surveyed
 from tests.mutations import damaged, spoiled_json

@@ -64,8 +64,8 @@ def test_it_holds_the_package_and_nothing_beside_it(wheel: Path) -> None:
         "targets/mobile.toml",
         "targets/devices/mini-pc.toml",
         "report/templates/report.html",
-        "exporters/selftest.py",
-        "validation/page.html",
+        "bundle/selftest.py",
+        "validation/elsewhere/page.html",
     }
     assert {f"edgecompress/{name}" for name in data} <= set(names)
 

@@ -18,17 +18,18 @@ from torch import Tensor, nn
 from edgecompress import ModelPruner
 from edgecompress.calibration import OBSERVERS, QuantParams, Scheme, Sharing
 from edgecompress.calibration.freshness import UNREPEATABLE
-from edgecompress.conversion import Conversion, convert, open_batches
+from edgecompress.data.streams import Streams
 from edgecompress.errors import DataError, EdgecompressError, ParityError
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
-from edgecompress.exporters.qdq import _Writer
+from edgecompress.loading.sources import open_batches
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.structured import cut_out, examine
 from edgecompress.pruning.structure.analysis import Channels
-from edgecompress.recipe import Cpu, Export, Quantization, Recipe
+from edgecompress.quantization.qdq import _Writer
+from edgecompress.recipe.tables import Cpu, Export, Quantization, Recipe
 from edgecompress.runtime import signature, to_bytes
-from edgecompress.step import Stage, StepResult
-from edgecompress.streams import Streams
+from edgecompress.step import Conversion, Stage, StepResult
 from edgecompress.validation import gather
 from tests.networks import ConvNet, ResidualNet, images, seeded
 
@@ -125,7 +126,7 @@ def test_without_a_fault_nothing_is_refused() -> None:
 @pytest.mark.parametrize(("step", "function"), [("export", "to_onnx"), ("canonicalize", "canonicalize")])
 def test_a_dropped_layer(step: str, function: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(ConvNet) if kind == "Relu" else seeded(ResidualNet)
-    _plant(monkeypatch, "edgecompress.conversion", function, _spoiling(_drop(kind)))
+    _plant(monkeypatch, "edgecompress.pipeline.fold", function, _spoiling(_drop(kind)))
     with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
         _convert(network, FLOAT)
 
@@ -139,7 +140,7 @@ def test_a_layer_that_simplification_drops(monkeypatch: pytest.MonkeyPatch) -> N
 
         return dropping
 
-    _plant(monkeypatch, "edgecompress.conversion", "simplify", fault)
+    _plant(monkeypatch, "edgecompress.pipeline.fold", "simplify", fault)
     with pytest.raises(ParityError, match="step 'simplify' changed what the model computes"):
         _convert(seeded(ConvNet), Recipe())
 
@@ -148,13 +149,13 @@ def test_a_layer_that_simplification_drops(monkeypatch: pytest.MonkeyPatch) -> N
     ("step", "function", "recipe"), [("export", "to_onnx", FLOAT), ("quantize", "quantize_static", RECIPE)]
 )
 def test_swapped_outputs(step: str, function: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    _plant(monkeypatch, "edgecompress.conversion", function, _spoiling(_swap_outputs))
+    _plant(monkeypatch, "edgecompress.pipeline.fold", function, _spoiling(_swap_outputs))
     with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
         _convert(TwoHeads().eval(), recipe)
 
 
 def test_swapped_input_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    _plant(monkeypatch, "edgecompress.conversion", "to_onnx", _spoiling(_swap_input_names))
+    _plant(monkeypatch, "edgecompress.pipeline.fold", "to_onnx", _spoiling(_swap_input_names))
     data = [((torch.randn(4, 8), torch.randn(4, 8)), None)]
     with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
         _convert(Difference(), FLOAT, data)
@@ -168,7 +169,7 @@ def test_a_batch_norm_that_is_folded_without_its_mean(monkeypatch: pytest.Monkey
         assert bias.const_value is not None
         bias.const_value = ir.tensor(0 * bias.const_value.numpy(), name=bias.name)
 
-    _plant(monkeypatch, "edgecompress.conversion", "to_onnx", _spoiling(change))
+    _plant(monkeypatch, "edgecompress.pipeline.fold", "to_onnx", _spoiling(change))
     with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
         _convert(seeded(ConvNet), FLOAT)
     assert callable(convolve_batch_norms)
@@ -180,7 +181,7 @@ def test_a_step_whose_model_answers_nothing_that_is_a_number(monkeypatch: pytest
             if value.const_value is not None and value.const_value.dtype == ir.DataType.FLOAT:
                 value.const_value = ir.tensor(np.nan * value.const_value.numpy(), name=value.name)
 
-    _plant(monkeypatch, "edgecompress.conversion", "to_onnx", _spoiling(change))
+    _plant(monkeypatch, "edgecompress.pipeline.fold", "to_onnx", _spoiling(change))
     with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
         _convert(seeded(ConvNet), FLOAT)
 
@@ -199,7 +200,7 @@ def test_integers_that_always_answer_zero(monkeypatch: pytest.MonkeyPatch) -> No
                 value.const_value = ir.tensor(0 * value.const_value.numpy(), name=name)  # type: ignore[union-attr]
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=False)).eval()
-    _plant(monkeypatch, "edgecompress.conversion", "quantize_static", _spoiling(silence))
+    _plant(monkeypatch, "edgecompress.pipeline.fold", "quantize_static", _spoiling(silence))
     with pytest.raises(ParityError, match=r"step 'quantize' changed what the model computes: 0\.0 dB agreement"):
         _convert(network, RECIPE)
 
@@ -275,7 +276,7 @@ def test_a_scale_in_the_file_that_is_not_the_one_decided_on(
         return wrong
 
     monkeypatch.setattr(_Writer, part, fault(getattr(_Writer, part)))
-    monkeypatch.setattr("edgecompress.conversion.GARBAGE_DB", -200.0)
+    monkeypatch.setattr("edgecompress.pipeline.fold.GARBAGE_DB", -200.0)
     with pytest.raises(EdgecompressError, match=r"has another scale than was decided|stand for another weight"):
         _convert(seeded(ConvNet), RECIPE)
 
@@ -290,7 +291,7 @@ def test_statistics_that_are_stale(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return stale
 
-    _plant(monkeypatch, "edgecompress.exporters.static", "collect", fault)
+    _plant(monkeypatch, "edgecompress.quantization.static", "collect", fault)
     with pytest.raises(DataError) as caught:
         _convert(network, RECIPE)
     assert str(caught.value) == (

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 import tomllib
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -44,58 +42,6 @@ def test_importing_it_imports_nothing_heavy() -> None:
     code = f"import edgecompress, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
-
-
-def _imports(path: Path) -> set[str]:
-    """Modules of the package that a file imports when it is loaded."""
-    found = set()
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("edgecompress"):
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules = {name for name in inner if (ROOT / f"{name.replace('.', '/')}.py").is_file()}
-            found |= modules or {node.module}
-    return found
-
-
-def test_imports_have_no_cycles() -> None:
-    graph: dict[str, set[str]] = {}
-    for path in PACKAGE.rglob("*.py"):
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        graph[module] = _imports(path) - {module}
-    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
-
-
-@pytest.mark.parametrize(
-    ("room", "forbidden"),
-    [
-        ("calibration", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "targets")),
-        ("targets", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "calibration")),
-        ("exporters", ("cli", "pipeline", "conversion", "validation", "report", "targets")),
-        (
-            "training",
-            (
-                "cli",
-                "pipeline",
-                "conversion",
-                "exporters",
-                "validation",
-                "report",
-                "targets",
-                "calibration",
-                "quantizer",
-                "loading",
-            ),
-        ),
-        ("validation", ("cli", "pipeline", "conversion", "exporters", "report", "targets")),
-        ("techniques", ("cli", "pipeline", "conversion", "report", "targets", "pruner", "quantizer", "distiller")),
-        ("pruning", ("cli", "pipeline", "conversion", "exporters", "validation", "report", "quantizer")),
-        ("low_rank", ("cli", "pipeline", "conversion", "report", "targets", "calibration", "training", "quantizer")),
-    ],
-)
-def test_imports_point_one_way(room: str, forbidden: tuple[str, ...]) -> None:
-    for path in (PACKAGE / room).glob("*.py"):
-        heads = {module.split(".")[1] for module in _imports(path) if "." in module}
-        assert not heads & set(forbidden), path
 
 
 @pytest.mark.parametrize("room", ["calibration", "exporters", "targets"])

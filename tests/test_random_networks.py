@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from edgecompress.arithmetic import EXACT_OPTION
-from edgecompress.conversion import PROBE_ROWS, Conversion, convert, open_batches, sample_rows
+from edgecompress.data.streams import Streams
 from edgecompress.errors import EdgecompressError
-from edgecompress.exporters.dynamic import quantize_dynamic
+from edgecompress.loading.sources import open_batches
+from edgecompress.pipeline.fold import PROBE_ROWS, convert, sample_rows
 from edgecompress.progress import Progress
+from edgecompress.quantization.dynamic import quantize_dynamic
 from edgecompress.runtime import to_bytes
-from edgecompress.streams import Streams
+from edgecompress.step import Conversion
 from tests.drawn_networks import Case, cases
 
 Array = NDArray[Any]

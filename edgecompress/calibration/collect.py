@@ -18,11 +18,11 @@ import onnx_ir as ir
 
 from edgecompress.calibration.keeping import Keeper, Sharing
 from edgecompress.calibration.record import Calibration, Mark, Survey
-from edgecompress.data import Array, Axes, Batch, Batches, batch_sizes
+from edgecompress.data.batches import Array, Axes, Batch, Batches, batch_sizes
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from edgecompress.runtime import declared_shapes, open_session, run_session
-from edgecompress.scratch import no_room, scratch_folder
+from edgecompress.system.scratch import no_room, scratch_folder
 
 RUN_BYTES = 64 * 2**20
 """Activations that one run may return."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecompress.calibration.record import Calibration, Mark
-from edgecompress.data import Batches
+from edgecompress.data.batches import Batches
 from edgecompress.errors import DataError
 
 UNREPEATABLE = (

@@ -17,7 +17,7 @@ import numpy as np
 from edgecompress.calibration.observers import Statistics
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.statistics import Extent, Histogram
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.errors import DataError
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from edgecompress.archives import read_npz
 from edgecompress.calibration.record import Calibration, Mark, Marks, Survey
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.statistics import Extent, Histogram
-from edgecompress.data import Array
-from edgecompress.durable import replacing
+from edgecompress.data.batches import Array
 from edgecompress.errors import DataError, OutputError
+from edgecompress.system.archives import read_npz
+from edgecompress.system.durable import replacing
 
 FORMAT = 1
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 
 FEW = 10
 """Samples below which ranges are those of chance."""

@@ -20,8 +20,8 @@ from typer.exceptions import TyperException
 
 from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, sign, targets, validate
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
-from edgecompress.durable import UNWRITABLE
 from edgecompress.errors import EdgecompressError, first_line
+from edgecompress.system.durable import UNWRITABLE
 
 DEBUG = "--debug"
 INTERRUPTED = 130

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli.tables import console, print_json, print_table
-from edgecompress.recipe import MAX_THREADS
+from edgecompress.recipe.tables import MAX_THREADS
 from edgecompress.units import kilobytes, milliseconds
 
 if TYPE_CHECKING:
-    from edgecompress.validation.benchmark import Timed
+    from edgecompress.timing.benchmark import Timed
 
 MAX_BATCH_SIZE = 65536
 
@@ -32,7 +32,7 @@ def run(
 ) -> int:
     """Say which of several ONNX files is faster than the first, and by how much."""
     from edgecompress.progress import progress_for
-    from edgecompress.validation.benchmark import benchmark
+    from edgecompress.timing.benchmark import benchmark
 
     progress = progress_for(Console(stderr=True))
     rows = benchmark(files, threads=threads, runs=runs, batch_sizes=batch_sizes or [], progress=progress)

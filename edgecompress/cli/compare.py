@@ -36,7 +36,7 @@ def run(
 ) -> int:
     """Compress a model in every way and print the table; what was measured before is not measured again."""
     from edgecompress.comparison import compare
-    from edgecompress.loading import load_model
+    from edgecompress.loading.models import load_model
     from edgecompress.progress import progress_for
 
     aside = Console(stderr=True)

@@ -25,10 +25,10 @@ from edgecompress.cli.tables import (
 )
 
 if TYPE_CHECKING:
-    from edgecompress.exporters.bundle import Bundle
-    from edgecompress.loading import Network
-    from edgecompress.plan import Plan
-    from edgecompress.recipe import Recipe
+    from edgecompress.bundle.reading import Bundle
+    from edgecompress.recipe.tables import Recipe
+    from edgecompress.runtime import Network
+    from edgecompress.step import Plan
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
@@ -57,11 +57,11 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> int:
     """Compress a trained model for a target and write the bundle."""
+    from edgecompress.bundle.draft import require_free
     from edgecompress.calibration.workers import joined_workers
-    from edgecompress.exporters.draft import require_free
-    from edgecompress.loading import load_model, load_teacher
-    from edgecompress.pipeline import assist, compress
-    from edgecompress.plan import make_plan
+    from edgecompress.loading.models import load_model, load_teacher
+    from edgecompress.pipeline.compress import assist, compress
+    from edgecompress.pipeline.plan import make_plan
     from edgecompress.progress import progress_for
     from edgecompress.targets import effective_profile
     from edgecompress.techniques.checkpoints import checkpoints_of
@@ -165,9 +165,9 @@ def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:
     """Whether pruning has anything to remove, which is looked for only where it would be advised."""
     from torch import nn
 
-    from edgecompress.batch_trial import settle_batch
-    from edgecompress.conversion import open_batches, open_source
-    from edgecompress.named_inputs import named_module
+    from edgecompress.axes.batch import settle_batch
+    from edgecompress.loading.sources import open_batches, open_source
+    from edgecompress.modules.named_inputs import named_module
     from edgecompress.techniques.cutting import has_channels
 
     if not isinstance(network, nn.Module) or recipe.pruning.enabled or data is None:

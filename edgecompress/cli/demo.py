@@ -15,10 +15,10 @@ def run(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the bundle; replaced.")] = Path("demo-mobile"),
 ) -> int:
     """Train a small network on scikit-learn's digits and compress it for mobile."""
+    from edgecompress.bundle.draft import open_draft
     from edgecompress.demo import make_demo
-    from edgecompress.exporters.draft import open_draft
-    from edgecompress.pipeline import compress
-    from edgecompress.plan import make_plan
+    from edgecompress.pipeline.compress import compress
+    from edgecompress.pipeline.plan import make_plan
     from edgecompress.progress import progress_for
     from edgecompress.targets import load_profile
 

@@ -14,16 +14,16 @@ from rich.console import Console
 from edgecompress.cli.compress import Data
 from edgecompress.cli.tables import console, print_json, print_table, prints_aside
 from edgecompress.errors import DataError, InputError
-from edgecompress.overrides import override
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Recipe
 from edgecompress.units import kilobytes, milliseconds
 
 if TYPE_CHECKING:
+    from edgecompress.comparison.trials import Trial
     from edgecompress.targets import TargetProfile
     from edgecompress.targets.effects import Measured, Prediction
     from edgecompress.targets.recommendation import Recommendation
     from edgecompress.targets.rules import Constraints
-    from edgecompress.trials import Trial
 
 
 def run(
@@ -129,8 +129,8 @@ def _check_given(model: str | None, weights: str | None, data: Mapping[str, str]
 
 def _measure(model: str, weights: str | None, calibration: str, recipe: Recipe) -> Measured:
     """The float model, measured here."""
-    from edgecompress.loading import load_model
-    from edgecompress.trials import measure_float
+    from edgecompress.comparison.trials import measure_float
+    from edgecompress.loading.models import load_model
 
     return measure_float(load_model(model, weights), calibration, recipe)
 
@@ -139,10 +139,10 @@ def _try(
     model: str, weights: str | None, data: Mapping[str, str], found: Recommendation, assignments: list[str]
 ) -> dict[str, Trial]:
     """A trial of each profile that is left, by its name."""
-    from edgecompress.loading import load_model
+    from edgecompress.comparison.trials import try_profile
+    from edgecompress.loading.models import load_model
     from edgecompress.progress import progress_for
     from edgecompress.targets.profile import overridden
-    from edgecompress.trials import try_profile
 
     progress, trials = progress_for(Console(stderr=True)), {}
     for one in found.ranked:

@@ -13,7 +13,7 @@ def run(
     key: Annotated[Path, typer.Option(metavar="KEY.pem", help="Private key, Ed25519.")],
 ) -> int:
     """Sign a bundle: Ed25519 over its manifest, into manifest.sig."""
-    from edgecompress.exporters.signature import load_signing_key, sign_bundle
+    from edgecompress.bundle.signature import load_signing_key, sign_bundle
 
     written = sign_bundle(bundle, load_signing_key(key))
     typer.echo(f"signed: {written}")

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from edgecompress.agreement import ALIKE_DB, listed
+from edgecompress.metrics.agreement import ALIKE_DB, listed
 from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
 
 WIDTH = 80
@@ -102,7 +102,7 @@ def _cut(text: str, width: int) -> str:
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Size, latency and accuracy before and after."""
-    from edgecompress.validation.ratios import Ratio
+    from edgecompress.timing.ratios import Ratio
 
     size, latency, accuracy = metrics["size_bytes"], metrics["latency_ms"], metrics["accuracy"]
     low, high = latency["ratio_interval_95"]
@@ -152,7 +152,7 @@ def _of_a_budget(value: float, unit: str) -> str:
 
 def print_budgets(verdict: Mapping[str, Any]) -> None:
     """One line for each budget, and one below for what would decide it where the machine is too noisy."""
-    from edgecompress.validation.noise import MEND
+    from edgecompress.timing.noise import MEND
 
     if verdict["budgets"]:
         rows = [

@@ -9,7 +9,7 @@ import typer
 
 from edgecompress.cli import recommend
 from edgecompress.cli.tables import console, print_json, print_table
-from edgecompress.recipe import recipe_tables
+from edgecompress.recipe.tables import recipe_tables
 from edgecompress.targets import device_names, load_profile, strategy_names
 
 app = typer.Typer(help="Deployment profiles.", rich_markup_mode=None)

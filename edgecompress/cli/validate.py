@@ -37,8 +37,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine."""
+    from edgecompress.bundle.revalidation import revalidate
     from edgecompress.progress import progress_for
-    from edgecompress.revalidation import revalidate
 
     limits = {
         "max_accuracy_drop": max_accuracy_drop,

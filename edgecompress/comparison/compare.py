@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edgecompress.batch_trial import Settled, settle_batch
-from edgecompress.capture import check_runs
+from edgecompress.axes.batch import Settled, settle_batch
+from edgecompress.bundle.reading import read_bundle
 from edgecompress.comparison.digests import digest_data, digest_network, digest_row
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
 from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
 from edgecompress.comparison.tables import as_csv, as_markdown
-from edgecompress.conversion import Data, float_original, open_batches, open_source
-from edgecompress.copies import copied
-from edgecompress.data import Batch
-from edgecompress.durable import replacing
+from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
-from edgecompress.exporters.bundle import read_bundle
 from edgecompress.exporters.finish import compact
-from edgecompress.loading import Network
-from edgecompress.named_inputs import name_inputs
-from edgecompress.pipeline import compress
+from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.modules.capture import check_runs
+from edgecompress.modules.copies import copied
+from edgecompress.modules.named_inputs import name_inputs
+from edgecompress.pipeline.compress import compress
+from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
-from edgecompress.runtime import open_session, session_rows
+from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import Network, open_session, session_rows
+from edgecompress.system.durable import replacing
 from edgecompress.targets import TargetProfile
-from edgecompress.validation.latency import interleave_sessions
-from edgecompress.validation.noise import doubts_of
-from edgecompress.validation.ratios import ratio_of
+from edgecompress.timing.latency import interleave_sessions
+from edgecompress.timing.noise import doubts_of
+from edgecompress.timing.ratios import ratio_of
 
 ORIGINAL = ROWS[0].key
 MARKDOWN, CSV = "comparison.md", "comparison.csv"

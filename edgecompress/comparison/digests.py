@@ -11,13 +11,12 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgecompress.copies import copied
-from edgecompress.data import Batch, Batches
-from edgecompress.exporters.manifest import canonical
-from edgecompress.loading import Network
+from edgecompress.bundle.manifest import canonical
+from edgecompress.data.batches import Batch, Batches
+from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe, recipe_tables
-from edgecompress.runtime import execute, network_rows, to_bytes
+from edgecompress.recipe.tables import Recipe, recipe_tables
+from edgecompress.runtime import Network, execute, network_rows, to_bytes
 from edgecompress.training.checkpoint import fingerprint
 
 SAMPLE_BYTES = 16

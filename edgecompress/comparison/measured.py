@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecompress.durable import replacing
+from edgecompress.bundle.manifest import canonical
 from edgecompress.errors import OutputError
-from edgecompress.exporters.manifest import canonical
-from edgecompress.validation.ratios import Ratio
+from edgecompress.system.durable import replacing
+from edgecompress.timing.ratios import Ratio
 
 FILE = "comparison.json"
 FORMAT = 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import TargetProfile, effective_profile
 
 OWN = ":"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from edgecompress.agreement import Agreement
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.diagnosis.watched import parts_of, watch
 from edgecompress.exporters.graph import constant
-from edgecompress.exporters.pairs import floats_name, read_params
-from edgecompress.exporters.rules import SATURATING
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.quantization.operators import SATURATING
+from edgecompress.quantization.pairs import floats_name, read_params
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from edgecompress.conversion import Conversion
-from edgecompress.data import Batches
+from edgecompress.data.batches import Batches
 from edgecompress.diagnosis.damage import Damage, measure_damage
 from edgecompress.diagnosis.kernels import Kernel, measure_kernels
 from edgecompress.diagnosis.ranges import Range, measure_ranges
 from edgecompress.diagnosis.sizes import LayerSize, compare_sizes
-from edgecompress.exporters.equalization import equalize
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
+from edgecompress.quantization.equalization import equalize
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import network_rows
+from edgecompress.step import Conversion
 
 SHOWN_RANGES = 6
 """Activations whose values are counted: those of the most damaged layers."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from edgecompress.data import Inputs
-from edgecompress.profiling import NodeTime, profile_nodes
+from edgecompress.data.batches import Inputs
+from edgecompress.timing.profiling import NodeTime, profile_nodes
 
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 INTEGERS = ("uint8", "int8")

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edgecompress.calibration import QuantParams
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.diagnosis.watched import parts_of, watch
-from edgecompress.exporters.pairs import read_params
+from edgecompress.quantization.pairs import read_params
 
 BINS = 64
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.runtime import ALL_CORES, network_rows, open_session, run_session
 
 PROBE_ROWS = 16

@@ -14,8 +14,8 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import ModelError, first_line
-from edgecompress.quiet import quiet_torch
-from edgecompress.recipe import Export
+from edgecompress.recipe.tables import Export
+from edgecompress.system.quiet import quiet_torch
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecompress.data import Array, Inputs
+from edgecompress.data.batches import Array, Inputs
 from edgecompress.errors import EdgecompressError, ParityError, first_line
 from edgecompress.exporters.kernel_types import sort_kernel_types
 from edgecompress.runtime import run_session
-from edgecompress.scratch import scratch_folder
+from edgecompress.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions

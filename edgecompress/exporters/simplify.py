@@ -10,10 +10,10 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from edgecompress.contained import TIMEOUT_S, run_contained
 from edgecompress.runtime import to_bytes
-from edgecompress.scratch import scratch_folder
 from edgecompress.step import StepResult
+from edgecompress.system.contained import TIMEOUT_S, run_contained
+from edgecompress.system.scratch import scratch_folder
 
 CHILD = """
 import sys, onnx, onnxsim

@@ -8,20 +8,20 @@ from pathlib import Path
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.batch_trial import settle_batch
-from edgecompress.conversion import open_batches, open_source
+from edgecompress.axes.batch import settle_batch
+from edgecompress.diagnosis.artifacts import declared_layers, onnx_layers
+from edgecompress.diagnosis.layers import Inspection, Layer, module_layers, tensor_layer
 from edgecompress.errors import ModelError
-from edgecompress.inspection.artifacts import declared_layers, onnx_layers
-from edgecompress.inspection.layers import Inspection, Layer, module_layers, tensor_layer
 from edgecompress.inspection.modules import exported_layers, measured_modules
 from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, layer_sensitivity
-from edgecompress.loading import load_model
-from edgecompress.named_inputs import name_inputs
-from edgecompress.onnx_files import read_onnx, require_file
-from edgecompress.plan import check_onnx
+from edgecompress.loading.models import load_model
+from edgecompress.loading.onnx_files import check_onnx, read_onnx
+from edgecompress.loading.sources import open_batches, open_source
+from edgecompress.modules.named_inputs import name_inputs
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import network_rows, signature, to_bytes
+from edgecompress.system.contained import require_file
 
 __all__ = [
     "Halved",

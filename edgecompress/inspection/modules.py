@@ -7,16 +7,15 @@ from dataclasses import replace
 
 from torch import nn
 
-from edgecompress.conversion import convert
-from edgecompress.data import Batch
-from edgecompress.inspection.artifacts import enumerated, onnx_layers, without_time
-from edgecompress.inspection.layers import Inspection, Layer, module_layers
-from edgecompress.loading import Network
+from edgecompress.data.batches import Batch
+from edgecompress.data.streams import Streams
+from edgecompress.diagnosis.artifacts import enumerated, onnx_layers, without_time
+from edgecompress.diagnosis.layers import Inspection, Layer, module_layers
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count_macs_by_module
-from edgecompress.recipe import Recipe
-from edgecompress.runtime import tensors, to_bytes
-from edgecompress.streams import Streams
+from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import Network, tensors, to_bytes
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 

@@ -9,25 +9,24 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from edgecompress.calibration import collect
-from edgecompress.conversion import convert
-from edgecompress.data import Array, Batch, Batches
+from edgecompress.data.batches import Array, Batch, Batches
+from edgecompress.data.streams import Streams
 from edgecompress.errors import EdgecompressError
 from edgecompress.exporters.canonicalize import prepare_for_integers
-from edgecompress.exporters.kept import kept_float
-from edgecompress.exporters.lowering import lower, schemes
-from edgecompress.exporters.placement import place
-from edgecompress.exporters.sensitivity import Sensitivity, rank_layers
-from edgecompress.loading import Network
+from edgecompress.metrics.slices import IDENTICAL_DB
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import score
 from edgecompress.pruning.channels.sensitivity import noise_without
 from edgecompress.pruning.channels.structured import FIXED, Subject, examine
 from edgecompress.pruning.channels.widths import choose, rounded
 from edgecompress.pruning.structure.groups import Group, layer_name, producers
-from edgecompress.recipe import Pruning, Quantization, Recipe
-from edgecompress.runtime import execute, signature, tensors
-from edgecompress.slices import IDENTICAL_DB
-from edgecompress.streams import Streams
+from edgecompress.quantization.kept import kept_float
+from edgecompress.quantization.lowering import lower, schemes
+from edgecompress.quantization.placement import place
+from edgecompress.quantization.sensitivity import Sensitivity, rank_layers
+from edgecompress.recipe.tables import Pruning, Quantization, Recipe
+from edgecompress.runtime import Network, execute, signature, tensors
 
 Outputs = Sequence[Sequence[Array]]
 SHARE = 0.5

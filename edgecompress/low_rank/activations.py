@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecompress.copies import copied
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.low_rank.layers import Layers, refuse
 from edgecompress.low_rank.parts import Layer
 from edgecompress.low_rank.truncation import Matrix, Moments
+from edgecompress.modules.copies import copied
+from edgecompress.modules.forward import run_example
 from edgecompress.progress import Progress
-from edgecompress.pruning.forward import run_example
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
 

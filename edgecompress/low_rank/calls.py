@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from edgecompress.copies import copied
 from edgecompress.errors import ModelError, first_line
 from edgecompress.low_rank.form import Call
 from edgecompress.low_rank.layers import Layers, refuse, replace
-from edgecompress.pruning.forward import run_example
+from edgecompress.modules.copies import copied
+from edgecompress.modules.forward import run_example
 from edgecompress.step import Refusal
 
 UNCALLED = "it is not called on the example inputs; its weight is unused, or read by other code"

@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from edgecompress.copies import copied
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.low_rank.activations import gather
 from edgecompress.low_rank.calls import observe
@@ -19,9 +18,10 @@ from edgecompress.low_rank.latency import network_ms, price_latency
 from edgecompress.low_rank.layers import check_finite, find_layers, refuse, replace, unprotected
 from edgecompress.low_rank.options import Candidate, Option, candidate
 from edgecompress.low_rank.request import Request, check_request
+from edgecompress.modules.copies import copied
+from edgecompress.modules.forward import run_example
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count_macs
-from edgecompress.pruning.forward import run_example
 from edgecompress.pruning.masks.layers import last_classifier
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal, StepResult

@@ -11,21 +11,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgecompress.capture import capture
-from edgecompress.copies import copied
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.low_rank.form import Call, Form, Rank
 from edgecompress.low_rank.goals import Priced
 from edgecompress.low_rank.layers import refuse
 from edgecompress.low_rank.options import Candidate, Option
-from edgecompress.named_inputs import named_module
+from edgecompress.modules.capture import capture
+from edgecompress.modules.copies import copied
+from edgecompress.modules.named_inputs import named_module
 from edgecompress.progress import Progress
-from edgecompress.recipe import Export
+from edgecompress.recipe.tables import Export
 from edgecompress.runtime import open_session, run_session
 from edgecompress.step import Refusal
-from edgecompress.validation.latency import interleave
-from edgecompress.validation.ratios import ratio_of
+from edgecompress.timing.latency import interleave
+from edgecompress.timing.ratios import ratio_of
 
 RUNS, STRETCHES = 30, 5
 SHARES = (0.25, 0.5, 0.75, 0.95)

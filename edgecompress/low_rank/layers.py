@@ -13,8 +13,8 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from edgecompress.errors import ModelError, RecipeError
 from edgecompress.low_rank.parts import Layer
+from edgecompress.modules.names import check_names, covers
 from edgecompress.pruning.masks.layers import EMBEDDINGS, layout
-from edgecompress.pruning.names import check_names, covers
 from edgecompress.step import Refusal
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d)

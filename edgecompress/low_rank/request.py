@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from edgecompress.arguments import names, number, whole, word
+from edgecompress.recipe.arguments import names, number, whole, word
 
 Goal = Literal["parameters", "macs", "latency"]
 MULTIPLE = 16

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from edgecompress.copies import copied
 from edgecompress.errors import RecipeError
+from edgecompress.modules.copies import copied
 from edgecompress.pruning.structure.rules.call import operator_name
 
 

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
-from edgecompress.pruning.forward import run_example
+from edgecompress.modules.forward import run_example
 from edgecompress.pruning.masks.mask import permanent_copy
 from edgecompress.pruning.storage import bitmask_file, dense_file, stored_tensors
 

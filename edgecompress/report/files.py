@@ -6,8 +6,8 @@ import dataclasses
 import json
 from typing import Any
 
-from edgecompress.exporters.manifest import Manifest, canonical
-from edgecompress.outcome import Outcome
+from edgecompress.bundle.manifest import Manifest, canonical
+from edgecompress.bundle.outcome import Outcome
 from edgecompress.report.page import render
 from edgecompress.validation.flips import Flips
 

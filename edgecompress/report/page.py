@@ -10,8 +10,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
+from edgecompress.timing.ratios import Ratio, ratio_of
 from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
-from edgecompress.validation.ratios import Ratio, ratio_of
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 from jinja2 import UndefinedError
 
-from edgecompress.durable import replacing
+from edgecompress.bundle.reading import read_bundle
 from edgecompress.errors import OutputError
-from edgecompress.exporters.bundle import read_bundle
 from edgecompress.report.page import render
+from edgecompress.system.durable import replacing
 
 
 def read_report(bundle: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import get_args
 
 from edgecompress.arithmetic import Arithmetic
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.recipe import Isa, Quantization, Recipe
+from edgecompress.recipe.tables import Isa, Quantization, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

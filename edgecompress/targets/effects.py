@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecompress.recipe import Budgets, Technique
+from edgecompress.recipe.tables import Budgets, Technique
 from edgecompress.targets.profile import TargetProfile
 
 MARGIN = 0.95

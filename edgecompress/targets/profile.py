@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgecompress.arguments import names
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.overrides import override
-from edgecompress.recipe import Recipe, key_paths, parse_recipe, recipe_tables
+from edgecompress.recipe.arguments import names
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe, recipe_tables
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
 
 HEAD = ("name", "strategy", "reason")

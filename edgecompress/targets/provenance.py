@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgecompress.overrides import parse_assignment
-from edgecompress.recipe import recipe_tables
+from edgecompress.recipe.overrides import parse_assignment
+from edgecompress.recipe.tables import recipe_tables
 from edgecompress.targets.inheritance import read_chain
 from edgecompress.targets.profile import HEAD, OWN, TargetProfile, overridden, profile_levels
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from edgecompress.recipe import Isa, Technique
+from edgecompress.recipe.tables import Isa, Technique
 from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa
 from edgecompress.targets.effects import EFFECTS, Prediction
 from edgecompress.targets.inheritance import device_names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecompress.recipe import Recipe
-from edgecompress.table import NONE
+from edgecompress.recipe.table import NONE
+from edgecompress.recipe.tables import Recipe
 from edgecompress.targets.inheritance import EXTENDS, profile_names
 
 DIALECT = "http://json-schema.org/draft-07/schema#"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from edgecompress.capture import capture
+from edgecompress.modules.capture import capture
 from edgecompress.pruning.blocks import Shortcut, find_blocks
 from edgecompress.runtime import execute
 from edgecompress.techniques.course import Course

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
+from edgecompress.data.streams import Streams
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
-from edgecompress.streams import Streams
+from edgecompress.recipe.tables import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

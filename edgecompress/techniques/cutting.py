@@ -10,25 +10,25 @@ from functools import partial
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.capture import capture
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, RecipeError
 from edgecompress.exporters.canonicalize import canonicalize
 from edgecompress.exporters.onnx import to_onnx
+from edgecompress.modules.capture import capture
+from edgecompress.modules.names import check_names, covers
 from edgecompress.pruning.blocks import Block, choose_blocks, find_blocks, remove_blocks
 from edgecompress.pruning.channels.request import Request, Selection, nothing_goes, selector
 from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut_out, examine
 from edgecompress.pruning.channels.widths import Widths
-from edgecompress.pruning.names import check_names, covers
 from edgecompress.pruning.structure.groups import layer_name, producers
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.memory import chosen_once
 from edgecompress.techniques.tuning import loss_gradients
+from edgecompress.timing.latency import Latency, interleave, summarize
 from edgecompress.training.checkpoint import fingerprint
-from edgecompress.validation.latency import Latency, interleave, summarize
 
 SENSITIVITY_ROWS = 256
 """Samples that the sensitivity of layers is measured on, at least."""

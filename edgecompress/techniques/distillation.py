@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from edgecompress.randomness import own_randomness, seed_all
 from edgecompress.step import StepResult
+from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached

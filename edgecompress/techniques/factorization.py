@@ -8,10 +8,10 @@ from torch import nn
 
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.request import Request
-from edgecompress.randomness import own_randomness, seed_all
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import tensors
 from edgecompress.step import StepResult
+from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.figures import reached
 from edgecompress.techniques.memory import chosen_once
@@ -55,7 +55,7 @@ def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]
 def request_of(recipe: Recipe) -> Request:
     """What the ``low_rank`` table asks for.
 
-    >>> from edgecompress.recipe import LowRank
+    >>> from edgecompress.recipe.tables import LowRank
     >>> request_of(Recipe(low_rank=LowRank(goal="energy", energy=0.9))).energy
     0.9
     """

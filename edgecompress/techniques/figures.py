@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from edgecompress.data import Batches
-from edgecompress.metrics import Tally, top1
+from edgecompress.data.batches import Batches
+from edgecompress.metrics.accuracy import Tally, top1
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count
 from edgecompress.runtime import execute, tensors

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecompress.durable import write_whole
-from edgecompress.randomness import own_randomness
+from edgecompress.system.durable import write_whole
+from edgecompress.system.randomness import own_randomness
 from edgecompress.training.processes import from_first
 
 

@@ -10,22 +10,15 @@ from torch import nn
 
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.blocks import Block, remove_blocks
-from edgecompress.recipe import NO_LATENCY_BUDGET, Budgets
+from edgecompress.recipe.tables import NO_LATENCY_BUDGET, Budgets
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.course import Course
-from edgecompress.techniques.cutting import (
-    as_artifact,
-    cut,
-    examine_network,
-    exported,
-    samples_of,
-    time_models,
-)
+from edgecompress.techniques.cutting import as_artifact, cut, examine_network, exported, samples_of, time_models
 from edgecompress.techniques.memory import chosen_once
 from edgecompress.techniques.shallow import least_noise_first
+from edgecompress.timing.latency import Latency
 from edgecompress.training.checkpoint import fingerprint
-from edgecompress.validation.latency import Latency
 
 MARGIN = 0.95
 """The share of the latency budget that is aimed at: the artifact is measured anew, on a machine with its own noise."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.errors import DataError, ModelError
-from edgecompress.modes import evaluating
-from edgecompress.recipe import Distillation
+from edgecompress.modules.modes import evaluating
+from edgecompress.recipe.tables import Distillation
 from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.checkpoints import TEACHER_OUTPUTS
 from edgecompress.techniques.course import Course

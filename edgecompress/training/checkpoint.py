@@ -1,7 +1,7 @@
 """Checkpoints: a run that was killed goes on from its last one, and ends with the weights of an unbroken run.
 
 A checkpoint is one file, replaced whole, read without unpickling code. Random generators are not in it:
-see :mod:`edgecompress.randomness`.
+see :mod:`edgecompress.system.randomness`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgecompress.durable import partial_of, replacing
 from edgecompress.errors import USER_CODE_FAILS, ModelError, OutputError, first_line
+from edgecompress.system.durable import partial_of, replacing
 
 FORMAT = 1
 FILE = "training.pt"

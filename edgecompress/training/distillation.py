@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgecompress.copies import copied
 from edgecompress.errors import ModelError, RecipeError
+from edgecompress.modules.copies import copied
 from edgecompress.training.checkpoint import fingerprint
 from edgecompress.training.feature_terms import FeatureTerm
 from edgecompress.training.feeding import with_channels_last

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
-from edgecompress.metrics import top1
-from edgecompress.modes import evaluating
+from edgecompress.metrics.accuracy import top1
+from edgecompress.modules.modes import evaluating
 from edgecompress.training.engine import Engine
 from edgecompress.training.feeding import Part, to_part
 from edgecompress.training.losses import Loss, first_output

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecompress.arguments import number
 from edgecompress.errors import RecipeError
+from edgecompress.recipe.arguments import number
 
 CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {4: nn.Conv2d, 5: nn.Conv3d}
 """By the number of a feature's axes."""

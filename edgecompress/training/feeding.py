@@ -9,8 +9,8 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data import Array, Batch
-from edgecompress.randomness import RandomStates, seed_all
+from edgecompress.data.batches import Array, Batch
+from edgecompress.system.randomness import RandomStates, seed_all
 
 
 @dataclass(frozen=True, kw_only=True)

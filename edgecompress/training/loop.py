@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from edgecompress.copies import copied
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
+from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
-from edgecompress.randomness import own_randomness, seed_all
+from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.checkpoint import Checkpoints, fingerprint
 from edgecompress.training.engine import Engine
 from edgecompress.training.evaluation import evaluate
@@ -31,7 +31,7 @@ from edgecompress.training.stepping import take_step
 
 
 class TrainData(Protocol):
-    """Batches that can be read once for each epoch; :class:`edgecompress.data.Batches` is one."""
+    """Batches that can be read once for each epoch; :class:`edgecompress.data.batches.Batches` is one."""
 
     def __iter__(self) -> Iterator[Batch]:
         """From the first one, in an order of its own."""

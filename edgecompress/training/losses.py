@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from edgecompress.arguments import number
 from edgecompress.errors import DataError, ModelError
-from edgecompress.metrics import IGNORED_LABEL, class_axis, no_class, require_class_axis
+from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class, require_class_axis
+from edgecompress.recipe.arguments import number
 
 LOSS = "the loss"
 
@@ -62,7 +62,7 @@ def distillation_loss(
         labels: class indices; may be None where alpha is 1, and scores are (rows, classes) or ``axis`` is given.
         temperature: above 0.
         alpha: 0 to 1.
-        axis: of the classes, as :func:`edgecompress.metrics.class_axis` takes it.
+        axis: of the classes, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
 
     Raises:
         RecipeError: temperature or alpha is out of range.

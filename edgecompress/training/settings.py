@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from torch import Tensor
 from torch.optim import Optimizer
 
-from edgecompress.arguments import number, whole, word
+from edgecompress.recipe.arguments import number, whole, word
 from edgecompress.training.learning_rate import SchedulerFactory, one_cycle
 from edgecompress.training.optimizers import OptimizerFactory, sgd
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from edgecompress.copies import copied
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
+from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
 from edgecompress.training.feeding import to_part
 from edgecompress.training.running import run_network

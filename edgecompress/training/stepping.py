@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, ModelError
-from edgecompress.randomness import seed_all
+from edgecompress.system.randomness import seed_all
 from edgecompress.training.engine import Engine
 from edgecompress.training.feeding import Part, share, to_part
 from edgecompress.training.losses import Loss

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgecompress.copies import copied
 from edgecompress.errors import ModelError, RecipeError, nearest
-from edgecompress.randomness import own_randomness, seed_all
+from edgecompress.modules.copies import copied
+from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.feature_terms import FeatureTerm
 from edgecompress.training.losses import first_output
 from edgecompress.training.running import run_network

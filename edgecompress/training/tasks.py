@@ -45,7 +45,7 @@ class Task(Protocol):
 class Classification:
     """Hinton et al. (2015), on the first output of each: :func:`~edgecompress.training.losses.distillation_loss`.
 
-    ``class_axis`` is the axis of the classes, as :func:`edgecompress.metrics.class_axis` takes it.
+    ``class_axis`` is the axis of the classes, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
 
     Raises:
         RecipeError: temperature or alpha is out of range.
@@ -132,7 +132,7 @@ def task_of(
 ) -> Task:
     """The task of that name, or one of the user's own, which weighs teacher and labels by itself.
 
-    ``class_axis`` is where classes lie in the scores, as :func:`edgecompress.metrics.class_axis` takes it.
+    ``class_axis`` is where classes lie in the scores, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
 
     Raises:
         RecipeError: there is no such task, or temperature or alpha is out of range.

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgecompress.copies import copied
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, RecipeError
+from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
-from edgecompress.randomness import own_randomness, seed_all
+from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.bound_optimizer import add_parameters, copied_together
 from edgecompress.training.distillation import DistillationLoss
 from edgecompress.training.feature_terms import FeatureTerm

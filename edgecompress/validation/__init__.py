@@ -1,8 +1,14 @@
 """Evidence about the artifact that ships: parity, accuracy, latency, size, other CPUs, and the verdict on them."""
 
-from edgecompress.validation.browser import BrowserResult, browser_agreement, compare_browser, strict_in_browser
+from edgecompress.timing.latency import Comparison, Latency
 from edgecompress.validation.budgets import Check, Verdict, intervals, judge, measures
-from edgecompress.validation.emulation import (
+from edgecompress.validation.elsewhere.browser import (
+    BrowserResult,
+    browser_agreement,
+    compare_browser,
+    strict_in_browser,
+)
+from edgecompress.validation.elsewhere.emulation import (
     CpuResult,
     Machine,
     compare_cpus,
@@ -11,7 +17,6 @@ from edgecompress.validation.emulation import (
     strict_where_emulated,
 )
 from edgecompress.validation.evidence import Evidence, gather
-from edgecompress.validation.latency import Comparison, Latency
 
 __all__ = [
     "BrowserResult",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from edgecompress.arithmetic import Arithmetic
-from edgecompress.data import Batches
+from edgecompress.data.batches import Batches
 from edgecompress.progress import Progress
-from edgecompress.recipe import Budgets
+from edgecompress.recipe.tables import Budgets
 from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.validation.evidence import score
 

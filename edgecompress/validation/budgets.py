@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgecompress.recipe import Budgets
+from edgecompress.recipe.tables import Budgets
+from edgecompress.timing.latency import latency_intervals
+from edgecompress.timing.ratios import Interval, undecided
 from edgecompress.validation.evidence import Evidence
-from edgecompress.validation.latency import latency_intervals
-from edgecompress.validation.ratios import Interval, undecided
 
 Outcome = Literal["pass", "fail", "not measured", "too noisy to say"]
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecompress.agreement import Agreement, listed
 from edgecompress.arithmetic import Arithmetic
-from edgecompress.class_axis import shown_axis
-from edgecompress.data import Batches
+from edgecompress.axes.classes import shown_axis
+from edgecompress.data.batches import Batches
 from edgecompress.errors import DataError
-from edgecompress.metrics import Tally, top1
+from edgecompress.metrics.accuracy import Tally, top1
+from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.progress import Progress
-from edgecompress.recipe import Cpu
+from edgecompress.recipe.tables import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.step import Stage
+from edgecompress.timing.latency import Comparison, compare_times, interleave_sessions
+from edgecompress.timing.noise import doubts_of
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
-from edgecompress.validation.latency import Comparison, compare_times, interleave_sessions
-from edgecompress.validation.noise import doubts_of
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

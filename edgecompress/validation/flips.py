@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.validation.thumbnails import thumbnail
 
 

@@ -9,9 +9,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.data import Array
+from edgecompress.data.batches import Array
 from edgecompress.errors import DataError
-from edgecompress.metrics import IGNORED_LABEL, class_axis
+from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis
 
 GUESSED, PROVEN = 1e-2, 1e-9
 """The chance that a model which answers without looking agrees with the labels as often: above the first it may be

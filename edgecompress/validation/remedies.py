@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecompress.errors import RecipeError
-from edgecompress.overrides import override
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Recipe
 
 ACCURACY = ("max_accuracy_drop", "min_sqnr_db")
 SMALL_AND_FAST = (
@@ -32,7 +32,7 @@ def remedies(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> t
         trained: whether there were training data.
         prunable: whether the model is one that channels can be removed from.
 
-    >>> from edgecompress.recipe import Pruning
+    >>> from edgecompress.recipe.tables import Pruning
     >>> asked = Recipe(pruning=Pruning(enabled=True, amount=0.5, residual="keep"))
     >>> remedies("min_speedup", asked, trained=True, prunable=True)
     ('--set quantization.enabled=true', '--set pruning.amount=0.6')

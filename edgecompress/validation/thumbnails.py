@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 
 LEAST_PIXELS, MOST_PIXELS = 8, 96
 """Height and width of what counts as an image, and of what is shown, at most."""

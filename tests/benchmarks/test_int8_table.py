@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.int8_table import FAILURE_LENGTH, failed_section, page, section
 from benchmarks.measures import Measured
 from benchmarks.quantizers import Candidate, Quantized
-from edgecompress.agreement import Agreement
-from edgecompress.validation.emulation import CpuResult
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.validation.elsewhere.emulation import CpuResult
 
 FLOAT = Measured(
     median_ms=8.0, speedup=1.0, low=1.0, high=1.0, size_bytes=4_000_000, accuracy=80.0, sqnr_db=200.0, emulated=None

@@ -11,7 +11,7 @@ import pytest
 import benchmarks.quantizers as quantizers
 from benchmarks.quantizers import CANDIDATES, Candidate, run_candidate
 from benchmarks.subjects import Subject, calibration_batches, prepare
-from edgecompress.onnx_files import is_quantized
+from edgecompress.loading.onnx_files import is_quantized
 from tests.networks import ConvNet, images, seeded
 
 ENOUGH = 64 * 10**9

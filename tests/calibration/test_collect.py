@@ -17,12 +17,12 @@ import pytest
 import torch
 
 from edgecompress.calibration import Calibration, Extent, Histogram, collect
-from edgecompress.capture import capture
-from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.data.batches import Batch, Batches, InputNames
 from edgecompress.errors import DataError
 from edgecompress.exporters.onnx import to_onnx
+from edgecompress.modules.capture import capture
 from edgecompress.progress import Progress
-from edgecompress.recipe import Export
+from edgecompress.recipe.tables import Export
 from edgecompress.runtime import open_session
 from tests.exporters.graphs import draw
 from tests.networks import ConvNet, images, seeded

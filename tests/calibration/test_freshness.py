@@ -9,7 +9,7 @@ import pytest
 
 from edgecompress.calibration.freshness import UNREPEATABLE, staleness
 from edgecompress.calibration.record import Calibration, Mark, Survey
-from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.data.batches import Batch, Batches, InputNames
 from edgecompress.errors import DataError
 
 MARKS = [Mark.of(Batch(inputs={"x": np.full((2, 3), number, np.float32)})) for number in range(3)]

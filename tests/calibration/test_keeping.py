@@ -13,7 +13,7 @@ import pytest
 
 from edgecompress.calibration import Calibration, Sharing, collect
 from edgecompress.calibration.statistics_file import load
-from edgecompress.data import Array, Batches, InputNames
+from edgecompress.data.batches import Array, Batches, InputNames
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from tests.exporters.graphs import draw, graph

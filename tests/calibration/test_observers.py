@@ -11,17 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.ao.quantization.observer import HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver
 
-from edgecompress.calibration.observers import (
-    OBSERVERS,
-    Demand,
-    Statistics,
-    histogram_l2_range,
-    quantization_error,
-)
+from edgecompress.calibration.observers import OBSERVERS, Demand, Statistics, histogram_l2_range, quantization_error
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.schemes import SCHEMES
 from edgecompress.calibration.statistics import Extent, Histogram
-from edgecompress.recipe import Quantization
+from edgecompress.recipe.tables import Quantization
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning"),

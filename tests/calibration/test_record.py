@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.calibration.record import Calibration, Mark, Survey
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.errors import DataError, EdgecompressError
 
 NAMES = ("a", "b")

@@ -16,12 +16,13 @@ from torch.ao.quantization import get_default_qconfig
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgecompress.calibration.schemes import weight_params
-from edgecompress.conversion import convert, open_batches
+from edgecompress.data.streams import Streams
 from edgecompress.exporters.graph import constant
+from edgecompress.loading.sources import open_batches
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.recipe import Export, Quantization, Recipe
+from edgecompress.recipe.tables import Export, Quantization, Recipe
 from edgecompress.runtime import open_session
-from edgecompress.streams import Streams
 from tests.networks import ConvNet, LinearStack, ResidualNet, images, seeded, vectors
 
 pytestmark = [

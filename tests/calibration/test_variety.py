@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgecompress import compress
 from edgecompress.calibration.variety import ENOUGH, FEW, Variety, doubts_of_calibration
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.progress import Progress
 from tests.networks import ConvNet, images, seeded
 

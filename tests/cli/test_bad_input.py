@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgecompress import conversion
 from edgecompress.cli import main
-from edgecompress.loading import load_model
+from edgecompress.loading.models import load_model
+from edgecompress.pipeline import fold as conversion
 from edgecompress.pruning.reload.pruned_file import pruned_file
 
 Refused = Callable[..., str]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecompress.cli import main
-from edgecompress.exporters.sensitivity import Sensitivity
 from edgecompress.inspection import Halved, Inspection, Layer, LayerSensitivity
+from edgecompress.quantization.sensitivity import Sensitivity
 
 LONG = [f"classifier.encoder.layers.{index}.attention.output.query_projection" for index in range(12)]
 

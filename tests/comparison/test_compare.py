@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from edgecompress.bundle.reading import read_bundle
 from edgecompress.comparison import ROWS, Comparison, compare
 from edgecompress.comparison.compare import _prepare
 from edgecompress.errors import OutputError
-from edgecompress.exporters.bundle import read_bundle
 from tests.networks import images, seeded
 from tests.techniques.courses import Blocks
 

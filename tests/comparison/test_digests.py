@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.comparison.digests import digest_data, digest_network, digest_row
-from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.data.batches import Batch, Batches, InputNames
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe, Training
+from edgecompress.recipe.tables import Recipe, Training
 from tests.exporters.graphs import draw, graph
 from tests.networks import ConvNet, seeded
 

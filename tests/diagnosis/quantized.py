@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.data.batches import Batch, Batches, InputNames
 from tests.exporters.graphs import draw, graph
 
 TWO_LAYERS = graph(

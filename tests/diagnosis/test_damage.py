@@ -7,13 +7,13 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from edgecompress.agreement import Agreement
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.damage import measure_damage
 from edgecompress.diagnosis.watched import PROBE_ROWS
-from edgecompress.exporters.static import quantize_static
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization
 from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
 from tests.exporters.graphs import graph, run
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edgecompress.diagnosis.kernels import measure_kernels
-from edgecompress.exporters.static import quantize_static
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
 from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
 

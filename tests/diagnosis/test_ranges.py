@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.ranges import measure_ranges
 from edgecompress.diagnosis.watched import PROBE_ROWS
-from edgecompress.exporters.static import quantize_static
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization
 from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
 from tests.exporters.graphs import draw, graph, run
 

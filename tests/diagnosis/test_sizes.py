@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from edgecompress.diagnosis.sizes import compare_sizes
-from edgecompress.exporters.static import quantize_static
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization
 from tests.diagnosis.quantized import BATCHES, TWO_LAYERS
 from tests.exporters.graphs import draw, graph
 

@@ -13,10 +13,10 @@ import onnx_ir as ir
 from torch.export import ExportedProgram
 
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.recipe import Export
+from edgecompress.recipe.tables import Export
 from edgecompress.runtime import to_bytes
 
-CALLERS = ("edgecompress.conversion", "edgecompress.techniques.cutting", "edgecompress.low_rank.latency")
+CALLERS = ("edgecompress.pipeline.fold", "edgecompress.techniques.cutting", "edgecompress.low_rank.latency")
 
 
 @contextlib.contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from edgecompress.exporters.bundle import Bundle
-from edgecompress.exporters.draft import open_draft
-from edgecompress.exporters.manifest import Manifest, TargetEntry, VerdictEntry
+from edgecompress.bundle.draft import open_draft
+from edgecompress.bundle.manifest import Manifest, TargetEntry, VerdictEntry
+from edgecompress.bundle.reading import Bundle
 
 FILES = {"model.onnx": b"onnx", "recipe.toml": b"seed = 0\n"}
 MADE = Manifest(

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.agreement import Agreement
-from edgecompress.conversion import convert, open_batches
-from edgecompress.exporters.fusion import optimized_graph
+from edgecompress.data.streams import Streams
+from edgecompress.loading.sources import open_batches
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.recipe import Export, Quantization, Recipe
+from edgecompress.quantization.fused import optimized_graph
+from edgecompress.recipe.tables import Export, Quantization, Recipe
 from edgecompress.runtime import execute
-from edgecompress.streams import Streams
 from tests.networks import CLASSES, images, seeded
 
 MOVES = {"Split", "Transpose", "Reshape", "Slice", "Concat", "MaxPool", "Resize", "DepthToSpace", "Clip", "Flatten"}

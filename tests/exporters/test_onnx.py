@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.capture import capture
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import ModelError
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.recipe import Export
+from edgecompress.modules.capture import capture
+from edgecompress.recipe.tables import Export
 from edgecompress.runtime import execute, to_bytes
 from tests.networks import ConvNet, ResidualNet, TwoInputs, images, seeded
 

@@ -13,12 +13,12 @@ import onnxruntime
 import pytest
 
 import edgecompress
+from edgecompress.bundle.draft import open_draft
+from edgecompress.bundle.revalidation import revalidate
 from edgecompress.errors import EdgecompressError, ParityError
-from edgecompress.exporters.draft import open_draft
 from edgecompress.exporters.kernel_types import read_kernel_types
 from edgecompress.exporters.ort_format import check_same_bits, run_portable, same_bits, to_ort
 from edgecompress.progress import Progress
-from edgecompress.revalidation import revalidate
 from edgecompress.runtime import to_bytes
 from tests.exporters.graphs import draw, graph
 from tests.networks import ResidualNet, images, seeded

@@ -9,17 +9,17 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgecompress.agreement import Agreement
 from edgecompress.calibration import FBGEMM, FBGEMM_NARROW_WEIGHTS, QNNPACK, Scheme, collect
-from edgecompress.data import Batches, InputNames
+from edgecompress.data.batches import Batches, InputNames
 from edgecompress.exporters.canonicalize import prepare_for_integers
-from edgecompress.exporters.equalization import equalize
-from edgecompress.exporters.kept import kept_float
-from edgecompress.exporters.lowering import floating, lower
-from edgecompress.exporters.placement import place
-from edgecompress.exporters.recovery import PASSES
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.quantization.equalization import equalize
+from edgecompress.quantization.kept import kept_float
+from edgecompress.quantization.lowering import floating, lower
+from edgecompress.quantization.placement import place
+from edgecompress.quantization.recovery import PASSES
+from edgecompress.recipe.tables import Quantization
 from tests.exporters.graphs import draw, graph, run
 
 DRAWS = 300 if settings.get_current_profile_name() == "fuzz" else 12

@@ -9,12 +9,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgecompress.agreement import Agreement
-from edgecompress.data import Batches, InputNames
-from edgecompress.exporters.fusion import optimized_graph
-from edgecompress.exporters.static import quantize_static
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.recipe import Quantization
+from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import execute
 from tests.exporters.graphs import draw, graph
 

@@ -12,13 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.agreement import Agreement
-from edgecompress.conversion import Conversion, convert, open_batches
-from edgecompress.exporters.fusion import optimized_graph
+from edgecompress.data.streams import Streams
+from edgecompress.loading.sources import open_batches
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.recipe import Export, Quantization, Recipe
+from edgecompress.quantization.fused import optimized_graph
+from edgecompress.recipe.tables import Export, Quantization, Recipe
 from edgecompress.runtime import execute
-from edgecompress.streams import Streams
+from edgecompress.step import Conversion
 
 LENGTH, WIDTH, HEADS = 10, 32, 4
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecompress.quiet import quiet_torch
+from edgecompress.system.quiet import quiet_torch
 from tests.foreign.writing import Blank, Drawn, below, normal
 
 SIDE, LENGTH, WORDS, WIDTH = 16, 6, 20, 8

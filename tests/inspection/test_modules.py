@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from torch import Tensor, nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.inspection.modules import measured_modules
 from edgecompress.progress import Progress
-from edgecompress.recipe import Export, Recipe
+from edgecompress.recipe.tables import Export, Recipe
 from tests.exporters.graphs import draw
 
 RECIPE = Recipe(export=Export(simplify=False))

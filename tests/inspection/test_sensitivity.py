@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data import Batch, Batches, InputNames
+from edgecompress.data.batches import Batch, Batches, InputNames
 from edgecompress.inspection.sensitivity import UNKNOWN, Halved, halve_layers, layer_sensitivity
 from edgecompress.progress import Progress
-from edgecompress.recipe import Export, Quantization, Recipe
+from edgecompress.recipe.tables import Export, Quantization, Recipe
 from tests.exporters.graphs import draw
 
 RECIPE = Recipe(export=Export(simplify=False), quantization=Quantization(enabled=True))

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from torch import nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.low_rank import activations
 from edgecompress.low_rank.activations import gather, rows
 from edgecompress.low_rank.layers import find_layers

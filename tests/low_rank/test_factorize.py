@@ -11,17 +11,18 @@ import torch
 from torch import nn
 
 from edgecompress import ModelError, RecipeError
-from edgecompress.agreement import Agreement
-from edgecompress.conversion import convert, open_batches
-from edgecompress.data import Batch
+from edgecompress.api.pruner import ModelPruner
+from edgecompress.data.batches import Batch
+from edgecompress.data.streams import Streams
+from edgecompress.loading.sources import open_batches
 from edgecompress.low_rank import factorize as step
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.request import Request
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.pruner import ModelPruner
-from edgecompress.recipe import Quantization, Recipe
+from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.runtime import execute
-from edgecompress.streams import Streams
 from tests.low_rank.drawn import correlated_images, normal
 from tests.low_rank.networks import Convolutions, ReadsWeights, Wide
 from tests.networks import seeded

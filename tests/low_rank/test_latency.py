@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from torch import nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.low_rank import latency
 from edgecompress.low_rank.form import Call
 from edgecompress.low_rank.latency import network_ms, price_latency

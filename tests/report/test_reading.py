@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import edgecompress
+from edgecompress.bundle.manifest import dump_manifest, parse_manifest
 from edgecompress.errors import OutputError
-from edgecompress.exporters.manifest import dump_manifest, parse_manifest
 from edgecompress.report import check_outside, read_report, write_page
 from tests.exporters.bundles import write_bundle
 from tests.networks import ConvNet, images, seeded

@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe import Isa, Quantization
+from edgecompress.recipe.tables import Isa, Quantization
 from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa, host_isa
-from edgecompress.validation.cpus import CPUS
+from edgecompress.validation.elsewhere.cpus import CPUS
 
 
 def test_every_family_is_described() -> None:

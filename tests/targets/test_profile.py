@@ -13,9 +13,9 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecompress.bundle.outcome import recipe_file
 from edgecompress.errors import RecipeError
-from edgecompress.outcome import recipe_file
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import (
     TargetProfile,
     device_names,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecompress.recipe import key_paths
+from edgecompress.recipe.tables import key_paths
 from edgecompress.targets import effective_profile, profile_names
 from edgecompress.targets.provenance import explain_profile
 

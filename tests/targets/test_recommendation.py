@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
-from edgecompress.overrides import override
-from edgecompress.recipe import Recipe
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import device_names, effective_profile, load_profile, profile_names, strategy_names
 from edgecompress.targets.effects import Measured
 from edgecompress.targets.recommendation import Recommendation, recommend

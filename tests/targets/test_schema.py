@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from edgecompress.bundle.outcome import recipe_file
 from edgecompress.errors import RecipeError
-from edgecompress.outcome import recipe_file
-from edgecompress.recipe import key_paths
+from edgecompress.recipe.tables import key_paths
 from edgecompress.targets import load_profile, profile_names
 from edgecompress.targets.inheritance import DEVICES
 from edgecompress.targets.schema import profile_schema

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgecompress.data import Batches, InputNames
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.data.streams import Streams
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
-from edgecompress.streams import Streams
+from edgecompress.recipe.tables import Recipe
 from edgecompress.techniques.course import Course
 from tests.networks import CLASSES, images
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.pruning.blocks import Block, remove_blocks
-from edgecompress.recipe import Distillation, Recipe, Training
+from edgecompress.recipe.tables import Distillation, Recipe, Training
 from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.cutting import cut, examine_network
 from edgecompress.techniques.tuning import recover

@@ -14,16 +14,16 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.conversion import open_batches
-from edgecompress.data import Batches
+from edgecompress.data.batches import Batches
+from edgecompress.data.streams import Streams
 from edgecompress.errors import DataError, RecipeError
-from edgecompress.recipe import Recipe, parse_recipe
-from edgecompress.streams import Streams
+from edgecompress.loading.sources import open_batches
+from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.techniques import channel_pruning, cutting
 from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.cutting import has_channels
-from edgecompress.validation.latency import Latency
+from edgecompress.timing.latency import Latency
 from tests.networks import ConvNet, ResidualNet, images, seeded
 from tests.techniques.courses import NAMES, Blocks, batches, course
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgecompress.errors import ModelError
-from edgecompress.recipe import parse_recipe
+from edgecompress.recipe.tables import parse_recipe
 from edgecompress.techniques import distillation
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.distillation import distill

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.conversion import convert
+from edgecompress.data.streams import Streams
 from edgecompress.errors import RecipeError
+from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe, parse_recipe
-from edgecompress.streams import Streams
+from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.techniques.factorization import factorize_layers, request_of
 from tests.networks import CLASSES, seeded
 from tests.techniques.courses import batches, course

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgecompress.data import Batches, InputNames
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.data.streams import Streams
 from edgecompress.progress import Progress
-from edgecompress.recipe import Recipe
-from edgecompress.streams import Streams
+from edgecompress.recipe.tables import Recipe
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.figures import accuracy_percent, costs
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.blocks import Shortcut
-from edgecompress.recipe import Recipe, parse_recipe
+from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.cutting import samples_of
 from edgecompress.techniques.shallow import least_noise_first, shallower, share_gone

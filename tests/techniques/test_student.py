@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe import Budgets, parse_recipe
+from edgecompress.recipe.tables import Budgets, parse_recipe
 from edgecompress.techniques import cutting, student
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.student import allowed_ms, derive_student
-from edgecompress.validation.latency import Latency
+from edgecompress.timing.latency import Latency
 from tests.networks import ConvNet, images, seeded
 from tests.techniques.courses import Blocks, course
 

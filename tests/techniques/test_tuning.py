@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.data import Batches, InputNames
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.data.streams import Streams
 from edgecompress.progress import Progress
-from edgecompress.recipe import Distillation, Recipe, Training
-from edgecompress.streams import Streams
+from edgecompress.recipe.tables import Distillation, Recipe, Training
 from edgecompress.techniques import tuning
 from edgecompress.techniques.course import Course
 from edgecompress.techniques.tuning import feature_terms, fine_tune, loss_gradients, recover

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from edgecompress.data import Batches, InputNames, rereadable
+from edgecompress.data.batches import Batches, InputNames, rereadable
 from tests.networks import CLASSES, LinearStack, images
 
 

@@ -10,16 +10,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import InputError
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.layers import _protection, check_finite, unprotected
 from edgecompress.low_rank.request import Request
+from edgecompress.modules.names import check_names
 from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import choose_blocks
 from edgecompress.pruning.masks.sparsity import seeded_generator
-from edgecompress.pruning.names import check_names
-from edgecompress.training import SCHEDULES, DistillationLoss, Hint, Settings, cross_entropy, mean_squared_error, train
+from edgecompress.training import (
+    SCHEDULES,
+    DistillationLoss,
+    Hint,
+    Settings,
+    cross_entropy,
+    mean_squared_error,
+    train,
+)
 from edgecompress.training.augmentation import crop_and_flip
 from edgecompress.training.bound_optimizer import _check_owned
 from edgecompress.training.evaluation import _score, score

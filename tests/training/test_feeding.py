@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.data import Batch
-from edgecompress.randomness import own_randomness
+from edgecompress.data.batches import Batch
+from edgecompress.system.randomness import own_randomness
 from edgecompress.training.feeding import share, to_part, windows
 from tests.training.batches import shuffled
 

@@ -18,11 +18,11 @@ from torch.nn.utils import parametrize
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from edgecompress.data import Batches
+from edgecompress.data.batches import Batches
 from edgecompress.errors import DataError, EdgecompressError, ModelError
-from edgecompress.named_inputs import input_names
+from edgecompress.modules.named_inputs import input_names
 from edgecompress.progress import Progress
-from edgecompress.randomness import RandomStates
+from edgecompress.system.randomness import RandomStates
 from edgecompress.training import (
     DistillationLoss,
     Settings,

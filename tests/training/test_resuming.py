@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import OutputError
 from edgecompress.training import Settings, Step, Trained, crop_and_flip, cross_entropy, train
 from tests.conftest import ROOT

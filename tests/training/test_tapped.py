@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.errors import RecipeError
-from edgecompress.randomness import RandomStates
+from edgecompress.system.randomness import RandomStates
 from edgecompress.training import Hint
 from edgecompress.training.losses import first_output
 from edgecompress.training.tapped import Tapped, TappedOutputs, tap

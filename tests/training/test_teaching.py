@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from edgecompress.data import SHARED, Batch
+from edgecompress.data.batches import SHARED, Batch
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.progress import Progress
-from edgecompress.randomness import RandomStates
+from edgecompress.system.randomness import RandomStates
 from edgecompress.training import (
     AttentionTransfer,
     Classification,

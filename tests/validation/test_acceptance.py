@@ -6,9 +6,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgecompress.data import Batches, InputNames
+from edgecompress.data.batches import Batches, InputNames
 from edgecompress.progress import Progress
-from edgecompress.recipe import Budgets
+from edgecompress.recipe.tables import Budgets
 from edgecompress.validation.acceptance import accuracy_test
 from tests.exporters.graphs import draw, graph, run
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.recipe import Budgets
+from edgecompress.recipe.tables import Budgets
+from edgecompress.timing.ratios import WIDEST
 from edgecompress.validation.budgets import MEASURES, Check, judge
-from edgecompress.validation.ratios import WIDEST
 
 
 @pytest.mark.parametrize("budget", sorted(MEASURES))

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgecompress.data import Batches, InputNames
+from edgecompress.data.batches import Batches, InputNames
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
-from edgecompress.recipe import Cpu
+from edgecompress.recipe.tables import Cpu
 from edgecompress.runtime import to_bytes
 from edgecompress.step import Stage
+from edgecompress.timing.latency import compare_times
 from edgecompress.validation import gather
-from edgecompress.validation.latency import compare_times
 from tests.exporters.graphs import draw, graph
 
 # Scores of four classes for each sample: the mean of each channel, and the same with a tenth more.

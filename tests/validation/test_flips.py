@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgecompress.data import Array, Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.validation.flips import Flips
 
 SCORES = hnp.arrays(np.float32, (12, 4), elements=st.integers(-8, 8).map(float))

@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
-from edgecompress.overrides import override
-from edgecompress.recipe import Budgets, Quantization, Recipe, parse_recipe
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Budgets, Quantization, Recipe, parse_recipe
 from edgecompress.targets import load_profile, profile_names
 from edgecompress.validation.remedies import ACCURACY, SMALL_AND_FAST, remedies
 from tests.drawn_recipes import tables

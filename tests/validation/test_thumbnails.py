@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.validation.thumbnails import MOST_PIXELS, thumbnail
 
 

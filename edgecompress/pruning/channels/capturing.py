@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from edgecompress.copies import frozen
 from edgecompress.errors import USER_CODE_FAILS, ModelError, first_line
+from edgecompress.modules.copies import frozen
 from edgecompress.pruning.structure.analysis import unused_tensors
 from edgecompress.pruning.structure.data_dependent import pin_sizes
-from edgecompress.quiet import quiet_torch
+from edgecompress.system.quiet import quiet_torch
 
 
 @dataclass(frozen=True, kw_only=True)

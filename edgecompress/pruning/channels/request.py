@@ -9,8 +9,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, RecipeError
+from edgecompress.modules.names import check_names, covers
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.costs import channel_terms, macs_terms, parameter_terms
 from edgecompress.pruning.channels.goals import meet
@@ -21,7 +22,6 @@ from edgecompress.pruning.channels.spending import importance_damage, spend
 from edgecompress.pruning.channels.structured import Subject
 from edgecompress.pruning.channels.terms import add_up
 from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
-from edgecompress.pruning.names import check_names, covers
 from edgecompress.pruning.structure.groups import Group, joined_units, layer_name, producers
 from edgecompress.step import Refusal
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from torch import nn
 
-from edgecompress.agreement import Agreement
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, ModelError
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import Scores
 from edgecompress.pruning.channels.spending import Damage

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import OUR_FAULT, USER_CODE_FAILS, EdgecompressError
-from edgecompress.modes import evaluating
+from edgecompress.modules.modes import evaluating
 from edgecompress.pruning.channels.capturing import capture_modes
 from edgecompress.pruning.channels.constant_sizes import settle_constants
 from edgecompress.pruning.storage import named_tensors

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from edgecompress.copies import copied
-from edgecompress.pruning.forward import run_example
+from edgecompress.modules.copies import copied
+from edgecompress.modules.forward import run_example
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")

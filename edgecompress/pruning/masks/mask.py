@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgecompress.copies import copied, unshare_class
 from edgecompress.errors import OUR_FAULT, EdgecompressError, ModelError
+from edgecompress.modules.copies import copied, unshare_class
 
 Holder = tuple[nn.Module, str]
 """A module, and the name under which it holds a tensor."""

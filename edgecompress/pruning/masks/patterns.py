@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from edgecompress.arguments import is_whole
 from edgecompress.errors import RecipeError
+from edgecompress.recipe.arguments import is_whole
 
 
 def keep_pattern(scores: Tensor, n: int, m: int, *, axis: int = 1, stretches: int = 1) -> Tensor:

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from edgecompress.arguments import names
 from edgecompress.errors import ModelError, RecipeError, nearest
+from edgecompress.modules.names import covers
 from edgecompress.pruning.masks.weights import Weight
-from edgecompress.pruning.names import covers
+from edgecompress.recipe.arguments import names
 from edgecompress.step import Refusal
 
 _ROLES = {"classifier": "the last classifier", "embedding": "an embedding"}

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from edgecompress.arguments import check_seed, number
 from edgecompress.errors import RecipeError, nearest
+from edgecompress.recipe.arguments import check_seed, number
 
 Scope = Literal["local", "global"]
 """Whether the share is of each tensor, or of all tensors together."""

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from edgecompress.errors import USER_CODE_FAILS
 from edgecompress.pruning.reload.blueprint import sizes_of
 from edgecompress.pruning.storage import named_tensors
-from edgecompress.quiet import quiet_torch
+from edgecompress.system.quiet import quiet_torch
 
 KEYS = (
     *("intermediate_size", "hidden_dim", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim", "n_inner", "d_ff"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from edgecompress.plain import plain_copy
+from edgecompress.modules.plain import plain_copy
 from edgecompress.pruning.blocks import Shortcut
 from edgecompress.pruning.masks.mask import Holder, mask_of, set_mask
 from edgecompress.pruning.reload.blueprint import Size, is_torch_layer, transient_buffers

@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from edgecompress.durable import write_whole
 from edgecompress.errors import ModelError, OutputError
-from edgecompress.module_checks import check_module
+from edgecompress.modules.checks import check_module
 from edgecompress.pruning.reload.configuration import tell_configurations
 from edgecompress.pruning.reload.pruned_file import pruned_file, read_stored, read_values
 from edgecompress.pruning.reload.rebuilding import fill, rebuild
+from edgecompress.system.durable import write_whole
 
 
 def save_pruned(model: nn.Module, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

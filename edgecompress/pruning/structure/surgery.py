@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torch import Tensor, fx, nn
 
-from edgecompress.copies import copied
+from edgecompress.modules.copies import copied
 from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.groups import kept_by_axis
 from edgecompress.pruning.structure.labelled import Labelled

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 import edgecompress.exporters
 from edgecompress.calibration import FBGEMM, QNNPACK, QuantParams
-from edgecompress.data import Batches
-from edgecompress.exporters.bias_correction import correct_biases
+from edgecompress.data.batches import Batches
 from edgecompress.exporters.canonicalize import prepare_for_integers
 from edgecompress.exporters.canonicalize.free_names import MADE_UP, OF_ALL, free_names
-from edgecompress.exporters.lowering import Lowering
-from edgecompress.exporters.placement import place
-from edgecompress.exporters.weights import weight_grids
-from edgecompress.named_inputs import input_names
+from edgecompress.modules.named_inputs import input_names
 from edgecompress.progress import Progress
+from edgecompress.quantization.bias_correction import correct_biases
+from edgecompress.quantization.lowering import Lowering
+from edgecompress.quantization.placement import place
+from edgecompress.quantization.weights import weight_grids
 from edgecompress.runtime import execute, to_bytes
 from tests.exporters.graphs import draw
 

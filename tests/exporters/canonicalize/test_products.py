@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from edgecompress import Quantizer
-from edgecompress.agreement import Agreement
 from edgecompress.exporters.canonicalize.products import weigh_products
+from edgecompress.metrics.agreement import Agreement
 from tests.exporters.canonicalize.sequences import operators
 from tests.exporters.graphs import draw, graph, run
 from tests.networks import seeded

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.data import Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import ModelError
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.sensitivity import measured_damage, output_noise

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from edgecompress.copies import copied
 from edgecompress.errors import ModelError
+from edgecompress.modules.copies import copied
 from edgecompress.pruning.masks.mask import Mask, make_permanent, mask_of, permanent_copy, set_mask
 from tests.networks import LinearStack, seeded, vectors
 

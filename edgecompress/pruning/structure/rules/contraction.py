@@ -11,15 +11,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.classes import Classes
-from edgecompress.pruning.structure.labelled import (
-    Labelled,
-    add_up,
-    combine,
-    drop_axes,
-    labelled,
-    reshape,
-    touch_all,
-)
+from edgecompress.pruning.structure.labelled import Labelled, add_up, combine, drop_axes, labelled, reshape, touch_all
 from edgecompress.pruning.structure.rules.call import Call, Rule
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS, along
 

@@ -1,0 +1,250 @@
+"""The front end for distillation: a small network learns what a large one knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from edgecompress.axes.batch import settle_batch
+from edgecompress.axes.classes import both_open, settle_class_axis
+from edgecompress.data.batches import Batch, Batches, Source
+from edgecompress.errors import RecipeError
+from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.metrics.accuracy import open_class_axes
+from edgecompress.modules.checks import check_teacher, require_module
+from edgecompress.modules.modes import evaluating
+from edgecompress.modules.named_inputs import answering, named_module
+from edgecompress.progress import CallerWarnings, Progress
+from edgecompress.recipe.arguments import check_seed, path, whole
+from edgecompress.recipe.tables import Recipe, Training
+from edgecompress.system.randomness import own_randomness
+from edgecompress.training import (
+    Classification,
+    DistillationLoss,
+    FeatureTerm,
+    Score,
+    Settings,
+    Trained,
+    distillation_loss,
+    one_cycle,
+    sgd,
+    task_of,
+    teach,
+)
+from edgecompress.training.evaluation import score
+from edgecompress.training.feeding import to_part
+from edgecompress.training.learning_rate import SchedulerFactory
+from edgecompress.training.losses import first_output
+from edgecompress.training.optimizers import OptimizerFactory
+from edgecompress.training.settings import Augment
+from edgecompress.training.tasks import OutputLoss, Task
+from edgecompress.training.teaching import device_of
+
+
+class Distiller:
+    """Teaches a student what a teacher knows; the teacher is never modified.
+
+    Args:
+        teacher: takes the same inputs as the student.
+        student: is trained in place; what fails leaves it as it was.
+        temperature: above 0; the higher, the more the classes beside the first one count.
+        alpha: 0 to 1, the weight of the teacher against the labels; at 0 it is not asked, at 1 no labels are needed.
+        loss: ``classification`` (Hinton et al., 2015), ``regression`` (mean squared errors), both on the first output;
+            or a function of the student's outputs, the teacher's, and the labels, to a scalar, which weighs
+            them by itself.
+        features: terms on layers, by name, that are added to the loss: :class:`~edgecompress.training.Hint`,
+            :class:`~edgecompress.training.AttentionTransfer`, :class:`~edgecompress.training.Relational`.
+        cache: a folder where the teacher's outputs are kept, so that it sees each sample once; without features.
+        seed: of all that is drawn.
+        class_axis: the axis of the scores that holds the classes, 1 or -1; by default the one that the labels lack,
+            and axis 1 where as many classes as places leave two open, with a warning.
+
+    Raises:
+        RecipeError: temperature, alpha or the class axis is out of range, or there is no such loss.
+        ModelError: teacher or student is no module, or they are one.
+
+    >>> import torch
+    >>> distiller = Distiller(nn.Linear(4, 3), nn.Linear(4, 3), alpha=1.0)
+    >>> scores = torch.tensor([[1.0, 0.0, -1.0]])
+    >>> float(distiller.distillation_loss(scores, scores, None))
+    0.0
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        student: nn.Module,
+        temperature: float = 4.0,
+        alpha: float = 0.5,
+        *,
+        loss: Literal["classification", "regression"] | OutputLoss = "classification",
+        features: Sequence[FeatureTerm] = (),
+        cache: str | Path | None = None,
+        seed: int = 0,
+        class_axis: int | None = None,
+    ) -> None:
+        self.student = require_module("student", student)
+        self.teacher = check_teacher(teacher, student)
+        self.temperature, self.alpha, self.seed = temperature, alpha, check_seed(seed)
+        give = "give 1, or -1 for the last axis"
+        self.class_axis = None if class_axis is None else whole("class_axis", class_axis, -1, give)
+        self.task = task_of(loss, temperature, alpha, self.class_axis)
+        self.features = tuple(features)
+        self.cache = None if cache is None else path("cache", cache)
+
+    def distillation_loss(self, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor | None) -> Tensor:
+        """alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
+
+        Args:
+            student_logits: (rows, classes, ...) or (..., classes).
+            teacher_logits: of the same shape; no gradient flows into them.
+            labels: class indices, -100 for what does not count; None where alpha is 1, and scores are (rows, classes)
+                or ``class_axis`` was given.
+
+        Raises:
+            ModelError: the shapes differ.
+            DataError: labels are missing, do not fit, or are out of range.
+        """
+        if self.class_axis is None and labels is not None:
+            axes = open_class_axes(student_logits.shape, labels.shape)
+            if len(axes) > 1:
+                CallerWarnings().warn(both_open(student_logits.shape))
+        return distillation_loss(student_logits, teacher_logits, labels, self.temperature, self.alpha, self.class_axis)
+
+    def train_student(
+        self,
+        train_loader: Data,
+        optimizer: Optimizer | OptimizerFactory | None = None,
+        epochs: int = 5,
+        *,
+        evaluation: Data | None = None,
+        scheduler: SchedulerFactory = one_cycle,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        accumulation: int = 1,
+        max_gradient_norm: float | None = None,
+        mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
+        patience: int | None = None,
+        average_decay: float | None = None,
+        augment: Augment | None = None,
+        checkpoints: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Trained:
+        """Train the student; in the end it has the best weights, and is in evaluation mode.
+
+        Args:
+            train_loader: labelled batches, read once for each epoch.
+            optimizer: one for the student's parameters, whose own learning rates and weight decays hold; or a function
+                of parameter groups and a learning rate; by default SGD with momentum.
+            epochs: passes over the data.
+            evaluation: labelled batches, measured after each epoch; the weights of the best epoch are kept. Without it
+                those of the last.
+            scheduler: shapes the learning rate: a function of the optimizer and the number of steps.
+            learning_rate: the highest one, 0.02 by default.
+            weight_decay: 0.0005 by default, not on norms and biases.
+            accumulation: batches to one step.
+            max_gradient_norm: longer gradients are shortened to it.
+            mixed_precision: ``auto`` is bf16 on a GPU that has it.
+            patience: epochs without a better evaluation after which training stops.
+            average_decay: take the moving average of the weights, which keeps this share of itself at each step.
+            augment: varies the inputs of a batch, for student and teacher alike.
+            checkpoints: a folder from which a run that was killed goes on, to the same weights.
+            progress: told of every batch, with loss, accuracy and rate.
+
+        Returns:
+            The student, what each epoch gave, and the epoch whose weights it has.
+
+        Raises:
+            RecipeError: a setting is impossible, or a layer of a feature term is not there or cannot be compared.
+            ModelError: outputs differ in shape, or a network or the loss fails.
+            DataError: there are no data, labels are missing, or the loss is not finite: the batch is named, and the
+                last checkpoint stays.
+            OutputError: the folder of the checkpoints or of the cache cannot be used.
+        """
+        settings = Settings(
+            epochs=epochs,
+            optimizer=sgd if optimizer is None else optimizer,
+            scheduler=scheduler,
+            accumulation=accumulation,
+            max_gradient_norm=max_gradient_norm,
+            mixed_precision=mixed_precision,
+            patience=patience,
+            average_decay=average_decay,
+            augment=augment,
+            seed=self.seed,
+            **_rates(optimizer, learning_rate=learning_rate, weight_decay=weight_decay),
+        )
+        source = open_source(train_loader, "train", Recipe())
+        student = named_module(self.student, source)
+        recipe = self._recipe(student, source, "train")
+        given = None if evaluation is None else open_batches(evaluation, "evaluation", student, recipe)
+        (train, measured), task = self._settled(student, open_batches(source, "train", student, recipe), given)
+        assert train is not None
+        trained = teach(
+            student,
+            answering(self.teacher, student, source),
+            train,
+            settings,
+            task,
+            features=self.features,
+            cache=self.cache,
+            evaluation=measured,
+            checkpoints=None if checkpoints is None else path("checkpoints", checkpoints),
+            progress=progress,
+        )
+        student.load_state_dict(trained.model.state_dict())
+        return replace(trained, model=self.student.eval())
+
+    def evaluate(self, loader: Data) -> Score:
+        """The student's top-1 accuracy in percent; where labels are no classes, its mean loss.
+
+        That is the mean squared error against the labels, or the loss of the user's own.
+
+        Raises:
+            DataError: there are no data or no labels.
+            ModelError: the network fails.
+        """
+        return self._score(self.student, loader)
+
+    def evaluate_teacher(self, loader: Data) -> Score:
+        """The same of the teacher: what the student is after."""
+        return self._score(self.teacher, loader)
+
+    def _score(self, network: nn.Module, loader: Data) -> Score:
+        source = open_source(loader, "evaluation", Recipe())
+        named = named_module(network, source)
+        loss = self.task.measure or DistillationLoss(answering(self.teacher, named, source), self.task)
+        opened = open_batches(source, "evaluation", named, self._recipe(named, source, "evaluation"))
+        (batches,), _ = self._settled(named, opened)
+        assert batches is not None
+        return score(named, batches, loss, device_of(network))
+
+    def _settled(self, network: nn.Module, *data: Batches | None) -> tuple[list[Batches | None], Task]:
+        """The data and the task, with the axis of the classes; the last data count most."""
+
+        def shape(batch: Batch) -> torch.Size:
+            part = to_part(batch, batch.rows, device_of(network), False)
+            return first_output(network(**part.inputs)).shape
+
+        with own_randomness(), evaluating(network), torch.no_grad():
+            axis = settle_class_axis(shape, reversed(data), self.class_axis, CallerWarnings().warn)
+        task = replace(self.task, class_axis=axis) if isinstance(self.task, Classification) else self.task
+        return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
+
+    def _recipe(self, network: nn.Module, source: Source, role: str) -> Recipe:
+        """What says which labels there are, and where the batch lies in the inputs."""
+        task: Any = "classification" if isinstance(self.task, Classification) else "regression"
+        return settle_batch(network, source, role, Recipe(training=Training(task=task))).recipe
+
+
+def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:
+    rates = {name: value for name, value in given.items() if value is not None}
+    if rates and isinstance(optimizer, Optimizer):
+        raise RecipeError(f"the optimizer has a {next(iter(rates))} of its own; leave one of the two out")
+    return rates

@@ -1,0 +1,232 @@
+"""The front end for quantization: a model in, a model that is called the same way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx_ir as ir
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from edgecompress.axes.batch import settle_batch
+from edgecompress.axes.classes import settle_streams
+from edgecompress.data.streams import Streams
+from edgecompress.errors import ModelError
+from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.modules.checks import check_module
+from edgecompress.modules.named_inputs import input_names, name_inputs
+from edgecompress.pipeline.fold import convert, float_original
+from edgecompress.progress import CallerWarnings, Progress
+from edgecompress.quantization.dynamic import quantize_dynamic
+from edgecompress.recipe.arguments import named_as_arguments
+from edgecompress.recipe.tables import Quantization, Recipe
+from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
+from edgecompress.step import Conversion, Refusal, Stage, StepResult
+from edgecompress.system.durable import write_whole
+from edgecompress.targets import TargetProfile, given_profile
+from edgecompress.validation import Evidence, gather
+
+
+class QuantizedModel:
+    """An INT8 ONNX model that is called like the module it was made from.
+
+    Attributes:
+        artifact: the bytes of the ONNX file.
+        refusals: the operators that were left float, with the reason for each.
+    """
+
+    def __init__(self, artifact: bytes, outputs: pytree.TreeSpec, refusals: tuple[Refusal, ...]) -> None:
+        self.artifact = artifact
+        self.refusals = refusals
+        self._outputs = outputs
+        self._session = open_session(artifact, ALL_CORES)
+        self._names = [spec.name for spec in self._session.get_inputs()]
+
+    def __call__(self, *args: Any, **kwargs: torch.Tensor) -> Any:
+        """The module's outputs, in the module's own structure, as CPU tensors.
+
+        Raises:
+            ModelError: the inputs are not those that the model was captured with.
+        """
+        inputs = _by_name(self._names, args, kwargs)
+        if len(args) > len(self._names) or set(inputs) != set(self._names):
+            raise ModelError(f"the quantized model takes the inputs {', '.join(self._names)}; call it with those")
+        arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
+        outputs = [torch.from_numpy(array) for array in run_session(self._session, arrays)]
+        return pytree.tree_unflatten(outputs, self._outputs)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file that :meth:`save` writes."""
+        return len(self.artifact)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the ONNX file; one that is there is replaced in one step.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_whole(Path(path), self.artifact)
+        return Path(path)
+
+
+class DynamicModel:
+    """A dynamically quantized model that is captured at its first call, whose inputs it needs to see.
+
+    Until then it has no file: ``size_bytes`` and ``save`` raise :class:`ModelError`.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._captured: QuantizedModel | None = None
+
+    def __call__(self, *args: Any, **kwargs: torch.Tensor) -> Any:
+        """The module's outputs; the first call also captures and quantizes it."""
+        if self._captured is None:
+            names = input_names(self._model).names
+            self._captured = _dynamic(self._model, _by_name(names, args, kwargs))
+        return self._captured(*args, **kwargs)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file that :meth:`save` writes."""
+        return self._file().size_bytes
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What was left float, and why."""
+        return self._file().refusals
+
+    def save(self, path: str | Path) -> Path:
+        """Write the ONNX file."""
+        return self._file().save(path)
+
+    def _file(self) -> QuantizedModel:
+        if self._captured is None:
+            raise ModelError("the dynamic model was never called; call it once, or give example_inputs")
+        return self._captured
+
+
+class Quantizer:
+    """INT8 in one call; :func:`edgecompress.compress` does the same with evidence and a bundle."""
+
+    @staticmethod
+    def dynamic_quantize(model: nn.Module, example_inputs: Any = None) -> QuantizedModel | DynamicModel:
+        """Int8 weights, with activations quantized as the model runs. No data is needed.
+
+        Matrix products (Linear, MatMul) become integer; convolutions are left float and named in
+        ``refusals``, since their dynamic kernels are slower than the float ones.
+
+        Args:
+            model: not modified.
+            example_inputs: a tensor, a tuple, or a dict by input name. Without it the model is captured
+                at its first call.
+        """
+        model = check_module(model)
+        if example_inputs is None:
+            return DynamicModel(model)
+        several = isinstance(example_inputs, (tuple, list, Mapping))
+        return _dynamic(model, example_inputs if several else (example_inputs,))
+
+    @staticmethod
+    def static_quantize(
+        model: nn.Module,
+        calibration_data: Data,
+        *,
+        scheme: Literal["fbgemm", "qnnpack"] = "fbgemm",
+        granularity: Literal["per_channel", "per_tensor"] = "per_channel",
+    ) -> QuantizedModel:
+        """Int8 weights and activations, the ranges of which come from calibration data.
+
+        Args:
+            model: not modified.
+            calibration_data: batches, read twice; labels are ignored.
+            scheme: ``fbgemm`` (x86) or ``qnnpack`` (Arm).
+            granularity: of the weights' scales.
+
+        Warns:
+            UserWarning: what the calibration data leave open: few samples, or inputs that never vary.
+
+        Raises:
+            RecipeError: there is no such scheme or granularity.
+        """
+        with named_as_arguments("quantization"):
+            quantization = Quantization(enabled=True, scheme=scheme, granularity=granularity)
+        return _static(model, calibration_data, Recipe(quantization=quantization))
+
+    @staticmethod
+    def post_training_quantize(
+        model: nn.Module, calibration_data: Data, *, target: str | Path | TargetProfile = "mobile"
+    ) -> QuantizedModel:
+        """Static quantization as a target's profile prescribes it: scheme, granularity, what stays float.
+
+        Args:
+            model: not modified.
+            calibration_data: batches, read twice; labels are ignored.
+            target: name of a profile, path of a TOML file, or a profile.
+        """
+        recipe = given_profile(target).recipe
+        quantization = recipe.quantization.model_copy(update={"enabled": True})
+        return _static(model, calibration_data, Recipe(quantization=quantization, export=recipe.export))
+
+    @staticmethod
+    def compare_quantization(model: nn.Module, calibration_data: Data, evaluation_data: Data) -> dict[str, Evidence]:
+        """The evidence for each way to quantize a model, against its float ONNX export.
+
+        Returns:
+            ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
+        """
+        model = check_module(model)
+        source = open_source(evaluation_data, "evaluation", Recipe())
+        named = name_inputs(model, source)
+        told = CallerWarnings()
+        recipe = settle_batch(named, source, "evaluation", Recipe(), told.warn).recipe
+        opened = open_batches(source, "evaluation", named, recipe)
+        first = opened.first()
+        exported = float_original(named, recipe, first)
+        evaluation = settle_streams(exported, Streams(evaluation=opened), None, told).evaluation or opened
+        original = Stage(name="original", content=to_bytes(exported))
+        candidates = {
+            "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
+            "qnnpack": Quantizer.static_quantize(model, calibration_data, scheme="qnnpack"),
+            "dynamic": _dynamic(model, first.inputs),
+        }
+        return {
+            name: gather([original, Stage(name=name, content=one.artifact)], evaluation, Recipe().cpu, Progress())
+            for name, one in candidates.items()
+        }
+
+
+def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs by name, whether they came by position, by keyword, or as one dict."""
+    if len(args) == 1 and isinstance(args[0], Mapping):
+        return {**args[0], **kwargs}
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
+    source = open_source(data, "calibration", recipe)
+    named = name_inputs(check_module(model), source)
+    told = CallerWarnings()
+    recipe = settle_batch(named, source, "calibration", recipe, told.warn).recipe
+    batches = open_batches(source, "calibration", named, recipe)
+    conversion = convert(named, recipe, batches.first(), Streams(calibration=batches), told)
+    return _wrap(conversion, conversion.done[-1].result)
+
+
+def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
+    raw = [(inputs, None)]
+    named = name_inputs(model, lambda: raw)
+    told = CallerWarnings()
+    recipe = settle_batch(named, lambda: raw, "example", Recipe(), told.warn).recipe
+    example = open_batches(raw, "example", named, recipe).first()
+    conversion = convert(named, recipe, example, Streams(), told)
+    return _wrap(conversion, quantize_dynamic(conversion.artifact))
+
+
+def _wrap(conversion: Conversion, result: StepResult[ir.Model]) -> QuantizedModel:
+    program = next(step.result.model for step in conversion.done if step.name == "capture")
+    return QuantizedModel(to_bytes(result.model), program.call_spec.out_spec, result.refusals)

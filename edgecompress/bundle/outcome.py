@@ -1,0 +1,171 @@
+"""The outcome of a run, and the files of the bundle that tell of it."""
+
+from __future__ import annotations
+
+import io
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from edgecompress.arithmetic import Arithmetic
+from edgecompress.bundle.manifest import FORMAT_VERSION, Manifest, TargetEntry, VerdictEntry
+from edgecompress.bundle.reading import ARTIFACT
+from edgecompress.bundle.sbom import make_sbom
+from edgecompress.bundle.selftest_file import selftest_file
+from edgecompress.data.batches import SHARED, Batch
+from edgecompress.diagnosis import Diagnosis
+from edgecompress.exporters.mobile import Mobile
+from edgecompress.recipe.tables import dump_recipe, recipe_tables
+from edgecompress.runtime import in_words, open_session, run_session
+from edgecompress.step import Done, Plan
+from edgecompress.targets import TargetProfile
+from edgecompress.validation import BrowserResult, CpuResult, Evidence, Latency, Verdict
+
+NETWORK = "model.safetensors"
+VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """All that a run found out; the bundle is written from this alone.
+
+    ``command`` is what started the run, as one would type it; ``network`` the file of the PyTorch network that the
+    techniques made.
+    """
+
+    artifact: bytes
+    plan: Plan
+    profile: TargetProfile
+    done: tuple[Done, ...]
+    evidence: Evidence
+    diagnosis: Diagnosis
+    verdict: Verdict
+    golden: Batch
+    command: str
+    cpus: tuple[CpuResult, ...] = ()
+    mobile: Mobile | None = None
+    browser: BrowserResult | None = None
+    network: bytes | None = None
+
+
+def make_manifest(outcome: Outcome) -> Manifest:
+    """The manifest, its ``files`` still empty."""
+    profile = outcome.profile
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        edgecompress_version=metadata.version("edgecompress"),
+        target=TargetEntry(name=profile.name, strategy=profile.strategy, reason=profile.reason),
+        recipe=recipe_tables(profile.recipe),
+        files={},
+        data=_data(outcome),
+        metrics=metrics_of(outcome),
+        verdict=VerdictEntry.model_validate(outcome.verdict.entry),
+        environment=environment(),
+        cpus={result.cpu: result.entry for result in outcome.cpus},
+        mobile=outcome.mobile.entry if outcome.mobile is not None else {},
+        browser=outcome.browser.entry if outcome.browser is not None else {},
+    )
+
+
+def make_files(outcome: Outcome) -> dict[str, bytes]:
+    """The artifact in all of its formats, the network, the recipe and the self-test, by file name."""
+    return {
+        ARTIFACT: outcome.artifact,
+        **({NETWORK: outcome.network} if outcome.network is not None else {}),
+        **(outcome.mobile.files if outcome.mobile is not None else {}),
+        "recipe.toml": recipe_file(outcome.profile).encode(),
+        "selftest.py": selftest_file(),
+        "selftest.npz": golden_file(outcome.artifact, outcome.golden, outcome.evidence.arithmetic),
+        "sbom.json": make_sbom(outcome.artifact),
+    }
+
+
+def recipe_file(profile: TargetProfile) -> str:
+    """The effective profile as TOML: ``--target recipe.toml`` runs it again."""
+    head = {"name": profile.name, "strategy": profile.strategy, "reason": profile.reason}
+    return tomli_w.dumps(head) + "\n" + dump_recipe(profile.recipe)
+
+
+def golden_file(artifact: bytes, golden: Batch, arithmetic: Arithmetic) -> bytes:
+    """Inputs, batch axes that are not 0, and the artifact's outputs for them in the target's arithmetic, as npz."""
+    outputs = run_session(open_session(artifact, threads=1, arithmetic=arithmetic), golden.inputs)
+    axes = {name: golden.axis(name) for name in golden.inputs}
+    arrays = {f"input_{name}": array for name, array in golden.inputs.items()}
+    arrays |= {f"axis_{name}": np.array(SHARED if axis is None else axis) for name, axis in axes.items() if axis != 0}
+    arrays |= {f"output_{index}": array for index, array in enumerate(outputs)}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def metrics_of(outcome: Outcome) -> dict[str, Any]:
+    """The measures as the manifest holds them: original, compressed, and their ratio or drop."""
+    evidence = outcome.evidence
+    latency = evidence.latency
+    float_parity = [step.agreement for step in outcome.done if step.lossless]
+    return {
+        "size_bytes": {
+            "original": evidence.original_bytes,
+            "compressed": evidence.compressed_bytes,
+            "ratio": evidence.compression_ratio,
+        },
+        "latency_ms": {
+            "original": latency_entry(latency.first),
+            "compressed": latency_entry(latency.second),
+            "ratio": latency.speedup,
+            "ratio_interval_95": [latency.low, latency.high],
+            "verdict": latency.ratio.verdict,
+            "arithmetic": in_words("native"),
+            "runs": latency.runs,
+            "threads": latency.threads,
+            "doubts": list(evidence.noise),
+        },
+        "accuracy": {
+            "original": evidence.original_accuracy,
+            "compressed": evidence.compressed_accuracy,
+            "drop": evidence.accuracy_drop,
+            "unit": "percent top-1",
+            "class_axis": evidence.class_axis,
+            "arithmetic": in_words(evidence.arithmetic),
+        },
+        "parity": {
+            "original": min(float_parity, key=lambda one: one.sqnr_db).entry if float_parity else None,
+            "compressed": {**evidence.parity.entry, "lost": list(evidence.lost)},
+            "drop": min(one.sqnr_db for one in float_parity) - evidence.parity.sqnr_db if float_parity else None,
+            "arithmetic": in_words(evidence.arithmetic),
+        },
+    }
+
+
+def latency_entry(latency: Latency) -> dict[str, float]:
+    """Milliseconds for the manifest."""
+    return {"median": latency.median_ms, "p95": latency.p95_ms, "p99": latency.p99_ms}
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine on which the measures were taken."""
+    versions = {name: metadata.version(name) for name in VERSIONED}
+    return {"python": platform.python_version(), "machine": platform.machine(), "cpu": cpu_name(), **versions}
+
+
+def cpu_name() -> str:
+    """What the CPU calls itself."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"
+
+
+def _data(outcome: Outcome) -> dict[str, Any]:
+    """Samples and digests of the data that the run saw."""
+    evidence = outcome.evidence
+    found: dict[str, Any] = {"evaluated_samples": evidence.evaluated_samples}
+    found["evaluation_digest"] = evidence.evaluation_digest
+    for step in outcome.done:
+        found |= step.result.metrics
+    return found

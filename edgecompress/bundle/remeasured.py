@@ -1,0 +1,83 @@
+"""What is known of a bundle's measures: a row for each, taken now or when the bundle was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgecompress.bundle.reading import Bundle
+from edgecompress.errors import OutputError
+from edgecompress.timing.ratios import Interval, Ratio, Verdict
+
+HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measure, its value, and whether it was taken now or when the bundle was written.
+
+    ``interval`` bounds it at 95 % where it is a time or a ratio of times.
+    """
+
+    measure: str
+    value: float | None
+    unit: str
+    source: str
+    interval: Interval | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What a ratio of times says."""
+        if self.measure != "speedup" or self.value is None or self.interval is None:
+            return None
+        return self._ratio(self.value, self.interval).verdict
+
+    @property
+    def text(self) -> str:
+        """The value with its unit; a ratio of times in words."""
+        if self.value is None:
+            return "not measured"
+        if self.measure == "speedup" and self.interval is not None:
+            return self._ratio(self.value, self.interval).words
+        return f"{self.value:#.4g} {self.unit}".rstrip()
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The row for JSON, but for its name."""
+        found: dict[str, Any] = {"value": self.value, "unit": self.unit, "source": self.source}
+        if self.interval is not None:
+            found["interval_95"] = list(self.interval)
+        return found if self.verdict is None else {**found, "verdict": self.verdict}
+
+    @staticmethod
+    def _ratio(value: float, interval: Interval) -> Ratio:
+        return Ratio(value=value, low=interval[0], high=interval[1])
+
+
+def recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> Row:
+    """A measure as the manifest has it, under ``metrics``."""
+    return Row(measure=measure, value=recorded_number(bundle, *path), unit=unit, source=RECORDED)
+
+
+def recorded_speedup(bundle: Bundle) -> Row:
+    """The speedup of the record, with its interval."""
+    row = recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
+    ends = [recorded_number(bundle, "latency_ms", "ratio_interval_95", place) for place in (0, 1)]
+    low, high = ends
+    return row if low is None or high is None or not 0 < low <= high else replace(row, interval=(low, high))
+
+
+def recorded_number(bundle: Bundle, *path: str | int) -> float | None:
+    """A number of the manifest, which a stranger may have written; None where there is none.
+
+    Raises:
+        OutputError: something else stands there.
+    """
+    value: Any = bundle.manifest.metrics
+    for key in path:
+        inside = isinstance(value, dict) or (isinstance(value, list) and isinstance(key, int) and key < len(value))
+        value = (value.get(key) if isinstance(value, dict) else value[key]) if inside else None
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        name = ".".join(("metrics", *map(str, path)))
+        raise OutputError(f"bundle {str(bundle.path)!r}: {name!r} of its manifest is no number; compress again")
+    return value

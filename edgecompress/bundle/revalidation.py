@@ -1,0 +1,259 @@
+"""Validate a bundle again: hashes first, then every measure that this machine can take."""
+
+from __future__ import annotations
+
+import functools
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
+from edgecompress.bundle.reading import Bundle, read_bundle
+from edgecompress.bundle.remeasured import HERE, RECORDED, Row, recorded, recorded_speedup
+from edgecompress.bundle.signature import load_verify_key, verify_bundle
+from edgecompress.data.batches import Array, Batch, Batches, Inputs, rereadable
+from edgecompress.errors import DataError, ModelError, OutputError, first_line
+from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
+from edgecompress.loading.sources import load_data
+from edgecompress.metrics.agreement import Agreement, listed
+from edgecompress.modules.named_inputs import input_names
+from edgecompress.progress import Progress
+from edgecompress.recipe.tables import Recipe, parse_recipe
+from edgecompress.runtime import open_session, run_session, session_rows, signature
+from edgecompress.system.archives import read_npz
+from edgecompress.system.contained import require_survives
+from edgecompress.targets.cpus import arithmetic_of
+from edgecompress.timing.latency import interleave, interleave_sessions, latency_intervals, summarize
+from edgecompress.timing.ratios import ratio_of
+from edgecompress.validation.budgets import MEASURES, Verdict, judge
+from edgecompress.validation.elsewhere.browser import browser_agreement, strict_in_browser
+from edgecompress.validation.elsewhere.emulation import (
+    Machine,
+    compare_cpus,
+    cpu_agreement,
+    find_machines,
+    strict_where_emulated,
+)
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+UNMEASURED = {
+    "accuracy_drop": "give labelled --evaluation data and the float model (--original)",
+    "cpu_agreement": "name a CPU with --cpu",
+}
+"""How to have what a budget bounds measured."""
+GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revalidation:
+    """The measures of a bundle on this machine and on other CPUs, and the verdict on them.
+
+    ``lost`` names the outputs, and slices of outputs, that were lost when the bundle was written, or are here.
+    """
+
+    rows: tuple[Row, ...]
+    verdict: Verdict
+    cpus: Mapping[str, dict[str, Any]]
+    cpus_source: str
+    lost: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every budget that could be measured holds, beyond the noise of the machine."""
+        return self.verdict.outcome == "pass"
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data, for JSON."""
+        measures = {row.measure: row.entry for row in self.rows}
+        cpus = {name: {**entry, "source": self.cpus_source} for name, entry in self.cpus.items()}
+        return {"measures": measures, "cpus": cpus, "lost": list(self.lost), "verdict": self.verdict.entry}
+
+
+def revalidate(
+    folder: Path,
+    limits: Mapping[str, float],
+    *,
+    evaluation: str | None,
+    original: Path | None,
+    cpus: Sequence[str],
+    progress: Progress,
+    verify_key: Path | None = None,
+) -> Revalidation:
+    """Check a bundle's bytes, then measure it against its budgets.
+
+    Args:
+        folder: the bundle.
+        limits: budgets that replace those of its recipe.
+        evaluation: DATA with labels; without it the recorded accuracy counts.
+        original: the float ONNX file, which is timed and run on the evaluation data beside the artifact; without it the
+            recorded speedup counts, and a drop of accuracy is measured on the data of the record only.
+        cpus: names of other CPUs to emulate; without them the recorded outcome counts.
+        progress: told of the progress.
+        verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
+
+    Raises:
+        OutputError: the bundle is not what its manifest says, or is not signed with the key.
+        ParityError: its two formats answer differently on this machine.
+        DataError: the evaluation data does not fit, or a limit is on what is neither measured nor recorded.
+        ModelError: the original cannot be run on the inputs of the bundle.
+        RecipeError: a CPU is unknown, or what emulates it is missing; or a limit is no positive, finite number.
+    """
+    machines = find_machines(cpus)
+    if verify_key is not None:
+        verify_bundle(folder, load_verify_key(verify_key))
+    bundle = read_bundle(folder)
+    recipe = parse_recipe(bundle.manifest.recipe)
+    budgets = parse_recipe({"budgets": {**recipe.budgets.model_dump(exclude_none=True), **limits}}).budgets
+    for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
+        require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
+    # By its path: weights beside it are then those of the bundle, whose hashes were checked.
+    session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic=arithmetic_of(recipe))
+    inputs, outputs = _golden(folder, session)
+    golden = Batch(inputs=inputs, class_axis=recorded_class_axis(bundle), axes=recipe.export.batch_axes)
+    parity = _self_test(session, inputs, outputs, progress)
+    if ORT_ARTIFACT in bundle.manifest.files and not parity.lost():  # what was lost is named, whatever model.ort says
+        check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
+    batches = _batches(bundle, evaluation, recipe)
+    if original is not None:
+        first = [] if batches is None else [batches.first().inputs]
+        _check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
+    quality = measure_quality(bundle, batches, original, progress)
+    rows = [
+        Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
+        Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
+        *_latency(bundle, golden, original, recipe),
+        *quality.rows,
+        recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
+    ]
+    lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
+    elsewhere = _elsewhere(bundle, machines, golden, batches, progress)
+    seen = bundle.manifest.browser
+    measured = {row.measure: row.value for row in rows} | {
+        "cpu_agreement": cpu_agreement(elsewhere.values()),
+        "browser_agreement": browser_agreement(seen),
+        "lost_slices": len(lost),
+    }
+    _require_measured(limits, measured)
+    return Revalidation(
+        rows=tuple(rows),
+        verdict=judge(
+            strict_in_browser(strict_where_emulated(budgets, elsewhere), seen),
+            measured,
+            {row.measure: row.interval for row in rows if row.interval is not None},
+        ),
+        cpus=elsewhere,
+        cpus_source=HERE if machines else RECORDED,
+        lost=lost,
+    )
+
+
+def _require_measured(limits: Mapping[str, float], measured: Mapping[str, float | None]) -> None:
+    """A gate that was asked for does not stand open because nothing was measured."""
+    for budget in limits:
+        name, _ = MEASURES[budget]
+        if measured.get(name) is None:
+            mend = UNMEASURED.get(name, "compress again")
+            raise DataError(f"{budget!r} was asked for, and {name} is not measured; {mend}")
+
+
+def _elsewhere(
+    bundle: Bundle, machines: Sequence[Machine], golden: Batch, evaluation: Batches | None, progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """The outcome on every machine, on the evaluation data or the golden inputs; without machines the recorded one."""
+    if not machines:
+        return bundle.manifest.cpus
+    batches: Iterable[Batch] = [golden] if evaluation is None else evaluation
+    results = compare_cpus(bundle.artifact.read_bytes(), batches, machines, progress)
+    return {result.cpu: result.entry for result in results}
+
+
+def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:
+    """The recorded inputs and outputs of the self-test."""
+    try:
+        pack = read_npz(folder / "selftest.npz")
+        inputs = {spec.name: pack[f"input_{spec.name}"] for spec in session.get_inputs()}
+        return inputs, [pack[f"output_{index}"] for index in range(len(session.get_outputs()))]
+    except KeyError as error:
+        raise OutputError(f"bundle {str(folder)!r}: selftest.npz lacks {error}; compress again") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = first_line(error)
+        raise OutputError(f"bundle {str(folder)!r}: selftest.npz is no npz: {reason}; compress again") from None
+
+
+def _latency(bundle: Bundle, golden: Batch, original: Path | None, recipe: Recipe) -> list[Row]:
+    session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic="native")
+    sample = (golden if session_rows(session, golden.axes) else golden.slice(0, 1)).inputs
+    if original is None:
+        times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
+        return [*_latency_rows(times[:, 0]), recorded_speedup(bundle)]
+    models = [original, bundle.artifact]
+    times = interleave_sessions(models, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+    ratio = ratio_of(times[:, 0], times[:, 1])
+    interval = (ratio.low, ratio.high)
+    return [
+        *_latency_rows(times[:, 1]),
+        Row(measure="speedup", value=ratio.value, unit="x", source=HERE, interval=interval),
+    ]
+
+
+def _latency_rows(times_ms: NDArray[np.float64]) -> list[Row]:
+    found, intervals = summarize(times_ms), latency_intervals(times_ms)
+    values = {"latency_ms": found.median_ms, "latency_p95_ms": found.p95_ms, "latency_p99_ms": found.p99_ms}
+    return [
+        Row(measure=name, value=value, unit="ms", source=HERE, interval=intervals[name])
+        for name, value in values.items()
+    ]
+
+
+def _check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]) -> None:
+    """Refuse a file that is not the float model: it runs on the artifact's inputs, and has outputs of its shapes."""
+    if not path.is_file():
+        raise ModelError(f"model file {str(path)!r} does not exist; check the path")
+    require_survives(path, repr(str(path)), ModelError, GIVE_ORIGINAL)
+    for inputs, outputs in samples:
+        wanted = [output.shape for output in outputs]
+        try:
+            found = [output.shape for output in run_session(open_session(path, threads=1), inputs)]
+        except Exception as error:
+            raise ModelError(
+                f"{str(path)!r} does not run on the bundle's inputs: {first_line(error)}; {GIVE_ORIGINAL}"
+            ) from error
+        if found != wanted:
+            raise ModelError(f"{str(path)!r} gives outputs of shapes {found}, the bundle {wanted}; {GIVE_ORIGINAL}")
+
+
+def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches | None:
+    if evaluation is None:
+        return None
+    model = ir.load(bundle.artifact)
+    source = rereadable(load_data(evaluation, "evaluation", recipe.images, recipe.export.batch_axes), "evaluation")
+    # Only classes have an accuracy; what was learned as numbers is judged by agreement alone.
+    batches = Batches(
+        role="evaluation",
+        source=source,
+        inputs=input_names(model),
+        use_labels=recipe.training.task == "classification",
+        class_axis=recipe.evaluation.class_axis,
+        axes=recipe.export.batch_axes,
+    )
+    return replace(batches, signature=signature(model))
+
+
+def _self_test(session: InferenceSession, inputs: Inputs, outputs: Sequence[Array], progress: Progress) -> Agreement:
+    """The agreement with the recorded outputs of the self-test; what was lost of them is told."""
+    names = [spec.name for spec in session.get_outputs()]
+    parity = Agreement.between(outputs, run_session(session, inputs), names=names)
+    if lost := parity.lost():
+        progress.warn(
+            f"{listed(lost)} carries signal in the recorded outputs of the self-test, and is zero, a constant or noise"
+            " here"
+        )
+    return parity

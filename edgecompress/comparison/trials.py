@@ -1,0 +1,98 @@
+"""Trials: what a model is before it is compressed, and what profiles really make of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgecompress.axes.batch import settle_batch
+from edgecompress.errors import EdgecompressError
+from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.modules.named_inputs import name_inputs
+from edgecompress.pipeline.compress import compress
+from edgecompress.pipeline.fold import float_original
+from edgecompress.progress import Progress
+from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import Network, open_session, run_session, session_rows, to_bytes
+from edgecompress.system.scratch import scratch_folder
+from edgecompress.targets import TargetProfile
+from edgecompress.targets.effects import Measured
+from edgecompress.timing.latency import interleave, summarize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What came of a profile: the measures of its bundle, its budgets that are missed, or that the noise of the machine
+    leaves undecided; or why there is none.
+
+    ``speedup`` is from one interleaved run of the float model and the artifact; ``accuracy_drop`` is in points, and
+    None without labels.
+    """
+
+    size_mb: float | None = None
+    speedup: float | None = None
+    accuracy_drop: float | None = None
+    missed: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measured:
+    """Size and latency of a model's float ONNX file on this machine.
+
+    Args:
+        network: not modified.
+        calibration: batches, of which the first is read.
+        recipe: how images are read and the model is exported; its ``cpu`` says how latency is measured.
+
+    Raises:
+        ModelError: the model cannot be run or captured.
+        DataError: the data is missing or does not fit.
+    """
+    plain = Recipe(export=recipe.export, images=recipe.images, cpu=recipe.cpu)
+    source = open_source(calibration, "calibration", plain)
+    settled = settle_batch(name_inputs(network, source), source, "calibration", plain)
+    network, plain = settled.network, settled.recipe
+    example = open_batches(source, "calibration", network, plain).first()
+    artifact = to_bytes(float_original(network, plain, example))
+    session = open_session(artifact, plain.cpu.threads)
+    sample = example.sample(session_rows(session, example.axes) or 1).inputs
+    times = interleave([functools.partial(run_session, session, sample)], plain.cpu.runs)
+    return Measured(size_mb=len(artifact) / 1e6, latency_ms=summarize(times[:, 0]).median_ms)
+
+
+def try_profile(
+    network: Network,
+    profile: TargetProfile,
+    data: Mapping[str, Data],
+    progress: Progress,
+) -> Trial:
+    """Compress a model for a profile, and forget the bundle.
+
+    Args:
+        network: not modified.
+        profile: what is tried; its budgets are those that are missed or not.
+        data: by role: calibration, and evaluation and train where they are there.
+        progress: told of every step.
+    """
+    with scratch_folder() as folder:
+        try:
+            manifest = compress(
+                network,
+                target=profile,
+                calibration=data["calibration"],
+                evaluation=data.get("evaluation"),
+                train=data.get("train"),
+                output=folder / profile.name,
+                progress=progress,
+            ).manifest
+        except EdgecompressError as error:
+            return Trial(failure=str(error))
+    return Trial(
+        size_mb=manifest.metrics["size_bytes"]["compressed"] / 1e6,
+        speedup=manifest.metrics["latency_ms"]["ratio"],
+        accuracy_drop=manifest.metrics["accuracy"]["drop"],
+        missed=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "fail"),
+        undecided=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "too noisy to say"),
+    )

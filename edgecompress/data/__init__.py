@@ -1,0 +1,1 @@
+"""Batches: what flows through calibration, training and evaluation, and where its samples lie."""

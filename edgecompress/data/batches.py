@@ -1,0 +1,309 @@
+"""DATA: batches of a user's own, in the forms that the documentation lists, checked as they stream.
+
+A batch is ``(inputs, labels)`` or ``inputs``; ``inputs`` is one tensor, a tuple of tensors, or a dict
+from input name to tensor (a dict may hold its labels under ``labels``). Nothing is kept: each pass
+opens the source again and holds one batch at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, first_line, nearest
+
+Array = NDArray[Any]
+Inputs = Mapping[str, Array]
+Source = Callable[[], Iterable[Any]]
+NUMBERS = "fiub"
+"""NumPy's letters of the dtypes of numbers."""
+Axes = Mapping[str, int]
+"""The batch axis by input name: 0 where none is given, :data:`SHARED` where all samples share the input."""
+SHARED = -1
+Index = slice | NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputNames:
+    """The names of a model's inputs in order; the first ``required`` of them have no default."""
+
+    names: tuple[str, ...]
+    required: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """What an exported model takes under one name; a dimension that is a text is dynamic."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+    def accepts(self, array: Array) -> bool:
+        """Whether dtype, rank and every fixed dimension agree."""
+        fixed = all(isinstance(want, str) or want == got for want, got in zip(self.shape, array.shape, strict=False))
+        return fixed and array.dtype == self.dtype and array.ndim == len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype} ({', '.join(map(str, self.shape))})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Arrays by input name, all with the same number of rows; ``labels`` are numbers (class indices), or absent.
+
+    ``class_axis`` is the axis of the scores that the labels lack, as :func:`edgecompress.metrics.accuracy.class_axis`
+    takes it.
+    ``axes`` says along which axis each input holds its samples. Labels hold them along the first.
+    """
+
+    inputs: dict[str, Array]
+    labels: Array | None = None
+    class_axis: int | None = None
+    axes: Axes = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """The number of samples: the size of the first input that has a batch axis, along it; 1 where none has."""
+        shapes = {name: array.shape for name, array in self.inputs.items()}
+        return int(next(iter(batch_sizes(shapes, self.axes)), 1))
+
+    def axis(self, name: str) -> int | None:
+        """Along which axis an input is cut; None where it stays whole, for it does not share the batch dimension."""
+        axis, shape = self.axes.get(name, 0), self.inputs[name].shape
+        return axis if 0 <= axis < len(shape) and shape[axis] == self.rows else None
+
+    def slice(self, start: int, stop: int) -> Self:
+        """The samples ``start`` to ``stop``; arrays that do not share the batch dimension stay whole."""
+        return self._taken(slice(start, stop))
+
+    def sample(self, rows: int) -> Self:
+        """``rows`` samples: the first ones, repeated where there are too few."""
+        return self._taken(np.arange(rows) % self.rows)
+
+    def _taken(self, index: Index) -> Self:
+        axes = {name: self.axis(name) for name in self.inputs}
+        taken = {
+            name: array if (axis := axes[name]) is None else array[(slice(None),) * axis + (index,)]
+            for name, array in self.inputs.items()
+        }
+        return replace(self, inputs=taken, labels=None if self.labels is None else self.labels[index])
+
+    def update(self, hasher: hashlib._Hash) -> None:
+        """Add names, dtypes, shapes and values to a digest of the data."""
+        labels = {} if self.labels is None else {"labels": self.labels}
+        for name, array in sorted({**self.inputs, **labels}.items()):
+            hasher.update(f"{name}:{array.dtype}:{array.shape};".encode())
+            hasher.update(np.ascontiguousarray(array).data)
+
+
+def batch_sizes(shapes: Mapping[str, Sequence[Any]], axes: Axes) -> list[Any]:
+    """The size along the batch axis of each input that has one.
+
+    >>> batch_sizes({"x": (4, 10), "state": (2, 4), "rate": ()}, {"state": 1})
+    [4, 4]
+    """
+    places = ((shape, axes.get(name, 0)) for name, shape in shapes.items())
+    return [shape[axis] for shape, axis in places if 0 <= axis < len(shape)]
+
+
+def fixed_rows(shapes: Mapping[str, Sequence[int | str | None]], axes: Axes) -> int | None:
+    """The number of samples that every run takes; None where the batch dimension is dynamic, or there is none.
+
+    >>> fixed_rows({"x": (4, 10)}, {})
+    4
+    """
+    size = next(iter(batch_sizes(shapes, axes)), None)
+    return size if isinstance(size, int) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """A checked stream that can be read any number of times.
+
+    Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
+    batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have:
+    class indices by default, ``"iuf"`` for a regression. ``class_axis`` and ``axes`` are those of every batch.
+    """
+
+    role: str
+    source: Source
+    inputs: InputNames
+    signature: tuple[TensorSpec, ...] = ()
+    use_labels: bool = True
+    label_kinds: str = "iu"
+    class_axis: int | None = None
+    axes: Axes = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Batch]:
+        index = -1
+        for index, raw in enumerate(self.source()):
+            where = f"{self.role} batch {index}"
+            features, labels = split_labels(raw, self.inputs)
+            taken = _labels(labels, where, self.label_kinds) if self.use_labels and labels is not None else None
+            batch = replace(_parse(features, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
+            _check_finite(batch, where)
+            for spec in self.signature:
+                _check_spec(batch, spec, where)
+            yield batch
+        if index < 0:
+            raise DataError(f"the {self.role} data yields no batches; return at least one")
+
+    def first(self) -> Batch:
+        """The first batch."""
+        return next(iter(self))
+
+    def count(self) -> int:
+        """The number of batches; where the source does not tell, it is read through once."""
+        opened = self.source()
+        try:
+            return len(opened)  # type: ignore[arg-type]
+        except TypeError:
+            return sum(1 for _ in opened)
+
+
+def rereadable(source: Source, role: str) -> Source:
+    """``source`` as something that every pass can open anew.
+
+    A list, a ``DataLoader`` or a generator function can be read again; a generator that is already
+    running cannot, since calibration takes two passes.
+
+    Raises:
+        DataError: it can be read only once, or it is no iterable at all.
+    """
+    first = _open(source, role)
+    if not isinstance(first, Iterator):
+        return lambda: _Reading(lambda: first, role)
+    if _open(source, role) is first:
+        raise DataError(f"the {role} data can be read only once; return a list, a DataLoader or a new generator")
+    return lambda: _Reading(source, role)
+
+
+class _Reading:
+    """The user's own batches; what the user's code raises while making them is named as theirs."""
+
+    def __init__(self, source: Source, role: str) -> None:
+        self._source, self._role = source, role
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from _open(self._source, self._role)
+        except InputError:
+            raise
+        except USER_CODE_FAILS as error:
+            raise DataError(_raised(self._role, error)) from error
+
+    def __len__(self) -> int:
+        """How many there are; a ``TypeError``, as ``len`` raises it, where the source does not tell."""
+        return len(_open(self._source, self._role))  # type: ignore[arg-type]
+
+
+def _open(source: Source, role: str) -> Iterable[Any]:
+    try:
+        opened = source()
+    except InputError:
+        raise
+    except USER_CODE_FAILS as error:
+        raise DataError(_raised(role, error)) from error
+    if not isinstance(opened, Iterable) or isinstance(opened, (torch.Tensor, np.ndarray, str, Mapping)):
+        raise DataError(f"the {role} data is a {type(opened).__name__}; return an iterable of batches")
+    return opened
+
+
+def _raised(role: str, error: BaseException) -> str:
+    return f"the {role} data raised {type(error).__name__}: {first_line(error)}; repair the code that makes it"
+
+
+def _parse(features: Any, labels: Array | None, inputs: InputNames, axes: Axes, where: str) -> Batch:
+    if isinstance(features, Mapping):
+        named = dict(features)
+    elif isinstance(features, (tuple, list)):
+        if len(features) > len(inputs.names):
+            raise DataError(f"{where} has {len(features)} inputs; the model takes {', '.join(inputs.names)}")
+        named = dict(zip(inputs.names, features, strict=False))
+    else:
+        named = {inputs.names[0]: features}
+    for name in named:
+        if name not in inputs.names:
+            raise DataError(
+                f"{where} has an input {name!r} that the model does not take;"
+                f" its inputs are {', '.join(inputs.names)}{nearest(name, inputs.names)}"
+            )
+    arrays = {name: _array(value, f"{where}: {name!r}") for name, value in named.items()}
+    if not arrays:
+        raise DataError(f"{where} holds no inputs; the model takes {', '.join(inputs.names)}")
+    batch = Batch(inputs=arrays, labels=labels, axes=axes)
+    _check_rows(batch, where)
+    return batch
+
+
+def split_labels(raw: Any, inputs: InputNames) -> tuple[Any, Any]:
+    """Inputs and labels. A pair of tensors is ``(inputs, labels)`` unless the model needs two inputs."""
+    if isinstance(raw, Mapping):
+        named = {name: value for name, value in raw.items() if name != "labels"}
+        return named, raw.get("labels")
+    if not isinstance(raw, (tuple, list)) or len(raw) == 1:
+        return raw, None
+    nested = isinstance(raw[0], (tuple, list, Mapping))
+    if len(raw) == 2 and (nested or inputs.required < 2):
+        return raw[0], raw[1]
+    return raw, None
+
+
+def _array(value: Any, where: str) -> Array:
+    if isinstance(value, torch.Tensor):
+        if value.dtype is torch.bfloat16:
+            raise DataError(f"{where} is bfloat16, which ONNX Runtime does not run here; convert it to float32")
+        value = value.detach().cpu().numpy()
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in NUMBERS:
+        raise DataError(f"{where} is a {type(value).__name__}; a tensor of numbers is needed")
+    return value
+
+
+def _labels(value: Any, where: str, kinds: str) -> Array:
+    try:
+        labels = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    except (TypeError, ValueError):  # bfloat16, and lists of unequal lengths
+        labels = np.asarray(None)
+    if labels.dtype.kind not in NUMBERS:
+        raise DataError(
+            f"{where}: labels are a {type(value).__name__} that is no array of numbers; give class indices, an integer"
+            " array of shape (rows,), or leave labels out"
+        )
+    if labels.dtype.kind not in kinds:
+        raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
+    return labels
+
+
+def _check_rows(batch: Batch, where: str) -> None:
+    shapes = {name: array.shape for name, array in batch.inputs.items()}
+    for name, shape in shapes.items():
+        axis = batch.axes.get(name, 0)
+        if axis >= len(shape) > 0:
+            raise DataError(f"{where}: {name!r} has shape {shape} and no axis {axis}; see export.batch_axes")
+        if (shape and axis >= 0 and shape[axis] == 0) or not any(shapes.values()):
+            place = "the first dimension" if axis == 0 else f"axis {axis}"
+            raise DataError(f"{where}: {name!r} has shape {shape}; {place} must be the batch, and not 0")
+    if batch.labels is not None and len(batch.labels.reshape(-1)) and batch.labels.shape[:1] != (batch.rows,):
+        raise DataError(f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}; give each its own")
+
+
+def _check_finite(batch: Batch, where: str) -> None:
+    for name, array in batch.inputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            kind = "NaN" if np.isnan(array).any() else "infinity"
+            raise DataError(f"{where}: {name!r} holds {kind}; clean the data or its preprocessing")
+
+
+def _check_spec(batch: Batch, spec: TensorSpec, where: str) -> None:
+    array = batch.inputs.get(spec.name)
+    if array is None:
+        raise DataError(f"{where} lacks the input {spec.name!r}; the exported model takes {spec}")
+    if not spec.accepts(array):
+        raise DataError(f"{where}: {spec.name!r} is {array.dtype} {array.shape}; the exported model takes {spec}")

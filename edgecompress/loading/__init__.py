@@ -1,0 +1,1 @@
+"""MODEL and DATA, in every form that a user may give them."""

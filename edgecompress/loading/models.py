@@ -1,0 +1,72 @@
+"""MODEL and DATA as they are written on the command line, turned into objects.
+
+The Python file that a user names is the user's own code and is run; weights are data and never are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, first_line
+from edgecompress.loading.onnx_files import read_onnx
+from edgecompress.loading.programs import read_program
+from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
+from edgecompress.loading.weights import with_weights
+from edgecompress.modules.plain import unwrapped
+from edgecompress.modules.torchscript import OR_ONNX, refuse_model_file, refuse_torchscript
+from edgecompress.runtime import Network
+from edgecompress.system.contained import require_file
+from edgecompress.system.randomness import own_randomness, seed_all
+
+
+def load_teacher(spec: str | None, weights: str | None = None) -> nn.Module | None:
+    """The teacher that ``--teacher`` and ``--teacher-weights`` name; None without.
+
+    Raises:
+        ModelError: it cannot be loaded, or is no PyTorch module; or there are weights alone.
+    """
+    if spec is None:
+        if weights is not None:
+            raise ModelError(f"the teacher's weights {weights!r} have no teacher; give --teacher file.py:callable too")
+        return None
+    teacher = load_model(spec, weights)
+    if not isinstance(teacher, nn.Module):
+        raise ModelError(f"the teacher {spec!r} is no PyTorch module; give file.py:callable or module:callable")
+    return teacher
+
+
+def load_model(spec: str, weights: str | None = None) -> Network:
+    """MODEL: ``file.py:callable``, ``package.module:callable``, ``model.onnx`` or ``model.pt2``.
+
+    Raises:
+        ModelError: it is missing, cannot be read, or is no model; or the weights do not fit.
+    """
+    suffix = Path(spec).suffix
+    if suffix not in (".onnx", ".pt2") and not Path(spec).is_dir():
+        refuse_model_file(Path(spec))
+        module = _call_for_module(spec)
+        return module if weights is None else with_weights(module, Path(weights))
+    if weights is not None:
+        raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
+    require_file(Path(spec))
+    return read_onnx(Path(spec)) if suffix == ".onnx" else read_program(Path(spec))
+
+
+def _call_for_module(spec: str) -> nn.Module:
+    factory = resolve(spec, ModelError, "model")
+    require_no_arguments(factory, spec, ModelError)
+    try:
+        with importable(folder_of(spec)), own_randomness():
+            # Untrained students draw their weights: a run that goes on after a kill has to find the same ones.
+            seed_all("model")
+            module = unwrapped(factory())
+    except InputError:
+        raise
+    except USER_CODE_FAILS as error:
+        raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}; repair it") from error
+    refuse_torchscript(module, f"{spec!r} returned", OR_ONNX)
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{spec!r} returned {type(module).__name__}, not a torch.nn.Module; return one")
+    return module

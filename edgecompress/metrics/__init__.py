@@ -1,0 +1,1 @@
+"""How well outputs agree: accuracy, decibels, the worst slice."""

@@ -1,0 +1,1 @@
+"""PyTorch modules: checked, copied, without wrappers, named inputs, captured as a program."""

@@ -1,0 +1,103 @@
+"""Capture: a module becomes a program of ``torch.export``, with a dynamic batch dimension."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+
+from edgecompress.data.batches import Batch
+from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line
+from edgecompress.modules.copies import frozen
+from edgecompress.recipe.tables import Export
+from edgecompress.runtime import Network, execute, tensors
+from edgecompress.system.quiet import quiet_torch
+
+
+def check_runs(network: Network, batch: Batch) -> None:
+    """Run the network twice on a batch, as the user would.
+
+    Raises:
+        ModelError: it cannot run on that batch, or it answers differently the second time.
+    """
+    try:
+        first, second = execute(network, batch.inputs), execute(network, batch.inputs)
+    except USER_CODE_FAILS as error:
+        given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in batch.inputs.items())
+        raise ModelError(
+            f"the model cannot run on the first batch ({given}): {first_line(error)};"
+            " give inputs as its forward takes them"
+        ) from error
+    if not first:
+        raise ModelError("the model returns no tensor; return a tensor, or a tuple or dict of tensors")
+    if not all(np.isfinite(output).all() for output in first if output.dtype.kind == "f"):
+        raise ModelError("the model's outputs on the first batch are not finite; check weights and preprocessing")
+    if any(a.shape != b.shape or (a != b).any() for a, b in zip(first, second, strict=True)):
+        raise ModelError("the model answers differently to the same input; remove the randomness from its forward")
+
+
+def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:
+    """The program of a module in evaluation mode.
+
+    Args:
+        module: not modified.
+        batch: an example; its values do not matter, its shapes do where they are not dynamic.
+        export: fixes the batch dimension, or names further dynamic dimensions.
+
+    Raises:
+        ModelError: ``torch.export`` cannot capture it; the message has the user's own line.
+        RecipeError: a dynamic axis that the inputs do not have.
+    """
+    _check_axes(batch, export)
+    example = batch.sample(export.batch_size or max(batch.rows, 2))
+    shapes = {name: _dynamic(name, example.axis(name), export) for name in example.inputs}
+    try:
+        with quiet_torch():
+            return torch.export.export(frozen(module), (), tensors(example.inputs), dynamic_shapes=shapes)
+    except USER_CODE_FAILS as error:
+        raise ModelError(_explain(error)) from error
+
+
+def _check_axes(batch: Batch, export: Export) -> None:
+    for name, axes in export.dynamic_axes.items():
+        if name not in batch.inputs:
+            raise RecipeError(f"export.dynamic_axes names an input {name!r}; the inputs are {', '.join(batch.inputs)}")
+        rank = batch.inputs[name].ndim
+        for axis in axes:
+            if int(axis) >= rank:
+                raise RecipeError(f"export.dynamic_axes.{name} names axis {axis}; {name!r} has {rank} dimensions")
+
+
+def _dynamic(name: str, batch_axis: int | None, export: Export) -> dict[int, Any]:
+    # DYNAMIC lets PyTorch find the least size that the model works for; the names are given in the export.
+    dynamic: dict[int, Any] = {int(axis): Dim.DYNAMIC for axis in export.dynamic_axes.get(name, {})}
+    if export.batch_size is None and batch_axis is not None:
+        dynamic[batch_axis] = Dim("batch")
+    return dynamic
+
+
+def _explain(error: BaseException) -> str:
+    specialized = re.search(r"marked (\w+) as dynamic but your code specialized it to be a constant", str(error))
+    if specialized and specialized[1] == "batch":
+        return "the model works for one batch size only; set export.batch_size=1"
+    mend = "write that part without what depends on values"
+    return f"torch.export cannot capture the model: {first_line(error)}{_user_line(error)}; {mend}"
+
+
+def _user_line(error: BaseException) -> str:
+    """The innermost line of the traceback that is neither PyTorch's, a library's nor ours."""
+    foreign = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), str(Path(__file__).parents[1]))
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((*foreign, "<"))]
+    if not own:
+        return ""
+    code = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
+    return f" [{own[-1].filename}:{own[-1].lineno}: {code}]"

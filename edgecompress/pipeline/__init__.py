@@ -1,0 +1,1 @@
+"""The flow: plan, fold, and compress from a network to a bundle."""

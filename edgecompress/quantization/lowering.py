@@ -1,0 +1,135 @@
+"""A lowering: all that decides how one float model is written as integers.
+
+The passes that recover accuracy take a lowering and return another; only the last one becomes a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from glob import escape
+
+import onnx_ir as ir
+
+from edgecompress.calibration import (
+    FBGEMM,
+    FBGEMM_NARROW_WEIGHTS,
+    OBSERVERS,
+    QNNPACK,
+    Calibration,
+    Demand,
+    QuantParams,
+    Scheme,
+)
+from edgecompress.calibration.coverage import require_coverage
+from edgecompress.exporters.graph import constant, replace_constant
+from edgecompress.quantization.kept import BY_BUDGET
+from edgecompress.quantization.placement import Placement, place
+from edgecompress.quantization.qdq import insert_qdq
+from edgecompress.quantization.thresholds import align_thresholds, relabelled
+from edgecompress.quantization.weights import weight_grids
+from edgecompress.recipe.tables import Quantization
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lowering:
+    """A float model and its integers.
+
+    ``params`` are uint8 scale and zero point for each value in ``placement.pairs``; ``weights`` are int8
+    scales by name of node. They stay what they are while the model's weights and biases move.
+    ``floats`` is the model before anything moved.
+    """
+
+    model: ir.Model
+    floats: ir.Model
+    scheme: Scheme
+    placement: Placement
+    params: Mapping[str, QuantParams]
+    weights: Mapping[str, QuantParams]
+
+    def write(self) -> ir.Model:
+        """The INT8 model."""
+        return insert_qdq(self.model, self.placement, self.params, self.weights)
+
+
+def lower(
+    model: ir.Model, placement: Placement, calibration: Calibration, recipe: Quantization, scheme: Scheme
+) -> Lowering:
+    """The lowering of a model by a scheme: ranges by the recipe's observer, weights to the nearest integer."""
+    params = activation_params(calibration, recipe, scheme)
+    return Lowering(
+        model=model,
+        floats=model,
+        scheme=scheme,
+        placement=placement,
+        params=align_thresholds(model.graph, placement, params, scheme),
+        weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
+    )
+
+
+def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
+    """The lowering with the named nodes left float, and all that follows from that.
+
+    They compute what they did before anything moved. A value that only passed integers on, and is now quantized
+    itself, takes the parameters that it passed on.
+    """
+    placement = place(lowering.floats.graph, dict.fromkeys(map(escape, names), BY_BUDGET) | lowering.placement.kept)
+    params = dict(lowering.params)
+    values = {str(value.name): value for node in lowering.floats.graph for value in node.outputs}
+    for name in placement.pairs:
+        known = passed_on(values[name], params) if name in values else params[name]
+        assert known is not None  # what is quantized now was, or moves what was
+        params[name] = known
+    weights = {name: grid for name, grid in lowering.weights.items() if name in placement.placed}
+    return replace(lowering, model=_restored(lowering, names), placement=placement, params=params, weights=weights)
+
+
+def _restored(lowering: Lowering, names: Sequence[str]) -> ir.Model:
+    """The model with the constants of the named nodes as they were."""
+    if lowering.model is lowering.floats:
+        return lowering.model
+    restored = lowering.model.clone()
+    for moved, before in zip(restored.graph, lowering.floats.graph, strict=True):
+        if moved.name in names:
+            for index, value in enumerate(before.inputs):
+                array = constant(value)
+                if array is not None:
+                    replace_constant(restored.graph, moved, index, array)
+            moved.resize_inputs(len(before.inputs))
+    return restored
+
+
+def passed_on(value: ir.Value, params: Mapping[str, QuantParams]) -> QuantParams | None:
+    """The parameters of a value, or those of the integers that it is passed; None where there are none."""
+    producer = value.producer()
+    if str(value.name) in params or producer is None or not producer.inputs or producer.inputs[0] is None:
+        return params.get(str(value.name))
+    known = passed_on(producer.inputs[0], params)
+    return relabelled(producer, known) if known is not None and producer.op_type == "HardSigmoid" else known
+
+
+def schemes(recipe: Quantization) -> tuple[Scheme, ...]:
+    """The schemes that the recipe lets compete; the calibration data decides among them."""
+    if recipe.scheme == "qnnpack":
+        return (QNNPACK,)
+    return {
+        "activations": (FBGEMM,),
+        "weights": (FBGEMM_NARROW_WEIGHTS,),
+        "auto": (FBGEMM, FBGEMM_NARROW_WEIGHTS),
+    }[recipe.narrow]
+
+
+def activation_params(calibration: Calibration, recipe: Quantization, scheme: Scheme) -> dict[str, QuantParams]:
+    """Scale and zero point of every calibrated tensor, by the recipe's observer.
+
+    Raises:
+        EdgecompressError: a range, a scale or a zero point cannot be right.
+    """
+    observe = OBSERVERS[recipe.observer]
+    demand = Demand(quant_max=scheme.quant_max, percentile=recipe.percentile)
+    ranges = {name: observe(calibration.statistics(name), demand) for name in calibration.histograms}
+    params = {name: scheme.activation_params(low, high) for name, (low, high) in ranges.items()}
+    for name, decided in ranges.items():
+        histogram = calibration.histograms[name]
+        require_coverage(name, histogram, decided, params[name], recipe.observer, scheme)
+    return params

@@ -1,0 +1,108 @@
+"""Sensitivity: what each layer costs in accuracy as integers, and what it would cost in time as floats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from edgecompress.data.batches import Batch, Batches
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.progress import Progress
+from edgecompress.quantization.lowering import Lowering, floating
+from edgecompress.quantization.placement import activations
+from edgecompress.runtime import ALL_CORES, execute, network_rows, open_session, run_session, to_bytes
+from edgecompress.timing.profiling import node_times, time_of
+
+PROBE_ROWS = 32
+"""Samples that every layer is judged on."""
+LEAST_MS = 1e-3
+"""What a layer costs at least: the profiler counts microseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """One layer.
+
+    ``sqnr_db`` is the agreement of the outputs where it alone is integer. ``gain_db`` is what the INT8 model
+    wins where the ``group``, the layer and the layers that feed it, is float, and ``lost_ms`` the time that
+    one sample takes longer then: with the layer alone its input would still be integers.
+    """
+
+    name: str
+    kind: str
+    group: tuple[str, ...]
+    sqnr_db: float
+    gain_db: float
+    lost_ms: float
+
+    @property
+    def worth(self) -> float:
+        """Decibels regained for a millisecond lost."""
+        return self.gain_db / max(self.lost_ms, LEAST_MS)
+
+
+def rank_layers(original: ir.Model, lowering: Lowering, batches: Batches, progress: Progress) -> list[Sensitivity]:
+    """The layers with weights, the one whose return to float pays most first.
+
+    Args:
+        original: the float model that outputs are compared with.
+        lowering: what is quantized, and how.
+        batches: calibration data; the first samples are read.
+        progress: told of every layer.
+    """
+    rows = network_rows(original, batches.axes)
+    probe = batches.first().sample(rows) if rows else batches.first().slice(0, PROBE_ROWS)
+    reference = execute(original, probe.inputs)
+    whole = _agreement(reference, lowering, probe)
+    lost = _milliseconds_lost(original, lowering, batches.first().sample(rows or 1))
+    layers = [node for node in lowering.model.graph if node.name in lowering.weights]
+    found = []
+    for node in progress.track(layers, "sensitivity of layers"):
+        others = [str(other.name) for other in layers if other is not node]
+        group = (*feeders(node, lowering), str(node.name))
+        found.append(
+            Sensitivity(
+                name=str(node.name),
+                kind=node.op_type,
+                group=group,
+                sqnr_db=_agreement(reference, floating(lowering, others), probe),
+                gain_db=_agreement(reference, floating(lowering, group), probe) - whole,
+                lost_ms=sum(lost[name] for name in group),
+            )
+        )
+    return sorted(found, key=lambda one: one.worth, reverse=True)
+
+
+def feeders(layer: ir.Node, lowering: Lowering) -> tuple[str, ...]:
+    """The layers with weights whose outputs reach a layer's input through operators without weights."""
+    found: dict[str, None] = {}
+    waiting, seen = [value.producer() for value in activations(layer)], set[ir.Node]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.name in lowering.weights:
+            found[str(node.name)] = None
+        else:
+            waiting.extend(value.producer() for value in node.inputs if value is not None)
+    return tuple(found)
+
+
+def _agreement(reference: Sequence[object], lowering: Lowering, probe: Batch) -> float:
+    outputs = run_session(open_session(lowering.write(), ALL_CORES), probe.inputs)
+    return Agreement.between(reference, outputs).sqnr_db  # type: ignore[arg-type]
+
+
+def _milliseconds_lost(original: ir.Model, lowering: Lowering, sample: Batch) -> dict[str, float]:
+    """What each layer takes longer as floats; a layer that the profiles do not tell apart takes the mean of all."""
+    real, integer = (node_times(to_bytes(model), sample.inputs) for model in (original, lowering.write()))
+    mean = (sum(real.values()) - sum(integer.values())) / max(1, len(lowering.weights))
+    lost = {}
+    for node in lowering.model.graph:
+        if node.name in lowering.weights:
+            before, after = (time_of(node, times) for times in (real, integer))
+            lost[str(node.name)] = max(mean if before is None or after is None else before - after, 0.0)
+    return lost

@@ -1,0 +1,139 @@
+"""Static INT8: equalize, calibrate, lower, recover accuracy, and read back what ONNX Runtime made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from edgecompress.calibration import Sharing, collect
+from edgecompress.calibration.freshness import staleness
+from edgecompress.data.batches import Batches
+from edgecompress.errors import ModelError
+from edgecompress.progress import Progress
+from edgecompress.quantization.equalization import equalize
+from edgecompress.quantization.fallback import Accept, fall_back
+from edgecompress.quantization.fused import Fusion, read_fusion
+from edgecompress.quantization.kept import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
+from edgecompress.quantization.lowering import Lowering, lower, schemes
+from edgecompress.quantization.placement import Placement, place
+from edgecompress.quantization.readback import require_decided
+from edgecompress.quantization.recovery import Recovered, recover
+from edgecompress.quantization.stored_once import store_once
+from edgecompress.recipe.tables import Quantization
+from edgecompress.runtime import to_bytes
+from edgecompress.step import StepResult
+from edgecompress.system.contained import require_bytes_survive
+
+
+def quantize_static(
+    model: ir.Model,
+    recipe: Quantization,
+    batches: Batches,
+    progress: Progress,
+    sharing: Sharing | None = None,
+    accept: Accept | None = None,
+) -> StepResult[ir.Model]:
+    """An INT8 copy of a float ONNX model.
+
+    Args:
+        model: float, not modified; its nodes and values have names.
+        recipe: scheme, granularity, what recovers accuracy, and what stays float.
+        batches: calibration data, read several times.
+        progress: told of every batch.
+        sharing: the workers and the file of the calibration; by default this process alone, and none.
+        accept: whether an INT8 model is accurate enough; where one is not, layers return to float.
+
+    Raises:
+        DataError: the calibration data does not fit the model, or the statistics are of other data.
+        EdgecompressError: a scale cannot be right, or the file holds another one than was decided.
+    """
+    equalized = equalize(model, batches, progress) if recipe.equalization else StepResult(model=model)
+    placement = place(model.graph, kept_float(model.graph, recipe))
+    calibration = collect(equalized.model, placement.pairs, batches, progress, sharing)
+    metrics: dict[str, int | float | str] = {
+        "calibration_samples": calibration.samples,
+        "calibration_digest": calibration.digest,
+    }
+    if sharing is not None and sharing.workers.rank:
+        return StepResult(model=model, metrics=metrics)  # the first worker goes on alone
+    stale = staleness(calibration, batches)
+    rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
+    mend = "name its layers in quantization.keep_float"
+    require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, mend)
+    best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
+    final = _budgeted(model, best, recipe, batches, progress, accept)
+    require_decided(final.model, final.lowering)
+    fusion = read_fusion(model, final.model, final.lowering.placement)
+    metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
+    return StepResult(
+        model=store_once(final.model),
+        changes=(*equalized.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
+        refusals=(*final.lowering.placement.refusals, *fusion.unfused),
+        warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering.placement, fusion)),
+        metrics=metrics,
+    )
+
+
+def _agreement(recovered: Recovered) -> float:
+    return recovered.agreement.sqnr_db
+
+
+def _budgeted(
+    model: ir.Model,
+    best: Recovered,
+    recipe: Quantization,
+    batches: Batches,
+    progress: Progress,
+    accept: Accept | None,
+) -> Recovered:
+    """The model after the fallback, where there is a budget to fall back for."""
+    if accept is None:
+        return best
+    fallback = fall_back(model, best, accept, recipe, batches, progress)
+    if not fallback.accepted:
+        told = f"the accuracy budget was not met in up to {recipe.fallback_evaluations} evaluations; no layer returned"
+    elif fallback.returned:
+        told = f"{', '.join(fallback.returned)} returned to float for the accuracy budget"
+    else:
+        told = "no layer had to return to float for the accuracy budget"
+    recovered = fallback.recovered
+    return replace(recovered, changes=(*recovered.changes, f"fallback: {told}"))
+
+
+def _choice(best: Recovered, rivals: list[Lowering]) -> tuple[str, ...]:
+    if len(rivals) == 1:
+        return ()
+    return (f"{best.lowering.scheme.narrowed} in fewer bits, which loses less on the calibration data",)
+
+
+def _changes(fusion: Fusion) -> tuple[str, ...]:
+    totals = {op: count + fusion.floating.get(op, 0) for op, count in fusion.integer.items()}
+    return tuple(f"{fusion.integer[op]} of {total} {op} run as integers" for op, total in sorted(totals.items()))
+
+
+def _without_match(model: ir.Model, recipe: Quantization) -> tuple[str, ...]:
+    return tuple(
+        f"quantization.keep_float: no node has a name like {pattern!r}; inspect lists the names"
+        for pattern in unmatched(model.graph, recipe.keep_float)
+    )
+
+
+def _warnings(placement: Placement, fusion: Fusion) -> tuple[str, ...]:
+    if not placement.placed:
+        return (_why_all_float({refusal.reason for refusal in placement.refusals}),)
+    return tuple(f"{stray.kind} {stray.name!r} {stray.reason}" for stray in (*fusion.unfused, *fusion.taken))
+
+
+def _why_all_float(reasons: Container[str]) -> str:
+    """Why nothing is integer, and what would change that."""
+    if BY_BUDGET in reasons:
+        return (
+            "every layer returned to float for the accuracy budget, and the artifact stays float;"
+            " budgets.max_accuracy_drop=... allows for more, and inspect --sensitivity shows which layers suffer"
+        )
+    if BY_RECIPE in reasons:
+        return "the recipe keeps float all that could be integer (quantization.keep_float); the artifact stays float"
+    told = "no operator of this model has an integer kernel that pays; the artifact stays float"
+    return told + "; quantization.integer_entry=true makes its first convolutions INT8" * (BY_SPEED in reasons)

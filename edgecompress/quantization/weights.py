@@ -1,0 +1,103 @@
+"""Integer grids of weights: one int8 scale for each output channel, or for each weight.
+
+On x86 without VNNI the products of uint8 activations and int8 weights are added in pairs in 16 bits.
+255 * |w1 + w2| stays below 2^15 where no two weights of one sign in an output channel exceed 128 together.
+Where they would, a scheme with 8-bit activations gives that channel a coarser grid: 7 bits where both
+weights are equally large, and close to 8 where one stands out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgecompress.calibration.schemes import QuantParams, Scheme, weight_params
+from edgecompress.exporters.graph import constant
+from edgecompress.quantization.operators import RULES
+from edgecompress.quantization.placement import Placement
+
+PAIR_LIMIT = 128
+"""Largest |w1 + w2| with 255 * |w1 + w2| < 2^15."""
+ROUNDED_PAIR_LIMIT = PAIR_LIMIT - 2.0
+"""What two weights come to before rounding: either may be rounded away from zero, and the limit still holds."""
+
+
+def weight_grids(graph: ir.Graph, placement: Placement, scheme: Scheme, *, per_channel: bool) -> dict[str, QuantParams]:
+    """int8 parameters for every constant weight of a placed node, by the node's name.
+
+    Args:
+        graph: float.
+        placement: what becomes integer.
+        scheme: where products may not saturate and activations have 8 bits, weights get as few as their pairs need.
+        per_channel: one scale for each output channel, or one for each weight.
+    """
+    grids: dict[str, QuantParams] = {}
+    for node in graph:
+        weight = constant_weight(node) if node.name in placement.placed else None
+        if weight is not None:
+            axis = weight_axis(node, weight) if per_channel else None
+            grids[str(node.name)] = _grid(node, weight, axis, narrow=scheme.narrow_weights)
+    return grids
+
+
+def constant_weight(node: ir.Node) -> NDArray[np.float32] | None:
+    """The constant weight of an operator that has one."""
+    rule = RULES.get(node.op_type)
+    return constant(node.inputs[rule.weight]) if rule is not None and rule.weight is not None else None
+
+
+def constant_bias(node: ir.Node) -> NDArray[np.float32] | None:
+    """The constant bias of an operator that has one."""
+    rule = RULES.get(node.op_type)
+    if rule is None or rule.bias is None or len(node.inputs) <= rule.bias:
+        return None
+    return constant(node.inputs[rule.bias])
+
+
+def weight_axis(node: ir.Node, weight: NDArray[np.float32]) -> int | None:
+    """The axis of a weight that holds the output channels; None where there is no single one."""
+    if node.op_type == "Gemm":
+        return 0 if node.attributes.get_int("transB") else 1
+    if node.op_type == "MatMul":
+        return 1 if weight.ndim == 2 else None
+    return 0
+
+
+def heaviest_pairs(node: ir.Node, weight: NDArray[Any], axis: int | None) -> NDArray[np.float64]:
+    """The most that two weights of one sign come to, for each output channel: float64 of shape (channels,).
+
+    Activations are not negative, so that products of two signs take from each other. The order in which a
+    kernel pairs weights is its own affair: the two largest count. The depthwise kernel, for one output channel
+    of each input channel, adds in 32 bits, and no pair counts.
+    """
+    if node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(weight) > 1:
+        return np.zeros(len(weight))
+    return _pairs(weight, axis or 0)
+
+
+def safe_params(weight: NDArray[np.float32], axis: int) -> QuantParams:
+    """int8 symmetric parameters for each index along ``axis`` with which no product of 8-bit activations saturates."""
+    return _narrowed(weight_params(weight, axis), _pairs(weight, axis))
+
+
+def _pairs(weight: NDArray[Any], axis: int) -> NDArray[np.float64]:
+    channels = np.moveaxis(weight.astype(np.float64), axis, 0).reshape(weight.shape[axis], -1)
+    by_sign = np.stack([channels, -channels]).clip(min=0)
+    heaviest: NDArray[np.float64] = np.sort(by_sign, axis=2)[:, :, -2:].sum(axis=2).max(axis=0, initial=0)
+    return heaviest
+
+
+def _grid(node: ir.Node, weight: NDArray[np.float32], axis: int | None, *, narrow: bool) -> QuantParams:
+    params = weight_params(weight, axis)
+    if not narrow:
+        return params
+    return _narrowed(params, heaviest_pairs(node, weight, weight_axis(node, weight)))
+
+
+def _narrowed(params: QuantParams, pairs: NDArray[np.float64]) -> QuantParams:
+    least = (pairs if params.axis is not None else pairs.max(initial=0)) / ROUNDED_PAIR_LIMIT
+    return replace(params, scale=np.maximum(params.scale, least).astype(np.float32))

@@ -1,0 +1,382 @@
+"""What is asked for: the recipe, one table per technique, and its way to and from TOML.
+
+A recipe is data: frozen, validated when it is made, equal to itself after a round trip through TOML.
+Every key has a dotted path (``quantization.scheme``) that errors name and that overrides (``overrides.py``) reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self, get_args
+
+import tomli_w
+from pydantic import Field, model_validator
+
+from edgecompress.errors import RecipeError
+from edgecompress.recipe.table import NONE, Table, paths_of
+
+Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
+STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
+"""Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights."""
+NO_LATENCY_BUDGET = (
+    "a student is derived to meet a latency budget; give a teacher (--teacher), or set budgets.min_speedup=2"
+)
+TRAINING = ("pruning", "low_rank", "distillation")
+"""The techniques that change the network, and train what is left of it."""
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+MAX_THREADS = 256
+Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
+AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
+BatchAxis = Annotated[int, Field(ge=-1)]
+AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Pruning(Table):
+    """Removal of channels, with everything that depends on them, and what the network is given to recover."""
+
+    enabled: bool = False
+    """Remove channels."""
+    amount: Share = 0.5
+    """How much goes: a share, 0 to 1, of what ``goal`` names."""
+    goal: Literal["channels", "macs", "parameters", "latency"] = "channels"
+    """What ``amount`` is a share of; ``latency`` is measured in ONNX Runtime."""
+    spread: Literal["uniform", "global", "latency", "sensitivity"] = "uniform"
+    """The same share of every layer; by importance over all layers; where it buys most time for least importance; or
+    where it buys most of the goal for the least harm to the outputs, measured on calibration data."""
+    importance: Literal["l1", "l2", "taylor", "bn_scale", "random"] = "l2"
+    """Which channels of a layer go first; ``taylor`` needs training data."""
+    method: Literal["both", "filter", "channel", "block"] = "both"
+    """What is looked at: the weights that make a channel (``filter``), that read it (``channel``), or both; ``block``
+    removes whole residual blocks, ``amount`` of them, and keeps their shortcuts."""
+    blocks: Share = 0.0
+    """The share of the residual blocks that goes before any channel; ``amount`` counts what went with them."""
+    multiple: PositiveInt = 16
+    """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; narrower layers stay whole."""
+    residual: Literal["prune", "keep", "auto"] = "auto"
+    """The channels that residual additions join; with ``keep`` only those inside of blocks go; ``auto`` keeps them
+    where what is inside of blocks suffices for the amount: the network is faster for the same work, and loses less."""
+    protect: tuple[str, ...] = ()
+    """Names of layers whose channels stay; ``*`` and ``?`` are wildcards."""
+    schedule: Literal["one_shot", "linear", "cubic"] = "one_shot"
+    """How the amount grows over the steps between which the network is trained."""
+    steps: PositiveInt = 1
+    """Cuts, each followed by its part of the training."""
+    warn_above: Share = 0.7
+    """Sanity limit: an amount above it is warned about before the run."""
+
+
+class LowRank(Table):
+    """Replacement of a layer by two or three thinner ones, where that is less work."""
+
+    enabled: bool = False
+    """Replace layers by two or three thinner ones, where that is less work."""
+    goal: Literal["macs", "parameters", "latency", "energy", "ratio"] = "macs"
+    """What decides the ranks: a share of the network's cost that has to go, which layers share by what they lose, and
+    ``latency`` is measured in ONNX Runtime; or, layer by layer, the energy that is kept, or a ratio."""
+    amount: Share = 0.5
+    """The share of the network's MACs, parameters or latency that goes."""
+    energy: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Of the energy of each layer's output, the share that is kept, for goal ``energy``."""
+    rank_ratio: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Rank kept, as a share of the full rank, for goal ``ratio``; half of it saves nothing in a square layer."""
+    multiple: PositiveInt = 16
+    """Of which ranks are: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm."""
+    whitening: bool = True
+    """Weigh errors by what calibration data make of them in the layer's output; without, by the weights alone."""
+    protect: tuple[str, ...] = ()
+    """Names of layers that stay whole; ``*`` and ``?`` are wildcards."""
+    include: tuple[str, ...] = ()
+    """Names of layers that are decomposed although they are protected: the last classifier."""
+
+
+class Distillation(Table):
+    """Training of a smaller student on the outputs of a teacher."""
+
+    enabled: bool = False
+    """Teach the network, or a student of it."""
+    temperature: Positive = 4.0
+    """The higher, the more the classes beside the first one count."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Weight of the teacher's outputs against the labels."""
+    hints: tuple[str, ...] = ()
+    """Layers whose outputs the student learns (FitNets), by name, or as STUDENT=TEACHER where the names differ."""
+    hint_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Of the squared error as a share of both features' squares, for each layer."""
+    block_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the squared error of each residual block's output, where the network was made from its teacher; 0 for none."""
+    attention: tuple[str, ...] = ()
+    """Layers whose attention maps, where in space they are large, the student learns."""
+    attention_weight: Annotated[float, Field(ge=0)] = 1.0
+    """For each layer."""
+    relations: tuple[str, ...] = ()
+    """Layers in which samples lie to one another as in the teacher's (RKD)."""
+    relation_weight: Annotated[float, Field(ge=0)] = 25.0
+    """Of the distances; angles weigh twice as much."""
+    cache: bool = False
+    """Keep the teacher's outputs on disk until the bundle is written, so that it sees each sample once."""
+
+
+class Training(Table):
+    """How a network that was made smaller, or a student, is trained, where there is training data."""
+
+    task: Literal["classification", "regression"] = "classification"
+    """What the labels are: class indices, or numbers of the shape of the outputs."""
+    teacher: bool = True
+    """Let what was pruned or factorized learn from its teacher too, as the ``distillation`` table says."""
+    epochs: Annotated[int, Field(ge=0)] = 4
+    """Passes over the training data after each technique that changes the network; 0 for no training."""
+    learning_rate: Positive = 0.02
+    """The highest one; it rises and falls over the run (one cycle)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    """Not on norms and biases."""
+    augmentation: Literal["none", "flip", "crop_and_flip"] = "none"
+    """Vary the training images: mirrored, for few epochs; or also shifted by up to an eighth, for many."""
+    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = 0.99
+    """The result is a moving average of the weights, which keeps this share of itself at each step."""
+    accumulation: PositiveInt = 1
+    """Batches to one step."""
+    max_gradient_norm: Positive | None = None
+    """Longer gradients are shortened to it."""
+    patience: PositiveInt | None = None
+    """Epochs without a better evaluation after which training stops."""
+
+
+class Quantization(Table):
+    """Static INT8: what the integers mean, and where they are not used."""
+
+    enabled: bool = False
+    """Make the network INT8."""
+    scheme: Literal["fbgemm", "qnnpack"] = "qnnpack"
+    """Semantics of the integers: ``fbgemm`` (7-bit activations, x86) or ``qnnpack`` (8-bit, Arm)."""
+    granularity: Literal["per_channel", "per_tensor"] = "per_channel"
+    """One weight scale for each output channel, or one for the whole tensor."""
+    observer: Literal["min_max", "moving_average", "percentile", "entropy", "mse", "histogram"] = "histogram"
+    """How the range of an activation is chosen from what calibration saw."""
+    percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
+    """Percent of the values that each end of the range stays above or below, for observer ``percentile``."""
+    narrow: Literal["activations", "weights", "auto"] = "activations"
+    """What ``fbgemm`` stores in 7 bits: activations, the weights that could saturate, or what loses less."""
+    equalization: bool = False
+    """Scale channels so that one scale fits all of a layer (cross-layer equalization), before calibration."""
+    adaround: bool = False
+    """Round weights up or down by what it does to the layer's output (AdaRound)."""
+    bias_correction: bool = False
+    """Take the mean error of each layer back through its bias."""
+    fallback_evaluations: Annotated[int, Field(ge=0)] = 0
+    """How often the accuracy may be measured while layers return to float until its budget holds; 0 for never."""
+    keep_float: tuple[str, ...] = ()
+    """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
+    integer_entry: bool = False
+    """Make the first convolutions INT8 even over few channels, where floats run faster, for chips without floats."""
+
+
+class Export(Table):
+    """Capture and the ONNX file."""
+
+    opset: Annotated[int, Field(ge=18, le=23)] = 20
+    """Version of ONNX's operators."""
+    batch_size: PositiveInt | None = None
+    """A fixed batch dimension; without it the dimension is dynamic and named ``batch``."""
+    dynamic_axes: dict[str, dict[AxisNumber, AxisName]] = Field(default_factory=dict)
+    """Further dynamic dimensions: input name -> axis number -> name of the dimension."""
+    batch_axes: dict[str, BatchAxis] = Field(default_factory=dict)
+    """Where the samples of a batch lie: input name -> axis; -1 for what all samples share. Others are found."""
+    simplify: bool = True
+    """Run onnxsim, in a child process."""
+    min_sqnr_db: Annotated[float, Field(gt=0, le=200)] = 60.0
+    """Least agreement, in dB, of every float step with the PyTorch model; 200 stands for identical outputs."""
+    formats: tuple[Literal["onnx", "ort"], ...] = ("onnx",)
+    """What is written: ``model.onnx`` always, listed or not, and for ``ort`` what ONNX Runtime's small builds take."""
+    browser: bool = False
+    """Run the artifact in onnxruntime-web in a headless Chromium, on the inputs of the self-test."""
+
+
+class Evaluation(Table):
+    """How the scores of a network are read."""
+
+    class_axis: Annotated[int, Field(ge=-1)] | None = None
+    """The axis of the scores that holds the classes: 1, as in PyTorch, or -1 for the last; without it the labels
+    decide, and axis 1 where they leave both open."""
+
+
+class Report(Table):
+    """What the report shows of the user's own data."""
+
+    examples: Annotated[int, Field(ge=0, le=200)] = 24
+    """Samples whose top class changed, the worst first, with a thumbnail where the input is an image; 0 for none."""
+
+
+class Images(Table):
+    """How a folder of images becomes batches: RGB, resized (bilinear), scaled to [0, 1], normalized."""
+
+    size: tuple[PositiveInt, PositiveInt] = (224, 224)
+    """Height and width in pixels."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Of each channel, subtracted."""
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    """Of each channel, divided by."""
+
+
+class Cpu(Table):
+    """What the device computes with, how latency is measured, and on which other CPUs the artifact is tried."""
+
+    isa: Isa | None = None
+    """The instructions that the device's CPU has; the plan warns of a scheme that gives other answers there."""
+    threads: Annotated[int, Field(gt=0, le=MAX_THREADS)] = 1
+    """Intra-op threads of the timed sessions."""
+    runs: Annotated[int, Field(ge=10)] = 100
+    """Timed runs of each model, interleaved, in ten pairs of sessions."""
+    emulate: tuple[str, ...] = ()
+    """Names of CPUs on which the artifact is run, under emulation, and compared with this machine."""
+
+
+class Budgets(Table):
+    """What the artifact must reach; a key that is left out is not checked."""
+
+    max_accuracy_drop: float | None = None
+    """Percentage points of top-1 accuracy."""
+    min_compression_ratio: Positive | None = None
+    """Bytes of the float ONNX file over bytes of the artifact."""
+    min_speedup: Positive | None = None
+    """Float latency over the artifact's, medians."""
+    max_latency_ms: Positive | None = None
+    """Median latency of one sample, in milliseconds."""
+    max_latency_p95_ms: Positive | None = None
+    """Latency that 95 % of the calls stay under, in milliseconds."""
+    max_latency_p99_ms: Positive | None = None
+    """Latency that 99 % of the calls stay under, in milliseconds."""
+    max_size_mb: Positive | None = None
+    """Size of the artifact in megabytes (10^6 bytes)."""
+    min_sqnr_db: float | None = None
+    """Least agreement of the artifact's outputs with the original's, in dB."""
+    min_cpu_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least share of samples, 0 to 1, with the same top class on every emulated CPU as on this machine; of outputs that
+    are not known to hold classes, of samples that agree to 25 dB."""
+    min_browser_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The same in the browser."""
+
+    @property
+    def bound_latency(self) -> bool:
+        """Whether one of them says how fast the artifact has to be."""
+        limits = (self.min_speedup, self.max_latency_ms, self.max_latency_p95_ms, self.max_latency_p99_ms)
+        return any(limit is not None for limit in limits)
+
+
+class Recipe(Table):
+    """All that decides what comes out: the same recipe, model and data give the same bytes."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """For what is drawn at random."""
+    order: tuple[Technique, ...] = get_args(Technique)
+    """The order in which the enabled techniques run: what makes the network smaller, then distillation, then
+    quantization."""
+    pruning: Pruning = Pruning()
+    low_rank: LowRank = LowRank()
+    distillation: Distillation = Distillation()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    quantization: Quantization = Quantization()
+    export: Export = Export()
+    images: Images = Images()
+    cpu: Cpu = Cpu()
+    budgets: Budgets = Budgets()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        _check_order(self)
+        _check_steps(self)
+        return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether a technique of the recipe reads training data, if only to estimate batch norms on."""
+        return any(name in TRAINING for name in self.techniques)
+
+    @property
+    def techniques(self) -> tuple[Technique, ...]:
+        """The enabled techniques in the order in which they run: what is not among them is not done."""
+        return tuple(name for name in self.order if getattr(self, name).enabled)
+
+
+def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
+    """Validate nested tables, as read from TOML, into a recipe.
+
+    Raises:
+        RecipeError: a key is unknown or a value has the wrong type; the message holds the key's path.
+
+    >>> parse_recipe({"quantization": {"scheme": "fbgemm"}}).quantization.scheme
+    'fbgemm'
+    >>> parse_recipe({"pruning": {"amount": "much"}})
+    Traceback (most recent call last):
+    edgecompress.errors.RecipeError: expected number, got 'much' in 'pruning.amount'
+    """
+    return Recipe(**tables)
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every key written out; reading it back gives an equal recipe."""
+    return tomli_w.dumps(recipe_tables(recipe))
+
+
+def recipe_tables(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested tables, every key that has a value or lacks the one it has by default (``none``).
+
+    A table without such a key is left out.
+
+    >>> recipe_tables(Recipe(training=Training(average_decay=None)))["training"]["average_decay"]
+    'none'
+    """
+    defaults = Recipe().model_dump(mode="json")
+    tables = {key: _valued(value, defaults[key]) for key, value in recipe.model_dump(mode="json").items()}
+    return {key: table for key, table in tables.items() if table != {}}
+
+
+def _valued(value: Any, default: Any) -> Any:
+    if not isinstance(value, dict) or not default:
+        return value
+    return {
+        key: NONE if one is None else one for key, one in value.items() if one is not None or default[key] is not None
+    }
+
+
+def key_paths() -> list[str]:
+    """The dotted path of every key of a recipe.
+
+    >>> "quantization.scheme" in key_paths()
+    True
+    """
+    return paths_of(Recipe)
+
+
+def _check_order(recipe: Recipe) -> None:
+    enabled = [name for name in get_args(Technique) if getattr(recipe, name).enabled]
+    missing = [name for name in enabled if name not in recipe.order]
+    if missing:
+        raise RecipeError(f"{missing[0]!r} is enabled but not listed in 'order'; add it, or disable it")
+    if len(set(recipe.order)) < len(recipe.order):
+        raise RecipeError("a technique stands twice in 'order'; list each once")
+    for first, second in pairwise(recipe.techniques):
+        if STAGES[first] > STAGES[second]:
+            raise RecipeError(
+                f"{first!r} stands before {second!r} in 'order'; compress progressively: pruning and low_rank, then"
+                " distillation, then quantization"
+            )
+
+
+def _check_steps(recipe: Recipe) -> None:
+    steps, epochs = recipe.pruning.steps, recipe.training.epochs
+    if "pruning" in recipe.techniques and 0 < epochs < steps:
+        raise RecipeError(f"'pruning.steps' is {steps}, 'training.epochs' {epochs}; give an epoch to each step")
+    distillation = recipe.distillation
+    layers = distillation.hints or distillation.attention or distillation.relations or distillation.block_weight
+    if distillation.cache and layers:
+        raise RecipeError(
+            "'distillation.cache' keeps the teacher's outputs, not its layers; leave it out, or name no layers and"
+            " set distillation.block_weight=0"
+        )
+    if "distillation" in recipe.techniques and not epochs:
+        raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")

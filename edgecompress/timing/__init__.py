@@ -1,0 +1,1 @@
+"""Time and memory: latency, ratios of it, noise, profiles."""

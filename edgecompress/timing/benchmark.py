@@ -1,0 +1,138 @@
+"""Benchmark: which ONNX file is faster, by how much, and whether this machine can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import onnx_ir as ir
+
+from edgecompress.data.batches import Inputs
+from edgecompress.data.dummy_inputs import (
+    Specs,
+    batch_dimension,
+    common_specs,
+    dummy_inputs,
+    free_dimensions,
+    input_specs,
+)
+from edgecompress.errors import EdgecompressError, InputError, ModelError, first_line
+from edgecompress.progress import Progress
+from edgecompress.runtime import open_session, run_session
+from edgecompress.system.contained import require_file, require_survives
+from edgecompress.timing.latency import Latency, interleave_sessions, summarize
+from edgecompress.timing.memory import session_bytes
+from edgecompress.timing.noise import doubts_of
+from edgecompress.timing.ratios import Ratio
+from edgecompress.timing.settling import settle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """One file at one batch size.
+
+    ``latency`` is for one call with a batch; ``ratio`` is the first file's time over this one's; ``memory_bytes`` is
+    what its session needs beside the runtime, None where the system does not tell; ``doubts`` are reasons not to trust
+    the figures.
+    """
+
+    file: str
+    batch_size: int
+    size_bytes: int
+    memory_bytes: int | None
+    latency: Latency
+    ratio: Ratio
+    runs: int
+    doubts: tuple[str, ...]
+
+
+def benchmark(
+    files: Sequence[Path], *, threads: int, runs: int, batch_sizes: Sequence[int] = (), progress: Progress
+) -> list[Timed]:
+    """Time ONNX files on the same made-up inputs, for each batch size in one interleaved run.
+
+    Args:
+        files: the first is what the others are compared to.
+        threads: intra-op threads.
+        runs: timed runs of each file, at least; on a noisy machine up to ten times as many.
+        batch_sizes: of a dynamic batch dimension, by default 1 alone.
+        progress: told of every batch size, and of dimensions whose sizes nobody knows.
+
+    Raises:
+        ModelError: a file is missing, ONNX Runtime refuses it, or it takes other inputs than the first; or batch sizes
+            are given and the batch dimension is fixed.
+    """
+    specs = common_specs({str(file): _specs(file) for file in files})
+    if unknown := free_dimensions(specs):
+        progress.warn(f"dynamic dimensions beside the batch are timed as 1: {', '.join(unknown)}")
+    rows: list[Timed] = []
+    for size in progress.track(_sizes(files, specs, batch_sizes), "batch sizes"):
+        inputs = dummy_inputs(specs, size)
+        for file in files:
+            _check_runs(file, inputs, threads)
+        rows += _timed(files, inputs, size, runs, threads)
+    return rows
+
+
+def _timed(files: Sequence[Path], inputs: Inputs, batch_size: int, runs: int, threads: int) -> list[Timed]:
+    measure = partial(interleave_sessions, files, inputs, runs=runs, threads=threads)
+    times, ratios = settle(measure)
+    rows = []
+    for file, column, ratio in zip(files, times.T, ratios, strict=True):
+        rows.append(
+            Timed(
+                file=str(file),
+                batch_size=batch_size,
+                size_bytes=_stored_bytes(file),
+                memory_bytes=session_bytes(file, inputs, threads),
+                latency=summarize(column),
+                ratio=ratio,
+                runs=len(times),
+                doubts=doubts_of(column, ratio),
+            )
+        )
+    return rows
+
+
+def _stored_bytes(file: Path) -> int:
+    """Of a file, and of those beside it in which an ONNX model keeps its weights."""
+    files = {file}
+    if file.suffix == ".onnx":
+        tensors = (value.const_value for value in ir.load(file).graph.initializers.values())
+        files |= {file.parent / tensor.location for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    return sum(path.stat().st_size for path in files)
+
+
+def _sizes(files: Sequence[Path], specs: Specs, asked: Sequence[int]) -> list[int]:
+    if batch_dimension(specs) is not None:
+        return list(dict.fromkeys(asked)) or [1]
+    fixed = next((int(spec.shape[0]) for spec in specs if spec.shape), 1)
+    if asked and list(asked) != [fixed]:
+        names = " and ".join(repr(str(file)) for file in files)
+        raise ModelError(
+            f"the batch size of {names} is fixed at {fixed}; leave --batch-size out, or export with a dynamic batch"
+        )
+    return [fixed]
+
+
+def _specs(file: Path) -> Specs:
+    require_file(file)
+    require_survives(file, repr(str(file)), ModelError, "export it again, or in other operators")
+    try:
+        return input_specs(open_session(file, 1))
+    except InputError as error:
+        raise ModelError(f"{str(file)!r}: {error}") from None
+    except EdgecompressError as error:
+        raise ModelError(f"{str(file)!r}: {error}; export it again, or in other operators") from None
+
+
+def _check_runs(file: Path, inputs: Inputs, threads: int) -> None:
+    try:
+        run_session(open_session(file, threads), inputs)
+    except Exception as error:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
+        raise ModelError(
+            f"{str(file)!r} does not run on made-up inputs ({shapes}): {first_line(error)}; export it with fixed shapes"
+        ) from None

@@ -1,0 +1,35 @@
+"""Noise: what a set of timed runs cannot say, because the machine had other things to do."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecompress.timing.ratios import Ratio
+from edgecompress.units import milliseconds
+
+DRIFT = 0.1
+"""Change of the median from the first half of the runs to the second."""
+TAIL = 2.0
+"""p95 as a multiple of the median; a single thread that is left alone stays below 1.2."""
+MEND = "take more runs, or stop what runs beside it"
+
+
+def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:
+    """Why not to trust the figures of one file, a line each; nothing on a quiet machine.
+
+    Args:
+        times_ms: of the runs in their order, (runs,).
+        ratio: of the first file to this one.
+    """
+    found = []
+    if ratio.verdict == "too noisy to say":
+        found.append(f"too noisy to say: a difference below {ratio.resolution:.0%} would not be seen; {MEND}")
+    before, after = (float(np.median(half)) for half in np.array_split(times_ms, 2))
+    if max(before, after) > (1 + DRIFT) * min(before, after):
+        halves = f"{milliseconds(before)} in the first half of the runs, {milliseconds(after)} in the second"
+        found.append(f"the machine changed its speed: {halves}; trust the ratio, not the milliseconds")
+    median, p95 = np.percentile(times_ms, [50, 95])
+    if p95 > TAIL * median:
+        found.append(f"interrupted: p95 is {p95 / median:.1f} times the median; p95 and p99 tell of the neighbours")
+    return tuple(found)

@@ -1,0 +1,109 @@
+"""Where the time of a model goes, operator by operator, as ONNX Runtime's own profiler tells it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from edgecompress.data.batches import Inputs
+from edgecompress.errors import OUR_FAULT, EdgecompressError, first_line
+from edgecompress.runtime import open_session, run_session
+from edgecompress.system.scratch import scratch_folder
+
+WARM_UP_RUNS = 3
+KERNEL = "_kernel_time"
+APPENDED = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeTime:
+    """One node of the graph that ONNX Runtime runs: ``reads`` is its first input's type, in the runtime's words."""
+
+    name: str
+    operator: str
+    reads: str
+    median_ms: float
+
+
+def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> dict[str, float]:
+    """Milliseconds of each node of the graph that ONNX Runtime runs: the median over runs, by the node's name.
+
+    What the optimizer appends to a name is taken off, and what then has one name counts together. A node made of
+    several keeps the name of one of them, in most cases that of the last.
+    """
+    times: dict[str, float] = defaultdict(float)
+    for one in profile_nodes(model, inputs, runs=runs, threads=threads):
+        times[APPENDED.sub("", one.name)] += one.median_ms
+    return dict(times)
+
+
+def profile_nodes(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> list[NodeTime]:
+    """The nodes of the graph that ONNX Runtime runs, in its order, each with the median of its time over runs."""
+    times: dict[str, list[float]] = defaultdict(list)
+    kinds: dict[str, tuple[str, str]] = {}
+    for event in _events(model, inputs, WARM_UP_RUNS + runs, threads):
+        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
+            name, told = event["name"].removesuffix(KERNEL), event["args"]
+            times[name].append(event["dur"] / 1e3)
+            kinds[name] = told["op_name"], _first_type(told)
+    return [
+        NodeTime(
+            name=name, operator=kinds[name][0], reads=kinds[name][1], median_ms=float(np.median(found[WARM_UP_RUNS:]))
+        )
+        for name, found in times.items()
+    ]
+
+
+def _events(model: bytes, inputs: Inputs, runs: int, threads: int) -> list[dict[str, Any]]:
+    with scratch_folder() as folder:
+        session = open_session(model, threads, profile=str(folder / "profile"), arithmetic="native")
+        for _ in range(runs):
+            run_session(session, inputs)
+        return _read_events(Path(session.end_profiling()))
+
+
+def _read_events(path: Path) -> list[dict[str, Any]]:
+    try:
+        events: list[dict[str, Any]] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:  # cut short: ONNX Runtime does not say that the disk is full
+        raise EdgecompressError(f"ONNX Runtime's profile cannot be read: {first_line(error)}; {OUR_FAULT}") from error
+    return events
+
+
+def _first_type(told: Mapping[str, Any]) -> str:
+    """The type of a kernel's first input; none where it has no inputs."""
+    return next((kind for entry in told.get("input_type_shape", ()) for kind in entry), "")
+
+
+def time_of(layer: ir.Node, times: Mapping[str, float]) -> float | None:
+    """The time of a layer under its own name, or that of the operator behind it that it was fused with."""
+    name = _name_in(layer, times)
+    return None if name is None else times[name]
+
+
+def layer_times(layers: Iterable[ir.Node], times: Mapping[str, float]) -> dict[str, float]:
+    """The time of each layer, by its name; where several would take the time of one operator, the first has it."""
+    taken: dict[str, str] = {}
+    for layer in layers:
+        name = _name_in(layer, times)
+        if name is not None:
+            taken.setdefault(name, str(layer.name))
+    return {layer: times[name] for name, layer in taken.items()}
+
+
+def _name_in(layer: ir.Node, times: Mapping[str, float]) -> str | None:
+    readers = [reader for output in layer.outputs for reader, _ in output.uses()]
+    return next((name for node in (layer, *readers) for name in _names(node) if name in times), None)
+
+
+def _names(node: ir.Node) -> tuple[str, ...]:
+    """What ONNX Runtime may call a node: by its name, or, in the layouts of its own, by what it computes."""
+    return (str(node.name), *(str(output.name) for output in node.outputs))

@@ -1,0 +1,1 @@
+"""The artifact elsewhere: on other CPUs, and in a browser."""

@@ -1,0 +1,150 @@
+"""The drop of accuracy on any data is that of two files on the same data, or it is not measured."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecompress.bundle.held_out import measure_quality
+from edgecompress.bundle.reading import Bundle
+from edgecompress.bundle.remeasured import HERE, NOWHERE, RECORDED, Row
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.progress import Progress
+from edgecompress.runtime import to_bytes
+from tests.exporters.bundles import MADE
+from tests.exporters.graphs import graph
+
+CLASSES = 4
+BLIND = 3
+"""The class that the artifact never answers."""
+
+
+class Heard(Progress):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def warn(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def _scores(gain: list[float]) -> bytes:
+    """A network whose score of a class is the value of the channel, times the gain of the class."""
+    body = "p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)"
+    return to_bytes(graph(body, k=np.array([gain], np.float32)))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The float model answers the brightest channel; the artifact does so too, but for one class."""
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "model.onnx").write_bytes(_scores([1.0, 1.0, 1.0, 0.0]))
+    (folder / "float.onnx").write_bytes(_scores([1.0] * CLASSES))
+    return folder
+
+
+def _data(labels: list[int], wrong: int = 0) -> Batches:
+    """Images whose brightest channel is the label; of the first ``wrong`` it is the next class but one."""
+    shown = [(label + 2) % CLASSES if index < wrong else label for index, label in enumerate(labels)]
+    images = np.zeros((len(labels), CLASSES, 8, 8), np.float32)
+    images[range(len(labels)), shown] = 1.0
+    pairs = [(images, np.array(labels))]
+    return Batches(role="evaluation", source=lambda: pairs, inputs=InputNames(names=("x",), required=1))
+
+
+def _digest(data: Batches) -> str:
+    hasher = hashlib.sha256()
+    for batch in data:
+        batch.update(hasher)
+    return hasher.hexdigest()
+
+
+def _bundle(folder: Path, data: Batches, original: float = 99.0) -> Bundle:
+    metrics: dict[str, Any] = {
+        "accuracy": {"original": original, "compressed": 98.0, "drop": 1.0},
+        "parity": {"compressed": {"sqnr_db": 30.0}},
+    }
+    manifest = MADE.model_copy(update={"metrics": metrics, "data": {"evaluation_digest": _digest(data)}})
+    return Bundle(path=folder, manifest=manifest)
+
+
+def _rows(bundle: Bundle, data: Batches | None, original: Path | None = None) -> tuple[dict[str, Row], list[str]]:
+    heard = Heard()
+    return {row.measure: row for row in measure_quality(bundle, data, original, heard).rows}, heard.lines
+
+
+labels = st.lists(st.integers(0, CLASSES - 1), min_size=1, max_size=12)
+MADE_WITH = _data([0, 1, 2])
+
+
+@given(labels, st.data())
+def test_the_drop_on_other_data_is_that_of_both_files_on_them(files: Path, drawn: list[int], data: Any) -> None:
+    """However hard or easy the set: what the float model sees and the artifact is blind to, and nothing else."""
+    wrong = data.draw(st.integers(0, len(drawn)))
+    rows, lines = _rows(_bundle(files, MADE_WITH), _data(drawn, wrong), files / "float.onnx")
+    shown = [(label + 2) % CLASSES if index < wrong else label for index, label in enumerate(drawn)]
+    answered = [0 if one == BLIND else one for one in shown]
+    before, after = (
+        100 * np.mean([answer == label for answer, label in zip(answers, drawn, strict=True)])
+        for answers in (shown, answered)
+    )
+    assert rows["accuracy"].value == pytest.approx(after)
+    assert rows["accuracy_drop"].value == pytest.approx(before - after)
+    assert {row.source for row in rows.values()} == {HERE}
+    assert all(line.startswith("'y[:, 3]' carries signal") for line in lines)  # the class that it is blind to
+
+
+def test_a_class_that_the_artifact_never_answers_is_named(files: Path) -> None:
+    heard, other = Heard(), _data([0, 1, 2, *[BLIND] * 5])
+    assert measure_quality(_bundle(files, MADE_WITH), other, files / "float.onnx", heard).lost == ("y[:, 3]",)
+    assert heard.lines == ["'y[:, 3]' carries signal in the float model and is zero or a constant in the artifact"]
+    assert measure_quality(_bundle(files, MADE_WITH), other, None, heard).lost == ()  # nothing to compare with
+    recorded = {"accuracy": {"original": 99.0}, "parity": {"compressed": {"lost": ["y[:, 3]"]}}}
+    bundle = Bundle(path=files, manifest=MADE.model_copy(update={"metrics": recorded}))
+    assert measure_quality(bundle, None, None, Progress()).lost == ("y[:, 3]",)
+
+
+def test_without_the_original_a_drop_on_other_data_is_not_measured(files: Path) -> None:
+    rows, lines = _rows(_bundle(files, MADE_WITH), _data([0, 1, BLIND, BLIND]))
+    assert rows["accuracy"].value == 50
+    assert (rows["accuracy_drop"].value, rows["accuracy_drop"].text) == (None, "not measured")
+    assert rows["accuracy_drop"].source == NOWHERE
+    assert (rows["sqnr_db"].value, rows["sqnr_db"].source) == (30.0, RECORDED)
+    assert len(lines) == 1
+    assert "not the evaluation data of the bundle" in lines[0]
+    assert "--original" in lines[0]
+
+
+def test_on_the_data_of_the_record_its_accuracy_of_the_original_counts(files: Path) -> None:
+    data = _data([0, 1, BLIND, BLIND])
+    rows, lines = _rows(_bundle(files, data, original=75.0), data)
+    assert (rows["accuracy"].value, rows["accuracy_drop"].value) == (50, 25)
+    assert rows["accuracy_drop"].source == HERE
+    assert not lines
+
+
+def test_an_easy_set_hides_no_loss(files: Path) -> None:
+    """99 % are on record; on a set where the float model has 100 %, the artifact's 75 % are a drop of 25."""
+    rows, _ = _rows(_bundle(files, MADE_WITH), _data([0, 1, 2, BLIND]), files / "float.onnx")
+    assert rows["accuracy_drop"].value == 25
+
+
+def test_without_data_all_is_as_recorded(files: Path) -> None:
+    rows, lines = _rows(_bundle(files, MADE_WITH), None, files / "float.onnx")
+    assert [(row.value, row.source) for row in rows.values()] == [(98.0, RECORDED), (1.0, RECORDED), (30.0, RECORDED)]
+    assert not lines
+
+
+def test_without_labels_nothing_is_said_of_accuracy(files: Path) -> None:
+    pairs = [np.ones((2, CLASSES, 8, 8), np.float32)]
+    data = Batches(role="evaluation", source=lambda: pairs, inputs=InputNames(names=("x",), required=1))
+    rows, lines = _rows(_bundle(files, MADE_WITH), data, files / "float.onnx")
+    assert (rows["accuracy"].value, rows["accuracy_drop"].value) == (None, None)
+    assert lines == ["the evaluation data has no labels; accuracy is not measured"]

@@ -1,0 +1,42 @@
+"""Rows of a bundle's measures: numbers, or refused; a ratio of times says what it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecompress import OutputError
+from edgecompress.bundle.reading import Bundle
+from edgecompress.bundle.remeasured import RECORDED, Row, recorded_number, recorded_speedup
+from tests.exporters.bundles import MADE
+
+
+def _bundle(**latency: Any) -> Bundle:
+    return Bundle(path=Path("b"), manifest=MADE.model_copy(update={"metrics": {"latency_ms": latency}}))
+
+
+def test_a_recorded_speedup_has_its_interval() -> None:
+    row = recorded_speedup(_bundle(ratio=0.33, ratio_interval_95=[0.24, 1.06]))
+    assert (row.value, row.interval, row.source) == (0.33, (0.24, 1.06), RECORDED)
+    assert row.text == "too noisy to say (0.24-1.06)"
+    assert row.entry["verdict"] == "too noisy to say"
+    assert row.entry["interval_95"] == [0.24, 1.06]
+
+
+@pytest.mark.parametrize("ends", [None, [], [1.0], [0.0, 1.0], [2.0, 1.0], "ab", {"0": 1}])
+def test_a_bundle_without_an_interval_has_a_plain_speedup(ends: Any) -> None:
+    row = recorded_speedup(_bundle(ratio=2.0, ratio_interval_95=ends))
+    assert (row.value, row.interval, row.text) == (2.0, None, "2.000 x")
+
+
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(OutputError, match=r"'metrics\.latency_ms\.ratio_interval_95\.0' of its manifest is no number"):
+        recorded_speedup(_bundle(ratio=2.0, ratio_interval_95=["[bold]", 1.0]))
+    assert recorded_number(_bundle(), "latency_ms", "ratio") is None
+
+
+def test_other_measures_have_a_value_with_a_unit() -> None:
+    assert Row(measure="latency_ms", value=1.5, unit="ms", source="", interval=(1.0, 2.0)).text == "1.500 ms"
+    assert Row(measure="accuracy", value=None, unit="%", source="").text == "not measured"

@@ -1,0 +1,230 @@
+"""Batches in every form that the documentation lists, and those that cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, TensorDataset
+
+from edgecompress.data.batches import SHARED, Batch, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.errors import DataError
+
+ONE = InputNames(names=("image",), required=1)
+TWO = InputNames(names=("image", "mask"), required=2)
+OPTIONAL = InputNames(names=("image", "mask"), required=1)
+X, M, Y = torch.ones(4, 3), torch.zeros(4, 2), torch.arange(4)
+
+
+def _first(raw: Any, names: InputNames = ONE, **options: Any) -> Batch:
+    return Batches(role="calibration", source=lambda: [raw], inputs=names, **options).first()
+
+
+@pytest.mark.parametrize(
+    ("raw", "names", "inputs", "labelled"),
+    [
+        (X, ONE, ["image"], False),
+        ((X,), ONE, ["image"], False),
+        ((X, Y), ONE, ["image"], True),
+        ([X, Y], ONE, ["image"], True),
+        ((X, M), TWO, ["image", "mask"], False),
+        (((X, M), Y), TWO, ["image", "mask"], True),
+        ((X, Y), OPTIONAL, ["image"], True),
+        (((X, M), Y), OPTIONAL, ["image", "mask"], True),
+        ({"image": X}, ONE, ["image"], False),
+        ({"image": X, "labels": Y}, ONE, ["image"], True),
+        (({"image": X, "mask": M}, Y), TWO, ["image", "mask"], True),
+        ((X, None), ONE, ["image"], False),
+        ((X.numpy(), Y.numpy()), ONE, ["image"], True),
+    ],
+)
+def test_every_form_of_a_batch(raw: Any, names: InputNames, inputs: list[str], labelled: bool) -> None:
+    batch = _first(raw, names)
+    assert list(batch.inputs) == inputs
+    assert (batch.inputs["image"] == X.numpy()).all()
+    assert (batch.labels is not None) == labelled
+    assert batch.rows == 4
+
+
+def test_labels_are_left_out_where_they_are_not_wanted() -> None:
+    assert _first((X, torch.rand(4)), use_labels=False).labels is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (torch.zeros(0, 3), "the first dimension must be the batch, and not 0"),
+        (torch.tensor(1.0), "the first dimension must be the batch"),
+        (X.to(torch.bfloat16), "convert it to float32"),
+        ({"picture": X}, "'picture' that the model does not take"),
+        ((X, torch.rand(4)), "labels are float32; give class indices"),
+        ((X, torch.arange(3)), "4 samples but labels of shape (3,)"),
+        ({}, "holds no inputs"),
+        ("a cat", "a tensor of numbers is needed"),
+        (X * torch.nan, "holds NaN"),
+        (-X / 0, "holds infinity"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_line(raw: Any, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        _first(raw)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("calibration batch 0")
+    assert "\n" not in str(caught.value)
+
+
+def test_too_many_inputs_are_refused() -> None:
+    with pytest.raises(DataError, match="has 3 inputs; the model takes image"):
+        _first((X, X, X))
+
+
+@pytest.mark.parametrize("array", [np.zeros((4, 3), np.float64), np.zeros((4, 2), np.float32), np.zeros(4, np.float32)])
+def test_a_batch_that_the_exported_model_does_not_take_is_refused(array: np.ndarray[Any, Any]) -> None:
+    spec = TensorSpec(name="image", dtype=np.dtype(np.float32), shape=("batch", 3))
+    with pytest.raises(DataError, match=r"the exported model takes float32 \(batch, 3\)"):
+        _first(array, signature=(spec,))
+
+
+def test_a_generator_is_read_once_and_refused() -> None:
+    stream = iter([X])
+    with pytest.raises(DataError, match="can be read only once; return a list, a DataLoader or a new generator"):
+        rereadable(lambda: stream, "calibration")
+
+
+def test_a_generator_function_a_list_and_a_loader_can_be_read_again() -> None:
+    def fresh() -> Iterator[torch.Tensor]:
+        yield X
+
+    for source in (fresh, lambda: [X], lambda: DataLoader(TensorDataset(X, Y), batch_size=4)):
+        batches = Batches(role="calibration", source=rereadable(source, "calibration"), inputs=ONE)
+        assert len(list(batches)) == len(list(batches)) == 1
+
+
+@pytest.mark.parametrize("value", [X, 3, "text", {"image": X}])
+def test_what_is_no_iterable_of_batches_is_refused(value: Any) -> None:
+    with pytest.raises(DataError, match="return an iterable of batches"):
+        rereadable(lambda: value, "calibration")
+
+
+def test_batches_are_counted_by_length_or_by_reading() -> None:
+    def stream() -> Iterator[torch.Tensor]:
+        yield from [X, X, X]
+
+    loader = DataLoader(TensorDataset(X, Y), batch_size=3)
+    for source, count in ((stream, 3), (lambda: [X, X], 2), (lambda: loader, 2)):
+        for opened in (source, rereadable(source, "train")):
+            assert Batches(role="train", source=opened, inputs=ONE).count() == count
+
+
+def test_labels_of_a_regression_are_kept_where_they_are_wanted() -> None:
+    labels = _first((X, torch.rand(4, 2)), label_kinds="iuf").labels
+    assert labels is not None
+    assert labels.shape == (4, 2)
+
+
+def test_a_sample_repeats_what_there_is() -> None:
+    batch = Batch(inputs={"x": np.arange(3), "shared": np.zeros(5)}, labels=np.arange(3))
+    sample = batch.sample(5)
+    assert sample.inputs["x"].tolist() == [0, 1, 2, 0, 1]
+    assert sample.inputs["shared"].shape == (5,)
+    assert batch.slice(1, 3).inputs["x"].tolist() == [1, 2]
+    assert batch.slice(1, 3).inputs["shared"].shape == (5,)
+
+
+def test_the_digest_sees_names_shapes_and_values() -> None:
+    def digest(batch: Batch) -> str:
+        hasher = hashlib.sha256()
+        batch.update(hasher)
+        return hasher.hexdigest()
+
+    base = np.arange(6, dtype=np.float32).reshape(2, 3)
+    others: list[dict[str, np.ndarray[Any, Any]]] = [
+        {"y": base},
+        {"x": base.reshape(3, 2)},
+        {"x": base + 1},
+        {"x": base.astype(np.float64)},
+    ]
+    digests = {digest(Batch(inputs=inputs)) for inputs in [{"x": base}, *others]}
+    assert len(digests) == 5
+    assert digest(Batch(inputs={"x": base.T.copy().T})) == digest(Batch(inputs={"x": base}))
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+LABELS = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner))
+
+
+@given(LABELS.filter(lambda labels: labels is not None))
+def test_labels_are_an_integer_array_or_refused_in_one_line(labels: Any) -> None:
+    try:
+        taken = _first((X, labels)).labels
+    except DataError as error:
+        told = re.match(r"calibration batch 0(: labels are | has 4 samples but labels of shape )", str(error))
+        assert told
+    else:
+        assert taken is not None
+        assert taken.dtype.kind in "iu"
+        np.testing.assert_array_equal(taken, labels)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"boxes": X},
+        [{"boxes": X}] * 4,
+        ["a", "b", "c", "d"],
+        [[1], [1, 2]],
+        object(),
+        torch.ones(4, dtype=torch.bfloat16),
+    ],
+)
+def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
+    with pytest.raises(
+        DataError, match=r"give class indices, an integer array of shape \(rows,\), or leave labels out"
+    ):
+        _first((X, labels))
+
+
+@given(
+    shape=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    axis=st.integers(0, 3),
+    rows=st.integers(1, 5),
+    step=st.integers(1, 3),
+)
+def test_slices_along_any_axis_put_together_are_the_batch(shape: list[int], axis: int, rows: int, step: int) -> None:
+    axis = min(axis, len(shape))
+    whole = np.random.default_rng(0).random([*shape[:axis], rows, *shape[axis:]])
+    inputs = {"rate": np.array(16000.0), "state": whole, "table": np.ones((rows, 2))}
+    batch = Batch(inputs=inputs, labels=np.arange(rows), axes={"state": axis, "table": SHARED})
+    assert batch.rows == rows
+    parts = [batch.slice(start, start + step) for start in range(0, rows, step)]
+    assert (np.concatenate([part.inputs["state"] for part in parts], axis) == whole).all()
+    assert [label for part in parts for label in (part.labels if part.labels is not None else [])] == [*range(rows)]
+    assert all(part.inputs["table"].shape == (rows, 2) and part.inputs["rate"].ndim == 0 for part in parts)
+    doubled = batch.sample(2 * rows)
+    assert (doubled.inputs["state"] == np.concatenate([whole, whole], axis)).all()
+    assert doubled.axes == batch.axes
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "words"),
+    [
+        ({"mask": 2}, (4, 2), "calibration batch 0: 'mask' has shape (4, 2) and no axis 2; see export.batch_axes"),
+        ({"mask": 1}, (4, 0), "calibration batch 0: 'mask' has shape (4, 0); axis 1 must be the batch, and not 0"),
+    ],
+)
+def test_a_batch_axis_that_is_not_there_is_told(axes: dict[str, int], shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        _first((X, torch.zeros(shape)), TWO, axes=axes)
+    assert str(caught.value) == words
+
+
+def test_a_number_that_all_samples_share_is_an_input() -> None:
+    batch = _first((X, torch.tensor(16000.0)), TWO)
+    assert (batch.rows, batch.inputs["mask"].shape) == (4, ())

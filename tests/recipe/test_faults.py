@@ -1,0 +1,38 @@
+"""A fault that pydantic finds is one line with the path of the key."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgecompress.recipe.faults import describe_fault
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    count: int = 0
+    kind: Literal["a", "b"] = "a"
+
+
+class Outer(BaseModel):
+    inner: Inner = Inner()
+    share: float = 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"inner": {"count": "many"}}, "expected whole number, got 'many' in 'inner.count'"),
+        ({"share": "half"}, "expected number, got 'half' in 'share'"),
+        ({"inner": 3}, "expected a table, got 3 in 'inner'"),
+        ({"inner": {"cuont": 3}}, "unknown key 'inner.cuont'; did you mean 'inner.count'?"),
+        ({"inner": {"kind": "c"}}, "expected a value that is 'a' or 'b', got 'c' in 'inner.kind'"),
+    ],
+)
+def test_the_first_fault_is_named_with_its_path(given: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(given)
+    assert describe_fault(caught.value, ["inner.count", "inner.kind", "share"]) == told
