@@ -25,7 +25,7 @@ class Demo:
     evaluation: list[tuple[Tensor, Tensor]]
 
 
-class Block(nn.Module):
+class ConvBlock(nn.Module):
     """Two convolutions with batch norm, and a shortcut around them."""
 
     def __init__(self, channels: int) -> None:
@@ -48,7 +48,7 @@ class DigitsNet(nn.Sequential):
         layers: list[nn.Module] = []
         for inputs, outputs in ((1, 32), (32, 64), (64, 128)):
             conv = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
-            layers += [conv, nn.BatchNorm2d(outputs), nn.ReLU(), Block(outputs)]
+            layers += [conv, nn.BatchNorm2d(outputs), nn.ReLU(), ConvBlock(outputs)]
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
 
 

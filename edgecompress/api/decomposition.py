@@ -14,7 +14,7 @@ from edgecompress.low_rank.choices import by_ratio
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.layers import check_finite, obstacle
 from edgecompress.low_rank.options import Option, candidate
-from edgecompress.low_rank.request import MULTIPLE, Goal, Request, check_multiple, check_share
+from edgecompress.low_rank.request import MULTIPLE, Goal, LowRankRequest, check_multiple, check_share
 from edgecompress.modules.checks import check_module
 from edgecompress.modules.named_inputs import name_inputs
 from edgecompress.modules.plain import plain_copy, unwrapped
@@ -121,7 +121,7 @@ class LowRankDecomposition:
             DataError: the calibration data cannot be read, or does not fit.
         """
         plain = plain_copy(check_module(model))
-        request = Request(
+        request = LowRankRequest(
             rank_ratio=rank_ratio,
             energy=energy,
             goal=goal,
@@ -136,7 +136,7 @@ class LowRankDecomposition:
         return replace(result, changes=(*plain.changes, *result.changes))
 
 
-def _apply(model: nn.Module, request: Request, inputs: Any, calibration: Data | None) -> StepResult[nn.Module]:
+def _apply(model: nn.Module, request: LowRankRequest, inputs: Any, calibration: Data | None) -> StepResult[nn.Module]:
     recipe = Recipe()
     raw = [(inputs if isinstance(inputs, (tuple, list, Mapping)) else (inputs,), None)]
     named = model if inputs is None else name_inputs(model, lambda: raw)  # for the names; the model itself is run

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgecompress.axes.classes import settle_class_axis
 from edgecompress.bundle.reading import Bundle
-from edgecompress.bundle.remeasured import HERE, NOWHERE, Row, recorded, recorded_number
+from edgecompress.bundle.remeasured import HERE, NOWHERE, MeasuredRow, recorded, recorded_number
 from edgecompress.data.batches import Batches
 from edgecompress.metrics.agreement import listed
 from edgecompress.progress import Progress
@@ -23,7 +23,7 @@ from edgecompress.validation.evidence import Scores, score
 class Quality:
     """Accuracy, its drop and the agreement with the original; and the slices of outputs that went silent, by name."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[MeasuredRow, ...]
     lost: tuple[str, ...]
 
 
@@ -60,13 +60,13 @@ def measure_quality(bundle: Bundle, evaluation: Batches | None, original: Path |
             " not measured: give the float model (--original), which is then run on them too"
         )
     drop = None if accuracy is None or before is None else before - accuracy
-    agreement = Row(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
+    agreement = MeasuredRow(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
     lost = _recorded_losses(bundle) if original is None else scores.agreements[-1].lost(silent=True)
     if lost and original is not None:
         progress.warn(f"{listed(lost)} carries signal in the float model and is zero or a constant in the artifact")
     rows = (
-        Row(measure="accuracy", value=accuracy, unit="%", source=HERE),
-        Row(measure="accuracy_drop", value=drop, unit="points", source=NOWHERE if drop is None else HERE),
+        MeasuredRow(measure="accuracy", value=accuracy, unit="%", source=HERE),
+        MeasuredRow(measure="accuracy_drop", value=drop, unit="points", source=NOWHERE if drop is None else HERE),
         _recorded_agreement(bundle) if original is None else agreement,
     )
     return Quality(rows=rows, lost=lost)
@@ -86,7 +86,7 @@ def _recorded_losses(bundle: Bundle) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
-def _recorded_agreement(bundle: Bundle) -> Row:
+def _recorded_agreement(bundle: Bundle) -> MeasuredRow:
     return recorded(bundle, "sqnr_db", ("parity", "compressed", "sqnr_db"), "dB")
 
 

@@ -13,7 +13,7 @@ HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class MeasuredRow:
     """One measure, its value, and whether it was taken now or when the bundle was written.
 
     ``interval`` bounds it at 95 % where it is a time or a ratio of times.
@@ -54,12 +54,12 @@ class Row:
         return Ratio(value=value, low=interval[0], high=interval[1])
 
 
-def recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> Row:
+def recorded(bundle: Bundle, measure: str, path: tuple[str, ...], unit: str) -> MeasuredRow:
     """A measure as the manifest has it, under ``metrics``."""
-    return Row(measure=measure, value=recorded_number(bundle, *path), unit=unit, source=RECORDED)
+    return MeasuredRow(measure=measure, value=recorded_number(bundle, *path), unit=unit, source=RECORDED)
 
 
-def recorded_speedup(bundle: Bundle) -> Row:
+def recorded_speedup(bundle: Bundle) -> MeasuredRow:
     """The speedup of the record, with its interval."""
     row = recorded(bundle, "speedup", ("latency_ms", "ratio"), "x")
     ends = [recorded_number(bundle, "latency_ms", "ratio_interval_95", place) for place in (0, 1)]

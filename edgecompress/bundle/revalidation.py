@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
 from edgecompress.bundle.reading import Bundle, read_bundle
-from edgecompress.bundle.remeasured import HERE, RECORDED, Row, recorded, recorded_speedup
+from edgecompress.bundle.remeasured import HERE, RECORDED, MeasuredRow, recorded, recorded_speedup
 from edgecompress.bundle.signature import load_verify_key, verify_bundle
 from edgecompress.data.batches import Array, Batch, Batches, Inputs, rereadable
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
@@ -59,7 +59,7 @@ class Revalidation:
     ``lost`` names the outputs, and slices of outputs, that were lost when the bundle was written, or are here.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[MeasuredRow, ...]
     verdict: Verdict
     cpus: Mapping[str, dict[str, Any]]
     cpus_source: str
@@ -127,8 +127,8 @@ def revalidate(
         _check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
     quality = measure_quality(bundle, batches, original, progress)
     rows = [
-        Row(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
-        Row(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
+        MeasuredRow(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
+        MeasuredRow(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
         *_latency(bundle, golden, original, recipe),
         *quality.rows,
         recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
@@ -188,7 +188,7 @@ def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], 
         raise OutputError(f"bundle {str(folder)!r}: selftest.npz is no npz: {reason}; compress again") from None
 
 
-def _latency(bundle: Bundle, golden: Batch, original: Path | None, recipe: Recipe) -> list[Row]:
+def _latency(bundle: Bundle, golden: Batch, original: Path | None, recipe: Recipe) -> list[MeasuredRow]:
     session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic="native")
     sample = (golden if session_rows(session, golden.axes) else golden.slice(0, 1)).inputs
     if original is None:
@@ -200,15 +200,15 @@ def _latency(bundle: Bundle, golden: Batch, original: Path | None, recipe: Recip
     interval = (ratio.low, ratio.high)
     return [
         *_latency_rows(times[:, 1]),
-        Row(measure="speedup", value=ratio.value, unit="x", source=HERE, interval=interval),
+        MeasuredRow(measure="speedup", value=ratio.value, unit="x", source=HERE, interval=interval),
     ]
 
 
-def _latency_rows(times_ms: NDArray[np.float64]) -> list[Row]:
+def _latency_rows(times_ms: NDArray[np.float64]) -> list[MeasuredRow]:
     found, intervals = summarize(times_ms), latency_intervals(times_ms)
     values = {"latency_ms": found.median_ms, "latency_p95_ms": found.p95_ms, "latency_p99_ms": found.p99_ms}
     return [
-        Row(measure=name, value=value, unit="ms", source=HERE, interval=intervals[name])
+        MeasuredRow(measure=name, value=value, unit="ms", source=HERE, interval=intervals[name])
         for name, value in values.items()
     ]
 

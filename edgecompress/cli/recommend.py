@@ -21,7 +21,7 @@ from edgecompress.units import kilobytes, milliseconds
 if TYPE_CHECKING:
     from edgecompress.comparison.trials import Trial
     from edgecompress.targets import TargetProfile
-    from edgecompress.targets.effects import Measured, Prediction
+    from edgecompress.targets.effects import MeasuredFloat, Prediction
     from edgecompress.targets.recommendation import Recommendation
     from edgecompress.targets.rules import Constraints
 
@@ -75,7 +75,7 @@ def run(
     _check_given(model, weights, data, measure=measure)
     _check_latency(model, float_latency_ms)
     profiles = [overridden(load_profile(name), assignments or []) for name in profile_names()]
-    measured: Measured | None = None
+    measured: MeasuredFloat | None = None
     trials: dict[str, Trial] = {}
     with prints_aside(as_json):
         if model is not None:
@@ -127,7 +127,7 @@ def _check_given(model: str | None, weights: str | None, data: Mapping[str, str]
         raise DataError("the model is measured on calibration data; give --calibration")
 
 
-def _measure(model: str, weights: str | None, calibration: str, recipe: Recipe) -> Measured:
+def _measure(model: str, weights: str | None, calibration: str, recipe: Recipe) -> MeasuredFloat:
     """The float model, measured here."""
     from edgecompress.comparison.trials import measure_float
     from edgecompress.loading.models import load_model
@@ -152,7 +152,7 @@ def _try(
     return trials
 
 
-def _print_found(found: Recommendation, measured: Measured | None, limit: float | None) -> None:
+def _print_found(found: Recommendation, measured: MeasuredFloat | None, limit: float | None) -> None:
     out = console()
     if measured is not None:
         known = "its latency there is not known" if measured.latency_ms is None else milliseconds(measured.latency_ms)
@@ -194,7 +194,7 @@ def _asks(prediction: Prediction, limit: float | None) -> Iterator[str]:
         yield f"that is {limit:g} ms if the float model takes up to {milliseconds(limit * prediction.speedup)} there"
 
 
-def _print_trials(found: Recommendation, measured: Measured | None, trials: Mapping[str, Trial]) -> None:
+def _print_trials(found: Recommendation, measured: MeasuredFloat | None, trials: Mapping[str, Trial]) -> None:
     """Predicted beside measured; latency is that of the float model above over the speedup of the trial."""
     rows, failures = [], []
     for one in found.ranked:
@@ -225,7 +225,7 @@ def _outcome(trial: Trial) -> str:
 
 
 def _document(
-    constraints: Constraints, measured: Measured | None, found: Recommendation, trials: Mapping[str, Trial]
+    constraints: Constraints, measured: MeasuredFloat | None, found: Recommendation, trials: Mapping[str, Trial]
 ) -> dict[str, Any]:
     """All that was found, for ``--json``."""
     return {

@@ -17,7 +17,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, open_session, run_session, session_rows, to_bytes
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
-from edgecompress.targets.effects import Measured
+from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.timing.latency import interleave, summarize
 
 
@@ -38,7 +38,7 @@ class Trial:
     failure: str | None = None
 
 
-def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measured:
+def measure_float(network: Network, calibration: Data, recipe: Recipe) -> MeasuredFloat:
     """Size and latency of a model's float ONNX file on this machine.
 
     Args:
@@ -59,7 +59,7 @@ def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measur
     session = open_session(artifact, plain.cpu.threads)
     sample = example.sample(session_rows(session, example.axes) or 1).inputs
     times = interleave([functools.partial(run_session, session, sample)], plain.cpu.runs)
-    return Measured(size_mb=len(artifact) / 1e6, latency_ms=summarize(times[:, 0]).median_ms)
+    return MeasuredFloat(size_mb=len(artifact) / 1e6, latency_ms=summarize(times[:, 0]).median_ms)
 
 
 def try_profile(

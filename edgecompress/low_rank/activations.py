@@ -13,7 +13,7 @@ from torch.nn import functional
 from edgecompress.data.batches import Batch
 from edgecompress.low_rank.layers import Layers, refuse
 from edgecompress.low_rank.parts import Layer
-from edgecompress.low_rank.truncation import Matrix, Moments
+from edgecompress.low_rank.truncation import InputMoments, Matrix
 from edgecompress.modules.copies import copied
 from edgecompress.modules.forward import run_example
 from edgecompress.progress import Progress
@@ -26,7 +26,7 @@ WIDEST = 2304
 
 def gather(
     model: nn.Module, layers: Layers, batches: Iterable[Batch], progress: Progress
-) -> tuple[Mapping[str, Moments], tuple[Refusal, ...]]:
+) -> tuple[Mapping[str, InputMoments], tuple[Refusal, ...]]:
     """The moments of what each layer's weight multiplies: inputs, or unfolded patches.
 
     Args:
@@ -36,7 +36,7 @@ def gather(
         progress: told of every batch.
 
     Returns:
-        Moments by layer, and the layers that are too wide for them.
+        InputMoments by layer, and the layers that are too wide for them.
     """
     taken = {name: layer for name, layer in layers.items() if layer.weight[0].numel() <= WIDEST}
     running = copied(model)
@@ -83,8 +83,8 @@ class _Sums:
         self.first += matrix.sum(axis=0)
         self.second += matrix.T @ matrix
 
-    def moments(self) -> Moments:
-        return Moments(mean=self.first / self.count, second=self.second / self.count)
+    def moments(self) -> InputMoments:
+        return InputMoments(mean=self.first / self.count, second=self.second / self.count)
 
 
 def _adding(sums: _Sums) -> Any:

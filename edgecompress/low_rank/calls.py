@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import ModelError, first_line
-from edgecompress.low_rank.form import Call
+from edgecompress.low_rank.form import LayerCall
 from edgecompress.low_rank.layers import Layers, refuse, replace
 from edgecompress.modules.copies import copied
 from edgecompress.modules.forward import run_example
@@ -24,7 +24,7 @@ UNCALLED = "it is not called on the example inputs; its weight is unused, or rea
 class Observed:
     """The calls of each layer that may be replaced, and the layers that may not."""
 
-    calls: Mapping[str, tuple[Call, ...]]
+    calls: Mapping[str, tuple[LayerCall, ...]]
     refusals: tuple[Refusal, ...]
 
 
@@ -62,10 +62,10 @@ def observe(model: nn.Module, layers: Layers, example_inputs: Any) -> Observed:
 
 def _wrapped(
     model: nn.Module, names: Sequence[str], example_inputs: Any, expected: Any
-) -> tuple[dict[str, list[Call]], str]:
+) -> tuple[dict[str, list[LayerCall]], str]:
     """The calls of these layers in sequences of their own, and what went wrong."""
     wrapped = copied(model)
-    calls: dict[str, list[Call]] = {name: [] for name in names}
+    calls: dict[str, list[LayerCall]] = {name: [] for name in names}
     for name in names:
         layer = wrapped.get_submodule(name)
         wrapped = replace(wrapped, name, nn.Sequential(layer))
@@ -77,10 +77,10 @@ def _wrapped(
     return calls, "" if _equal(found, expected) else "its outputs differ"
 
 
-def _noting(calls: list[Call]) -> Any:
+def _noting(calls: list[LayerCall]) -> Any:
     def note(_layer: nn.Module, inputs: tuple[Tensor, ...], result: Tensor) -> None:
         if inputs:  # given by keyword, the input would be missed: the layer counts as one that is not called
-            calls.append(Call(source=tuple(inputs[0].shape), result=tuple(result.shape)))
+            calls.append(LayerCall(source=tuple(inputs[0].shape), result=tuple(result.shape)))
 
     return note
 

@@ -17,7 +17,7 @@ from edgecompress.low_rank.goals import most, price, share_out
 from edgecompress.low_rank.latency import network_ms, price_latency
 from edgecompress.low_rank.layers import check_finite, find_layers, refuse, replace, unprotected
 from edgecompress.low_rank.options import Candidate, Option, candidate
-from edgecompress.low_rank.request import Request, check_request
+from edgecompress.low_rank.request import LowRankRequest, check_request
 from edgecompress.modules.copies import copied
 from edgecompress.modules.forward import run_example
 from edgecompress.progress import Progress
@@ -65,7 +65,7 @@ def _at_once(choose: Callable[[], Values]) -> Values:
 
 def factorize(
     module: nn.Module,
-    request: Request,
+    request: LowRankRequest,
     example: Batch | None = None,
     *,
     samples: Iterable[Batch] = (),
@@ -113,7 +113,7 @@ def factorize(
 
 
 def _candidates(
-    module: nn.Module, request: Request, example: Batch | None, samples: Iterable[Batch], progress: Progress
+    module: nn.Module, request: LowRankRequest, example: Batch | None, samples: Iterable[Batch], progress: Progress
 ) -> tuple[list[Candidate], tuple[Refusal, ...]]:
     """The layers that may change, with what is known of their inputs, and those that may not."""
     inputs = None if example is None else tensors(example.inputs)
@@ -133,7 +133,11 @@ def _candidates(
 
 
 def _choose(
-    module: nn.Module, candidates: Sequence[Candidate], request: Request, example: Batch | None, progress: Progress
+    module: nn.Module,
+    candidates: Sequence[Candidate],
+    request: LowRankRequest,
+    example: Batch | None,
+    progress: Progress,
 ) -> Chosen:
     match request.goal:
         case None:
@@ -152,7 +156,7 @@ def _choose(
     return Chosen(options=chosen, refusals=_unchosen(candidates, chosen, "the goal is met at less loss elsewhere"))
 
 
-def _one_by_one(candidates: Sequence[Candidate], request: Request, progress: Progress) -> Chosen:
+def _one_by_one(candidates: Sequence[Candidate], request: LowRankRequest, progress: Progress) -> Chosen:
     options: dict[str, Option] = {}
     refusals: list[Refusal] = []
     for one in progress.track(candidates, "ranks"):
@@ -164,14 +168,14 @@ def _one_by_one(candidates: Sequence[Candidate], request: Request, progress: Pro
     return Chosen(options=options, refusals=tuple(refusals))
 
 
-def _alone(one: Candidate, request: Request) -> Choice:
+def _alone(one: Candidate, request: LowRankRequest) -> Choice:
     if request.energy is not None:
         return by_energy(one, request.energy, request.multiple)
     return by_ratio(one, request.rank_ratio, request.multiple)
 
 
 def _by_latency(
-    module: nn.Module, candidates: Sequence[Candidate], request: Request, example: Batch, progress: Progress
+    module: nn.Module, candidates: Sequence[Candidate], request: LowRankRequest, example: Batch, progress: Progress
 ) -> Chosen:
     """The goal is held against what ONNX Runtime takes for the new network, and aimed at anew."""
     (whole_ms,) = network_ms([module], example, request.threads)

@@ -12,14 +12,14 @@ from typing import ClassVar
 from torch import nn
 
 from edgecompress.low_rank.parts import Layer, Part, assemble, weight_of
-from edgecompress.low_rank.truncation import Matrix, Moments, metric
+from edgecompress.low_rank.truncation import InputMoments, Matrix, metric
 
 Rank = tuple[int, ...]
 """One rank; or two, of the outputs and of the inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class LayerCall:
     """The shapes of the input and the output of one call of a layer."""
 
     source: tuple[int, ...]
@@ -37,7 +37,7 @@ class Form(ABC):
     """
 
     layer: Layer
-    moments: Moments | None = None
+    moments: InputMoments | None = None
     name: ClassVar[str]
 
     @property
@@ -62,7 +62,7 @@ class Form(ABC):
         """The weights of each part."""
 
     @abstractmethod
-    def positions(self, call: Call) -> tuple[int, ...]:
+    def positions(self, call: LayerCall) -> tuple[int, ...]:
         """How often each part multiplies all of its weights."""
 
     @abstractmethod
@@ -83,7 +83,7 @@ class Form(ABC):
         """Weights, without the bias."""
         return sum(self.sizes(rank))
 
-    def macs(self, rank: Rank, calls: Sequence[Call]) -> int:
+    def macs(self, rank: Rank, calls: Sequence[LayerCall]) -> int:
         """Multiply-accumulates of these calls."""
         sizes = self.sizes(rank)
         return sum(size * times for call in calls for size, times in zip(sizes, self.positions(call), strict=True))
@@ -106,17 +106,17 @@ def multiples(full: int, multiple: int) -> list[int]:
     return list(range(multiple, full, multiple))
 
 
-def calls_macs(layer: Layer, calls: Sequence[Call]) -> int:
+def calls_macs(layer: Layer, calls: Sequence[LayerCall]) -> int:
     """Multiply-accumulates of a layer as it is."""
     return sum(layer.weight.numel() * outputs(layer, call) for call in calls)
 
 
-def outputs(layer: Layer, call: Call) -> int:
+def outputs(layer: Layer, call: LayerCall) -> int:
     """The positions at which a layer computes all of its outputs."""
     return math.prod(call.result) // layer.weight.shape[0]
 
 
-def images(call: Call) -> int:
+def images(call: LayerCall) -> int:
     """The images of a call, whose batch dimension may be missing."""
     return math.prod(call.source[:-3])
 

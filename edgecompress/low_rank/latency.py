@@ -13,7 +13,7 @@ from torch import nn
 
 from edgecompress.data.batches import Batch
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.low_rank.form import Call, Form, Rank
+from edgecompress.low_rank.form import Form, LayerCall, Rank
 from edgecompress.low_rank.goals import Priced
 from edgecompress.low_rank.layers import refuse
 from edgecompress.low_rank.options import Candidate, Option
@@ -33,7 +33,7 @@ SHARES = (0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing:
+class LayerTiming:
     """Milliseconds of a layer, and of some of its options; ``faster`` where the 95 % interval of the ratio says so."""
 
     layer_ms: float
@@ -66,7 +66,7 @@ def price_latency(
         threads: of the sessions.
         progress: told of every layer.
     """
-    known: dict[Any, Timing] = {}
+    known: dict[Any, LayerTiming] = {}
     priced: list[Priced] = []
     refusals: list[Refusal] = []
     for one in progress.track(candidates, "layers timed"):
@@ -82,7 +82,7 @@ def price_latency(
     return [_scaled(layer, min(whole_ms / inner, 1.0) if inner else 1.0) for layer in priced], tuple(refusals)
 
 
-def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) -> Timing:
+def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) -> LayerTiming:
     """Time a layer and some of its options in turn, in all of the layer's calls."""
     some = _some(candidate, options)
     built = [candidate.layer, *(option.form.build(option.rank) for option in some)]
@@ -91,7 +91,7 @@ def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) ->
     medians = np.median(times, axis=0)
     faster = [ratio_of(times[:, 0], times[:, index + 1], STRETCHES).low > 1 for index in range(len(some))]
     rows = zip(some, map(float, medians[1:]), faster, strict=True)
-    return Timing(layer_ms=float(medians[0]), options=tuple(rows))
+    return LayerTiming(layer_ms=float(medians[0]), options=tuple(rows))
 
 
 def _some(candidate: Candidate, options: Sequence[Option]) -> list[Option]:
@@ -110,7 +110,7 @@ def _skew(form: Form, option: Option) -> float:
     return max(shares) - min(shares)
 
 
-def _times(modules: Sequence[nn.Module], call: Call, threads: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _times(modules: Sequence[nn.Module], call: LayerCall, threads: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     source = np.random.default_rng(0).standard_normal(call.source).astype(np.float32)
     return interleave([_call(module, Batch(inputs={"input": source}), threads) for module in modules], RUNS)
 
@@ -122,7 +122,7 @@ def _call(module: nn.Module, batch: Batch, threads: int) -> Any:
     return partial(run_session, session, batch.inputs)
 
 
-def _interpolated(options: Sequence[Option], timing: Timing) -> tuple[tuple[Option, float], ...]:
+def _interpolated(options: Sequence[Option], timing: LayerTiming) -> tuple[tuple[Option, float], ...]:
     timed = {
         form: sorted((one.macs, ms, fast) for one, ms, fast in timing.options if one.form.name == form)
         for form in {option.form.name for option in options}
@@ -144,7 +144,7 @@ def _scaled(layer: Priced, factor: float) -> Priced:
     return Priced(name=layer.name, cost=factor * layer.cost, options=options)
 
 
-def _slower(timing: Timing) -> str:
+def _slower(timing: LayerTiming) -> str:
     if not timing.options:
         return "no rank costs less than the layer"
     option, best_ms, _ = min(timing.options, key=lambda one: one[1])

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from edgecompress.low_rank.form import Call, Form, Rank, multiples, outputs, settings_of
+from edgecompress.low_rank.form import Form, LayerCall, Rank, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
 from edgecompress.low_rank.truncation import Matrix, Ranked, rank, split
 
@@ -42,7 +42,7 @@ class MatrixForm(Form):
         rows, columns = self.layer.weight.shape[:2]
         return rank[0] * columns, rows * rank[0]
 
-    def positions(self, call: Call) -> tuple[int, ...]:
+    def positions(self, call: LayerCall) -> tuple[int, ...]:
         """Both work where the layer did."""
         return (outputs(self.layer, call),) * 2
 

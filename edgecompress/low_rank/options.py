@@ -8,11 +8,11 @@ from functools import cached_property
 
 from torch import nn
 
-from edgecompress.low_rank.form import Call, Form, Rank, calls_macs
+from edgecompress.low_rank.form import Form, LayerCall, Rank, calls_macs
 from edgecompress.low_rank.matrices import MatrixForm
 from edgecompress.low_rank.parts import Layer
 from edgecompress.low_rank.spatial import SpatialForm
-from edgecompress.low_rank.truncation import Moments
+from edgecompress.low_rank.truncation import InputMoments
 from edgecompress.low_rank.tucker import TuckerForm
 
 
@@ -45,7 +45,7 @@ class Candidate:
     name: str
     layer: Layer
     forms: tuple[Form, ...]
-    calls: tuple[Call, ...] = ()
+    calls: tuple[LayerCall, ...] = ()
 
     @cached_property
     def parameters(self) -> int:
@@ -79,7 +79,9 @@ class Candidate:
         return f"{sizes}, kernel {' x '.join(map(str, kernel))}," if any(one > 1 for one in kernel) else sizes
 
 
-def candidate(name: str, layer: Layer, calls: Sequence[Call] = (), moments: Moments | None = None) -> Candidate:
+def candidate(
+    name: str, layer: Layer, calls: Sequence[LayerCall] = (), moments: InputMoments | None = None
+) -> Candidate:
     """A layer with the forms that suit its kind."""
     pointwise = not isinstance(layer, nn.Conv2d) or tuple(layer.kernel_size) == (1, 1)
     kinds: tuple[type[Form], ...] = (MatrixForm,) if pointwise else (SpatialForm, TuckerForm)

@@ -14,7 +14,7 @@ RIDGE = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regression:
+class ReadingRegression:
     """The regression of outputs on readings z, for the first q of them at any q.
 
     Attributes:
@@ -39,7 +39,7 @@ class Regression:
         return solved.T
 
 
-def regress(second: Matrix, crossed: Matrix) -> Regression:
+def regress(second: Matrix, crossed: Matrix) -> ReadingRegression:
     """The regression in closed form.
 
     Args:
@@ -48,4 +48,4 @@ def regress(second: Matrix, crossed: Matrix) -> Regression:
     """
     level = RIDGE * max(float(np.trace(second)) / len(second), np.finfo(np.float64).tiny)
     root = scipy.linalg.cholesky(second + level * np.eye(len(second)), lower=True)
-    return Regression(root=root, projected=scipy.linalg.solve_triangular(root, crossed.T, lower=True))
+    return ReadingRegression(root=root, projected=scipy.linalg.solve_triangular(root, crossed.T, lower=True))

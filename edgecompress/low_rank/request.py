@@ -13,7 +13,7 @@ MULTIPLE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class LowRankRequest:
     """A rank for each layer, by one of three measures; a goal goes before an energy, an energy before a ratio.
 
     Attributes:
@@ -37,7 +37,7 @@ class Request:
     threads: int = 1
 
 
-def check_request(request: Request) -> None:
+def check_request(request: LowRankRequest) -> None:
     """Refuse values that mean nothing.
 
     Raises:

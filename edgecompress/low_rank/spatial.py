@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgecompress.low_rank.form import Call, Form, Rank, images, multiples, outputs, settings_of
+from edgecompress.low_rank.form import Form, LayerCall, Rank, images, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
-from edgecompress.low_rank.readings import Regression, regress
+from edgecompress.low_rank.readings import ReadingRegression, regress
 from edgecompress.low_rank.truncation import Matrix, Ranked, balance, rank
 
 
@@ -48,7 +48,7 @@ class SpatialForm(Form):
         made, read, high, wide = self.layer.weight.shape
         return rank[0] * read * high, made * rank[0] * wide
 
-    def positions(self, call: Call) -> tuple[int, ...]:
+    def positions(self, call: LayerCall) -> tuple[int, ...]:
         """The first works on every column of the input, on the rows of the output."""
         return images(call) * call.result[-2] * call.source[-1], outputs(self.layer, call)
 
@@ -120,7 +120,7 @@ class SpatialForm(Form):
         return self._flat @ self.inputs
 
     @cached_property
-    def _regression(self) -> Regression:
+    def _regression(self) -> ReadingRegression:
         """Of the outputs on the readings at every column, in the order (reading, column)."""
         first, wide = self._readings, self.weight.shape[3]
         size = len(first) * wide

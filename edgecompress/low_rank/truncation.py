@@ -22,7 +22,7 @@ DAMPING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moments:
+class InputMoments:
     """Of the inputs of a matrix: their mean, shape (n,), and the mean of x x^T, shape (n, n)."""
 
     mean: Matrix
@@ -42,7 +42,7 @@ class Ranked:
         return float(self.energies[rank:].sum()) / total if total > 0 else 0.0
 
 
-def metric(moments: Moments, *, centred: bool) -> Matrix | None:
+def metric(moments: InputMoments, *, centred: bool) -> Matrix | None:
     """E[x x^T], damped so that it is positive definite, or the covariance; None where no input varied.
 
     Args:

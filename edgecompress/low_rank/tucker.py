@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 import scipy.linalg
 
-from edgecompress.low_rank.form import Call, Form, Rank, images, multiples, outputs, settings_of
+from edgecompress.low_rank.form import Form, LayerCall, Rank, images, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
-from edgecompress.low_rank.readings import Regression, regress
+from edgecompress.low_rank.readings import ReadingRegression, regress
 from edgecompress.low_rank.truncation import Matrix, balance
 
 ROUNDS = 10
@@ -56,7 +56,7 @@ class TuckerForm(Form):
         made, read, high, wide = self.layer.weight.shape
         return rank[1] * read, rank[0] * rank[1] * high * wide, made * rank[0]
 
-    def positions(self, call: Call) -> tuple[int, ...]:
+    def positions(self, call: LayerCall) -> tuple[int, ...]:
         """The first works on all of the input."""
         after = outputs(self.layer, call)
         return images(call) * call.source[-2] * call.source[-1], after, after
@@ -148,13 +148,13 @@ class TuckerForm(Form):
     def _whole(self) -> float:
         return float(np.vdot(self._crossed, self._tensor))
 
-    def _fit(self, first: Matrix) -> Regression:
+    def _fit(self, first: Matrix) -> ReadingRegression:
         """The regression of the outputs on the readings, in the order (reading, kernel)."""
         kernel = self._tensor.shape[2]
         size = len(first) * kernel
         crossed = np.einsum("ojl,sj->osl", self._crossed, first, optimize=True).reshape(-1, size)
         if self.inputs is None:
-            return Regression(root=None, projected=crossed.T)
+            return ReadingRegression(root=None, projected=crossed.T)
         half = np.einsum("ri,ikjl->rkjl", first, self._by_channel, optimize=True)
         return regress(np.einsum("rkjl,sj->rksl", half, first, optimize=True).reshape(size, size), crossed)
 

@@ -83,7 +83,7 @@ EFFECTS: Mapping[tuple[Technique, ...], Effect] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredFloat:
     """The float ONNX file of a model: megabytes (10^6 bytes), and milliseconds for one sample, median.
 
     ``latency_ms`` is that on the CPU that is asked for, and None where nobody measured it there.
@@ -103,7 +103,7 @@ class Prediction:
 
 
 def predict(
-    profile: TargetProfile, measured: Measured | None, max_latency_ms: float | None = None
+    profile: TargetProfile, measured: MeasuredFloat | None, max_latency_ms: float | None = None
 ) -> Prediction | None:
     """Size and latency of the artifact; None where the model was not measured, or nothing is known of the strategy.
 

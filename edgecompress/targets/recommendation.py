@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgecompress.targets.effects import EFFECTS, Measured, Prediction, predict
+from edgecompress.targets.effects import EFFECTS, MeasuredFloat, Prediction, predict
 from edgecompress.targets.profile import TargetProfile
 from edgecompress.targets.rules import DECISIVE, RULES, SERVES, Case, Constraints
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranked:
+class RankedTarget:
     """A profile that keeps the constraints as far as is known, and what decided for it."""
 
     profile: TargetProfile
@@ -40,12 +40,12 @@ class Rejected:
 class Recommendation:
     """The profiles that are left, the best first, and those that were rejected."""
 
-    ranked: tuple[Ranked, ...]
+    ranked: tuple[RankedTarget, ...]
     rejected: tuple[Rejected, ...]
 
 
 def recommend(
-    profiles: Iterable[TargetProfile], constraints: Constraints, measured: Measured | None = None
+    profiles: Iterable[TargetProfile], constraints: Constraints, measured: MeasuredFloat | None = None
 ) -> Recommendation:
     """Rank profiles under constraints.
 
@@ -70,7 +70,7 @@ def recommend(
     left = sorted((case for case in cases if case.profile.name not in faults), key=_rank)
     return Recommendation(
         ranked=tuple(
-            Ranked(
+            RankedTarget(
                 profile=case.profile,
                 prediction=case.prediction,
                 decided_by=_decided_by(case, [faults[one.profile.name][0] for one in rejected if _counts(one, case)]),

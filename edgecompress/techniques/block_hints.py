@@ -14,7 +14,7 @@ from edgecompress.techniques.course import Course
 from edgecompress.training import BlockHint
 
 
-class Call(NamedTuple):
+class BlockCall(NamedTuple):
     """What a block was given first, and what it handed on."""
 
     given: Tensor
@@ -47,14 +47,14 @@ def block_hints(model: nn.Module, weight: float, course: Course) -> tuple[BlockH
     return tuple(hint for hint in hints if hint.fits(after[hint.student].handed_on, before[hint.source].handed_on))
 
 
-def _calls(network: nn.Module, names: Sequence[str], course: Course) -> Mapping[str, Call]:
+def _calls(network: nn.Module, names: Sequence[str], course: Course) -> Mapping[str, BlockCall]:
     """The calls of the blocks that are called once, on a sample, by name; a module has one name here."""
-    calls: dict[str, list[Call]] = {}
+    calls: dict[str, list[BlockCall]] = {}
 
     def hook_of(name: str) -> Any:
         def hook(_block: nn.Module, given: tuple[Any, ...], handed_on: Any) -> None:
             if given and isinstance(given[0], Tensor) and isinstance(handed_on, Tensor):
-                calls.setdefault(name, []).append(Call(given[0], handed_on))
+                calls.setdefault(name, []).append(BlockCall(given[0], handed_on))
 
         return hook
 

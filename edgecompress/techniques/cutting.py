@@ -17,7 +17,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.modules.capture import capture
 from edgecompress.modules.names import check_names, covers
 from edgecompress.pruning.blocks import Block, choose_blocks, find_blocks, remove_blocks
-from edgecompress.pruning.channels.request import Request, Selection, nothing_goes, selector
+from edgecompress.pruning.channels.request import PruningRequest, Selection, nothing_goes, selector
 from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut_out, examine
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.groups import layer_name, producers
@@ -72,7 +72,7 @@ def _selection(units: Sequence[int], widths: Widths, refusals: Sequence[Mapping[
     return Selection(units=tuple(units), widths=widths, refusals=tuple(Refusal(**one) for one in refusals))
 
 
-def _choose(subject: Subject, request: Request, samples: Sequence[Batch], course: Course) -> Selection:
+def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch], course: Course) -> Selection:
     share = request.amount
     taylor = request.criterion == "taylor"
     gradients = loss_gradients(subject.module, course) if taylor else None
@@ -155,9 +155,9 @@ def samples_of(course: Course) -> list[Batch]:
     return found
 
 
-def _request(recipe: Recipe, share: float) -> Request:
+def _request(recipe: Recipe, share: float) -> PruningRequest:
     pruning = recipe.pruning
-    return Request(
+    return PruningRequest(
         amount=share,
         goal=pruning.goal,
         spread=pruning.spread,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import nn
 
 from edgecompress.low_rank.factorize import factorize
-from edgecompress.low_rank.request import Request
+from edgecompress.low_rank.request import LowRankRequest
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import tensors
 from edgecompress.step import StepResult
@@ -52,7 +52,7 @@ def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]
         return replace(result, model=model, metrics=metrics, warnings=untrained("factorized", course))
 
 
-def request_of(recipe: Recipe) -> Request:
+def request_of(recipe: Recipe) -> LowRankRequest:
     """What the ``low_rank`` table asks for.
 
     >>> from edgecompress.recipe.tables import LowRank
@@ -60,7 +60,7 @@ def request_of(recipe: Recipe) -> Request:
     0.9
     """
     asked = recipe.low_rank
-    return Request(
+    return LowRankRequest(
         rank_ratio=asked.rank_ratio,
         energy=asked.energy if asked.goal == "energy" else None,
         goal=None if asked.goal == "ratio" or asked.goal == "energy" else asked.goal,

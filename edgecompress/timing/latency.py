@@ -31,7 +31,7 @@ class Latency:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class LatencyComparison:
     """Two models timed in turn in one run.
 
     ``speedup`` is the median of the rounds' ratios, first to second; ``low`` and ``high`` bound it at 95 %
@@ -52,10 +52,10 @@ class Comparison:
         return Ratio(value=self.speedup, low=self.low, high=self.high)
 
 
-def compare_times(first_ms: NDArray[np.float64], second_ms: NDArray[np.float64], threads: int) -> Comparison:
+def compare_times(first_ms: NDArray[np.float64], second_ms: NDArray[np.float64], threads: int) -> LatencyComparison:
     """What the rounds of one run say of two models; both of shape (runs,)."""
     ratio = ratio_of(first_ms, second_ms)
-    return Comparison(
+    return LatencyComparison(
         first=summarize(first_ms),
         second=summarize(second_ms),
         speedup=ratio.value,

@@ -7,7 +7,7 @@ from edgecompress.training.learning_rate import cosine, one_cycle
 from edgecompress.training.loop import train
 from edgecompress.training.losses import Loss, cross_entropy, distillation_loss, mean_squared_error
 from edgecompress.training.optimizers import sgd
-from edgecompress.training.record import Epoch, Score, Step, Trained
+from edgecompress.training.record import Epoch, Score, Trained, TrainingStep
 from edgecompress.training.schedule import SCHEDULES
 from edgecompress.training.settings import Settings
 from edgecompress.training.statistics import reestimate_batch_norm
@@ -30,9 +30,9 @@ __all__ = [
     "Relational",
     "Score",
     "Settings",
-    "Step",
     "Task",
     "Trained",
+    "TrainingStep",
     "cosine",
     "crop_and_flip",
     "cross_entropy",

@@ -13,7 +13,7 @@ from edgecompress.errors import DataError
 from edgecompress.metrics.accuracy import top1
 from edgecompress.modules.modes import evaluating
 from edgecompress.training.engine import Engine
-from edgecompress.training.feeding import Part, to_part
+from edgecompress.training.feeding import MicroBatch, to_part
 from edgecompress.training.losses import Loss, first_output
 from edgecompress.training.record import Score
 from edgecompress.training.running import run_loss, run_network
@@ -59,7 +59,7 @@ def _total(
     return total
 
 
-def _measure(network: nn.Module, part: Part, batch: Batch, loss: Loss, where: str) -> Tensor:
+def _measure(network: nn.Module, part: MicroBatch, batch: Batch, loss: Loss, where: str) -> Tensor:
     outputs = run_network(network, part.inputs, where)
     scores = first_output(outputs)
     if batch.labels is not None and _are_classes(part, scores):
@@ -69,7 +69,7 @@ def _measure(network: nn.Module, part: Part, batch: Batch, loss: Loss, where: st
     return torch.tensor([0, 0, float(value) * part.rows, part.rows])
 
 
-def _are_classes(part: Part, scores: Tensor) -> bool:
+def _are_classes(part: MicroBatch, scores: Tensor) -> bool:
     labels = part.labels
     return labels is not None and not labels.is_floating_point() and labels.ndim == scores.ndim - 1
 

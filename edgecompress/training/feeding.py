@@ -14,7 +14,7 @@ from edgecompress.system.randomness import RandomStates, seed_all
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class MicroBatch:
     """This process's rows of a batch; ``rows`` of them count."""
 
     inputs: dict[str, Tensor]
@@ -49,13 +49,13 @@ def share(batch: Batch, rank: int, count: int) -> tuple[Batch, int]:
     return own, stop - start
 
 
-def to_part(batch: Batch, rows: int, device: torch.device, channels_last: bool) -> Part:
+def to_part(batch: Batch, rows: int, device: torch.device, channels_last: bool) -> MicroBatch:
     """Tensors on the device; labels are int64 or float32."""
     inputs = {name: _tensor(array, device, channels_last) for name, array in batch.inputs.items()}
     if batch.labels is None:
-        return Part(inputs=inputs, labels=None, rows=rows)
+        return MicroBatch(inputs=inputs, labels=None, rows=rows)
     dtype = torch.float32 if batch.labels.dtype.kind == "f" else torch.int64
-    return Part(inputs=inputs, labels=_tensor(batch.labels, device, False).to(dtype), rows=rows)
+    return MicroBatch(inputs=inputs, labels=_tensor(batch.labels, device, False).to(dtype), rows=rows)
 
 
 def with_channels_last(network: nn.Module) -> nn.Module:

@@ -25,7 +25,7 @@ from edgecompress.training.engine import Engine
 from edgecompress.training.evaluation import evaluate
 from edgecompress.training.feeding import windows
 from edgecompress.training.losses import Loss
-from edgecompress.training.record import Epoch, Position, Step, Trained
+from edgecompress.training.record import Epoch, Position, Trained, TrainingStep
 from edgecompress.training.settings import Settings
 from edgecompress.training.stepping import take_step
 
@@ -40,7 +40,7 @@ class TrainData(Protocol):
         """How many there are."""
 
 
-def ignore_step(step: Step) -> None:
+def ignore_step(step: TrainingStep) -> None:
     """What follows a step by default."""
 
 
@@ -56,7 +56,7 @@ class _Run:
     count: int
     evaluation: TrainData | None
     checkpoints: Checkpoints | None
-    on_step: Callable[[Step], None]
+    on_step: Callable[[TrainingStep], None]
     progress: Progress
 
 
@@ -69,7 +69,7 @@ def train(
     measure: Loss | None = None,
     evaluation: TrainData | None = None,
     checkpoints: Path | None = None,
-    on_step: Callable[[Step], None] = ignore_step,
+    on_step: Callable[[TrainingStep], None] = ignore_step,
     progress: Progress | None = None,
 ) -> Trained:
     """Train a copy of a network; the same seed gives the same weights, whether the run was killed in between or not.
@@ -164,7 +164,7 @@ def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Positi
     stream = windows(run.batches, settings.accumulation, position.batches, settings.seed, position.epoch)
     for window in run.progress.track(stream, label, steps, note):
         position, loss = take_step(run.engine, settings, run.loss, position, window)
-        run.on_step(Step(number=position.step, epoch=position.epoch, loss=loss, model=run.engine.module))
+        run.on_step(TrainingStep(number=position.step, epoch=position.epoch, loss=loss, model=run.engine.module))
         rate = (position.rows - skipped_rows) / (time.perf_counter() - start)
         if run.checkpoints is not None and run.checkpoints.due(position.step):
             _save(run, position, best)

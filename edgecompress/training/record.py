@@ -59,7 +59,7 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class TrainingStep:
     """An optimizer step that was just taken: its number from 1, the mean loss of its samples, and the network.
 
     ``model`` is the network in training, without wrappers: what is changed in it is trained on.

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, first_line
-from edgecompress.training.feeding import Part
+from edgecompress.training.feeding import MicroBatch
 from edgecompress.training.losses import Loss
 
 
@@ -28,7 +28,7 @@ def run_network(network: nn.Module, inputs: Mapping[str, Tensor], where: str) ->
         ) from error
 
 
-def run_loss(loss: Loss, outputs: Any, part: Part, where: str) -> Tensor:
+def run_loss(loss: Loss, outputs: Any, part: MicroBatch, where: str) -> Tensor:
     """The loss, one number.
 
     Raises:

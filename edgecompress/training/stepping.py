@@ -12,7 +12,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, ModelError
 from edgecompress.system.randomness import seed_all
 from edgecompress.training.engine import Engine
-from edgecompress.training.feeding import Part, share, to_part
+from edgecompress.training.feeding import MicroBatch, share, to_part
 from edgecompress.training.losses import Loss
 from edgecompress.training.record import Position
 from edgecompress.training.running import run_loss, run_network
@@ -53,7 +53,9 @@ def take_step(
     return done, mean
 
 
-def _backward(engine: Engine, settings: Settings, loss: Loss, part: Part, share_of_step: float, where: str) -> Tensor:
+def _backward(
+    engine: Engine, settings: Settings, loss: Loss, part: MicroBatch, share_of_step: float, where: str
+) -> Tensor:
     """Add to the gradients; this part's share of the step's mean loss."""
     with engine.accelerator.autocast():
         if settings.augment is not None:

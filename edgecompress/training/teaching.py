@@ -20,10 +20,10 @@ from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.bound_optimizer import add_parameters, copied_together
 from edgecompress.training.distillation import DistillationLoss
 from edgecompress.training.feature_terms import FeatureTerm
-from edgecompress.training.feeding import Part, to_part
+from edgecompress.training.feeding import MicroBatch, to_part
 from edgecompress.training.loop import TrainData, ignore_step, train
 from edgecompress.training.losses import Loss
-from edgecompress.training.record import Step, Trained
+from edgecompress.training.record import Trained, TrainingStep
 from edgecompress.training.running import run_loss, run_network
 from edgecompress.training.settings import Settings
 from edgecompress.training.tapped import Tapped, tap
@@ -44,7 +44,7 @@ def teach(
     cache: Path | None = None,
     evaluation: TrainData | None = None,
     checkpoints: Path | None = None,
-    on_step: Callable[[Step], None] = ignore_step,
+    on_step: Callable[[TrainingStep], None] = ignore_step,
     progress: Progress | None = None,
 ) -> Trained:
     """Train a copy of a student on what a teacher says; see :func:`edgecompress.training.train`, which does it.
@@ -126,7 +126,7 @@ def _require_rows_first(batch: Batch) -> None:
             )
 
 
-def _try(network: Tapped, loss: DistillationLoss, part: Part) -> None:
+def _try(network: Tapped, loss: DistillationLoss, part: MicroBatch) -> None:
     duplicate, where = copied(network).eval(), "the first train batch"
     with own_randomness(), torch.no_grad():
         run_loss(loss, run_network(duplicate, part.inputs, where), part, where)

@@ -1,6 +1,6 @@
 """Evidence about the artifact that ships: parity, accuracy, latency, size, other CPUs, and the verdict on them."""
 
-from edgecompress.timing.latency import Comparison, Latency
+from edgecompress.timing.latency import Latency, LatencyComparison
 from edgecompress.validation.budgets import Check, Verdict, intervals, judge, measures
 from edgecompress.validation.elsewhere.browser import (
     BrowserResult,
@@ -21,10 +21,10 @@ from edgecompress.validation.evidence import Evidence, gather
 __all__ = [
     "BrowserResult",
     "Check",
-    "Comparison",
     "CpuResult",
     "Evidence",
     "Latency",
+    "LatencyComparison",
     "Machine",
     "Verdict",
     "browser_agreement",

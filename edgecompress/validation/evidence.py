@@ -20,7 +20,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.step import Stage
-from edgecompress.timing.latency import Comparison, compare_times, interleave_sessions
+from edgecompress.timing.latency import LatencyComparison, compare_times, interleave_sessions
 from edgecompress.timing.noise import doubts_of
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
@@ -65,7 +65,7 @@ class Evidence:
     compressed_accuracy: float | None
     evaluated_samples: int
     evaluation_digest: str
-    latency: Comparison
+    latency: LatencyComparison
     flips: Flips
     stages: tuple[StageFigures, ...]
     doubts: tuple[str, ...] = ()

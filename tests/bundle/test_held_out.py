@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgecompress.bundle.held_out import measure_quality
 from edgecompress.bundle.reading import Bundle
-from edgecompress.bundle.remeasured import HERE, NOWHERE, RECORDED, Row
+from edgecompress.bundle.remeasured import HERE, NOWHERE, RECORDED, MeasuredRow
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.progress import Progress
 from edgecompress.runtime import to_bytes
@@ -75,7 +75,9 @@ def _bundle(folder: Path, data: Batches, original: float = 99.0) -> Bundle:
     return Bundle(path=folder, manifest=manifest)
 
 
-def _rows(bundle: Bundle, data: Batches | None, original: Path | None = None) -> tuple[dict[str, Row], list[str]]:
+def _rows(
+    bundle: Bundle, data: Batches | None, original: Path | None = None
+) -> tuple[dict[str, MeasuredRow], list[str]]:
     heard = Heard()
     return {row.measure: row for row in measure_quality(bundle, data, original, heard).rows}, heard.lines
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgecompress import OutputError
 from edgecompress.bundle.reading import Bundle
-from edgecompress.bundle.remeasured import RECORDED, Row, recorded_number, recorded_speedup
+from edgecompress.bundle.remeasured import RECORDED, MeasuredRow, recorded_number, recorded_speedup
 from tests.exporters.bundles import MADE
 
 
@@ -38,5 +38,5 @@ def test_what_is_no_number_is_refused() -> None:
 
 
 def test_other_measures_have_a_value_with_a_unit() -> None:
-    assert Row(measure="latency_ms", value=1.5, unit="ms", source="", interval=(1.0, 2.0)).text == "1.500 ms"
-    assert Row(measure="accuracy", value=None, unit="%", source="").text == "not measured"
+    assert MeasuredRow(measure="latency_ms", value=1.5, unit="ms", source="", interval=(1.0, 2.0)).text == "1.500 ms"
+    assert MeasuredRow(measure="accuracy", value=None, unit="%", source="").text == "not measured"

@@ -13,7 +13,7 @@ from torch.nn import functional
 from edgecompress.low_rank.activations import rows
 from edgecompress.low_rank.form import Form
 from edgecompress.low_rank.parts import Layer
-from edgecompress.low_rank.truncation import Moments
+from edgecompress.low_rank.truncation import InputMoments
 
 Pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
@@ -49,10 +49,10 @@ def correlated_images(count: int, channels: int, side: int, seed: int = 0) -> Te
     return torch.einsum("nihw,ij->njhw", raw, mixing) + normal(1, channels, 1, 1, seed=seed + 2)
 
 
-def moments(layer: Layer, source: Tensor) -> Moments:
+def moments(layer: Layer, source: Tensor) -> InputMoments:
     """Of all that the layer's weight multiplies."""
     matrix = np.concatenate(list(rows(layer, source)))
-    return Moments(mean=matrix.mean(axis=0), second=matrix.T @ matrix / len(matrix))
+    return InputMoments(mean=matrix.mean(axis=0), second=matrix.T @ matrix / len(matrix))
 
 
 def output_loss(layer: Layer, form: Form, rank: tuple[int, ...], source: Tensor) -> float:

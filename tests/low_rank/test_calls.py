@@ -8,7 +8,7 @@ from torch import nn
 
 from edgecompress import ModelError
 from edgecompress.low_rank.calls import UNCALLED, observe
-from edgecompress.low_rank.form import Call
+from edgecompress.low_rank.form import LayerCall
 from edgecompress.low_rank.layers import find_layers
 from tests.low_rank.drawn import normal
 from tests.low_rank.networks import ReadsWeights, Wide
@@ -19,8 +19,8 @@ def test_calls_have_their_shapes() -> None:
     observed = observe(model, find_layers(model)[0], normal(2, 3, 7, 7))
     assert not observed.refusals
     assert observed.calls == {
-        "0": (Call(source=(2, 3, 7, 7), result=(2, 4, 3, 3)),),
-        "2": (Call(source=(2, 36), result=(2, 5)),),
+        "0": (LayerCall(source=(2, 3, 7, 7), result=(2, 4, 3, 3)),),
+        "2": (LayerCall(source=(2, 36), result=(2, 5)),),
     }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgecompress.low_rank.choices import by_energy, by_ratio
-from edgecompress.low_rank.form import Call
+from edgecompress.low_rank.form import LayerCall
 from edgecompress.low_rank.options import Option, candidate
 from tests.low_rank.drawn import normal
 
@@ -33,7 +33,7 @@ def test_a_layer_is_decomposed_where_that_has_fewer_weights(rows: int, columns: 
 def test_what_does_not_pay_says_why() -> None:
     square = candidate("layer", nn.Linear(8, 8))
     assert by_ratio(square, 0.5, 1) == "rank 4 (svd) has 64 weights, the layer 64"
-    strided = candidate("layer", nn.Conv2d(8, 8, 3, stride=4), [Call(source=(1, 8, 35, 35), result=(1, 8, 9, 9))])
+    strided = candidate("layer", nn.Conv2d(8, 8, 3, stride=4), [LayerCall(source=(1, 8, 35, 35), result=(1, 8, 9, 9))])
     assert "multiply-accumulates, the layer" in str(by_ratio(strided, 0.3, 1))
 
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.low_rank.form import Call, calls_macs, multiples, outputs, settings_of
+from edgecompress.low_rank.form import LayerCall, calls_macs, multiples, outputs, settings_of
 from edgecompress.low_rank.matrices import MatrixForm
 from tests.low_rank.drawn import moments, normal
 
 
 def test_a_layer_multiplies_its_weight_at_every_position_of_every_call() -> None:
     layer = nn.Conv2d(3, 4, 3)
-    calls = [Call(source=(2, 3, 7, 7), result=(2, 4, 5, 5)), Call(source=(3, 4, 4), result=(4, 2, 2))]
+    calls = [LayerCall(source=(2, 3, 7, 7), result=(2, 4, 5, 5)), LayerCall(source=(3, 4, 4), result=(4, 2, 2))]
     assert [outputs(layer, call) for call in calls] == [50, 4]
     assert calls_macs(layer, calls) == 54 * 3 * 4 * 9
 

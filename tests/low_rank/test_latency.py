@@ -12,7 +12,7 @@ from torch import nn
 
 from edgecompress.data.batches import Batch
 from edgecompress.low_rank import latency
-from edgecompress.low_rank.form import Call
+from edgecompress.low_rank.form import LayerCall
 from edgecompress.low_rank.latency import network_ms, price_latency
 from edgecompress.low_rank.options import Candidate, candidate
 from edgecompress.progress import Progress
@@ -28,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Clock], list[nn.Module]]
     def install(own: Clock) -> list[nn.Module]:
         timed: list[nn.Module] = []
 
-        def times(modules: Sequence[nn.Module], _call: Call, _threads: int) -> NDArray[np.float64]:
+        def times(modules: Sequence[nn.Module], _call: LayerCall, _threads: int) -> NDArray[np.float64]:
             timed.extend(modules)
             return np.tile([own(module) for module in modules], (5, 1))
 
@@ -43,7 +43,7 @@ def _weights(module: nn.Module) -> float:
 
 
 def _linear(name: str, inputs: int = 128, outputs: int = 128) -> Candidate:
-    return candidate(name, nn.Linear(inputs, outputs), [Call(source=(1, inputs), result=(1, outputs))])
+    return candidate(name, nn.Linear(inputs, outputs), [LayerCall(source=(1, inputs), result=(1, outputs))])
 
 
 def test_where_time_is_work_it_is_interpolated_exactly(clock: Any) -> None:
@@ -86,7 +86,7 @@ def test_layers_take_no_longer_than_their_network(clock: Any) -> None:
 def test_a_convolution_has_options_of_both_forms(clock: Any) -> None:
     clock(_weights)
     layer = nn.Conv2d(32, 32, 3, padding=1)
-    one = candidate("layer", layer, [Call(source=(1, 32, 8, 8), result=(1, 32, 8, 8))])
+    one = candidate("layer", layer, [LayerCall(source=(1, 32, 8, 8), result=(1, 32, 8, 8))])
     (priced,), _ = price_latency([one], 8, 1e9, 1, Progress())
     assert {option.form.name for option, _ in priced.options} == {"spatial", "tucker-2"}
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from edgecompress.low_rank.form import Call
+from edgecompress.low_rank.form import LayerCall
 from edgecompress.low_rank.matrices import MatrixForm
 from edgecompress.low_rank.parts import Layer
 from tests.low_rank.drawn import correlated_images, moments, normal, output_loss
@@ -71,7 +71,7 @@ def test_costs() -> None:
     assert form.full == (7,)
     assert form.ranks(2) == [(2,), (4,), (6,)]
     assert form.parameters((4,)) == 4 * (12 + 7)
-    assert form.macs((4,), [Call(source=(5, 3, 12), result=(5, 3, 7))]) == 15 * 4 * (12 + 7)
+    assert form.macs((4,), [LayerCall(source=(5, 3, 12), result=(5, 3, 7))]) == 15 * 4 * (12 + 7)
 
 
 def test_the_loss_falls_with_the_rank() -> None:

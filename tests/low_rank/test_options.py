@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from edgecompress.low_rank.form import Call
+from edgecompress.low_rank.form import LayerCall
 from edgecompress.low_rank.options import candidate
 from edgecompress.low_rank.parts import Layer
 
@@ -31,7 +31,7 @@ def test_ranks_that_have_as_many_weights_as_the_layer_do_not_pay() -> None:
 
 def test_options_that_multiply_more_do_not_pay() -> None:
     layer = nn.Conv2d(32, 32, 3, stride=8)
-    calls = [Call(source=(1, 32, 35, 35), result=(1, 32, 5, 5))]
+    calls = [LayerCall(source=(1, 32, 35, 35), result=(1, 32, 5, 5))]
     free, counted = candidate("layer", layer), candidate("layer", layer, calls)
     assert {one.form.name for one in free.options(8)} == {"spatial", "tucker-2"}
     assert all(one.macs < counted.macs == 9 * 32 * 32 * 25 for one in counted.options(8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecompress.low_rank.readings import Regression, regress
+from edgecompress.low_rank.readings import ReadingRegression, regress
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
@@ -31,4 +31,4 @@ def test_readings_that_repeat_each_other_do_no_harm() -> None:
 
 def test_orthonormal_readings_need_no_factor() -> None:
     projected = np.arange(6.0).reshape(3, 2)
-    np.testing.assert_array_equal(Regression(root=None, projected=projected).weights(2), projected[:2].T)
+    np.testing.assert_array_equal(ReadingRegression(root=None, projected=projected).weights(2), projected[:2].T)

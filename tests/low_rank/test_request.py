@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgecompress import RecipeError
-from edgecompress.low_rank.request import Request, check_request
+from edgecompress.low_rank.request import LowRankRequest, check_request
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ from edgecompress.low_rank.request import Request, check_request
 )
 def test_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        check_request(Request(**values))
+        check_request(LowRankRequest(**values))
 
 
 @pytest.mark.parametrize("values", [{}, {"rank_ratio": 1}, {"goal": "macs", "amount": 0}, {"energy": 0.9}])
 def test_what_is_right_passes(values: dict[str, Any]) -> None:
-    check_request(Request(**values))
+    check_request(LowRankRequest(**values))

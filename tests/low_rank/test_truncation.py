@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.low_rank.truncation import Moments, balance, metric, rank, split
+from edgecompress.low_rank.truncation import InputMoments, balance, metric, rank, split
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
 
@@ -33,8 +33,8 @@ def test_the_factors_share_the_singular_values() -> None:
     np.testing.assert_allclose(right @ right.T, np.diag(values), atol=1e-12)
 
 
-def _moments(inputs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Moments:
-    return Moments(mean=inputs.mean(axis=0), second=inputs.T @ inputs / len(inputs))
+def _moments(inputs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> InputMoments:
+    return InputMoments(mean=inputs.mean(axis=0), second=inputs.T @ inputs / len(inputs))
 
 
 @given(SHAPES, st.integers(1, 9))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from edgecompress.low_rank.form import Call
+from edgecompress.low_rank.form import LayerCall
 from edgecompress.low_rank.tucker import TuckerForm
 from tests.low_rank.drawn import convolutions, correlated_images, moments, normal, output_loss
 
@@ -69,7 +69,7 @@ def test_costs_are_what_pytorch_counts(layer: nn.Conv2d) -> None:
         built = form.build(rank)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             result = built(source)
-        call = Call(source=tuple(source.shape), result=tuple(result.shape))
+        call = LayerCall(source=tuple(source.shape), result=tuple(result.shape))
         assert form.macs(rank, [call]) == counter.get_total_flops() // 2
         assert form.parameters(rank) == sum(one.weight.numel() for one in built)  # type: ignore[misc, operator]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgecompress.recipe.tables import Budgets
 from edgecompress.targets import effective_profile, load_profile, profile_names, strategy_names
-from edgecompress.targets.effects import EFFECTS, MARGIN, Measured, Reference, asked_speedup, predict
+from edgecompress.targets.effects import EFFECTS, MARGIN, MeasuredFloat, Reference, asked_speedup, predict
 from edgecompress.techniques import student
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ def test_a_figure_stands_in_its_source(name: str, reference: Reference) -> None:
 
 @pytest.mark.parametrize(("name", "reference"), CASES)
 def test_a_network_that_was_measured_is_predicted_as_it_was(name: str, reference: Reference) -> None:
-    found = predict(load_profile(name), Measured(size_mb=reference.float_mb, latency_ms=10.0))
+    found = predict(load_profile(name), MeasuredFloat(size_mb=reference.float_mb, latency_ms=10.0))
     assert found is not None
     assert found.size_mb == pytest.approx(reference.float_mb / reference.smaller)
     # A student is as fast as it was asked to be, and was measured to be.
@@ -44,7 +44,7 @@ def test_every_profile_has_an_effect_and_its_networks_grow(name: str) -> None:
 @given(st.sampled_from(profile_names()), st.floats(0.01, 1e4), st.floats(0.01, 1e4))
 def test_no_prediction_is_beyond_what_was_measured(name: str, size_mb: float, latency_ms: float) -> None:
     profile = load_profile(name)
-    found = predict(profile, Measured(size_mb=size_mb, latency_ms=latency_ms))
+    found = predict(profile, MeasuredFloat(size_mb=size_mb, latency_ms=latency_ms))
     assert found is not None
     smaller = [one.smaller for one in EFFECTS[profile.recipe.techniques].references]
     assert min(smaller) <= size_mb / found.size_mb * (1 + 1e-9)
@@ -54,7 +54,7 @@ def test_no_prediction_is_beyond_what_was_measured(name: str, size_mb: float, la
 def test_half_way_between_two_sizes_is_half_way_between_their_ratios() -> None:
     first, second = EFFECTS["quantization",].references[-2:]
     size_mb = (first.float_mb * second.float_mb) ** 0.5
-    found = predict(load_profile("mobile"), Measured(size_mb=size_mb, latency_ms=1.0))
+    found = predict(load_profile("mobile"), MeasuredFloat(size_mb=size_mb, latency_ms=1.0))
     assert found is not None
     assert found.speedup == pytest.approx((first.faster + second.faster) / 2)
     assert found.latency_ms == pytest.approx(1 / found.speedup)
@@ -63,7 +63,7 @@ def test_half_way_between_two_sizes_is_half_way_between_their_ratios() -> None:
 @pytest.mark.parametrize("name", profile_names())
 def test_without_the_float_latency_there_is_a_ratio_and_no_time(name: str) -> None:
     profile = load_profile(name)
-    known, unknown = (predict(profile, Measured(size_mb=5.0, latency_ms=ms), 1e6) for ms in (1.0, None))
+    known, unknown = (predict(profile, MeasuredFloat(size_mb=5.0, latency_ms=ms), 1e6) for ms in (1.0, None))
     assert known is not None
     assert unknown is not None
     assert unknown.latency_ms is None
@@ -73,7 +73,7 @@ def test_without_the_float_latency_there_is_a_ratio_and_no_time(name: str) -> No
 def test_nothing_is_predicted_of_what_was_not_measured() -> None:
     assert predict(load_profile("mobile"), None) is None
     unknown = effective_profile("mobile", ["low_rank.enabled=true"])
-    assert predict(unknown, Measured(size_mb=1.0, latency_ms=1.0)) is None
+    assert predict(unknown, MeasuredFloat(size_mb=1.0, latency_ms=1.0)) is None
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from edgecompress.errors import RecipeError
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import device_names, effective_profile, load_profile, profile_names, strategy_names
-from edgecompress.targets.effects import Measured
+from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.targets.recommendation import Recommendation, recommend
 from edgecompress.targets.rules import SERVES, Constraints, find_cpu_or_device
 
 PROFILES = [load_profile(name) for name in profile_names()]
-MOBILENET = Measured(size_mb=10.33, latency_ms=7.0)
-RESNET_20 = Measured(size_mb=1.09, latency_ms=0.8)
+MOBILENET = MeasuredFloat(size_mb=10.33, latency_ms=7.0)
+RESNET_20 = MeasuredFloat(size_mb=1.09, latency_ms=0.8)
 SMALLER, BOTH, ACCURATE, LESS = (
     "much smaller model",
     "both effects together",
@@ -27,7 +27,7 @@ SMALLER, BOTH, ACCURATE, LESS = (
 )
 
 
-def _recommend(cpu: str | None = None, measured: Measured | None = None, **limits: Any) -> Recommendation:
+def _recommend(cpu: str | None = None, measured: MeasuredFloat | None = None, **limits: Any) -> Recommendation:
     isa, device = (None, None) if cpu is None else find_cpu_or_device(cpu)
     return recommend(PROFILES, Constraints(isa=isa, device=device, **limits), measured)
 
@@ -129,7 +129,7 @@ def test_what_is_left_keeps_the_limits_as_predicted() -> None:
 
 def test_an_unknown_latency_rejects_nothing() -> None:
     """However tight the limit: what another CPU takes cannot be known from this one."""
-    unknown = Measured(size_mb=10.33, latency_ms=None)
+    unknown = MeasuredFloat(size_mb=10.33, latency_ms=None)
     found = _recommend("raspberry-pi-4", unknown, max_latency_ms=0.001)
     assert not [one for one in found.rejected if one.constraint == "max_latency_ms"]
     known = _recommend("raspberry-pi-4", MOBILENET, max_latency_ms=0.001)

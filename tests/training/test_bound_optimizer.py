@@ -13,7 +13,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
 
 from edgecompress.errors import ModelError, RecipeError
-from edgecompress.training import Settings, Step, cross_entropy, train
+from edgecompress.training import Settings, TrainingStep, cross_entropy, train
 from edgecompress.training.bound_optimizer import add_parameters, copied_together, freeze_others
 from edgecompress.training.checkpoint import fingerprint
 from edgecompress.training.engine import Engine
@@ -150,7 +150,7 @@ def test_clipping_and_steps_see_what_it_holds_alone() -> None:
     """The gradients of other parameters would add up over the steps, since nothing clears them."""
     network: Any = seeded(ConvNet)
     settings = Settings(epochs=1, optimizer=SGD(network.classifier.parameters(), lr=0.1), max_gradient_norm=1e-3)
-    seen: list[Step] = []
+    seen: list[TrainingStep] = []
     trained = train(network, batches(images()), settings, cross_entropy, on_step=seen.append).model
     assert all(parameter.grad is None for parameter in seen[-1].model.get_submodule("features").parameters())
     assert torch.equal(trained.get_parameter("features.0.weight"), network.get_parameter("features.0.weight"))

@@ -14,7 +14,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import InputError
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.layers import _protection, check_finite, unprotected
-from edgecompress.low_rank.request import Request
+from edgecompress.low_rank.request import LowRankRequest
 from edgecompress.modules.names import check_names
 from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import choose_blocks
@@ -31,7 +31,7 @@ from edgecompress.training import (
 from edgecompress.training.augmentation import crop_and_flip
 from edgecompress.training.bound_optimizer import _check_owned
 from edgecompress.training.evaluation import _score, score
-from edgecompress.training.feeding import Part
+from edgecompress.training.feeding import MicroBatch
 from edgecompress.training.losses import check_distillation, first_output
 from edgecompress.training.packed_rows import RowForm
 from edgecompress.training.running import run_loss, run_network
@@ -57,7 +57,7 @@ class _Failing(nn.Module):
 
 
 def _loss_of(value: Any) -> Mistake:
-    part = Part(inputs={}, labels=None, rows=2)
+    part = MicroBatch(inputs={}, labels=None, rows=2)
     return lambda: run_loss(lambda *_: value() if callable(value) else value, FLOATS, part, "batch 0")
 
 
@@ -167,7 +167,7 @@ class _OnlyOnce:
         ),
         (lambda: seeded_generator(-1), "seed is -1; give a whole number from 0 up to 2^63"),
         (
-            lambda: factorize(nn.Linear(3, 3), Request(amount=0.5, goal="macs")),
+            lambda: factorize(nn.Linear(3, 3), LowRankRequest(amount=0.5, goal="macs")),
             "the goal 'macs' needs example inputs; give them, or choose 'parameters'",
         ),
         (

@@ -26,7 +26,7 @@ from edgecompress.system.randomness import RandomStates
 from edgecompress.training import (
     DistillationLoss,
     Settings,
-    Step,
+    TrainingStep,
     crop_and_flip,
     cross_entropy,
     mean_squared_error,
@@ -143,7 +143,7 @@ def test_accumulated_batches_make_the_step_of_the_whole() -> None:
 
 
 def test_a_window_that_is_not_full_is_a_step_too() -> None:
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     settings = Settings(epochs=2, accumulation=3)
     train(stack(), _vectors(count=7), settings, cross_entropy, on_step=steps.append)
     assert [(step.number, step.epoch) for step in steps] == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2)]
@@ -186,7 +186,7 @@ def test_frozen_weights_stay() -> None:
     assert not torch.equal(trained.get_parameter("layers.2.weight"), network.get_parameter("layers.2.weight"))
 
 
-def _shaken(step: Step) -> None:
+def _shaken(step: TrainingStep) -> None:
     """Spoils the weights after the second epoch."""
     if step.number > 16:
         with torch.no_grad():
@@ -208,7 +208,7 @@ def test_the_average_of_the_weights_is_handed_back() -> None:
     """The first step's weights, then less and less of each next step's, down to a fifth: statistics too."""
     seen: list[dict[str, torch.Tensor]] = []
 
-    def note(step: Step) -> None:
+    def note(step: TrainingStep) -> None:
         seen.append({name: value.clone() for name, value in step.model.state_dict().items()})
 
     settings = Settings(epochs=2, average_decay=0.8)
@@ -226,7 +226,7 @@ def test_the_average_takes_masks_as_they_are() -> None:
     network = seeded(ConvNet)
     network.register_buffer("mask", torch.ones(4, dtype=torch.bool))
 
-    def narrow(step: Step) -> None:
+    def narrow(step: TrainingStep) -> None:
         step.model.get_buffer("mask")[: step.number] = False
 
     result = train(network, shuffled(), Settings(epochs=1, average_decay=0.99), cross_entropy, on_step=narrow)

@@ -16,7 +16,7 @@ from torch import nn
 
 from edgecompress.data.batches import Batch
 from edgecompress.errors import OutputError
-from edgecompress.training import Settings, Step, Trained, crop_and_flip, cross_entropy, train
+from edgecompress.training import Settings, Trained, TrainingStep, crop_and_flip, cross_entropy, train
 from tests.conftest import ROOT
 from tests.networks import ConvNet, seeded
 from tests.training.batches import batches, same, shuffled, stack
@@ -40,7 +40,7 @@ class KilledError(Exception):
 def run(network: nn.Module, folder: Path | None, kill_at: int = 0, settings: Settings = SETTINGS) -> Trained:
     """Six batches an epoch in a random order, with dropout, augmentation and evaluation."""
 
-    def on_step(step: Step) -> None:
+    def on_step(step: TrainingStep) -> None:
         if step.number == kill_at:
             raise KilledError
 
@@ -94,7 +94,7 @@ def test_killed_while_it_evaluates(unbroken: Trained, tmp_path: Path) -> None:
     often = replace(SETTINGS, checkpoint_steps=1)
     with pytest.raises(KilledError):
         train(Noisy(), shuffled(), often, cross_entropy, evaluation=Dying(), checkpoints=tmp_path)
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     resumed = train(
         Noisy(),
         shuffled(),
@@ -145,7 +145,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from edgecompress.training import Step
+from edgecompress.training import TrainingStep
 from tests.training import test_resuming as here
 
 torch.set_num_threads(1)  # as the tests do: another number of threads adds up in another order
@@ -163,7 +163,7 @@ def test_killed_by_a_signal_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     arguments = (seeded(ConvNet), shuffled(), SETTINGS, cross_entropy)
     resumed = train(*arguments, checkpoints=tmp_path, on_step=steps.append)
     assert [step.number for step in steps] == [6, 7, 8, 9]

@@ -28,8 +28,8 @@ from edgecompress.training import (
     Regression,
     Relational,
     Settings,
-    Step,
     Trained,
+    TrainingStep,
     crop_and_flip,
     teach,
 )
@@ -103,7 +103,7 @@ def test_projections_are_trained_whatever_the_optimizer(make: Any) -> None:
     before = copy.deepcopy(student)
     settings = Settings(epochs=1, scheduler=_constant) if make is None else Settings(epochs=1, optimizer=make(student))
 
-    def note(step: Step) -> None:
+    def note(step: TrainingStep) -> None:
         seen.append({name: value.clone() for name, value in step.model.named_parameters()})
 
     teach(

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import fx
 
-from edgecompress.pruning.channels.terms import Extent, Term, extents_of, names_of, term
+from edgecompress.pruning.channels.terms import AxisExtent, Term, extents_of, names_of, term
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Structure
 from edgecompress.pruning.structure.groups import Group
 from edgecompress.pruning.structure.rules.call import operator_name
 
-Extents = tuple[Extent, ...]
+Extents = tuple[AxisExtent, ...]
 
 
 def macs_terms(structure: Structure, groups: Sequence[Group]) -> tuple[Term, ...]:
@@ -43,7 +43,7 @@ def parameter_terms(structure: Structure, groups: Sequence[Group]) -> tuple[Term
 
 def channel_terms(_structure: Structure, groups: Sequence[Group]) -> tuple[Term, ...]:
     """The channels that a group's widest tensor has."""
-    extents = [Extent(fixed=0, per_unit={group.name: group.width}) for group in groups]
+    extents = [AxisExtent(fixed=0, per_unit={group.name: group.width}) for group in groups]
     return tuple(term([one], _multiplied((one,))) for one in extents)
 
 
@@ -67,7 +67,7 @@ def _factors(node: fx.Node) -> Callable[[list[Extents], Extents], Iterator[Exten
 
 def _of_each_letter(equation: str, operands: Sequence[Extents]) -> Extents:
     """The length of each axis of an einsum; an ellipsis stands for axes of its own."""
-    lengths: dict[str, Extent] = {}
+    lengths: dict[str, AxisExtent] = {}
     for written, operand in zip(equation.replace(" ", "").partition("->")[0].split(","), operands, strict=True):
         before, _, after = written.partition("...")
         outer = [f"...{place}" for place in range(len(operand) - len(before) - len(after), 0, -1)]

@@ -39,7 +39,7 @@ COUNTED = {"channels": channel_terms, "macs": macs_terms, "parameters": paramete
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class PruningRequest:
     """What is asked of structured pruning.
 
     Attributes:
@@ -76,14 +76,14 @@ class Selection:
     refusals: tuple[Refusal, ...]
 
 
-def select(subject: Subject, request: Request, *, whole_ms: float = 0.0) -> Selection:
+def select(subject: Subject, request: PruningRequest, *, whole_ms: float = 0.0) -> Selection:
     """The units of a network that a request removes; the errors are those of :func:`selector`."""
     return selector(subject, request, whole_ms=whole_ms)(request.amount)
 
 
 def selector(
     subject: Subject,
-    request: Request,
+    request: PruningRequest,
     *,
     whole_ms: float = 0.0,
     gradients: Mapping[str, Tensor] | None = None,
@@ -158,7 +158,7 @@ def _sparing(selector_with: Callable[[Residual], Callable[[float], Selection]]) 
     return select_at
 
 
-def _free(subject: Subject, request: Request) -> tuple[list[Group], tuple[Refusal, ...]]:
+def _free(subject: Subject, request: PruningRequest) -> tuple[list[Group], tuple[Refusal, ...]]:
     """The groups that may be touched, and why the others may not."""
     check_names(request.protect, subject.module)
     made, free, refusals = producers(subject.structure), [], []

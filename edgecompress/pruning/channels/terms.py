@@ -11,7 +11,7 @@ from edgecompress.pruning.structure.groups import Group
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extent:
+class AxisExtent:
     """The length of an axis as a function of the widths: channels that always stay, and so many for each unit."""
 
     fixed: int
@@ -30,7 +30,7 @@ class Term:
     cost: Callable[[Widths], float]
 
 
-def term(extents: Iterable[Extent], cost: Callable[[Widths], float]) -> Term:
+def term(extents: Iterable[AxisExtent], cost: Callable[[Widths], float]) -> Term:
     """A term that depends on these lengths."""
     return Term(groups=frozenset(name for extent in extents for name in extent.per_unit), cost=cost)
 
@@ -50,12 +50,12 @@ def full(groups: Sequence[Group]) -> Widths:
     return {group.name: len(group.units) for group in groups}
 
 
-def extents_of(channels: Channels, names: Mapping[int, str]) -> tuple[Extent, ...]:
+def extents_of(channels: Channels, names: Mapping[int, str]) -> tuple[AxisExtent, ...]:
     """The lengths of a tensor's axes, with the units that :func:`names_of` knows."""
     return tuple(_extent(channels, axis, names) for axis in range(len(channels.shape)))
 
 
-def _extent(channels: Channels, axis: int, names: Mapping[int, str]) -> Extent:
+def _extent(channels: Channels, axis: int, names: Mapping[int, str]) -> AxisExtent:
     counts: dict[str, int] = {}
     units: dict[str, set[int]] = {}
     for at, classes in channels.axes:
@@ -64,4 +64,4 @@ def _extent(channels: Channels, axis: int, names: Mapping[int, str]) -> Extent:
                 counts[names[unit]] = counts.get(names[unit], 0) + 1
                 units.setdefault(names[unit], set()).add(unit)
     per_unit = {name: count // len(units[name]) for name, count in counts.items()}
-    return Extent(fixed=channels.shape[axis] - sum(counts.values()), per_unit=per_unit)
+    return AxisExtent(fixed=channels.shape[axis] - sum(counts.values()), per_unit=per_unit)

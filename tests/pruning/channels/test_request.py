@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
-from edgecompress.pruning.channels.request import IS_JOINED, Request, select
+from edgecompress.pruning.channels.request import IS_JOINED, PruningRequest, select
 from edgecompress.pruning.channels.structured import Subject, examine
 from edgecompress.pruning.channels.terms import add_up, full
 from tests.networks import ConvNet, seeded
@@ -23,39 +23,39 @@ def subject() -> Subject:
 
 
 def test_a_share_of_the_channels(subject: Subject) -> None:
-    assert list(select(subject, Request(amount=0.5)).widths.values()) == [4, 8]
-    assert select(subject, Request(amount=0.0)).units == ()
+    assert list(select(subject, PruningRequest(amount=0.5)).widths.values()) == [4, 8]
+    assert select(subject, PruningRequest(amount=0.0)).units == ()
 
 
 @pytest.mark.parametrize("spread", ["uniform", "global", "latency"])
 @pytest.mark.parametrize("goal", ["macs", "parameters"])
 def test_a_goal_is_met_and_not_overshot_by_more_than_a_step(subject: Subject, goal: str, spread: str) -> None:
-    request = Request(amount=0.4, goal=goal, spread=spread)  # type: ignore[arg-type]
+    request = PruningRequest(amount=0.4, goal=goal, spread=spread)  # type: ignore[arg-type]
     chosen = select(subject, request, whole_ms=1.0)
     terms = {"macs": macs_terms, "parameters": parameter_terms}[goal](subject.structure, subject.groups)
     assert 0.3 < add_up(terms)(chosen.widths) / add_up(terms)(full(subject.groups)) <= 0.6
 
 
 def test_protected_layers_keep_their_channels(subject: Subject) -> None:
-    chosen = select(subject, Request(amount=0.5, protect=("features.0",)))
+    chosen = select(subject, PruningRequest(amount=0.5, protect=("features.0",)))
     assert list(chosen.widths) == ["features.3"]
     assert [(one.name, one.reason) for one in chosen.refusals] == [("features.0", "protected by 'features.0'")]
 
 
 def test_a_protected_layer_that_is_not_there(subject: Subject) -> None:
     with pytest.raises(RecipeError, match=r"'pruning.protect' names 'feature.0', .*; did you mean 'features.0'\?"):
-        select(subject, Request(amount=0.5, protect=("feature.0",)))
+        select(subject, PruningRequest(amount=0.5, protect=("feature.0",)))
 
 
 def test_a_protected_module_stands_for_all_that_is_in_it(subject: Subject) -> None:
     with pytest.raises(
         RecipeError, match=r"^'pruning.protect' leaves nothing that can be pruned; name fewer layers there$"
     ):
-        select(subject, Request(amount=0.5, protect=("features",)))
+        select(subject, PruningRequest(amount=0.5, protect=("features",)))
 
 
 def test_inside_of_blocks_the_residual_stream_stays_whole() -> None:
-    chosen = select(examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),)), Request(amount=0.5, residual="keep"))
+    chosen = select(examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),)), PruningRequest(amount=0.5, residual="keep"))
     assert chosen.widths == {f"body.{place}.first": 8 for place in range(4)}
     assert [(one.name, one.reason) for one in chosen.refusals] == [("stem.0", IS_JOINED)]
 
@@ -74,34 +74,34 @@ class Added(nn.Module):
 
 def test_the_residual_stream_stays_whole_where_the_inside_of_blocks_suffices() -> None:
     subject = examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),))
-    spared = Request(amount=0.3, goal="macs", residual="auto")
+    spared = PruningRequest(amount=0.3, goal="macs", residual="auto")
     assert select(subject, spared) == select(subject, replace(spared, residual="keep"))
-    most = Request(amount=0.95, goal="macs", residual="auto")
+    most = PruningRequest(amount=0.95, goal="macs", residual="auto")
     assert select(subject, most) == select(subject, replace(most, residual="prune"))
     with pytest.raises(RecipeError, match="cannot be met"):
         select(subject, replace(most, residual="keep"))
     added = examine(Added(), (torch.randn(2, 4),))
-    some = Request(amount=0.5, goal="macs", residual="auto")
+    some = PruningRequest(amount=0.5, goal="macs", residual="auto")
     assert select(added, some) == select(added, replace(some, residual="prune"))
 
 
 def test_blocks_are_not_hollowed_out_to_spare_the_stream() -> None:
     subject = examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),))
-    much = Request(amount=0.8, goal="macs", residual="auto")
+    much = PruningRequest(amount=0.8, goal="macs", residual="auto")
     assert set(select(subject, replace(much, residual="keep")).widths.values()) == {2}  # of 16
     assert select(subject, much) == select(subject, replace(much, residual="prune"))
 
 
 def test_a_share_of_the_channels_is_a_share_of_those_of_the_residual_stream_too() -> None:
     subject = examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),))
-    assert select(subject, Request(amount=0.5, residual="auto")) == select(subject, Request(amount=0.5))
+    assert select(subject, PruningRequest(amount=0.5, residual="auto")) == select(subject, PruningRequest(amount=0.5))
 
 
 def test_blocks_without_an_inside_are_one_line() -> None:
     with pytest.raises(
         RecipeError, match=r"'pruning\.residual' keep leaves nothing that can be pruned; set pruning\.residual=prune$"
     ):
-        select(examine(Added(), (torch.randn(2, 4),)), Request(amount=0.5, residual="keep"))
+        select(examine(Added(), (torch.randn(2, 4),)), PruningRequest(amount=0.5, residual="keep"))
 
 
 def test_nothing_to_prune() -> None:
@@ -110,11 +110,11 @@ def test_nothing_to_prune() -> None:
         RecipeError,
         match=r"^nothing of this model can be pruned \(0: 3 channels stay: each is an output.*\); disable pruning$",
     ):
-        select(alone, Request(amount=0.5))
+        select(alone, PruningRequest(amount=0.5))
 
 
 def test_sensitivity_needs_samples(subject: Subject) -> None:
     with pytest.raises(
         DataError, match="spread 'sensitivity' needs data; give calibration data, or choose another spread"
     ):
-        select(subject, Request(amount=0.5, spread="sensitivity"))
+        select(subject, PruningRequest(amount=0.5, spread="sensitivity"))

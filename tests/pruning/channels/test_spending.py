@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from edgecompress.pruning.channels.spending import importance_damage, spend
-from edgecompress.pruning.channels.terms import Extent, Term, term
+from edgecompress.pruning.channels.terms import AxisExtent, Term, term
 from edgecompress.pruning.structure.groups import Group
 
 FIRST = Group(name="first", units=tuple(range(1, 9)), members=(), width=1)
@@ -16,7 +16,7 @@ SECOND = Group(name="second", units=tuple(range(9, 17)), members=(), width=1)
 
 
 def _linear(group: str, cost: float) -> Term:
-    extent = Extent(fixed=0, per_unit={group: 1})
+    extent = AxisExtent(fixed=0, per_unit={group: 1})
     return term([extent], lambda widths: cost * extent.at(widths))
 
 
@@ -45,7 +45,7 @@ def test_damage_by_importance_is_the_logarithm_of_what_is_kept() -> None:
 
 def test_a_price_is_asked_anew_where_groups_share_a_cost() -> None:
     """Work is the product of the widths: once the first is halved, a unit of the second is worth half as much."""
-    extents = [Extent(fixed=0, per_unit={name: 1}) for name in ("first", "second")]
+    extents = [AxisExtent(fixed=0, per_unit={name: 1}) for name in ("first", "second")]
     product = term(extents, lambda widths: float(extents[0].at(widths) * extents[1].at(widths)))
     own = _linear("third", 5.0)
     third = Group(name="third", units=tuple(range(17, 25)), members=(), width=1)
