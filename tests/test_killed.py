@@ -18,9 +18,9 @@ MOMENTS = """
 import errno, json, os, signal, sys
 from pathlib import Path
 from edgecompress.errors import OutputError
-from edgecompress.durable import partial_of, write_whole
-from edgecompress.exporters import draft
-from edgecompress.exporters.bundle import read_bundle
+from edgecompress.system.durable import partial_of, write_whole
+from edgecompress.bundle import draft
+from edgecompress.bundle.reading import read_bundle
 from tests.exporters.bundles import write_bundle
 
 OLD, NEW = {"model.onnx": b"old"}, {"model.onnx": b"new", "report.html": b"<p>"}
@@ -114,7 +114,7 @@ SMALL_FILES = """
 import resource, sys
 from pathlib import Path
 from edgecompress.errors import OutputError
-from edgecompress.exporters.bundle import read_bundle
+from edgecompress.bundle.reading import read_bundle
 from tests.exporters.bundles import write_bundle
 
 output, full = Path(sys.argv[1]), 0

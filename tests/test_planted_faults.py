@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress import ModelPruner
-from edgecompress.calibration import OBSERVERS, QuantParams, Scheme, Sharing
+from edgecompress.calibration import QuantParams, Scheme, Sharing
 from edgecompress.calibration.freshness import UNREPEATABLE
 from edgecompress.data.streams import Streams
 from edgecompress.errors import DataError, EdgecompressError, ParityError
@@ -28,6 +28,7 @@ from edgecompress.pruning.channels.structured import cut_out, examine
 from edgecompress.pruning.structure.analysis import Channels
 from edgecompress.quantization.qdq import _Writer
 from edgecompress.recipe.tables import Cpu, Export, Quantization, Recipe
+from edgecompress.registry import OBSERVERS, find
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.step import Conversion, Stage, StepResult
 from edgecompress.validation import gather
@@ -250,8 +251,8 @@ def test_a_range_that_is_not_that_of_what_was_seen(
         low, high = observe(*args)
         return factor * low, factor * high
 
-    observe = OBSERVERS[observer]
-    monkeypatch.setitem(OBSERVERS, observer, wrong)
+    observe = find(OBSERVERS, observer)
+    monkeypatch.setattr(f"edgecompress.calibration.observers.{observer}.find_range", wrong)
     recipe = RECIPE.model_copy(update={"quantization": RECIPE.quantization.model_copy(update={"observer": observer})})
     with pytest.raises(EdgecompressError, match=f"observer '{observer}' {told}"):
         _convert(seeded(ConvNet), recipe)

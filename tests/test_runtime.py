@@ -20,7 +20,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from edgecompress.exporters.simplify import simplify
-from edgecompress.onnx_files import read_onnx
+from edgecompress.loading.onnx_files import read_onnx
 from edgecompress.runtime import open_session
 
 open_session(Path(sys.argv[1]), threads=1)

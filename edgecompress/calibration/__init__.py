@@ -2,7 +2,7 @@
 
 from edgecompress.calibration.collect import collect
 from edgecompress.calibration.keeping import Sharing
-from edgecompress.calibration.observers import OBSERVERS, Demand, Statistics, histogram_l2_range
+from edgecompress.calibration.observer import Demand, Observer, Statistics
 from edgecompress.calibration.record import Calibration, Survey
 from edgecompress.calibration.schemes import FBGEMM, FBGEMM_NARROW_WEIGHTS, QNNPACK, SCHEMES, QuantParams, Scheme
 from edgecompress.calibration.statistics import Extent, Histogram
@@ -11,13 +11,13 @@ from edgecompress.calibration.workers import Workers, joined_workers
 __all__ = [
     "FBGEMM",
     "FBGEMM_NARROW_WEIGHTS",
-    "OBSERVERS",
     "QNNPACK",
     "SCHEMES",
     "Calibration",
     "Demand",
     "Extent",
     "Histogram",
+    "Observer",
     "QuantParams",
     "Scheme",
     "Sharing",
@@ -25,6 +25,5 @@ __all__ = [
     "Survey",
     "Workers",
     "collect",
-    "histogram_l2_range",
     "joined_workers",
 ]

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from edgecompress.calibration.observers import Statistics
+from edgecompress.calibration.observer import Statistics
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.data.batches import Array, Batch

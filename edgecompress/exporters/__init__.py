@@ -1,1 +1,1 @@
-"""From a captured program to a file that ships: ONNX, simplified, quantized, bundled."""
+"""A captured program becomes a file that ships: ONNX, simplified, in its canonical form, in the mobile format."""

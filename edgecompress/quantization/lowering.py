@@ -14,10 +14,10 @@ import onnx_ir as ir
 from edgecompress.calibration import (
     FBGEMM,
     FBGEMM_NARROW_WEIGHTS,
-    OBSERVERS,
     QNNPACK,
     Calibration,
     Demand,
+    Observer,
     QuantParams,
     Scheme,
 )
@@ -29,6 +29,7 @@ from edgecompress.quantization.qdq import insert_qdq
 from edgecompress.quantization.thresholds import align_thresholds, relabelled
 from edgecompress.quantization.weights import weight_grids
 from edgecompress.recipe.tables import Quantization
+from edgecompress.registry import OBSERVERS, find
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +126,7 @@ def activation_params(calibration: Calibration, recipe: Quantization, scheme: Sc
     Raises:
         EdgecompressError: a range, a scale or a zero point cannot be right.
     """
-    observe = OBSERVERS[recipe.observer]
+    observe: Observer = find(OBSERVERS, recipe.observer)
     demand = Demand(quant_max=scheme.quant_max, percentile=recipe.percentile)
     ranges = {name: observe(calibration.statistics(name), demand) for name in calibration.histograms}
     params = {name: scheme.activation_params(low, high) for name, (low, high) in ranges.items()}

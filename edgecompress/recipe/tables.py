@@ -7,14 +7,16 @@ Every key has a dotted path (``quantization.scheme``) that errors name and that 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.table import NONE, Table, paths_of
+from edgecompress.registry import OBSERVERS, built_in, require_known
 
 Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
@@ -29,6 +31,9 @@ Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 MAX_THREADS = 256
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
+ObserverName = Annotated[
+    str, AfterValidator(partial(require_known, OBSERVERS)), Field(examples=list(built_in(OBSERVERS)))
+]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 BatchAxis = Annotated[int, Field(ge=-1)]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -153,7 +158,7 @@ class Quantization(Table):
     """Semantics of the integers: ``fbgemm`` (7-bit activations, x86) or ``qnnpack`` (8-bit, Arm)."""
     granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     """One weight scale for each output channel, or one for the whole tensor."""
-    observer: Literal["min_max", "moving_average", "percentile", "entropy", "mse", "histogram"] = "histogram"
+    observer: ObserverName = "histogram"
     """How the range of an activation is chosen from what calibration saw."""
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
     """Percent of the values that each end of the range stays above or below, for observer ``percentile``."""

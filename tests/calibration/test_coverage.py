@@ -10,11 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgecompress.calibration import OBSERVERS, SCHEMES, Demand, Extent, Histogram, Scheme, Statistics
+from edgecompress.calibration import SCHEMES, Demand, Extent, Histogram, Scheme, Statistics
 from edgecompress.calibration.coverage import require_coverage
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.schemes import LEAST_ACTIVATION_SCALE
 from edgecompress.errors import EdgecompressError
+from edgecompress.registry import OBSERVERS, built_in, find
 
 
 def _statistics(values: np.ndarray) -> Statistics:
@@ -24,7 +25,7 @@ def _statistics(values: np.ndarray) -> Statistics:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
-@pytest.mark.parametrize("observer", OBSERVERS)
+@pytest.mark.parametrize("observer", built_in(OBSERVERS))
 @settings(max_examples=settings.get_profile(settings.get_current_profile_name()).max_examples // 10)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -40,7 +41,7 @@ def test_no_range_of_an_observer_is_refused(
     drawn = np.random.default_rng(seed).standard_t(tail, 1000) + shift
     values = (np.maximum(drawn, 0) if relu else drawn) * scale
     statistics = _statistics(np.clip(values, -1e37, 1e37).astype(np.float32))
-    decided = OBSERVERS[observer](statistics, Demand(quant_max=scheme.quant_max))
+    decided = find(OBSERVERS, observer)(statistics, Demand(quant_max=scheme.quant_max))
     params = scheme.activation_params(*decided)
     require_coverage("x", statistics.histogram, decided, params, observer, scheme)
 
@@ -49,8 +50,8 @@ def test_no_range_of_an_observer_is_refused(
 @given(st.sampled_from([0.0, 1.0, -3.0, 1e-20, 1e30]), st.sampled_from([0.0, 1e-7, 1e-6]))
 def test_nearly_constant_values_are_covered(scheme: Scheme, value: float, spread: float) -> None:
     statistics = _statistics((value * (1 + spread * np.arange(4))).astype(np.float32))
-    for observer, observe in OBSERVERS.items():
-        decided = observe(statistics, Demand(quant_max=scheme.quant_max))
+    for observer in built_in(OBSERVERS):
+        decided = find(OBSERVERS, observer)(statistics, Demand(quant_max=scheme.quant_max))
         params = scheme.activation_params(*decided)
         require_coverage("x", statistics.histogram, decided, params, observer, scheme)
 
@@ -63,8 +64,8 @@ def test_ranges_about_the_faintest_are_covered(scheme: Scheme, share: float, see
     whole = max(values.max(), 0) - min(values.min(), 0)
     values *= share * LEAST_ACTIVATION_SCALE * scheme.quant_max / whole
     statistics = _statistics(values.astype(np.float32))
-    for observer, observe in OBSERVERS.items():
-        decided = observe(statistics, Demand(quant_max=scheme.quant_max))
+    for observer in built_in(OBSERVERS):
+        decided = find(OBSERVERS, observer)(statistics, Demand(quant_max=scheme.quant_max))
         require_coverage("x", statistics.histogram, decided, scheme.activation_params(*decided), observer, scheme)
 
 

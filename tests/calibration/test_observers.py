@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.ao.quantization.observer import HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver
 
-from edgecompress.calibration.observers import OBSERVERS, Demand, Statistics, histogram_l2_range, quantization_error
+from edgecompress.calibration.observer import Demand, Observer, Statistics
+from edgecompress.calibration.observers.histogram import histogram_l2_range, quantization_error
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.schemes import SCHEMES
 from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.recipe.tables import Quantization
+from edgecompress.registry import OBSERVERS, built_in, find
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning"),
@@ -33,7 +35,8 @@ def _statistics(samples: np.ndarray[Any, Any]) -> Statistics:
 
 
 def _observe(name: str, samples: np.ndarray[Any, Any], **demand: Any) -> tuple[float, float]:
-    return OBSERVERS[name](_statistics(samples), Demand(**{"quant_max": 255, **demand}))
+    observe: Observer = find(OBSERVERS, name)
+    return observe(_statistics(samples), Demand(**{"quant_max": 255, **demand}))
 
 
 def _draw(name: str, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -96,7 +99,7 @@ EXTREMES: dict[str, np.ndarray[Any, Any]] = {
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 @pytest.mark.parametrize("extreme", EXTREMES)
-@pytest.mark.parametrize("name", OBSERVERS)
+@pytest.mark.parametrize("name", built_in(OBSERVERS))
 def test_every_tensor_has_a_finite_positive_scale(name: str, extreme: str, scheme: str) -> None:
     low, high = _observe(name, EXTREMES[extreme], quant_max=SCHEMES[scheme].quant_max)
     assert low <= high
@@ -106,7 +109,7 @@ def test_every_tensor_has_a_finite_positive_scale(name: str, extreme: str, schem
     assert 0 <= params.zero_point <= SCHEMES[scheme].quant_max
 
 
-@pytest.mark.parametrize("name", OBSERVERS)
+@pytest.mark.parametrize("name", built_in(OBSERVERS))
 @settings(max_examples=max(10, settings().max_examples // 5))  # a search takes long
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1e-30, 1.0, 1e30]), st.sampled_from([-10.0, 0.0, 10.0]))
 def test_every_range_lies_within_the_extent(name: str, seed: int, unit: float, centre: float) -> None:
@@ -118,7 +121,7 @@ def test_every_range_lies_within_the_extent(name: str, seed: int, unit: float, c
 
 def test_the_recipe_names_the_observers() -> None:
     field = Quantization.model_json_schema()["properties"]["observer"]
-    assert field["enum"] == list(OBSERVERS)
+    assert field["examples"] == list(built_in(OBSERVERS))
 
 
 @pytest.mark.parametrize("name", ["normal", "relu", "outlier"])
@@ -158,7 +161,7 @@ def test_all_the_percent_are_the_extent() -> None:
 def test_mse_errs_less_than_every_other_observer() -> None:
     values = _draw("laplace", 1).reshape(4, -1)
     errors = {}
-    for name in OBSERVERS:
+    for name in built_in(OBSERVERS):
         params = SCHEMES["fbgemm"].activation_params(*_observe(name, values, quant_max=127))
         codes = np.clip(np.rint(values / params.scale) + params.zero_point, 0, 127)
         errors[name] = float(np.square((codes - params.zero_point) * params.scale - values).mean())

@@ -62,6 +62,7 @@ def test_whitened_the_outputs_lose_less_than_without(rank: tuple[int, int], bias
     assert lost < output_loss(layer, plain, rank, source)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")  # PyTorch says it once in a process
 @given(convolutions())
 def test_costs_are_what_pytorch_counts(layer: nn.Conv2d) -> None:
     form, source = TuckerForm(layer=layer), normal(2, layer.in_channels, 9, 8)

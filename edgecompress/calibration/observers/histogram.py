@@ -1,84 +1,20 @@
-"""Observers: which part of a tensor's values the integers should cover."""
+"""The range that PyTorch's default observer finds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.calibration.clip_search import cheapest_range, divergence, squared_error
-from edgecompress.calibration.sample_ends import SampleEnds
+from edgecompress.calibration.observer import Demand, Statistics
 from edgecompress.calibration.statistics import Histogram
 
 DESTINATION_BINS = 256
 QUANTILE_STEP = 1e-5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Statistics:
-    """What was seen of one tensor; the histogram's edges are the tensor's extent."""
-
-    histogram: Histogram
-    ends: SampleEnds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Demand:
-    """What a range is for: codes from 0 to ``quant_max``; ``percentile``, in (50, 100], is for that observer alone."""
-
-    quant_max: int
-    percentile: float = 99.99
-
-
-Observer = Callable[[Statistics, Demand], tuple[float, float]]
-"""From the statistics of a tensor to ``(low, high)`` in its unit, within its extent."""
-
-
-def min_max_range(statistics: Statistics, _demand: Demand) -> tuple[float, float]:
-    """All that was seen: ``MinMaxObserver`` of PyTorch."""
-    return statistics.histogram.low, statistics.histogram.high
-
-
-def moving_average_range(statistics: Statistics, _demand: Demand) -> tuple[float, float]:
-    """The mean over samples of each sample's least and greatest value.
-
-    ``MovingAverageMinMaxObserver`` weighs later batches more, and so depends on their order and size; every sample
-    has the same weight here.
-    """
-    return statistics.ends.mean_low, statistics.ends.mean_high
-
-
-def percentile_range(statistics: Statistics, demand: Demand) -> tuple[float, float]:
-    """The range that leaves out ``100 - percentile`` percent of the values at each end, interpolated within bins."""
-    histogram = statistics.histogram
-    if histogram.bin_width == 0:
-        return histogram.low, histogram.high
-    cumulative = np.concatenate([[0], np.cumsum(histogram.counts)])
-    ranks = np.array([1 - demand.percentile / 100, demand.percentile / 100]) * cumulative[-1]
-    # Empty bins repeat a sum: the low end starts after them, the high end stops before.
-    low = int(np.searchsorted(cumulative, ranks[0], side="right")) - 1
-    high = int(np.searchsorted(cumulative, ranks[1], side="left")) - 1
-    positions = [
-        index + (rank - cumulative[index]) / histogram.counts[index]
-        for index, rank in zip((low, high), ranks.tolist(), strict=True)
-    ]
-    return histogram.low + histogram.bin_width * positions[0], histogram.low + histogram.bin_width * positions[1]
-
-
-def entropy_range(statistics: Statistics, demand: Demand) -> tuple[float, float]:
-    """The range whose integers keep most of the distribution: least Kullback-Leibler divergence."""
-    return cheapest_range(statistics.histogram, demand.quant_max, divergence)
-
-
-def mse_range(statistics: Statistics, demand: Demand) -> tuple[float, float]:
-    """The range of least expected squared error for the levels that the scheme really has."""
-    return cheapest_range(statistics.histogram, demand.quant_max, squared_error)
-
-
-def histogram_range(statistics: Statistics, _demand: Demand) -> tuple[float, float]:
+def find_range(statistics: Statistics, _demand: Demand) -> tuple[float, float]:
     """The range of PyTorch's default activation observer, which counts on 256 levels under both schemes."""
     return histogram_l2_range(statistics.histogram)
 
@@ -148,13 +84,3 @@ def _second_moment(
 ) -> NDArray[np.floating[Any]]:
     """Integral of x^2 from ``begin`` to ``end``."""
     return np.asarray((np.power(end, 3) - np.power(begin, 3)) / 3)
-
-
-OBSERVERS: Mapping[str, Observer] = {
-    "min_max": min_max_range,
-    "moving_average": moving_average_range,
-    "percentile": percentile_range,
-    "entropy": entropy_range,
-    "mse": mse_range,
-    "histogram": histogram_range,
-}

@@ -1,0 +1,144 @@
+"""What a recipe names, and others may add: the package's own, a file each, and the entry points of other packages.
+
+A kind of thing has a folder in this package, in which every file is one of the kind, called as the recipe names it, and
+a group of entry points, in which an installed package registers its own::
+
+    [project.entry-points."edgecompress.observers"]
+    mine = "my_package.observers:find_range"
+
+Only what a recipe names is imported; a package that is broken troubles nobody else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from edgecompress.errors import RecipeError, first_line, nearest
+
+PROTOCOL = 1
+"""The version of what is asked of such a function; one with a larger number in its ``protocol`` is not taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of function that a recipe names.
+
+    Attributes:
+        called: in messages.
+        key: of the recipe that names one.
+        group: of entry points.
+        folder: of the package, with a file for each of its own.
+        function: the name of the function in such a file.
+        arguments: what it is called with, by position.
+    """
+
+    called: str
+    key: str
+    group: str
+    folder: str
+    function: str
+    arguments: tuple[str, ...]
+
+
+OBSERVERS = Kind(
+    called="observer",
+    key="quantization.observer",
+    group="edgecompress.observers",
+    folder="calibration.observers",
+    function="find_range",
+    arguments=("statistics", "demand"),
+)
+"""Functions from the statistics of a tensor to the range that integers cover
+(:mod:`edgecompress.calibration.observer`)."""
+
+
+def built_in(kind: Kind) -> tuple[str, ...]:
+    """The names of the package's own, in order; nothing is imported.
+
+    >>> built_in(OBSERVERS)
+    ('entropy', 'histogram', 'min_max', 'moving_average', 'mse', 'percentile')
+    """
+    folder = Path(__file__).parent.joinpath(*kind.folder.split("."))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
+
+
+def require_known(kind: Kind, name: str) -> str:
+    """A name as it is, where something has it; nothing is imported.
+
+    Raises:
+        ValueError: nothing has it; the message has the key's path and the nearest name.
+    """
+    own = built_in(kind)
+    if name not in own and not _registered(kind, name):
+        others = {entry.name for entry in entry_points(group=kind.group)}
+        known = sorted({*own, *others})
+        raise ValueError(
+            f"expected a value that is {_listed(known)}, got {name!r} in {kind.key!r}{nearest(name, known)}"
+        )
+    return name
+
+
+def find(kind: Kind, name: str) -> Callable[..., Any]:
+    """The function that a recipe names.
+
+    Raises:
+        RecipeError: nothing has the name, or more than one package; or the package that has it cannot be imported, or
+            registers what cannot be called so.
+    """
+    registered = _registered(kind, name)
+    own = name in built_in(kind)
+    if len(registered) + own > 1:
+        owners = sorted([*map(_owner, registered), *["edgecompress"] * own])
+        raise RecipeError(f"{kind.called} {name!r} is registered by {' and '.join(owners)}; uninstall all but one")
+    if own:
+        return getattr(import_module(f"edgecompress.{kind.folder}.{name}"), kind.function)  # type: ignore[no-any-return]
+    if not registered:
+        raise RecipeError(f"no package registers the {kind.called} {name!r}; install the one that does")
+    return _loaded(kind, registered[0])
+
+
+def _registered(kind: Kind, name: str) -> list[EntryPoint]:
+    """The entry points of that name, each once: a package that is on the path twice is one package."""
+    found = entry_points(group=kind.group, name=name)
+    return list({(_owner(entry), entry.value): entry for entry in found}.values())
+
+
+def _owner(entry: EntryPoint) -> str:
+    return "an unknown package" if entry.dist is None else entry.dist.name
+
+
+def _loaded(kind: Kind, entry: EntryPoint) -> Callable[..., Any]:
+    told = f"{kind.called} {entry.name!r} of package {_owner(entry)!r}"
+    try:
+        function = entry.load()
+    except Exception as error:  # whatever another package raises
+        raise RecipeError(f"{told} cannot be imported: {first_line(error)}; repair that package") from error
+    asked = getattr(function, "protocol", PROTOCOL)
+    if asked != PROTOCOL:
+        raise RecipeError(
+            f"{told} is made for protocol {asked}, and this edgecompress has {PROTOCOL}; install versions that fit"
+        )
+    if not callable(function) or not _takes(function, len(kind.arguments)):
+        raise RecipeError(f"{told} cannot be called with ({', '.join(kind.arguments)}); repair that package")
+    return function  # type: ignore[no-any-return]
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # a function in C tells no signature
+        return True
+    return True
+
+
+def _listed(names: list[str]) -> str:
+    return " or ".join([", ".join(map(repr, names[:-1])), repr(names[-1])] if len(names) > 1 else [repr(names[0])])
