@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,10 @@ QUICK = ("--set", 'export.formats=["onnx"]', "--set", "cpu.runs=10", "--set", "c
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the installed packages of ``tests/extensions``, and nothing else."""
-    folder = tmp_path_factory.mktemp("site")
-    sources = [str(path.parent) for path in (ROOT / "tests" / "extensions").glob("*/pyproject.toml")]
+    folder, copies = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("sources")
+    # What is built stays out of the checkout.
+    shutil.copytree(ROOT / "tests" / "extensions", copies, dirs_exist_ok=True)
+    sources = [str(path.parent) for path in copies.glob("*/pyproject.toml")]
     alone = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", str(folder)]
     command = [sys.executable, "-m", "pip", "install", *alone, *sources]
     subprocess.run(command, check=True, cwd=folder, env={**os.environ, "PIP_NO_CACHE_DIR": "1"})
