@@ -32,6 +32,7 @@ FACTORIES = {
 }
 """What makes one of ours: a parameter that holds its class, or a function that two callers share."""
 CAUGHT = {
+    ("registry.py", "ValueError"): "the table of a recipe tells it",
     ("system/archives.py", "ValueError"): "its callers name the file",
     ("system/arrival.py", "Refused"): "the parent process names the file",
     ("system/durable.py", "OSError"): "what the system says of a rename",

@@ -16,6 +16,9 @@ Install = Callable[[str, str, str], None]
 RIGHT = "def whole(statistics, demand):\n    return statistics.histogram.low, statistics.histogram.high\n"
 
 
+MINE = "observer 'whole' of package 'more-observers'"
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a package with one observer where Python finds it: its name, the observer's, and the text of its module."""
@@ -86,21 +89,24 @@ def test_one_package_that_is_on_the_path_twice_is_one(install: Install, monkeypa
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("import no_such_module", "cannot be imported: No module named 'no_such_module'; repair that package"),
-        ("raise RuntimeError('no GPU')", "cannot be imported: no GPU; repair that package"),
-        ("other = 1", "cannot be imported: module 'more_observers' has no attribute 'whole'; repair that package"),
-        ("whole = 1", "cannot be called with (statistics, demand); repair that package"),
-        ("def whole(statistics): ...", "cannot be called with (statistics, demand); repair that package"),
+        ("import no_such_module", f"{MINE} cannot be imported: No module named 'no_such_module'; repair that package"),
+        ("raise RuntimeError('no GPU')", f"{MINE} cannot be imported: no GPU; repair that package"),
+        (
+            "other = 1",
+            f"{MINE} cannot be imported: module 'more_observers' has no attribute 'whole'; repair that package",
+        ),
+        ("whole = 1", f"{MINE} cannot be called with (statistics, demand); repair that package"),
+        ("def whole(statistics): ...", f"{MINE} cannot be called with (statistics, demand); repair that package"),
         (
             RIGHT + "whole.protocol = 2",
-            "is made for protocol 2, and this edgecompress has 1; install versions that fit",
+            f"{MINE} is made for protocol 2, and this edgecompress has 1; install versions that fit",
         ),
     ],
 )
 def test_a_package_that_is_broken_is_named(text: str, told: str, install: Install) -> None:
     install("more-observers", "whole", text)
     assert Quantization(observer="whole")  # nothing is imported for a recipe alone
-    assert _told("whole") == f"observer 'whole' of package 'more-observers' {told}"
+    assert _told("whole") == told
 
 
 def test_a_function_without_a_signature_is_taken(install: Install) -> None:
