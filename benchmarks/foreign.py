@@ -21,12 +21,11 @@ import onnx
 import onnxruntime
 
 from edgecompress.arithmetic import Arithmetic
-from edgecompress.axes.batch import settle_batch
 from edgecompress.data.batches import Array, Inputs
 from edgecompress.data.streams import Streams
 from edgecompress.errors import first_line
 from edgecompress.loading.models import load_model
-from edgecompress.loading.sources import open_batches, open_source
+from edgecompress.loading.opened import open_together
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
@@ -68,12 +67,9 @@ def worst_slice_db(reference: Sequence[Sequence[Array]], actual: Sequence[Sequen
 
 def ours(path: Path, file: Foreign, target: str) -> bytes:
     """By a profile of ours."""
-    asked = load_profile(target).recipe
-    source = open_source(list(file.batches), "calibration", asked)
-    settled = settle_batch(load_model(str(path)), source, "calibration", asked)
-    model, recipe = settled.network, settled.recipe
-    batches = open_batches(source, "calibration", model, recipe)
-    return to_bytes(convert(model, recipe, batches.first(), Streams(calibration=batches), Progress()).artifact)
+    opened = open_together(load_model(str(path)), {"calibration": list(file.batches)}, load_profile(target).recipe)
+    streams = Streams(**opened.batches)
+    return to_bytes(convert(opened.network, opened.recipe, opened.first(), streams, Progress()).artifact)
 
 
 def theirs(path: Path, file: Foreign, *, reduce_range: bool) -> bytes:

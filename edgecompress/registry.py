@@ -15,6 +15,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -59,6 +60,7 @@ OBSERVERS = Kind(
 (:mod:`edgecompress.calibration.observer`)."""
 
 
+@cache
 def built_in(kind: Kind) -> tuple[str, ...]:
     """The names of the package's own, in order; nothing is imported.
 

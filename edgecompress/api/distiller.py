@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgecompress.axes.batch import settle_batch
 from edgecompress.axes.classes import both_open, settle_class_axis
-from edgecompress.data.batches import Batch, Batches, Source
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import RecipeError
-from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.loading.opened import open_together
+from edgecompress.loading.sources import Data
 from edgecompress.metrics.accuracy import open_class_axes
 from edgecompress.modules.checks import check_teacher, require_module
 from edgecompress.modules.modes import evaluating
-from edgecompress.modules.named_inputs import answering, named_module
+from edgecompress.modules.named_inputs import answering
 from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.recipe.arguments import check_seed, path, whole
 from edgecompress.recipe.tables import Recipe, Training
@@ -180,15 +180,14 @@ class Distiller:
             seed=self.seed,
             **_rates(optimizer, learning_rate=learning_rate, weight_decay=weight_decay),
         )
-        source = open_source(train_loader, "train", Recipe())
-        student = named_module(self.student, source)
-        recipe = self._recipe(student, source, "train")
-        given = None if evaluation is None else open_batches(evaluation, "evaluation", student, recipe)
-        (train, measured), task = self._settled(student, open_batches(source, "train", student, recipe), given)
+        given = {"train": train_loader, **({} if evaluation is None else {"evaluation": evaluation})}
+        opened = open_together(self.student, given, self._recipe())
+        student, batches = opened.module, opened.batches
+        (train, measured), task = self._settled(student, batches["train"], batches.get("evaluation"))
         assert train is not None
         trained = teach(
             student,
-            answering(self.teacher, student, source),
+            answering(self.teacher, student, opened.source),
             train,
             settings,
             task,
@@ -217,11 +216,10 @@ class Distiller:
         return self._score(self.teacher, loader)
 
     def _score(self, network: nn.Module, loader: Data) -> Score:
-        source = open_source(loader, "evaluation", Recipe())
-        named = named_module(network, source)
-        loss = self.task.measure or DistillationLoss(answering(self.teacher, named, source), self.task)
-        opened = open_batches(source, "evaluation", named, self._recipe(named, source, "evaluation"))
-        (batches,), _ = self._settled(named, opened)
+        opened = open_together(network, {"evaluation": loader}, self._recipe())
+        named = opened.module
+        loss = self.task.measure or DistillationLoss(answering(self.teacher, named, opened.source), self.task)
+        (batches,), _ = self._settled(named, opened.batches["evaluation"])
         assert batches is not None
         return score(named, batches, loss, device_of(network))
 
@@ -237,10 +235,10 @@ class Distiller:
         task = replace(self.task, class_axis=axis) if isinstance(self.task, Classification) else self.task
         return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
 
-    def _recipe(self, network: nn.Module, source: Source, role: str) -> Recipe:
-        """What says which labels there are, and where the batch lies in the inputs."""
+    def _recipe(self) -> Recipe:
+        """What says which labels there are."""
         task: Any = "classification" if isinstance(self.task, Classification) else "regression"
-        return settle_batch(network, source, role, Recipe(training=Training(task=task))).recipe
+        return Recipe(training=Training(task=task))
 
 
 def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:

@@ -10,14 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from edgecompress.axes.batch import settle_batch
 from edgecompress.axes.classes import settle_streams
 from edgecompress.data.streams import Streams
 from edgecompress.errors import ModelError
-from edgecompress.loading.sources import Data, open_batches
+from edgecompress.loading.opened import open_together
+from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_module
 from edgecompress.modules.copies import copied
-from edgecompress.modules.named_inputs import named_module
 from edgecompress.modules.plain import plain_copy
 from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.pruning.channels.importance import Criterion
@@ -278,14 +277,12 @@ class ModelPruner:
 def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | None) -> StepResult[nn.Module]:
     """The step of the pipeline, on a model that keeps its own way of being called."""
     several = isinstance(inputs, (tuple, list, Mapping))
-    raw = [(inputs if several else (inputs,), None)]
-    named = named_module(model, lambda: raw)
-    wrapped = named is not model
-    recipe = settle_batch(named, lambda: raw, "example", recipe).recipe
-    example = open_batches(raw, "example", named, recipe).first()
-    streams = Streams(train=None if data is None else open_batches(data, "train", named, recipe))
-    modes = {path: part.training for path, part in named.named_modules()}
-    named = copied(named).eval()
+    given = {"example": [(inputs if several else (inputs,), None)], **({} if data is None else {"train": data})}
+    opened = open_together(model, given, recipe)
+    recipe, example, streams = opened.recipe, opened.first(), Streams(train=opened.batches.get("train"))
+    wrapped = opened.network is not model
+    modes = {path: part.training for path, part in opened.module.named_modules()}
+    named = copied(opened.module).eval()
     streams = settle_streams(named, streams, recipe.evaluation.class_axis, CallerWarnings())
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
     course = Course(

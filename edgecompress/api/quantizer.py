@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from edgecompress.axes.batch import settle_batch
 from edgecompress.axes.classes import settle_streams
 from edgecompress.data.streams import Streams
 from edgecompress.errors import ModelError
-from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.loading.opened import open_together
+from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_module
-from edgecompress.modules.named_inputs import input_names, name_inputs
+from edgecompress.modules.named_inputs import input_names
 from edgecompress.pipeline.fold import convert, float_original
 from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.quantization.dynamic import quantize_dynamic
@@ -180,14 +180,12 @@ class Quantizer:
             ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
         """
         model = check_module(model)
-        source = open_source(evaluation_data, "evaluation", Recipe())
-        named = name_inputs(model, source)
         told = CallerWarnings()
-        recipe = settle_batch(named, source, "evaluation", Recipe(), told.warn).recipe
-        opened = open_batches(source, "evaluation", named, recipe)
-        first = opened.first()
-        exported = float_original(named, recipe, first)
-        evaluation = settle_streams(exported, Streams(evaluation=opened), None, told).evaluation or opened
+        opened = open_together(model, {"evaluation": evaluation_data}, Recipe(), told.warn)
+        streams, first = Streams(**opened.batches), opened.first()
+        exported = float_original(opened.network, opened.recipe, first)
+        evaluation = settle_streams(exported, streams, None, told).evaluation
+        assert evaluation is not None
         original = Stage(name="original", content=to_bytes(exported))
         candidates = {
             "fbgemm": Quantizer.static_quantize(model, calibration_data, scheme="fbgemm"),
@@ -208,22 +206,16 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
 
 
 def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
-    source = open_source(data, "calibration", recipe)
-    named = name_inputs(check_module(model), source)
     told = CallerWarnings()
-    recipe = settle_batch(named, source, "calibration", recipe, told.warn).recipe
-    batches = open_batches(source, "calibration", named, recipe)
-    conversion = convert(named, recipe, batches.first(), Streams(calibration=batches), told)
+    opened = open_together(check_module(model), {"calibration": data}, recipe, told.warn)
+    conversion = convert(opened.network, opened.recipe, opened.first(), Streams(**opened.batches), told)
     return _wrap(conversion, conversion.done[-1].result)
 
 
 def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
-    raw = [(inputs, None)]
-    named = name_inputs(model, lambda: raw)
     told = CallerWarnings()
-    recipe = settle_batch(named, lambda: raw, "example", Recipe(), told.warn).recipe
-    example = open_batches(raw, "example", named, recipe).first()
-    conversion = convert(named, recipe, example, Streams(), told)
+    opened = open_together(model, {"example": [(inputs, None)]}, Recipe(), told.warn)
+    conversion = convert(opened.network, opened.recipe, opened.first(), Streams(), told)
     return _wrap(conversion, quantize_dynamic(conversion.artifact))
 
 

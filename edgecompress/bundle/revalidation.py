@@ -17,12 +17,11 @@ from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.bundle.remeasured import HERE, RECORDED, MeasuredRow, recorded, recorded_speedup
 from edgecompress.bundle.signature import load_verify_key, verify_bundle
-from edgecompress.data.batches import Array, Batch, Batches, Inputs, rereadable
+from edgecompress.data.batches import Array, Batch, Batches, Inputs
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
-from edgecompress.loading.sources import load_data
+from edgecompress.loading.sources import open_batches
 from edgecompress.metrics.agreement import Agreement, listed
-from edgecompress.modules.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
@@ -234,17 +233,11 @@ def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches 
     if evaluation is None:
         return None
     model = ir.load(bundle.artifact)
-    source = rereadable(load_data(evaluation, "evaluation", recipe.images, recipe.export.batch_axes), "evaluation")
     # Only classes have an accuracy; what was learned as numbers is judged by agreement alone.
-    batches = Batches(
-        role="evaluation",
-        source=source,
-        inputs=input_names(model),
-        use_labels=recipe.training.task == "classification",
-        class_axis=recipe.evaluation.class_axis,
-        axes=recipe.export.batch_axes,
+    labelled = recipe.training.task == "classification"
+    return replace(
+        open_batches(evaluation, "evaluation", model, recipe), use_labels=labelled, signature=signature(model)
     )
-    return replace(batches, signature=signature(model))
 
 
 def _self_test(session: InferenceSession, inputs: Inputs, outputs: Sequence[Array], progress: Progress) -> Agreement:

@@ -165,14 +165,10 @@ def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:
     """Whether pruning has anything to remove, which is looked for only where it would be advised."""
     from torch import nn
 
-    from edgecompress.axes.batch import settle_batch
-    from edgecompress.loading.sources import open_batches, open_source
-    from edgecompress.modules.named_inputs import named_module
+    from edgecompress.loading.opened import open_together
     from edgecompress.techniques.cutting import has_channels
 
     if not isinstance(network, nn.Module) or recipe.pruning.enabled or data is None:
         return False
-    source = open_source(data, "calibration", recipe)
-    named = named_module(network, source)
-    settled = settle_batch(named, source, "calibration", recipe).recipe
-    return has_channels(named, open_batches(source, "calibration", named, settled).first(), settled)
+    opened = open_together(network, {"calibration": data}, recipe)
+    return has_channels(opened.module, opened.first(), opened.recipe)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edgecompress.axes.batch import Settled, settle_batch
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.comparison.digests import digest_data, digest_network, digest_row
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
@@ -20,10 +19,10 @@ from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
 from edgecompress.exporters.finish import compact
-from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.loading.opened import Opened, open_together
+from edgecompress.loading.sources import Data
 from edgecompress.modules.capture import check_runs
 from edgecompress.modules.copies import copied
-from edgecompress.modules.named_inputs import name_inputs
 from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
@@ -84,7 +83,7 @@ def compare(
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: one for role, one in given.items() if one is not None}
     _prepare(folder)
-    parts, settled, example = _digests(network, data, profiles, progress)
+    parts, opened, example = _digests(network, data, profiles, progress)
     known = recall(folder)
     rows: list[Measured] = []
     fresh: list[str] = []
@@ -99,8 +98,8 @@ def compare(
         tell(kept)
     if any(row.there and row.timing is None for row in rows):
         with progress.step("measure latency"):
-            original = compact(float_original(settled.network, settled.recipe, example))
-            rows = _timed(rows, folder, original, example, settled.recipe)
+            original = compact(float_original(opened.network, opened.recipe, example))
+            rows = _timed(rows, folder, original, example, opened.recipe)
         keep(folder, rows)
     _write_tables(folder, rows)
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
@@ -127,18 +126,13 @@ def _prepare(folder: Path) -> None:
 
 def _digests(
     network: Network, data: Mapping[str, Data], profiles: Mapping[str, TargetProfile], progress: Progress
-) -> tuple[dict[str, str], Settled, Batch]:
+) -> tuple[dict[str, str], Opened, Batch]:
     """What all rows are made of, the network with names for its inputs and how they are cut, and the first batch."""
-    recipe = profiles[ORIGINAL].recipe
-    sources = {role: open_source(one, role, recipe) for role, one in data.items()}
-    role, source = next(iter(sources.items()))
-    settled = settle_batch(name_inputs(network, source), source, role, recipe, progress.warn)
-    named = settled.network
-    batches = {role: open_batches(source, role, named, settled.recipe) for role, source in sources.items()}
-    digests = {role: digest_data(one, progress) for role, one in batches.items()}
-    example = next(iter(batches.values())).first()
+    opened = open_together(network, data, profiles[ORIGINAL].recipe, progress.warn)
+    digests = {role: digest_data(one, progress) for role, one in opened.batches.items()}
+    named, example = opened.network, opened.first()
     check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
-    return {"network": digest_network(named, example), **digests}, settled, example
+    return {"network": digest_network(named, example), **digests}, opened, example
 
 
 def _whole(bundle: Path, row: Measured) -> bool:

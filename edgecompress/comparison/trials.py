@@ -6,10 +6,9 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgecompress.axes.batch import settle_batch
 from edgecompress.errors import EdgecompressError
-from edgecompress.loading.sources import Data, open_batches, open_source
-from edgecompress.modules.named_inputs import name_inputs
+from edgecompress.loading.opened import open_together
+from edgecompress.loading.sources import Data
 from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
@@ -51,11 +50,9 @@ def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measur
         DataError: the data is missing or does not fit.
     """
     plain = Recipe(export=recipe.export, images=recipe.images, cpu=recipe.cpu)
-    source = open_source(calibration, "calibration", plain)
-    settled = settle_batch(name_inputs(network, source), source, "calibration", plain)
-    network, plain = settled.network, settled.recipe
-    example = open_batches(source, "calibration", network, plain).first()
-    artifact = to_bytes(float_original(network, plain, example))
+    opened = open_together(network, {"calibration": calibration}, plain)
+    plain, example = opened.recipe, opened.first()
+    artifact = to_bytes(float_original(opened.network, plain, example))
     session = open_session(artifact, plain.cpu.threads)
     sample = example.sample(session_rows(session, example.axes) or 1).inputs
     times = interleave([functools.partial(run_session, session, sample)], plain.cpu.runs)

@@ -52,8 +52,8 @@ def possible_axes(inputs: Mapping[str, Array], declared: Mapping[str, Shape], as
     """For each number of samples that the inputs could hold, in which ways: those that cut more inputs come first.
 
     An input that is not cut is :data:`~edgecompress.data.batches.SHARED`. A dynamic dimension that all inputs with such
-    ones share by its name comes before what only has the size; where one is dynamic, those
-    that are fixed hold no samples.
+    ones share by its name comes before what only has the size; where one is dynamic,
+    those that are fixed hold no samples.
 
     Args:
         inputs: a batch.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -142,3 +142,20 @@ def replace_constant(graph: ir.Graph, current: ir.Node, index: int, array: NDArr
     if index >= len(current.inputs):
         current.resize_inputs(index + 1)
     current.replace_input_with(index, initializer(graph, name, array))
+
+
+def external_tensors(model: ir.Model) -> Iterator[ir.ExternalTensor]:
+    """Every tensor whose values lie in another file, in subgraphs and functions too."""
+    graphs = [model.graph, *model.graph.subgraphs()]
+    nodes = [
+        *model.graph.all_nodes(),
+        *(node for function in model.functions.values() for node in function.all_nodes()),
+    ]
+    tensors = [value.const_value for graph in graphs for value in graph.initializers.values()]
+    for node in nodes:
+        for attribute in node.attributes.values():
+            if attribute.type is ir.AttributeType.TENSOR:
+                tensors.append(attribute.as_tensor())
+            elif attribute.type is ir.AttributeType.TENSORS:
+                tensors.extend(attribute.as_tensors())
+    return (tensor for tensor in tensors if isinstance(tensor, ir.ExternalTensor))

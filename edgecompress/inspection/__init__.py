@@ -8,7 +8,6 @@ from pathlib import Path
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.axes.batch import settle_batch
 from edgecompress.diagnosis.artifacts import declared_layers, onnx_layers
 from edgecompress.diagnosis.layers import Inspection, Layer, module_layers, tensor_layer
 from edgecompress.errors import ModelError
@@ -16,8 +15,7 @@ from edgecompress.inspection.modules import exported_layers, measured_modules
 from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, layer_sensitivity
 from edgecompress.loading.models import load_model
 from edgecompress.loading.onnx_files import check_onnx, read_onnx
-from edgecompress.loading.sources import open_batches, open_source
-from edgecompress.modules.named_inputs import name_inputs
+from edgecompress.loading.opened import open_together
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import network_rows, signature, to_bytes
@@ -60,8 +58,8 @@ def inspect_model(
         model = read_onnx(Path(spec), upgrade=False)
         if calibration is None:
             return declared_layers(to_bytes(model))
-        settled = settle_batch(model, open_source(calibration, "calibration", recipe), "calibration", recipe).recipe
-        batches = replace(open_batches(calibration, "calibration", model, settled), signature=signature(model))
+        opened = open_together(model, {"calibration": calibration}, recipe)
+        batches = replace(opened.batches["calibration"], signature=signature(model))
         return onnx_layers(to_bytes(model), batches.first().sample(network_rows(model, batches.axes) or 1).inputs)
     network = load_model(spec, weights)
     if calibration is None:
@@ -70,10 +68,8 @@ def inspect_model(
         assert not isinstance(network, ir.Model)
         tensors = (tensor_layer(name, "tensor", {name: tensor}) for name, tensor in network.state_dict.items())
         return Inspection(layers=tuple(tensors), notes=(NO_EXAMPLE,))
-    source = open_source(calibration, "calibration", recipe)
-    found = settle_batch(name_inputs(network, source), source, "calibration", recipe, progress.warn)
-    network, recipe = found.network, found.recipe
-    example = open_batches(source, "calibration", network, recipe).first()
+    opened = open_together(network, {"calibration": calibration}, recipe, progress.warn)
+    network, recipe, example = opened.network, opened.recipe, opened.first()
     if isinstance(network, nn.Module):
         return measured_modules(network, example, recipe, progress)
     return exported_layers(network, example, recipe, progress)
@@ -95,10 +91,7 @@ def inspect_sensitivity(
         ModelError: the model cannot be loaded or captured.
         DataError: the data is missing or does not fit.
     """
-    source = open_source(calibration, "calibration", recipe)
-    named = name_inputs(load_model(spec, weights), source)
-    found = settle_batch(named, source, "calibration", recipe, progress.warn)
-    network, recipe = found.network, found.recipe
-    if isinstance(network, ir.Model):
-        check_onnx(network)
-    return layer_sensitivity(network, recipe, open_batches(source, "calibration", network, recipe), progress)
+    opened = open_together(load_model(spec, weights), {"calibration": calibration}, recipe, progress.warn)
+    if isinstance(opened.network, ir.Model):
+        check_onnx(opened.network)
+    return layer_sensitivity(opened.network, opened.recipe, opened.batches["calibration"], progress)

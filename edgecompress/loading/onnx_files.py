@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
 from edgecompress.errors import ModelError, first_line
+from edgecompress.exporters.graph import external_tensors
 from edgecompress.system import arrival
 from edgecompress.system.arrival import LEAST_OPSET
 from edgecompress.system.contained import arrive
@@ -99,7 +99,7 @@ def opset_of(model: ir.Model) -> int:
 def _check_external(model: ir.Model, path: Path) -> None:
     """Refuse weights that lie elsewhere than beside the model, or that are too many."""
     folder, total = path.resolve().parent, path.stat().st_size
-    for tensor in _external(model):
+    for tensor in external_tensors(model):
         place = folder / tensor.location
         if not place.resolve().is_relative_to(folder):
             raise ModelError(
@@ -121,23 +121,6 @@ def _check_external(model: ir.Model, path: Path) -> None:
             f"{str(path)!r} has {total / 1e9:.1f} GB with its external weights; ONNX Runtime and onnxsim take"
             " at most 2 GB in one piece, give a smaller model"
         )
-
-
-def _external(model: ir.Model) -> Iterator[ir.ExternalTensor]:
-    """Every tensor whose values lie in another file, in subgraphs and functions too."""
-    graphs = [model.graph, *model.graph.subgraphs()]
-    nodes = [
-        *model.graph.all_nodes(),
-        *(node for function in model.functions.values() for node in function.all_nodes()),
-    ]
-    tensors = [value.const_value for graph in graphs for value in graph.initializers.values()]
-    for node in nodes:
-        for attribute in node.attributes.values():
-            if attribute.type is ir.AttributeType.TENSOR:
-                tensors.append(attribute.as_tensor())
-            elif attribute.type is ir.AttributeType.TENSORS:
-                tensors.extend(attribute.as_tensors())
-    return (tensor for tensor in tensors if isinstance(tensor, ir.ExternalTensor))
 
 
 def check_onnx(model: ir.Model) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from edgecompress.data.batches import Axes, Batch, Batches, Source, batch_sizes, rereadable
 from edgecompress.errors import DataError, first_line
@@ -105,6 +104,8 @@ def _read_labels(folder: Path) -> list[tuple[str, int]]:
 
 
 def _read_image(path: Path, images: Images) -> np.ndarray[Any, np.dtype[np.float32]]:
+
+    from PIL import Image
 
     height, width = images.size
     try:

@@ -36,7 +36,7 @@ def gather(
         progress: told of every batch.
 
     Returns:
-        InputMoments by layer, and the layers that are too wide for them.
+        Moments by layer, and the layers that are too wide for them.
     """
     taken = {name: layer for name, layer in layers.items() if layer.weight[0].numel() <= WIDEST}
     running = copied(model)

@@ -11,7 +11,6 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgecompress.axes.batch import settle_batch
 from edgecompress.bundle.draft import open_draft
 from edgecompress.bundle.outcome import NETWORK, Outcome, make_files, make_manifest
 from edgecompress.bundle.reading import Bundle
@@ -24,9 +23,10 @@ from edgecompress.diagnosis import diagnose
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import compact, finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
-from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.loading.opened import open_together
+from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
-from edgecompress.modules.named_inputs import answering, name_inputs
+from edgecompress.modules.named_inputs import answering
 from edgecompress.pipeline.fold import convert, sample_rows
 from edgecompress.pipeline.plan import make_plan
 from edgecompress.progress import Progress
@@ -215,15 +215,10 @@ def _given(**data: Data | None) -> dict[str, Data]:
 
 def _convert(job: Job, progress: Progress) -> Converted:
     """Give the inputs names, open the data, and carry out the plan."""
-    recipe = job.profile.recipe
-    sources = {role: open_source(one, role, recipe) for role, one in job.data.items()}
-    first = next(iter(sources.values()))
-    role = next(iter(sources))
-    settled = settle_batch(name_inputs(job.model, first), first, role, recipe, progress.warn)
-    network, recipe = settled.network, settled.recipe
-    teacher = None if job.teacher is None else answering(job.teacher, network, first)
-    batches = {role: open_batches(source, role, network, recipe) for role, source in sources.items()}
-    streams, example = Streams(**batches), next(iter(batches.values())).first()
+    opened = open_together(job.model, job.data, job.profile.recipe, progress.warn)
+    network, recipe = opened.network, opened.recipe
+    teacher = None if job.teacher is None else answering(job.teacher, network, opened.source)
+    streams, example = Streams(**opened.batches), opened.first()
     conversion = convert(network, recipe, example, streams, progress, job.sharing, job.checkpoints, teacher)
     return Converted(network=network, recipe=recipe, streams=streams, example=example, conversion=conversion)
 

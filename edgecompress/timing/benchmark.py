@@ -19,6 +19,7 @@ from edgecompress.data.dummy_inputs import (
     input_specs,
 )
 from edgecompress.errors import EdgecompressError, InputError, ModelError, first_line
+from edgecompress.exporters.graph import external_tensors
 from edgecompress.progress import Progress
 from edgecompress.runtime import open_session, run_session
 from edgecompress.system.contained import require_file, require_survives
@@ -67,25 +68,27 @@ def benchmark(
     specs = common_specs({str(file): _specs(file) for file in files})
     if unknown := free_dimensions(specs):
         progress.warn(f"dynamic dimensions beside the batch are timed as 1: {', '.join(unknown)}")
-    rows: list[Timed] = []
+    stored, rows = [_stored_bytes(file) for file in files], list[Timed]()
     for size in progress.track(_sizes(files, specs, batch_sizes), "batch sizes"):
         inputs = dummy_inputs(specs, size)
         for file in files:
             _check_runs(file, inputs, threads)
-        rows += _timed(files, inputs, size, runs, threads)
+        rows += _timed(files, stored, inputs, size, runs, threads)
     return rows
 
 
-def _timed(files: Sequence[Path], inputs: Inputs, batch_size: int, runs: int, threads: int) -> list[Timed]:
+def _timed(
+    files: Sequence[Path], stored: Sequence[int], inputs: Inputs, batch_size: int, runs: int, threads: int
+) -> list[Timed]:
     measure = partial(interleave_sessions, files, inputs, runs=runs, threads=threads)
     times, ratios = settle(measure)
     rows = []
-    for file, column, ratio in zip(files, times.T, ratios, strict=True):
+    for file, size_bytes, column, ratio in zip(files, stored, times.T, ratios, strict=True):
         rows.append(
             Timed(
                 file=str(file),
                 batch_size=batch_size,
-                size_bytes=_stored_bytes(file),
+                size_bytes=size_bytes,
                 memory_bytes=session_bytes(file, inputs, threads),
                 latency=summarize(column),
                 ratio=ratio,
@@ -100,8 +103,7 @@ def _stored_bytes(file: Path) -> int:
     """Of a file, and of those beside it in which an ONNX model keeps its weights."""
     files = {file}
     if file.suffix == ".onnx":
-        tensors = (value.const_value for value in ir.load(file).graph.initializers.values())
-        files |= {file.parent / tensor.location for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+        files |= {file.parent / tensor.location for tensor in external_tensors(ir.load(file))}
     return sum(path.stat().st_size for path in files)
 
 

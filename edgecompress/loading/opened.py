@@ -1,0 +1,69 @@
+"""A network and its data, opened together: inputs have names, and every batch is cut where its samples lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from edgecompress.axes.batch import settle_batch
+from edgecompress.data.batches import Batch, Batches, Source
+from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.modules.named_inputs import name_inputs
+from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A network and its data.
+
+    Attributes:
+        network: its inputs have names, and its batch dimension is fixed where no other number of samples runs.
+        recipe: says where the batch lies in each input.
+        source: the first data, as they are.
+        batches: all data by role, checked as they are read.
+    """
+
+    network: Network
+    recipe: Recipe
+    source: Source
+    batches: Mapping[str, Batches]
+
+    @property
+    def module(self) -> nn.Module:
+        """The network, where a module was given."""
+        assert isinstance(self.network, nn.Module)
+        return self.network
+
+    def first(self) -> Batch:
+        """The first batch of the first data, read anew.
+
+        Raises:
+            DataError: it is malformed, or there is none.
+        """
+        return next(iter(self.batches.values())).first()
+
+
+def open_together(
+    network: Network, data: Mapping[str, Data], recipe: Recipe, warn: Callable[[str], None] = lambda _: None
+) -> Opened:
+    """Open DATA for a network; the first batch of the first says what its inputs are called, and how they are cut.
+
+    Args:
+        network: not modified.
+        data: by role; one at least.
+        recipe: ``export.batch_axes`` settles what it names.
+        warn: told of a batch that became fixed.
+
+    Raises:
+        DataError: data cannot be opened, or can be read only once; or the first batch is malformed.
+        ModelError: the inputs have no names.
+        RecipeError: ``export.batch_axes`` names an input or an axis that is not there, or not the batch's.
+    """
+    sources = {role: open_source(each, role, recipe) for role, each in data.items()}
+    role, source = next(iter(sources.items()))
+    settled = settle_batch(name_inputs(network, source), source, role, recipe, warn)
+    batches = {role: open_batches(each, role, settled.network, settled.recipe) for role, each in sources.items()}
+    return Opened(network=settled.network, recipe=settled.recipe, source=source, batches=batches)
