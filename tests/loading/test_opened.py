@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgecompress.errors import RecipeError
 from edgecompress.loading.opened import open_together
+from edgecompress.loading.sources import Data
 from edgecompress.recipe.tables import Export, Recipe
 from tests.networks import LinearStack, seeded, vectors
 
@@ -27,7 +28,8 @@ def _batch(rows: int, seed: int) -> dict[str, Tensor]:
 
 
 def test_the_first_data_name_and_cut_the_inputs_of_all() -> None:
-    data = {"calibration": [_batch(4, 0)], "evaluation": [(_batch(3, 1), torch.arange(3))]}
+    inputs = _batch(3, 1)
+    data: dict[str, Data] = {"calibration": [_batch(4, 0)], "evaluation": [(inputs, torch.arange(3))]}
     model = _Stream()
     opened = open_together(model, data, Recipe())
     assert opened.recipe.export.batch_axes == {"state": 1}
@@ -38,7 +40,7 @@ def test_the_first_data_name_and_cut_the_inputs_of_all() -> None:
     assert (evaluation.rows, evaluation.axis("state")) == (3, 1)
     assert evaluation.labels is not None
     outputs = opened.module(**{name: torch.from_numpy(array) for name, array in evaluation.inputs.items()})
-    assert all(map(torch.equal, outputs, model(data["evaluation"][0][0])))
+    assert all(map(torch.equal, outputs, model(inputs)))
 
 
 def test_a_network_whose_inputs_have_names_is_itself() -> None:
