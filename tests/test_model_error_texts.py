@@ -39,7 +39,7 @@ from edgecompress.progress import Progress
 from edgecompress.pruning.channels.structured import examine
 from edgecompress.recipe.tables import Export, Recipe
 from edgecompress.targets import effective_profile
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.tuning import loss_gradients
 from edgecompress.training.checkpoint import _check_readable
 
@@ -220,11 +220,11 @@ def _nan() -> nn.Module:
     return nn.Sequential(spoilt, nn.Linear(3, 2))
 
 
-def _frozen(course: Any = None) -> Mistake:
+def _frozen(context: Any = None) -> Mistake:
     network = nn.Linear(3, 2).requires_grad_(False)
     batches = Batches(role="train", source=lambda: [FLOATS], inputs=InputNames(names=("input",), required=1))
     given = SimpleNamespace(streams=Streams(train=batches), recipe=Recipe())
-    return lambda: loss_gradients(network, cast("Course", given))
+    return lambda: loss_gradients(network, cast("Context", given))
 
 
 ONES = {"x": np.ones(2, np.float32), "s": np.ones((), np.float32)}

@@ -41,8 +41,8 @@ from edgecompress.pruning.reload.storing import save_pruned
 from edgecompress.recipe.arguments import named_as_arguments, names
 from edgecompress.recipe.tables import Pruning, Recipe, Training
 from edgecompress.step import Refusal, StepResult
-from edgecompress.techniques.channel_pruning import prune_channels
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
+from edgecompress.techniques.steps.pruning import prune_channels
 
 Method = Literal["filter", "channel", "block"]
 Chosen = tuple[tuple[Weight, ...], tuple[Refusal, ...]]
@@ -285,7 +285,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
     named = copied(opened.module).eval()
     streams = settle_streams(named, streams, recipe.evaluation.class_axis, CallerWarnings())
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
-    course = Course(
+    context = Context(
         original=named,
         teacher=named,
         recipe=fixed,
@@ -294,7 +294,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
         checkpoints=None,
         progress=Progress(),
     )
-    result = prune_channels(named, course)
+    result = prune_channels(named, context)
     for path, part in result.model.named_modules():
         part.training = modes.get(path, result.model.training)
     return replace(result, model=result.model.get_submodule("module")) if wrapped else result

@@ -32,10 +32,10 @@ from edgecompress.runtime import Network, execute, network_rows, output_names, s
 from edgecompress.step import Conversion, Done, Step, StepResult
 from edgecompress.system.contained import require_bytes_survive
 from edgecompress.targets.cpus import arithmetic_of
-from edgecompress.techniques.channel_pruning import prune_channels
-from edgecompress.techniques.course import Course
-from edgecompress.techniques.distillation import distill
-from edgecompress.techniques.factorization import factorize_layers
+from edgecompress.techniques.context import Context
+from edgecompress.techniques.steps.distillation import distill
+from edgecompress.techniques.steps.low_rank import factorize_layers
+from edgecompress.techniques.steps.pruning import prune_channels
 from edgecompress.validation.acceptance import accuracy_test, has_limit
 
 TECHNIQUES: Mapping[str, tuple[str, Callable[..., StepResult[nn.Module]]]] = {
@@ -99,7 +99,7 @@ def convert(
         fitted = streams.fitted(signature(original))
         if fitted.evaluation is not None:
             fitted.evaluation.first()  # its size is known to differ here, and not after an hour of training
-        course = Course(
+        context = Context(
             original=network,
             teacher=teaches,
             recipe=recipe,
@@ -108,7 +108,7 @@ def convert(
             checkpoints=checkpoints,
             progress=progress,
         )
-        changed = run_steps(base, network, [_technique(name, course) for name in steps], probe, progress)
+        changed = run_steps(base, network, [_technique(name, context) for name in steps], probe, progress)
         network = changed[-1].result.model
     quantize = functools.partial(_quantize, recipe, original, streams, progress, sharing)
     # From here on nothing but the integers may change what is computed: each step is held against the changed network.
@@ -191,9 +191,9 @@ def _check_alike(teacher: nn.Module, student: nn.Module, probe: Inputs) -> None:
         raise ModelError("the model gives {}, its teacher {}; give a teacher with the same outputs".format(*shapes))
 
 
-def _technique(name: str, course: Course) -> Step:
+def _technique(name: str, context: Context) -> Step:
     step, run = TECHNIQUES[name]
-    return Step(name=step, run=functools.partial(run, course=course))
+    return Step(name=step, run=functools.partial(run, context=context))
 
 
 def sample_rows(network: Network, recipe: Recipe) -> int | None:

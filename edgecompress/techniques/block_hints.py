@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgecompress.modules.capture import capture
 from edgecompress.pruning.blocks import Shortcut, find_blocks
 from edgecompress.runtime import execute
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.training import BlockHint
 
 
@@ -21,7 +21,7 @@ class BlockCall(NamedTuple):
     handed_on: Tensor
 
 
-def block_hints(model: nn.Module, weight: float, course: Course) -> tuple[BlockHint, ...]:
+def block_hints(model: nn.Module, weight: float, context: Context) -> tuple[BlockHint, ...]:
     """A hint for each residual block: what it hands on is what it did in the original.
 
     A block straight before one that left the network does the work of both, and what comes out of the second is
@@ -31,13 +31,13 @@ def block_hints(model: nn.Module, weight: float, course: Course) -> tuple[BlockH
     Args:
         model: made smaller from the original, under the same names.
         weight: of each; 0 for none.
-        course: the original and its teacher.
+        context: the original and its teacher.
     """
-    if not weight or course.teacher is not course.original:
+    if not weight or context.teacher is not context.original:
         return ()
-    program = capture(course.original, course.example, course.recipe.export)
-    names = [block.name for block in find_blocks(course.original, program)]
-    before, after = (_calls(network, names, course) for network in (course.original, model))
+    program = capture(context.original, context.example, context.recipe.export)
+    names = [block.name for block in find_blocks(context.original, program)]
+    before, after = (_calls(network, names, context) for network in (context.original, model))
     left = [before[name].given for name in before if isinstance(model.get_submodule(name), Shortcut)]
     hints = (
         BlockHint(name, weight=weight)
@@ -47,7 +47,7 @@ def block_hints(model: nn.Module, weight: float, course: Course) -> tuple[BlockH
     return tuple(hint for hint in hints if hint.fits(after[hint.student].handed_on, before[hint.source].handed_on))
 
 
-def _calls(network: nn.Module, names: Sequence[str], course: Course) -> Mapping[str, BlockCall]:
+def _calls(network: nn.Module, names: Sequence[str], context: Context) -> Mapping[str, BlockCall]:
     """The calls of the blocks that are called once, on a sample, by name; a module has one name here."""
     calls: dict[str, list[BlockCall]] = {}
 
@@ -60,7 +60,7 @@ def _calls(network: nn.Module, names: Sequence[str], course: Course) -> Mapping[
 
     handles = [part.register_forward_hook(hook_of(name)) for name, part in network.named_modules() if name in names]
     try:
-        execute(network, course.example.sample(course.recipe.export.batch_size or 1).inputs)
+        execute(network, context.example.sample(context.recipe.export.batch_size or 1).inputs)
     finally:
         for handle in handles:
             handle.remove()

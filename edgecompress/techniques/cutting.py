@@ -24,8 +24,8 @@ from edgecompress.pruning.structure.groups import layer_name, producers
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, tensors
 from edgecompress.step import Refusal
-from edgecompress.techniques.course import Course
-from edgecompress.techniques.memory import chosen_once
+from edgecompress.techniques.choices import chosen_once
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.tuning import loss_gradients
 from edgecompress.timing.latency import Latency, interleave, summarize
 from edgecompress.training.checkpoint import fingerprint
@@ -37,9 +37,9 @@ LATENCY_ROUNDS = 4
 """How often a latency goal is aimed at."""
 
 
-def examine_network(module: nn.Module, course: Course) -> Subject:
+def examine_network(module: nn.Module, context: Context) -> Subject:
     """A network's groups of channels, found on as many samples as the recipe exports for."""
-    return examine(module, (), tensors(course.example.sample(course.recipe.export.batch_size or 1).inputs))
+    return examine(module, (), tensors(context.example.sample(context.recipe.export.batch_size or 1).inputs))
 
 
 def has_channels(module: nn.Module, example: Batch, recipe: Recipe) -> bool:
@@ -50,15 +50,15 @@ def has_channels(module: nn.Module, example: Batch, recipe: Recipe) -> bool:
         return False
 
 
-def cut(subject: Subject, share: float, name: str, course: Course) -> Pruned:
+def cut(subject: Subject, share: float, name: str, context: Context) -> Pruned:
     """The network without the share; under its name the choice is kept for a run that goes on after a kill."""
-    if course.recipe.pruning.method == "block":
-        return _cut_blocks(subject, share, course)
-    request = _request(course.recipe, share)
-    samples = samples_of(course) if request.spread == "sensitivity" else []
-    key = fingerprint(subject.module, request, course.fixed, _digest([course.example, *samples]))
+    if context.recipe.pruning.method == "block":
+        return _cut_blocks(subject, share, context)
+    request = _request(context.recipe, share)
+    samples = samples_of(context) if request.spread == "sensitivity" else []
+    key = fingerprint(subject.module, request, context.fixed, _digest([context.example, *samples]))
     values = chosen_once(
-        course.kept(f"channels-{name}.json"), key, lambda: asdict(_choose(subject, request, samples, course))
+        context.kept(f"channels-{name}.json"), key, lambda: asdict(_choose(subject, request, samples, context))
     )
     selection = _selection(**values)
     pruned = cut_out(subject, selection.units)
@@ -72,22 +72,22 @@ def _selection(units: Sequence[int], widths: Widths, refusals: Sequence[Mapping[
     return Selection(units=tuple(units), widths=widths, refusals=tuple(Refusal(**one) for one in refusals))
 
 
-def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch], course: Course) -> Selection:
+def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch], context: Context) -> Selection:
     share = request.amount
     taylor = request.criterion == "taylor"
-    gradients = loss_gradients(subject.module, course) if taylor else None
+    gradients = loss_gradients(subject.module, context) if taylor else None
     timed = "latency" in (request.goal, request.spread)
-    whole = as_artifact(subject.module, course) if timed else None
-    whole_ms = time_models([whole], course)[0].median_ms if whole is not None else 0.0
+    whole = as_artifact(subject.module, context) if timed else None
+    whole_ms = time_models([whole], context)[0].median_ms if whole is not None else 0.0
     select_at = selector(
-        subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=course.progress
+        subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=context.progress
     )
     if request.goal != "latency" or whole is None or not share:
         return select_at(share)
 
     def reached_by(selection: Selection) -> float:
-        smaller = as_artifact(cut_out(subject, selection.units).model, course)
-        before, after = time_models([whole, smaller], course)
+        smaller = as_artifact(cut_out(subject, selection.units).model, context)
+        before, after = time_models([whole, smaller], context)
         return 1 - after.median_ms / before.median_ms
 
     return _aim(select_at, reached_by, share)
@@ -120,8 +120,8 @@ def _aim(select_at: Callable[[float], Selection], reached_by: Callable[[Selectio
     return replace(selection, refusals=(missed, *selection.refusals))
 
 
-def _cut_blocks(subject: Subject, share: float, course: Course) -> Pruned:
-    pruning = course.recipe.pruning
+def _cut_blocks(subject: Subject, share: float, context: Context) -> Pruned:
+    pruning = context.recipe.pruning
     if pruning.goal != "channels":
         raise RecipeError("blocks are removed by their number; leave 'pruning.goal' at channels, or change the method")
     free, refusals = free_blocks(subject, pruning.protect)
@@ -145,10 +145,10 @@ def _touches(pattern: str, block: Block, module: nn.Module) -> bool:
     return any(covers(pattern, name) for name in parts)
 
 
-def samples_of(course: Course) -> list[Batch]:
+def samples_of(context: Context) -> list[Batch]:
     """A few batches to measure sensitivity on."""
     found: list[Batch] = []
-    for batch in course.streams.calibration or course.streams.train or ():
+    for batch in context.streams.calibration or context.streams.train or ():
         found.append(batch)
         if sum(one.rows for one in found) >= SENSITIVITY_ROWS:
             break
@@ -171,21 +171,21 @@ def _request(recipe: Recipe, share: float) -> PruningRequest:
     )
 
 
-def exported(module: nn.Module, course: Course) -> ir.Model:
+def exported(module: nn.Module, context: Context) -> ir.Model:
     """A network as float ONNX, as the exporter writes it."""
-    export = course.recipe.export
-    return to_onnx(capture(module, course.example, export), export)
+    export = context.recipe.export
+    return to_onnx(capture(module, context.example, export), export)
 
 
-def as_artifact(module: nn.Module, course: Course) -> ir.Model:
+def as_artifact(module: nn.Module, context: Context) -> ir.Model:
     """A network as the float artifact that it would become."""
-    return canonicalize(exported(module, course)).model
+    return canonicalize(exported(module, context)).model
 
 
-def time_models(models: Sequence[ir.Model], course: Course) -> list[Latency]:
+def time_models(models: Sequence[ir.Model], context: Context) -> list[Latency]:
     """The latency of each for one sample, or as many as the recipe exports for, timed in turn in one run."""
-    inputs = course.example.sample(course.recipe.export.batch_size or 1).inputs
-    sessions = [open_session(model, course.recipe.cpu.threads) for model in models]
+    inputs = context.example.sample(context.recipe.export.batch_size or 1).inputs
+    sessions = [open_session(model, context.recipe.cpu.threads) for model in models]
     times = interleave([partial(run_session, session, inputs) for session in sessions], LATENCY_RUNS)
     return [summarize(column) for column in times.T]
 

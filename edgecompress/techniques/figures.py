@@ -9,19 +9,19 @@ from edgecompress.metrics.accuracy import Tally, top1
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count
 from edgecompress.runtime import execute, tensors
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 
 
-def costs(name: str, model: nn.Module, course: Course) -> dict[str, float | int | str]:
+def costs(name: str, model: nn.Module, context: Context) -> dict[str, float | int | str]:
     """Multiply-accumulates of one call, for as many samples as the recipe exports for, and parameters."""
-    counted = count(model, tensors(course.example.sample(course.recipe.export.batch_size or 1).inputs))
+    counted = count(model, tensors(context.example.sample(context.recipe.export.batch_size or 1).inputs))
     assert counted.macs is not None
     return {f"{name}_macs": counted.macs, f"{name}_parameters": counted.parameters}
 
 
-def reached(name: str, model: nn.Module, course: Course) -> dict[str, float | int | str]:
+def reached(name: str, model: nn.Module, context: Context) -> dict[str, float | int | str]:
     """Top-1 accuracy in percent, where there is labelled evaluation data."""
-    accuracy = accuracy_percent(model, course.streams.measured, course.progress)
+    accuracy = accuracy_percent(model, context.streams.measured, context.progress)
     return {} if accuracy is None else {f"{name}_accuracy_percent": accuracy}
 
 

@@ -12,53 +12,53 @@ from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import Block, remove_blocks
 from edgecompress.pruning.channels.sensitivity import output_noise
 from edgecompress.runtime import execute
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import as_artifact, examine_network, free_blocks, samples_of, time_models
 from edgecompress.techniques.figures import costs
 from edgecompress.training import reestimate_batch_norm
 from edgecompress.training.processes import from_first
 
 
-def shallower(module: nn.Module, course: Course) -> nn.Module:
+def shallower(module: nn.Module, context: Context) -> nn.Module:
     """The network without the share of its residual blocks that ``pruning.blocks`` names.
 
     Raises:
         RecipeError: there is no block that could go.
     """
-    share = course.recipe.pruning.blocks
+    share = context.recipe.pruning.blocks
     if not share:
         return module
-    blocks = least_noise_first(module, samples_of(course), course)
+    blocks = least_noise_first(module, samples_of(context), context)
     if not blocks:
-        protected = " beside those that 'pruning.protect' names" if course.recipe.pruning.protect else ""
+        protected = " beside those that 'pruning.protect' names" if context.recipe.pruning.protect else ""
         raise RecipeError(f"the model has no residual block that could go{protected}; set pruning.blocks=0")
     return remove_blocks(module, blocks[: round(share * len(blocks))])
 
 
-def least_noise_first(module: nn.Module, samples: Sequence[Batch], course: Course) -> list[Block]:
+def least_noise_first(module: nn.Module, samples: Sequence[Batch], context: Context) -> list[Block]:
     """The residual blocks that may go, first those without which the outputs change least."""
-    blocks, _ = free_blocks(examine_network(module, course), course.recipe.pruning.protect)
+    blocks, _ = free_blocks(examine_network(module, context), context.recipe.pruning.protect)
 
     def measure() -> list[int]:
         expected = [execute(module, batch.inputs) for batch in samples]
-        tracked = course.progress.track(blocks, "sensitivity of blocks")
+        tracked = context.progress.track(blocks, "sensitivity of blocks")
         noise = [_noise(remove_blocks(module, [block]), samples, expected) for block in tracked]
         return sorted(range(len(blocks)), key=noise.__getitem__)
 
     return [blocks[place] for place in from_first(measure)]
 
 
-def share_gone(before: nn.Module, after: nn.Module, course: Course) -> float:
+def share_gone(before: nn.Module, after: nn.Module, context: Context) -> float:
     """What a smaller network saves already of what ``pruning.goal`` counts, 0 to 1; channels count anew in it."""
-    goal = course.recipe.pruning.goal
+    goal = context.recipe.pruning.goal
     if after is before or goal == "channels":
         return 0.0
     if goal == "latency":
         whole, left = (
-            one.median_ms for one in time_models([as_artifact(one, course) for one in (before, after)], course)
+            one.median_ms for one in time_models([as_artifact(one, context) for one in (before, after)], context)
         )
         return max(1 - left / whole, 0.0)
-    old, new = (float(costs("", one, course)[f"_{goal}"]) for one in (before, after))
+    old, new = (float(costs("", one, context)[f"_{goal}"]) for one in (before, after))
     return 1 - new / old
 
 

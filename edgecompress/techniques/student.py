@@ -13,9 +13,9 @@ from edgecompress.pruning.blocks import Block, remove_blocks
 from edgecompress.recipe.tables import NO_LATENCY_BUDGET, Budgets
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.choices import chosen_once
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import as_artifact, cut, examine_network, exported, samples_of, time_models
-from edgecompress.techniques.memory import chosen_once
 from edgecompress.techniques.shallow import least_noise_first
 from edgecompress.timing.latency import Latency
 from edgecompress.training.checkpoint import fingerprint
@@ -47,7 +47,7 @@ class Student:
         return any(refusal.kind == "goal" for refusal in self.refusals)
 
 
-def derive_student(teacher: nn.Module, course: Course) -> Student:
+def derive_student(teacher: nn.Module, context: Context) -> Student:
     """The student with the most parameters among those that are fast enough.
 
     Each candidate loses some residual blocks, first those that change the outputs least when they go alone, and then
@@ -58,21 +58,21 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
 
     Args:
         teacher: not modified; the student starts from its weights.
-        course: the recipe with its budgets, and data to measure on.
+        context: the recipe with its budgets, and data to measure on.
 
     Raises:
         RecipeError: there is no latency budget, or no candidate can meet it.
         DataError: there is no data to measure on.
     """
-    if not course.recipe.budgets.bound_latency:
+    if not context.recipe.budgets.bound_latency:
         raise RecipeError(NO_LATENCY_BUDGET)
-    samples = samples_of(course)
-    blocks = least_noise_first(teacher, samples, course)
+    samples = samples_of(context)
+    blocks = least_noise_first(teacher, samples, context)
     candidates: list[Student] = []
     fault: RecipeError | None = None
-    for depth, share in _depths(teacher, blocks, course):
+    for depth, share in _depths(teacher, blocks, context):
         try:
-            candidates.append(_narrowed(remove_blocks(teacher, blocks[:depth]), share, depth, course))
+            candidates.append(_narrowed(remove_blocks(teacher, blocks[:depth]), share, depth, context))
         except RecipeError as unreachable:
             fault = unreachable
     if not candidates:
@@ -82,30 +82,30 @@ def derive_student(teacher: nn.Module, course: Course) -> Student:
     return ranked[-1] if fast else ranked[0]
 
 
-def _depths(teacher: nn.Module, blocks: Sequence[Block], course: Course) -> list[tuple[int, float]]:
+def _depths(teacher: nn.Module, blocks: Sequence[Block], context: Context) -> list[tuple[int, float]]:
     """Numbers of blocks to remove, and the share of what then is left of the latency that has to go."""
 
     def measure() -> dict[str, list[tuple[int, float]]]:
         depths = list(dict.fromkeys(np.linspace(0, len(blocks), DEPTHS).round().astype(int).tolist()))
-        shallow = [as_artifact(remove_blocks(teacher, blocks[:depth]), course) for depth in depths]
-        whole, *left = time_models([exported(teacher, course), *shallow], course)
-        allowed = allowed_ms(course.recipe.budgets, whole)
+        shallow = [as_artifact(remove_blocks(teacher, blocks[:depth]), context) for depth in depths]
+        whole, *left = time_models([exported(teacher, context), *shallow], context)
+        allowed = allowed_ms(context.recipe.budgets, whole)
         assert allowed is not None  # a budget bounds the latency
         shares = [1 - MARGIN * allowed / one.median_ms for one in left]
         enough = next((at for at, share in enumerate(shares) if share <= 0), len(shares))
         return {"depths": list(zip(depths, shares, strict=True))[: enough + 1]}
 
-    key = fingerprint(teacher, course.fixed, tensors(course.example.inputs), [block.name for block in blocks])
-    kept = chosen_once(course.kept("student.json"), key, measure)["depths"]
+    key = fingerprint(teacher, context.fixed, tensors(context.example.inputs), [block.name for block in blocks])
+    kept = chosen_once(context.kept("student.json"), key, measure)["depths"]
     return [(int(depth), float(share)) for depth, share in kept]
 
 
-def _narrowed(shallow: nn.Module, share: float, depth: int, course: Course) -> Student:
+def _narrowed(shallow: nn.Module, share: float, depth: int, context: Context) -> Student:
     """A network without that share of its latency."""
     model, refusals = shallow, tuple[Refusal, ...]()
     if share > 0:
-        pruning = course.recipe.pruning.model_copy(update={"goal": "latency", "method": "both"})
-        narrowing = replace(course, recipe=course.recipe.model_copy(update={"pruning": pruning}))
+        pruning = context.recipe.pruning.model_copy(update={"goal": "latency", "method": "both"})
+        narrowing = replace(context, recipe=context.recipe.model_copy(update={"pruning": pruning}))
         pruned = cut(examine_network(shallow, narrowing), share, f"student-{depth}", narrowing)
         model, refusals = pruned.model, pruned.refusals
     return Student(model=model, refusals=refusals)

@@ -14,7 +14,7 @@ from edgecompress.modules.modes import evaluating
 from edgecompress.recipe.tables import Distillation
 from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.checkpoints import TEACHER_OUTPUTS
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.training import (
     AUGMENTATIONS,
     AttentionTransfer,
@@ -36,48 +36,48 @@ STATISTICS_BATCHES = 64
 """Batches that batch-norm statistics are re-estimated from, at most."""
 
 
-def recover(model: nn.Module, course: Course, epochs: int, checkpoints: Path | None) -> nn.Module:
+def recover(model: nn.Module, context: Context, epochs: int, checkpoints: Path | None) -> nn.Module:
     """A network after what the data allows: training, or else statistics of batch norm estimated anew.
 
     Args:
         model: not modified.
-        course: its data, and the teacher whose outputs the network learns where ``training.teacher`` is on.
+        context: its data, and the teacher whose outputs the network learns where ``training.teacher`` is on.
         epochs: of training.
         checkpoints: folder that a killed run goes on from.
     """
-    model = settle(model, course)
-    if course.streams.train is None or not epochs:
+    model = settle(model, context)
+    if context.streams.train is None or not epochs:
         return model
-    learned = course.recipe.distillation if course.recipe.training.teacher else Distillation(alpha=0)
-    return fine_tune(model, learned, course, epochs, checkpoints).model
+    learned = context.recipe.distillation if context.recipe.training.teacher else Distillation(alpha=0)
+    return fine_tune(model, learned, context, epochs, checkpoints).model
 
 
-def untrained(what: str, course: Course) -> tuple[str, ...]:
+def untrained(what: str, context: Context) -> tuple[str, ...]:
     """The warning of a step whose network could not train."""
-    if course.streams.train is None:
+    if context.streams.train is None:
         return (f"there is no training data (--train): the {what} network was not trained to recover",)
     return ()
 
 
-def settle(model: nn.Module, course: Course) -> nn.Module:
+def settle(model: nn.Module, context: Context) -> nn.Module:
     """The network with the statistics of its batch norms estimated anew, where there is data."""
-    data = course.streams.train or course.streams.calibration
-    return model if data is None else reestimate_batch_norm(model, islice(data, STATISTICS_BATCHES), course.progress)
+    data = context.streams.train or context.streams.calibration
+    return model if data is None else reestimate_batch_norm(model, islice(data, STATISTICS_BATCHES), context.progress)
 
 
 def fine_tune(
-    model: nn.Module, learned: Distillation, course: Course, epochs: int, checkpoints: Path | None
+    model: nn.Module, learned: Distillation, context: Context, epochs: int, checkpoints: Path | None
 ) -> Trained:
     """Train a copy of a network; without ``training.patience`` the evaluation data is not looked at.
 
     Args:
         model: not modified.
         learned: how much of the teacher it learns, and from which layers.
-        course: the teacher, the data, and how training runs.
+        context: the teacher, the data, and how training runs.
         epochs: passes over the training data.
         checkpoints: folder that a killed run goes on from.
     """
-    training, streams = course.recipe.training, course.streams
+    training, streams = context.recipe.training, context.streams
     settings = Settings(
         epochs=epochs,
         learning_rate=training.learning_rate,
@@ -87,20 +87,20 @@ def fine_tune(
         max_gradient_norm=training.max_gradient_norm,
         augment=AUGMENTATIONS[training.augmentation],
         patience=training.patience,
-        seed=course.recipe.seed,
+        seed=context.recipe.seed,
     )
     assert streams.train is not None
     return teach(
         model,
-        course.teacher,
+        context.teacher,
         streams.train,
         settings,
         task_of(training.task, learned.temperature, learned.alpha, streams.train.class_axis),
-        features=(*feature_terms(learned), *block_hints(model, learned.block_weight, course)),
-        cache=course.kept(TEACHER_OUTPUTS) if learned.cache else None,
+        features=(*feature_terms(learned), *block_hints(model, learned.block_weight, context)),
+        cache=context.kept(TEACHER_OUTPUTS) if learned.cache else None,
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,
-        progress=course.progress,
+        progress=context.progress,
     )
 
 
@@ -125,22 +125,22 @@ def _pair(text: str) -> tuple[str, str | None]:
     return student.strip(), teacher.strip() or None
 
 
-def loss_gradients(model: nn.Module, course: Course) -> Mapping[str, Tensor]:
+def loss_gradients(model: nn.Module, context: Context) -> Mapping[str, Tensor]:
     """The gradient of the loss by parameter, on the labels of a few batches added up, in evaluation mode.
 
     Raises:
         DataError: there is no training data, or its labels do not fit.
         ModelError: no parameter requires a gradient.
     """
-    data = course.streams.train
+    data = context.streams.train
     if data is None:
         raise DataError("importance 'taylor' needs training data; give it (--train), or set pruning.importance=l2")
-    task = task_of(course.recipe.training.task, 1.0, 0.0, data.class_axis)
+    task = task_of(context.recipe.training.task, 1.0, 0.0, data.class_axis)
     if not any(one.requires_grad for one in model.parameters()):
         raise ModelError("importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()
     with evaluating(model):
-        batches = course.progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
+        batches = context.progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
         for index, batch in enumerate(batches):
             part, where = to_part(batch, batch.rows, torch.device("cpu"), False), f"train batch {index}"
             outputs = run_network(model, part.inputs, where)

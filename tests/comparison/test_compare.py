@@ -13,7 +13,7 @@ from edgecompress.comparison import ROWS, Comparison, compare
 from edgecompress.comparison.compare import _prepare
 from edgecompress.errors import OutputError
 from tests.networks import images, seeded
-from tests.techniques.courses import Blocks
+from tests.techniques.contexts import Blocks
 
 QUICK = [
     *("export.simplify=false", "quantization.adaround=false", "quantization.fallback_evaluations=0", "cpu.runs=10"),

@@ -16,7 +16,7 @@ from edgecompress.techniques.cutting import cut, examine_network
 from edgecompress.techniques.tuning import recover
 from edgecompress.training import BlockHint
 from tests.networks import CLASSES, ConvNet, seeded
-from tests.techniques.courses import Blocks, course
+from tests.techniques.contexts import Blocks, context
 
 
 class Residual(nn.Module):
@@ -63,7 +63,7 @@ class Skipping(Stack):
 
 
 def _names(model: nn.Module, original: nn.Module) -> tuple[str, ...]:
-    return tuple(hint.student for hint in block_hints(model, 0.5, course(original, Recipe())))
+    return tuple(hint.student for hint in block_hints(model, 0.5, context(original, Recipe())))
 
 
 def _without(net: nn.Module, *numbers: int) -> nn.Module:
@@ -93,13 +93,13 @@ def test_a_block_that_is_not_straight_before_the_other_stands_for_itself() -> No
 
 def test_another_teacher_has_blocks_of_its_own() -> None:
     net = seeded(Blocks)
-    taught = replace(course(net, Recipe()), teacher=seeded(Blocks, seed=1))
+    taught = replace(context(net, Recipe()), teacher=seeded(Blocks, seed=1))
     assert block_hints(net, 0.5, taught) == ()
 
 
 def test_without_a_weight_or_blocks_there_are_none() -> None:
     for network, weight in ((seeded(Blocks), 0.0), (seeded(ConvNet), 0.5)):
-        assert block_hints(network, weight, course(network, Recipe())) == ()
+        assert block_hints(network, weight, context(network, Recipe())) == ()
 
 
 def test_a_block_under_two_names_runs_twice_and_is_left_out() -> None:
@@ -124,7 +124,7 @@ def test_a_narrower_stream_recovers(made: Callable[[], nn.Module]) -> None:
     torch.manual_seed(0)
     net = made().eval()
     pruning = RECIPE.pruning.model_copy(update={"multiple": 2, "residual": "prune", "enabled": True})
-    given = course(net, RECIPE.model_copy(update={"pruning": pruning}), "train")
+    given = context(net, RECIPE.model_copy(update={"pruning": pruning}), "train")
     narrow = cut(examine_network(net, given), 0.5, "1", given).model
     before, after = (one.get_parameter("stem.weight") for one in (narrow, recover(narrow, given, 1, None)))
     assert before.shape == after.shape == (4, 3, 3, 3)
@@ -137,7 +137,7 @@ def test_the_blocks_are_learned_from() -> None:
     learned = []
     for weight in (0.0, 0.5):
         distillation = RECIPE.distillation.model_copy(update={"block_weight": weight})
-        given = course(net, RECIPE.model_copy(update={"distillation": distillation}), "train")
+        given = context(net, RECIPE.model_copy(update={"distillation": distillation}), "train")
         learned.append(torch.cat([one.flatten() for one in recover(start, given, 1, None).parameters()]))
     without, with_them = learned
     assert not torch.allclose(without, with_them)
@@ -145,4 +145,4 @@ def test_the_blocks_are_learned_from() -> None:
 
 def test_a_block_is_compared_with_the_one_of_its_name() -> None:
     net = seeded(Blocks)
-    assert block_hints(net, 0.5, course(net, Recipe()))[0] == BlockHint("body.0", weight=0.5)
+    assert block_hints(net, 0.5, context(net, Recipe()))[0] == BlockHint("body.0", weight=0.5)

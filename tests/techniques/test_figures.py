@@ -9,7 +9,7 @@ from edgecompress.data.batches import Batches, InputNames
 from edgecompress.data.streams import Streams
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.figures import accuracy_percent, costs
 
 X = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
@@ -38,7 +38,7 @@ def test_accuracy_is_counted_over_the_batches() -> None:
 
 def test_costs_are_those_of_one_sample() -> None:
     net = Net()
-    course = Course(
+    context = Context(
         original=net,
         teacher=net,
         recipe=Recipe(),
@@ -47,4 +47,4 @@ def test_costs_are_those_of_one_sample() -> None:
         checkpoints=None,
         progress=Progress(),
     )
-    assert costs("original", net, course) == {"original_macs": 4, "original_parameters": 6}
+    assert costs("original", net, context) == {"original_macs": 4, "original_parameters": 6}

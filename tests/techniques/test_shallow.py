@@ -11,11 +11,11 @@ from torch import nn
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.blocks import Shortcut
 from edgecompress.recipe.tables import Recipe, parse_recipe
-from edgecompress.techniques.channel_pruning import prune_channels
 from edgecompress.techniques.cutting import samples_of
 from edgecompress.techniques.shallow import least_noise_first, shallower, share_gone
+from edgecompress.techniques.steps.pruning import prune_channels
 from tests.networks import ConvNet, seeded
-from tests.techniques.courses import Blocks, course
+from tests.techniques.contexts import Blocks, context
 
 
 def _recipe(**pruning: object) -> Recipe:
@@ -39,7 +39,7 @@ def _quieted(*places: int) -> nn.Module:
 
 def test_the_blocks_that_do_least_go_first() -> None:
     network = _quieted(1, 3)
-    given = course(network, _recipe(blocks=0.5), "calibration")
+    given = context(network, _recipe(blocks=0.5), "calibration")
     names = [block.name for block in least_noise_first(network, samples_of(given), given)]
     assert sorted(names[:2]) == ["body.1", "body.3"]
     assert _gone(shallower(network, given)) == ["body.1", "body.3"]
@@ -47,19 +47,19 @@ def test_the_blocks_that_do_least_go_first() -> None:
 
 def test_no_share_is_the_network_itself() -> None:
     network = seeded(Blocks)
-    assert shallower(network, course(network, _recipe(), "calibration")) is network
+    assert shallower(network, context(network, _recipe(), "calibration")) is network
 
 
 def test_a_network_without_blocks_is_one_line() -> None:
     network = seeded(ConvNet)
     with pytest.raises(RecipeError, match=r"^the model has no residual block that could go; set pruning\.blocks=0$"):
-        shallower(network, course(network, _recipe(blocks=0.5), "calibration"))
+        shallower(network, context(network, _recipe(blocks=0.5), "calibration"))
 
 
 @pytest.mark.parametrize("goal", ["parameters", "macs"])
 def test_what_went_with_the_blocks_counts(goal: str) -> None:
     network = seeded(Blocks)
-    given = course(network, _recipe(blocks=0.5, goal=goal, amount=0.6, spread="uniform"), "calibration")
+    given = context(network, _recipe(blocks=0.5, goal=goal, amount=0.6, spread="uniform"), "calibration")
     shallow = shallower(network, given)
     block = 2 * (16 * 16 * 9 + 16)
     whole = sum(parameter.numel() for parameter in network.parameters())
@@ -73,5 +73,5 @@ def test_what_went_with_the_blocks_counts(goal: str) -> None:
 
 def test_channels_are_counted_in_what_is_left() -> None:
     network = seeded(Blocks)
-    given = course(network, _recipe(blocks=0.5, goal="channels"), "calibration")
+    given = context(network, _recipe(blocks=0.5, goal="channels"), "calibration")
     assert share_gone(network, shallower(network, given), given) == 0

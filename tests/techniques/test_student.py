@@ -14,11 +14,11 @@ from torch import nn
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.tables import Budgets, parse_recipe
 from edgecompress.techniques import cutting, student
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.student import allowed_ms, derive_student
 from edgecompress.timing.latency import Latency
 from tests.networks import ConvNet, images, seeded
-from tests.techniques.courses import Blocks, course
+from tests.techniques.contexts import Blocks, context
 
 WHOLE = Latency(median_ms=6.0, p95_ms=9.0, p99_ms=12.0)
 
@@ -38,10 +38,10 @@ def test_the_tightest_budget_counts(budgets: Budgets, allowed: float | None) -> 
     assert allowed_ms(budgets, WHOLE) == allowed
 
 
-def _course(network: nn.Module, min_speedup: float | None, checkpoints: Path | None = None) -> Course:
+def _context(network: nn.Module, min_speedup: float | None, checkpoints: Path | None = None) -> Context:
     budgets = {} if min_speedup is None else {"min_speedup": min_speedup}
     recipe = parse_recipe({"pruning": {"multiple": 1}, "budgets": budgets})
-    return course(network, recipe, "calibration", checkpoints=checkpoints)
+    return context(network, recipe, "calibration", checkpoints=checkpoints)
 
 
 def _weights(model: ir.Model) -> int:
@@ -53,7 +53,7 @@ def counting_clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A machine that takes a microsecond for each weight; how many models it was asked for at a time."""
     asked: list[int] = []
 
-    def time_models(models: Sequence[ir.Model], _course: Course) -> list[Latency]:
+    def time_models(models: Sequence[ir.Model], _context: Context) -> list[Latency]:
         asked.append(len(models))
         times = [_weights(model) / 1e3 for model in models]
         return [Latency(median_ms=one, p95_ms=one, p99_ms=one) for one in times]
@@ -67,7 +67,7 @@ def counting_clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None:
     network = seeded(kind)
     before = copy.deepcopy(network.state_dict())
-    given = _course(network, 2.0)
+    given = _context(network, 2.0)
     found = derive_student(network, given)
     left = found.parameters / sum(one.numel() for one in network.parameters())
     assert 0.3 < left <= 0.5
@@ -80,9 +80,9 @@ def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None
 
 def test_a_run_that_goes_on_measures_nothing_again(tmp_path: Path, counting_clock: list[int]) -> None:
     network = seeded(Blocks)
-    first = derive_student(network, _course(network, 2.0, tmp_path))
+    first = derive_student(network, _context(network, 2.0, tmp_path))
     done = len(counting_clock)
-    again = derive_student(network, _course(network, 2.0, tmp_path))
+    again = derive_student(network, _context(network, 2.0, tmp_path))
     assert len(counting_clock) == done
     assert {name: value.shape for name, value in first.model.state_dict().items()} == {
         name: value.shape for name, value in again.model.state_dict().items()
@@ -96,7 +96,7 @@ def test_without_a_latency_budget_there_is_no_student() -> None:
         match=r"^a student is derived to meet a latency budget;"
         r" give a teacher \(--teacher\), or set budgets\.min_speedup=2$",
     ):
-        derive_student(network, _course(network, None))
+        derive_student(network, _context(network, None))
 
 
 def test_what_cannot_be_reached_is_said() -> None:
@@ -104,4 +104,4 @@ def test_what_cannot_be_reached_is_said() -> None:
     with pytest.raises(
         RecipeError, match=r"no student is fast enough .* cannot be met: at most .* can go; loosen the budgets"
     ):
-        derive_student(network, _course(network, 1e4))
+        derive_student(network, _context(network, 1e4))

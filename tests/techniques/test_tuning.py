@@ -13,7 +13,7 @@ from edgecompress.data.streams import Streams
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Distillation, Recipe, Training
 from edgecompress.techniques import tuning
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.tuning import feature_terms, fine_tune, loss_gradients, recover
 from edgecompress.training import (
     AttentionTransfer,
@@ -54,8 +54,8 @@ def _data(role: str) -> Batches:
     return Batches(role=role, source=lambda: data, inputs=InputNames(names=("x",), required=1))
 
 
-def _course(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> Course:
-    return Course(
+def _context(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> Context:
+    return Context(
         original=net,
         teacher=net,
         recipe=recipe or Recipe(),
@@ -68,7 +68,7 @@ def _course(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> Co
 
 def test_gradients_add_up_over_the_batches_and_leave_none_behind() -> None:
     net = _net()
-    found = loss_gradients(net, _course(net, train=_data("train")))
+    found = loss_gradients(net, _context(net, train=_data("train")))
     assert all(one.grad is None for one in net.parameters())
     sum(nn.functional.cross_entropy(net(X[i : i + 2]), LABELS[i : i + 2]) for i in (0, 2)).backward()  # type: ignore[union-attr]
     for name, parameter in net.named_parameters():
@@ -94,7 +94,7 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_evaluation_data_are_looked_at_only_for_patience(taught: list[dict[str, Any]]) -> None:
     data = {role: _data(role) for role in ("train", "evaluation")}
     for training in (Training(), Training(patience=2)):
-        fine_tune(_net(), Distillation(), _course(_net(), Recipe(training=training), **data), 1, None)
+        fine_tune(_net(), Distillation(), _context(_net(), Recipe(training=training), **data), 1, None)
     assert [one["evaluation"] for one in taught] == [None, data["evaluation"]]
 
 
@@ -102,7 +102,7 @@ def test_evaluation_data_are_looked_at_only_for_patience(taught: list[dict[str, 
 def test_the_teacher_is_asked_where_the_recipe_says_so(taught: list[dict[str, Any]], teacher: bool) -> None:
     learned = Distillation(temperature=2.0, alpha=0.9, hints=("fc",))
     recipe = Recipe(training=Training(teacher=teacher), distillation=learned)
-    recover(_net(), _course(_net(), recipe, train=_data("train")), 1, None)
+    recover(_net(), _context(_net(), recipe, train=_data("train")), 1, None)
     task = taught[0]["task"]
     assert task.asks_teacher is teacher
     assert taught[0]["features"] == ((Hint("fc"),) if teacher else ())
@@ -119,10 +119,10 @@ def test_layers_are_named_once_or_as_a_pair() -> None:
 
 def test_numbers_are_learned_by_squared_errors(taught: list[dict[str, Any]]) -> None:
     recipe = Recipe(training=Training(task="regression"))
-    fine_tune(_net(), Distillation(alpha=0.25), _course(_net(), recipe, train=_data("train")), 1, None)
+    fine_tune(_net(), Distillation(alpha=0.25), _context(_net(), recipe, train=_data("train")), 1, None)
     assert taught[0]["task"] == Regression(alpha=0.25)
 
 
 def test_without_data_nothing_is_done() -> None:
     net = _net()
-    assert recover(net, _course(net), 4, None) is net
+    assert recover(net, _context(net), 4, None) is net

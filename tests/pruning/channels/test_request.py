@@ -14,7 +14,7 @@ from edgecompress.pruning.channels.request import IS_JOINED, PruningRequest, sel
 from edgecompress.pruning.channels.structured import Subject, examine
 from edgecompress.pruning.channels.terms import add_up, full
 from tests.networks import ConvNet, seeded
-from tests.techniques.courses import Blocks
+from tests.techniques.contexts import Blocks
 
 
 @pytest.fixture(scope="module")

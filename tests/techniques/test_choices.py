@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecompress.techniques.memory import chosen_once
+from edgecompress.techniques.choices import chosen_once
 
 CHOICE = {"units": [3, 1], "widths": {"layer": 2}}
 OTHER = {"units": [0]}

@@ -9,7 +9,7 @@ from torch import nn
 from edgecompress.recipe.tables import Recipe
 from edgecompress.step import StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import cut, examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
 from edgecompress.techniques.shallow import shallower, share_gone
@@ -17,12 +17,12 @@ from edgecompress.techniques.tuning import recover, untrained
 from edgecompress.training import SCHEDULES
 
 
-def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+def prune_channels(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     """Prune a network and let it recover.
 
     Args:
         module: not modified; in evaluation mode.
-        course: the recipe, an example batch, the data to recover on, and where checkpoints go.
+        context: the recipe, an example batch, the data to recover on, and where checkpoints go.
 
     Raises:
         ModelError: the network cannot be captured.
@@ -30,30 +30,30 @@ def prune_channels(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         DataError: the recipe needs data that is not there, or the data does not fit.
     """
     with own_randomness():  # data that are drawn at random are drawn alike in a run that goes on after a kill
-        return _prune(module, course)
+        return _prune(module, context)
 
 
-def _prune(module: nn.Module, course: Course) -> StepResult[nn.Module]:
-    seed_all("prune", course.recipe.seed)
-    before = examine_network(module, course)
-    model = shallower(module, course)
-    subject, refusals = before if model is module else examine_network(model, course), before.refusals
-    for number, (share, epochs) in enumerate(_schedule(course.recipe, share_gone(module, model, course)), 1):
-        seed_all("prune", course.recipe.seed, number)
-        with course.progress.step(f"prune {share:.0%} of the {course.recipe.pruning.goal}"):
-            pruned = cut(subject, share, str(number), course)
-        seed_all("prune", course.recipe.seed, number, "recover")
-        model = recover(pruned.model, course, epochs, course.kept(f"training-{number}"))
-        subject, refusals = examine_network(model, course), pruned.refusals
+def _prune(module: nn.Module, context: Context) -> StepResult[nn.Module]:
+    seed_all("prune", context.recipe.seed)
+    before = examine_network(module, context)
+    model = shallower(module, context)
+    subject, refusals = before if model is module else examine_network(model, context), before.refusals
+    for number, (share, epochs) in enumerate(_schedule(context.recipe, share_gone(module, model, context)), 1):
+        seed_all("prune", context.recipe.seed, number)
+        with context.progress.step(f"prune {share:.0%} of the {context.recipe.pruning.goal}"):
+            pruned = cut(subject, share, str(number), context)
+        seed_all("prune", context.recipe.seed, number, "recover")
+        model = recover(pruned.model, context, epochs, context.kept(f"training-{number}"))
+        subject, refusals = examine_network(model, context), pruned.refusals
     return StepResult(
         model=model,
         changes=narrower_layers(before, subject),
         refusals=refusals,
-        warnings=untrained("pruned", course),
+        warnings=untrained("pruned", context),
         metrics={
-            **costs("original", module, course),
-            **costs("pruned", model, course),
-            **reached("pruned", model, course),
+            **costs("original", module, context),
+            **costs("pruned", model, context),
+            **reached("pruned", model, context),
         },
     )
 

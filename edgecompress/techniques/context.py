@@ -14,7 +14,7 @@ from edgecompress.recipe.tables import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class Context:
     """What the techniques of a run have in common.
 
     Attributes:

@@ -19,26 +19,27 @@ from edgecompress.data.streams import Streams
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.loading.sources import open_batches
 from edgecompress.recipe.tables import Recipe, parse_recipe
-from edgecompress.techniques import channel_pruning, cutting
-from edgecompress.techniques.channel_pruning import prune_channels
-from edgecompress.techniques.course import Course
+from edgecompress.techniques import cutting
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import has_channels
+from edgecompress.techniques.steps import pruning
+from edgecompress.techniques.steps.pruning import prune_channels
 from edgecompress.timing.latency import Latency
 from tests.networks import ConvNet, ResidualNet, images, seeded
-from tests.techniques.courses import NAMES, Blocks, batches, course
+from tests.techniques.contexts import NAMES, Blocks, batches, context
 
 
-def _course(network: nn.Module, *roles: str, **tables: dict[str, Any]) -> Course:
+def _context(network: nn.Module, *roles: str, **tables: dict[str, Any]) -> Context:
     recipe = parse_recipe(
         {"training": {"epochs": 0}, **tables, "pruning": {"multiple": 1, **tables.get("pruning", {})}}
     )
-    return course(network, recipe, *(roles or ("calibration",)))
+    return context(network, recipe, *(roles or ("calibration",)))
 
 
 def test_half_of_the_macs_go_and_the_network_is_untouched() -> None:
     network = seeded(ConvNet)
     before = copy.deepcopy(network.state_dict())
-    result = prune_channels(network, _course(network, pruning={"goal": "macs"}))
+    result = prune_channels(network, _context(network, pruning={"goal": "macs"}))
     assert 0.4 < float(result.metrics["pruned_macs"]) / float(result.metrics["original_macs"]) <= 0.5
     assert sum(one.numel() for one in result.model.parameters()) == result.metrics["pruned_parameters"]
     assert any(change.startswith("features.0: 8 -> ") for change in result.changes)
@@ -47,7 +48,7 @@ def test_half_of_the_macs_go_and_the_network_is_untouched() -> None:
 
 def test_without_training_data_batch_norm_is_estimated_anew_and_a_warning_says_so() -> None:
     network = seeded(ConvNet)
-    result = prune_channels(network, _course(network))
+    result = prune_channels(network, _context(network))
     assert "no training data" in result.warnings[0]
     inputs = torch.cat([image for image, _ in images(rows=8, batches=3)])
     first, norm = result.model.get_submodule("features.0"), result.model.get_submodule("features.1")
@@ -59,7 +60,7 @@ def test_without_training_data_batch_norm_is_estimated_anew_and_a_warning_says_s
 @pytest.mark.parametrize("schedule", ["one_shot", "linear", "cubic"])
 def test_the_steps_of_a_schedule_add_up(schedule: str) -> None:
     recipe = parse_recipe({"pruning": {"amount": 0.75, "schedule": schedule, "steps": 3}, "training": {"epochs": 7}})
-    steps = list(channel_pruning._schedule(recipe, 0.0))
+    steps = list(pruning._schedule(recipe, 0.0))
     assert math.prod(1 - share for share, _ in steps) == pytest.approx(0.25)
     assert sum(epochs for _, epochs in steps) == 7
     assert all(epochs >= 1 for _, epochs in steps)
@@ -71,7 +72,7 @@ def test_it_trains_between_the_cuts_and_measures_accuracy() -> None:
         "pruning": {"schedule": "linear", "steps": 2},
         "training": {"epochs": 2, "learning_rate": 0.01},
     }
-    given = _course(network, "train", "evaluation", **tables)
+    given = _context(network, "train", "evaluation", **tables)
     trained = prune_channels(network, given)
     plain = prune_channels(
         network,
@@ -92,7 +93,7 @@ def test_a_latency_goal_is_held_against_what_was_measured(monkeypatch: pytest.Mo
     whole = sum(one.numel() for one in network.parameters())
     asked = []
 
-    def measured(models: Sequence[ir.Model], _course: Course) -> list[Latency]:
+    def measured(models: Sequence[ir.Model], _context: Context) -> list[Latency]:
         sizes = [
             sum(int(one.const_value.size) for one in model.graph.initializers.values() if one.const_value)
             for model in models
@@ -101,7 +102,7 @@ def test_a_latency_goal_is_held_against_what_was_measured(monkeypatch: pytest.Mo
         return [Latency(median_ms=0.5 + 0.5 * size / whole, p95_ms=1.0, p99_ms=1.0) for size in sizes]
 
     monkeypatch.setattr(cutting, "time_models", measured)
-    result = prune_channels(network, _course(network, pruning={"goal": "latency", "amount": 0.2}))
+    result = prune_channels(network, _context(network, pruning={"goal": "latency", "amount": 0.2}))
     left = sum(one.numel() for one in result.model.parameters()) / whole
     assert 1 - (0.5 + 0.5 * left) >= 0.2
     assert len(asked) > 2
@@ -111,7 +112,7 @@ def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = seeded(ConvNet)
-    given = replace(_course(network, pruning={"importance": "random"}), checkpoints=tmp_path)
+    given = replace(_context(network, pruning={"importance": "random"}), checkpoints=tmp_path)
     first = prune_channels(network, given)
     monkeypatch.setattr(cutting, "selector", None)  # nothing is selected anew
     again = prune_channels(network, given)
@@ -135,7 +136,7 @@ def _shuffled() -> Batches:
 
 def test_data_in_random_order_give_the_same_network_whatever_was_drawn_before() -> None:
     network = seeded(ConvNet)
-    given = replace(_course(network, pruning={"importance": "taylor"}), streams=Streams(train=_shuffled()))
+    given = replace(_context(network, pruning={"importance": "taylor"}), streams=Streams(train=_shuffled()))
     first = prune_channels(network, given)
     state = torch.get_rng_state()
     torch.rand(5)
@@ -151,8 +152,8 @@ def test_data_in_random_order_give_the_same_network_whatever_was_drawn_before() 
 def test_a_run_that_goes_on_sees_its_data_in_the_same_order(importance: str, tmp_path: Path) -> None:
     """The first one draws batches to choose by, the second recalls the choice and draws none."""
     network = seeded(ConvNet)
-    course = _course(network, pruning={"importance": importance})
-    given = replace(course, streams=Streams(train=_shuffled()), checkpoints=tmp_path)
+    context = _context(network, pruning={"importance": importance})
+    given = replace(context, streams=Streams(train=_shuffled()), checkpoints=tmp_path)
     first, again = (prune_channels(network, given) for _ in range(2))
     for name, value in first.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[name]), name
@@ -160,7 +161,7 @@ def test_a_run_that_goes_on_sees_its_data_in_the_same_order(importance: str, tmp
 
 def test_a_block_stays_where_part_of_it_is_protected() -> None:
     network = seeded(Blocks)
-    subject = cutting.examine_network(network, _course(network))
+    subject = cutting.examine_network(network, _context(network))
     for protect, kept in (((), []), (("body.1.first",), ["body.1"]), (("body",), [f"body.{at}" for at in range(4)])):
         left, refusals = cutting.free_blocks(subject, protect)
         assert [refusal.name for refusal in refusals] == kept
@@ -169,7 +170,7 @@ def test_a_block_stays_where_part_of_it_is_protected() -> None:
 
 def test_protected_blocks_stay_and_are_named() -> None:
     network = seeded(ResidualNet)
-    given = _course(network, pruning={"method": "block", "protect": ["stems"]})
+    given = _context(network, pruning={"method": "block", "protect": ["stems"]})
     with pytest.raises(RecipeError, match=r"'pruning.protect' names 'stems'"):
         prune_channels(network, given)
 
@@ -177,7 +178,7 @@ def test_protected_blocks_stay_and_are_named() -> None:
 def test_blocks_are_counted_not_measured() -> None:
     network = seeded(ConvNet)
     with pytest.raises(RecipeError) as caught:
-        prune_channels(network, _course(network, pruning={"method": "block", "goal": "macs"}))
+        prune_channels(network, _context(network, pruning={"method": "block", "goal": "macs"}))
     assert str(caught.value) == (
         "blocks are removed by their number; leave 'pruning.goal' at channels, or change the method"
     )
@@ -186,7 +187,7 @@ def test_blocks_are_counted_not_measured() -> None:
 def test_first_order_importance_needs_training_data() -> None:
     network = seeded(ConvNet)
     with pytest.raises(DataError) as caught:
-        prune_channels(network, _course(network, pruning={"importance": "taylor"}))
+        prune_channels(network, _context(network, pruning={"importance": "taylor"}))
     assert str(caught.value) == (
         "importance 'taylor' needs training data; give it (--train), or set pruning.importance=l2"
     )
@@ -204,7 +205,7 @@ class Recurrent(nn.Module):
 
 
 def test_pruning_has_something_to_remove_from_convolutions_and_nothing_from_an_lstm() -> None:
-    given = course(seeded(ConvNet), Recipe(), "calibration")
+    given = context(seeded(ConvNet), Recipe(), "calibration")
     assert has_channels(given.original, given.example, given.recipe)
     recurrent = seeded(Recurrent)
     x = open_batches([torch.ones(2, 5, 16)], "calibration", recurrent, Recipe()).first()
@@ -222,4 +223,4 @@ def test_a_network_whose_code_fixes_every_size_is_refused() -> None:
 
     network = seeded(Fixed)
     with pytest.raises(RecipeError, match=r"^nothing of this model can be pruned \(first: the code of the"):
-        prune_channels(network, _course(network))
+        prune_channels(network, _context(network))

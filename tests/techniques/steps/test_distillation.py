@@ -11,17 +11,17 @@ from torch import nn
 
 from edgecompress.errors import ModelError
 from edgecompress.recipe.tables import parse_recipe
-from edgecompress.techniques import distillation
-from edgecompress.techniques.course import Course
-from edgecompress.techniques.distillation import distill
+from edgecompress.techniques.context import Context
+from edgecompress.techniques.steps import distillation
+from edgecompress.techniques.steps.distillation import distill
 from edgecompress.techniques.student import Student
 from tests.networks import ConvNet, images, seeded
-from tests.techniques.courses import course
+from tests.techniques.contexts import context
 
 
-def _course(teacher: nn.Module, epochs: int = 1, **distilled: Any) -> Course:
+def _context(teacher: nn.Module, epochs: int = 1, **distilled: Any) -> Context:
     recipe = parse_recipe({"training": {"epochs": epochs, "average_decay": 0.5}, "distillation": distilled})
-    return course(teacher, recipe, "train", "evaluation")
+    return context(teacher, recipe, "train", "evaluation")
 
 
 def _distance(one: nn.Module, other: nn.Module) -> float:
@@ -35,7 +35,7 @@ def test_a_student_of_its_own_comes_nearer_to_its_teacher() -> None:
     with torch.no_grad():
         teacher.get_parameter("classifier.weight").mul_(30)
     before = copy.deepcopy([one.state_dict() for one in (teacher, student)])
-    result = distill(student, _course(teacher, epochs=10, alpha=1.0))
+    result = distill(student, _context(teacher, epochs=10, alpha=1.0))
     assert _distance(result.model, teacher) < 0.7 * _distance(student, teacher)
     for network, state in zip((teacher, student), before, strict=True):
         assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
@@ -48,15 +48,15 @@ def test_a_network_that_is_its_own_teacher_gets_a_student(monkeypatch: pytest.Mo
     network, smaller = seeded(ConvNet), seeded(ConvNet)
     asked: list[nn.Module] = []
 
-    def derive(teacher: nn.Module, _course: Course) -> Student:
+    def derive(teacher: nn.Module, _context: Context) -> Student:
         asked.append(teacher)
         return Student(model=smaller, refusals=())
 
     monkeypatch.setattr(distillation, "derive_student", derive)
-    result = distill(network, _course(network))
+    result = distill(network, _context(network))
     assert asked == [network]
     assert {one.shape for one in result.model.parameters()} == {one.shape for one in smaller.parameters()}
-    distill(smaller, _course(network))
+    distill(smaller, _context(network))
     assert asked == [network]
 
 
@@ -70,4 +70,4 @@ def test_a_teacher_of_other_classes_is_refused() -> None:
             return torch.cat([self.inner(image)] * 2, dim=1)
 
     with pytest.raises(ModelError, match="give a teacher with the same outputs"):
-        distill(seeded(ConvNet), _course(Wider()))
+        distill(seeded(ConvNet), _context(Wider()))

@@ -12,19 +12,19 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import tensors
 from edgecompress.step import StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.choices import chosen_once
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.figures import reached
-from edgecompress.techniques.memory import chosen_once
 from edgecompress.techniques.tuning import recover, untrained
 from edgecompress.training.checkpoint import fingerprint
 
 
-def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+def factorize_layers(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     """Decompose the layers for which it pays, and let the network recover.
 
     Args:
         module: not modified; in evaluation mode.
-        course: the recipe, the calibration data that errors are weighed by, and the training data to recover on.
+        context: the recipe, the calibration data that errors are weighed by, and the training data to recover on.
 
     Raises:
         RecipeError: no layer can be decomposed, or the goal cannot be met.
@@ -32,24 +32,24 @@ def factorize_layers(module: nn.Module, course: Course) -> StepResult[nn.Module]
         DataError: the data does not fit.
     """
     with own_randomness():
-        seed_all("factorize", course.recipe.seed)
-        recipe, streams = course.recipe, course.streams
-        example = course.example.sample(recipe.export.batch_size or 1)
+        seed_all("factorize", context.recipe.seed)
+        recipe, streams = context.recipe, context.streams
+        example = context.example.sample(recipe.export.batch_size or 1)
         samples = (streams.calibration or streams.train) if recipe.low_rank.whitening else None
         request = request_of(recipe)
-        key = fingerprint(module, course.fixed, tensors(example.inputs))
+        key = fingerprint(module, context.fixed, tensors(example.inputs))
         result = factorize(
             module,
             request,
             example,
             samples=samples or (),
-            progress=course.progress,
-            agree=lambda choose: chosen_once(course.kept("ranks.json"), key, choose),
+            progress=context.progress,
+            agree=lambda choose: chosen_once(context.kept("ranks.json"), key, choose),
         )
         seed_all("factorize", recipe.seed, "recover")
-        model = recover(result.model, course, recipe.training.epochs, course.kept("factorizing"))
-        metrics = {**result.metrics, **reached("factorized", model, course)}
-        return replace(result, model=model, metrics=metrics, warnings=untrained("factorized", course))
+        model = recover(result.model, context, recipe.training.epochs, context.kept("factorizing"))
+        metrics = {**result.metrics, **reached("factorized", model, context)}
+        return replace(result, model=model, metrics=metrics, warnings=untrained("factorized", context))
 
 
 def request_of(recipe: Recipe) -> LowRankRequest:

@@ -1,4 +1,4 @@
-"""What the tests of the techniques give them: batches of small images, and a course."""
+"""What the tests of the techniques give them: batches of small images, and a context."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgecompress.data.batches import Batches, InputNames
 from edgecompress.data.streams import Streams
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from tests.networks import CLASSES, images
 
 NAMES = InputNames(names=("image",), required=1)
@@ -25,9 +25,9 @@ def batches(role: str, count: int = 3) -> Batches:
     return Batches(role=role, source=lambda: data, inputs=NAMES, use_labels=role != "calibration")
 
 
-def course(teacher: nn.Module, recipe: Recipe, *roles: str, checkpoints: Path | None = None) -> Course:
-    """A course with data for these roles."""
-    return Course(
+def context(teacher: nn.Module, recipe: Recipe, *roles: str, checkpoints: Path | None = None) -> Context:
+    """A context with data for these roles."""
+    return Context(
         original=teacher,
         teacher=teacher,
         recipe=recipe,

@@ -8,7 +8,7 @@ from torch import nn
 
 from edgecompress.step import StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
-from edgecompress.techniques.course import Course
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
 from edgecompress.techniques.student import Student, derive_student
@@ -16,7 +16,7 @@ from edgecompress.techniques.tuning import fine_tune, settle
 from edgecompress.training import Trained
 
 
-def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
+def distill(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     """Train a student on the outputs of the teacher.
 
     The network is the student where a teacher was given, or an earlier technique made it smaller. Otherwise it is the
@@ -24,7 +24,7 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
 
     Args:
         module: not modified; in evaluation mode.
-        course: the recipe, the teacher, the training data, and where checkpoints go.
+        context: the recipe, the teacher, the training data, and where checkpoints go.
 
     Raises:
         RecipeError: a student has to be derived, and there is no latency budget, or it cannot be met.
@@ -32,22 +32,22 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
         DataError: the data does not fit, or the loss is not finite.
     """
     with own_randomness():
-        seed_all("distill", course.recipe.seed)
+        seed_all("distill", context.recipe.seed)
         # The road hands on the teacher itself where nothing changed it and no other network came to teach.
-        derived = derive_student(module, course) if module is course.teacher else None
-        seed_all("distill", course.recipe.seed, "settle")
-        student = module if derived is None else settle(derived.model, course)
-        recipe = course.recipe
-        trained = fine_tune(student, recipe.distillation, course, recipe.training.epochs, course.kept("distilling"))
+        derived = derive_student(module, context) if module is context.teacher else None
+        seed_all("distill", context.recipe.seed, "settle")
+        student = module if derived is None else settle(derived.model, context)
+        recipe = context.recipe
+        trained = fine_tune(student, recipe.distillation, context, recipe.training.epochs, context.kept("distilling"))
         return StepResult(
             model=trained.model,
-            changes=tuple(_changes(derived, trained, course)),
+            changes=tuple(_changes(derived, trained, context)),
             refusals=() if derived is None else derived.refusals,
             warnings=(SLOW,) if derived is not None and derived.slow else (),
             metrics={
-                **costs("original", course.teacher, course),
-                **costs("student", trained.model, course),
-                **reached("student", trained.model, course),
+                **costs("original", context.teacher, context),
+                **costs("student", trained.model, context),
+                **reached("student", trained.model, context),
             },
         )
 
@@ -55,8 +55,8 @@ def distill(module: nn.Module, course: Course) -> StepResult[nn.Module]:
 SLOW = "no student that was tried is as fast as the latency budgets ask; the smallest was taught"
 
 
-def _changes(derived: Student | None, trained: Trained, course: Course) -> Iterator[str]:
+def _changes(derived: Student | None, trained: Trained, context: Context) -> Iterator[str]:
     if derived is not None:
-        yield from narrower_layers(*(examine_network(one, course) for one in (course.teacher, derived.model)))
+        yield from narrower_layers(*(examine_network(one, context) for one in (context.teacher, derived.model)))
     first, last = trained.history[0], trained.history[-1]
     yield f"learned for {last.number} epochs, the loss from {first.loss:.4f} to {last.loss:.4f}"

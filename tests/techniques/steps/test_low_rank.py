@@ -15,9 +15,9 @@ from edgecompress.errors import RecipeError
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, parse_recipe
-from edgecompress.techniques.factorization import factorize_layers, request_of
+from edgecompress.techniques.steps.low_rank import factorize_layers, request_of
 from tests.networks import CLASSES, seeded
-from tests.techniques.courses import batches, course
+from tests.techniques.contexts import batches, context
 
 
 class Wide(nn.Module):
@@ -42,7 +42,7 @@ def _recipe(**tables: Any) -> Recipe:
 def test_half_of_the_work_goes_and_the_network_is_untouched() -> None:
     network = seeded(Wide)
     before = copy.deepcopy(network.state_dict())
-    given = course(network, _recipe(), "calibration")
+    given = context(network, _recipe(), "calibration")
     result = factorize_layers(network, given)
     assert 0.35 < float(result.metrics["factorized_macs"]) / float(result.metrics["original_macs"]) <= 0.5
     assert "not trained to recover" in result.warnings[0]
@@ -53,8 +53,8 @@ def test_half_of_the_work_goes_and_the_network_is_untouched() -> None:
 def test_with_training_data_it_recovers() -> None:
     network = seeded(Wide)
     roles = ("train", "evaluation")
-    plain = factorize_layers(network, course(network, _recipe(training={"epochs": 0}), *roles))
-    trained = factorize_layers(network, course(network, _recipe(), *roles))
+    plain = factorize_layers(network, context(network, _recipe(training={"epochs": 0}), *roles))
+    trained = factorize_layers(network, context(network, _recipe(), *roles))
     assert trained.warnings == ()
     assert 0 <= float(trained.metrics["factorized_accuracy_percent"]) <= 100
     names = [name for name, _ in plain.model.named_parameters()]
@@ -67,7 +67,7 @@ def test_with_training_data_it_recovers() -> None:
 
 def test_a_run_that_goes_on_takes_the_ranks_that_were_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(Wide)
-    given = course(network, _recipe(low_rank={"whitening": False}), checkpoints=tmp_path)
+    given = context(network, _recipe(low_rank={"whitening": False}), checkpoints=tmp_path)
     first = factorize_layers(network, given)
     monkeypatch.setattr("edgecompress.low_rank.factorize._choose", None)  # nothing is chosen anew
     again = factorize_layers(network, given)
@@ -88,7 +88,7 @@ def test_the_table_says_what_decides(goal: str) -> None:
 def test_a_goal_beyond_reach_names_its_key() -> None:
     network = seeded(Wide)
     with pytest.raises(RecipeError, match=r"can go; .*low_rank\.amount"):
-        factorize_layers(network, course(network, _recipe(low_rank={"amount": 0.99})))
+        factorize_layers(network, context(network, _recipe(low_rank={"amount": 0.99})))
 
 
 def test_pruned_then_factorized_then_integers_agree_with_what_was_left() -> None:
