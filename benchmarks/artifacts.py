@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress

@@ -22,7 +22,7 @@ import onnxruntime
 
 from edgecompress.arithmetic import Arithmetic
 from edgecompress.data.batches import Array, Inputs
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import first_line
 from edgecompress.loading.models import load_model
 from edgecompress.loading.opened import open_together

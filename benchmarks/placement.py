@@ -18,7 +18,7 @@ import onnx_ir as ir
 from edgecompress.data.batches import Array, Batches, InputNames
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.quantization.kept import narrow_entry
+from edgecompress.quantization.float_layers import narrow_entry
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import open_session, run_session

@@ -114,7 +114,7 @@ def reason(status: int, log: str) -> str:
 
 
 def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
-    from edgecompress.data.streams import Streams
+    from edgecompress.data.splits import Streams
     from edgecompress.loading.models import load_model
     from edgecompress.loading.sources import open_batches
     from edgecompress.pipeline.fold import convert

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.main_job import EXAMPLE
 from edgecompress.data.batches import Batch
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.loading.models import load_model
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress

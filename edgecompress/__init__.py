@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         RecipeError,
     )
     from edgecompress.pipeline.compress import compress
-    from edgecompress.pruning.reload.storing import load_pruned
+    from edgecompress.pruning.reload.saving import load_pruned
     from edgecompress.recipe.tables import Recipe
     from edgecompress.targets import TargetProfile, load_profile, profile_names
 
@@ -68,7 +68,7 @@ _HOMES = {
         "RecipeError",
     ),
     "pipeline.compress": ("compress",),
-    "pruning.reload.storing": ("load_pruned",),
+    "pruning.reload.saving": ("load_pruned",),
     "recipe.tables": ("Recipe",),
     "targets": ("TargetProfile", "load_profile", "profile_names"),
 }

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from edgecompress.system.arrival import receive
+from edgecompress.system.onnx_sanitizer import sanitize
 
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=5000)
@@ -43,8 +43,8 @@ def contained() -> None:
 @pytest.fixture(autouse=True)
 def _uncontained(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "contained" not in request.fixturenames:
-        monkeypatch.setattr("edgecompress.system.contained.load_fault", lambda path: None)
-        monkeypatch.setattr("edgecompress.loading.onnx_files.arrive", receive)
+        monkeypatch.setattr("edgecompress.system.isolation.load_fault", lambda path: None)
+        monkeypatch.setattr("edgecompress.loading.onnx_files.sanitize_onnx", sanitize)
 
 
 @pytest.fixture(autouse=True)

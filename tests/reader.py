@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import edgecompress.loading.onnx_files
-import edgecompress.system.contained
+import edgecompress.system.isolation
 from edgecompress.bundle.manifest import dump_manifest, file_entry
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.calibration.statistics_file import load
@@ -26,7 +26,7 @@ from edgecompress.loading.weights import load_weights
 from edgecompress.recipe.tables import Images
 from edgecompress.report.reading import read_report, write_page
 from edgecompress.runtime import ALL_CORES, open_session
-from edgecompress.system.arrival import receive
+from edgecompress.system.onnx_sanitizer import sanitize
 from edgecompress.targets import load_profile
 from tests.exporters.bundles import MADE
 from tests.networks import ConvNet, seeded
@@ -80,16 +80,16 @@ def _not_looked_at(path: Path, *, timeout_s: float = 0.0, memory_bytes: int | No
     """In the place of the first load in a child: this process is one."""
 
 
-def _arrived(source: Path, folder: Path, *, upgrade: bool = True) -> None:
+def _sanitized(source: Path, folder: Path, *, upgrade: bool = True) -> None:
     """In the place of the child that reads ONNX files."""
     print("native", flush=True)
-    receive(source, folder, upgrade=upgrade)
+    sanitize(source, folder, upgrade=upgrade)
 
 
 def main() -> None:
     """Answer until the end of stdin."""
-    edgecompress.system.contained.load_fault = _not_looked_at
-    edgecompress.loading.onnx_files.arrive = _arrived  # type: ignore[attr-defined]
+    edgecompress.system.isolation.load_fault = _not_looked_at
+    edgecompress.loading.onnx_files.sanitize_onnx = _sanitized  # type: ignore[attr-defined]
     warnings.simplefilter("ignore")
     print("ready", flush=True)
     pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -13,7 +13,7 @@ from torch import nn
 
 from edgecompress.cli.recommend import _check_given
 from edgecompress.data.batches import Batches, InputNames, TensorSpec, rereadable
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import InputError
 from edgecompress.loading.sources import load_data
 from edgecompress.metrics.accuracy import top1

@@ -34,7 +34,7 @@ FACTORIES = {
 CAUGHT = {
     ("registry.py", "ValueError"): "the table of a recipe tells it",
     ("system/archives.py", "ValueError"): "its callers name the file",
-    ("system/arrival.py", "Refused"): "the parent process names the file",
+    ("system/onnx_sanitizer.py", "Refused"): "the parent process names the file",
     ("system/durable.py", "OSError"): "what the system says of a rename",
     ("bundle/draft.py", "OSError"): "explained with all others of the output",
     ("exporters/kernel_types.py", "ValueError"): "to_ort tells what cannot be written",
@@ -52,7 +52,7 @@ OF_THE_PROGRAM = {
     ("__init__.py", "AttributeError"): "what Python asks of a module",
     ("runtime.py", "TypeError"): "no caller hands on another form",
     ("calibration/statistics.py", "ValueError"): "histograms of one tensor have the same edges",
-    ("pruning/structure/silenced.py", "AssertionError"): "a graph has an output",
+    ("pruning/structure/zeroed_channels.py", "AssertionError"): "a graph has an output",
     ("cli/app.py", "typer.Exit"): "how typer ends after --version",
     ("cli/signals.py", "EndedBySignalError"): "the command line turns it into an exit status",
 }

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 import edgecompress
 from edgecompress.loading.models import load_model
-from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.fusion import optimized_graph
 
 CLOUD = ("pruning.enabled=false", "quantization.enabled=true", "quantization.scheme=fbgemm")
 

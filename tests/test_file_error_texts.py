@@ -24,8 +24,8 @@ from edgecompress.bundle.manifest import FORMAT_VERSION, canonical, parse_manife
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.bundle.revalidation import _check_original, _golden
 from edgecompress.bundle.signature import load_signing_key, load_verify_key, sign_bundle, verify_bundle
-from edgecompress.calibration.keeping import Sharing
-from edgecompress.calibration.record import Calibration, Mark, Survey
+from edgecompress.calibration.checkpoint import Sharing
+from edgecompress.calibration.state import Calibration, Mark, Survey
 from edgecompress.calibration.statistics_file import load, save
 from edgecompress.calibration.workers import _number
 from edgecompress.comparison.compare import _prepare

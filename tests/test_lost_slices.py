@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import edgecompress
 from edgecompress.bundle.manifest import dump_manifest, file_entry, parse_manifest
 from edgecompress.bundle.revalidation import revalidate
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import ParityError
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import convert

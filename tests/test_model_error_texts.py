@@ -22,7 +22,7 @@ from edgecompress.bundle.revalidation import _check_original
 from edgecompress.calibration import joined_workers
 from edgecompress.data.batches import Batch, Batches, InputNames
 from edgecompress.data.dummy_inputs import _spec
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.demo import load_digits
 from edgecompress.errors import InputError
 from edgecompress.inspection import inspect_model

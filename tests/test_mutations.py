@@ -24,7 +24,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.modules.capture import capture
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import to_bytes
-from tests.calibration.test_record import _counted, _surveyed
+from tests.calibration.test_state import _counted, _surveyed
 from tests.mutations import damaged, spoiled_json
 from tests.networks import ConvNet, images, seeded
 

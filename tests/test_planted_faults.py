@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from edgecompress import ModelPruner
 from edgecompress.calibration import QuantParams, Scheme, Sharing
 from edgecompress.calibration.freshness import UNREPEATABLE
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, EdgecompressError, ParityError
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
 from edgecompress.loading.sources import open_batches
@@ -325,7 +325,7 @@ def test_other_channels_removed_than_were_chosen(place: str, monkeypatch: pytest
     subject = examine(seeded(ConvNet), (images()[0][0],))
     units = [unit for group in subject.groups for unit in group.units[:3]]
     assert cut_out(subject, units).removed
-    for module in (place, "edgecompress.pruning.structure.silenced"):
+    for module in (place, "edgecompress.pruning.structure.zeroed_channels"):
         if function == "kept_by_axis" or module == place:
             _plant(monkeypatch, module, function, fault)
     with pytest.raises(EdgecompressError, match=r"was left with other channels than were chosen"):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from edgecompress.arithmetic import EXACT_OPTION
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import EdgecompressError
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import PROBE_ROWS, convert, sample_rows

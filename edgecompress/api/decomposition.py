@@ -10,8 +10,8 @@ from torch import nn
 
 from edgecompress.errors import ModelError
 from edgecompress.loading.sources import Data, open_batches
-from edgecompress.low_rank.choices import by_ratio
 from edgecompress.low_rank.factorize import factorize
+from edgecompress.low_rank.layer_rank import by_ratio
 from edgecompress.low_rank.layers import check_finite, obstacle
 from edgecompress.low_rank.options import Option, candidate
 from edgecompress.low_rank.request import MULTIPLE, Goal, LowRankRequest, check_multiple, check_share

@@ -38,9 +38,9 @@ from edgecompress.training import (
     teach,
 )
 from edgecompress.training.evaluation import score
-from edgecompress.training.feeding import to_part
 from edgecompress.training.learning_rate import SchedulerFactory
 from edgecompress.training.losses import first_output
+from edgecompress.training.micro_batches import to_part
 from edgecompress.training.optimizers import OptimizerFactory
 from edgecompress.training.settings import Augment
 from edgecompress.training.tasks import OutputLoss, Task

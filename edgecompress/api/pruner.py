@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.axes.classes import settle_streams
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import ModelError
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
@@ -37,7 +37,7 @@ from edgecompress.pruning.masks.sparsity import (
 )
 from edgecompress.pruning.masks.weights import Weight, check_finite, find_weights
 from edgecompress.pruning.reload.configuration import tell_configurations
-from edgecompress.pruning.reload.storing import save_pruned
+from edgecompress.pruning.reload.saving import save_pruned
 from edgecompress.recipe.arguments import named_as_arguments, names
 from edgecompress.recipe.tables import Pruning, Recipe, Training
 from edgecompress.step import Refusal, StepResult

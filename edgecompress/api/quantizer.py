@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from edgecompress.axes.classes import settle_streams
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import ModelError
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data

@@ -26,7 +26,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
 from edgecompress.system.archives import read_npz
-from edgecompress.system.contained import require_survives
+from edgecompress.system.isolation import require_survives
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.timing.latency import interleave, interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of

@@ -1,10 +1,10 @@
 """From batches to integers: activation statistics, the range chosen from them, scale and zero point."""
 
+from edgecompress.calibration.checkpoint import Sharing
 from edgecompress.calibration.collect import collect
-from edgecompress.calibration.keeping import Sharing
 from edgecompress.calibration.observer import Demand, Observer, Statistics
-from edgecompress.calibration.record import Calibration, Survey
 from edgecompress.calibration.schemes import FBGEMM, FBGEMM_NARROW_WEIGHTS, QNNPACK, SCHEMES, QuantParams, Scheme
+from edgecompress.calibration.state import Calibration, Survey
 from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.calibration.workers import Workers, joined_workers
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from edgecompress.calibration.keeping import Keeper, Sharing
-from edgecompress.calibration.record import Calibration, Mark, Survey
+from edgecompress.calibration.checkpoint import Keeper, Sharing
+from edgecompress.calibration.state import Calibration, Mark, Survey
 from edgecompress.data.batches import Array, Axes, Batch, Batches, batch_sizes
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress

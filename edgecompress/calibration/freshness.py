@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecompress.calibration.record import Calibration, Mark
+from edgecompress.calibration.state import Calibration, Mark
 from edgecompress.data.batches import Batches
 from edgecompress.errors import DataError
 

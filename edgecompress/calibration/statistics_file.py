@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgecompress.calibration.record import Calibration, Mark, Marks, Survey
 from edgecompress.calibration.sample_ends import SampleEnds
+from edgecompress.calibration.state import Calibration, Mark, Marks, Survey
 from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.data.batches import Array
 from edgecompress.errors import DataError, OutputError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edgecompress.data.batches import Array, Batch
-from edgecompress.diagnosis.watched import parts_of, watch
+from edgecompress.diagnosis.intermediate_values import parts_of, watch
 from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.quantization.operators import SATURATING

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from edgecompress.calibration import QuantParams
 from edgecompress.data.batches import Array, Batch
-from edgecompress.diagnosis.watched import parts_of, watch
+from edgecompress.diagnosis.intermediate_values import parts_of, watch
 from edgecompress.quantization.pairs import read_params
 
 BINS = 64

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.diagnosis.artifacts import layers_of
+from edgecompress.diagnosis.onnx_layers import layers_of
 
 
 @dataclass(frozen=True, kw_only=True)

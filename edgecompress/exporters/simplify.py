@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from edgecompress.runtime import to_bytes
 from edgecompress.step import StepResult
-from edgecompress.system.contained import TIMEOUT_S, run_contained
+from edgecompress.system.isolation import TIMEOUT_S, run_isolated
 from edgecompress.system.scratch import scratch_folder
 
 CHILD = """
@@ -33,7 +33,7 @@ def simplify(model: ir.Model, child: str = CHILD, timeout_s: float = TIMEOUT_S) 
     with scratch_folder() as folder:
         source, result = folder / "model.onnx", folder / "simplified.onnx"
         source.write_bytes(to_bytes(model))
-        fault = run_contained(child, [str(source), str(result)], timeout_s=timeout_s)
+        fault = run_isolated(child, [str(source), str(result)], timeout_s=timeout_s)
         simplified = _read(result) if fault is None else None
     if simplified is None:
         reason = fault or "it wrote no model that can be read"

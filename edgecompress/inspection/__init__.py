@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.diagnosis.artifacts import declared_layers, onnx_layers
 from edgecompress.diagnosis.layers import Inspection, Layer, module_layers, tensor_layer
+from edgecompress.diagnosis.onnx_layers import declared_layers, onnx_layers
 from edgecompress.errors import ModelError
 from edgecompress.inspection.modules import exported_layers, measured_modules
 from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, layer_sensitivity
@@ -19,7 +19,7 @@ from edgecompress.loading.opened import open_together
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import network_rows, signature, to_bytes
-from edgecompress.system.contained import require_file
+from edgecompress.system.isolation import require_file
 
 __all__ = [
     "Halved",

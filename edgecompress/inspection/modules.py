@@ -8,9 +8,9 @@ from dataclasses import replace
 from torch import nn
 
 from edgecompress.data.batches import Batch
-from edgecompress.data.streams import Streams
-from edgecompress.diagnosis.artifacts import enumerated, onnx_layers, without_time
+from edgecompress.data.splits import Streams
 from edgecompress.diagnosis.layers import Inspection, Layer, module_layers
+from edgecompress.diagnosis.onnx_layers import enumerated, onnx_layers, without_time
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count_macs_by_module

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecompress.calibration import collect
 from edgecompress.data.batches import Array, Batch, Batches
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import EdgecompressError
 from edgecompress.exporters.canonicalize import prepare_for_integers
 from edgecompress.metrics.slices import IDENTICAL_DB
@@ -21,7 +21,7 @@ from edgecompress.pruning.channels.sensitivity import noise_without
 from edgecompress.pruning.channels.structured import FIXED, Subject, examine
 from edgecompress.pruning.channels.widths import choose, rounded
 from edgecompress.pruning.structure.groups import Group, layer_name, producers
-from edgecompress.quantization.kept import kept_float
+from edgecompress.quantization.float_layers import kept_float
 from edgecompress.quantization.lowering import lower, schemes
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.sensitivity import Sensitivity, rank_layers

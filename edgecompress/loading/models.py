@@ -17,7 +17,7 @@ from edgecompress.loading.weights import with_weights
 from edgecompress.modules.plain import unwrapped
 from edgecompress.modules.torchscript import OR_ONNX, refuse_model_file, refuse_torchscript
 from edgecompress.runtime import Network
-from edgecompress.system.contained import require_file
+from edgecompress.system.isolation import require_file
 from edgecompress.system.randomness import own_randomness, seed_all
 
 

@@ -12,9 +12,9 @@ import onnx_ir.passes.common as passes
 
 from edgecompress.errors import ModelError, first_line
 from edgecompress.exporters.graph import external_tensors
-from edgecompress.system import arrival
-from edgecompress.system.arrival import LEAST_OPSET
-from edgecompress.system.contained import arrive
+from edgecompress.system import onnx_sanitizer
+from edgecompress.system.isolation import sanitize_onnx
+from edgecompress.system.onnx_sanitizer import LEAST_OPSET
 from edgecompress.system.scratch import scratch_folder
 
 MAX_BYTES = 2**31 - 1
@@ -43,13 +43,13 @@ def read_onnx(path: Path, *, upgrade: bool = True) -> ir.Model:
         raise ModelError(f"{str(path)!r} is larger than 2 GB, the limit of one ONNX file; give a smaller model")
     _check_external(_as_it_is(path), path)
     with scratch_folder() as folder:
-        broken = arrive(path, folder, upgrade=upgrade)
+        broken = sanitize_onnx(path, folder, upgrade=upgrade)
         if broken is not None:
             raise ModelError(f"{str(path)!r} breaks {broken}; export it again, or in other operators")
-        told = json.loads((folder / arrival.TOLD).read_text())
+        told = json.loads((folder / onnx_sanitizer.TOLD).read_text())
         if told["fault"] is not None:
             raise ModelError(f"{str(path)!r} {told['fault']}")
-        model = ir.from_proto(onnx.load(folder / arrival.RESULT))
+        model = ir.from_proto(onnx.load(folder / onnx_sanitizer.RESULT))
     # Before IR version 4 weights were listed as inputs, too; nobody means to feed them.
     passes.RemoveInitializersFromInputsPass()(model)
     model.meta[REPAIRS] = tuple(told["notes"])

@@ -16,7 +16,7 @@ from edgecompress.errors import ModelError, first_line
 from edgecompress.modules.plain import WRAPPED
 from edgecompress.modules.torchscript import refuse_weights_file
 from edgecompress.pruning.reload.pruned_file import is_pruned_file
-from edgecompress.pruning.reload.storing import load_pruned
+from edgecompress.pruning.reload.saving import load_pruned
 from edgecompress.system.archives import check_archive
 from edgecompress.system.quiet import quiet_torch
 

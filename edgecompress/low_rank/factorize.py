@@ -12,9 +12,9 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.low_rank.activations import gather
 from edgecompress.low_rank.calls import observe
-from edgecompress.low_rank.choices import Choice, by_energy, by_ratio
 from edgecompress.low_rank.goals import most, price, share_out
 from edgecompress.low_rank.latency import network_ms, price_latency
+from edgecompress.low_rank.layer_rank import Choice, by_energy, by_ratio
 from edgecompress.low_rank.layers import check_finite, find_layers, refuse, replace, unprotected
 from edgecompress.low_rank.options import Candidate, Option, candidate
 from edgecompress.low_rank.request import LowRankRequest, check_request

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edgecompress.low_rank.allocation import Point, allocate
 from edgecompress.low_rank.options import Candidate, Option
+from edgecompress.low_rank.rank_allocation import Point, allocate
 from edgecompress.low_rank.request import Goal
 from edgecompress.pruning.channels.goals import unmet
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgecompress.low_rank.form import Form, LayerCall, Rank, images, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
-from edgecompress.low_rank.readings import ReadingRegression, regress
+from edgecompress.low_rank.regression import ReadingRegression, regress
 from edgecompress.low_rank.truncation import Matrix, Ranked, balance, rank
 
 

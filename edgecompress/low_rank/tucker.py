@@ -12,7 +12,7 @@ import scipy.linalg
 
 from edgecompress.low_rank.form import Form, LayerCall, Rank, images, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
-from edgecompress.low_rank.readings import ReadingRegression, regress
+from edgecompress.low_rank.regression import ReadingRegression, regress
 from edgecompress.low_rank.truncation import Matrix, balance
 
 ROUNDS = 10

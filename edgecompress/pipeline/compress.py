@@ -18,7 +18,7 @@ from edgecompress.bundle.selftest_here import doubt_of_self_test
 from edgecompress.bundle.signature import load_signing_key, signature_of
 from edgecompress.calibration import Sharing, Workers
 from edgecompress.data.batches import Batch
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.diagnosis import diagnose
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import compact, finish, require_valid

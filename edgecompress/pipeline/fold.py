@@ -16,7 +16,7 @@ from edgecompress.axes.classes import settle_streams
 from edgecompress.calibration import Sharing
 from edgecompress.calibration.variety import doubts_of_calibration
 from edgecompress.data.batches import Array, Batch, Batches, Inputs
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, ParityError, first_line
 from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
 from edgecompress.exporters.onnx import to_onnx
@@ -30,7 +30,7 @@ from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, execute, network_rows, output_names, signature, to_bytes
 from edgecompress.step import Conversion, Done, Step, StepResult
-from edgecompress.system.contained import require_bytes_survive
+from edgecompress.system.isolation import require_bytes_survive
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.steps.distillation import distill

@@ -23,10 +23,10 @@ from edgecompress.calibration import (
 )
 from edgecompress.calibration.coverage import require_coverage
 from edgecompress.exporters.graph import constant, replace_constant
-from edgecompress.quantization.kept import BY_BUDGET
+from edgecompress.quantization.float_layers import BY_BUDGET
+from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.qdq import insert_qdq
-from edgecompress.quantization.thresholds import align_thresholds, relabelled
 from edgecompress.quantization.weights import weight_grids
 from edgecompress.recipe.tables import Quantization
 from edgecompress.registry import OBSERVERS, find

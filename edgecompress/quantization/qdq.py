@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from edgecompress.calibration.schemes import QNNPACK, QuantParams
 from edgecompress.exporters.graph import constant, initializer, insert_after, node
+from edgecompress.quantization.fusion_barriers import barrier, exposed_input
+from edgecompress.quantization.hard_sigmoid import relabelled, thresholds
 from edgecompress.quantization.operators import RULES, SATURATING, Role
 from edgecompress.quantization.pairs import codes_name, floats_name, pair_of, params_of, zero_point_name
 from edgecompress.quantization.placement import Placement, activations
-from edgecompress.quantization.shields import exposed_input, shield
-from edgecompress.quantization.thresholds import relabelled, thresholds
 
 INT32_LIMIT = 2.0**30
 """Half the range of an INT32 bias: the other half is left to the sum that it is added to."""
@@ -84,7 +84,7 @@ class _Writer:
         self._weights = weights
         self._integers: dict[str, _Integers] = {}
         self._reals: dict[str, _Integers] = {}
-        self._shields: dict[str, ir.Value] = {}
+        self._barriers: dict[str, ir.Value] = {}
 
     def write(self) -> None:
         for value in list(self._graph.inputs):
@@ -108,23 +108,23 @@ class _Writer:
         if is_placed:
             self._constants(current)
         else:
-            self._shield(current)
+            self._add_barrier(current)
         for output in list(current.outputs):
             if output.name in self._params:
                 self._pair(output, output, current)
 
-    def _shield(self, current: ir.Node) -> None:
+    def _add_barrier(self, current: ir.Node) -> None:
         """Keep ONNX Runtime from making a float node integer."""
         index = exposed_input(current, self._reals, self._params)
         value = None if index is None else current.inputs[index]
         if index is None or value is None:
             return
         name = str(value.name)
-        if name not in self._shields:
-            nodes = shield(value, self._reals[name].codes)
+        if name not in self._barriers:
+            nodes = barrier(value, self._reals[name].codes)
             self._graph.insert_before(current, nodes)
-            self._shields[name] = nodes[-1].outputs[0]
-        current.replace_input_with(index, self._shields[name])
+            self._barriers[name] = nodes[-1].outputs[0]
+        current.replace_input_with(index, self._barriers[name])
 
     def _pair(self, value: ir.Value, source: ir.Value, anchor: ir.Node | None, bounds: Bounds | None = None) -> None:
         """QuantizeLinear on ``source`` and DequantizeLinear, known from here on as ``value``."""

@@ -23,12 +23,12 @@ from edgecompress.calibration import QuantParams
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.exporters.graph import constant, replace_constant, source_of
 from edgecompress.progress import Progress
+from edgecompress.quantization.incremental_run import IncrementalRun
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.moments import Moments, input_moments
 from edgecompress.quantization.operators import RULES
 from edgecompress.quantization.pairs import pair_of, params_of
 from edgecompress.quantization.qdq import restore
-from edgecompress.quantization.walk import Walk
 from edgecompress.quantization.weights import constant_bias, constant_weight
 from edgecompress.runtime import network_rows
 
@@ -67,25 +67,26 @@ def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -
         _give_bias(model.graph, node)
     integers = replace(lowering, model=model).write()
     known = [{str(node.name): node for node in one.graph} for one in (lowering.floats, integers)]
-    walks = _walks((lowering.floats, integers), batches, [source_of(known[0][str(node.name)]) for node in layers])
+    sources = [source_of(known[0][str(node.name)]) for node in layers]
+    float_run, integer_run = _start((lowering.floats, integers), batches, sources)
     for node in progress.track(layers, "round"):
         real, integer = (nodes[str(node.name)] for nodes in known)
-        inputs = walks[0].to(source_of(real)), _dequantized(walks[1], integer)
+        inputs = float_run.to(source_of(real)), _dequantized(integer_run, integer)
         _round_layer(model.graph, node, lowering.weights[str(node.name)], input_moments(node, *inputs))
         for index in range(1, len(node.inputs)):
             restore(integer, index, _constant(node, index))
     return replace(lowering, model=model)
 
 
-def _walks(models: Sequence[ir.Model], batches: Batches, sources: Sequence[ir.Value]) -> list[Walk]:
+def _start(models: Sequence[ir.Model], batches: Batches, sources: Sequence[ir.Value]) -> list[IncrementalRun]:
     """At the beginning of each model, with the same samples: as many as the memory has room for at all ``sources``."""
     splits = network_rows(models[0], batches.axes) is None
     first = next(_runs(batches, RUN_ROWS, splits=splits))
-    scout = Walk(models[0], [first.inputs])
+    scout = IncrementalRun(models[0], [first.inputs])
     largest = max((array.nbytes for source in sources for array in scout.to(source)), default=0) / first.rows
     samples = min(SAMPLES, max(RUN_ROWS, int(HELD_BYTES / max(largest, 1))))
     runs = [run.inputs for run in _runs(batches, samples, splits=splits)]
-    return [Walk(model, runs) for model in models]
+    return [IncrementalRun(model, runs) for model in models]
 
 
 def _runs(batches: Batches, samples: int, *, splits: bool) -> Iterator[Batch]:
@@ -106,11 +107,11 @@ def _constant(layer: ir.Node, index: int) -> Floats:
     return array
 
 
-def _dequantized(walk: Walk, layer: ir.Node) -> Iterator[Floats]:
+def _dequantized(run: IncrementalRun, layer: ir.Node) -> Iterator[Floats]:
     """What a layer of the INT8 model reads, run by run."""
     pair = pair_of(layer, 0)
     params = params_of(pair)
-    return (params.dequantize(codes) for codes in walk.to(source_of(pair)))
+    return (params.dequantize(codes) for codes in run.to(source_of(pair)))
 
 
 def _give_bias(graph: ir.Graph, layer: ir.Node) -> None:

@@ -12,19 +12,19 @@ from edgecompress.calibration.freshness import staleness
 from edgecompress.data.batches import Batches
 from edgecompress.errors import ModelError
 from edgecompress.progress import Progress
+from edgecompress.quantization.deduplication import store_once
 from edgecompress.quantization.equalization import equalize
 from edgecompress.quantization.fallback import Accept, fall_back
-from edgecompress.quantization.fused import Fusion, read_fusion
-from edgecompress.quantization.kept import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
+from edgecompress.quantization.float_layers import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
+from edgecompress.quantization.fusion import Fusion, read_fusion
 from edgecompress.quantization.lowering import Lowering, lower, schemes
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.readback import require_decided
 from edgecompress.quantization.recovery import Recovered, recover
-from edgecompress.quantization.stored_once import store_once
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
 from edgecompress.step import StepResult
-from edgecompress.system.contained import require_bytes_survive
+from edgecompress.system.isolation import require_bytes_survive
 
 
 def quantize_static(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecompress.data.batches import Array
-from edgecompress.system.contained import memory_limit
+from edgecompress.system.isolation import memory_limit
 
 HEADER_BYTES = 2**16
 """More than the header of an array ever takes."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgecompress.system.durable import write_whole
 from edgecompress.system.randomness import own_randomness
-from edgecompress.training.processes import from_first
+from edgecompress.training.distributed import from_first
 
 
 def chosen_once(file: Path | None, key: str, choose: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:

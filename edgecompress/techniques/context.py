@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from edgecompress.data.batches import Batch
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 

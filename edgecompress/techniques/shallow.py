@@ -16,7 +16,7 @@ from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import as_artifact, examine_network, free_blocks, samples_of, time_models
 from edgecompress.techniques.figures import costs
 from edgecompress.training import reestimate_batch_norm
-from edgecompress.training.processes import from_first
+from edgecompress.training.distributed import from_first
 
 
 def shallower(module: nn.Module, context: Context) -> nn.Module:

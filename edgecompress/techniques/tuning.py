@@ -27,8 +27,8 @@ from edgecompress.training import (
     task_of,
     teach,
 )
-from edgecompress.training.feeding import to_part
-from edgecompress.training.running import run_loss, run_network
+from edgecompress.training.micro_batches import to_part
+from edgecompress.training.user_calls import run_loss, run_network
 
 GRADIENT_BATCHES = 16
 """Batches of training data that first-order importance is added up over."""

@@ -22,7 +22,7 @@ from edgecompress.errors import EdgecompressError, InputError, ModelError, first
 from edgecompress.exporters.graph import external_tensors
 from edgecompress.progress import Progress
 from edgecompress.runtime import open_session, run_session
-from edgecompress.system.contained import require_file, require_survives
+from edgecompress.system.isolation import require_file, require_survives
 from edgecompress.timing.latency import Latency, interleave_sessions, summarize
 from edgecompress.timing.memory import session_bytes
 from edgecompress.timing.noise import doubts_of

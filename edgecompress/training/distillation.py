@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from edgecompress.errors import ModelError, RecipeError
 from edgecompress.modules.copies import copied
 from edgecompress.training.checkpoint import fingerprint
+from edgecompress.training.feature_taps import Tapped, TappedOutputs
 from edgecompress.training.feature_terms import FeatureTerm
-from edgecompress.training.feeding import with_channels_last
 from edgecompress.training.losses import first_output
-from edgecompress.training.running import run_network
-from edgecompress.training.tapped import Tapped, TappedOutputs
+from edgecompress.training.micro_batches import with_channels_last
 from edgecompress.training.tasks import Classification, Task
 from edgecompress.training.teacher_outputs import TeacherOutputs
+from edgecompress.training.user_calls import run_network
 
 
 class DistillationLoss:
@@ -28,7 +28,7 @@ class DistillationLoss:
         tapped: a frozen copy of the teacher, in evaluation mode, that hands back the features.
         task: the loss of the outputs.
         features: the feature terms; a student that is trained by them has to be tapped,
-            see :func:`edgecompress.training.tapped.tap`.
+            see :func:`edgecompress.training.feature_taps.tap`.
         cache: the teacher's outputs on disk, or None.
     """
 

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from edgecompress.errors import RecipeError
 from edgecompress.training.bound_optimizer import copied_together, freeze_others
-from edgecompress.training.feeding import with_channels_last
+from edgecompress.training.micro_batches import with_channels_last
 from edgecompress.training.optimizers import OptimizerFactory, parameter_groups
 from edgecompress.training.settings import Settings
 

@@ -13,10 +13,10 @@ from edgecompress.errors import DataError
 from edgecompress.metrics.accuracy import top1
 from edgecompress.modules.modes import evaluating
 from edgecompress.training.engine import Engine
-from edgecompress.training.feeding import MicroBatch, to_part
+from edgecompress.training.history import Score
 from edgecompress.training.losses import Loss, first_output
-from edgecompress.training.record import Score
-from edgecompress.training.running import run_loss, run_network
+from edgecompress.training.micro_batches import MicroBatch, to_part
+from edgecompress.training.user_calls import run_loss, run_network
 
 
 def evaluate(engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last: bool) -> Score:

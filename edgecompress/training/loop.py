@@ -23,11 +23,11 @@ from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.checkpoint import Checkpoints, fingerprint
 from edgecompress.training.engine import Engine
 from edgecompress.training.evaluation import evaluate
-from edgecompress.training.feeding import windows
+from edgecompress.training.history import Epoch, Position, Trained, TrainingStep
 from edgecompress.training.losses import Loss
-from edgecompress.training.record import Epoch, Position, Trained, TrainingStep
+from edgecompress.training.micro_batches import windows
+from edgecompress.training.optimizer_step import take_step
 from edgecompress.training.settings import Settings
-from edgecompress.training.stepping import take_step
 
 
 class TrainData(Protocol):

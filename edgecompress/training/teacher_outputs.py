@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 from edgecompress.errors import OutputError, RecipeError
 from edgecompress.training.checkpoint import fingerprint
 from edgecompress.training.packed_rows import RowForm, digests, pack, some_rows
-from edgecompress.training.running import run_network
+from edgecompress.training.user_calls import run_network
 
 FORMAT = 1
 MARK = 0x65647465

@@ -19,15 +19,15 @@ from edgecompress.progress import Progress
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.bound_optimizer import add_parameters, copied_together
 from edgecompress.training.distillation import DistillationLoss
+from edgecompress.training.feature_taps import Tapped, tap
 from edgecompress.training.feature_terms import FeatureTerm
-from edgecompress.training.feeding import MicroBatch, to_part
+from edgecompress.training.history import Trained, TrainingStep
 from edgecompress.training.loop import TrainData, ignore_step, train
 from edgecompress.training.losses import Loss
-from edgecompress.training.record import Trained, TrainingStep
-from edgecompress.training.running import run_loss, run_network
+from edgecompress.training.micro_batches import MicroBatch, to_part
 from edgecompress.training.settings import Settings
-from edgecompress.training.tapped import Tapped, tap
 from edgecompress.training.tasks import Task
+from edgecompress.training.user_calls import run_loss, run_network
 
 PROBE_ROWS = 8
 """Samples on which student, teacher and loss are tried before the first step."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecompress.calibration.freshness import UNREPEATABLE, staleness
-from edgecompress.calibration.record import Calibration, Mark, Survey
+from edgecompress.calibration.state import Calibration, Mark, Survey
 from edgecompress.data.batches import Batch, Batches, InputNames
 from edgecompress.errors import DataError
 

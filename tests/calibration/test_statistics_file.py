@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecompress.calibration.record import Calibration, Survey
+from edgecompress.calibration.state import Calibration, Survey
 from edgecompress.calibration.statistics_file import load, save
 from edgecompress.errors import DataError, OutputError
-from tests.calibration.test_record import _counted, _counts, _surveyed
+from tests.calibration.test_state import _counted, _counts, _surveyed
 
 SURVEY = replace(_surveyed([0, 1, 5]), complete=True)
 STATES = {

@@ -16,7 +16,7 @@ from torch.ao.quantization import get_default_qconfig
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgecompress.calibration.schemes import weight_params
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.exporters.graph import constant
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import convert

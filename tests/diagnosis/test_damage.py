@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.damage import measure_damage
-from edgecompress.diagnosis.watched import PROBE_ROWS
+from edgecompress.diagnosis.intermediate_values import PROBE_ROWS
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.static import quantize_static

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgecompress.data.batches import Batch
+from edgecompress.diagnosis.intermediate_values import PROBE_ROWS
 from edgecompress.diagnosis.ranges import measure_ranges
-from edgecompress.diagnosis.watched import PROBE_ROWS
 from edgecompress.progress import Progress
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization

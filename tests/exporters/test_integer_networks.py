@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.loading.sources import open_batches
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
-from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.recipe.tables import Export, Quantization, Recipe
 from edgecompress.runtime import execute
 from tests.networks import CLASSES, images, seeded

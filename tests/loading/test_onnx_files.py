@@ -18,7 +18,7 @@ from edgecompress.loading import onnx_files
 from edgecompress.loading.onnx_files import is_quantized, read_onnx
 from edgecompress.pipeline.plan import make_plan
 from edgecompress.runtime import execute
-from edgecompress.system.arrival import UPGRADED_OPSET
+from edgecompress.system.onnx_sanitizer import UPGRADED_OPSET
 from edgecompress.targets import effective_profile, load_profile
 
 W = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)

@@ -13,7 +13,7 @@ from torch import nn
 from edgecompress import ModelError, RecipeError
 from edgecompress.api.pruner import ModelPruner
 from edgecompress.data.batches import Batch
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.loading.sources import open_batches
 from edgecompress.low_rank import factorize as step
 from edgecompress.low_rank.factorize import factorize

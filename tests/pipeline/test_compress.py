@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import edgecompress
 from edgecompress.progress import Progress
-from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.runtime import open_session, run_session
 from tests.networks import ConvNet, LinearStack, ResidualNet, TwoInputs, images, seeded, vectors
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ParityError
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import convert, run_steps

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.quantization.dynamic import quantize_dynamic
-from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.runtime import open_session, run_session, to_bytes
 from tests.exporters.graphs import draw, graph, run
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.quantization.dynamic import quantize_dynamic
-from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.runtime import execute, open_session, run_session, to_bytes
 from tests.exporters.graphs import draw
 

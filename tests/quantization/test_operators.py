@@ -10,7 +10,7 @@ import pytest
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.quantization.operators import RULES, UNKNOWN, Role
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization

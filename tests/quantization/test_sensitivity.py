@@ -12,7 +12,7 @@ from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.bias_correction import correct_biases
 from edgecompress.quantization.fallback import fall_back
-from edgecompress.quantization.fused import optimized_graph
+from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.quantization.lowering import Lowering, floating, lower
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.recovery import Recovered, recover

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from edgecompress.data.batches import Batches, InputNames
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.techniques.context import Context

@@ -17,7 +17,7 @@ from edgecompress.training import Settings, TrainingStep, cross_entropy, train
 from edgecompress.training.bound_optimizer import add_parameters, copied_together, freeze_others
 from edgecompress.training.checkpoint import fingerprint
 from edgecompress.training.engine import Engine
-from edgecompress.training.feeding import with_channels_last
+from edgecompress.training.micro_batches import with_channels_last
 from tests.networks import ConvNet, images, seeded
 from tests.training.batches import batches, same, stack
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.training import AttentionTransfer, Classification, Hint, OwnTask
 from edgecompress.training.distillation import DistillationLoss
+from edgecompress.training.feature_taps import TappedOutputs
 from edgecompress.training.losses import distillation_loss
-from edgecompress.training.tapped import TappedOutputs
 from tests.networks import ConvNet, images, seeded
 from tests.training.batches import same
 

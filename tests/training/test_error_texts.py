@@ -29,15 +29,15 @@ from edgecompress.training import (
     train,
 )
 from edgecompress.training.augmentation import crop_and_flip
+from edgecompress.training.batch_norm import reestimate_batch_norm
 from edgecompress.training.bound_optimizer import _check_owned
 from edgecompress.training.evaluation import _score, score
-from edgecompress.training.feeding import MicroBatch
+from edgecompress.training.feature_taps import _find
 from edgecompress.training.losses import check_distillation, first_output
+from edgecompress.training.micro_batches import MicroBatch
 from edgecompress.training.packed_rows import RowForm
-from edgecompress.training.running import run_loss, run_network
-from edgecompress.training.statistics import reestimate_batch_norm
-from edgecompress.training.tapped import _find
 from edgecompress.training.teacher_outputs import TeacherOutputs
+from edgecompress.training.user_calls import run_loss, run_network
 from tests.training.batches import batches
 
 Mistake = Callable[[], object]

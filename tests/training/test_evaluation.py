@@ -12,8 +12,8 @@ from edgecompress.errors import DataError
 from edgecompress.training import Settings, cross_entropy, mean_squared_error
 from edgecompress.training.engine import Engine
 from edgecompress.training.evaluation import evaluate, score
+from edgecompress.training.history import Score
 from edgecompress.training.losses import Loss
-from edgecompress.training.record import Score
 from tests.training.batches import batches
 
 LOGITS = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])

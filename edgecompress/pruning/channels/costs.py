@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import fx
 
-from edgecompress.pruning.channels.terms import AxisExtent, Term, extents_of, names_of, term
+from edgecompress.pruning.channels.cost_terms import AxisExtent, Term, extents_of, names_of, term
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Structure
 from edgecompress.pruning.structure.groups import Group

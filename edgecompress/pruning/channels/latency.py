@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import fx
 
+from edgecompress.pruning.channels.cost_terms import Term, add_up, extents_of, full, names_of, term
 from edgecompress.pruning.channels.operator_times import Operator, Times, operator_of, time_operators
-from edgecompress.pruning.channels.terms import Term, add_up, extents_of, full, names_of, term
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.groups import Group

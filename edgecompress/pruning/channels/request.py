@@ -13,14 +13,14 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.modules.names import check_names, covers
 from edgecompress.progress import Progress
+from edgecompress.pruning.channels.cost_terms import add_up
 from edgecompress.pruning.channels.costs import channel_terms, macs_terms, parameter_terms
 from edgecompress.pruning.channels.goals import meet
+from edgecompress.pruning.channels.greedy_widths import importance_damage, spend
 from edgecompress.pruning.channels.importance import Criterion, Side, score
 from edgecompress.pruning.channels.latency import latency_terms
 from edgecompress.pruning.channels.sensitivity import measured_damage
-from edgecompress.pruning.channels.spending import importance_damage, spend
 from edgecompress.pruning.channels.structured import Subject
-from edgecompress.pruning.channels.terms import add_up
 from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
 from edgecompress.pruning.structure.groups import Group, joined_units, layer_name, producers
 from edgecompress.step import Refusal

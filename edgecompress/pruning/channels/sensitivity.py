@@ -11,10 +11,10 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, ModelError
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
+from edgecompress.pruning.channels.cost_terms import full
+from edgecompress.pruning.channels.greedy_widths import Damage
 from edgecompress.pruning.channels.importance import Scores
-from edgecompress.pruning.channels.spending import Damage
 from edgecompress.pruning.channels.structured import FIXED, Subject, cut_out
-from edgecompress.pruning.channels.terms import full
 from edgecompress.pruning.channels.widths import choose, rounded
 from edgecompress.pruning.structure.groups import Group
 from edgecompress.runtime import execute

@@ -19,8 +19,8 @@ from edgecompress.pruning.channels.constant_sizes import settle_constants
 from edgecompress.pruning.storage import named_tensors
 from edgecompress.pruning.structure.analysis import Structure, Ties, analyse
 from edgecompress.pruning.structure.groups import Group, as_flags, find_groups, find_refusals, removed_from
-from edgecompress.pruning.structure.silenced import run_silenced
 from edgecompress.pruning.structure.surgery import remove, resize_attributes
+from edgecompress.pruning.structure.zeroed_channels import run_with_zeroed
 from edgecompress.step import Refusal
 
 TOLERANCE = 1e-4
@@ -104,7 +104,7 @@ def _is_fixed(subject: Subject, group: Group, units: Sequence[int]) -> bool:
 def _try(module: nn.Module, structure: Structure, units: Sequence[int]) -> nn.Module | None:
     """The pruned network, if it computes what it should, and still trains."""
     gone = as_flags(structure, units)
-    expected = run_silenced(structure, gone)
+    expected = run_with_zeroed(structure, gone)
     smaller = remove(module, structure, gone)
     _require_kept(smaller, module, structure, gone)
     candidates = chain([smaller], resize_attributes(smaller, structure, gone))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from edgecompress.errors import ModelError, first_line
 from edgecompress.pruning.reload.blueprint import Blueprint, blueprint_of
-from edgecompress.pruning.reload.stored import Stored
+from edgecompress.pruning.reload.file_header import Stored
 from edgecompress.pruning.storage import named_tensors
 
 VERSION = 1

@@ -11,8 +11,8 @@ from edgecompress.modules.plain import plain_copy
 from edgecompress.pruning.blocks import Shortcut
 from edgecompress.pruning.masks.mask import Holder, mask_of, set_mask
 from edgecompress.pruning.reload.blueprint import Size, is_torch_layer, transient_buffers
-from edgecompress.pruning.reload.rows import is_layer, make_row
-from edgecompress.pruning.reload.stored import Stored
+from edgecompress.pruning.reload.factored_layers import is_layer, make_row
+from edgecompress.pruning.reload.file_header import Stored
 from edgecompress.pruning.storage import named_tensors
 
 SIZES = frozenset(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edgecompress.pruning.structure.classes import UNLABELLED, Classes
+from edgecompress.pruning.structure.channel_classes import UNLABELLED, Classes
 
 
 @dataclass(frozen=True)

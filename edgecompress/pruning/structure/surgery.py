@@ -15,7 +15,7 @@ from edgecompress.pruning.structure.labelled import Labelled
 from edgecompress.pruning.structure.rules.call import bind, operator_name
 from edgecompress.pruning.structure.rules.constants import SIZED
 from edgecompress.pruning.structure.rules.movement import amounts_at
-from edgecompress.pruning.structure.silenced import cut
+from edgecompress.pruning.structure.zeroed_channels import cut
 
 Sizes = dict[tuple[str, int], int]
 """By module and old size: the new one."""

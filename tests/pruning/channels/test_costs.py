@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgecompress.pruning.channels.cost_terms import add_up, full
 from edgecompress.pruning.channels.costs import channel_terms, macs_terms, parameter_terms
 from edgecompress.pruning.channels.importance import score
 from edgecompress.pruning.channels.structured import cut_out, examine
-from edgecompress.pruning.channels.terms import add_up, full
 from edgecompress.pruning.channels.widths import choose
 from tests.networks import ConvNet, LinearStack, ResidualNet, seeded
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from edgecompress.pruning.channels import latency
+from edgecompress.pruning.channels.cost_terms import add_up
 from edgecompress.pruning.channels.latency import latency_terms
 from edgecompress.pruning.channels.operator_times import Operator
 from edgecompress.pruning.channels.structured import Subject, examine
-from edgecompress.pruning.channels.terms import add_up
 from tests.networks import ConvNet, seeded
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from edgecompress.errors import DataError, RecipeError
+from edgecompress.pruning.channels.cost_terms import add_up, full
 from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
 from edgecompress.pruning.channels.request import IS_JOINED, PruningRequest, select
 from edgecompress.pruning.channels.structured import Subject, examine
-from edgecompress.pruning.channels.terms import add_up, full
 from tests.networks import ConvNet, seeded
 from tests.techniques.contexts import Blocks
 

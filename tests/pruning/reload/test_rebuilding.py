@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from edgecompress.errors import ModelError
 from edgecompress.pruning.reload.blueprint import Blueprint, blueprint_of
+from edgecompress.pruning.reload.file_header import Stored
 from edgecompress.pruning.reload.rebuilding import fill, rebuild
-from edgecompress.pruning.reload.stored import Stored
 from edgecompress.pruning.storage import named_tensors
 
 

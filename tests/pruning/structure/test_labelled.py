@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgecompress.pruning.structure.classes import Classes
+from edgecompress.pruning.structure.channel_classes import Classes
 from edgecompress.pruning.structure.labelled import (
     Labelled,
     add_up,

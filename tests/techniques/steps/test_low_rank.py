@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import RecipeError
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from edgecompress.data.batches import Batches
-from edgecompress.data.streams import Streams
+from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.loading.sources import open_batches
 from edgecompress.recipe.tables import Recipe, parse_recipe

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from edgecompress.pruning.structure.classes import Classes
+from edgecompress.pruning.structure.channel_classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled
 
 Result = Labelled | list[Labelled]

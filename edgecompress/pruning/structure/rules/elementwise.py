@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from edgecompress.pruning.structure.classes import Classes
+from edgecompress.pruning.structure.channel_classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled, combine, reshape
 from edgecompress.pruning.structure.rules.call import Call, Rule, operator_name
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, fx
 
-from edgecompress.pruning.structure.classes import Classes
+from edgecompress.pruning.structure.channel_classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, varying
 from edgecompress.pruning.structure.rules.call import Call, Rule, operator_name
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
