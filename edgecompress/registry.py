@@ -21,7 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from edgecompress.errors import RecipeError, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, RecipeError, first_line, nearest
 
 PROTOCOL = 1
 """The version of what is asked of such a function; one with a larger number in its ``protocol`` is not taken."""
@@ -58,6 +58,40 @@ OBSERVERS = Kind(
 )
 """Functions from the statistics of a tensor to the range that integers cover
 (:mod:`edgecompress.calibration.observer`)."""
+
+CRITERIA = Kind(
+    called="criterion",
+    key="pruning.importance",
+    group="edgecompress.criteria",
+    folder="pruning.criteria",
+    function="score_units",
+    arguments=("group", "generator"),
+)
+"""Functions from a group of channels to the importance of each (:mod:`edgecompress.pruning.criterion`)."""
+
+
+@dataclass(frozen=True)
+class NamedFunction:
+    """A function of a kind, which is called as the function is; whatever that raises is told with its name.
+
+    Attributes:
+        told: the function in messages.
+        function: what is called.
+    """
+
+    told: str
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function gives.
+
+        Raises:
+            RecipeError: it fails.
+        """
+        try:
+            return self.function(*arguments)
+        except USER_CODE_FAILS as error:
+            raise RecipeError(f"{self.told} fails: {first_line(error)}; repair it, or choose another") from error
 
 
 @cache
@@ -106,6 +140,18 @@ def find(kind: Kind, name: str) -> Callable[..., Any]:
     return _loaded(kind, registered[0])
 
 
+def choose(kind: Kind, value: str | Callable[..., Any]) -> NamedFunction:
+    """What a recipe names, or the function that a Python caller hands over in place of a name.
+
+    Raises:
+        RecipeError: as :func:`find`; or the function cannot be called so.
+    """
+    if isinstance(value, str):
+        return NamedFunction(f"{kind.called} {value!r}", find(kind, value))
+    told = f"{kind.called} {getattr(value, '__name__', value)!r}"
+    return NamedFunction(told, _fitting(kind, told, value, "give a function of these"))
+
+
 def _registered(kind: Kind, name: str) -> list[EntryPoint]:
     """The entry points of that name, each once: a package that is on the path twice is one package."""
     found = entry_points(group=kind.group, name=name)
@@ -122,13 +168,17 @@ def _loaded(kind: Kind, entry: EntryPoint) -> Callable[..., Any]:
         function = entry.load()
     except Exception as error:  # whatever another package raises
         raise RecipeError(f"{told} cannot be imported: {first_line(error)}; repair that package") from error
+    return _fitting(kind, told, function, "repair that package")
+
+
+def _fitting(kind: Kind, told: str, function: Any, otherwise: str) -> Callable[..., Any]:
     asked = getattr(function, "protocol", PROTOCOL)
     if asked != PROTOCOL:
         raise RecipeError(
             f"{told} is made for protocol {asked}, and this edgecompress has {PROTOCOL}; install versions that fit"
         )
     if not callable(function) or not _takes(function, len(kind.arguments)):
-        raise RecipeError(f"{told} cannot be called with ({', '.join(kind.arguments)}); repair that package")
+        raise RecipeError(f"{told} cannot be called with ({', '.join(kind.arguments)}); {otherwise}")
     return function  # type: ignore[no-any-return]
 
 

@@ -14,6 +14,7 @@ from edgecompress.bundle.reading import read_bundle
 from tests.conftest import ROOT
 
 OPTIONS = ("--calibration", "batches.py:calibration", "--target", "mini-pc", "--set", "export.simplify=false")
+PRUNED = ("--set", "pruning.enabled=true", "--set", "pruning.multiple=1", "--set", "training.epochs=0")
 QUICK = ("--set", 'export.formats=["onnx"]', "--set", "cpu.runs=10", "--set", "cpu.threads=1")
 
 
@@ -30,11 +31,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _compress(site: Path, project: Path, observer: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgecompress", "compress", "nets.py:net", *OPTIONS, *QUICK, "--output", observer]
+def _compress(site: Path, project: Path, key: str, name: str) -> subprocess.CompletedProcess[str]:
+    """A run whose recipe names something; its bundle is called after that."""
+    command = [
+        sys.executable,
+        "-m",
+        "edgecompress",
+        "compress",
+        "nets.py:net",
+        *OPTIONS,
+        *PRUNED,
+        *QUICK,
+        "--output",
+        name,
+    ]
     path = os.pathsep.join([str(site), str(ROOT)])
     return subprocess.run(
-        [*command, "--set", f"quantization.observer={observer}"],
+        [*command, "--set", f"{key}={name}", "--output", name],
         capture_output=True,
         text=True,
         check=False,
@@ -43,19 +56,26 @@ def _compress(site: Path, project: Path, observer: str) -> subprocess.CompletedP
     )
 
 
-def test_an_observer_of_another_package_is_used_by_its_name(site: Path, project: Path) -> None:
-    made = {}
-    for observer in ("mean_of_ends", "min_max"):
-        done = _compress(site, project, observer)
+@pytest.mark.parametrize(
+    ("key", "added", "own"),
+    [("quantization.observer", "mean_of_ends", "min_max"), ("pruning.importance", "median_distance", "l2")],
+)
+def test_what_another_package_adds_is_used_by_its_name(
+    key: str, added: str, own: str, site: Path, project: Path
+) -> None:
+    made, (table, last) = {}, key.split(".")
+    for name in (added, own):
+        done = _compress(site, project, key, name)
         assert done.returncode in (0, 1), done.stderr
-        bundle = read_bundle(project / observer)
-        assert bundle.manifest.recipe["quantization"]["observer"] == observer
-        made[observer] = bundle.artifact.read_bytes()
-    assert made["mean_of_ends"] != made["min_max"]
+        bundle = read_bundle(project / name)
+        assert bundle.manifest.recipe[table][last] == name
+        made[name] = bundle.artifact.read_bytes()
+    assert made[added] != made[own]
 
 
-def test_without_the_package_its_name_is_unknown(tmp_path: Path, project: Path) -> None:
-    done = _compress(tmp_path, project, "mean_of_ends")
+@pytest.mark.parametrize("key", ["quantization.observer", "pruning.importance"])
+def test_without_the_package_its_name_is_unknown(key: str, tmp_path: Path, project: Path) -> None:
+    done = _compress(tmp_path, project, key, "no_such_thing")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "got 'mean_of_ends' in 'quantization.observer'" in done.stderr
-    assert not (project / "mean_of_ends").exists()
+    assert f"got 'no_such_thing' in '{key}'" in done.stderr
+    assert not (project / "no_such_thing").exists()

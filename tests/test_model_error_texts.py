@@ -224,7 +224,7 @@ def _frozen(context: Any = None) -> Mistake:
     network = nn.Linear(3, 2).requires_grad_(False)
     batches = Batches(role="train", source=lambda: [FLOATS], inputs=InputNames(names=("input",), required=1))
     given = SimpleNamespace(streams=Streams(train=batches), recipe=Recipe())
-    return lambda: loss_gradients(network, cast("Context", given))
+    return lambda: loss_gradients(network, cast("Context", given), "criterion 'taylor'")
 
 
 ONES = {"x": np.ones(2, np.float32), "s": np.ones((), np.float32)}
@@ -267,7 +267,7 @@ PRUNING = effective_profile("cloud", ())
         ),
         (
             _frozen(),
-            "importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model",
+            "criterion 'taylor' needs gradients, and no parameter requires one; unfreeze the model",
         ),
         (
             lambda: _check_original(_saved_onnx(), [(ONES, [np.ones(3)])]),

@@ -4,111 +4,151 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Quantization
-from edgecompress.registry import OBSERVERS, built_in, find, require_known
+from edgecompress.recipe.tables import Pruning, Quantization
+from edgecompress.registry import CRITERIA, OBSERVERS, Kind, NamedFunction, built_in, choose, find, require_known
 
 Install = Callable[[str, str, str], None]
-RIGHT = "def whole(statistics, demand):\n    return statistics.histogram.low, statistics.histogram.high\n"
+KINDS = (OBSERVERS, CRITERIA)
 
 
-MINE = "observer 'whole' of package 'more-observers'"
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.called)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Put a package with one observer where Python finds it: its name, the observer's, and the text of its module."""
+def install(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a package with one function where Python finds it: its name, the function's, and the text of its module."""
 
-    def put(package: str, observer: str, text: str) -> None:
+    def put(package: str, name: str, text: str) -> None:
         folder, module = tmp_path / package, package.replace("-", "_")
         info = folder / f"{module}-1.0.dist-info"
         info.mkdir(parents=True)
         (folder / f"{module}.py").write_text(text)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[{OBSERVERS.group}]\n{observer} = {module}:whole\n")
+        (info / "entry_points.txt").write_text(f"[{kind.group}]\n{name} = {module}:whole\n")
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.delitem(sys.modules, module, raising=False)
 
     return put
 
 
-def _told(name: str) -> str:
+def _right(kind: Kind) -> str:
+    return f"def whole({', '.join(kind.arguments)}): ...\n"
+
+
+def _named_in_a_recipe(kind: Kind, name: str) -> Any:
+    """The value of the kind's key in a recipe that names it."""
+    table, key = kind.key.split(".")
+    return getattr({"quantization": Quantization, "pruning": Pruning}[table](**{key: name}), key)
+
+
+def _told(mistake: Callable[[], object]) -> str:
     with pytest.raises(RecipeError) as caught:
-        find(OBSERVERS, name)
+        mistake()
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", built_in(OBSERVERS))
-def test_what_the_package_has_itself_is_found(name: str) -> None:
-    assert require_known(OBSERVERS, name) == name
-    assert find(OBSERVERS, name).__module__ == f"edgecompress.calibration.observers.{name}"
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in built_in(kind)])
+def test_what_the_package_has_itself_is_found(kind: Kind, name: str) -> None:
+    assert require_known(kind, name) == _named_in_a_recipe(kind, name) == name
+    assert find(kind, name).__module__ == f"edgecompress.{kind.folder}.{name}"
 
 
-def test_a_package_adds_a_name_that_recipes_take(install: Install) -> None:
-    with pytest.raises(RecipeError, match=r"got 'whole' in 'quantization\.observer'"):
-        Quantization(observer="whole")
-    install("more-observers", "whole", RIGHT)
-    assert Quantization(observer="whole").observer == "whole"
-    assert find(OBSERVERS, "whole").__module__ == "more_observers"
+def test_a_package_adds_a_name_that_recipes_take(kind: Kind, install: Install) -> None:
+    assert f"got 'whole' in '{kind.key}'" in _told(lambda: _named_in_a_recipe(kind, "whole"))
+    install("more-things", "whole", _right(kind))
+    assert _named_in_a_recipe(kind, "whole") == "whole"
+    assert find(kind, "whole").__module__ == "more_things"
 
 
-def test_an_unknown_name_is_told_with_the_nearest() -> None:
-    with pytest.raises(RecipeError) as caught:
-        Quantization(observer="histogramm")
-    assert str(caught.value) == (
-        "expected a value that is 'entropy', 'histogram', 'min_max', 'moving_average', 'mse' or 'percentile', got"
-        " 'histogramm' in 'quantization.observer'; did you mean 'histogram'?"
+def test_an_unknown_name_is_told_with_the_nearest(kind: Kind) -> None:
+    *others, last = built_in(kind)
+    known = f"{', '.join(map(repr, others))} or {last!r}"
+    assert _told(lambda: _named_in_a_recipe(kind, f"{last}m")) == (
+        f"expected a value that is {known}, got '{last}m' in '{kind.key}'; did you mean {last!r}?"
     )
 
 
-def test_a_recipe_of_a_package_that_is_gone_is_told() -> None:
-    assert _told("gone") == "no package registers the observer 'gone'; install the one that does"
+def test_a_recipe_of_a_package_that_is_gone_is_told(kind: Kind) -> None:
+    told = _told(partial(find, kind, "gone"))
+    assert told == f"no package registers the {kind.called} 'gone'; install the one that does"
 
 
-def test_a_name_that_is_taken_is_told(install: Install) -> None:
-    install("first-observers", "whole", RIGHT)
-    install("second-observers", "whole", RIGHT)
-    install("third-observers", "mse", RIGHT)
-    assert _told("whole") == (
-        "observer 'whole' is registered by first-observers and second-observers; uninstall all but one"
+def test_a_name_that_is_taken_is_told(kind: Kind, install: Install) -> None:
+    own, other, *_ = built_in(kind)
+    install("first-things", "whole", _right(kind))
+    install("second-things", "whole", _right(kind))
+    install("third-things", own, _right(kind))
+    assert _told(partial(find, kind, "whole")) == (
+        f"{kind.called} 'whole' is registered by first-things and second-things; uninstall all but one"
     )
-    assert _told("mse") == "observer 'mse' is registered by edgecompress and third-observers; uninstall all but one"
-    assert callable(find(OBSERVERS, "entropy"))  # what the broken packages do not touch goes on
+    assert _told(partial(find, kind, own)) == (
+        f"{kind.called} {own!r} is registered by edgecompress and third-things; uninstall all but one"
+    )
+    assert callable(find(kind, other))  # what the broken packages do not touch goes on
 
 
-def test_one_package_that_is_on_the_path_twice_is_one(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    install("more-observers", "whole", RIGHT)
+def test_one_package_that_is_on_the_path_twice_is_one(
+    kind: Kind, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("more-things", "whole", _right(kind))
     monkeypatch.syspath_prepend(sys.path[0])
-    assert callable(find(OBSERVERS, "whole"))
+    assert callable(find(kind, "whole"))
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("import no_such_module", f"{MINE} cannot be imported: No module named 'no_such_module'; repair that package"),
-        ("raise RuntimeError('no GPU')", f"{MINE} cannot be imported: no GPU; repair that package"),
+        ("import no_such_module", "{mine} cannot be imported: No module named 'no_such_module'; repair that package"),
+        ("raise RuntimeError('no GPU')", "{mine} cannot be imported: no GPU; repair that package"),
+        ("other = 1", "{mine} cannot be imported: module 'more_things' has no attribute 'whole'; repair that package"),
+        ("whole = 1", "{mine} cannot be called with ({arguments}); repair that package"),
+        ("def whole(statistics): ...", "{mine} cannot be called with ({arguments}); repair that package"),
         (
-            "other = 1",
-            f"{MINE} cannot be imported: module 'more_observers' has no attribute 'whole'; repair that package",
-        ),
-        ("whole = 1", f"{MINE} cannot be called with (statistics, demand); repair that package"),
-        ("def whole(statistics): ...", f"{MINE} cannot be called with (statistics, demand); repair that package"),
-        (
-            RIGHT + "whole.protocol = 2",
-            f"{MINE} is made for protocol 2, and this edgecompress has 1; install versions that fit",
+            "def whole(left, right): ...\nwhole.protocol = 2",
+            "{mine} is made for protocol 2, and this edgecompress has 1; install versions that fit",
         ),
     ],
 )
-def test_a_package_that_is_broken_is_named(text: str, told: str, install: Install) -> None:
-    install("more-observers", "whole", text)
-    assert Quantization(observer="whole")  # nothing is imported for a recipe alone
-    assert _told("whole") == told
+def test_a_package_that_is_broken_is_named(text: str, told: str, kind: Kind, install: Install) -> None:
+    install("more-things", "whole", text)
+    assert _named_in_a_recipe(kind, "whole")  # nothing is imported for a recipe alone
+    mine, arguments = f"{kind.called} 'whole' of package 'more-things'", ", ".join(kind.arguments)
+    assert _told(partial(find, kind, "whole")) == told.format(mine=mine, arguments=arguments)
 
 
-def test_a_function_without_a_signature_is_taken(install: Install) -> None:
-    install("more-observers", "whole", "whole = max")
-    assert find(OBSERVERS, "whole") is max
+def test_a_function_without_a_signature_is_taken(kind: Kind, install: Install) -> None:
+    install("more-things", "whole", "whole = max")
+    assert find(kind, "whole") is max
+
+
+def test_a_function_may_stand_in_for_a_name(kind: Kind) -> None:
+    assert choose(kind, max).function is max
+    assert choose(kind, built_in(kind)[0]).function is find(kind, built_in(kind)[0])
+
+
+def _of_one(_only: object) -> None: ...
+
+
+def test_a_function_that_cannot_be_called_is_told() -> None:
+    assert _told(lambda: choose(CRITERIA, _of_one)) == (
+        "criterion '_of_one' cannot be called with (group, generator); give a function of these"
+    )
+
+
+def test_a_function_that_fails_is_told_with_its_name() -> None:
+    def ends(_statistics: object) -> None:
+        sys.exit("no licence")
+
+    assert _told(lambda: NamedFunction("observer 'mine'", ends)(0)) == (
+        "observer 'mine' fails: no licence; repair it, or choose another"
+    )

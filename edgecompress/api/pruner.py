@@ -19,9 +19,9 @@ from edgecompress.modules.checks import check_module
 from edgecompress.modules.copies import copied
 from edgecompress.modules.plain import plain_copy
 from edgecompress.progress import CallerWarnings, Progress
-from edgecompress.pruning.channels.importance import Criterion
 from edgecompress.pruning.channels.request import Goal, Residual, Spread
 from edgecompress.pruning.counts import compare, count
+from edgecompress.pruning.criterion import Criterion
 from edgecompress.pruning.masks.layers import last_classifier
 from edgecompress.pruning.masks.mask import make_permanent, set_mask
 from edgecompress.pruning.masks.patterns import check_pattern, keep_pattern
@@ -155,7 +155,7 @@ class ModelPruner:
         *,
         goal: Goal = "channels",
         spread: Spread = "uniform",
-        importance: Criterion = "l2",
+        importance: str | Criterion = "l2",
         multiple: int = 1,
         residual: Residual = "auto",
         protect: Sequence[str] = (),
@@ -169,13 +169,14 @@ class ModelPruner:
             amount: in [0, 1), a share of the goal's measure.
             goal: channels, multiply-accumulates, parameters, or latency in ONNX Runtime.
             spread: the same share of every layer, by importance over all, or where it buys most time.
-            importance: the criterion, as in :func:`edgecompress.pruning.channels.importance.score`.
+            importance: which channels of a layer go first: the name of a criterion, as ``pruning.importance`` of a
+                recipe takes it, or a function of one's own (:data:`edgecompress.pruning.criterion.Criterion`).
             multiple: of which a layer keeps its channels.
             residual: whether the channels that residual additions join go too (``prune``), or only those inside of
                 blocks (``keep``), or these where they suffice (``auto``; for a share of the channels they do not).
             protect: layers whose channels stay.
-            data: labelled batches, for the criterion ``taylor``, for the spread ``sensitivity``, and to estimate batch
-                norms anew on.
+            data: labelled batches, for criteria that need gradients (``taylor``), for the spread ``sensitivity``, and
+                to estimate batch norms anew on.
 
         Raises:
             RecipeError: an argument is wrong, nothing can be pruned, or the goal cannot be met; it says what can.
@@ -188,7 +189,7 @@ class ModelPruner:
             "amount": amount,
             "goal": goal,
             "spread": spread,
-            "importance": importance,
+            **({} if callable(importance) else {"importance": importance}),
             "method": method,
             "multiple": multiple,
             "residual": residual,
@@ -196,7 +197,8 @@ class ModelPruner:
         }
         with named_as_arguments("pruning", {"(--train)": "(data)", "inspect lists": "model.named_modules() has"}):
             recipe = Recipe(pruning=Pruning(enabled=True, **tables), training=Training(epochs=0))
-            result = _prune_channels(self.model, self._example_inputs, recipe, data)
+            criterion = importance if callable(importance) else None
+            result = _prune_channels(self.model, self._example_inputs, recipe, data, criterion)
         tell_configurations(self.model, result.model)
         self.model = result.model
         self._classifier = last_classifier(self.model, self._example_inputs)
@@ -274,7 +276,9 @@ class ModelPruner:
         return [one for one in weights if one.role == "layer" or one.masked or one.name in self._pruned]
 
 
-def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | None) -> StepResult[nn.Module]:
+def _prune_channels(
+    model: nn.Module, inputs: Any, recipe: Recipe, data: Data | None, criterion: Criterion | None
+) -> StepResult[nn.Module]:
     """The step of the pipeline, on a model that keeps its own way of being called."""
     several = isinstance(inputs, (tuple, list, Mapping))
     given = {"example": [(inputs if several else (inputs,), None)], **({} if data is None else {"train": data})}
@@ -293,6 +297,7 @@ def _prune_channels(model: nn.Module, inputs: Any, recipe: Recipe, data: Data | 
         streams=streams,
         checkpoints=None,
         progress=Progress(),
+        criterion=criterion,
     )
     result = prune_channels(named, context)
     for path, part in result.model.named_modules():

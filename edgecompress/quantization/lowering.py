@@ -17,11 +17,12 @@ from edgecompress.calibration import (
     QNNPACK,
     Calibration,
     Demand,
-    Observer,
     QuantParams,
     Scheme,
+    Statistics,
 )
 from edgecompress.calibration.coverage import require_coverage
+from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.quantization.float_layers import BY_BUDGET
 from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
@@ -29,7 +30,7 @@ from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.qdq import insert_qdq
 from edgecompress.quantization.weights import weight_grids
 from edgecompress.recipe.tables import Quantization
-from edgecompress.registry import OBSERVERS, find
+from edgecompress.registry import OBSERVERS, NamedFunction, choose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +125,23 @@ def activation_params(calibration: Calibration, recipe: Quantization, scheme: Sc
     """Scale and zero point of every calibrated tensor, by the recipe's observer.
 
     Raises:
+        RecipeError: the observer fails, or gives no range.
         EdgecompressError: a range, a scale or a zero point cannot be right.
     """
-    observe: Observer = find(OBSERVERS, recipe.observer)
+    observe = choose(OBSERVERS, recipe.observer)
     demand = Demand(quant_max=scheme.quant_max, percentile=recipe.percentile)
-    ranges = {name: observe(calibration.statistics(name), demand) for name in calibration.histograms}
+    ranges = {name: _ends(observe, calibration.statistics(name), demand) for name in calibration.histograms}
     params = {name: scheme.activation_params(low, high) for name, (low, high) in ranges.items()}
     for name, decided in ranges.items():
         histogram = calibration.histograms[name]
         require_coverage(name, histogram, decided, params[name], recipe.observer, scheme)
     return params
+
+
+def _ends(observe: NamedFunction, statistics: Statistics, demand: Demand) -> tuple[float, float]:
+    given = observe(statistics, demand)
+    try:
+        low, high = map(float, given)
+    except (TypeError, ValueError):
+        raise RecipeError(f"{observe.told} gives no low and high end; repair it, or choose another") from None
+    return low, high

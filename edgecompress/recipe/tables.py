@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.table import NONE, Table, paths_of
-from edgecompress.registry import OBSERVERS, built_in, require_known
+from edgecompress.registry import CRITERIA, OBSERVERS, built_in, require_known
 
 Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
 STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
@@ -33,6 +33,9 @@ MAX_THREADS = 256
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
 ObserverName = Annotated[
     str, AfterValidator(partial(require_known, OBSERVERS)), Field(examples=list(built_in(OBSERVERS)))
+]
+CriterionName = Annotated[
+    str, AfterValidator(partial(require_known, CRITERIA)), Field(examples=list(built_in(CRITERIA)))
 ]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 BatchAxis = Annotated[int, Field(ge=-1)]
@@ -51,8 +54,8 @@ class Pruning(Table):
     spread: Literal["uniform", "global", "latency", "sensitivity"] = "uniform"
     """The same share of every layer; by importance over all layers; where it buys most time for least importance; or
     where it buys most of the goal for the least harm to the outputs, measured on calibration data."""
-    importance: Literal["l1", "l2", "taylor", "bn_scale", "random"] = "l2"
-    """Which channels of a layer go first; ``taylor`` needs training data."""
+    importance: CriterionName = "l2"
+    """Which channels of a layer go first, by a criterion; ``taylor`` needs training data."""
     method: Literal["both", "filter", "channel", "block"] = "both"
     """What is looked at: the weights that make a channel (``filter``), that read it (``channel``), or both; ``block``
     removes whole residual blocks, ``amount`` of them, and keeps their shortcuts."""

@@ -10,6 +10,7 @@ from torch import nn
 from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
 from edgecompress.progress import Progress
+from edgecompress.pruning.criterion import Criterion
 from edgecompress.recipe.tables import Recipe
 
 
@@ -25,6 +26,7 @@ class Context:
         streams: the data.
         checkpoints: folder that a killed run goes on from; None keeps none.
         progress: told of long work.
+        criterion: a function that stands in for the criterion that the recipe names.
     """
 
     original: nn.Module
@@ -34,6 +36,7 @@ class Context:
     streams: Streams
     checkpoints: Path | None
     progress: Progress
+    criterion: Criterion | None = None
 
     @property
     def fixed(self) -> str:

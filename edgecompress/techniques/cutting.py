@@ -22,6 +22,7 @@ from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.groups import layer_name, producers
 from edgecompress.recipe.tables import Recipe
+from edgecompress.registry import CRITERIA, choose
 from edgecompress.runtime import open_session, run_session, tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.choices import chosen_once
@@ -54,7 +55,7 @@ def cut(subject: Subject, share: float, name: str, context: Context) -> Pruned:
     """The network without the share; under its name the choice is kept for a run that goes on after a kill."""
     if context.recipe.pruning.method == "block":
         return _cut_blocks(subject, share, context)
-    request = _request(context.recipe, share)
+    request = _request(context, share)
     samples = samples_of(context) if request.spread == "sensitivity" else []
     key = fingerprint(subject.module, request, context.fixed, _digest([context.example, *samples]))
     values = chosen_once(
@@ -74,8 +75,9 @@ def _selection(units: Sequence[int], widths: Widths, refusals: Sequence[Mapping[
 
 def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch], context: Context) -> Selection:
     share = request.amount
-    taylor = request.criterion == "taylor"
-    gradients = loss_gradients(subject.module, context) if taylor else None
+    criterion = choose(CRITERIA, request.criterion)
+    needed = getattr(criterion.function, "needs_gradients", False)
+    gradients = loss_gradients(subject.module, context, criterion.told) if needed else None
     timed = "latency" in (request.goal, request.spread)
     whole = as_artifact(subject.module, context) if timed else None
     whole_ms = time_models([whole], context)[0].median_ms if whole is not None else 0.0
@@ -155,13 +157,13 @@ def samples_of(context: Context) -> list[Batch]:
     return found
 
 
-def _request(recipe: Recipe, share: float) -> PruningRequest:
-    pruning = recipe.pruning
+def _request(context: Context, share: float) -> PruningRequest:
+    recipe, pruning = context.recipe, context.recipe.pruning
     return PruningRequest(
         amount=share,
         goal=pruning.goal,
         spread=pruning.spread,
-        criterion=pruning.importance,
+        criterion=context.criterion or pruning.importance,
         side="both" if pruning.method == "block" else pruning.method,
         multiple=pruning.multiple,
         residual=pruning.residual,

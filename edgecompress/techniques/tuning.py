@@ -125,8 +125,13 @@ def _pair(text: str) -> tuple[str, str | None]:
     return student.strip(), teacher.strip() or None
 
 
-def loss_gradients(model: nn.Module, context: Context) -> Mapping[str, Tensor]:
+def loss_gradients(model: nn.Module, context: Context, criterion: str) -> Mapping[str, Tensor]:
     """The gradient of the loss by parameter, on the labels of a few batches added up, in evaluation mode.
+
+    Args:
+        model: not modified.
+        context: its data.
+        criterion: what needs the gradients, in messages.
 
     Raises:
         DataError: there is no training data, or its labels do not fit.
@@ -134,10 +139,10 @@ def loss_gradients(model: nn.Module, context: Context) -> Mapping[str, Tensor]:
     """
     data = context.streams.train
     if data is None:
-        raise DataError("importance 'taylor' needs training data; give it (--train), or set pruning.importance=l2")
+        raise DataError(f"{criterion} needs training data; give it (--train), or set pruning.importance=l2")
     task = task_of(context.recipe.training.task, 1.0, 0.0, data.class_axis)
     if not any(one.requires_grad for one in model.parameters()):
-        raise ModelError("importance 'taylor' needs gradients, and no parameter requires one; unfreeze the model")
+        raise ModelError(f"{criterion} needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()
     with evaluating(model):
         batches = context.progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress import ModelError, ModelPruner, RecipeError
+from edgecompress import InputError, ModelError, ModelPruner, RecipeError
+from edgecompress.pruning.criterion import UnitGroup
 from tests.networks import ConvNet, LinearStack, ResidualNet, TwoInputs, images, seeded, vectors
 from tests.pruning.networks import HeadFirst, Tied, tokens
 
@@ -328,3 +329,34 @@ def test_a_masked_model_can_be_given_to_another_pruner() -> None:
     assert first.get_sparsity() == pytest.approx(0.3, abs=1e-3)
     assert second.get_sparsity() == pytest.approx(0.6, abs=1e-3)
     assert first.model(images(1)[0][0]).shape == (1, 10)
+
+
+def _by_position(group: UnitGroup, _generator: torch.Generator) -> Tensor:
+    return torch.arange(group.units, 0, -1)
+
+
+def test_a_function_may_decide_which_channels_go() -> None:
+    """The last ones, by this function: what is left is the beginning of each weight."""
+    pruner = ModelPruner(seeded(ConvNet), images(2)[0][0])
+    pruner.structured_pruning(amount=0.5, importance=_by_position)
+    kept = _weight(pruner.model, "features.0.weight")
+    assert torch.equal(kept, _weight(seeded(ConvNet), "features.0.weight")[: len(kept)])
+    assert len(kept) == 4
+
+
+@pytest.mark.parametrize(
+    ("importance", "told"),
+    [
+        (len, "criterion 'len' cannot be called with (group, generator); give a function of these"),
+        (divmod, "criterion 'divmod' fails: unsupported operand"),
+        ("slim", ", got 'slim' in 'importance'"),
+        (3, "expected text, got 3 in 'importance'"),
+        ("taylor", "criterion 'taylor' needs training data; give it (data), or importance='l2'"),
+    ],
+)
+def test_what_is_no_criterion_is_told_and_changes_nothing(importance: Any, told: str) -> None:
+    pruner = ModelPruner(seeded(ConvNet), images(2)[0][0])
+    with pytest.raises(InputError) as caught:
+        pruner.structured_pruning(importance=importance)
+    assert told in str(caught.value)
+    assert _same_state(pruner.model, seeded(ConvNet))

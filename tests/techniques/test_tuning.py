@@ -68,7 +68,7 @@ def _context(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> C
 
 def test_gradients_add_up_over_the_batches_and_leave_none_behind() -> None:
     net = _net()
-    found = loss_gradients(net, _context(net, train=_data("train")))
+    found = loss_gradients(net, _context(net, train=_data("train")), "criterion 'taylor'")
     assert all(one.grad is None for one in net.parameters())
     sum(nn.functional.cross_entropy(net(X[i : i + 2]), LABELS[i : i + 2]) for i in (0, 2)).backward()  # type: ignore[union-attr]
     for name, parameter in net.named_parameters():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from edgecompress.errors import RecipeError
 from edgecompress.pruning.channels.structured import Subject
+from edgecompress.pruning.criterion import Criterion, Side, UnitGroup, UnitWeights
+from edgecompress.pruning.structure.groups import Group, Member
+from edgecompress.registry import CRITERIA, NamedFunction, choose
 
-Criterion = Literal["l1", "l2", "taylor", "bn_scale", "random"]
-Side = Literal["filter", "channel", "both"]
+Sides = Literal["filter", "channel", "both"]
 """Which weights are looked at: those that make a channel, those that read it, or all of them."""
 
 Scores = Mapping[int, float]
@@ -20,9 +23,9 @@ Scores = Mapping[int, float]
 
 def score(
     subject: Subject,
-    criterion: Criterion,
+    criterion: str | Criterion,
     *,
-    side: Side = "both",
+    side: Sides = "both",
     gradients: Mapping[str, Tensor] | None = None,
     seed: int = 0,
 ) -> Scores:
@@ -30,36 +33,32 @@ def score(
 
     Args:
         subject: the network and its groups.
-        criterion: ``l1`` or ``l2``, the norm of a unit's weights (Li et al. 2017); ``taylor``, the change of the
-            loss to first order, |sum of weight * gradient| (Molchanov et al. 2019); ``bn_scale``, the scale of the
-            batch norms behind the channel (Liu et al. 2017), with ``l2`` for groups that have none; ``random``.
-            Norms and scales are taken relative to the mean of their tensor, so that layers can be compared.
+        criterion: the name of one (:mod:`edgecompress.pruning.criteria`), or a function
+            (:data:`edgecompress.pruning.criterion.Criterion`).
         side: the weights that count.
-        gradients: of the loss, by parameter; needed for ``taylor``.
-        seed: of ``random``.
+        gradients: of the loss, by parameter, for criteria that need them.
+        seed: of the generator that the criterion is given.
+
+    Raises:
+        RecipeError: the criterion cannot be found or called, or gives something else than a number for each unit.
     """
-    if criterion == "random":
-        generator = torch.Generator().manual_seed(seed)
-        units = [unit for group in subject.groups for unit in group.units]
-        return dict(zip(units, torch.rand(len(units), generator=generator).tolist(), strict=True))
-    tensors = _weights(subject.module)
-    measures: dict[str, Callable[[str], Tensor | None]] = {
-        "l1": lambda name: tensors[name].detach().abs(),
-        "l2": lambda name: tensors[name].detach().square(),
-        "taylor": lambda name: tensors[name].detach() * (gradients or {})[name] if name in (gradients or {}) else None,
-        "bn_scale": lambda name: tensors[name].detach().square(),
-    }
-    scales = _batch_norm_scales(subject.module)
+    chosen, generator = choose(CRITERIA, criterion), torch.Generator().manual_seed(seed)
+    weights, scales = _weights(subject.module), _batch_norm_scales(subject.module)
     scores: dict[int, float] = {}
     for group in subject.groups:
-        members = [member for member in group.members if member[0] in tensors and _counts(subject, member, side)]
-        if criterion == "bn_scale":
-            members = [member for member in group.members if member[0] in scales] or members
-        parts = [_per_class(subject, member, measures[criterion](member[0])) for member in members]
-        found = [_finish(part[list(group.units)], criterion) for part in parts if part is not None]
-        total = torch.stack(found).mean(0) if found else torch.ones(len(group.units))
-        scores.update(zip(group.units, total.tolist(), strict=True))
+        members = tuple(_members(subject, group, weights, scales, gradients or {}, side))
+        given = UnitGroup(name=group.name, units=len(group.units), members=members)
+        scores.update(zip(group.units, _checked(chosen, given, chosen(given, generator)), strict=True))
     return scores
+
+
+def _checked(chosen: NamedFunction, group: UnitGroup, scores: object) -> list[float]:
+    if not isinstance(scores, Tensor) or scores.shape != (group.units,) or not torch.isfinite(scores).all():
+        raise RecipeError(
+            f"{chosen.told} gives no tensor of {group.units} finite numbers for the channels of {group.name!r}; repair"
+            " it, or choose another"
+        )
+    return scores.tolist()
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
@@ -72,35 +71,42 @@ def _weights(module: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def _finish(sums: Tensor, criterion: Criterion) -> Tensor:
-    if criterion == "taylor":
-        return sums.abs()
-    norms = sums.sqrt() if criterion in ("l2", "bn_scale") else sums
-    return norms / norms.mean().clamp_min(torch.finfo(norms.dtype).tiny)
+def _members(
+    subject: Subject,
+    group: Group,
+    weights: Mapping[str, Tensor],
+    scales: set[str],
+    gradients: Mapping[str, Tensor],
+    side: Sides,
+) -> Iterator[UnitWeights]:
+    """The parameters of a group, buffers left out."""
+    numbers = torch.full((subject.structure.classes,), len(group.units))
+    numbers[list(group.units)] = torch.arange(len(group.units))
+    for name, axis in group.members:
+        if name in weights:
+            own = _side(subject, (name, axis))
+            yield UnitWeights(
+                name=name,
+                values=weights[name].detach(),
+                gradient=gradients.get(name),
+                axis=axis,
+                places=tuple(numbers[classes] for at, classes in subject.structure.tensors[name].axes if at == axis),
+                units=len(group.units),
+                side=own,
+                counted=own is not None and side in ("both", own),
+                batch_norm=name in scales,
+            )
 
 
-def _per_class(subject: Subject, member: tuple[str, int], measure: Tensor | None) -> Tensor | None:
-    """The sum of a measure over the elements of each class along an axis: float64, (classes,)."""
-    if measure is None:
-        return None
-    name, axis = member
-    along = measure.double().movedim(axis, 0).reshape(measure.shape[axis], -1).sum(1).cpu()
-    total = torch.zeros(subject.structure.classes, dtype=torch.float64)
-    for at, classes in subject.structure.tensors[name].axes:
-        if at == axis:
-            total.index_add_(0, classes, along)
-    return total
-
-
-def _counts(subject: Subject, member: tuple[str, int], side: Side) -> bool:
-    """Whether these weights are of the side that is asked for; biases and norms are of neither."""
+def _side(subject: Subject, member: Member) -> Side | None:
+    """Whether weights make channels or read them; biases and norms do neither."""
     name, axis = member
     if len(subject.structure.tensors[name].shape) < 2:
-        return False
+        return None
     path, _, _ = name.partition(".parametrizations.")
     owner = subject.module.get_submodule(path if path != name else name.rpartition(".")[0])
     made = 1 if getattr(owner, "transposed", False) else 0
-    return side == "both" or (axis == made) == (side == "filter")
+    return "filter" if axis == made else "channel"
 
 
 def _batch_norm_scales(module: nn.Module) -> set[str]:

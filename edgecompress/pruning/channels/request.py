@@ -17,11 +17,12 @@ from edgecompress.pruning.channels.cost_terms import add_up
 from edgecompress.pruning.channels.costs import channel_terms, macs_terms, parameter_terms
 from edgecompress.pruning.channels.goals import meet
 from edgecompress.pruning.channels.greedy_widths import importance_damage, spend
-from edgecompress.pruning.channels.importance import Criterion, Side, score
+from edgecompress.pruning.channels.importance import Sides, score
 from edgecompress.pruning.channels.latency import latency_terms
 from edgecompress.pruning.channels.sensitivity import measured_damage
 from edgecompress.pruning.channels.structured import Subject
 from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
+from edgecompress.pruning.criterion import Criterion
 from edgecompress.pruning.structure.groups import Group, joined_units, layer_name, producers
 from edgecompress.step import Refusal
 
@@ -46,7 +47,7 @@ class PruningRequest:
         amount: share of the goal's measure that goes, 0 up to but not including 1.
         goal: what the amount is a share of.
         spread: how the groups share it.
-        criterion: which units of a group go first.
+        criterion: which units of a group go first: a name or a function, as in :func:`.importance.score`.
         side: the weights that the criterion looks at.
         multiple: of which the channels of a layer are kept.
         residual: whether the channels that residual additions join may go: always, never, or where it takes them.
@@ -58,8 +59,8 @@ class PruningRequest:
     amount: float
     goal: Goal = "channels"
     spread: Spread = "uniform"
-    criterion: Criterion = "l2"
-    side: Side = "both"
+    criterion: str | Criterion = "l2"
+    side: Sides = "both"
     multiple: int = 1
     residual: Residual = "prune"
     protect: tuple[str, ...] = ()
@@ -96,7 +97,7 @@ def selector(
         subject: the network and its groups.
         request: what is asked.
         whole_ms: what the whole network takes in ONNX Runtime, where latency matters.
-        gradients: of the loss by parameter, for the criterion ``taylor``.
+        gradients: of the loss by parameter, for criteria that need them.
         samples: batches to measure the sensitivity of groups on, where it decides.
         progress: told of long work.
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
 
+from edgecompress.errors import RecipeError
 from edgecompress.pruning.channels.importance import score
 from edgecompress.pruning.channels.structured import Subject, examine
+from edgecompress.pruning.criterion import UnitGroup
 
 
 def _chain() -> Subject:
@@ -67,6 +72,61 @@ def test_the_scale_of_batch_norm_and_l2_where_there_is_none() -> None:
     first, second = subject.groups
     assert [scores[unit] for unit in first.units] == pytest.approx([0.5, 1.5, 1.0, 1.0])
     assert [scores[unit] for unit in second.units] == [plain[unit] for unit in second.units]
+
+
+def _dropping_one(group: UnitGroup, _generator: torch.Generator) -> Tensor:
+    return torch.ones(group.units - 1)
+
+
+def _dividing_by_zero(group: UnitGroup, _generator: torch.Generator) -> Tensor:
+    return torch.ones(group.units) / 0
+
+
+def _listing(group: UnitGroup, _generator: torch.Generator) -> list[float]:
+    return [1.0] * group.units
+
+
+@pytest.mark.parametrize("criterion", [_dropping_one, _dividing_by_zero, _listing])
+def test_what_gives_no_number_for_each_unit_is_told(criterion: Any) -> None:
+    with pytest.raises(RecipeError) as caught:
+        score(_chain(), criterion)
+    assert str(caught.value) == (
+        f"criterion {criterion.__name__!r} gives no tensor of 4 finite numbers for the channels of '0'; repair it, or"
+        " choose another"
+    )
+
+
+class Halves(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / 2
+
+
+def test_a_criterion_is_given_what_the_network_computes_with() -> None:
+    """Both sides of a group with a parametrization, a batch norm, biases and a transposed layer."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.ConvTranspose2d(4, 2, 1), nn.Conv2d(2, 2, 1)
+    )
+    register_parametrization(module[0], "weight", Halves())
+    original = module.get_parameter("0.parametrizations.weight.original").detach()
+    seen: list[UnitGroup] = []
+
+    def look(group: UnitGroup, _generator: torch.Generator) -> Tensor:
+        seen.append(group)
+        return torch.arange(group.units)
+
+    assert list(score(examine(module, (torch.ones(1, 3, 4, 4),)), look, side="channel").values())[:4] == [0, 1, 2, 3]
+    members = {member.name: member for member in seen[0].members}
+    sides = {name: (member.side, member.counted, member.batch_norm) for name, member in members.items()}
+    assert sides == {
+        "0.bias": (None, False, False),
+        "0.parametrizations.weight.original": ("filter", False, False),
+        "1.weight": (None, False, True),
+        "1.bias": (None, False, False),
+        "3.weight": ("channel", True, False),
+    }
+    assert {member.gradient for member in members.values()} == {None}
+    assert members["3.weight"].axis == 0
+    assert torch.equal(members["0.parametrizations.weight.original"].values, original / 2)
 
 
 def test_random_importance_comes_from_its_seed() -> None:

@@ -189,7 +189,7 @@ def test_first_order_importance_needs_training_data() -> None:
     with pytest.raises(DataError) as caught:
         prune_channels(network, _context(network, pruning={"importance": "taylor"}))
     assert str(caught.value) == (
-        "importance 'taylor' needs training data; give it (--train), or set pruning.importance=l2"
+        "criterion 'taylor' needs training data; give it (--train), or set pruning.importance=l2"
     )
 
 
