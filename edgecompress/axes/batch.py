@@ -125,7 +125,7 @@ def _are_independent(batch: Batch, run: Run) -> bool | None:
     outputs = _outputs(run, [three, three.slice(0, 2), *(three.slice(row, row + 1) for row in range(MOST_ROWS))])
     if outputs is None:
         return None
-    if len({len(one) for one in outputs}) > 1:
+    if len({len(arrays) for arrays in outputs}) > 1:
         return False
     return all(_put_together(of_three, of_two, alone) for of_three, of_two, *alone in zip(*outputs, strict=True))
 

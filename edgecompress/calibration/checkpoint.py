@@ -40,10 +40,10 @@ class Sharing:
             ModelError: the workers hold different models.
         """
         kept = self.workers.exchange(lambda: self._kept(model))
-        if any(one.model != model for one in kept):
+        if any(calibration.model != model for calibration in kept):
             raise ModelError("the workers hold different models; give each the same model, weights and versions")
-        whole = next((one for one in kept if one.complete), None)
-        survey = next((one.survey for one in kept if one.survey.complete), None)
+        whole = next((calibration for calibration in kept if calibration.complete), None)
+        survey = next((calibration.survey for calibration in kept if calibration.survey.complete), None)
         own = kept[self.workers.rank]
         if whole is not None:
             return whole

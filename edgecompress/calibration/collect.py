@@ -149,7 +149,9 @@ class _Probe:
             del values  # here as in the caller
             part = batch.slice(start, start + stride)
             values = self._values(part)
-            if part.rows > 1 and not all(_leads(part.rows, shapes[name], one.shape) for name, one in values.items()):
+            if part.rows > 1 and not all(
+                _leads(part.rows, shapes[name], array.shape) for name, array in values.items()
+            ):
                 stride = 1  # a tensor that does not start with the batch is cut into samples by running them alone
                 continue
             yield part.rows, values
@@ -189,9 +191,9 @@ def _digest(folder: Path, inputs: Sequence[str]) -> str:
     return hasher.hexdigest()
 
 
-def _leads(rows: int, one: tuple[int, ...], several: tuple[int, ...]) -> bool:
-    """Whether a tensor of shape ``one`` for a sample lies ``rows`` times along the first axis of ``several``."""
-    return several[:1] == tuple(rows * size for size in one[:1]) and several[1:] == one[1:] and len(one) > 0
+def _leads(rows: int, single: tuple[int, ...], several: tuple[int, ...]) -> bool:
+    """Whether a tensor of shape ``single`` for a sample lies ``rows`` times along the first axis of ``several``."""
+    return several[:1] == tuple(rows * size for size in single[:1]) and several[1:] == single[1:] and len(single) > 0
 
 
 def _shared_rows(rows: int, values: dict[str, Array]) -> int:

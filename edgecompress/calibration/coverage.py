@@ -50,7 +50,7 @@ def require_coverage(
         raise EdgecompressError(f"{stands}, where {low:g} to {high:g} was decided; {OUR_FAULT}")
     if observer in TRUE_TO_ERROR and histogram.high - histogram.low > FAINTEST * scheme.quant_max:
         whole = scheme.activation_params(histogram.low, histogram.high)
-        loss, least = (_error(histogram, one, scheme.quant_max) for one in (params, whole))
+        loss, least = (_error(histogram, candidate, scheme.quant_max) for candidate in (params, whole))
         if loss > MOST_LOSS * least:
             clips = f"clips tensor {name!r} to {low:g} to {high:g}, which costs {loss / least:.0f} times the error"
             raise EdgecompressError(f"observer {observer!r} {clips} of no clipping; {OUR_FAULT}")

@@ -70,8 +70,8 @@ class Survey:
                     " that it overflows on, or repair the model"
                 )
             extents[name] = extents[name].merge(extent) if name in extents else extent
-            one = SampleEnds.of(lows, highs)
-            ends[name] = ends[name].merge(one) if name in ends else one
+            found = SampleEnds.of(lows, highs)
+            ends[name] = ends[name].merge(found) if name in ends else found
         return replace(self, extents=extents, ends=ends)
 
     def merge(self, other: Survey) -> Survey:
@@ -148,12 +148,12 @@ class Calibration:
         if (self.model, self.survey) != (other.model, other.survey):
             raise DataError("the calibrations are of different models or surveys; merge the surveys first, then count")
         counted = _disjoint(self.counted, other.counted)
-        histograms = {name: one.merge(other.histograms[name]) for name, one in self.histograms.items()}
+        histograms = {name: histogram.merge(other.histograms[name]) for name, histogram in self.histograms.items()}
         return replace(self, histograms=histograms, counted=counted)
 
 
-def _disjoint(one: Marks, other: Marks) -> Marks:
-    shared = sorted(one.keys() & other.keys())
+def _disjoint(own: Marks, other: Marks) -> Marks:
+    shared = sorted(own.keys() & other.keys())
     if shared:
         raise DataError(f"batch {shared[0]} is in both parts of the calibration; give each batch to one of them")
-    return {**one, **other}
+    return {**own, **other}

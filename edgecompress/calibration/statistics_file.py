@@ -58,10 +58,10 @@ def _arrays(calibration: Calibration) -> dict[str, Array]:
         "model": np.array(calibration.model),
         "tensors": np.array(names, dtype=np.str_),
         "extents": np.array([(survey.extents[name].low, survey.extents[name].high) for name in names]).reshape(-1, 2),
-        "samples": np.array([one.samples for one in ends], np.int64),
+        "samples": np.array([end.samples for end in ends], np.int64),
         # Whole numbers of hundreds of bits: as text.
-        "low_units": np.array([str(one.low_units) for one in ends], dtype=np.str_),
-        "high_units": np.array([str(one.high_units) for one in ends], dtype=np.str_),
+        "low_units": np.array([str(end.low_units) for end in ends], dtype=np.str_),
+        "high_units": np.array([str(end.high_units) for end in ends], dtype=np.str_),
         "surveyed": _table(survey.batches),
         "complete": np.array(survey.complete),
         "counts": np.array([histograms[name].counts for name in names if name in histograms], np.int64),

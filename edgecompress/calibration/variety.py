@@ -35,7 +35,9 @@ class Variety:
                     varied.add(name)
             if first.keys() <= varied:
                 break
-        return cls(still={name: one for name, one in first.items() if name not in varied}, varied=frozenset(varied))
+        return cls(
+            still={name: sample for name, sample in first.items() if name not in varied}, varied=frozenset(varied)
+        )
 
 
 def _by_sample(batch: Batch, name: str) -> Array | None:

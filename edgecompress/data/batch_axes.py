@@ -75,7 +75,7 @@ def possible_axes(inputs: Mapping[str, Array], declared: Mapping[str, Shape], as
 
 
 def _places(shape: Sequence[int | str], size: int | str) -> list[int]:
-    return [axis for axis, one in enumerate(shape) if one == size]
+    return [axis for axis, length in enumerate(shape) if length == size]
 
 
 def _row_counts(shapes: Mapping[str, tuple[int, ...]], asked: Axes) -> list[int]:

@@ -36,7 +36,7 @@ def input_specs(session: InferenceSession) -> Specs:
     Raises:
         ModelError: an input is of a type that cannot be made up.
     """
-    return tuple(_spec(one.name, one.type, one.shape) for one in session.get_inputs())
+    return tuple(_spec(each.name, each.type, each.shape) for each in session.get_inputs())
 
 
 def batch_dimension(specs: Specs) -> str | None:
@@ -101,11 +101,11 @@ def _joined(left: TensorSpec, right: TensorSpec, unlike: ModelError) -> TensorSp
     if left.dtype != right.dtype or len(left.shape) != len(right.shape):
         raise unlike
     pairs = list(zip(left.shape, right.shape, strict=True))
-    if any(isinstance(one, int) and isinstance(other, int) and one != other for one, other in pairs):
+    if any(isinstance(own, int) and isinstance(other, int) and own != other for own, other in pairs):
         raise unlike
-    return replace(left, shape=tuple(other if isinstance(other, int) else one for one, other in pairs))
+    return replace(left, shape=tuple(other if isinstance(other, int) else own for own, other in pairs))
 
 
 def _unlike(first: str, common: Specs, file: str, specs: Specs) -> ModelError:
-    taken, other = (", ".join(f"{spec.name}: {spec}" for spec in one) for one in (common, specs))
+    taken, other = (", ".join(f"{spec.name}: {spec}" for spec in each) for each in (common, specs))
     return ModelError(f"{file!r} takes {other}, and {first!r} {taken}; give files that take the same inputs")

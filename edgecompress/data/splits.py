@@ -25,18 +25,19 @@ class Streams:
     @property
     def class_axis(self) -> int | None:
         """The axis of the scores that the labels lack, where it was settled and there are labels."""
-        return next((one.class_axis for one in (self.evaluation, self.train) if one is not None), None)
+        return next((batches.class_axis for batches in (self.evaluation, self.train) if batches is not None), None)
 
     def fitted(self, signature: tuple[TensorSpec, ...]) -> Streams:
         """What is run through an exported model, each batch held against its inputs; training may be on other sizes."""
         fit = [
-            None if one is None else replace(one, signature=signature) for one in (self.calibration, self.evaluation)
+            None if batches is None else replace(batches, signature=signature)
+            for batches in (self.calibration, self.evaluation)
         ]
         return replace(self, calibration=fit[0], evaluation=fit[1])
 
     def with_class_axis(self, axis: int | None) -> Streams:
         """The same data, whose labels lack that axis of the scores."""
         evaluation, train = (
-            None if one is None else replace(one, class_axis=axis) for one in (self.evaluation, self.train)
+            None if batches is None else replace(batches, class_axis=axis) for batches in (self.evaluation, self.train)
         )
         return replace(self, evaluation=evaluation, train=train)

@@ -65,6 +65,6 @@ def _rounding(
     if recipe.quantization.equalization:  # what is rounded are the values that it made, under the same names
         floats = equalize(floats, batches, Progress()).model
     damages = measure_damage(floats, shipped, batch)
-    worst = sorted((one for one in damages if one.rounding_db is not None), key=lambda one: one.sqnr_db)
+    worst = sorted((damage for damage in damages if damage.rounding_db is not None), key=lambda damage: damage.sqnr_db)
     codes = int(last.result.metrics["activation_codes"])
-    return damages, measure_ranges(floats, shipped, [one.value for one in worst[:SHOWN_RANGES]], codes, batch)
+    return damages, measure_ranges(floats, shipped, [damage.value for damage in worst[:SHOWN_RANGES]], codes, batch)

@@ -37,8 +37,8 @@ def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kerne
         threads: intra-op threads of the session.
     """
     spent: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for one in profile_nodes(artifact, inputs, threads=threads):
-        spent[one.operator, _numbers(one)].append(one.median_ms)
+    for node in profile_nodes(artifact, inputs, threads=threads):
+        spent[node.operator, _numbers(node)].append(node.median_ms)
     whole = sum(sum(times) for times in spent.values()) or 1.0
     kernels = (
         Kernel(operator=operator, numbers=numbers, nodes=len(times), share=sum(times) / whole)
@@ -47,9 +47,9 @@ def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kerne
     return sorted(kernels, key=lambda kernel: kernel.share, reverse=True)
 
 
-def _numbers(one: NodeTime) -> str:
-    if one.operator in CONVERSIONS:
+def _numbers(node: NodeTime) -> str:
+    if node.operator in CONVERSIONS:
         return "conversion"
-    if one.reads in INTEGERS:
+    if node.reads in INTEGERS:
         return "integer"
-    return "float" if one.reads in FLOATS else "other"
+    return "float" if node.reads in FLOATS else "other"

@@ -87,7 +87,7 @@ def _shaped(model: ir.Model, inputs: Inputs) -> ir.Model:
     for value in copy.graph.inputs:
         if value.name in inputs:
             given = inputs[str(value.name)].shape
-            names = [None if isinstance(one, int) else one.value for one in value.shape or ()]
+            names = [None if isinstance(declared, int) else declared.value for declared in value.shape or ()]
             sizes |= {name: size for name, size in zip(names, given, strict=False) if name}
             value.shape = ir.Shape(given)
     for node in copy.graph:

@@ -57,9 +57,9 @@ def measure_ranges(
         for low, high, params in zip(lows, highs, known.values(), strict=True)
     ]
     for part in watch(floats, list(known), parts):
-        for one, array in zip(seen, part, strict=True):
-            one.add(array)
-    return [one.as_range(value) for value, one in zip(known, seen, strict=True)]
+        for watched, array in zip(seen, part, strict=True):
+            watched.add(array)
+    return [watched.as_range(value) for value, watched in zip(known, seen, strict=True)]
 
 
 def _ends(part: Sequence[Array]) -> tuple[list[float], list[float]]:

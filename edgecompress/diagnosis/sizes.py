@@ -22,7 +22,9 @@ class LayerSize:
 
 def compare_sizes(original: ir.Model, artifact: ir.Model) -> list[LayerSize]:
     """The layers with constants, in the order of the original; those that only the artifact has follow."""
-    before, after = ({layer.name: layer for _, layer in layers_of(_named(one).graph)} for one in (original, artifact))
+    before, after = (
+        {layer.name: layer for _, layer in layers_of(_named(model).graph)} for model in (original, artifact)
+    )
     return [
         LayerSize(
             layer=name,

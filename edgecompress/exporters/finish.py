@@ -49,7 +49,7 @@ def _drop_defaults(node: onnx.NodeProto, versions: Mapping[str, int]) -> None:
     if version is None or not onnx.defs.has(node.op_type, version, node.domain):
         return  # an operator of another domain
     known = onnx.defs.get_schema(node.op_type, version, node.domain).attributes
-    kept = [one for one in node.attribute if not (one.name in known and _is_default(one, known[one.name]))]
+    kept = [each for each in node.attribute if not (each.name in known and _is_default(each, known[each.name]))]
     del node.attribute[:]
     node.attribute.extend(kept)
 
@@ -59,7 +59,7 @@ def _is_default(attribute: onnx.AttributeProto, schema: onnx.defs.OpSchema.Attri
         return False
     if attribute.name in BY_AXIS:
         return set(attribute.ints) == {BY_AXIS[attribute.name]}
-    value, default = (onnx.helper.get_attribute_value(one) for one in (attribute, schema.default_value))
+    value, default = (onnx.helper.get_attribute_value(proto) for proto in (attribute, schema.default_value))
     return bool(schema.default_value.name) and value == default
 
 
@@ -85,7 +85,7 @@ def fault_of(content: bytes) -> str | None:
 
 def _require_names(model: ir.Model, original: ir.Model) -> None:
     for kind in ("inputs", "outputs"):
-        found, wanted = ([str(v.name) for v in getattr(one.graph, kind)] for one in (model, original))
+        found, wanted = ([str(v.name) for v in getattr(each.graph, kind)] for each in (model, original))
         if found != wanted:
             raise EdgecompressError(
                 f"the artifact's {kind} are called {', '.join(found)}, those of the model {', '.join(wanted)}"

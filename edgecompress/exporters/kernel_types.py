@@ -54,7 +54,8 @@ def read_kernel_types(content: bytes) -> KernelTypes:
     types = _table(_root(content), KERNEL_TYPES)
     return {
         _text(operator, 0): {
-            _text(parameter, 0): [_argument(one) for one in _tables(parameter, 1)] for parameter in _tables(operator, 1)
+            _text(parameter, 0): [_argument(table) for table in _tables(parameter, 1)]
+            for parameter in _tables(operator, 1)
         }
         for operator in (_tables(types, 0) if types is not None else ())
     }
@@ -73,7 +74,7 @@ def _write_types(builder: Any, types: KernelTypes) -> int:
     operators = []
     for operator, parameters in sorted(types.items()):
         entries = [
-            _write_entry(builder, name, [_write_argument(builder, *one) for one in arguments])
+            _write_entry(builder, name, [_write_argument(builder, *argument) for argument in arguments])
             for name, arguments in sorted(parameters.items())
         ]
         operators.append(_write_entry(builder, operator, entries))

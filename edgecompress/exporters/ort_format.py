@@ -53,8 +53,8 @@ def run_portable(content: bytes | Path, inputs: Inputs) -> list[Array]:
 
 def same_bits(first: list[Array], second: list[Array]) -> bool:
     """Whether two lists of outputs are equal in every bit."""
-    return [(one.dtype, one.shape, one.tobytes()) for one in first] == [
-        (one.dtype, one.shape, one.tobytes()) for one in second
+    return [(array.dtype, array.shape, array.tobytes()) for array in first] == [
+        (array.dtype, array.shape, array.tobytes()) for array in second
     ]
 
 

@@ -64,13 +64,13 @@ def _check(path: Path) -> None:
 def _walk(value: Any) -> None:
     """Look at every text that PyTorch would take for an operator or a size."""
     if isinstance(value, dict):
-        for key, one in value.items():
-            if isinstance(one, str) and key in CHECKED and ("__" in one or not CHECKED[key](one)):
-                raise ModelError(f"{key} {one!r}")
-            _walk(one)
+        for key, item in value.items():
+            if isinstance(item, str) and key in CHECKED and ("__" in item or not CHECKED[key](item)):
+                raise ModelError(f"{key} {item!r}")
+            _walk(item)
     elif isinstance(value, list):
-        for one in value:
-            _walk(one)
+        for item in value:
+            _walk(item)
 
 
 def _is_operator(text: str) -> bool:

@@ -49,7 +49,7 @@ def gather(
     wide = {name: layer for name, layer in layers.items() if name not in taken}
     reason = f"weighed without data: more than {WIDEST} inputs times kernel"
     refusals = tuple(refuse(name, layer, reason) for name, layer in wide.items())
-    return {name: one.moments() for name, one in sums.items() if one.count}, refusals
+    return {name: total.moments() for name, total in sums.items() if total.count}, refusals
 
 
 def rows(layer: Layer, source: Tensor) -> Iterator[Matrix]:

@@ -86,8 +86,8 @@ def _noting(calls: list[LayerCall]) -> Any:
 
 
 def _equal(found: Any, expected: Any) -> bool:
-    pairs = [[one for one in pytree.tree_leaves(each) if isinstance(one, Tensor)] for each in (found, expected)]
+    pairs = [[leaf for leaf in pytree.tree_leaves(each) if isinstance(leaf, Tensor)] for each in (found, expected)]
     return len(pairs[0]) == len(pairs[1]) and all(
-        one.shape == other.shape and torch.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True)
-        for one, other in zip(*pairs, strict=True)
+        tensor.shape == other.shape and torch.allclose(tensor, other, rtol=1e-4, atol=1e-6, equal_nan=True)
+        for tensor, other in zip(*pairs, strict=True)
     )

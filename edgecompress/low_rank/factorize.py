@@ -16,7 +16,8 @@ from edgecompress.low_rank.goals import most, price, share_out
 from edgecompress.low_rank.latency import network_ms, price_latency
 from edgecompress.low_rank.layer_rank import Choice, by_energy, by_ratio
 from edgecompress.low_rank.layers import check_finite, find_layers, refuse, replace, unprotected
-from edgecompress.low_rank.options import Candidate, Option, candidate
+from edgecompress.low_rank.options import Candidate, Option
+from edgecompress.low_rank.options import candidate as make_candidate
 from edgecompress.low_rank.request import LowRankRequest, check_request
 from edgecompress.modules.copies import copied
 from edgecompress.modules.forward import run_example
@@ -45,17 +46,21 @@ class Chosen:
     def to_values(self) -> Values:
         """Forms and ranks by the names of layers, and the rest."""
         ranks = {name: [option.form.name, list(option.rank)] for name, option in self.options.items()}
-        return {"ranks": ranks, "refusals": [asdict(one) for one in self.refusals], "metrics": dict(self.metrics)}
+        return {
+            "ranks": ranks,
+            "refusals": [asdict(refusal) for refusal in self.refusals],
+            "metrics": dict(self.metrics),
+        }
 
     @classmethod
     def from_values(cls, values: Values, candidates: Sequence[Candidate]) -> Self:
         """From what :meth:`to_values` gives, for the same layers."""
-        known = {one.name: one for one in candidates}
+        known = {candidate.name: candidate for candidate in candidates}
         options = {}
         for name, (kind, rank) in values["ranks"].items():
             form = next(form for form in known[name].forms if form.name == kind)
             options[name] = known[name].option(form, tuple(rank))
-        refusals = tuple(Refusal(**one) for one in values["refusals"])
+        refusals = tuple(Refusal(**refusal) for refusal in values["refusals"])
         return cls(options=options, refusals=refusals, metrics=values["metrics"])
 
 
@@ -106,7 +111,11 @@ def factorize(
         run_example(copied(model), tensors(example.inputs))
     return StepResult(
         model=model,
-        changes=tuple(_change(one, chosen.options[one.name]) for one in candidates if one.name in chosen.options),
+        changes=tuple(
+            _change(candidate, chosen.options[candidate.name])
+            for candidate in candidates
+            if candidate.name in chosen.options
+        ),
         refusals=(*refusals, *chosen.refusals),
         metrics={**_metrics(module, model, example), **chosen.metrics},
     )
@@ -128,7 +137,7 @@ def _candidates(
         layers = {name: layer for name, layer in layers.items() if name in observed.calls}
     moments, wide = gather(module, layers, samples, progress) if samples else ({}, ())
     calls = {} if observed is None else observed.calls
-    found = [candidate(name, layer, calls.get(name, ()), moments.get(name)) for name, layer in layers.items()]
+    found = [make_candidate(name, layer, calls.get(name, ()), moments.get(name)) for name, layer in layers.items()]
     return found, (*whole, *guarded, *(observed.refusals if observed else ()), *wide)
 
 
@@ -151,7 +160,7 @@ def _choose(
             assert example is not None
             whole = count_macs(copied(module), tensors(example.inputs))
     with progress.step("ranks"):
-        priced = [price(one, request.goal, request.multiple) for one in candidates]
+        priced = [price(candidate, request.goal, request.multiple) for candidate in candidates]
         chosen = share_out(priced, whole, request.amount, request.goal)
     return Chosen(options=chosen, refusals=_unchosen(candidates, chosen, "the goal is met at less loss elsewhere"))
 
@@ -159,19 +168,19 @@ def _choose(
 def _one_by_one(candidates: Sequence[Candidate], request: LowRankRequest, progress: Progress) -> Chosen:
     options: dict[str, Option] = {}
     refusals: list[Refusal] = []
-    for one in progress.track(candidates, "ranks"):
-        choice = _alone(one, request)
+    for candidate in progress.track(candidates, "ranks"):
+        choice = _choice_of(candidate, request)
         if isinstance(choice, Option):
-            options[one.name] = choice
+            options[candidate.name] = choice
         else:
-            refusals.append(refuse(one.name, one.layer, choice))
+            refusals.append(refuse(candidate.name, candidate.layer, choice))
     return Chosen(options=options, refusals=tuple(refusals))
 
 
-def _alone(one: Candidate, request: LowRankRequest) -> Choice:
+def _choice_of(candidate: Candidate, request: LowRankRequest) -> Choice:
     if request.energy is not None:
-        return by_energy(one, request.energy, request.multiple)
-    return by_ratio(one, request.rank_ratio, request.multiple)
+        return by_energy(candidate, request.energy, request.multiple)
+    return by_ratio(candidate, request.rank_ratio, request.multiple)
 
 
 def _by_latency(
@@ -188,8 +197,12 @@ def _by_latency(
         if reached >= request.amount:
             break
         amount = min(amount * request.amount / max(reached, request.amount / 2, 0.01), most(priced, whole_ms))
-    left_alone = {one.name for one in slower}
-    others = _unchosen([one for one in candidates if one.name not in left_alone], chosen, "the goal is met without it")
+    left_alone = {refusal.name for refusal in slower}
+    others = _unchosen(
+        [candidate for candidate in candidates if candidate.name not in left_alone],
+        chosen,
+        "the goal is met without it",
+    )
     missed = Refusal(
         name="latency", kind="goal", reason=f"{reached:.1%} of it went, {request.amount:.1%} was asked for"
     )
@@ -208,11 +221,13 @@ def _built(module: nn.Module, options: Mapping[str, Option]) -> nn.Module:
 
 
 def _unchosen(candidates: Sequence[Candidate], chosen: Mapping[str, Option], reason: str) -> tuple[Refusal, ...]:
-    return tuple(refuse(one.name, one.layer, reason) for one in candidates if one.name not in chosen)
+    return tuple(
+        refuse(candidate.name, candidate.layer, reason) for candidate in candidates if candidate.name not in chosen
+    )
 
 
-def _change(one: Candidate, option: Option) -> str:
-    return f"{one.name}: {one} as {option}, {option.loss:.2%} of its energy lost"
+def _change(candidate: Candidate, option: Option) -> str:
+    return f"{candidate.name}: {candidate} as {option}, {option.loss:.2%} of its energy lost"
 
 
 def _metrics(module: nn.Module, model: nn.Module, example: Batch | None) -> dict[str, float | int | str]:
@@ -226,6 +241,6 @@ def _metrics(module: nn.Module, model: nn.Module, example: Batch | None) -> dict
 
 def _nothing(refusals: Sequence[Refusal]) -> str:
     """Why no layer can be decomposed."""
-    reasons = "; ".join(f"{one.name}: {one.reason}" for one in refusals[:3])
+    reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in refusals[:3])
     why = reasons or "it has no linear layer and no convolution"
     return f"no layer of this model can be decomposed ({why}); set low_rank.enabled=false"

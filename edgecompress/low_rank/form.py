@@ -136,7 +136,7 @@ def settings_of(layer: Layer, keep: Sequence[bool]) -> dict[str, object]:
     """Stride, padding and dilation of a convolution on the axes that are kept."""
     assert not isinstance(layer, nn.Linear)
     return {
-        "stride": tuple(one if kept else 1 for one, kept in zip(layer.stride, keep, strict=True)),
+        "stride": tuple(size if kept else 1 for size, kept in zip(layer.stride, keep, strict=True)),
         "padding": padding_of(layer, keep),
-        "dilation": tuple(one if kept else 1 for one, kept in zip(layer.dilation, keep, strict=True)),
+        "dilation": tuple(size if kept else 1 for size, kept in zip(layer.dilation, keep, strict=True)),
     }

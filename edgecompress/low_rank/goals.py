@@ -32,7 +32,7 @@ class Priced:
 
 def price(candidate: Candidate, goal: Literal["parameters", "macs"], multiple: int) -> Priced:
     """What is counted, for a layer and its options."""
-    counted = tuple((one, float(getattr(one, goal))) for one in candidate.options(multiple))
+    counted = tuple((option, float(getattr(option, goal))) for option in candidate.options(multiple))
     return Priced(name=candidate.name, cost=float(getattr(candidate, goal)), options=counted)
 
 

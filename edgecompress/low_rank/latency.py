@@ -69,15 +69,15 @@ def price_latency(
     known: dict[Any, LayerTiming] = {}
     priced: list[Priced] = []
     refusals: list[Refusal] = []
-    for one in progress.track(candidates, "layers timed"):
-        options = one.options(multiple)
-        key = (type(one.layer), str(one.layer), one.calls)
+    for candidate in progress.track(candidates, "layers timed"):
+        options = candidate.options(multiple)
+        key = (type(candidate.layer), str(candidate.layer), candidate.calls)
         if key not in known:
-            known[key] = time_layer(one, options, threads)
+            known[key] = time_layer(candidate, options, threads)
         faster = _interpolated(options, known[key])
-        priced.append(Priced(name=one.name, cost=known[key].layer_ms, options=faster))
+        priced.append(Priced(name=candidate.name, cost=known[key].layer_ms, options=faster))
         if not faster:
-            refusals.append(refuse(one.name, one.layer, _slower(known[key])))
+            refusals.append(refuse(candidate.name, candidate.layer, _slower(known[key])))
     inner = sum(layer.cost for layer in priced)
     return [_scaled(layer, min(whole_ms / inner, 1.0) if inner else 1.0) for layer in priced], tuple(refusals)
 
@@ -98,9 +98,9 @@ def _some(candidate: Candidate, options: Sequence[Option]) -> list[Option]:
     """Of each form, the options that are nearest to the shares, the same for all layers of a shape."""
     found: dict[tuple[str, Rank], Option] = {}
     for form in candidate.forms:
-        own = [one for one in options if one.form is form]
+        own = [option for option in options if option.form is form]
         for share in SHARES if own else ():
-            near = min(own, key=lambda one: (abs(one.macs - share * candidate.macs), _skew(form, one)))
+            near = min(own, key=lambda option: (abs(option.macs - share * candidate.macs), _skew(form, option)))
             found[form.name, near.rank] = near
     return list(found.values())
 
@@ -124,7 +124,7 @@ def _call(module: nn.Module, batch: Batch, threads: int) -> Any:
 
 def _interpolated(options: Sequence[Option], timing: LayerTiming) -> tuple[tuple[Option, float], ...]:
     timed = {
-        form: sorted((one.macs, ms, fast) for one, ms, fast in timing.options if one.form.name == form)
+        form: sorted((option.macs, ms, fast) for option, ms, fast in timing.options if option.form.name == form)
         for form in {option.form.name for option in options}
     }
     estimates = ((option, _between(option.macs, timed[option.form.name])) for option in options)
@@ -147,5 +147,5 @@ def _scaled(layer: Priced, factor: float) -> Priced:
 def _slower(timing: LayerTiming) -> str:
     if not timing.options:
         return "no rank costs less than the layer"
-    option, best_ms, _ = min(timing.options, key=lambda one: one[1])
+    option, best_ms, _ = min(timing.options, key=lambda entry: entry[1])
     return f"not faster in ONNX Runtime: {option} takes {best_ms:.3f} ms, the layer {timing.layer_ms:.3f} ms"

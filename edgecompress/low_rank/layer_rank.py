@@ -23,19 +23,19 @@ def by_ratio(candidate: Candidate, ratio: float, multiple: int) -> Choice:
         return _dear(candidate, candidate.option(form, rank))
     option = candidate.option(form, rank)
     rivals = [
-        candidate.option(other, one)
+        candidate.option(other, pair)
         for other in others
-        for one in other.ranks(multiple)
-        if candidate.pays(other, one) and other.parameters(one) <= option.parameters
+        for pair in other.ranks(multiple)
+        if candidate.pays(other, pair) and other.parameters(pair) <= option.parameters
     ]
-    return min([option, *rivals], key=lambda one: one.loss)
+    return min([option, *rivals], key=lambda choice: choice.loss)
 
 
 def by_energy(candidate: Candidate, energy: float, multiple: int) -> Choice:
     """The fewest weights that keep this share of the output's energy."""
-    enough = [one for one in candidate.options(multiple) if 1 - one.loss >= energy]
+    enough = [choice for choice in candidate.options(multiple) if 1 - choice.loss >= energy]
     if enough:
-        return min(enough, key=lambda one: (one.parameters, one.loss))
+        return min(enough, key=lambda choice: (choice.parameters, choice.loss))
     return f"no rank that is a multiple of {multiple} keeps {energy:.1%} of its energy and costs less than the layer"
 
 

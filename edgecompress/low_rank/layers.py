@@ -145,7 +145,7 @@ def _outside(model: nn.Module) -> dict[str, str]:
                 reasons |= {f"{name}.{child}".lstrip("."): reason for child in children}
     for names in _shared(model):
         for name in names:
-            other = next((one for one in names if one != name), name)
+            other = next((candidate for candidate in names if candidate != name), name)
             reasons.setdefault(name, f"its weight is shared with {other!r}")
     return reasons
 

@@ -76,7 +76,7 @@ class Candidate:
     def __str__(self) -> str:
         rows, columns, *kernel = self.layer.weight.shape
         sizes = f"{rows} x {columns}"
-        return f"{sizes}, kernel {' x '.join(map(str, kernel))}," if any(one > 1 for one in kernel) else sizes
+        return f"{sizes}, kernel {' x '.join(map(str, kernel))}," if any(size > 1 for size in kernel) else sizes
 
 
 def candidate(

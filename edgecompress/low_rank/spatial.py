@@ -33,7 +33,7 @@ class SpatialForm(Form):
 
     def ranks(self, multiple: int) -> list[Rank]:
         """See :meth:`Form.ranks`."""
-        return [(one,) for one in multiples(self.full[0], multiple)]
+        return [(count,) for count in multiples(self.full[0], multiple)]
 
     def loss(self, rank: Rank) -> float:
         """See :meth:`Form.loss`."""

@@ -31,7 +31,7 @@ class MatrixForm(Form):
 
     def ranks(self, multiple: int) -> list[Rank]:
         """See :meth:`Form.ranks`."""
-        return [(one,) for one in multiples(self.full[0], multiple)]
+        return [(count,) for count in multiples(self.full[0], multiple)]
 
     def loss(self, rank: Rank) -> float:
         """The tail of the squared singular values."""
@@ -51,10 +51,10 @@ class MatrixForm(Form):
         left, right = split(self._ranked.directions[:, : rank[0]], self._matrix)
         if isinstance(self.layer, nn.Linear):
             return Part(weight=right), Part(weight=left)
-        ones = (1,) * (self.layer.weight.dim() - 2)
-        settings = settings_of(self.layer, (True,) * len(ones))
-        return Part(weight=right.reshape(*right.shape, *ones), settings=settings), Part(
-            weight=left.reshape(*left.shape, *ones)
+        kernel = (1,) * (self.layer.weight.dim() - 2)
+        settings = settings_of(self.layer, (True,) * len(kernel))
+        return Part(weight=right.reshape(*right.shape, *kernel), settings=settings), Part(
+            weight=left.reshape(*left.shape, *kernel)
         )
 
     def product(self, parts: Sequence[Part]) -> Matrix:

@@ -41,7 +41,7 @@ class TuckerForm(Form):
 
     def ranks(self, multiple: int) -> list[Rank]:
         """See :meth:`Form.ranks`; either of the two may be full."""
-        made, read = ([*_thinned(multiples(one, multiple)), one] for one in self.full)
+        made, read = ([*_thinned(multiples(side, multiple)), side] for side in self.full)
         kernel = self._tensor.shape[2]
         pairs = [(first, second) for first in made for second in read if (first, second) != self.full]
         return [(first, second) for first, second in pairs if first <= second * kernel and second <= first * kernel]

@@ -28,7 +28,7 @@ def frozen(model: nn.Module) -> nn.Module:
     Raises:
         ModelError: the model cannot be copied.
     """
-    shared = {id(one): nn.Parameter(one.detach(), requires_grad=False) for one in model.parameters()}
+    shared = {id(parameter): nn.Parameter(parameter.detach(), requires_grad=False) for parameter in model.parameters()}
     return _copied(model, shared).eval()
 
 
@@ -46,7 +46,7 @@ def unshare_class(module: nn.Module) -> None:
 
 def _copied(model: nn.Module, known: Mapping[int, Tensor]) -> nn.Module:
     # deepcopy refuses tensors of a graph.
-    computed = {id(one): one.detach().clone() for one in _attributes(model) if not one.is_leaf}
+    computed = {id(tensor): tensor.detach().clone() for tensor in _attributes(model) if not tensor.is_leaf}
     try:
         return copy.deepcopy(model, {**computed, **known})
     except USER_CODE_FAILS as error:

@@ -45,5 +45,5 @@ def _call(model: nn.Module, inputs: Any) -> Any:
 def _takes(model: nn.Module, inputs: Mapping[str, Any]) -> bool:
     """Whether these are names of inputs; otherwise ``forward`` takes the dict itself."""
     parameters = inspect.signature(model.forward).parameters
-    variadic = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    variadic = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     return variadic or all(name in parameters for name in inputs)

@@ -80,7 +80,7 @@ def _norms(module: nn.Module) -> Iterator[tuple[str, str, Fold]]:
         elif isinstance(hook, SpectralNorm):
             yield hook.name, "spectral norm", partial(remove_spectral_norm, module, hook.name)
     for name, chain in list(_chains(module).items()):
-        norms = [PARAMETRIZATIONS.get(type(one)) for one in chain.children()]
+        norms = [PARAMETRIZATIONS.get(type(child)) for child in chain.children()]
         if None not in norms:
             yield name, " and ".join(filter(None, norms)), partial(_unparametrize, module, name)
 
@@ -100,7 +100,7 @@ def _unparametrize(module: nn.Module, name: str) -> None:
 def _fold(module: nn.Module) -> None:
     """Write what the norms make in the place of what they make it from, to be trained if that is."""
     for name, _, fold in list(_norms(module)):
-        trained = any(one.requires_grad for key, one in module.named_parameters() if name in key)
+        trained = any(parameter.requires_grad for key, parameter in module.named_parameters() if name in key)
         fold()
         getattr(module, name).requires_grad_(trained)
         for key, hook in list(module._load_state_dict_pre_hooks.items()):  # PyTorch leaves them

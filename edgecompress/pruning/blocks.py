@@ -88,12 +88,17 @@ def _scopes(program: ExportedProgram) -> dict[str, list[fx.Node]]:
 def _is_residual(nodes: Sequence[fx.Node]) -> bool:
     """Whether what goes in reaches the one output through additions alone."""
     inside = set(nodes)
-    sources = {one for node in nodes for one in node.all_input_nodes if one not in inside and one.op == "call_function"}
+    sources = {
+        source
+        for node in nodes
+        for source in node.all_input_nodes
+        if source not in inside and source.op == "call_function"
+    }
     outputs = [node for node in nodes if any(user not in inside for user in node.users)]
     if len(outputs) != 1:
         return False
     (output,) = outputs
-    streams = [one for one in sources if _shape(one) == _shape(output)]  # beside the stream there may be masks
+    streams = [source for source in sources if _shape(source) == _shape(output)]  # beside the stream there may be masks
     if len(streams) != 1:
         return False
     (source,) = streams
@@ -109,8 +114,8 @@ def _is_residual(nodes: Sequence[fx.Node]) -> bool:
 def _is_row(module: nn.Module, path: str, residual: Sequence[str]) -> bool:
     """Whether several blocks in a module have all of its parameters."""
     parts = [other for other in residual if other.startswith(f"{path}.")]
-    held = {id(one) for part in parts for one in module.get_submodule(part).parameters()}
-    return len(parts) > 1 and all(id(one) in held for one in module.get_submodule(path).parameters())
+    held = {id(parameter) for part in parts for parameter in module.get_submodule(part).parameters()}
+    return len(parts) > 1 and all(id(parameter) in held for parameter in module.get_submodule(path).parameters())
 
 
 def _addition(node: fx.Node, inside: set[fx.Node]) -> fx.Node | None:

@@ -64,8 +64,8 @@ def macs_per_row(model: nn.Module, example_inputs: Any) -> int:
 
 def _rows(example_inputs: Any) -> int:
     """The first axis of the inputs, where they agree on one: a batch."""
-    tensors = [one for one in pytree.tree_leaves(example_inputs) if isinstance(one, Tensor)]
-    firsts = {tuple(one.shape[:1]) for one in tensors}
+    tensors = [tensor for tensor in pytree.tree_leaves(example_inputs) if isinstance(tensor, Tensor)]
+    firsts = {tuple(tensor.shape[:1]) for tensor in tensors}
     return max(1, *firsts.pop()) if len(firsts) == 1 and () not in firsts else 1
 
 

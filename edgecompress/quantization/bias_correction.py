@@ -54,7 +54,7 @@ def correct_biases(lowering: Lowering, batches: Batches, progress: Progress) -> 
             for name, shift in zip(layers, shifts, strict=True):
                 total[name] = total[name] + run.rows * shift.astype(np.float64)
             samples += run.rows
-    return replace(lowering, model=_shifted(lowering.model, {name: one / samples for name, one in total.items()}))
+    return replace(lowering, model=_shifted(lowering.model, {name: shift / samples for name, shift in total.items()}))
 
 
 def _runs(batch: Batch) -> list[Batch]:

@@ -36,7 +36,7 @@ def stored_constant(value: ir.Value) -> ir.Value:
     split = producer(value, "Split")
     joined = None if split is None else producer(split.inputs[0], "Concat")
     first = None if joined is None else joined.inputs[0]
-    whole = first is not None and joined is not None and all(one is first for one in joined.inputs)
+    whole = first is not None and joined is not None and all(source is first for source in joined.inputs)
     return first if whole and first is not None and ir.convenience.get_const_tensor(first) is not None else value
 
 

@@ -76,8 +76,10 @@ def _why_float(current: ir.Node) -> str | None:
     if weight is None or weight.ndim != 2 or not is_float(current.inputs[0]):
         return "its second operand is no constant float32 matrix"
     if current.op_type == "Gemm":
-        ones = current.attributes.get_float("alpha", 1.0) == 1.0 and current.attributes.get_float("beta", 1.0) == 1.0
-        if not ones or current.attributes.get_int("transA"):
+        unscaled = (
+            current.attributes.get_float("alpha", 1.0) == 1.0 and current.attributes.get_float("beta", 1.0) == 1.0
+        )
+        if not unscaled or current.attributes.get_int("transA"):
             return "Gemm with alpha, beta or transA has no dynamic kernel"
     return None
 

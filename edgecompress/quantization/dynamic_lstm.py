@@ -56,9 +56,9 @@ def _store(graph: ir.Graph, name: str, value: ir.Value | None) -> tuple[ir.Value
     weight = constant(value)
     assert weight is not None
     params = [safe_params(direction, axis=0) for direction in weight]
-    codes = [one.quantize(direction).T for one, direction in zip(params, weight, strict=True)]
+    codes = [own.quantize(direction).T for own, direction in zip(params, weight, strict=True)]
     return (
         initializer(graph, f"{name}_quantized", np.stack(codes)),
-        initializer(graph, f"{name}/scale", np.stack([one.scale for one in params])),
-        initializer(graph, f"{name}/zero_point", np.stack([one.zero_point for one in params])),
+        initializer(graph, f"{name}/scale", np.stack([own.scale for own in params])),
+        initializer(graph, f"{name}/zero_point", np.stack([own.zero_point for own in params])),
     )

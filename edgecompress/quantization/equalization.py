@@ -96,7 +96,11 @@ def _pair_from(first: ir.Node) -> Pair | None:
 def _is_scalable(layer: ir.Node) -> bool:
     """Whether a node is a float32 convolution all of whose parameters are constants."""
     given = [value for value in layer.inputs if value is not None]
-    return layer.op_type == "Conv" and all(map(is_float, given)) and all(constant(one) is not None for one in given[1:])
+    return (
+        layer.op_type == "Conv"
+        and all(map(is_float, given))
+        and all(constant(value) is not None for value in given[1:])
+    )
 
 
 def _fits(first: ir.Node, second: ir.Node) -> bool:

@@ -54,7 +54,7 @@ def fall_back(
     best = Fallback(recovered=found, returned=(), accepted=accept(found.model))
     if best.accepted or recipe.fallback_evaluations < 2:
         return best
-    ranking = [one.group for one in rank_layers(original, found.lowering, batches, progress)]
+    ranking = [ranked.group for ranked in rank_layers(original, found.lowering, batches, progress)]
     too_few, enough = 0, None
     for _ in progress.track(range(recipe.fallback_evaluations - 1), "return layers to float"):
         count = next_count(too_few, enough, len(ranking), recipe.fallback_evaluations)

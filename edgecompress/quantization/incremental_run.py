@@ -37,10 +37,10 @@ class IncrementalRun:
         piece = self._before(value)
         self._behind |= {node for node in piece if node.op_type not in REPEATED}
         written = dict.fromkeys(chain([value], *(node.outputs for node in piece if node in self._behind)))
-        wanted = [one for one in written if one is value or self._is_read_ahead(one)]
+        wanted = [output for output in written if output is value or self._is_read_ahead(output)]
         values = ir.convenience.create_value_mapping(self._model.graph, include_subgraphs=False)
         session = open_session(self._extract(values, wanted), ALL_CORES, background=True)
-        names = [str(one.name) for one in wanted]
+        names = [str(output.name) for output in wanted]
         kept = [name for name in self._held[0] if self._is_read_ahead(values[name])]
         for number, held in enumerate(self._held):  # one by one, so that each gives back what nobody reads any more
             made = dict(zip(names, run_session(session, held), strict=True))
@@ -55,7 +55,7 @@ class IncrementalRun:
             node = current.producer()
             if node is not None and node not in found and current.name not in self._held[0]:
                 found[node] = None
-                waiting.extend(one for one in node.inputs if one is not None)
+                waiting.extend(source for source in node.inputs if source is not None)
         return list(found)
 
     def _is_read_ahead(self, value: ir.Value) -> bool:
@@ -76,4 +76,6 @@ class IncrementalRun:
             given.dtype = ir.DataType.from_numpy(array.dtype)
             given.shape = ir.Shape([None] * array.ndim)
         functions = self._model.functions.values()
-        return ir.Model(graph, ir_version=self._model.ir_version, functions=[one.clone() for one in functions])
+        return ir.Model(
+            graph, ir_version=self._model.ir_version, functions=[function.clone() for function in functions]
+        )

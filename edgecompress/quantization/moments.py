@@ -77,8 +77,8 @@ def input_moments(layer: ir.Node, real: Iterable[Array], integer: Iterable[Array
         sums = [x.sum(axis=2), q.sum(axis=2), q @ transposed, (q - x) @ transposed]
         total = [np.add(before, more, out=before) for before, more in zip(total, sums, strict=True)] if total else sums
         count += x.shape[2]
-    for one in total:
-        one /= np.float32(count)
+    for moment in total:
+        moment /= np.float32(count)
     return Moments(real=total[0], mean=total[1], second=total[2], error=total[3], count=count)
 
 
@@ -116,7 +116,7 @@ def input_columns(layer: ir.Node, values: Floats) -> Floats:
     padded = pad(torch.from_numpy(values), (left, right, top, bottom))
     dilation, stride = layer.attributes.get_ints("dilations", [1, 1]), layer.attributes.get_ints("strides", [1, 1])
     patches = unfold(padded, kernel, dilation=tuple(dilation), stride=tuple(stride)).numpy()
-    chosen = np.stack([_some(one.T, POSITIONS) for one in patches])
+    chosen = np.stack([_some(patch.T, POSITIONS) for patch in patches])
     rows, positions, size = chosen.shape
     by_group = chosen.reshape(rows * positions, groups, size // groups)
     return np.ascontiguousarray(by_group.transpose(1, 2, 0))

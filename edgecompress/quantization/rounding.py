@@ -66,7 +66,7 @@ def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -
     for node in layers:
         _give_bias(model.graph, node)
     integers = replace(lowering, model=model).write()
-    known = [{str(node.name): node for node in one.graph} for one in (lowering.floats, integers)]
+    known = [{str(node.name): node for node in each.graph} for each in (lowering.floats, integers)]
     sources = [source_of(known[0][str(node.name)]) for node in layers]
     float_run, integer_run = _start((lowering.floats, integers), batches, sources)
     for node in progress.track(layers, "round"):
@@ -149,7 +149,7 @@ def _round_layer(graph: ir.Graph, node: ir.Node, params: QuantParams, moments: M
     rounded = np.concatenate([best_rounding(w, s, second, w @ error) for w, s, second, error in parts])
     replace_constant(graph, node, 1, _unrows(node, rounded, weight))
     if bias is not None:
-        before, after = (np.repeat(one, len(matrix) // groups, axis=0) for one in (real, mean))
+        before, after = (np.repeat(vector, len(matrix) // groups, axis=0) for vector in (real, mean))
         replace_constant(graph, node, 2, (bias + (matrix * before - rounded * after).sum(axis=1)).astype(np.float32))
 
 

@@ -72,7 +72,7 @@ def rank_layers(original: ir.Model, lowering: Lowering, batches: Batches, progre
                 lost_ms=sum(lost[name] for name in group),
             )
         )
-    return sorted(found, key=lambda one: one.worth, reverse=True)
+    return sorted(found, key=lambda layer: layer.worth, reverse=True)
 
 
 def feeders(layer: ir.Node, lowering: Lowering) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def _sanitized(source: Path, folder: Path, notes: list[str], *, upgrade: bool) -
     _enter(folder, "onnx's shape inference")
     model, told = with_true_shapes(model)
     notes += told
-    old = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), LEAST_OPSET)
+    old = next((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), LEAST_OPSET)
     if not upgrade or old >= LEAST_OPSET:
         _enter(folder, "ONNX Runtime")
         _outputs_at(model, SIZES[1])
@@ -197,7 +197,7 @@ def _fits(declared: Sizes | None, inferred: Sizes | None) -> bool:
         return True
     known = zip(declared, inferred, strict=False)
     return len(declared) == len(inferred) and all(
-        not isinstance(one, int) or not isinstance(other, int) or one == other for one, other in known
+        not isinstance(size, int) or not isinstance(other, int) or size == other for size, other in known
     )
 
 
@@ -246,7 +246,7 @@ def _agreement(model: onnx.ModelProto, upgraded: onnx.ModelProto) -> float | Non
 def _decibels(before: NDArray[Any], after: NDArray[Any]) -> float:
     if before.shape != after.shape:
         return -np.inf
-    reference, actual = (np.nan_to_num(one.astype(np.float64)) for one in (before, after))
+    reference, actual = (np.nan_to_num(array.astype(np.float64)) for array in (before, after))
     noise = float(((reference - actual) ** 2).sum())
     signal = float((reference**2).sum())
     return float("inf") if not noise else 10 * np.log10(signal / noise) if signal else -np.inf
@@ -261,9 +261,8 @@ def _outputs_at(model: onnx.ModelProto, size: int) -> Outputs | None:
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return [
-            np.asarray(one) for one in session.run(None, {one.name: _draw(one, size) for one in session.get_inputs()})
-        ]
+        feeds = {spec.name: _draw(spec, size) for spec in session.get_inputs()}
+        return [np.asarray(output) for output in session.run(None, feeds)]
     except MemoryError:
         raise
     except Exception as error:  # whoever loads it next is told why, in better words
@@ -276,7 +275,7 @@ def _draw(spec: Any, size: int) -> NDArray[Any]:
     """Normal values, or zeros, which any lookup takes."""
     name = spec.type[len("tensor(") : -1]
     dtype = np.dtype({"float": "float32", "double": "float64"}.get(name, name))
-    shape = [one if isinstance(one, int) else size for one in spec.shape]
+    shape = [length if isinstance(length, int) else size for length in spec.shape]
     return (np.random.default_rng(0).standard_normal(shape) if dtype.kind == "f" else np.zeros(shape)).astype(dtype)
 
 

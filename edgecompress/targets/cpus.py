@@ -72,7 +72,7 @@ def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
     for isa, family in FAMILIES.items():
         if name in (isa, *family.names):
             return isa
-    known = [*others, *get_args(Isa), *(one for family in FAMILIES.values() for one in family.names)]
+    known = [*others, *get_args(Isa), *(alias for family in FAMILIES.values() for alias in family.names)]
     near = nearest(name, known)
     raise RecipeError(
         f"unknown CPU {name!r}{f'{near} Families' if near else '; families'} are {', '.join(get_args(Isa))}"

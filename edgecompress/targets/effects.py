@@ -115,10 +115,14 @@ def predict(
     effect = EFFECTS.get(recipe.techniques)
     if measured is None or effect is None:
         return None
-    faster = _interpolated([(one.float_mb, one.faster) for one in effect.references], measured.size_mb)
+    faster = _interpolated(
+        [(reference.float_mb, reference.faster) for reference in effect.references], measured.size_mb
+    )
     if "distillation" in recipe.techniques:
         faster = asked_speedup(recipe.budgets, measured.latency_ms, max_latency_ms)
-    smaller = _interpolated([(one.float_mb, one.smaller) for one in effect.references], measured.size_mb)
+    smaller = _interpolated(
+        [(reference.float_mb, reference.smaller) for reference in effect.references], measured.size_mb
+    )
     latency_ms = None if measured.latency_ms is None else measured.latency_ms / faster
     return Prediction(size_mb=measured.size_mb / smaller, speedup=faster, latency_ms=latency_ms)
 

@@ -70,7 +70,7 @@ def _leaves(tables: Mapping[str, Any], prefix: KeyPath = ()) -> Iterator[tuple[K
 
 def _say(said: dict[KeyPath, str], path: KeyPath, source: str) -> None:
     """Note the source of a value; what stood below it is gone."""
-    for below in [one for one in said if one[: len(path)] == path]:
+    for below in [known for known in said if known[: len(path)] == path]:
         del said[below]
     said[path] = source
 

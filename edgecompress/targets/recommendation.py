@@ -73,7 +73,9 @@ def recommend(
             RankedTarget(
                 profile=case.profile,
                 prediction=case.prediction,
-                decided_by=_decided_by(case, [faults[one.profile.name][0] for one in rejected if _counts(one, case)]),
+                decided_by=_decided_by(
+                    case, [faults[candidate.profile.name][0] for candidate in rejected if _counts(candidate, case)]
+                ),
             )
             for case in left
         ),

@@ -41,7 +41,7 @@ def profile_schema() -> dict[str, Any]:
 def _resolved(part: Any, definitions: dict[str, Any]) -> Any:
     """A part of pydantic's schema in draft 7, with tables in the place of references, and ``none`` for null."""
     if isinstance(part, list):
-        return [_resolved(one, definitions) for one in part]
+        return [_resolved(item, definitions) for item in part]
     if not isinstance(part, dict):
         return part
     if part == {"type": "null"}:

@@ -40,8 +40,8 @@ def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1
     several keeps the name of one of them, in most cases that of the last.
     """
     times: dict[str, float] = defaultdict(float)
-    for one in profile_nodes(model, inputs, runs=runs, threads=threads):
-        times[APPENDED.sub("", one.name)] += one.median_ms
+    for node in profile_nodes(model, inputs, runs=runs, threads=threads):
+        times[APPENDED.sub("", node.name)] += node.median_ms
     return dict(times)
 
 

@@ -118,8 +118,8 @@ def ratio_of(
     logs = np.log(first / second)[len(first) % (2 * count) :]
     directions = logs[::2], logs[1::2]
     draws = _draws(count, seed)
-    low, high = np.exp(_bounds(np.mean([_quantiles(one, draws, 0.5) for one in directions], axis=0), count))
-    value = np.exp(np.mean([np.median(one) for one in directions]))
+    low, high = np.exp(_bounds(np.mean([_quantiles(direction, draws, 0.5) for direction in directions], axis=0), count))
+    value = np.exp(np.mean([np.median(direction) for direction in directions]))
     return Ratio(value=float(value), low=float(low), high=float(high))
 
 

@@ -136,7 +136,7 @@ class AttentionTransfer(FeatureTerm):
     def __call__(self, student: Tensor, teacher: Tensor, /) -> Tensor:
         """The weight times the mean over the samples."""
         maps = _same_space(_energy(student), _energy(teacher))
-        own, given = (functional.normalize(one.flatten(1), dim=1) for one in maps)
+        own, given = (functional.normalize(features.flatten(1), dim=1) for features in maps)
         return self.weight * (own - given).square().sum(1).mean()
 
     def fits(self, student: Tensor, teacher: Tensor) -> bool:
@@ -191,11 +191,11 @@ def _energy(feature: Tensor) -> Tensor:
     return feature.square().sum(1 if feature.ndim > 3 else -1, keepdim=True)
 
 
-def _same_space(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    if one.ndim < 4 or one.shape[2:] == other.shape[2:]:
-        return one, other
-    size = [min(sides) for sides in zip(one.shape[2:], other.shape[2:], strict=True)]
-    return _averaged(one, size), _averaged(other, size)
+def _same_space(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    if own.ndim < 4 or own.shape[2:] == other.shape[2:]:
+        return own, other
+    size = [min(sides) for sides in zip(own.shape[2:], other.shape[2:], strict=True)]
+    return _averaged(own, size), _averaged(other, size)
 
 
 def _averaged(feature: Tensor, size: list[int]) -> Tensor:

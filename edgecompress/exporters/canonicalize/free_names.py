@@ -105,8 +105,10 @@ def _is_apart(named: Named) -> bool:
 
 def _settle(graph: ir.Graph, named: Named, others: list[Named]) -> str:
     """Rename, or part, one of those that clash; what was done, in words."""
-    taken = {str(one.name) for one in _everything(graph)}
-    chosen = next((one for one in (named, *others) if not _is_fixed(graph, one)), others[0] if others else named)
+    taken = {str(item.name) for item in _everything(graph)}
+    chosen = next(
+        (candidate for candidate in (named, *others) if not _is_fixed(graph, candidate)), others[0] if others else named
+    )
     name = str(chosen.name)
     free = f"{name}_" if others else f"_{name}"
     while free in taken:

@@ -48,7 +48,7 @@ def _empty_channels(pad: ir.Node) -> tuple[int, int] | None:
         or pad.attributes.get_string("mode", "constant") != "constant"
     ):
         return None
-    pads, value, axes = ([constant(one) for one in pad.inputs[1:4]] + [None] * 3)[:3]
+    pads, value, axes = ([constant(source) for source in pad.inputs[1:4]] + [None] * 3)[:3]
     if pads is None or not is_float(pad.inputs[0]) or len(pads) != 8 or axes is not None:
         return None
     if len(pad.inputs) > 2 and pad.inputs[2] is not None and (value is None or np.any(value)):
@@ -73,7 +73,7 @@ def _steps(pad: ir.Node) -> tuple[ir.Value, list[int]] | None:
 
 def _every(cut: ir.Node) -> Iterator[tuple[int, int]]:
     """Axis and step of a Slice from the first element to the last; an axis of -1 where it is another one."""
-    starts, ends, axes, steps = ([constant(one) for one in cut.inputs[1:5]] + [None] * 4)[:4]
+    starts, ends, axes, steps = ([constant(source) for source in cut.inputs[1:5]] + [None] * 4)[:4]
     if starts is None or ends is None or axes is None or steps is None:
         yield -1, 0
         return

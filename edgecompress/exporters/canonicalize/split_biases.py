@@ -27,7 +27,7 @@ def hoist_biases(model: ir.Model) -> StepResult[ir.Model]:
         additions = [_addition(part) for part in split.outputs]
         vector = _joined(split, additions)
         if vector is not None and sum(addition is not None for addition in additions) > 1:
-            _hoist(hoisted.graph, split, [one for one in additions if one is not None], vector)
+            _hoist(hoisted.graph, split, [addition for addition in additions if addition is not None], vector)
             changes.append(f"{split.name}: the biases behind it became one before it")
     return StepResult(model=hoisted, changes=tuple(changes))
 

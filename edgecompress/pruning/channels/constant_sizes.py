@@ -31,7 +31,10 @@ def settle_constants(follow: Callable[[Ties], Structure], fits: Fits) -> Structu
         if not _shares_a_group(structure, constant) or _holds(structure, constant, fits):
             continue
         candidates = ({**ties, constant: source} for source in _sources(structure, constant))
-        ties = next((one for one in candidates if _holds(follow(one), constant, fits)), {**ties, constant: None})
+        ties = next(
+            (candidate for candidate in candidates if _holds(follow(candidate), constant, fits)),
+            {**ties, constant: None},
+        )
         structure = follow(ties)
     return structure
 

@@ -37,7 +37,7 @@ def term(extents: Iterable[AxisExtent], cost: Callable[[Widths], float]) -> Term
 
 def add_up(terms: Sequence[Term]) -> Callable[[Widths], float]:
     """The whole cost as a function of the widths."""
-    return lambda widths: sum(one.cost(widths) for one in terms)
+    return lambda widths: sum(part.cost(widths) for part in terms)
 
 
 def names_of(groups: Sequence[Group]) -> Mapping[int, str]:

@@ -27,7 +27,7 @@ def macs_terms(structure: Structure, groups: Sequence[Group]) -> tuple[Term, ...
     found = []
     for node in structure.values:
         if node.op == "call_function" and (factors := _factors(node)) is not None:
-            operands = [extents_of(structure.values[one][0], names) for one in _tensors(structure, node)]
+            operands = [extents_of(structure.values[operand][0], names) for operand in _tensors(structure, node)]
             extents = factors(operands, extents_of(structure.values[node][0], names))
             found += [term(product, _multiplied(product)) for product in extents]
     return tuple(found)
@@ -38,13 +38,13 @@ def parameter_terms(structure: Structure, groups: Sequence[Group]) -> tuple[Term
     names, signature = names_of(groups), structure.program.graph_signature
     tensors = (structure.tensors[name] for name in signature.parameters if name in structure.tensors)
     extents = (extents_of(channels, names) for channels in tensors)
-    return tuple(term(one, _multiplied(one)) for one in extents)
+    return tuple(term(lengths, _multiplied(lengths)) for lengths in extents)
 
 
 def channel_terms(_structure: Structure, groups: Sequence[Group]) -> tuple[Term, ...]:
     """The channels that a group's widest tensor has."""
     extents = [AxisExtent(fixed=0, per_unit={group.name: group.width}) for group in groups]
-    return tuple(term([one], _multiplied((one,))) for one in extents)
+    return tuple(term([extent], _multiplied((extent,))) for extent in extents)
 
 
 def _factors(node: fx.Node) -> Callable[[list[Extents], Extents], Iterator[Extents]] | None:
@@ -76,7 +76,7 @@ def _of_each_letter(equation: str, operands: Sequence[Extents]) -> Extents:
 
 
 def _tensors(structure: Structure, node: fx.Node) -> list[fx.Node]:
-    return [one for one in node.all_input_nodes if structure.values[one]]
+    return [operand for operand in node.all_input_nodes if structure.values[operand]]
 
 
 def _multiplied(extents: Extents) -> Callable[[Widths], float]:

@@ -44,7 +44,7 @@ def spend(groups: Sequence[Group], damage: Damage, multiple: int, terms: Sequenc
         terms: of the cost that is to shrink.
     """
     path = [full(groups)]
-    touched = {group.name: [one for one in terms if group.name in one.groups] for group in groups}
+    touched = {group.name: [term for term in terms if group.name in term.groups] for group in groups}
     prices: dict[str, tuple[float, int] | None] = {}
     stale = {group.name for group in groups}
     while True:
@@ -56,7 +56,7 @@ def spend(groups: Sequence[Group], damage: Damage, multiple: int, terms: Sequenc
             return lambda amount: path[min(int(amount * len(path)), len(path) - 1)]
         _, name, kept = min(offers)
         path.append({**path[-1], name: kept})
-        stale = {name}.union(*(one.groups for one in touched[name]))
+        stale = {name}.union(*(term.groups for term in touched[name]))
 
 
 def _price(
@@ -70,5 +70,5 @@ def _price(
     if kept < max(step, LEAST_SHARE * len(group.units)):
         return None
     then = {**widths, group.name: kept}
-    gained = sum(one.cost(widths) - one.cost(then) for one in terms)
+    gained = sum(term.cost(widths) - term.cost(then) for term in terms)
     return (damage(group, kept) - damage(group, now)) / max(gained, 1e-9), kept

@@ -35,7 +35,7 @@ def latency_terms(structure: Structure, groups: Sequence[Group], whole_ms: float
     scale = min(whole_ms / inner, 1.0) if inner else 1.0  # alone, an operator can take longer than in its network
     others = [_element_term(value, names) for node in calls for value in structure.values[node]]
     rate = max(whole_ms - inner, 0.0) / add_up(others)(full(groups))
-    return (*(_scaled(one, scale) for one in layers), *(_scaled(one, rate) for one in others))
+    return (*(_scaled(part, scale) for part in layers), *(_scaled(part, rate) for part in others))
 
 
 def _layer_term(
@@ -43,7 +43,7 @@ def _layer_term(
 ) -> Term:
     source, result = structure.values[node.all_input_nodes[0]][0], structure.values[node][0]
     axis = len(source.shape) - 1 if operator.kind == "MatMul" else len(source.shape) - len(operator.weight) + 1
-    inputs, outputs = (extents_of(one, names)[axis] for one in (source, result))
+    inputs, outputs = (extents_of(channels, names)[axis] for channels in (source, result))
     clock = times[operator]
     return term([inputs, outputs], lambda widths: clock(inputs.at(widths), outputs.at(widths)))
 
@@ -53,6 +53,6 @@ def _element_term(value: Channels, names: Mapping[int, str]) -> Term:
     return term(extents, lambda widths: math.prod(extent.at(widths) for extent in extents))
 
 
-def _scaled(one: Term, factor: float) -> Term:
-    cost: Callable[[Widths], float] = one.cost
-    return Term(groups=one.groups, cost=lambda widths: factor * cost(widths))
+def _scaled(part: Term, factor: float) -> Term:
+    cost: Callable[[Widths], float] = part.cost
+    return Term(groups=part.groups, cost=lambda widths: factor * cost(widths))

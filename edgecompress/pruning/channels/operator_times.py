@@ -55,10 +55,10 @@ def operator_of(structure: Structure, node: fx.Node) -> Operator | None:
     name = operator_name(node)
     if name not in ("linear", "conv1d", "conv2d", "conv3d"):
         return None
-    source, weight = (structure.values[one][0].shape for one in node.all_input_nodes[:2])
+    source, weight = (structure.values[operand][0].shape for operand in node.all_input_nodes[:2])
     if name == "linear":
         return Operator(source=source, weight=weight[::-1], kind="MatMul")
-    call = bind(node, {one: Labelled(structure.values[one][0].shape) for one in node.all_input_nodes})
+    call = bind(node, {operand: Labelled(structure.values[operand][0].shape) for operand in node.all_input_nodes})
     padding = call["padding"]
     pads = ("auto_pad", "SAME_UPPER") if padding == "same" else ("pads", (0, 0) * len(call["stride"]))
     if not isinstance(padding, str):

@@ -178,7 +178,7 @@ def _free(subject: Subject, request: PruningRequest) -> tuple[list[Group], tuple
 
 def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
     """Why nothing can be pruned, and what to do about it."""
-    if any(one.reason == IS_JOINED for one in protected):
+    if any(refusal.reason == IS_JOINED for refusal in protected):
         return "'pruning.residual' keep leaves nothing that can be pruned; set pruning.residual=prune"
     if protected:
         return "'pruning.protect' leaves nothing that can be pruned; name fewer layers there"
@@ -187,5 +187,5 @@ def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
 
 def nothing_goes(refusals: Sequence[Refusal]) -> str:
     """That nothing can be pruned, with the first reasons."""
-    reasons = "; ".join(f"{one.name}: {one.reason}" for one in refusals[:2])
+    reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in refusals[:2])
     return f"nothing of this model can be pruned ({reasons or 'it has no two layers in a row'}); disable pruning"

@@ -83,7 +83,7 @@ def output_noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence
     agreement = Agreement()
     for batch, outputs in zip(batches, expected, strict=True):
         found = execute(module, batch.inputs)
-        if [one.shape for one in found] != [one.shape for one in outputs]:
+        if [output.shape for output in found] != [output.shape for output in outputs]:
             raise ModelError(CHANGES_SIZE)
         agreement = agreement.merge(Agreement.between(outputs, found))
     return agreement.noise_share

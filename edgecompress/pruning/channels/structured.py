@@ -108,7 +108,7 @@ def _try(module: nn.Module, structure: Structure, units: Sequence[int]) -> nn.Mo
     smaller = remove(module, structure, gone)
     _require_kept(smaller, module, structure, gone)
     candidates = chain([smaller], resize_attributes(smaller, structure, gone))
-    return next((one for one in candidates if _fits(one, structure, expected)), None)
+    return next((candidate for candidate in candidates if _fits(candidate, structure, expected)), None)
 
 
 def _fits(module: nn.Module, structure: Structure, expected: Sequence[Tensor]) -> bool:
@@ -148,12 +148,12 @@ def _agrees(module: nn.Module, structure: Structure, expected: Sequence[Tensor])
     args, kwargs = structure.program.example_inputs
     try:
         with evaluating(module), torch.no_grad():
-            outputs = [one for one in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(one, Tensor)]
+            outputs = [output for output in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(output, Tensor)]
     except USER_CODE_FAILS:
         return False
-    if [one.shape for one in outputs] != [one.shape for one in expected]:
+    if [output.shape for output in outputs] != [output.shape for output in expected]:
         return False
-    return all(is_close(one, other) for one, other in zip(outputs, expected, strict=True))
+    return all(is_close(output, other) for output, other in zip(outputs, expected, strict=True))
 
 
 def is_close(left: Tensor, right: Tensor) -> bool:

@@ -49,7 +49,7 @@ def masked_tensors(model: nn.Module) -> Iterator[tuple[str, Holder]]:
     """The tensors that have a mask, by their names in the unmasked model."""
     for module_name, module in model.named_modules():
         for tensor_name in getattr(module, "parametrizations", ()):
-            if any(isinstance(one, Mask) for one in _chain(module, tensor_name)):
+            if any(isinstance(parametrization, Mask) for parametrization in _chain(module, tensor_name)):
                 yield f"{module_name}.{tensor_name}".lstrip("."), (module, tensor_name)
 
 

@@ -46,10 +46,10 @@ def keep_highest(scores: Sequence[Tensor], sparsity: float, scope: Scope) -> lis
     [tensor([ True, False,  True,  True])]
     """
     if scope == "local":
-        return [~_lowest(one.flatten(), round(sparsity * one.numel())).view(one.shape) for one in scores]
-    flat = torch.cat([one.flatten().to(scores[0].device) for one in scores])
-    parts = torch.split(~_lowest(flat, round(sparsity * flat.numel())), [one.numel() for one in scores])
-    return [part.view(one.shape) for part, one in zip(parts, scores, strict=True)]
+        return [~_lowest(score.flatten(), round(sparsity * score.numel())).view(score.shape) for score in scores]
+    flat = torch.cat([score.flatten().to(scores[0].device) for score in scores])
+    parts = torch.split(~_lowest(flat, round(sparsity * flat.numel())), [score.numel() for score in scores])
+    return [part.view(score.shape) for part, score in zip(parts, scores, strict=True)]
 
 
 def check_sparsity(value: Any) -> float:

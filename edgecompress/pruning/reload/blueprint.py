@@ -113,7 +113,7 @@ def _own_modules(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _is_tuple_of_sizes(value: object) -> bool:
-    return isinstance(value, tuple) and all(type(one) is int for one in value)
+    return isinstance(value, tuple) and all(type(size) is int for size in value)
 
 
 def _factors(part: nn.Module) -> tuple[Factor, ...]:
@@ -153,4 +153,4 @@ def _masks(module: nn.Module) -> Iterator[str]:
 def _shared(module: nn.Module) -> dict[str, str]:
     first: dict[int, str] = {}
     names = {name: first.setdefault(id(tensor), name) for name, tensor in named_tensors(module).items()}
-    return {name: one for name, one in names.items() if name != one}
+    return {name: original for name, original in names.items() if name != original}

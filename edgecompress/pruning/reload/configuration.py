@@ -64,14 +64,14 @@ def _candidates(before: nn.Module, after: nn.Module) -> Iterator[dict[str, int]]
     """For each key, the value that it has, and those that it would have if it shrank like a tensor of the network."""
     old, new = named_tensors(before), named_tensors(after)
     pairs = ((old[name].shape, new[name].shape) for name in old.keys() & new.keys())
-    shrunk = {(a, b) for one, other in pairs for a, b in zip(one, other, strict=False) if a > b}
+    shrunk = {(a, b) for own, other in pairs for a, b in zip(own, other, strict=False) if a > b}
     options: dict[str, list[int]] = {}
     for key in KEYS:
         value = getattr(after.config, key, None)
         if type(value) is int and value > 0:
             options[key] = sorted({value * b // a for a, b in shrunk if a % value == 0 and value * b % a == 0 and b})
     whole = [[(key, value) for value in (None, *values)] for key, values in options.items() if values]
-    chosen = ({key: value for key, value in one if value is not None} for one in product(*whole))
+    chosen = ({key: value for key, value in setting if value is not None} for setting in product(*whole))
     return iter(sorted(chosen, key=len))
 
 
@@ -88,8 +88,8 @@ def _built(like: nn.Module, values: Mapping[str, int]) -> Facts | None:
 
 
 def _facts(module: nn.Module) -> Facts:
-    shapes = {name: tuple(one.shape) for name, one in named_tensors(module).items()}
-    parts = {f"{path}.{name}": one for path, part in module.named_modules() for name, one in sizes_of(part).items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in named_tensors(module).items()}
+    parts = {f"{path}.{name}": size for path, part in module.named_modules() for name, size in sizes_of(part).items()}
     facts: dict[tuple[str, int], int] = {}
     for name, sizes in (*shapes.items(), *parts.items()):
         facts |= {(name, axis): size for axis, size in enumerate(sizes if isinstance(sizes, tuple) else (sizes,))}
@@ -104,7 +104,7 @@ def _stale(before: nn.Module, after: nn.Module) -> set[tuple[str, int]]:
     known = dict(before.named_modules())
     found = set()
     for path, part in after.named_modules():
-        old, new = (_axes(one) for one in (known.get(path, part), part))
+        old, new = (_axes(each) for each in (known.get(path, part), part))
         same = sizes_of(part).items() & sizes_of(known.get(path, part)).items()
         found |= {(f"{path}.{name}", 0) for name, size in same if size in old - new}
     return found

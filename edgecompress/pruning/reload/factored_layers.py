@@ -51,5 +51,5 @@ def _on_meta(path: str, layer: Layer, factor: Factor, stored: Stored) -> Layer:
 def _check(name: str, part: Layer, stored: Stored) -> None:
     for own, tensor in part.named_parameters():
         held = (f"{name}.{own}", f"{name}.parametrizations.{own}.original")
-        if tuple(tensor.shape) not in [stored.shapes.get(one) for one in held]:
+        if tuple(tensor.shape) not in [stored.shapes.get(key) for key in held]:
             raise stored.misfit(f"'{name}.{own}' is not of the size that its layer has")

@@ -50,7 +50,7 @@ def pruned_file(module: nn.Module) -> bytes:
     blueprint = blueprint_of(module)
     named = named_tensors(module).items()
     try:
-        tensors = {name: _plain(one) for name, one in named if name not in blueprint.shared}
+        tensors = {name: _plain(tensor) for name, tensor in named if name not in blueprint.shared}
         unsigned = save(tensors)
     except Exception as error:  # sparse and quantized tensors, and dtypes that safetensors does not know
         raise ModelError(f"the model's tensors do not go into safetensors: {first_line(error)}; convert them") from None

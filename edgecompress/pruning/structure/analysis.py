@@ -131,7 +131,7 @@ def _follow(
         elif node.op == "call_function":
             call = bind(node, values)
             values[node] = _tied(classes, node, propagate(classes, call), values, ties)
-            for source in deciding(node, lambda one: any(tensor.slots for tensor in _each(values[one]))):
+            for source in deciding(node, lambda operand: any(tensor.slots for tensor in _each(values[operand]))):
                 _freeze(classes, values[source], DECIDES.format(operator=call.name))
         elif node.op == "output":
             for result in node.all_input_nodes:
@@ -147,8 +147,8 @@ def _tied(classes: Classes, node: fx.Node, result: Result, values: Mapping[fx.No
     for axis, source in own.items():
         if source is not None:
             (other,) = _each(values[source[0]])
-            for one, same in product(_along(result, axis), _along(other, source[1])):
-                classes.unify(one, same)
+            for unit, same in product(_along(result, axis), _along(other, source[1])):
+                classes.unify(unit, same)
     fixed = {axis for axis, source in own.items() if source is None}
     return labelled(classes, result.shape, [slot for slot in result.slots if not varying(slot) <= fixed])
 
@@ -198,19 +198,21 @@ def _freeze_readable(
     classes: Classes, unused: Mapping[str, Result], values: Mapping[fx.Node, Result], fault: str
 ) -> None:
     """Keep whole what lies along axes as long as those of the parameters that are not used, flattened or not."""
-    readers = {size: name for name, value in unused.items() for one in _each(value) for size in one.shape if size > 1}
+    readers = {
+        size: name for name, value in unused.items() for tensor in _each(value) for size in tensor.shape if size > 1
+    }
     for value in values.values():
-        for one in _each(value):
-            for slot in one.slots:
+        for tensor in _each(value):
+            for slot in tensor.slots:
                 for axis in varying(slot):
-                    lengths = (one.shape[axis], prod(one.shape[1:]), prod(one.shape[axis:]))
+                    lengths = (tensor.shape[axis], prod(tensor.shape[1:]), prod(tensor.shape[axis:]))
                     for name in (readers[size] for size in lengths if size in readers):
                         classes.freeze(slot, MAY_BE_READ.format(name=name, fault=fault))
 
 
 def _freeze(classes: Classes, value: Result, reason: str) -> None:
-    for one in _each(value):
-        for slot in one.slots:
+    for tensor in _each(value):
+        for slot in tensor.slots:
             classes.freeze(slot, reason)
 
 
@@ -220,8 +222,8 @@ def _make_rectangular(classes: Classes, values: Mapping[fx.Node, Result]) -> Non
     while changed:
         changed = False
         for value in values.values():
-            for one in _each(value):
-                for slot in labelled(classes, one.shape, one.slots).slots:
+            for tensor in _each(value):
+                for slot in labelled(classes, tensor.shape, tensor.slots).slots:
                     axes = sorted(varying(slot))
                     if len(axes) > 1:
                         merge(classes, slot, set(axes[:-1]))
@@ -229,7 +231,7 @@ def _make_rectangular(classes: Classes, values: Mapping[fx.Node, Result]) -> Non
 
 
 def _found(classes: Classes, values: Mapping[fx.Node, Result]) -> dict[fx.Node, tuple[Channels, ...]]:
-    return {node: tuple(_channels(classes, one) for one in _each(value)) for node, value in values.items()}
+    return {node: tuple(_channels(classes, tensor) for tensor in _each(value)) for node, value in values.items()}
 
 
 def _channels(classes: Classes, value: Labelled) -> Channels:

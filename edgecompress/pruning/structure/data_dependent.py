@@ -40,7 +40,9 @@ def pin_sizes(program: ExportedProgram) -> ExportedProgram:
         return value
 
     for node in program.graph.nodes:
-        node.meta[FOUND] = bool(_symbols(node) - {symbol for one in node.all_input_nodes for symbol in _symbols(one)})
+        node.meta[FOUND] = bool(
+            _symbols(node) - {symbol for operand in node.all_input_nodes for symbol in _symbols(operand)}
+        )
     for node in program.graph.nodes:
         if "val" in node.meta:
             node.meta["val"] = pytree.tree_map(pin, node.meta["val"])
@@ -72,8 +74,8 @@ def deciding(node: fx.Node, has_channels: Callable[[fx.Node], bool]) -> list[fx.
         current = waiting.pop()
         if has_channels(current):
             found.append(current)
-        elif not any(one.op == "placeholder" for one in current.all_input_nodes):
-            new = [one for one in current.all_input_nodes if one not in seen]
+        elif not any(operand.op == "placeholder" for operand in current.all_input_nodes):
+            new = [operand for operand in current.all_input_nodes if operand not in seen]
             seen.update(new)
             waiting += new
     return found
@@ -84,5 +86,5 @@ def _read_to_that_end(node: fx.Node) -> list[fx.Node]:
         return []
     if operator_name(node) == "index":
         indices: list[fx.Node | None] = node.args[1]  # type: ignore[assignment]
-        return [one for one in indices if one is not None]
+        return [index for index in indices if index is not None]
     return list(node.all_input_nodes)

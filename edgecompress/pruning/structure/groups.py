@@ -108,9 +108,9 @@ def joined_units(structure: Structure) -> frozenset[int]:
     """The classes of the channels in which an addition joins two branches: those of the residual streams."""
     joined: set[int] = set()
     for node in structure.program.graph.nodes:
-        computed = [one for one in node.all_input_nodes if one.op == "call_function"]
+        computed = [operand for operand in node.all_input_nodes if operand.op == "call_function"]
         if operator_name(node).rstrip("_") == "add" and len(computed) == 2:
-            left, right = (_classes(structure, one) for one in computed)
+            left, right = (_classes(structure, operand) for operand in computed)
             joined |= left & right
     return frozenset(joined)
 

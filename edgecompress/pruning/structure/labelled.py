@@ -61,15 +61,15 @@ def combine(classes: Classes, operands: Sequence[Labelled], shape: Sequence[int]
     for index, operand in enumerate(operands):
         for slot in operand.slots:
             wide = _compact(classes, slot.expand(*shape))
-            merged = [(_outermost(classes, one, wide), others) for one, others in merged]
-            for one, _ in merged:
-                wide = _outermost(classes, wide, one)
-            meets = [one for one in merged if varying(one[0]) & varying(wide)]
+            merged = [(_outermost(classes, earlier, wide), others) for earlier, others in merged]
+            for earlier, _ in merged:
+                wide = _outermost(classes, wide, earlier)
+            meets = [entry for entry in merged if varying(entry[0]) & varying(wide)]
             sources = {index}
             for other, others in meets:
                 wide = _meet(classes, wide, other, reason).expand(*shape)
                 sources |= others
-            merged = [one for one in merged if not any(one is met for met in meets)] + [(wide, sources)]
+            merged = [entry for entry in merged if not any(entry is met for met in meets)] + [(wide, sources)]
     slots = []
     for slot, sources in merged:
         slot = _compact(classes, slot)

@@ -53,7 +53,7 @@ def resize_attributes(smaller: nn.Module, structure: Structure, gone: Tensor) ->
     changes = _changes(smaller, _sizes(structure, gone))
     alike = _choices({names: names for _, names, _ in changes})
     apart = _choices({(path, names): names for path, names, _ in changes})
-    for chosen in (*({(path, names): one[names] for path, names, _ in changes} for one in alike), *apart):
+    for chosen in (*({(path, names): choice[names] for path, names, _ in changes} for choice in alike), *apart):
         resized = copied(smaller)
         for path, names, new in changes:
             for name in chosen[path, names]:
@@ -146,7 +146,7 @@ def _groups_left(structure: Structure, gone: Tensor) -> dict[str, int]:
     for node in structure.program.graph.nodes:
         if not operator_name(node).startswith("conv"):
             continue
-        call = bind(node, {one: Labelled(structure.values[one][0].shape) for one in node.all_input_nodes})
+        call = bind(node, {operand: Labelled(structure.values[operand][0].shape) for operand in node.all_input_nodes})
         groups = call["groups"]
         source, rows = structure.values[node.all_input_nodes[0]][0], len(call["stride"]) + 1
         axis = len(source.shape) - rows

@@ -86,7 +86,10 @@ def _normalize(structure: Structure, node: fx.Node, values: Mapping[fx.Node, Any
     assert isinstance(source, fx.Node)
     whole: Tensor = values[source]
     kept = kept_by_axis(structure.values[node][0], gone)
-    left = [cut(values[one], structure.values[one][0], gone) if isinstance(one, fx.Node) else one for one in vectors]
+    left = [
+        cut(values[vector], structure.values[vector][0], gone) if isinstance(vector, fx.Node) else vector
+        for vector in vectors
+    ]
     part = cut(whole, structure.values[node][0], gone)
     if operator_name(node) == "group_norm":
         setting = part.shape[1] if setting == whole.shape[1] else setting
@@ -110,7 +113,7 @@ def cut(tensor: Tensor, channels: Channels, gone: Tensor) -> Tensor:
 
 def _zero(result: Any, channels: tuple[Channels, ...], gone: Tensor) -> Any:
     if isinstance(result, (list, tuple)):
-        return [_zero(one, (own,), gone) for one, own in zip(result, channels, strict=True)]
+        return [_zero(part, (own,), gone) for part, own in zip(result, channels, strict=True)]
     if not isinstance(result, Tensor) or not channels:
         return result
     for axis, kept in kept_by_axis(channels[0], gone).items():

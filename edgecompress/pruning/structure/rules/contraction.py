@@ -56,7 +56,7 @@ def einsum(classes: Classes, call: Call) -> Labelled:
         for slot in (slot for operand in operands for slot in operand.slots):
             classes.freeze(slot, "is read by an einsum with an ellipsis or a diagonal")
         return Labelled(call.shape)
-    sizes = dict(zip("".join(inputs), (size for one in operands for size in one.shape), strict=True))
+    sizes = dict(zip("".join(inputs), (size for operand in operands for size in operand.shape), strict=True))
     axes = output + "".join(sorted(set(sizes) - set(output)))
     aligned = [_align(operand, term, axes) for operand, term in zip(operands, inputs, strict=True)]
     joined = combine(classes, aligned, [sizes[axis] for axis in axes], READS_CONSTANTS)
@@ -90,7 +90,7 @@ def attention(classes: Classes, call: Call) -> Labelled:
     if call["scale"] is None:  # then it comes from the width of a head
         query = touch_all(classes, query, {len(query.shape) - 1}, "decides the scale of the attention")
     if call["enable_gqa"]:
-        key, value = (_repeat_heads(one, query.shape[-3]) for one in (key, value))
+        key, value = (_repeat_heads(tensor, query.shape[-3]) for tensor in (key, value))
     turned = _map(key, (*key.shape[:-2], key.shape[-1], key.shape[-2]), lambda slot: slot.transpose(-1, -2))
     scores = product(classes, query, turned)
     if isinstance(call["attn_mask"], Labelled):

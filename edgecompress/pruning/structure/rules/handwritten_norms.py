@@ -33,12 +33,16 @@ def _use_normalizes(user: fx.Node, statistic: fx.Node, source: fx.Node, inverted
         return False
     name = operator_name(user).rstrip("_")
     divides = name == "div" and user.args[0] is not statistic
-    others = [one for one in user.all_input_nodes if one is not statistic and _elements(one) == _elements(source)]
+    others = [
+        operand
+        for operand in user.all_input_nodes
+        if operand is not statistic and _elements(operand) == _elements(source)
+    ]
     if not others:
         inverts = divides or name in ("reciprocal", "rsqrt") or (name == "pow" and _is_negative(user.args[1]))
         return _only_normalizes(user, source, inverted=inverted or inverts)
     joins = name == "sub" or divides or (name == "mul" and inverted)
-    return joins and all(_sources(one) & _sources(source) for one in others)
+    return joins and all(_sources(operand) & _sources(source) for operand in others)
 
 
 def _sources(node: fx.Node) -> set[fx.Node]:
@@ -47,7 +51,9 @@ def _sources(node: fx.Node) -> set[fx.Node]:
     while waiting:
         current = waiting.pop()
         if current.op == "call_function" and is_elementwise_node(current):
-            new = [one for one in current.all_input_nodes if one not in found and one.op == "call_function"]
+            new = [
+                operand for operand in current.all_input_nodes if operand not in found and operand.op == "call_function"
+            ]
             found.update(new)
             waiting += new
     return found

@@ -51,7 +51,7 @@ def put(classes: Classes, call: Call) -> Labelled:
 
 def takes_all(node: fx.Node, size: int) -> bool:
     """Whether an index counts every place of an axis of this length, in order."""
-    counts = operator_name(node) == "arange" and not any(isinstance(one, fx.Node) for one in node.args)
+    counts = operator_name(node) == "arange" and not any(isinstance(argument, fx.Node) for argument in node.args)
     return counts and list(node.args) in ([size], [0, size], [0, size, 1])
 
 
@@ -104,7 +104,7 @@ def _index_nodes(call: Call) -> list[fx.Node | None]:
 
 def _indices(call: Call) -> list[Labelled]:
     given = call["index"] if "dim" in call.arguments else call["indices"]
-    return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, Labelled)]
+    return [index for index in (given if isinstance(given, list) else [given]) if isinstance(index, Labelled)]
 
 
 RULES: dict[str, Rule] = {

@@ -17,13 +17,13 @@ OWN_AXES = {"column_stack": 1, "dstack": 2, "hstack": 1, "row_stack": 0, "vstack
 
 def concatenate(classes: Classes, call: Call) -> Result:
     """Channels lie side by side along one axis, and are removed together along the others."""
-    operands: list[Labelled] = [one for one in call["tensors"] if one.shape != (0,)]
-    if any(len(one.shape) != len(call.shape) for one in operands):  # rows, of vectors
+    operands: list[Labelled] = [operand for operand in call["tensors"] if operand.shape != (0,)]
+    if any(len(operand.shape) != len(call.shape) for operand in operands):  # rows, of vectors
         return unknown(classes, call)
     axis = OWN_AXES.get(call.name)
     axis = call.axes("dim", len(call.shape)).pop() if axis is None else axis
     side = [_along(operand, axis) for operand in operands]
-    slots = [torch.cat(side, axis)] if any(bool(one.any()) for one in side) else []
+    slots = [torch.cat(side, axis)] if any(bool(slot.any()) for slot in side) else []
     across = combine(classes, [_across(operand, axis) for operand in operands], _one(call.shape, axis), MEETS_CONSTANTS)
     return labelled(classes, call.shape, [*slots, *(slot.expand(*call.shape) for slot in across.slots)])
 

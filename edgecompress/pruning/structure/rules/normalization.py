@@ -10,7 +10,7 @@ from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS, al
 
 def batch_norm(classes: Classes, call: Call) -> Labelled:
     """Batch and instance normalization: every channel, axis 1, has its own statistics."""
-    vectors = [along(one, 1, len(call.shape)) for one in call.tensors[1:]]
+    vectors = [along(vector, 1, len(call.shape)) for vector in call.tensors[1:]]
     return combine(classes, [call["input"], *vectors], call.shape, MEETS_CONSTANTS)
 
 
@@ -31,7 +31,7 @@ def group_norm(classes: Classes, call: Call) -> Labelled:
         split = Labelled(split.shape, tuple(merge(classes, slot, varying(slot) & {1}) for slot in split.slots))
     whole = normalized(classes, split, set(range(2, len(split.shape))))
     flat = reshape(whole, source.shape)
-    vectors = [along(one, 1, len(source.shape)) for one in call.tensors[1:]]
+    vectors = [along(vector, 1, len(source.shape)) for vector in call.tensors[1:]]
     return combine(classes, [flat, *vectors], call.shape, MEETS_CONSTANTS)
 
 
