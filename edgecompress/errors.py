@@ -8,7 +8,7 @@ EdgecompressError            an internal failure                        exit sta
     ├── RecipeError          a recipe, a target profile, a ``--set``
     └── OutputError          the output folder, or a bundle that is read
 
-A message is one line: the culprit first, then the mend.
+A message is one line: first the cause, then the fix.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ParityError(EdgecompressError):
 
 
 class InputError(EdgecompressError, ValueError):
-    """What the caller gave is wrong; the message says what, and how to mend it."""
+    """What the caller gave is wrong; the message says what, and how to fix it."""
 
     exit_status = 2
 
@@ -54,7 +54,7 @@ class OutputError(InputError):
 
 
 OUR_FAULT = "this is a fault of edgecompress"
-"""The mend of what no caller can have caused."""
+"""The fix for what no caller can have caused."""
 
 USER_CODE_FAILS = (Exception, SystemExit)
 """What to catch around a user's own code: a ``sys.exit`` in it must not set the exit status of ours."""

@@ -28,7 +28,7 @@ class Progress:
     def track(
         self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
     ) -> Iterator[Item]:
-        """The same items, counted under ``label`` as they pass; ``note`` gives the text beside the bar."""
+        """The same items, counted under ``label`` as they pass; ``note`` gives the text next to the bar."""
         return iter(items)
 
     @contextmanager

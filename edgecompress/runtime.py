@@ -50,7 +50,7 @@ def open_session(
         optimized: where to write the graph as ONNX Runtime's optimizer leaves it, before the layout
             transformations that depend on the CPU.
         profile: beginning of the name of the file that ``end_profiling`` writes; without it nothing is profiled.
-        background: for long work beside other work: idle threads sleep, and what a run needs is given back after it.
+        background: for long work on a machine that others use: idle threads sleep, memory is given back after each run.
         arithmetic: of 8-bit products: ``exact`` where outputs count, ``native`` where time does.
 
     Raises:

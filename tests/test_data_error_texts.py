@@ -1,4 +1,4 @@
-"""The exact text of what is told of data: the culprit, then the mend."""
+"""The exact text of what is told of data: the cause, then the fix."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_files_of_data() -> None:
         ),
         (
             b"cat.png,1\n",
-            "image 'pictures/cat.png' cannot be read: cannot identify image file 'pictures/cat.png'; mend the file,"
+            "image 'pictures/cat.png' cannot be read: cannot identify image file 'pictures/cat.png'; repair the file,"
             " or take it out of labels.csv",
         ),
     ],

@@ -61,9 +61,9 @@ ELSEWHERE = {
     "{} {}": "read_program names the file in place of it",
     "{}: {}": "what the layer below told, the file in front",
     "target {}: {}": "the same, of a profile",
-    "unknown CPU {}{} are {}": "the mend is the list of those that there are",
+    "unknown CPU {}{} are {}": "the fix is the list of those that there are",
 }
-"""Messages whose mend is not in the place where they are raised."""
+"""Messages whose fix is not in the place where they are raised."""
 UNTESTED: dict[str, str] = {}
 """Messages that no test has as a whole, and why."""
 
@@ -78,7 +78,7 @@ def _raised(path: Path) -> Iterator[tuple[str, ast.Call | None, int]]:
 
 
 def _text(written: ast.expr) -> str:
-    """A text with ``{}`` in the place of each value; a suggestion from ``nearest`` counts as a mend."""
+    """A text with ``{}`` in the place of each value; a suggestion from ``nearest`` counts as a fix."""
     if isinstance(written, ast.Call) and ast.unparse(written.func).endswith(".format"):
         written = written.func.value if isinstance(written.func, ast.Attribute) else written
     pieces = written.values if isinstance(written, ast.JoinedStr) else [written]
@@ -170,7 +170,7 @@ def test_every_exception_to_that_is_needed() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_mistake_of_the_user_is_told_in_one_line_with_its_culprit_and_mend(path: Path) -> None:
+def test_a_mistake_of_the_user_is_told_in_one_line_with_its_cause_and_fix(path: Path) -> None:
     for text, line in _mistakes(path):
         assert "\n" not in text, f"line {line}"
         assert not text.endswith((".", "!", " ")), f"line {line}"

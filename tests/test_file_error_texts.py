@@ -1,4 +1,4 @@
-"""The exact text of what is told of recipes, targets and files that lie in the way: the culprit, then the mend."""
+"""The exact text of what is told of recipes, targets and files that lie in the way: the cause, then the fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exact text of what is told of a model and of what is done with it: the culprit, then the mend."""
+"""The exact text of what is told of a model and of what is done with it: the cause, then the fix."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
             lambda: check_teacher(NETWORK, NETWORK),
             "teacher and student are the same module; give a copy, or a smaller network, as student",
         ),
-        (lambda: copied(_Uncopied()), "_Uncopied cannot be copied (copy.deepcopy): it holds a lock; mend that"),
+        (lambda: copied(_Uncopied()), "_Uncopied cannot be copied (copy.deepcopy): it holds a lock; make it copyable"),
         (
             lambda: run_example(nn.Linear(4, 2), FLOATS),
             "Linear does not run on example_inputs: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2);"
@@ -171,7 +171,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
         (
             lambda: read_onnx(_external("../w")),
             "'model.onnx' keeps weights in '../w', outside of its folder, which is not read; save the model with its"
-            " weights beside it",
+            " weights in the same folder",
         ),
         (
             lambda: check_network(3),
@@ -308,6 +308,6 @@ def test_a_state_that_cannot_be_read_back() -> None:
     found = _told(lambda: _check_readable(content))
     assert re.fullmatch(
         "the state of the optimizer or the scheduler cannot be read back from a checkpoint: Weights only load failed.*;"
-        " keep numbers and tensors alone in it, or train without checkpoints",
+        " keep only numbers and tensors in it, or train without checkpoints",
         found,
     )

@@ -137,7 +137,7 @@ def _first_batch(folder: Path) -> None:
 def test_a_picture_that_is_a_bomb_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_PIXELS", 63)
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png' cannot be read: it has 8 x 8 pixels, more than 63; mend the file"):
+    with pytest.raises(DataError, match=r"a\.png' cannot be read: it has 8 x 8 pixels, more than 63; repair the file"):
         _first_batch(_pictures(tmp_path, "a.png"))
 
 

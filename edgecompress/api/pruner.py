@@ -208,7 +208,7 @@ class ModelPruner:
         """Make the masks permanent: plain weights with zeros in them, which training may revive.
 
         Raises:
-            ModelError: a weight has another parametrization beside its mask.
+            ModelError: a weight has a mask and another parametrization.
         """
         names = make_permanent(self.model)
         return StepResult(model=self.model, changes=tuple(f"{name}: its zeros are permanent" for name in names))

@@ -45,7 +45,7 @@ def settle_batch(
 
     Args:
         network: not modified; its inputs have names.
-        source: data, of which the first batch is read.
+        source: data; only the first batch is read.
         role: of the data.
         recipe: ``export.batch_axes`` settles what it names.
         warn: told of a batch that became fixed.
@@ -127,7 +127,7 @@ def _are_independent(batch: Batch, run: Run) -> bool | None:
         return None
     if len({len(arrays) for arrays in outputs}) > 1:
         return False
-    return all(_put_together(of_three, of_two, alone) for of_three, of_two, *alone in zip(*outputs, strict=True))
+    return all(_put_together(of_three, of_two, single) for of_three, of_two, *single in zip(*outputs, strict=True))
 
 
 def _outputs(run: Run, batches: Iterable[Batch]) -> list[list[Array]] | None:
@@ -138,15 +138,15 @@ def _outputs(run: Run, batches: Iterable[Batch]) -> list[list[Array]] | None:
         return None
 
 
-def _put_together(of_three: Array, of_two: Array, alone: Sequence[Array]) -> bool:
+def _put_together(of_three: Array, of_two: Array, single: Sequence[Array]) -> bool:
     """Whether an output of two and of three samples is made of those of each along one axis, or always the same."""
-    if len({array.shape for array in alone}) > 1:
+    if len({array.shape for array in single}) > 1:
         return False
-    if all(_close(array, alone[0]) for array in (of_three, of_two, *alone)):
+    if all(_close(array, single[0]) for array in (of_three, of_two, *single)):
         return True
     return any(
-        _close(of_two, np.concatenate(alone[:2], axis)) and _close(of_three, np.concatenate(alone, axis))
-        for axis in range(alone[0].ndim)
+        _close(of_two, np.concatenate(single[:2], axis)) and _close(of_three, np.concatenate(single, axis))
+        for axis in range(single[0].ndim)
     )
 
 

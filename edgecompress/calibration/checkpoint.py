@@ -19,7 +19,7 @@ SAVE_EVERY_SECONDS = 1.0
 class Sharing:
     """Who shares the work of a calibration, and the file, if any, that keeps it.
 
-    While several workers run, each keeps its own part beside ``file``; the first one writes the whole at the end.
+    While several workers run, each keeps its own part next to ``file``; the first one writes the whole at the end.
     """
 
     workers: Workers = field(default_factory=Workers)

@@ -38,8 +38,8 @@ def collect(
         tensors: names of float values of its graph; inputs of the graph may be among them.
         batches: read twice.
         progress: told of every batch.
-        sharing: the workers that share the batches, and the file that keeps the statistics; by default this process
-            alone, and none.
+        sharing: the workers that share the batches, and the file that keeps the statistics; by default only this
+            process, and no file.
 
     Raises:
         DataError: the batches do not fit the model or the kept statistics, or the second reading differs from the
@@ -152,7 +152,7 @@ class _Probe:
             if part.rows > 1 and not all(
                 _leads(part.rows, shapes[name], array.shape) for name, array in values.items()
             ):
-                stride = 1  # a tensor that does not start with the batch is cut into samples by running them alone
+                stride = 1  # a tensor that does not start with the batch is cut into samples by running each by itself
                 continue
             yield part.rows, values
             start += stride

@@ -23,7 +23,7 @@ class Statistics:
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What a range is for: codes from 0 to ``quant_max``; ``percentile``, in (50, 100], is for that observer alone."""
+    """What a range is for: codes from 0 to ``quant_max``; ``percentile``, in (50, 100], is only for that observer."""
 
     quant_max: int
     percentile: float = 99.99

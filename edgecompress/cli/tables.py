@@ -152,7 +152,7 @@ def _of_a_budget(value: float, unit: str) -> str:
 
 def print_budgets(verdict: Mapping[str, Any]) -> None:
     """One line for each budget, and one below for what would decide it where the machine is too noisy."""
-    from edgecompress.timing.noise import MEND
+    from edgecompress.timing.noise import ADVICE
 
     if verdict["budgets"]:
         rows = [
@@ -168,7 +168,7 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
     for check in verdict["budgets"]:
         if check["outcome"] == "too noisy to say":
             told = "{}: {:.2f} to {:.2f} {} at 95 %".format(check["budget"], *check["interval_95"], check["unit"])
-            console().print(f"{told}; {MEND}", style="yellow", highlight=False, markup=False)
+            console().print(f"{told}; {ADVICE}", style="yellow", highlight=False, markup=False)
 
 
 def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:

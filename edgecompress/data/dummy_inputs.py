@@ -52,7 +52,7 @@ def batch_dimension(specs: Specs) -> str | None:
 
 
 def free_dimensions(specs: Specs) -> tuple[str, ...]:
-    """The dynamic dimensions beside the batch, whose sizes nobody but the data knows."""
+    """The dynamic dimensions other than the batch; only the data tell their sizes."""
     batch = batch_dimension(specs)
     names = (size for spec in specs for size in spec.shape if isinstance(size, str) and size != batch)
     return tuple(dict.fromkeys(names))

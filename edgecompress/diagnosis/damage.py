@@ -22,8 +22,8 @@ class Damage:
     """One layer, in the order of the graph.
 
     ``value`` is what it writes in the float model, after the activation that is fused with it. ``sqnr_db`` is the
-    agreement of the artifact's with that, all that went wrong before it included; ``rounding_db`` what rounding this
-    value alone to its integers leaves, and None where the artifact keeps it in floats.
+    agreement of the artifact's with that, all that went wrong before it included; ``rounding_db`` what rounding only
+    this value to its integers leaves, and None where the artifact keeps it in floats.
     """
 
     layer: str
@@ -39,7 +39,7 @@ def measure_damage(floats: ir.Model, artifact: ir.Model, batch: Batch) -> list[D
     Args:
         floats: the float model that was quantized.
         artifact: what became of it; both are only read.
-        batch: of which the first samples are run.
+        batch: its first samples are run.
     """
     found = list(_layers(floats, artifact))
     if not found:

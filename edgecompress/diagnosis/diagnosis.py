@@ -38,9 +38,9 @@ def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: 
     """Look into an artifact.
 
     Args:
-        conversion: the road that led to it.
+        conversion: the steps that led to it.
         artifact: bytes of its ONNX file.
-        batches: data that fit it, of which the first samples are run.
+        batches: data that fit it; the first samples are run.
         recipe: what was asked for; its threads are those of the session whose kernels are timed.
     """
     batch, shipped = batches.first(), conversion.artifact

@@ -32,7 +32,7 @@ class Inspection:
     """The layers in their order, and what is not theirs.
 
     ``other_macs`` are of products without weights, attention's for one; ``latency_ms`` is the sum of ONNX Runtime's
-    operators for one call, of which ``other_share`` went to operators without weights; None where nothing was counted
+    operators for a call; ``other_share`` of it went to operators without weights; None where nothing was counted
     or timed. ``notes`` say what was left out, and why.
     """
 

@@ -91,7 +91,7 @@ def _named(model: bytes) -> ir.Model:
 def layers_of(graph: ir.Graph) -> Iterator[tuple[ir.Node, Layer]]:
     """The nodes that hold weights, quantized or not, each as a layer that is neither counted nor timed.
 
-    Those of branches and loop bodies are among them. What is computed of constants alone (the slices of an LSTM's
+    Those of branches and loop bodies are among them. What is computed only from constants (the slices of an LSTM's
     weights, in another order) is a part of the layer that reads it.
     """
     folded = _computed_of_constants(graph)

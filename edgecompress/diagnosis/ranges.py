@@ -44,7 +44,7 @@ def measure_ranges(
         artifact: what became of it; both are only read.
         values: names in the float model; those without a pair in the artifact are left out.
         codes: how many integers calibration spread a range over, 128 or 256.
-        batch: of which the first samples are run.
+        batch: its first samples are run.
     """
     known = {value: params for value in values if (params := read_params(artifact.graph, value)) is not None}
     if not known:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from edgecompress.errors import EdgecompressError, ModelError, first_line
 
 BY_AXIS = {"strides": 1, "dilations": 1, "pads": 0}
-"""What convolutions and pools do along each axis where it is left out: in the specification's text alone."""
+"""What convolutions and pools do along each axis by default; the schemas of onnx do not say so."""
 
 
 def finish(model: ir.Model, original: ir.Model) -> bytes:

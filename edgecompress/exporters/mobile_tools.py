@@ -34,7 +34,7 @@ def count_accelerated(artifact: Path, optimized: Path) -> dict[str, Any]:
     """What each accelerator could take of a model, as ONNX Runtime's usability checker counts it.
 
     ``as_shipped`` counts the graph as it is, where an accelerator takes no node with dynamic shapes; ``fixed_shapes``
-    counts it once every dimension is fixed. The operators alone decide, not
+    counts it once every dimension is fixed. Only the operators decide, not
     what the checker calls caveats.
 
     Args:

@@ -80,8 +80,8 @@ def _explain(error: BaseException) -> str:
         chain.append(cause)
     operators = [found[1] for link in chain if (found := re.search(r"target=([\w.]+)", str(link)))]
     operator = operators[0] if operators else "the model"
-    mend = "write that part of the model in other operators"
-    return f"{operator} cannot be written as ONNX: {first_line(chain[-1])}; {mend}"
+    fix = "write that part of the model in other operators"
+    return f"{operator} cannot be written as ONNX: {first_line(chain[-1])}; {fix}"
 
 
 def _key(part: Any) -> str:

@@ -23,7 +23,7 @@ def to_ort(artifact: bytes) -> bytes:
     """The bytes of ``model.ort``; equal artifacts give equal bytes.
 
     As ``onnxruntime.tools.convert_onnx_models_to_ort`` makes it in its style "Fixed": every optimization is done now,
-    the integer kernels included, but for the layouts that only x86 has. Such a file is not optimized again when it is
+    including the integer kernels, without the layouts that only x86 has. Such a file is not optimized again when it is
     loaded, and runs on Arm and x86, in full and in minimal builds.
 
     Raises:

@@ -25,7 +25,7 @@ def load_teacher(spec: str | None, weights: str | None = None) -> nn.Module | No
     """The teacher that ``--teacher`` and ``--teacher-weights`` name; None without.
 
     Raises:
-        ModelError: it cannot be loaded, or is no PyTorch module; or there are weights alone.
+        ModelError: it cannot be loaded, or is no PyTorch module; or the file holds only weights.
     """
     if spec is None:
         if weights is not None:

@@ -1,4 +1,4 @@
-"""ONNX files as users bring them: weights in files beside the model, wrong shapes, old opsets, integers inside."""
+"""ONNX files as users bring them: weights in other files, wrong shapes, old opsets, integers inside."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def opset_of(model: ir.Model) -> int:
 
 
 def _check_external(model: ir.Model, path: Path) -> None:
-    """Refuse weights that lie elsewhere than beside the model, or that are too many."""
+    """Refuse weights that lie in another folder than the model, or that are too many."""
     folder, total = path.resolve().parent, path.stat().st_size
     for tensor in external_tensors(model):
         place = folder / tensor.location
         if not place.resolve().is_relative_to(folder):
             raise ModelError(
                 f"{str(path)!r} keeps weights in {str(tensor.location)!r}, outside of its folder, which is not read;"
-                " save the model with its weights beside it"
+                " save the model with its weights in the same folder"
             )
         if not place.is_file():
             raise ModelError(

@@ -87,7 +87,7 @@ CHECKED = {"target": _is_operator, "expr_str": _is_size}
 
 @contextmanager
 def _nothing_unpickled() -> Iterator[None]:
-    """``torch.load`` takes tensors alone, whatever its caller asks for, and ``pickle.loads`` nothing."""
+    """``torch.load`` takes only tensors, whatever its caller asks for, and ``pickle.loads`` nothing."""
 
     def refuse(*_: object, **__: object) -> NoReturn:
         raise pickle.UnpicklingError("objects are not read")

@@ -116,7 +116,7 @@ def _read_image(path: Path, images: Images) -> np.ndarray[Any, np.dtype[np.float
             pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR), np.float32)
     except Exception as error:  # each decoder has exceptions of its own for what is damaged
         raise DataError(
-            f"image {str(path)!r} cannot be read: {first_line(error)}; mend the file, or take it out of labels.csv"
+            f"image {str(path)!r} cannot be read: {first_line(error)}; repair the file, or take it out of labels.csv"
         ) from None
     normalized = (pixels / 255 - np.array(images.mean, np.float32)) / np.array(images.std, np.float32)
     return np.ascontiguousarray(normalized.transpose(2, 0, 1))

@@ -66,7 +66,7 @@ def _import_module(name: str, error_type: type[InputError]) -> Any:
 def importable(folder: Path) -> Iterator[None]:
     """The user's folder comes first while their code is imported, and last ever after.
 
-    First, so that ``import data`` finds the file beside theirs, as in a script; last, so that imports
+    First, so that ``import data`` finds the file next to theirs, as in a script; last, so that imports
     made later (in an iterator, say) still work but cannot shadow an installed package.
     """
     entry = str(folder)

@@ -73,7 +73,7 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
             f"weights {str(path)!r} are no plain state dict and were not executed;"
             " save model.state_dict() with torch.save or safetensors"
         ) from None
-    for key in ("state_dict", "model"):  # the checkpoint of a training holds it beside the optimizer's
+    for key in ("state_dict", "model"):  # the checkpoint of a training holds it together with the optimizer's
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):

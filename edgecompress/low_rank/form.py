@@ -125,7 +125,7 @@ def padding_of(layer: nn.Conv1d | nn.Conv2d, keep: Sequence[bool]) -> str | tupl
     """A convolution's padding on the axes that are kept, none on the others; ``same`` finds that by itself.
 
     A padding that copies what is inside (``reflect``, ``replicate``, ``circular``) may be split too: the other part
-    works on each row, or each column, alone.
+    works on each row, or each column, by itself.
     """
     if isinstance(layer.padding, str):
         return layer.padding

@@ -1,4 +1,4 @@
-"""The latency of layers in ONNX Runtime, as they are and as thinner ones, each alone."""
+"""The latency of layers in ONNX Runtime, as they are and as thinner ones, each in isolation."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def network_ms(models: Sequence[nn.Module], batch: Batch, threads: int) -> list[
 def price_latency(
     candidates: Sequence[Candidate], multiple: int, whole_ms: float, threads: int, progress: Progress
 ) -> tuple[list[Priced], tuple[Refusal, ...]]:
-    """Layers and options in milliseconds, and the layers of which no option is faster.
+    """Layers and options in milliseconds, and the layers that no option makes faster.
 
     Some options of each form are timed against the layer in turn; between two that are faster, time is interpolated by
     multiply-accumulates. Layers that look alike are timed once.
 
     Args:
         candidates: with their calls.
-        multiple: of which ranks are.
-        whole_ms: of the network; alone, layers can take longer than in it, and are then scaled down together.
+        multiple: ranks are multiples of this.
+        whole_ms: of the network; in isolation, layers can take longer than in it, and are then scaled down together.
         threads: of the sessions.
         progress: told of every layer.
     """

@@ -9,7 +9,7 @@ from edgecompress.recipe.arguments import names, number, whole, word
 
 Goal = Literal["parameters", "macs", "latency"]
 MULTIPLE = 16
-"""Of which ranks are by default: what AVX-512 works on at once, and a whole number of times for AVX2 and Arm."""
+"""Ranks are multiples of this by default: the lanes of AVX-512, a whole number of times those of AVX2 and Arm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class LowRankRequest:
         energy: share of the energy of each layer's output that is kept, above 0 and up to 1.
         goal: what a share of the whole network has to lose; the layers share it by what each loses.
         amount: that share, 0 up to but not including 1.
-        multiple: of which ranks are.
+        multiple: ranks are multiples of this.
         include: names of layers that are decomposed although they are protected; ``*`` and ``?`` are wildcards.
         protect: names of layers that are left whole.
         threads: of the sessions that latency is measured in.

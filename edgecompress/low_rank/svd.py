@@ -1,4 +1,4 @@
-"""A linear layer, or a convolution over channels alone, as two: truncated SVD of its matrix."""
+"""A linear layer, or a convolution of kernel 1, as two layers: truncated SVD of its matrix."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 """Of float64; of any number of axes where the text says so."""
 
 DAMPING = 1e-6
-"""Of the mean variance, added to each: directions in which no input varied are ranked by the weights alone."""
+"""Of the mean variance, added to each: directions in which no input varied are ranked only by the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)

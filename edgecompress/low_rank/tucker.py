@@ -18,7 +18,7 @@ from edgecompress.low_rank.truncation import Matrix, balance
 ROUNDS = 10
 """Of the higher-order orthogonal iteration, at most."""
 STEPS = 16
-"""The ranks that are considered for either side, at most, beside the full one."""
+"""The most ranks that are considered for either side, in addition to the full one."""
 SETTLED = 1e-4
 """The share of the energy that a round must gain for another one."""
 

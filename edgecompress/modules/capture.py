@@ -88,8 +88,8 @@ def _explain(error: BaseException) -> str:
     specialized = re.search(r"marked (\w+) as dynamic but your code specialized it to be a constant", str(error))
     if specialized and specialized[1] == "batch":
         return "the model works for one batch size only; set export.batch_size=1"
-    mend = "write that part without what depends on values"
-    return f"torch.export cannot capture the model: {first_line(error)}{_user_line(error)}; {mend}"
+    fix = "write that part without what depends on values"
+    return f"torch.export cannot capture the model: {first_line(error)}{_user_line(error)}; {fix}"
 
 
 def _user_line(error: BaseException) -> str:

@@ -51,7 +51,7 @@ def _copied(model: nn.Module, known: Mapping[int, Tensor]) -> nn.Module:
         return copy.deepcopy(model, {**computed, **known})
     except USER_CODE_FAILS as error:
         raise ModelError(
-            f"{type(model).__name__} cannot be copied (copy.deepcopy): {first_line(error)}; mend that"
+            f"{type(model).__name__} cannot be copied (copy.deepcopy): {first_line(error)}; make it copyable"
         ) from error
 
 

@@ -58,7 +58,7 @@ def plain_copy(model: nn.Module) -> StepResult[nn.Module]:
     plain = unwrapped(copied(model))
     for part in list(plain.modules()):
         for name, child in part._modules.items():
-            part._modules[name] = unwrapped(child)  # not by setattr, which a compiled module hands on
+            part._modules[name] = unwrapped(child)  # not by setattr, which a compiled module passes on
     changes = tuple(normed_weights(plain))
     for part in list(plain.modules()):
         _fold(part)

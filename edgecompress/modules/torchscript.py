@@ -21,7 +21,7 @@ def refuse_torchscript(network: Any, called: str, advice: str = IN_ITS_PLACE) ->
         ModelError: it is one; ``called`` is the beginning of the message.
     """
     if isinstance(network, torch.jit.ScriptModule):
-        raise ModelError(f"{called} TorchScript, of which no program can be captured; {advice}")
+        raise ModelError(f"{called} TorchScript, which cannot be captured as a program; {advice}")
 
 
 def refuse_model_file(path: Path) -> None:
@@ -33,7 +33,7 @@ def refuse_model_file(path: Path) -> None:
     if not path.is_file() or not zipfile.is_zipfile(path):
         return
     if _is_torchscript(path):
-        raise ModelError(f"{str(path)!r} is TorchScript, of which no program can be captured; {OR_ONNX}")
+        raise ModelError(f"{str(path)!r} is TorchScript, which cannot be captured as a program; {OR_ONNX}")
     raise ModelError(
         f"{str(path)!r} holds weights, or a pickled module, which is not executed; give file.py:callable and"
         " --weights for a state dict, or save the model with torch.export.save (model.pt2)"

@@ -39,7 +39,7 @@ def find_blocks(module: nn.Module, program: ExportedProgram) -> tuple[Block, ...
     """The outermost residual blocks of a network, in the order in which they run; a row of them is none itself.
 
     A block is a module whose output is its input plus what its branches add, possibly through the ReLU that its
-    input went through too, so that without the branches it would hand on what it was given.
+    input went through too, so that without the branches it would return what it was given.
 
     Args:
         module: not modified; in evaluation mode.
@@ -86,7 +86,7 @@ def _scopes(program: ExportedProgram) -> dict[str, list[fx.Node]]:
 
 
 def _is_residual(nodes: Sequence[fx.Node]) -> bool:
-    """Whether what goes in reaches the one output through additions alone."""
+    """Whether what goes in reaches the one output only through additions."""
     inside = set(nodes)
     sources = {
         source
@@ -98,7 +98,7 @@ def _is_residual(nodes: Sequence[fx.Node]) -> bool:
     if len(outputs) != 1:
         return False
     (output,) = outputs
-    streams = [source for source in sources if _shape(source) == _shape(output)]  # beside the stream there may be masks
+    streams = [source for source in sources if _shape(source) == _shape(output)]  # masks may come in, too
     if len(streams) != 1:
         return False
     (source,) = streams

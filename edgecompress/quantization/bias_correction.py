@@ -31,7 +31,7 @@ def correct_biases(lowering: Lowering, batches: Batches, progress: Progress) -> 
 
     One pass over the data corrects all layers in order: within each run the outputs of every layer are
     shifted to the float model's means before the next layer reads them, so that a layer is charged with
-    its own error alone. The shifts, averaged over the runs, go into the biases.
+    only its own error. The shifts, averaged over the runs, go into the biases.
 
     Args:
         lowering: not modified.

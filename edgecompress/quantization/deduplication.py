@@ -19,7 +19,7 @@ LEAST_SAVED_BYTES = 512
 
 
 def store_once(model: ir.Model) -> ir.Model:
-    """A copy of a quantized model in which no constant is stored twice, but for the zero points of int8."""
+    """A copy of a quantized model in which no constant is stored twice, except the zero points of int8."""
     stored = model.clone()
     for values in list(_equal(stored.graph)):
         if values[0].dtype is not ir.DataType.INT8:

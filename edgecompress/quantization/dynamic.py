@@ -1,7 +1,7 @@
 """Dynamic INT8: weights are stored as integers, activations are quantized as the model runs.
 
 MatMul and Gemm with a constant matrix become DynamicQuantizeLinear and MatMulInteger, which ONNX
-Runtime fuses; LSTM becomes its DynamicQuantizeLSTM. Everything else with weights is left alone and
+Runtime fuses; LSTM becomes its DynamicQuantizeLSTM. Everything else with weights stays float and is
 named: the dynamic kernel of convolutions is slower than the float one, and GRU and RNN have none. Activations have 8
 bits there, so that weights get as few as keep their products from saturating on x86 without VNNI (``weights.py``).
 """
@@ -24,7 +24,7 @@ from edgecompress.step import Refusal, StepResult
 def quantize_dynamic(model: ir.Model) -> StepResult[ir.Model]:
     """A copy of a float ONNX model whose matrix products and LSTM layers run on int8 weights.
 
-    Weights are int8, symmetric, one scale for each output column. What has weights and is left alone is
+    Weights are int8, symmetric, one scale for each output column. What has weights and stays float is
     refused by name.
     """
     quantized = model.clone()
@@ -67,7 +67,7 @@ def _has_weight(current: ir.Node) -> bool:
 
 
 def _why_float(current: ir.Node) -> str | None:
-    """The reason to leave a node alone, or None."""
+    """The reason to leave a node float, or None."""
     if current.op_type == "LSTM" and current.domain in ("", "ai.onnx"):
         return why_no_lstm(current)
     if current.op_type not in ("MatMul", "Gemm"):

@@ -50,7 +50,7 @@ def _only_moves(reader: ir.Node) -> bool:
 
 
 def barrier(real: ir.Value, codes: ir.Value) -> list[ir.Node]:
-    """Nodes of which the last writes ``real`` once more, past which nothing is fused.
+    """Nodes that copy ``real``; nothing is fused past them, and the last writes the copy.
 
     Args:
         real: what a DequantizeLinear writes.

@@ -1,8 +1,8 @@
 """Input moments of layers: what a change of a layer's weights does to its outputs, in two matrices.
 
 A convolution, like a matrix product, multiplies its weights by columns of inputs. With x what the float model
-gives the layer and q what the INT8 model does, E||(W + D) q - W x||^2 is D E[q q^T] D^T + 2 W E[(q - x) q^T] D^T, but
-for what D does not change. Means and second moments add up over the data.
+gives the layer and q what the INT8 model does, E||(W + D) q - W x||^2 is D E[q q^T] D^T + 2 W E[(q - x) q^T] D^T, up
+to a constant that D does not change. Means and second moments add up over the data.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def _is_thin(node: ir.Node) -> bool:
 def _why_no_operand(node: ir.Node) -> str | None:
     constants = [array for value in node.inputs if (array := constant(value)) is not None]
     if any(np.abs(array).max(initial=0.0) > LARGEST_OPERAND for array in constants):
-        return "its constant operand is a mask: integers cannot hold it beside other values"
+        return "its constant operand is a mask: integers cannot hold it together with other values"
     return None
 
 

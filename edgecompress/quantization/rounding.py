@@ -1,6 +1,6 @@
 """AdaRound: each weight is rounded up or down by what that does to the layer's output.
 
-Rounding to the nearest integer is the best choice for each weight alone, not for their sum (Nagel et
+Rounding to the nearest integer is the best choice for each single weight, not for their sum (Nagel et
 al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization"). Their problem, a quadratic
 one over binary choices for each output channel, is solved here by coordinate descent on the moments of the
 inputs: exact steps, the same every time, and some hundred times cheaper than their relaxation by

@@ -25,9 +25,9 @@ LEAST_MS = 1e-3
 class Sensitivity:
     """One layer.
 
-    ``sqnr_db`` is the agreement of the outputs where it alone is integer. ``gain_db`` is what the INT8 model
+    ``sqnr_db`` is the agreement of the outputs where only it is integer. ``gain_db`` is what the INT8 model
     wins where the ``group``, the layer and the layers that feed it, is float, and ``lost_ms`` the time that
-    one sample takes longer then: with the layer alone its input would still be integers.
+    one sample takes longer then: if only the layer were float, its input would still be integers.
     """
 
     name: str

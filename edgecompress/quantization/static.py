@@ -42,7 +42,7 @@ def quantize_static(
         recipe: scheme, granularity, what recovers accuracy, and what stays float.
         batches: calibration data, read several times.
         progress: told of every batch.
-        sharing: the workers and the file of the calibration; by default this process alone, and none.
+        sharing: the workers and the file of the calibration; by default only this process, and no file.
         accept: whether an INT8 model is accurate enough; where one is not, layers return to float.
 
     Raises:
@@ -57,11 +57,11 @@ def quantize_static(
         "calibration_digest": calibration.digest,
     }
     if sharing is not None and sharing.workers.rank:
-        return StepResult(model=model, metrics=metrics)  # the first worker goes on alone
+        return StepResult(model=model, metrics=metrics)  # only the first worker goes on
     stale = staleness(calibration, batches)
     rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
-    mend = "name its layers in quantization.keep_float"
-    require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, mend)
+    fix = "name its layers in quantization.keep_float"
+    require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, fix)
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)

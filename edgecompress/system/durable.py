@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Two processes that replace the same file take turns; what a killed one left is written over.
 
     Raises:
-        OSError: it cannot be written; what was there stays, and nothing is left beside it.
+        OSError: it cannot be written; the old file stays, and nothing else is left.
     """
     partial = partial_of(path)
     with owned(partial, wait=True) as file:

@@ -133,7 +133,7 @@ def sanitize_onnx(source: Path, folder: Path, *, upgrade: bool = True) -> str | 
     return None if fault is None else f"{stage.read_text() if stage.exists() else 'Python'}: {fault}"
 
 
-def require_survives(path: Path, name: str, error_type: type[InputError], mend: str) -> None:
+def require_survives(path: Path, name: str, error_type: type[InputError], fix: str) -> None:
     """Check in a child process that a file does no harm in ONNX Runtime, before it is loaded in this one.
 
     Raises:
@@ -141,14 +141,14 @@ def require_survives(path: Path, name: str, error_type: type[InputError], mend: 
     """
     fault = load_fault(path)
     if fault is not None:
-        raise error_type(f"{name} breaks ONNX Runtime: {fault}; {mend}")
+        raise error_type(f"{name} breaks ONNX Runtime: {fault}; {fix}")
 
 
-def require_bytes_survive(content: bytes, name: str, error_type: type[InputError], mend: str) -> None:
+def require_bytes_survive(content: bytes, name: str, error_type: type[InputError], fix: str) -> None:
     """The same for a file that is not on the disk yet."""
     with scratch_folder() as folder:
         (folder / "model.onnx").write_bytes(content)
-        require_survives(folder / "model.onnx", name, error_type, mend)
+        require_survives(folder / "model.onnx", name, error_type, fix)
 
 
 def require_file(path: Path) -> None:

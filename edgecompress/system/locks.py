@@ -18,7 +18,7 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 @contextmanager
 def owned(path: Path, *, wait: bool) -> Iterator[BinaryIO]:
-    """The file, made where it is missing, for this process alone; a file system without locks is trusted.
+    """The file, made where it is missing, for this process only; a file system without locks is trusted.
 
     Args:
         path: whoever owns it may rename or remove it.

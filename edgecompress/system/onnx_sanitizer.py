@@ -31,14 +31,14 @@ Outputs = list[NDArray[Any]]
 
 
 class Refused(Exception):  # noqa: N818 - it is no error of the program
-    """The file cannot be used; the message says what of it, and how to mend that."""
+    """The file cannot be used; the message says why, and how to fix it."""
 
 
 def sanitize(source: Path, folder: Path, *, upgrade: bool = True) -> None:
     """Read a file and write what is to be used in its place, all weights inside.
 
     Args:
-        source: a file whose external weights lie beside it.
+        source: a file with its external weights in the same folder.
         folder: gets ``RESULT``, where the file can be used, and ``TOLD``: JSON with ``notes``, what was repaired in
             words, and ``fault``, a clause on why it cannot be used, or null.
         upgrade: convert opsets below 13 to 18.
@@ -64,14 +64,14 @@ def _sanitized(source: Path, folder: Path, notes: list[str], *, upgrade: bool) -
         _outputs_at(model, SIZES[1])
         return model
     _enter(folder, "onnx's version converter")
-    mend = f"{AGAIN} with opset {UPGRADED_OPSET} or later"
-    upgraded = _upgraded(model, old, mend)
+    fix = f"{AGAIN} with opset {UPGRADED_OPSET} or later"
+    upgraded = _upgraded(model, old, fix)
     _enter(folder, "ONNX Runtime")
     compared = _agreement(model, upgraded)
     if compared is None:
         notes.append(f"opset {old} is upgraded to {UPGRADED_OPSET} unseen: the model does not run on made-up inputs")
     elif compared < MIN_UPGRADE_DB:
-        raise Refused(f"has opset {old}, and answers differently when upgraded; {mend}")
+        raise Refused(f"has opset {old}, and answers differently when upgraded; {fix}")
     return upgraded
 
 
@@ -205,7 +205,7 @@ def _written(sizes: Sizes | None) -> str:
     return f"({', '.join('?' if size is None else str(size) for size in sizes or [])})"
 
 
-def _upgraded(model: onnx.ModelProto, old: int, mend: str) -> onnx.ModelProto:
+def _upgraded(model: onnx.ModelProto, old: int, fix: str) -> onnx.ModelProto:
     """The model at opset 18. Before IR version 4 weights were listed as inputs, too, which the converter asks for."""
     plain = onnx.ModelProto()
     plain.CopyFrom(model)
@@ -219,7 +219,7 @@ def _upgraded(model: onnx.ModelProto, old: int, mend: str) -> onnx.ModelProto:
     except MemoryError:
         raise
     except Exception as error:
-        raise Refused(f"has opset {old} and cannot be upgraded: {_first_line(error)}; {mend}") from None
+        raise Refused(f"has opset {old} and cannot be upgraded: {_first_line(error)}; {fix}") from None
     if old < RESIZE_OPSET:
         _resize_as_before(upgraded)
     return upgraded

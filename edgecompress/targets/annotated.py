@@ -12,13 +12,13 @@ from edgecompress.targets.provenance import KeyPath, Value
 
 WIDTH = 80
 COLUMN = 48
-"""Where comments begin beside values that leave them room."""
+"""Column at which comments begin, after values that leave them room."""
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 """Keys that need no quotes."""
 
 
 def annotated_toml(values: Iterable[Value]) -> str:
-    """TOML of at most 80 columns, but for a single text or key that is longer.
+    """TOML of at most 80 columns; a single text or key may be longer.
 
     >>> print(annotated_toml([Value(path=("cpu", "threads"), value=2, source="--set")]), end="")
     <BLANKLINE>
@@ -42,9 +42,9 @@ def _lines(path: KeyPath, value: Value) -> Iterator[str]:
     """``key = value  # source``; where that is too long the comment goes above, and the items of a list below."""
     key = ".".join(part if BARE.fullmatch(part) else _text(part) for part in path)
     line = f"{key} = {_toml(value.value)}"
-    beside = f"{line:<{COLUMN - 1}} # {value.source}"
-    if len(beside) <= WIDTH:
-        yield beside
+    commented = f"{line:<{COLUMN - 1}} # {value.source}"
+    if len(commented) <= WIDTH:
+        yield commented
         return
     yield f"# {value.source}:"
     if len(line) <= WIDTH or not isinstance(value.value, list):

@@ -61,7 +61,7 @@ FLAGS: tuple[tuple[Isa, set[str]], ...] = (
 
 
 def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
-    """The family that a CPU is of, or that is called so itself; ``others`` are names to offer beside.
+    """The family that a CPU is of, or that is called so itself; ``others`` are more names to offer.
 
     Raises:
         RecipeError: there is none; the message offers the nearest and lists the families.

@@ -13,7 +13,7 @@ from edgecompress.errors import RecipeError, nearest
 
 EXTENDS = "extends"
 DEVICES = "devices"
-"""Folder of the profiles of devices; those of the strategies lie beside this file."""
+"""Folder of the profiles of devices; those of the strategies lie next to this file."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe, recipe_t
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
 
 HEAD = ("name", "strategy", "reason")
-"""What a profile says beside its recipe, as text."""
+"""What a profile says in addition to its recipe, as text."""
 
 
 def _check_text(value: Any, key: str) -> None:

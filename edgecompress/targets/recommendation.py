@@ -106,13 +106,13 @@ def _rank(case: Case) -> tuple[int, bool, bool, float, str]:
 
 
 def _counts(rejected: Case, case: Case) -> bool:
-    """Whether a profile would be better but for its rejection; one for another device never was a choice."""
+    """Whether a profile would be better if it were not rejected; a profile for another device never was a choice."""
     foreign = rejected.is_device and not rejected.fits
     return not foreign and _rank(rejected) < _rank(case)
 
 
 def _decided_by(case: Case, rejecting: list[str]) -> tuple[str, ...]:
-    """The constraints that speak for a profile, or against one that would be better but for them."""
+    """The constraints that speak for a profile, or against a profile that would be better without them."""
     serves = SERVES.get(case.strategy, {})
     speaking = {limit for limit in case.constraints.asked if serves.get(limit, 0) >= DECISIVE}
     speaking |= {"cpu"} if case.fits or case.is_device else set()

@@ -22,7 +22,7 @@ SERVES: Mapping[Strategy, Mapping[str, int]] = {
     ("pruning",): {"max_size_mb": 1, "max_latency_ms": 1, "max_accuracy_drop": 1},
 }
 """How well a strategy serves a limit, 0 to 3. Quantization makes much smaller models at once; pruning on top is for
-more speed, and costs accuracy; a student is cut for its latency and keeps accuracy; pruning alone saves computation."""
+more speed, and costs accuracy; a student is cut for its latency and keeps accuracy; only pruning saves computation."""
 DECISIVE = 2
 """From here on a limit speaks for a strategy."""
 SERVERS: tuple[Isa, ...] = ("x86-avx512", "x86-vnni")

@@ -47,8 +47,8 @@ def _resolved(part: Any, definitions: dict[str, Any]) -> Any:
     if part == {"type": "null"}:
         return {"const": NONE}
     if "$ref" in part:
-        beside = {key: value for key, value in part.items() if key != "$ref"}
-        part = {**definitions[part["$ref"].rpartition("/")[2]], **beside}
+        siblings = {key: value for key, value in part.items() if key != "$ref"}
+        part = {**definitions[part["$ref"].rpartition("/")[2]], **siblings}
     if "patternProperties" in part:
         part = {**part, "additionalProperties": False}
     return dict(_key(key, value, definitions) for key, value in part.items() if not _is_noise(key, value))

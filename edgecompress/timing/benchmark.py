@@ -35,8 +35,8 @@ class Timed:
     """One file at one batch size.
 
     ``latency`` is for one call with a batch; ``ratio`` is the first file's time over this one's; ``memory_bytes`` is
-    what its session needs beside the runtime, None where the system does not tell; ``doubts`` are reasons not to trust
-    the figures.
+    what its session needs in addition to the runtime, None where the system does not tell; ``doubts`` are reasons not
+    to trust the figures.
     """
 
     file: str
@@ -58,7 +58,7 @@ def benchmark(
         files: the first is what the others are compared to.
         threads: intra-op threads.
         runs: timed runs of each file, at least; on a noisy machine up to ten times as many.
-        batch_sizes: of a dynamic batch dimension, by default 1 alone.
+        batch_sizes: of a dynamic batch dimension, by default only 1.
         progress: told of every batch size, and of dimensions whose sizes nobody knows.
 
     Raises:
@@ -67,7 +67,7 @@ def benchmark(
     """
     specs = common_specs({str(file): _specs(file) for file in files})
     if unknown := free_dimensions(specs):
-        progress.warn(f"dynamic dimensions beside the batch are timed as 1: {', '.join(unknown)}")
+        progress.warn(f"dynamic dimensions other than the batch are timed as 1: {', '.join(unknown)}")
     stored, rows = [_stored_bytes(file) for file in files], list[Timed]()
     for size in progress.track(_sizes(files, specs, batch_sizes), "batch sizes"):
         inputs = dummy_inputs(specs, size)
@@ -100,7 +100,7 @@ def _timed(
 
 
 def _stored_bytes(file: Path) -> int:
-    """Of a file, and of those beside it in which an ONNX model keeps its weights."""
+    """Bytes of a file and of the files next to it in which an ONNX model keeps its weights."""
     files = {file}
     if file.suffix == ".onnx":
         files |= {file.parent / tensor.location for tensor in external_tensors(ir.load(file))}

@@ -69,7 +69,7 @@ def compare_times(first_ms: NDArray[np.float64], second_ms: NDArray[np.float64],
 def interleave_sessions(
     models: Sequence[bytes | Path], inputs: Inputs, *, runs: int, threads: int
 ) -> NDArray[np.float64]:
-    """Milliseconds of each model, shape (rounds, models), interleaved in sessions of which each runs one stretch.
+    """Milliseconds of each model, shape (rounds, models), interleaved; each session runs a single stretch.
 
     Two sessions of one file differ by a percent or two for as long as they live, as their memory happened to come to
     lie; a difference between models has to show beyond that.

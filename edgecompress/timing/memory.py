@@ -1,4 +1,4 @@
-"""Memory: what a session needs beside the runtime, as the peak of a process that does nothing else."""
+"""Memory: what a session needs in addition to the runtime, as the peak of a process that does nothing else."""
 
 from __future__ import annotations
 

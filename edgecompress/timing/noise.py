@@ -11,8 +11,8 @@ from edgecompress.units import milliseconds
 DRIFT = 0.1
 """Change of the median from the first half of the runs to the second."""
 TAIL = 2.0
-"""p95 as a multiple of the median; a single thread that is left alone stays below 1.2."""
-MEND = "take more runs, or stop what runs beside it"
+"""p95 as a multiple of the median; an undisturbed single thread stays below 1.2."""
+ADVICE = "take more runs, or stop other programs"
 
 
 def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:
     """
     found = []
     if ratio.verdict == "too noisy to say":
-        found.append(f"too noisy to say: a difference below {ratio.resolution:.0%} would not be seen; {MEND}")
+        found.append(f"too noisy to say: a difference below {ratio.resolution:.0%} would not be seen; {ADVICE}")
     before, after = (float(np.median(half)) for half in np.array_split(times_ms, 2))
     if max(before, after) > (1 + DRIFT) * min(before, after):
         halves = f"{milliseconds(before)} in the first half of the runs, {milliseconds(after)} in the second"

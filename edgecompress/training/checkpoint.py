@@ -121,7 +121,7 @@ def _check_readable(buffer: io.BytesIO) -> None:
     except USER_CODE_FAILS as error:
         raise ModelError(
             "the state of the optimizer or the scheduler cannot be read back from a checkpoint:"
-            f" {first_line(error)}; keep numbers and tensors alone in it, or train without checkpoints"
+            f" {first_line(error)}; keep only numbers and tensors in it, or train without checkpoints"
         ) from error
 
 

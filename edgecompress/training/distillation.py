@@ -46,7 +46,7 @@ class DistillationLoss:
         Args:
             teacher: takes the student's inputs; not modified, its batch-norm statistics included.
             task: by default classification at ``temperature`` and ``alpha``, which count for nothing otherwise.
-            temperature: above 0; the higher, the more the classes beside the first one count.
+            temperature: above 0; the higher, the more the classes other than the likeliest count.
             alpha: 0 to 1, the weight of the teacher against the labels; at 1 no labels are needed.
             features: feature terms, added to the task's loss.
             cache: a folder for the teacher's outputs.

@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 def from_first(compute: Callable[[], Value]) -> Value:
-    """What the first process computes, or raises, in every process; alone, what this one does.
+    """What the first process computes, or raises, in every process; where there is a single process, what it computes.
 
     Choices that rest on measured times would differ, and with them the networks.
     """

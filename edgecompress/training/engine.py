@@ -91,7 +91,7 @@ class Engine:
         return int(self.accelerator.num_processes)
 
     def shared_only_if(self, last: bool) -> contextlib.AbstractContextManager[Any]:
-        """Gradients are exchanged in the last backward pass of a step alone."""
+        """Gradients are exchanged only in the last backward pass of a step."""
         return contextlib.nullcontext() if last else self.accelerator.no_sync(self.wrapped)
 
     def summed(self, values: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class Engine:
         self.optimizer.zero_grad()
 
     def share_buffers(self) -> None:
-        """Every process takes the first one's buffers: batch-norm statistics are of its rows alone."""
+        """Every process takes the first one's buffers: batch-norm statistics are of its own rows only."""
         if self.processes == 1:
             return
         from accelerate.utils import broadcast

@@ -33,7 +33,7 @@ def evaluate(engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last
 
 
 def score(network: nn.Module, batches: Iterable[Batch], loss: Loss, device: torch.device) -> Score:
-    """The same of a network that is not trained, in this process alone.
+    """The same of a network that is not trained, in this process only.
 
     Args:
         network: on ``device``; every part keeps its mode.

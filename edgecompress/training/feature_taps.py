@@ -1,4 +1,4 @@
-"""Networks that hand back what some of their layers gave, beside their outputs."""
+"""Networks that return the outputs of some of their layers together with their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feature terms: what a student loses where its layers differ from a teacher's, beside the outputs.
+"""Feature terms: the loss where a student's layers differ from its teacher's, added to that of the outputs.
 
 Features are (rows, channels, *space) where they have four axes or more, (rows, tokens, channels) where they have
 three, and (rows, channels) where they have two. Where spaces differ in size, both are averaged down to the smaller one.
@@ -112,7 +112,7 @@ class BlockHint(Hint):
     skippable: ClassVar[bool] = True
 
     def fits(self, student: Tensor, teacher: Tensor) -> bool:
-        """Whether the two differ in their channels alone."""
+        """Whether the two differ only in their channels."""
         return student.shape[2:] == teacher.shape[2:] if student.ndim > 3 else super().fits(student, teacher)
 
 

@@ -84,7 +84,7 @@ def check_distillation(temperature: float, alpha: float) -> None:
         RecipeError: temperature is 0 or less, or alpha outside [0, 1].
     """
     number("temperature", temperature, lambda value: value > 0, "give a number above 0")
-    number("alpha", alpha, lambda share: 0 <= share <= 1, "give 0 (labels alone) to 1 (teacher alone)")
+    number("alpha", alpha, lambda share: 0 <= share <= 1, "give 0 (labels only) to 1 (teacher only)")
 
 
 def check_same_shape(student: Tensor, teacher: Tensor) -> None:

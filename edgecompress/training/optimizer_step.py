@@ -68,12 +68,10 @@ def _backward(
 
 def _check_finite(engine: Engine, settings: Settings, losses: list[float], names: list[str]) -> None:
     """Stop before the step that would spoil the weights, and the next checkpoint with them."""
-    mend = (
-        f"lower the learning rate ({settings.learning_rate}) or look at the batch; the last checkpoint, if any, stays"
-    )
+    fix = f"lower the learning rate ({settings.learning_rate}) or look at the batch; the last checkpoint, if any, stays"
     for value, where in zip(losses, names, strict=True):
         if not math.isfinite(value):
-            raise DataError(f"{where}: the loss is {value}; {mend}")
+            raise DataError(f"{where}: the loss is {value}; {fix}")
     norm = engine.gradient_norm()
     if not math.isfinite(norm):
-        raise ModelError(f"{names[-1]}: the gradient is {norm}; {mend}")
+        raise ModelError(f"{names[-1]}: the gradient is {norm}; {fix}")

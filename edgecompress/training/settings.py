@@ -23,7 +23,7 @@ PRECISIONS = get_args(Precision)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides the weights that come out, beside the network, the loss and the data.
+    """What decides the trained weights, in addition to the network, the loss and the data.
 
     ``learning_rate`` is the highest one; ``scheduler`` shapes it over the run. ``weight_decay`` spares norms and
     biases. ``accumulation`` batches make one step, the mean over all their samples. Gradients longer than

@@ -56,7 +56,7 @@ def teach(
         settings: how; an optimizer bound to the student trains the projections of feature terms too, with its defaults.
         task: what counts on the outputs, and what evaluation data are measured by.
         features: what counts on layers.
-        cache: a folder for the teacher's outputs, of which each sample's are then computed once.
+        cache: a folder for the teacher's outputs; those of each sample are then computed once.
         evaluation: measured after each epoch.
         checkpoints: a folder from which a run that was killed goes on.
         on_step: called after each step, with the tapped student.
@@ -98,7 +98,7 @@ def teach(
 
 
 def _of_outputs(measure: Loss, outputs: Any, inputs: Mapping[str, Tensor], labels: Tensor | None) -> Tensor:
-    """A measure of a tapped student: of its outputs alone."""
+    """A measure of a tapped student: of its outputs only."""
     return measure(outputs.outputs, inputs, labels)
 
 
@@ -117,7 +117,7 @@ def _first_rows(batches: TrainData, settings: Settings) -> Batch:
 
 
 def _require_rows_first(batch: Batch) -> None:
-    """Refuse inputs of which the cache could not tell one sample from another."""
+    """Refuse inputs whose samples the cache could not tell apart."""
     for name, axis in batch.axes.items():
         if axis != 0:
             raise RecipeError(

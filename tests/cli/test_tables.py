@@ -62,7 +62,7 @@ def test_a_budget_that_noise_leaves_open_is_not_called_missed(capsys: pytest.Cap
     print_verdict(verdict, Path("out"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["min_speedup", "1", "x", "0.33", "x", "too", "noisy", "to", "say"]
-    assert lines[2] == "min_speedup: 0.24 to 1.06 x at 95 %; take more runs, or stop what runs beside it"
+    assert lines[2] == "min_speedup: 0.24 to 1.06 x at 95 %; take more runs, or stop other programs"
     assert lines[-1] == "not decided (too noisy to say: min_speedup): out"
 
 

@@ -72,7 +72,7 @@ def test_one_sample_does_not_freeze_the_batch_dimension() -> None:
     assert execute(program, IMAGES.inputs)[0].shape == (3, 10)
 
 
-def test_a_model_for_one_batch_size_gets_the_mend() -> None:
+def test_a_model_for_one_batch_size_is_told_the_fix() -> None:
     with pytest.raises(ModelError, match=r"; set export\.batch_size=1"):
         capture(_OneSize(), IMAGES, Export())
 

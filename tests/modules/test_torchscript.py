@@ -16,7 +16,7 @@ from edgecompress.loading.models import load_model
 from edgecompress.loading.weights import load_weights
 
 ROWS = torch.zeros(2, 3)
-ADVICE = " TorchScript, of which no program can be captured; give the torch.nn.Module that it was made from"
+ADVICE = " TorchScript, which cannot be captured as a program; give the torch.nn.Module that it was made from"
 
 
 def _scripted() -> Any:
@@ -52,7 +52,7 @@ def test_a_scripted_or_traced_module_is_refused(call: str, make: Callable[[], An
 
 
 SCRIPT = (
-    " is TorchScript, of which no program can be captured; give the torch.nn.Module that it was made from,"
+    " is TorchScript, which cannot be captured as a program; give the torch.nn.Module that it was made from,"
     " or an ONNX file"
 )
 WEIGHTS = (

@@ -77,8 +77,8 @@ def test_a_command_that_is_given_a_bomb_ends_in_one_line(
 ) -> None:
     assert main([*command, str(bomb)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    mend = "export it again, or in other operators"
-    found = re.fullmatch(rf"error: '(.*)' breaks ONNX Runtime: it needs more than .* GiB of memory; {mend}", line)
+    fix = "export it again, or in other operators"
+    found = re.fullmatch(rf"error: '(.*)' breaks ONNX Runtime: it needs more than .* GiB of memory; {fix}", line)
     assert found is not None
     assert found[1] == str(bomb)
 

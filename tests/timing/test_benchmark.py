@@ -89,7 +89,7 @@ def test_dimensions_that_nobody_knows_are_told(tmp_path: Path) -> None:
             told.append(line)
 
     _run(_parsed(tmp_path, "float[N,T] x", "y = Relu(x)"), progress=Told())
-    assert told == ["dynamic dimensions beside the batch are timed as 1: T"]
+    assert told == ["dynamic dimensions other than the batch are timed as 1: T"]
 
 
 def test_a_file_that_does_not_run_on_made_up_inputs_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The exact text of what the techniques tell of a mistake: the culprit, then the mend."""
+"""The exact text of what the techniques tell of a mistake: the cause, then the fix."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class _OnlyOnce:
         ),
         (lambda: first_output("text"), "the network returns a str without a tensor; return scores"),
         (lambda: check_distillation(0, 0.5), "temperature is 0; give a number above 0"),
-        (lambda: check_distillation(1, 2), "alpha is 2; give 0 (labels alone) to 1 (teacher alone)"),
+        (lambda: check_distillation(1, 2), "alpha is 2; give 0 (labels only) to 1 (teacher only)"),
         (lambda: SCHEDULES["cubic"](1.5, 2), "amount is 1.5; give 0 or more, and less than 1"),
         (lambda: SCHEDULES["cubic"](0.5, 0), "a schedule of 0 steps prunes nothing; give 1 or more"),
         (

@@ -72,7 +72,7 @@ def test_ignored_positions_and_the_axis_of_classes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("temperature", "alpha", "mend"),
+    ("temperature", "alpha", "fix"),
     [
         (0.0, 0.5, "temperature is 0.0; give a number above 0"),
         (float("nan"), 0.5, "temperature is nan; give a number above 0"),
@@ -80,8 +80,8 @@ def test_ignored_positions_and_the_axis_of_classes() -> None:
         (4.0, -0.1, "alpha is -0.1; give 0"),
     ],
 )
-def test_impossible_settings_are_refused(temperature: float, alpha: float, mend: str) -> None:
-    with pytest.raises(RecipeError, match=mend):
+def test_impossible_settings_are_refused(temperature: float, alpha: float, fix: str) -> None:
+    with pytest.raises(RecipeError, match=fix):
         distillation_loss(STUDENT, TEACHER, LABELS, temperature, alpha)
 
 

@@ -11,7 +11,7 @@ from edgecompress.training import Settings
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "mend"),
+    ("name", "value", "fix"),
     [
         ("epochs", 0, "give a whole number of 1 or more"),
         ("accumulation", 0, "give a whole number of 1 or more"),
@@ -24,6 +24,6 @@ from edgecompress.training import Settings
         ("max_gradient_norm", float("nan"), "give a number above 0, or None"),
     ],
 )
-def test_an_impossible_value_is_refused(name: str, value: Any, mend: str) -> None:
-    with pytest.raises(RecipeError, match=f"^{name} is {value}; {mend}$"):
+def test_an_impossible_value_is_refused(name: str, value: Any, fix: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{name} is {value}; {fix}$"):
         Settings(**{name: value})

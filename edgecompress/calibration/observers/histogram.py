@@ -58,7 +58,7 @@ def quantization_error(histogram: Histogram, first: int, last: int) -> float:
     """Expected squared error when the bins ``first`` to ``last`` are stored in 256 levels.
 
     The density is uniform within a bin. A bin outside the range is stored as the nearest level; one
-    inside can straddle several levels, of which the first and last are covered in part.
+    inside can straddle several levels; the first and the last are covered in part.
     """
     width = histogram.bin_width
     level_width = width * (last - first + 1) / DESTINATION_BINS

@@ -16,7 +16,7 @@ from edgecompress.step import StepResult
 def fold_channel_factors(model: ir.Model) -> StepResult[ir.Model]:
     """Fold Mul, Div, Add and Sub by a constant for each channel into the Conv that they stand behind.
 
-    A batch norm that an exporter wrote as a product and a sum is one; left alone, each of them rounds its output.
+    A batch norm that an exporter wrote as a product and a sum is one; by themselves, each of them rounds its output.
     """
     folded = model.clone()
     changes: list[str] = []

@@ -24,7 +24,7 @@ class Captured:
 
     Attributes:
         evaluation: the program in evaluation mode.
-        training: that in training, where parameters take part in it alone, and it can be captured.
+        training: that in training, where some parameters take part only in training, and it can be captured.
         fault: why it cannot.
     """
 
@@ -57,7 +57,7 @@ def capture_modes(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
 
 
 def _capture_training(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ExportedProgram:
-    """The program of a copy in training; twice as many samples where one alone has no statistics."""
+    """The program of a copy in training; twice as many samples where a single sample has no statistics."""
     learning = frozen(module).train()  # what changes in training, like running statistics, changes in the copy
     try:
         return _capture(learning, args, kwargs)

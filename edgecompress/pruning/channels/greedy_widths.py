@@ -40,7 +40,7 @@ def spend(groups: Sequence[Group], damage: Damage, multiple: int, terms: Sequenc
     Args:
         groups: whose units can go.
         damage: of each group's width, taken to add up over the groups.
-        multiple: of which a layer keeps its channels.
+        multiple: the numbers of channels that stay are multiples of this.
         terms: of the cost that is to shrink.
     """
     path = [full(groups)]

@@ -1,7 +1,7 @@
 """The latency of a network in ONNX Runtime at any widths, from a few measurements.
 
-A term for each layer with weights, which is timed alone at a few widths; and one for everything else, which shrinks
-with the elements that it touches.
+A term for each layer with weights, which is timed in isolation at a few widths; and a term for everything else, which
+shrinks with the elements that it touches.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def latency_terms(structure: Structure, groups: Sequence[Group], whole_ms: float
     times = time_operators(list(timed.values()), threads)
     layers = [_layer_term(structure, node, operator, times, names) for node, operator in timed.items()]
     inner = add_up(layers)(full(groups))
-    scale = min(whole_ms / inner, 1.0) if inner else 1.0  # alone, an operator can take longer than in its network
+    scale = min(whole_ms / inner, 1.0) if inner else 1.0  # in isolation, an operator can take longer
     others = [_element_term(value, names) for node in calls for value in structure.values[node]]
     rate = max(whole_ms - inner, 0.0) / add_up(others)(full(groups))
     return (*(_scaled(part, scale) for part in layers), *(_scaled(part, rate) for part in others))

@@ -25,7 +25,7 @@ MIN_RUNS, MIN_SECONDS = 3, 0.005
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """A convolution or a linear layer: what decides its time beside the widths.
+    """A convolution or a linear layer: what decides its time, apart from the widths.
 
     Attributes:
         source: shape of its input, batch size as captured.
@@ -120,7 +120,7 @@ def _time(operator: Operator, inputs: int, outputs: int, threads: int) -> float:
 
 
 def single(operator: Operator, inputs: int, outputs: int) -> ir.Model:
-    """A graph with that operator alone, at these widths."""
+    """A graph with only that operator, at these widths."""
     settings = dict(operator.settings)
     if operator.kind == "MatMul":
         shape: tuple[int, ...] = (*operator.source[:-1], inputs)

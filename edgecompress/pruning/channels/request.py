@@ -32,7 +32,7 @@ Spread = Literal["uniform", "global", "latency", "sensitivity"]
 what the outputs were measured to lose for what the goal gains."""
 Residual = Literal["prune", "keep", "auto"]
 """What becomes of the channels that residual additions join: they go like others; with ``keep`` only those inside of
-blocks go; with ``auto`` these alone where they suffice, which for a share of every layer's channels they never do."""
+blocks go; with ``auto`` only these where they suffice, which for a share of every layer's channels they never do."""
 IS_JOINED = "residual additions join them, and 'pruning.residual' keeps them"
 LEAST_INSIDE = 0.25
 """The share of the channels inside of blocks that ``auto`` leaves at least; beyond it, those that sums join go too."""
@@ -49,7 +49,7 @@ class PruningRequest:
         spread: how the groups share it.
         criterion: which units of a group go first: a name or a function, as in :func:`.importance.score`.
         side: the weights that the criterion looks at.
-        multiple: of which the channels of a layer are kept.
+        multiple: the numbers of channels that stay are multiples of this.
         residual: whether the channels that residual additions join may go: always, never, or where it takes them.
         protect: names of layers whose channels stay; ``*`` and ``?`` are wildcards.
         threads: of the sessions that latency is measured in.

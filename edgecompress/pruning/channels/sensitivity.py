@@ -1,4 +1,4 @@
-"""Sensitivity: what the outputs lose when a group alone is narrowed, measured on data."""
+"""Sensitivity: what the outputs lose when only one group is narrowed, measured on data."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def measured_damage(
         subject: the network.
         groups: to measure, one at a time, the others whole.
         scores: which units of a group go first.
-        multiple: of which a layer keeps its channels.
+        multiple: the numbers of channels that stay are multiples of this.
         batches: a hundred samples or so; batch norms are estimated anew on them, labels are not read.
         progress: told of every group.
     """

@@ -18,7 +18,7 @@ Holder = tuple[nn.Module, str]
 class Mask(nn.Module):
     """A parametrization that lets through what ``keep`` says, and is zero elsewhere.
 
-    The layer computes with ``where(keep, original, 0)``, so that momentum and weight decay reach ``original`` alone,
+    The layer computes with ``where(keep, original, 0)``, so that momentum and weight decay reach only ``original``,
     and its gradient is zero where nothing is kept. ``keep`` (bool, shape of the weight) is a buffer, and so part of
     ``state_dict``.
     """
@@ -39,7 +39,7 @@ class Mask(nn.Module):
 
 
 def mask_of(module: nn.Module, tensor_name: str) -> Mask | None:
-    """The mask of a tensor; None where it has none, or has other parametrizations beside it."""
+    """The mask of a tensor; None where it has none, or has other parametrizations, too."""
     chain = _chain(module, tensor_name)
     mask = chain[0] if len(chain) == 1 else None
     return mask if isinstance(mask, Mask) else None
@@ -57,7 +57,7 @@ def set_mask(holders: Sequence[Holder], keep: Tensor) -> None:
     """Mask one tensor in every module that holds it; what an earlier mask pruned stays pruned.
 
     Args:
-        holders: each without parametrizations on that tensor, or with a mask alone.
+        holders: each without parametrizations on that tensor, or with only a mask.
         keep: bool, shape of the tensor.
     """
     masks = [mask for holder in holders if (mask := mask_of(*holder))]
@@ -83,13 +83,13 @@ def make_permanent(model: nn.Module) -> tuple[str, ...]:
         The names of the weights that had a mask.
 
     Raises:
-        ModelError: a weight has another parametrization beside its mask; nothing was changed.
+        ModelError: a weight has a mask and another parametrization; nothing was changed.
         EdgecompressError: a weight that was pruned is not zero.
     """
     masked = list(masked_tensors(model))
     for name, (module, tensor_name) in masked:
         if mask_of(module, tensor_name) is None:
-            raise ModelError(f"{name!r} has another parametrization beside its mask; remove that one first")
+            raise ModelError(f"{name!r} has a mask and another parametrization; remove that one first")
     for name, (module, tensor_name) in masked:
         mask = mask_of(module, tensor_name)
         assert mask is not None

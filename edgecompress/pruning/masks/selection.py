@@ -29,7 +29,7 @@ class Choice:
 def check_choice(
     model: nn.Module, weights: Sequence[Weight], unknown: Sequence[Refusal], include: Any, protect: Any
 ) -> Choice:
-    """The names that a user gave, each of which means something.
+    """The names that a user gave; each has a meaning.
 
     Args:
         model: whose modules they are.

@@ -70,7 +70,7 @@ def blueprint_of(module: nn.Module) -> Blueprint:
     """The blueprint of a network.
 
     Raises:
-        ModelError: it holds what neither a blueprint nor a tensor can say: extra state, or a mask beside another
+        ModelError: it holds what neither a blueprint nor a tensor can say: extra state, or a mask and another
             parametrization.
     """
     parts = dict(_own_modules(module))
@@ -146,7 +146,7 @@ def _factor(layer: nn.Module) -> Factor:
 def _masks(module: nn.Module) -> Iterator[str]:
     for name, holder in masked_tensors(module):
         if mask_of(*holder) is None:
-            raise ModelError(f"{name!r} has another parametrization beside its mask; remove that one first")
+            raise ModelError(f"{name!r} has a mask and another parametrization; remove that one first")
         yield name
 
 

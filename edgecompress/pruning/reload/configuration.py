@@ -30,7 +30,7 @@ def tell_configurations(before: nn.Module, after: nn.Module) -> None:
     """Let the configurations in a pruned network say what is true of it.
 
     A value is told where a network that is built from the configuration with it differs from one that is built without
-    it in sizes alone that the pruned network has: a width that is not the same in every layer is not told.
+    it only in sizes that the pruned network has: a width that is not the same in every layer is not told.
 
     Args:
         before: the network with the sizes that its configurations tell; not modified.

@@ -11,7 +11,7 @@ from edgecompress.pruning.reload.blueprint import Blueprint
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A network in a file, but for its values.
+    """A network in a file, without its values.
 
     Attributes:
         name: of the file, for messages.

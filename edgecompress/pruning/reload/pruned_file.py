@@ -161,7 +161,7 @@ def _length(start: bytes) -> int:
 
 
 def _parsed(content: bytes, start: int) -> Header | None:
-    """A header; None where it is not that of a safetensors file, which fills up with spaces alone."""
+    """A header; None where it is not that of a safetensors file, which is padded only with spaces."""
     try:
         entries = json.loads(content) if content.rstrip(b" ").endswith(b"}") else None
     except (ValueError, RecursionError):

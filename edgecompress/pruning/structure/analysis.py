@@ -235,7 +235,7 @@ def _found(classes: Classes, values: Mapping[fx.Node, Result]) -> dict[fx.Node, 
 
 
 def _channels(classes: Classes, value: Labelled) -> Channels:
-    """The slots of a tensor, each of which varies along a single axis by now."""
+    """The slots of a tensor; each varies along a single axis by now."""
     axes = []
     for slot in labelled(classes, value.shape, value.slots).slots:
         (axis,) = varying(slot)

@@ -38,7 +38,7 @@ class Group:
 
 
 def find_groups(structure: Structure) -> tuple[Group, ...]:
-    """The groups of a network of which units can be removed, in the order in which their first tensor is used."""
+    """The groups of a network that have removable units, in the order in which their first tensor is used."""
     by_place: dict[tuple[Member, ...], list[int]] = defaultdict(list)
     for unit, members in _members(structure).items():
         if unit not in structure.frozen:

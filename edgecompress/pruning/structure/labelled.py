@@ -81,7 +81,7 @@ def combine(classes: Classes, operands: Sequence[Labelled], shape: Sequence[int]
 
 
 def touch(classes: Classes, slot: Tensor, axes: set[int], reason: str) -> Tensor:
-    """The labels after the elements along ``axes`` met values of which none can be removed.
+    """The labels after the elements along ``axes`` met values that cannot be removed.
 
     What varies along other axes too is removed whole along these; what does not is not removed at all, and labels
     nothing from here on, so that it does not hold up others.
@@ -135,7 +135,7 @@ def _meet(classes: Classes, left: Tensor, right: Tensor, reason: str) -> Tensor:
 
 
 def _outermost(classes: Classes, slot: Tensor, other: Tensor) -> Tensor:
-    """The labels before they meet others that lie along their inner axes alone, and know nothing of the outermost.
+    """The labels before they meet others that lie only along their inner axes, and know nothing of the outermost.
 
     A table of angles meets the elements of every head alike. Were they unified, an element would leave all heads
     together; the heads are kept apart instead, and leave whole.

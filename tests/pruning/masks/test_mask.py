@@ -223,7 +223,7 @@ def test_a_parametrization_on_top_of_a_mask_is_not_thrown_away() -> None:
     model = _masked()
     layer = _linears(model)[1]
     parametrize.register_parametrization(layer, "weight", nn.Identity())
-    with pytest.raises(ModelError, match=r"^'.*' has another parametrization beside its mask; remove that one first$"):
+    with pytest.raises(ModelError, match=r"^'.*' has a mask and another parametrization; remove that one first$"):
         make_permanent(model)
     assert mask_of(_linears(model)[0], "weight") is not None
 

@@ -69,5 +69,5 @@ def test_a_mask_beside_another_parametrization_is_refused() -> None:
     pruner = ModelPruner(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)))
     pruner.magnitude_pruning(0.5)
     parametrizations.weight_norm(pruner.model.get_submodule("0"))
-    with pytest.raises(ModelError, match=r"'0.weight' has another parametrization beside its mask; remove"):
+    with pytest.raises(ModelError, match=r"'0.weight' has a mask and another parametrization; remove"):
         blueprint_of(pruner.model)

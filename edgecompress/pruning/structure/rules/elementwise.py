@@ -9,7 +9,7 @@ from edgecompress.pruning.structure.channel_classes import Classes
 from edgecompress.pruning.structure.labelled import Labelled, combine, reshape
 from edgecompress.pruning.structure.rules.call import Call, Rule, operator_name
 
-MEETS_CONSTANTS = "meets values of which none can be removed"
+MEETS_CONSTANTS = "meets values that cannot be removed"
 UNTAGGED = (
     # the same values again, or none of them
     "_to_copy",

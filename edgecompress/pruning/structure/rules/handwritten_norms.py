@@ -23,7 +23,7 @@ def is_normalizing(node: fx.Node) -> bool:
 
 
 def _only_normalizes(statistic: fx.Node, source: fx.Node, *, inverted: bool) -> bool:
-    """Whether every use of a value that was computed from the statistic alone ends in a normalization."""
+    """Whether every use of a value that was computed only from the statistic ends in a normalization."""
     uses = (user for user in statistic.users if user.op == "output" or _elements(user))  # no assertions
     return all(_use_normalizes(user, statistic, source, inverted) for user in uses)
 

@@ -29,7 +29,7 @@ def move(classes: Classes, call: Call) -> Result:
 
 
 def pick(classes: Classes, call: Call) -> Labelled:
-    """One index: what lies along its axis alone keeps its place, and so does all before and behind it."""
+    """One index: what lies only along its axis keeps its place, and so does all before and behind it."""
     operand: Labelled = call["self"]
     axis = call["dim"] % len(operand.shape)
     for slot in operand.slots:

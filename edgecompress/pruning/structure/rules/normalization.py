@@ -36,7 +36,7 @@ def group_norm(classes: Classes, call: Call) -> Labelled:
 
 
 def normalized(classes: Classes, source: Labelled, axes: set[int]) -> Labelled:
-    """Channels along the normalized axes alone may go; of others, what is normalized together goes together."""
+    """Channels that lie only along the normalized axes may go; of others, what is normalized together goes together."""
     slots = [
         slot if varying(slot) <= axes else touch(classes, slot, axes, "is normalized together") for slot in source.slots
     ]

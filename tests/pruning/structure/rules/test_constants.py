@@ -75,4 +75,4 @@ def test_tensors_of_many_values_and_indices_are_no_constants() -> None:
 
     structure = structure_of(forward, (2, 3), w=(3, 4))
     assert not any(is_constant(node) for node in structure.values)
-    assert reasons(structure, "w", 1) == {"meets values of which none can be removed"}
+    assert reasons(structure, "w", 1) == {"meets values that cannot be removed"}
