@@ -20,7 +20,7 @@ with the file by default."""
 EXACT_OPTION = "session.x64quantprecision"
 """ONNX Runtime's session option for exact sums; ``"1"`` turns it on."""
 SHARED = "replace the existing tensor"
-"""How ONNX Runtime refuses, under that option, a file in which two layers share int8 constants."""
+"""Text with which ONNX Runtime refuses, under that option, a file in which two layers share int8 constants."""
 
 PRODUCTS = """
 <ir_version: 10, opset_import: ["" : 20]>

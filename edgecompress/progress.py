@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 PACKAGE = str(Path(__file__).parent / "_")[:-1]
 """Beginning of the paths of this package's files."""
 LINE_SECONDS = 30.0
-"""At most one line in this time goes to a pipe: a log tells where a long run is, and a short run stays silent."""
+"""Seconds between two lines to a pipe: a log tells where a long run is, and a short run stays silent."""
 
 
 class Progress:
@@ -41,7 +41,7 @@ class Progress:
 
 
 class CallerWarnings(Progress):
-    """For callers in Python: what they should know is a ``UserWarning`` at their own line."""
+    """Progress for callers in Python: each warning is a ``UserWarning`` at their own line."""
 
     def warn(self, line: str) -> None:
         """A warning of Python's, at the innermost line outside of this package."""
@@ -84,7 +84,7 @@ class TerminalProgress(Progress):
 
 
 class PlainProgress(Progress):
-    """For a pipe: plain lines on stderr, warnings at once and, every ``LINE_SECONDS``, how far the work is."""
+    """Progress for a pipe: plain lines on stderr, warnings at once and, every ``LINE_SECONDS``, how far the work is."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -30,7 +30,7 @@ Network = nn.Module | ExportedProgram | ir.Model
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 ALL_CORES = 0
-"""As many threads as the machine has cores; a kernel's sums do not depend on their number."""
+"""Number of threads that stands for all cores of the machine; a kernel's sums do not depend on their number."""
 
 
 def open_session(

@@ -23,7 +23,7 @@ Run = Callable[[Inputs], list[Array]]
 MOST_ROWS = 3
 """Samples in the largest run: a dimension that merely is 1 or 2, or broadcasts, does not follow them all."""
 TOLERANCE = 1e-3
-"""Of the largest value: batches of other sizes take other kernels, whose sums differ in their last bits."""
+"""Tolerance as a share of the largest value: kernels for other batch sizes add in another order."""
 
 
 @dataclass(frozen=True, kw_only=True)

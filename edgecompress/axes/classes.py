@@ -33,7 +33,7 @@ def settle_streams(network: Network, streams: Streams, asked: int | None, progre
 def settle_class_axis(
     scores_shape: ScoresShape, data: Iterable[Batches | None], asked: int | None, tell: Callable[[str], None]
 ) -> int | None:
-    """Where the classes lie in every batch of a run: axis 1, or the last one (-1).
+    """Axis of the classes in every batch of a run: axis 1, or the last one (-1).
 
     The first batch whose labels fit one axis only decides; of batches of the same shapes the first one is run. Where
     all leave both axes open it is axis 1, as in PyTorch.

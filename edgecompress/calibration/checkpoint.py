@@ -1,4 +1,4 @@
-"""Where a calibration is kept while it runs, and how a run that was killed goes on."""
+"""Checkpoints of a calibration: the file that it is kept in while it runs, and how a killed run goes on."""
 
 from __future__ import annotations
 

@@ -30,4 +30,4 @@ class Demand:
 
 
 Observer = Callable[[Statistics, Demand], tuple[float, float]]
-"""From the statistics of a tensor to ``(low, high)`` in its unit, within its extent."""
+"""A function from the statistics of a tensor to its range ``(low, high)``, in its unit and within its extent."""

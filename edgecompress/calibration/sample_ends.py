@@ -32,7 +32,7 @@ class SampleEnds:
 
     @classmethod
     def of(cls, lows: NDArray[np.float32], highs: NDArray[np.float32]) -> Self:
-        """From each sample's least and greatest value, finite, both of shape (samples,)."""
+        """Sums from each sample's least and greatest value, finite, both of shape (samples,)."""
         return cls(samples=len(lows), low_units=_units(lows), high_units=_units(highs))
 
     @property

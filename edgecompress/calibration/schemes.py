@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 EPSILON = float(np.finfo(np.float32).eps)
 """The scale of a tensor that is zero throughout, as PyTorch's observers give it."""
 LEAST_ACTIVATION_SCALE, LEAST_WEIGHT_SCALE = 2.0**-80, 2.0**-40
-"""Below these a tensor counts as zero. PyTorch's scales end at ``EPSILON``, which leaves fewer and fewer levels to a
-faint signal, and then none; with these the product of two scales, that of a bias, still is a normal float32."""
+"""Scales below which a tensor counts as zero. PyTorch's scales end at ``EPSILON``, which leaves fewer and fewer levels
+to a faint signal, and then none; with these the product of two scales, that of a bias, still is a normal float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,7 +59,7 @@ class QuantParams:
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """How activations are stored; weights are int8 symmetric under both schemes.
+    """Integer type and range of activations; weights are int8 symmetric under both schemes.
 
     ``quant_max`` is 127 where the product of an 8-bit activation and an 8-bit weight, added in pairs,
     would saturate in 16 bits (x86 without VNNI), and 255 elsewhere. ``narrow_weights`` avoids the same

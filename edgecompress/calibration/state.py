@@ -1,4 +1,4 @@
-"""What calibration has seen: values that add up exactly, part by part, and that a file can hold.
+"""State of a calibration: values that add up exactly, part by part, and that a file can hold.
 
 The two passes have a record each. A :class:`Survey` holds extents; a :class:`Calibration` holds the histograms over
 the extents of one survey. Parts over disjoint batches merge to what one pass over all of them gives.
@@ -53,7 +53,7 @@ class Survey:
     complete: bool = False
 
     def add(self, values: Mapping[str, Array], samples: int) -> Survey:
-        """With the tensors of one run of some samples, each tensor divided evenly among them along its first axis.
+        """Survey with the tensors of another run added, each tensor divided evenly among them along its first axis.
 
         Raises:
             DataError: a tensor is not finite.
@@ -134,7 +134,7 @@ class Calibration:
         return Statistics(histogram=self.histograms[name], ends=self.survey.ends[name])
 
     def add(self, values: Mapping[str, Array], pool: Executor) -> Calibration:
-        """With the tensors of one run counted, each by a thread of ``pool``."""
+        """Calibration with the tensors of another run counted, each by a thread of ``pool``."""
         names = [name for name in values if name in self.histograms]
         counted = pool.map(lambda name: self.histograms[name].add(values[name]), names)
         return replace(self, histograms={**self.histograms, **dict(zip(names, counted, strict=True))})

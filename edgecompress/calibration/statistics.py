@@ -74,7 +74,7 @@ class Histogram:
 
 
 def _count(values: NDArray[np.generic], low: float, high: float, bins: int) -> NDArray[np.int64]:
-    """How many values lie in each bin.
+    """Number of values in each bin.
 
     Indices are computed in float64: in float32 the distance overflows for a tensor that spans most of
     the format's range, and rounding moves values across edges. A block at a time stays in the cache.

@@ -49,7 +49,7 @@ def _by_sample(batch: Batch, name: str) -> Array | None:
 
 
 def doubts_of_calibration(batches: Iterable[Batch], samples: int, *, judged_apart: bool) -> tuple[str, ...]:
-    """Why integers may not suit other data than those that they were fitted to, a line each.
+    """Reasons why integers may not suit other data than those that they were fitted to, a line each.
 
     Args:
         batches: the calibration data.

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from edgecompress.errors import EdgecompressError, InputError, first_line
 
 TIMEOUT = timedelta(hours=6)
-"""How long a worker waits at an exchange: the first one may measure for long what the others are told. Where one dies,
+"""Time that a worker waits at an exchange: the first one may measure for long what the others are told. Where one dies,
 ``torchrun`` ends the others."""
 
 Part = TypeVar("Part")

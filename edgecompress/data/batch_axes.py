@@ -1,4 +1,4 @@
-"""Where a batch lies: the ways in which the axes of a model's inputs could hold its samples, the likeliest first."""
+"""Batch axes: the ways in which the axes of a model's inputs could hold its samples, the likeliest first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgecompress.errors import RecipeError
 
 Shape = tuple[int | str, ...]
 UNNAMED = "None"
-"""How a dynamic dimension without a name reads."""
+"""Text that stands for a dynamic dimension without a name."""
 NAMED_BATCH = re.compile(r"(.*[^a-z])?(batch|bs|n)([^a-z].*|[_ ]?size)?", re.IGNORECASE)
 """Names of dimensions that say that they count samples."""
 MOST = 32
@@ -49,7 +49,7 @@ def batch_symbols(declared: Mapping[str, Shape]) -> list[str]:
 
 
 def possible_axes(inputs: Mapping[str, Array], declared: Mapping[str, Shape], asked: Axes) -> Iterator[list[Axes]]:
-    """For each number of samples that the inputs could hold, in which ways: those that cut more inputs come first.
+    """Possible batch axes for each possible number of samples; those that split more inputs come first.
 
     An input that is not cut is :data:`~edgecompress.data.batches.SHARED`. A dynamic dimension that all inputs with such
     ones share by its name comes before what only has the size; where one is dynamic,
@@ -79,7 +79,7 @@ def _places(shape: Sequence[int | str], size: int | str) -> list[int]:
 
 
 def _row_counts(shapes: Mapping[str, tuple[int, ...]], asked: Axes) -> list[int]:
-    """How many samples there could be: every size of a dimension, the leading one of the first input first."""
+    """Possible numbers of samples: every size of a dimension, the leading one of the first input first."""
     if settled := batch_sizes({name: shapes[name] for name in asked}, asked):
         return settled[:1]
     return list(dict.fromkeys(size for shape in shapes.values() for size in shape))
@@ -101,5 +101,5 @@ def _ways(
 
 
 def covered(way: Axes) -> int:
-    """How many inputs a way cuts."""
+    """Number of inputs that have a batch axis."""
     return sum(axis >= 0 for axis in way.values())

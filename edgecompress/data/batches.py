@@ -200,7 +200,7 @@ class _Reading:
             raise DataError(_raised(self._role, error)) from error
 
     def __len__(self) -> int:
-        """How many there are; a ``TypeError``, as ``len`` raises it, where the source does not tell."""
+        """Number of batches; a ``TypeError``, as ``len`` raises it, where the source does not tell."""
         return len(_open(self._source, self._role))  # type: ignore[arg-type]
 
 

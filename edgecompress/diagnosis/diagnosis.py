@@ -23,7 +23,7 @@ SHOWN_RANGES = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Where the accuracy, the bytes and the time went.
+    """Losses of accuracy, bytes and time by layer.
 
     ``damages`` and ``ranges`` are empty where nothing was quantized.
     """

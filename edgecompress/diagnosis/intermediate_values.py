@@ -22,7 +22,7 @@ def parts_of(model: ir.Model, batch: Batch) -> list[Batch]:
 
 
 def watch(model: ir.Model, names: Sequence[str], parts: Sequence[Batch]) -> Iterator[list[Array]]:
-    """For each part, the named values in that order.
+    """The named values for each part, in that order.
 
     Args:
         model: not modified.

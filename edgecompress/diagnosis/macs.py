@@ -13,7 +13,7 @@ from edgecompress.data.batches import Inputs
 Shape = tuple[int, ...]
 
 Formula = Callable[[ir.Node, Sequence[Shape | None], Shape | None], int]
-"""From a node, the shapes of its inputs, and that of its first output; a shape that is needed and not there raises."""
+"""Formula for a node, from the shapes of its inputs and of its first output; raises where a needed shape is missing."""
 
 
 def _convolution(weight: int) -> Formula:

@@ -22,7 +22,7 @@ from edgecompress.timing.profiling import layer_times, node_times
 
 Stored = dict[ir.Value, tuple[ir.TensorProtocol, ...]]
 NAMED = 3
-"""So many of the things that were left out are named in a note."""
+"""Most of the layers without a figure that a note names."""
 
 
 def onnx_layers(model: bytes, inputs: Inputs, *, threads: int = 1) -> Inspection:

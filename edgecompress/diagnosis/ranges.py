@@ -81,7 +81,7 @@ class _Seen:
         self._counts, self._outside, self._all = np.zeros(BINS, np.int64), 0, 0
 
     def add(self, array: Array) -> None:
-        """With more values."""
+        """Count more values."""
         half = self._step / 2  # what rounds to the last integer is inside
         self._counts += np.histogram(np.clip(array.astype(np.float64), self._edges[0], self._edges[-1]), self._edges)[0]
         self._outside += int(((array < self._low - half) | (array > self._high + half)).sum())

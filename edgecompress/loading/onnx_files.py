@@ -20,7 +20,7 @@ from edgecompress.system.scratch import scratch_folder
 MAX_BYTES = 2**31 - 1
 """What one protobuf message holds, and with it an ONNX model that is handed on in one piece."""
 REPAIRS = "edgecompress.repairs"
-"""Where a model in memory keeps what was repaired; it is not written to a file."""
+"""Key under which a model in memory keeps what was repaired; it is not written to a file."""
 INTEGER_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 
 

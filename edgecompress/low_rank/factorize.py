@@ -28,7 +28,7 @@ from edgecompress.runtime import tensors
 from edgecompress.step import Refusal, StepResult
 
 LATENCY_ROUNDS = 3
-"""How often a latency goal is aimed at anew, where the latency that was measured misses it."""
+"""Attempts at a latency goal, where the measured latency misses it."""
 
 
 Values = Mapping[str, Any]
@@ -54,7 +54,7 @@ class Chosen:
 
     @classmethod
     def from_values(cls, values: Values, candidates: Sequence[Candidate]) -> Self:
-        """From what :meth:`to_values` gives, for the same layers."""
+        """Choice from the values of :meth:`to_values`, for the same layers."""
         known = {candidate.name: candidate for candidate in candidates}
         options = {}
         for name, (kind, rank) in values["ranks"].items():
@@ -240,7 +240,7 @@ def _metrics(module: nn.Module, model: nn.Module, example: Batch | None) -> dict
 
 
 def _nothing(refusals: Sequence[Refusal]) -> str:
-    """Why no layer can be decomposed."""
+    """Reason why no layer can be decomposed."""
     reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in refusals[:3])
     why = reasons or "it has no linear layer and no convolution"
     return f"no layer of this model can be decomposed ({why}); set low_rank.enabled=false"

@@ -63,7 +63,7 @@ class Form(ABC):
 
     @abstractmethod
     def positions(self, call: LayerCall) -> tuple[int, ...]:
-        """How often each part multiplies all of its weights."""
+        """Number of times that each part multiplies all of its weights."""
 
     @abstractmethod
     def ranks(self, multiple: int) -> list[Rank]:
@@ -71,7 +71,7 @@ class Form(ABC):
 
     @cached_property
     def weight(self) -> Matrix:
-        """In float64, as the layer has it."""
+        """Weight of the layer in float64, in the layer's own shape."""
         return weight_of(self.layer)
 
     @cached_property

@@ -18,7 +18,7 @@ from edgecompress.low_rank.request import Goal
 from edgecompress.pruning.channels.goals import unmet
 
 ROUNDING = 1e-9
-"""Of the whole, by which sums may miss the share."""
+"""Error of sums that is tolerated, as a share of the whole."""
 
 
 @dataclass(frozen=True, kw_only=True)

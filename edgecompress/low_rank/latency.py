@@ -95,7 +95,7 @@ def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) ->
 
 
 def _some(candidate: Candidate, options: Sequence[Option]) -> list[Option]:
-    """Of each form, the options that are nearest to the shares, the same for all layers of a shape."""
+    """Options of each form that are nearest to the shares, the same for all layers of a shape."""
     found: dict[tuple[str, Rank], Option] = {}
     for form in candidate.forms:
         own = [option for option in options if option.form is form]

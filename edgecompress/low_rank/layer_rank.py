@@ -1,4 +1,4 @@
-"""The rank of a layer by itself: by ratio, or by the energy that it keeps."""
+"""Rank of a single layer: by ratio, or by the energy that it keeps."""
 
 from __future__ import annotations
 

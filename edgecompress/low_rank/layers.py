@@ -30,7 +30,7 @@ _NEIGHBOURS = {nn.MultiheadAttention: ("out_proj",), nn.TransformerEncoderLayer:
 """Modules whose own code reads the weights of these layers."""
 
 Layers = Mapping[str, Layer]
-"""By name."""
+"""Layers by name."""
 
 
 def find_layers(model: nn.Module) -> tuple[Layers, tuple[Refusal, ...]]:
@@ -55,7 +55,7 @@ def find_layers(model: nn.Module) -> tuple[Layers, tuple[Refusal, ...]]:
 
 
 def obstacle(module: nn.Module) -> str | None:
-    """Why a layer cannot be decomposed, whatever surrounds it; None where it can."""
+    """Reason why a layer cannot be decomposed, whatever surrounds it; None where it can."""
     kind = type_before_parametrizations(module)
     if isinstance(module, nn.MultiheadAttention):
         return "its own code reads its weights"

@@ -1,4 +1,4 @@
-"""How layers share a budget: least loss for the cost that has to go."""
+"""Rank allocation: layers share a budget, so that the loss is least for the cost that has to go."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import scipy.linalg
 from edgecompress.low_rank.truncation import Matrix
 
 RIDGE = 1e-12
-"""Of the mean, so that readings that repeat one another have a Cholesky factor."""
+"""Ridge as a share of the mean variance, so that readings that repeat each other have a Cholesky factor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class ReadingRegression:
         return energies
 
     def weights(self, count: int) -> Matrix:
-        """Of the layer on the first ``count`` readings; shape (m, count)."""
+        """Weights of the layer on the first ``count`` readings; shape (m, count)."""
         if self.root is None:
             return self.projected[:count].T
         root = self.root[:count, :count]

@@ -109,7 +109,7 @@ class SpatialForm(Form):
 
     @property
     def _column_metric(self) -> Matrix:
-        """That of a patch one column wide, the mean over the columns of the kernel."""
+        """Metric of a patch that is a column wide: the mean over the columns of the kernel."""
         metric: Matrix = np.einsum("pxqx->pq", self._by_column) / self.weight.shape[3]
         return metric
 
@@ -121,7 +121,7 @@ class SpatialForm(Form):
 
     @cached_property
     def _regression(self) -> ReadingRegression:
-        """Of the outputs on the readings at every column, in the order (reading, column)."""
+        """Regression of the outputs on the readings at every column, in the order (reading, column)."""
         first, wide = self._readings, self.weight.shape[3]
         size = len(first) * wide
         half = np.einsum("rp,pxqz->rxqz", first, self._by_column, optimize=True)

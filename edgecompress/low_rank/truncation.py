@@ -15,15 +15,15 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
-"""Of float64; of any number of axes where the text says so."""
+"""float64 matrix; any number of axes where the text says so."""
 
 DAMPING = 1e-6
-"""Of the mean variance, added to each: directions in which no input varied are ranked only by the weights."""
+"""Share of the mean variance added to each: directions in which no input varied are ranked only by the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputMoments:
-    """Of the inputs of a matrix: their mean, shape (n,), and the mean of x x^T, shape (n, n)."""
+    """Moments of the inputs of a matrix: their mean, shape (n,), and the mean of x x^T, shape (n, n)."""
 
     mean: Matrix
     second: Matrix

@@ -16,7 +16,7 @@ from edgecompress.low_rank.regression import ReadingRegression, regress
 from edgecompress.low_rank.truncation import Matrix, balance
 
 ROUNDS = 10
-"""Of the higher-order orthogonal iteration, at most."""
+"""Most steps of the higher-order orthogonal iteration."""
 STEPS = 16
 """The most ranks that are considered for either side, in addition to the full one."""
 SETTLED = 1e-4
@@ -47,7 +47,7 @@ class TuckerForm(Form):
         return [(first, second) for first, second in pairs if first <= second * kernel and second <= first * kernel]
 
     def loss(self, rank: Rank) -> float:
-        """That without the iteration."""
+        """The loss without the iteration."""
         explained = float(self._energies(rank[1])[: rank[0]].sum())
         return float(np.clip(1 - explained / self._whole, 0, 1)) if self._whole > 0 else 0.0
 
@@ -175,7 +175,7 @@ class TuckerForm(Form):
 
 
 def _thinned(ranks: list[int]) -> list[int]:
-    """At most so many of them, evenly spread."""
+    """At most ``STEPS`` of the ranks, evenly spread."""
     step = -(-len(ranks) // STEPS) or 1
     return ranks[step - 1 :: step]
 

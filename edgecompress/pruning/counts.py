@@ -58,7 +58,7 @@ def count(model: nn.Module, example_inputs: Any = None) -> Counts:
 
 
 def macs_per_row(model: nn.Module, example_inputs: Any) -> int:
-    """Those of :func:`count_macs`, over the rows of the batch."""
+    """Multiply-accumulates (:func:`count_macs`) for each row of the batch."""
     return count_macs(model, example_inputs) // _rows(example_inputs)
 
 

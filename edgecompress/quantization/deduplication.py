@@ -15,7 +15,7 @@ import onnx_ir as ir
 from edgecompress.exporters.graph import node, producer
 
 LEAST_SAVED_BYTES = 512
-"""Below that the two nodes take more room than the copies."""
+"""Bytes saved below which the two nodes take more room than the copies."""
 
 
 def store_once(model: ir.Model) -> ir.Model:

@@ -71,7 +71,7 @@ def fall_back(
 
 
 def next_count(too_few: int, enough: int | None, most: int, evaluations: int) -> int | None:
-    """How many layers to try next; None where nothing is left to try.
+    """Number of layers to try next; None where nothing is left to try.
 
     The steps grow by a factor with which all layers are reached before the evaluations are used up, and by 2
     at least.

@@ -43,7 +43,7 @@ def align_thresholds(
 
 
 def thresholds(node: ir.Node) -> tuple[float, float]:
-    """Where a HardSigmoid leaves 0, and where it reaches 1."""
+    """Inputs at which a HardSigmoid leaves 0 and reaches 1."""
     alpha, beta = node.attributes.get_float("alpha", 0.2), node.attributes.get_float("beta", 0.5)
     return -beta / alpha, (1 - beta) / alpha
 

@@ -11,12 +11,12 @@ from edgecompress.data.batches import Array, Inputs
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 
 REPEATED = ("DequantizeLinear", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence")
-"""Run with each reader anew, and not held: ONNX Runtime fuses the first with what reads it, and the others write no
-tensors."""
+"""Operators that run anew for each reader, so that their outputs are not held: ONNX Runtime fuses the first with what
+reads it, and the others write no tensors."""
 
 
 class IncrementalRun:
-    """Where a model stands: the values that are computed and still to be read, for each run of samples.
+    """State of a model that runs in pieces: the values that are computed and still to be read, for each run of samples.
 
     What lies ahead may be changed between two calls of :meth:`to`; what lies behind is not run again.
     """

@@ -41,7 +41,7 @@ class Moments:
 
     @property
     def centred(self) -> Moments:
-        """Those of the distances from the means."""
+        """Moments of the distances from the means."""
         shift = self.mean - self.real
         return replace(
             self,
@@ -51,7 +51,7 @@ class Moments:
 
     @property
     def shrunk(self) -> Moments:
-        """With k columns' worth of doubt in what correlates, be it two inputs or an input and an error.
+        """Moments with k columns' worth of doubt in what correlates, be it two inputs or an input and an error.
 
         Few columns correlate by chance; a rounding that trusts them is wrong on others.
         """

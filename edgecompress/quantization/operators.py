@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Role(Enum):
-    """How an operator meets integers."""
+    """Role of an operator in an integer graph."""
 
     ANCHOR = "worth quantizing its inputs for"
     CONNECTIVE = "integer where all of its inputs are, or one is and an anchor further down reads the result"
@@ -48,7 +48,7 @@ MOVES = (
 )
 """Operators that only move values, or choose among them."""
 ENLARGING = ("Expand", "Resize", "Tile")
-"""Those that write more values than they read: floats are made of them later only where integers are wanted."""
+"""Operators that write more values than they read: floats are made of them later only where integers are wanted."""
 
 RULES: dict[str, Rule] = {
     "Conv": Rule(role=Role.ANCHOR, integer_op="QLinearConv", weight=1, bias=2),

@@ -19,7 +19,7 @@ from edgecompress.quantization.weights import constant_weight
 
 PAIR = ("QuantizeLinear", "DequantizeLinear")
 HALF = 0.501
-"""Of a step: what rounding may move a weight by, with the error of float32."""
+"""Share of a step that rounding may move a weight by, with the error of float32."""
 HEAVY = INT32_LIMIT / 2
 """Integers of a bias for whose sake the step of its weights was widened, and more."""
 

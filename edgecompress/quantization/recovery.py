@@ -22,7 +22,7 @@ PROBED_BATCHES = 16
 
 Pass = Callable[[Lowering, Batches, Progress], Lowering]
 PASSES: dict[str, Pass] = {"adaround": round_adaptively, "bias_correction": correct_biases}
-"""By the key of the recipe that turns each on, in the order in which they run."""
+"""Passes by the key of the recipe that turns each on, in the order in which they run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def recover(
 
 
 def agreement_of(original: ir.Model, quantized: ir.Model, batches: Batches) -> Agreement:
-    """How well the outputs of two models agree on the first calibration batches."""
+    """Agreement of the outputs of two models on the first calibration batches."""
     sessions = [open_session(model, ALL_CORES, background=True) for model in (original, quantized)]
     total = Agreement()
     for batch in islice(batches, PROBED_BATCHES):

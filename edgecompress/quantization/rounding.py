@@ -79,7 +79,7 @@ def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -
 
 
 def _start(models: Sequence[ir.Model], batches: Batches, sources: Sequence[ir.Value]) -> list[IncrementalRun]:
-    """At the beginning of each model, with the same samples: as many as the memory has room for at all ``sources``."""
+    """Runs at the start of each model, with the same samples: as many as memory has room for at all ``sources``."""
     splits = network_rows(models[0], batches.axes) is None
     first = next(_runs(batches, RUN_ROWS, splits=splits))
     scout = IncrementalRun(models[0], [first.inputs])
@@ -186,7 +186,7 @@ def best_rounding(weight: Floats, scale: Floats, objective: Floats, drift: Float
 
 
 def _descend(up: Floats, slope: Floats, steps: Floats, curvature: Floats, free: NDArray[np.bool_], h: Floats) -> Floats:
-    """How far the weights of a block move: one after the other is flipped, in ``up``, where that costs less."""
+    """Steps by which the weights of a block move: one after the other is flipped, in ``up``, where that costs less."""
     local, moved = slope.copy(), np.zeros_like(steps)
     for k in range(len(h)):
         change = np.where(up[:, k] > 0, -steps[:, k], steps[:, k])

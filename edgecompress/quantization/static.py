@@ -127,7 +127,7 @@ def _warnings(placement: Placement, fusion: Fusion) -> tuple[str, ...]:
 
 
 def _why_all_float(reasons: Container[str]) -> str:
-    """Why nothing is integer, and what would change that."""
+    """Reason why nothing is integer, and what would change that."""
     if BY_BUDGET in reasons:
         return (
             "every layer returned to float for the accuracy budget, and the artifact stays float;"

@@ -73,7 +73,7 @@ def memory_limit() -> int:
 def run_isolated(
     code: str, arguments: Sequence[str], *, timeout_s: float = TIMEOUT_S, memory_bytes: int | None = None
 ) -> str | None:
-    """Run Python code in a child process; the reason it failed, or None.
+    """Run Python code in a child process; returns the reason why it failed, or None.
 
     Args:
         code: finds its arguments from ``sys.argv[1]`` on.

@@ -17,9 +17,9 @@ import onnx
 from numpy.typing import NDArray
 
 LEAST_OPSET, UPGRADED_OPSET, UPGRADED_IR_VERSION = 13, 18, 8
-"""From opset 13 on, a tensor can have a scale for each channel."""
+"""The oldest opset that stays (from 13 on, a tensor can have a scale for each channel), and what others become."""
 RESIZE_OPSET, RESIZED_BEFORE = 11, {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-"""From this opset on, a Resize chooses from where it takes its values, and by default not as it did before."""
+"""From opset 11 on a Resize has these attributes; their defaults are not what older opsets compute."""
 MIN_UPGRADE_DB = 100.0
 SIZES = (2, 1, 8, 32)
 """What dynamic dimensions are tried at, until the model runs."""
@@ -147,7 +147,7 @@ def with_true_shapes(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without any declared shape but those of the inputs."""
+    """A copy without declared shapes, except those of the inputs."""
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     for value in bare.graph.output:

@@ -128,7 +128,7 @@ def predict(
 
 
 def asked_speedup(budgets: Budgets, latency_ms: float | None, max_latency_ms: float | None = None) -> float:
-    """How much faster than the original, of that latency, a derived student is cut to be.
+    """Speedup that a derived student has to reach over an original of this latency.
 
     >>> round(asked_speedup(Budgets(min_speedup=1.9), 10.0), 2), round(asked_speedup(Budgets(), 9.5, 5.0), 2)
     (2.0, 2.0)

@@ -24,7 +24,7 @@ SERVES: Mapping[Strategy, Mapping[str, int]] = {
 """How well a strategy serves a limit, 0 to 3. Quantization makes much smaller models at once; pruning on top is for
 more speed, and costs accuracy; a student is cut for its latency and keeps accuracy; only pruning saves computation."""
 DECISIVE = 2
-"""From here on a limit speaks for a strategy."""
+"""Lowest score at which a limit speaks for a strategy."""
 SERVERS: tuple[Isa, ...] = ("x86-avx512", "x86-vnni")
 """Families that the float networks of strategy pruning are for: their channels go in multiples of 16."""
 

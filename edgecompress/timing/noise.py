@@ -16,7 +16,7 @@ ADVICE = "take more runs, or stop other programs"
 
 
 def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:
-    """Why not to trust the figures of one file, a line each; nothing on a quiet machine.
+    """Reasons not to trust the figures of a file, a line each; nothing on a quiet machine.
 
     Args:
         times_ms: of the runs in their order, (runs,).

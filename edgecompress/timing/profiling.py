@@ -1,4 +1,4 @@
-"""Where the time of a model goes, operator by operator, as ONNX Runtime's own profiler tells it."""
+"""Time of a model by operator, as ONNX Runtime's own profiler tells it."""
 
 from __future__ import annotations
 

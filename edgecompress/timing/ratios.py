@@ -25,7 +25,7 @@ WIDEST = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """How many times as long the first takes as the second; ``low`` and ``high`` bound it at 95 %."""
+    """Time of the first divided by that of the second; ``low`` and ``high`` bound it at 95 %."""
 
     value: float
     low: float
@@ -138,7 +138,7 @@ def interval_of(times: NDArray[np.float64], share: float, stretches: int = STRET
 
 
 def _draws(count: int, seed: int) -> NDArray[np.int64]:
-    """How often each of ``count`` stretches is drawn in each resample."""
+    """Number of times that each of ``count`` stretches is drawn in each resample."""
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
 
 

@@ -12,7 +12,7 @@ from edgecompress.timing.ratios import STRETCHES, Ratio, ratio_of
 FINE = 0.02
 """Resolution that is enough: a convolution more or less in a small network shows."""
 PATIENCE = 10
-"""How often, at most, the runs are taken again."""
+"""Most times that the runs are repeated."""
 
 
 def settle(measure: Callable[[], NDArray[np.float64]]) -> tuple[NDArray[np.float64], tuple[Ratio, ...]]:

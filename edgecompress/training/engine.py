@@ -77,7 +77,7 @@ class Engine:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return torch.device(self.accelerator.device)
 
     @property
@@ -87,7 +87,7 @@ class Engine:
 
     @property
     def processes(self) -> int:
-        """How many share the work."""
+        """Number of processes that share the work."""
         return int(self.accelerator.num_processes)
 
     def shared_only_if(self, last: bool) -> contextlib.AbstractContextManager[Any]:

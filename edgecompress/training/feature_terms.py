@@ -17,7 +17,7 @@ from edgecompress.errors import RecipeError
 from edgecompress.recipe.arguments import number
 
 CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {4: nn.Conv2d, 5: nn.Conv3d}
-"""By the number of a feature's axes."""
+"""Convolution types by the number of a feature's axes."""
 
 
 @dataclass(frozen=True)
@@ -205,14 +205,14 @@ def _averaged(feature: Tensor, size: list[int]) -> Tensor:
 
 
 def _distances(points: Tensor) -> Tensor:
-    """Of each pair, over their mean."""
+    """Distance of each pair of samples, divided by the mean distance."""
     distances = functional.pdist(points)
     mean = distances.sum() / max(1, len(distances))
     return distances / mean.clamp_min(torch.finfo(points.dtype).tiny)
 
 
 def _cosines(points: Tensor) -> Tensor:
-    """At (j, i, k): of the angle at sample j between i and k; 0 where two of them are in one place.
+    """Cosines at (j, i, k) of the angle at sample j between i and k; 0 where two of them are in one place.
 
     By way of inner products, which need no difference vector for each pair.
     """

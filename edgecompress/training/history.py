@@ -1,4 +1,4 @@
-"""What a training hands back, and where it stands while it runs."""
+"""History of a training: its epochs and result, and its position while it runs."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TrainingStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """How far a run has come: ``step`` steps in all, and ``batches`` batches of the epoch that is under way."""
+    """Progress of a run: ``step`` steps in all, and ``batches`` batches of the epoch that is under way."""
 
     step: int = 0
     batches: int = 0
@@ -103,12 +103,12 @@ class Position:
         return len(self.history) >= epochs or (patience is not None and stale >= patience)
 
     def to_state(self) -> dict[str, Any]:
-        """As plain values."""
+        """Plain values that a checkpoint can hold."""
         return asdict(self)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """From what :meth:`to_state` gives."""
+        """Position from the values of :meth:`to_state`."""
         history = tuple(
             Epoch(**{**epoch, "score": None if epoch["score"] is None else Score(**epoch["score"])})
             for epoch in state["history"]

@@ -12,7 +12,7 @@ SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 """An optimizer and the number of its steps in the whole run, to a scheduler that is stepped after each."""
 
 FIRST = 0.04
-"""Where the warm-up begins, as a share of the highest learning rate."""
+"""Learning rate at which the warm-up begins, as a share of the highest learning rate."""
 LAST = 1e-4
 
 

@@ -34,10 +34,10 @@ class TrainData(Protocol):
     """Batches that can be read once for each epoch; :class:`edgecompress.data.batches.Batches` is one."""
 
     def __iter__(self) -> Iterator[Batch]:
-        """From the first one, in an order of its own."""
+        """Batches of a new epoch, from the first one, in any order."""
 
     def count(self) -> int:
-        """How many there are."""
+        """Number of batches."""
 
 
 def ignore_step(step: TrainingStep) -> None:

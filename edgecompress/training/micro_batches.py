@@ -1,4 +1,4 @@
-"""From checked batches to the tensors of one training step, shared out over the processes."""
+"""Micro-batches: the tensors of a training step, made from checked batches and shared out over the processes."""
 
 from __future__ import annotations
 

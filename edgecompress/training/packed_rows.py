@@ -58,12 +58,12 @@ class RowForm:
         return pytree.tree_unflatten([leaf.to(device) for leaf in leaves], pytree.treespec_loads(self.tree))
 
     def to_json(self) -> str:
-        """As text."""
+        """Form as JSON text."""
         return json.dumps([self.tree, self.dtypes, self.shapes])
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """From what :meth:`to_json` gives."""
+        """Form from the text of :meth:`to_json`."""
         tree, dtypes, shapes = json.loads(text)
         return cls(tree=tree, dtypes=tuple(dtypes), shapes=tuple(map(tuple, shapes)))
 

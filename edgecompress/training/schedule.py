@@ -1,4 +1,4 @@
-"""How much is pruned at each of the steps between which the network is trained.
+"""Pruning schedules: the amount at each of the steps between which the network is trained.
 
 Each function gives the amounts of ``steps`` steps, as shares of the *original* network; the last one is ``amount``.
 """

@@ -1,4 +1,4 @@
-"""How a training runs: a record that is checked when it is made."""
+"""Settings of a training: a record that is checked when it is made."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ FORMAT = 1
 MARK = 0x65647465
 """What SQLite calls an application id."""
 WAIT_SECONDS = 60.0
-"""How long one process waits for the others to write."""
+"""Time that a process waits for the others to write."""
 
 
 class TeacherOutputs:

@@ -1,4 +1,4 @@
-"""A student is taught: checked on a few samples, tapped where feature terms listen, trained, and handed back bare."""
+"""Training of a student: it is checked on a few samples, tapped where feature terms listen, and trained."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _of_outputs(measure: Loss, outputs: Any, inputs: Mapping[str, Tensor], label
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where its first parameter is."""
+    """Device of a network's first parameter; the CPU where it has none."""
     return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 

@@ -18,7 +18,7 @@ LAYOUT = ("Transpose", "Reshape", "Squeeze", "Unsqueeze")
 
 @dataclass(frozen=True, kw_only=True)
 class _Site:
-    """Where the factor goes: ``columns`` of a product's weight, and of the bias behind it."""
+    """Place for the factor: ``columns`` of a product's weight, and of the bias behind it."""
 
     product: ir.Node
     columns: slice

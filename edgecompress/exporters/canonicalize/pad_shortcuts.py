@@ -12,7 +12,7 @@ from edgecompress.exporters.graph import constant, initializer, is_float, node, 
 from edgecompress.step import StepResult
 
 SHARE = 0.05
-"""Of the model's constants, that the weight of such a convolution may add at most."""
+"""Largest share of the model's constants that the weight of such a convolution may add."""
 LEAST = 4096
 """Elements that it may have in any case."""
 

@@ -13,7 +13,7 @@ from edgecompress.pruning.structure.groups import find_groups
 from edgecompress.pruning.structure.rules.constants import is_constant
 
 MOST_SOURCES = 6
-"""Of the tensors that a constant could take its size from, the nearest first."""
+"""Most tensors that are tried as the source of a constant's size, the nearest first."""
 
 Fits = Callable[[Structure, Sequence[int]], bool]
 

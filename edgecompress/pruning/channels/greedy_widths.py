@@ -1,4 +1,4 @@
-"""Widths that are spent step by step, each where the gain costs least damage."""
+"""Greedy choice of widths: step by step, the group shrinks that saves most cost for its damage."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edgecompress.pruning.channels.widths import Widths, step_of
 from edgecompress.pruning.structure.groups import Group
 
 LEAST_SHARE = 0.1
-"""Of the units of a group, what is always kept."""
+"""Share of the units of a group that is always kept."""
 STEPS = 12
-"""Into which a group is cut, where its own step is finer."""
+"""Number of steps that a group is cut into, where its own step is finer."""
 
 Damage = Callable[[Group, int], float]
 """What the network loses when a group keeps so many units; 0 for all, and never less for fewer."""

@@ -28,7 +28,7 @@ from edgecompress.step import Refusal
 
 Goal = Literal["channels", "macs", "parameters", "latency"]
 Spread = Literal["uniform", "global", "latency", "sensitivity"]
-"""How the removal is spread: the same share of every group; by importance; by importance for the time gained; or by
+"""Spread of the removal: the same share of every group; by importance; by importance for the time gained; or by
 what the outputs were measured to lose for what the goal gains."""
 Residual = Literal["prune", "keep", "auto"]
 """What becomes of the channels that residual additions join: they go like others; with ``keep`` only those inside of
@@ -177,7 +177,7 @@ def _free(subject: Subject, request: PruningRequest) -> tuple[list[Group], tuple
 
 
 def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
-    """Why nothing can be pruned, and what to do about it."""
+    """Reason why nothing can be pruned, and what to do about it."""
     if any(refusal.reason == IS_JOINED for refusal in protected):
         return "'pruning.residual' keep leaves nothing that can be pruned; set pruning.residual=prune"
     if protected:
@@ -186,6 +186,6 @@ def _nothing(subject: Subject, protected: Sequence[Refusal]) -> str:
 
 
 def nothing_goes(refusals: Sequence[Refusal]) -> str:
-    """That nothing can be pruned, with the first reasons."""
+    """Message that nothing can be pruned, with the first reasons."""
     reasons = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in refusals[:2])
     return f"nothing of this model can be pruned ({reasons or 'it has no two layers in a row'}); disable pruning"

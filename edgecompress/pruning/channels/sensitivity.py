@@ -75,7 +75,7 @@ def noise_without(
 
 
 def output_noise(module: nn.Module, batches: Iterable[Batch], expected: Sequence[Sequence[np.ndarray]]) -> float:
-    """How far a network's outputs are from the expected ones, as noise over signal, of the output that is worst.
+    """Difference of a network's outputs from the expected ones, as noise over signal; that of the worst output.
 
     Raises:
         ModelError: the outputs have other sizes, since these depend on the data.

@@ -24,7 +24,7 @@ class Layout:
 
 
 def layout(module: nn.Module, tensor_name: str) -> Layout | None:
-    """How the weight of a convolution, a linear layer, an attention or an embedding lies; None for other tensors.
+    """Layout of the weight of a convolution, a linear layer, an attention or an embedding; None for other tensors.
 
     >>> layout(nn.ConvTranspose2d(8, 4, 3, groups=2), "weight")
     Layout(input_axis=0, stretches=2)

@@ -87,7 +87,7 @@ def seeded_generator(seed: Any) -> torch.Generator:
 
 
 def _lowest(scores: Tensor, count: int) -> Tensor:
-    """Where the ``count`` lowest of a flat tensor lie; of those that tie at the end, the first ones."""
+    """Mask of the ``count`` lowest values of a flat tensor; of those that tie at the end, the first ones."""
     if count == 0:
         return torch.zeros_like(scores, dtype=torch.bool)
     threshold = torch.kthvalue(scores, count).values

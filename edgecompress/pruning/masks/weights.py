@@ -87,7 +87,7 @@ def check_finite(weight: Weight) -> None:
 
 
 def _held(model: nn.Module) -> dict[int, list[tuple[str, Holder]]]:
-    """For every parameter, the names of the modules that hold it, and its place in each."""
+    """Holders of every parameter: the names of the modules that hold it, and its place in each."""
     held: dict[int, list[tuple[str, Holder]]] = {}
     for module_name, module in model.named_modules(remove_duplicate=False):
         if "parametrizations" not in module_name.split("."):
@@ -117,7 +117,7 @@ def _weight(found: list[tuple[str, Holder]], how: Layout, classifier: str | None
 
 
 def _obstacle(found: list[tuple[str, Holder]], tensor: Tensor) -> str | None:
-    """Why a tensor cannot be masked, whatever its layer."""
+    """Reason why a tensor cannot be masked, whatever its layer."""
     if not tensor.is_floating_point():
         return f"its values are {str(tensor.dtype).removeprefix('torch.')}, not floating point"
     if any(isinstance(module, EMBEDDINGS) and module.sparse for _, (module, _) in found):

@@ -21,7 +21,7 @@ KEYS = (
 )
 """What configurations call the sizes that pruning changes."""
 MOST_TRIALS = 64
-"""Of the values that could be meant, tried one after the other."""
+"""Most combinations of values that are tried, one after the other."""
 Facts = Mapping[tuple[str, int], int]
 """The axes of tensors, and the whole numbers that modules hold, by name and place."""
 
@@ -61,7 +61,7 @@ def _best(before: nn.Module, after: nn.Module) -> dict[str, int]:
 
 
 def _candidates(before: nn.Module, after: nn.Module) -> Iterator[dict[str, int]]:
-    """For each key, the value that it has, and those that it would have if it shrank like a tensor of the network."""
+    """Candidates for each key: the value that it has, and those that it has where it shrinks like a tensor."""
     old, new = named_tensors(before), named_tensors(after)
     pairs = ((old[name].shape, new[name].shape) for name in old.keys() & new.keys())
     shrunk = {(a, b) for own, other in pairs for a, b in zip(own, other, strict=False) if a > b}

@@ -29,7 +29,7 @@ MAX_HEADER_BYTES = 100_000_000
 """What safetensors itself reads at most."""
 CHUNK_BYTES = 2**20
 FLOATING = ("F", "BF")
-"""How safetensors names of floating-point dtypes begin."""
+"""Prefixes of the safetensors names of floating-point dtypes."""
 
 
 @dataclass(frozen=True, kw_only=True)

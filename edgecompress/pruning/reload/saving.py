@@ -1,4 +1,4 @@
-"""To store a pruned network, and to load it into an instance of its own class."""
+"""Saving of a pruned network, and loading into an instance of its own class."""
 
 from __future__ import annotations
 

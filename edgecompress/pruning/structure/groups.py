@@ -96,7 +96,7 @@ def as_flags(structure: Structure, units: Iterable[int]) -> Tensor:
 
 
 def kept_by_axis(channels: Channels, gone: Tensor) -> dict[int, Tensor]:
-    """For each axis along which channels lie, which of its indices stay: bool."""
+    """Indices that stay on each axis along which channels lie, as bool."""
     kept: dict[int, Tensor] = {}
     for axis, classes in channels.axes:
         stays = ~gone[classes]

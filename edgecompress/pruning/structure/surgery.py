@@ -18,13 +18,13 @@ from edgecompress.pruning.structure.rules.movement import amounts_at
 from edgecompress.pruning.structure.zeroed_channels import cut
 
 Sizes = dict[tuple[str, int], int]
-"""By module and old size: the new one."""
+"""New sizes by module and old size."""
 Names = tuple[str, ...]
 Key = TypeVar("Key", bound=Hashable)
 _SIZED = (*SIZED, "broadcast_to", "expand", "repeat", "reshape", "tile", "unflatten", "view")
 """Operators that are told the size of what they return."""
 MOST_CHOICES = 12
-"""Of the attributes that could be meant by a size, tried one after the other."""
+"""Most combinations of attributes that are tried for a size, one after the other."""
 
 
 def remove(module: nn.Module, structure: Structure, gone: Tensor) -> nn.Module:

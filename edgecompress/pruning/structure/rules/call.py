@@ -15,7 +15,7 @@ from edgecompress.pruning.structure.labelled import Labelled
 
 Result = Labelled | list[Labelled]
 FOUND = "found in the data"
-"""Under this name a node of the graph says whether it finds a size or a number in the data."""
+"""Key under which a node of the graph says whether it finds a size or a number in the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
