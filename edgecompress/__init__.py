@@ -10,10 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgecompress.api.benchmark import benchmark
+    from edgecompress.api.compare import compare
     from edgecompress.api.decomposition import LowRankDecomposition
     from edgecompress.api.distiller import Distiller
+    from edgecompress.api.inspect import inspect
     from edgecompress.api.pruner import ModelPruner
     from edgecompress.api.quantizer import QuantizedModel, Quantizer
+    from edgecompress.api.recommend import recommend
+    from edgecompress.api.validate import validate
     from edgecompress.bundle.reading import Bundle, read_bundle
     from edgecompress.errors import (
         DataError,
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from edgecompress.pipeline.compress import compress
     from edgecompress.pruning.reload.saving import load_pruned
     from edgecompress.recipe.tables import Recipe
+    from edgecompress.step import Refusal, StepResult
     from edgecompress.targets import TargetProfile, load_profile, profile_names
 
 __all__ = [
@@ -44,19 +50,31 @@ __all__ = [
     "Quantizer",
     "Recipe",
     "RecipeError",
+    "Refusal",
+    "StepResult",
     "TargetProfile",
+    "benchmark",
+    "compare",
     "compress",
+    "inspect",
     "load_profile",
     "load_pruned",
     "profile_names",
     "read_bundle",
+    "recommend",
+    "validate",
 ]
 
 _HOMES = {
+    "api.benchmark": ("benchmark",),
+    "api.compare": ("compare",),
     "api.decomposition": ("LowRankDecomposition",),
     "api.distiller": ("Distiller",),
+    "api.inspect": ("inspect",),
     "api.pruner": ("ModelPruner",),
     "api.quantizer": ("QuantizedModel", "Quantizer"),
+    "api.recommend": ("recommend",),
+    "api.validate": ("validate",),
     "bundle.reading": ("Bundle", "read_bundle"),
     "errors": (
         "DataError",
@@ -70,6 +88,7 @@ _HOMES = {
     "pipeline.compress": ("compress",),
     "pruning.reload.saving": ("load_pruned",),
     "recipe.tables": ("Recipe",),
+    "step": ("Refusal", "StepResult"),
     "targets": ("TargetProfile", "load_profile", "profile_names"),
 }
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecompress.cli.recommend import _check_given
+from edgecompress.api.recommend import recommend
 from edgecompress.data.batches import Batches, InputNames, TensorSpec, rereadable
 from edgecompress.data.splits import Streams
 from edgecompress.errors import InputError
@@ -19,6 +19,7 @@ from edgecompress.loading.sources import load_data
 from edgecompress.metrics.accuracy import top1
 from edgecompress.pipeline.fold import _check_data, _check_first_batches
 from edgecompress.recipe.tables import Images, Quantization, Recipe
+from edgecompress.recipe.wording import in_options
 
 Mistake = Callable[[], object]
 ROWS = np.zeros((2, 3), np.float32)
@@ -146,7 +147,7 @@ def test_a_batch(raw: Any, told: str) -> None:
             "evaluation batch 0 does not fit the model: no such width; give inputs as its forward takes them",
         ),
         (
-            lambda: _check_given("net.py:net", None, {}, measure=True),
+            lambda: in_options(recommend)(model="net.py:net", measure=True),
             "the model is measured on calibration data; give --calibration",
         ),
     ],

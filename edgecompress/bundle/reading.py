@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecompress.bundle.manifest import MANIFEST, MAX_BYTES, SIGNATURE, FileEntry, Manifest, parse_manifest
 from edgecompress.errors import OutputError
+from edgecompress.recipe.arguments import path as checked_path
 
 ARTIFACT = "model.onnx"
 
@@ -30,16 +31,18 @@ class Bundle:
         return self.manifest.verdict.outcome == "pass"
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: str | Path) -> Bundle:
     """Read a bundle, every byte of it checked against the manifest.
 
     Raises:
         OutputError: it is no bundle, or a file is missing, changed, or not of the bundle.
+        RecipeError: it is no path.
     """
+    folder = checked_path("bundle", path)
     try:
-        return _read(path)
+        return _read(folder)
     except OSError as error:
-        raise OutputError(f"bundle {str(path)!r} cannot be read: {error.strerror}; make it readable") from error
+        raise OutputError(f"bundle {str(folder)!r} cannot be read: {error.strerror}; make it readable") from error
 
 
 def _read(path: Path) -> Bundle:

@@ -20,7 +20,7 @@ from edgecompress.bundle.signature import load_verify_key, verify_bundle
 from edgecompress.data.batches import Array, Batch, Batches, Inputs
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
-from edgecompress.loading.sources import open_batches
+from edgecompress.loading.sources import Data, open_batches
 from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, parse_recipe
@@ -80,7 +80,7 @@ def revalidate(
     folder: Path,
     limits: Mapping[str, float],
     *,
-    evaluation: str | None,
+    evaluation: Data | None,
     original: Path | None,
     cpus: Sequence[str],
     progress: Progress,
@@ -229,7 +229,7 @@ def _check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]
             raise ModelError(f"{str(path)!r} gives outputs of shapes {found}, the bundle {wanted}; {GIVE_ORIGINAL}")
 
 
-def _batches(bundle: Bundle, evaluation: str | None, recipe: Recipe) -> Batches | None:
+def _batches(bundle: Bundle, evaluation: Data | None, recipe: Recipe) -> Batches | None:
     if evaluation is None:
         return None
     model = ir.load(bundle.artifact)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from edgecompress.cli.tables import console, print_json, print_table
-from edgecompress.recipe.tables import MAX_THREADS
+from edgecompress.recipe.tables import MAX_BATCH_SIZE, MAX_THREADS
 from edgecompress.units import kilobytes, milliseconds
 
 if TYPE_CHECKING:
     from edgecompress.timing.benchmark import Timed
-
-MAX_BATCH_SIZE = 65536
 
 
 def run(
@@ -31,14 +29,16 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Say which of several ONNX files is faster than the first, and by how much."""
+    from edgecompress.api.benchmark import benchmark
     from edgecompress.progress import progress_for
-    from edgecompress.timing.benchmark import benchmark
+    from edgecompress.recipe.wording import in_options
 
     progress = progress_for(Console(stderr=True))
-    rows = benchmark(files, threads=threads, runs=runs, batch_sizes=batch_sizes or [], progress=progress)
+    found = in_options(benchmark)(files, threads=threads, runs=runs, batch_size=batch_sizes or [], progress=progress)
     if as_json:
-        print_json([{**_document(row), "threads": threads} for row in rows])
+        print_json(found.document())
         return 0
+    rows = found.rows
     table = [
         [
             row.file,
@@ -56,11 +56,6 @@ def run(
         for doubt in row.doubts:
             progress.warn(f"{_name(row, rows)}: {doubt}")
     return 0
-
-
-def _document(row: Timed) -> dict[str, Any]:
-    ratio = {"speedup": row.ratio.value, "low": row.ratio.low, "high": row.ratio.high, "verdict": row.ratio.verdict}
-    return {**{name: value for name, value in dataclasses.asdict(row).items() if name != "ratio"}, **ratio}
 
 
 def _sentences(rows: Sequence[Timed], files: int) -> Iterator[str]:

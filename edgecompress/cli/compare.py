@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from edgecompress.cli.compress import Data, Model, default_output
+from edgecompress.cli.compress import Data, Model
 from edgecompress.cli.tables import console, print_json, print_table, prints_aside
 from edgecompress.units import percent
 
@@ -35,33 +34,28 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> int:
     """Compress a model in every way and print the table; what was measured before is not measured again."""
-    from edgecompress.comparison import compare
-    from edgecompress.loading.models import load_model
+    from edgecompress.api.compare import compare
     from edgecompress.progress import progress_for
+    from edgecompress.recipe.wording import in_options
 
     aside = Console(stderr=True)
     with prints_aside(as_json):
-        comparison = compare(
-            load_model(model, weights),
+        comparison = in_options(compare)(
+            model,
             calibration=calibration,
             evaluation=evaluation,
             train=train,
-            output=output or Path(default_output(model, "compare")),
+            weights=weights,
+            output=output,
             overrides=assignments or [],
             progress=progress_for(aside),
             tell=lambda row: aside.print(f"{row.title}: {told_of(row)}", highlight=False, markup=False),
         )
     if as_json:
-        rows = [_document(row) for row in comparison.rows]
-        print_json({"rows": rows, "measured_now": list(comparison.fresh), "folder": str(comparison.folder)})
+        print_json(comparison.document())
     else:
         print_comparison(comparison)
     return 0
-
-
-def _document(row: Measured) -> dict[str, Any]:
-    timing = None if row.timing is None else {**dataclasses.asdict(row.timing), "verdict": row.timing.ratio.verdict}
-    return {**dataclasses.asdict(row), "timing": timing}
 
 
 def told_of(row: Measured) -> str:

@@ -59,7 +59,7 @@ def run(
     """Compress a trained model for a target and write the bundle."""
     from edgecompress.bundle.draft import require_free
     from edgecompress.calibration.workers import joined_workers
-    from edgecompress.loading.models import load_model, load_teacher
+    from edgecompress.loading.models import load_model, load_teacher, name_of
     from edgecompress.pipeline.compress import assist, compress
     from edgecompress.pipeline.plan import make_plan
     from edgecompress.progress import progress_for
@@ -68,7 +68,7 @@ def run(
 
     with joined_workers() as workers, prints_aside(as_json):
         profile = effective_profile(target, assignments or [])
-        folder = output or Path(default_output(model, profile.name))
+        folder = output or Path(f"{name_of(model)}-{profile.name}")
         if workers.rank == 0:
             require_free(folder, overwrite=overwrite)  # before what takes long
         network = load_model(model, weights)
@@ -110,18 +110,6 @@ def run(
         can_prune = functools.partial(_can_prune, network, calibration or evaluation, profile.recipe)
         print_bundle(bundle, _advice(bundle, profile.recipe, can_prune, trained=train is not None))
     return 0 if bundle.passed else 1
-
-
-def default_output(model: str, target: str) -> str:
-    """``models.py:resnet20`` for ``mobile`` goes to ``resnet20-mobile``.
-
-    >>> default_output("models.py:resnet20", "mobile")
-    'resnet20-mobile'
-    >>> default_output("nets/resnet20.onnx", "edge")
-    'resnet20-edge'
-    """
-    place, _, name = model.rpartition(":")
-    return f"{name if place else Path(model).stem}-{target}"
 
 
 def print_plan(plan: Plan) -> None:

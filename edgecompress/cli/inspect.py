@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,6 @@ from edgecompress.units import count, decibels, kilobytes, milliseconds
 
 if TYPE_CHECKING:
     from edgecompress.inspection import Inspection, Layer, LayerSensitivity
-    from edgecompress.targets import TargetProfile
 
 SHORT = {"float": "fp", "bfloat": "bf"}
 """How a table of 80 columns writes the precisions."""
@@ -35,19 +34,27 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the layers of a model or an artifact: weights, multiply-accumulates, bytes, precision, time."""
-    from edgecompress.inspection import inspect_model
+    from edgecompress.api.inspect import inspect
+    from edgecompress.inspection import Inspection
     from edgecompress.progress import progress_for
-    from edgecompress.targets import effective_profile
+    from edgecompress.recipe.wording import in_options
 
-    profile = effective_profile(target, assignments or [])
-    if sensitivity:
-        return _sensitivity(model, weights, profile, calibration, as_json=as_json)
     with prints_aside(as_json):
-        found = inspect_model(model, weights, calibration, profile.recipe, progress_for(Console(stderr=True)))
+        found = in_options(inspect)(
+            model,
+            weights=weights,
+            sensitivity=sensitivity,
+            calibration=calibration,
+            target=target,
+            overrides=assignments or [],
+            progress=progress_for(Console(stderr=True)),
+        )
     if as_json:
-        print_json({**dataclasses.asdict(found), "macs": found.macs})
-    else:
+        print_json(found.document())
+    elif isinstance(found, Inspection):
         _print_layers(found)
+    else:
+        _print_sensitivities(found.layers)
     return 0
 
 
@@ -84,26 +91,11 @@ def _row(layer: Layer) -> list[str]:
     ]
 
 
-def _sensitivity(
-    model: str, weights: str | None, profile: TargetProfile, calibration: str | None, *, as_json: bool
-) -> int:
+def _print_sensitivities(rows: Sequence[LayerSensitivity]) -> None:
     """The layers by what their return to float would win, the most rewarding first; then those that stay float."""
-    from edgecompress.errors import DataError
-    from edgecompress.inspection import inspect_sensitivity
-    from edgecompress.progress import progress_for
-
-    if calibration is None:
-        raise DataError("--sensitivity runs the model on data; give --calibration")
-    progress = progress_for(Console(stderr=True))
-    with prints_aside(as_json):
-        rows = inspect_sensitivity(model, weights, profile.recipe, calibration, progress)
-    if as_json:
-        print_json([dataclasses.asdict(row) for row in rows])
-        return 0
     headings = ["layer", "kind", "integer", "float wins", "and costs", "halved"]
     print_layers(headings, [_losses(row) for row in rows], left=2)
     _print_reasons(rows)
-    return 0
 
 
 def _losses(row: LayerSensitivity) -> list[str]:
@@ -115,7 +107,7 @@ def _losses(row: LayerSensitivity) -> list[str]:
     return [row.name, row.kind, *integer, "-" if halved is None or halved.sqnr_db is None else decibels(halved.sqnr_db)]
 
 
-def _print_reasons(rows: list[LayerSensitivity]) -> None:
+def _print_reasons(rows: Sequence[LayerSensitivity]) -> None:
     """What the columns say, which layers are halved together, and why others cannot be."""
     lines = ["integer, halved: how the outputs agree with that layer alone as integers, or with half of its channels"]
     if all(row.halved is None for row in rows):

@@ -37,24 +37,21 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine."""
-    from edgecompress.bundle.revalidation import revalidate
+    from edgecompress.api.validate import validate
     from edgecompress.progress import progress_for
+    from edgecompress.recipe.wording import in_options
 
-    limits = {
-        "max_accuracy_drop": max_accuracy_drop,
-        "min_speedup": min_speedup,
-        "max_latency_ms": max_latency_ms,
-        "max_size_mb": max_size_mb,
-        "min_cpu_agreement": min_cpu_agreement,
-    }
-    asked = {name: limit for name, limit in limits.items() if limit is not None}
     with prints_aside(as_json):
-        result = revalidate(
+        result = in_options(validate)(
             bundle,
-            asked,
             evaluation=evaluation,
             original=original,
-            cpus=cpu or (),
+            max_accuracy_drop=max_accuracy_drop,
+            min_speedup=min_speedup,
+            max_latency_ms=max_latency_ms,
+            max_size_mb=max_size_mb,
+            cpu=cpu or (),
+            min_cpu_agreement=min_cpu_agreement,
             progress=progress_for(Console(stderr=True)),
             verify_key=verify_key,
         )

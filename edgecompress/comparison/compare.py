@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,11 @@ class Comparison:
     folder: Path
     rows: tuple[Measured, ...]
     fresh: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data, for JSON."""
+        rows = [row.document() for row in self.rows]
+        return {"rows": rows, "measured_now": list(self.fresh), "folder": str(self.folder)}
 
 
 def compare(
@@ -158,7 +164,7 @@ def _measure(
     title = title_of(profile.recipe)
     lacking = [role for role in row.needs if role not in data]
     if lacking:
-        return Measured(key=row.key, title=title, digest=digest, missing=f"needs {lacking[0]} data (--{lacking[0]})")
+        return Measured(key=row.key, title=title, digest=digest, missing=f"needs {lacking[0]} data")
     try:
         metrics = compress(
             network,

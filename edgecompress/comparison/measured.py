@@ -54,6 +54,11 @@ class Measured:
     accuracy_drop: float | None = None
     timing: Timing | None = None
 
+    def document(self) -> dict[str, Any]:
+        """The same as plain data, for JSON, with what the speedup says."""
+        timing = None if self.timing is None else {**asdict(self.timing), "verdict": self.timing.ratio.verdict}
+        return {**asdict(self), "timing": timing}
+
     @property
     def remarks(self) -> tuple[str, ...]:
         """Why there are no figures, or why not to trust them."""

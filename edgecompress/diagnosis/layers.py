@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,6 +47,10 @@ class Inspection:
     def macs(self) -> int | None:
         """All that was counted."""
         return None if self.other_macs is None else self.other_macs + sum(layer.macs or 0 for layer in self.layers)
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data, for JSON."""
+        return {**asdict(self), "macs": self.macs}
 
 
 def module_layers(module: nn.Module) -> list[Layer]:

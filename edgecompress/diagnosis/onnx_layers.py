@@ -63,7 +63,7 @@ def declared_layers(model: bytes) -> Inspection:
     try:
         specs = input_specs(open_session(model, 1))
         if free := free_dimensions(specs):
-            return _bare(model, f"the size of {', '.join(free)} is not fixed; give --calibration")
+            return _bare(model, f"the size of {', '.join(free)} is not fixed; give calibration data")
         return onnx_layers(model, dummy_inputs(specs, 1))
     except InputError as error:
         return _bare(model, f"{error}")

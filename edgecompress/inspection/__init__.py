@@ -12,13 +12,14 @@ from edgecompress.diagnosis.layers import Inspection, Layer, module_layers, tens
 from edgecompress.diagnosis.onnx_layers import declared_layers, onnx_layers
 from edgecompress.errors import ModelError
 from edgecompress.inspection.modules import exported_layers, measured_modules
-from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, layer_sensitivity
-from edgecompress.loading.models import load_model
+from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, Sensitivities, layer_sensitivity
+from edgecompress.loading.models import given_model
 from edgecompress.loading.onnx_files import check_onnx, read_onnx
 from edgecompress.loading.opened import open_together
+from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.runtime import network_rows, signature, to_bytes
+from edgecompress.runtime import Network, network_rows, signature, to_bytes
 from edgecompress.system.isolation import require_file
 
 __all__ = [
@@ -26,22 +27,27 @@ __all__ = [
     "Inspection",
     "Layer",
     "LayerSensitivity",
+    "Sensitivities",
     "inspect_model",
     "inspect_sensitivity",
     "onnx_layers",
 ]
 
-NO_EXAMPLE = "neither counted nor timed: there is no input to run it on; give --calibration"
+NO_EXAMPLE = "neither counted nor timed: there is no input to run it on; give calibration data"
 
 
 def inspect_model(
-    spec: str, weights: str | None, calibration: str | None, recipe: Recipe, progress: Progress
+    given: Network | str | Path,
+    weights: str | Path | None,
+    calibration: Data | None,
+    recipe: Recipe,
+    progress: Progress,
 ) -> Inspection:
     """The layers with weights of a MODEL or an ONNX file, quantized or not, for one sample.
 
     Args:
-        spec: MODEL.
-        weights: its weights.
+        given: a network or MODEL; an ONNX model is taken as it is.
+        weights: of a module that MODEL names.
         calibration: DATA, of which one sample is run; without it an ONNX file is run on inputs of the shapes that it
             declares, and a MODEL is not run.
         recipe: how a MODEL is exported, and images are read.
@@ -51,21 +57,12 @@ def inspect_model(
         ModelError: it cannot be loaded, or, with data, run or captured.
         DataError: the data is missing or does not fit.
     """
-    if Path(spec).suffix == ".onnx":
-        if weights is not None:
-            raise ModelError(f"weights {weights!r} are for a module, and {spec!r} holds its own; leave --weights out")
-        require_file(Path(spec))
-        model = read_onnx(Path(spec), upgrade=False)
-        if calibration is None:
-            return declared_layers(to_bytes(model))
-        opened = open_together(model, {"calibration": calibration}, recipe)
-        batches = replace(opened.batches["calibration"], signature=signature(model))
-        return onnx_layers(to_bytes(model), batches.first().sample(network_rows(model, batches.axes) or 1).inputs)
-    network = load_model(spec, weights)
+    network = _as_it_is(given, weights)
+    if isinstance(network, ir.Model):
+        return _onnx(network, calibration, recipe)
     if calibration is None:
         if isinstance(network, nn.Module):
             return Inspection(layers=tuple(module_layers(network)), notes=(NO_EXAMPLE,))
-        assert not isinstance(network, ir.Model)
         tensors = (tensor_layer(name, "tensor", {name: tensor}) for name, tensor in network.state_dict.items())
         return Inspection(layers=tuple(tensors), notes=(NO_EXAMPLE,))
     opened = open_together(network, {"calibration": calibration}, recipe, progress.warn)
@@ -75,14 +72,34 @@ def inspect_model(
     return exported_layers(network, example, recipe, progress)
 
 
+def _as_it_is(given: Network | str | Path, weights: str | Path | None) -> Network:
+    """A network, without what a file needs to be compressed: an ONNX file keeps its version."""
+    if not isinstance(given, (str, Path)) or Path(given).suffix != ".onnx":
+        return given_model(given, weights)
+    if weights is not None:
+        raise ModelError(
+            f"weights {str(weights)!r} are for a module, and {str(given)!r} holds its own; leave --weights out"
+        )
+    require_file(Path(given))
+    return read_onnx(Path(given), upgrade=False)
+
+
+def _onnx(model: ir.Model, calibration: Data | None, recipe: Recipe) -> Inspection:
+    if calibration is None:
+        return declared_layers(to_bytes(model))
+    opened = open_together(model, {"calibration": calibration}, recipe)
+    batches = replace(opened.batches["calibration"], signature=signature(model))
+    return onnx_layers(to_bytes(model), batches.first().sample(network_rows(model, batches.axes) or 1).inputs)
+
+
 def inspect_sensitivity(
-    spec: str, weights: str | None, recipe: Recipe, calibration: str, progress: Progress
-) -> list[LayerSensitivity]:
+    given: Network | str | Path, weights: str | Path | None, recipe: Recipe, calibration: Data, progress: Progress
+) -> Sensitivities:
     """What the outputs lose with each layer alone as integers, and with half of its channels.
 
     Args:
-        spec: MODEL.
-        weights: its weights.
+        given: a network or MODEL.
+        weights: of a module that MODEL names.
         recipe: how the model is quantized.
         calibration: DATA.
         progress: told of every layer.
@@ -91,7 +108,8 @@ def inspect_sensitivity(
         ModelError: the model cannot be loaded or captured.
         DataError: the data is missing or does not fit.
     """
-    opened = open_together(load_model(spec, weights), {"calibration": calibration}, recipe, progress.warn)
+    opened = open_together(given_model(given, weights), {"calibration": calibration}, recipe, progress.warn)
     if isinstance(opened.network, ir.Model):
         check_onnx(opened.network)
-    return layer_sensitivity(opened.network, opened.recipe, opened.batches["calibration"], progress)
+    rows = layer_sensitivity(opened.network, opened.recipe, opened.batches["calibration"], progress)
+    return Sensitivities(layers=tuple(rows))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from torch import nn
 
@@ -59,6 +60,17 @@ class LayerSensitivity:
     kind: str
     quantized: Sensitivity | None
     halved: Halved | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivities:
+    """Every layer that can be quantized or pruned, the one whose return to float pays most first."""
+
+    layers: tuple[LayerSensitivity, ...]
+
+    def document(self) -> list[dict[str, Any]]:
+        """The layers as plain data, for JSON."""
+        return [asdict(layer) for layer in self.layers]
 
 
 def layer_sensitivity(network: Network, recipe: Recipe, batches: Batches, progress: Progress) -> list[LayerSensitivity]:

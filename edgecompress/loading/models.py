@@ -5,15 +5,19 @@ The Python file that a user names is the user's own code and is run; weights are
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import onnx_ir as ir
 from torch import nn
+from torch.export import ExportedProgram
 
 from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, first_line
 from edgecompress.loading.onnx_files import read_onnx
 from edgecompress.loading.programs import read_program
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
 from edgecompress.loading.weights import with_weights
+from edgecompress.modules.checks import check_network
 from edgecompress.modules.plain import unwrapped
 from edgecompress.modules.torchscript import OR_ONNX, refuse_model_file, refuse_torchscript
 from edgecompress.runtime import Network
@@ -37,6 +41,23 @@ def load_teacher(spec: str | None, weights: str | None = None) -> nn.Module | No
     return teacher
 
 
+def given_model(model: Network | str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Network:
+    """A network that Python hands over, or MODEL.
+
+    Args:
+        model: a module, an exported program, an ONNX model, or what :func:`load_model` takes.
+        weights: of a module that MODEL names.
+
+    Raises:
+        ModelError: it is none of these or cannot be loaded; or there are weights for what has its own.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        return load_model(str(model), None if weights is None else str(weights))
+    if weights is not None:
+        raise ModelError("weights are for a model that is given by its name; load them into the module")
+    return check_network(model)
+
+
 def load_model(spec: str, weights: str | None = None) -> Network:
     """MODEL: ``file.py:callable``, ``package.module:callable``, ``model.onnx`` or ``model.pt2``.
 
@@ -52,6 +73,18 @@ def load_model(spec: str, weights: str | None = None) -> Network:
         raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
     require_file(Path(spec))
     return read_onnx(Path(spec)) if suffix == ".onnx" else read_program(Path(spec))
+
+
+def name_of(model: Network | str) -> str:
+    """What a model is called in the name of a folder: MODEL without its place, or the class of a module.
+
+    >>> name_of("models.py:resnet20"), name_of("nets/resnet20.onnx"), name_of(nn.Linear(1, 1))
+    ('resnet20', 'resnet20', 'linear')
+    """
+    if isinstance(model, str):
+        place, _, name = model.rpartition(":")
+        return name if place else Path(model).stem
+    return "model" if isinstance(model, (ir.Model, ExportedProgram)) else type(model).__name__.lower()
 
 
 def _call_for_module(spec: str) -> nn.Module:

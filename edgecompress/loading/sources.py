@@ -6,6 +6,7 @@ import csv
 import functools
 import io
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ IMAGE_BATCH_ROWS = 16
 IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is decoded; among Pillow's other formats are some for which it starts a program."""
 MAX_PIXELS = 2**26
-Data = str | Iterable[Any] | Source
+Data = str | os.PathLike[str] | Iterable[Any] | Source
 
 
 def load_data(spec: str, role: str, images: Images, axes: Axes = NO_AXES) -> Source:
@@ -128,8 +129,8 @@ def open_source(data: Data, role: str, recipe: Recipe) -> Source:
     Raises:
         DataError: the data cannot be opened, or can be read only once.
     """
-    if isinstance(data, str):
-        return rereadable(load_data(data, role, recipe.images, recipe.export.batch_axes), role)
+    if isinstance(data, (str, os.PathLike)):
+        return rereadable(load_data(os.fspath(data), role, recipe.images, recipe.export.batch_axes), role)
     return rereadable(data if callable(data) else functools.partial(_same, data), role)
 
 

@@ -23,6 +23,7 @@ from edgecompress.diagnosis import diagnose
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import compact, finish, require_valid
 from edgecompress.exporters.mobile import Mobile, make_mobile
+from edgecompress.loading.models import name_of
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
@@ -124,7 +125,7 @@ def compress(
     kept = path("statistics", statistics) if statistics is not None else None
     plan = make_plan(model, profile, teacher)
     machines = find_machines(profile.recipe.cpu.emulate)
-    folder = path("output", output) if output is not None else Path(f"{_name_of(model)}-{profile.name}")
+    folder = path("output", output) if output is not None else Path(f"{name_of(model)}-{profile.name}")
     with open_draft(folder, overwrite=overwrite) as draft:
         for warning in plan.warnings:
             progress.warn(warning)
@@ -305,7 +306,3 @@ def _mobile(artifact: bytes, golden: Batch, progress: Progress) -> Mobile:
     if mobile.failure is not None:
         progress.warn(f"ONNX Runtime's mobile tools were left out: {mobile.failure}")
     return mobile
-
-
-def _name_of(model: Network) -> str:
-    return "model" if isinstance(model, (ir.Model, ExportedProgram)) else type(model).__name__.lower()

@@ -30,6 +30,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 MAX_THREADS = 256
+MAX_BATCH_SIZE = 65536
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
 ObserverName = Annotated[
     str, AfterValidator(partial(require_known, OBSERVERS)), Field(examples=list(built_in(OBSERVERS)))

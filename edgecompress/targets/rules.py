@@ -49,9 +49,14 @@ class Constraints:
         return tuple(name for name in LIMITS if getattr(self, name) is not None)
 
     @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by the names of budgets."""
+        return {name: getattr(self, name) for name in self.asked}
+
+    @property
     def overrides(self) -> tuple[str, ...]:
         """The limits as ``KEY=VALUE`` for the budgets of a recipe."""
-        return tuple(f"budgets.{name}={getattr(self, name):g}" for name in self.asked)
+        return tuple(f"budgets.{name}={limit:g}" for name, limit in self.limits.items())
 
     def budgets(self, float_latency_ms: float | None, *, foreign: bool) -> tuple[str, ...]:
         """The limits as ``KEY=VALUE`` for a run on this machine, whose milliseconds a ``foreign`` CPU does not have.

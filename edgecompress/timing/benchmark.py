@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -47,6 +48,24 @@ class Timed:
     ratio: Ratio
     runs: int
     doubts: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data, for JSON, the speedup with its interval and what it says."""
+        ratio = self.ratio
+        said = {"speedup": ratio.value, "low": ratio.low, "high": ratio.high, "verdict": ratio.verdict}
+        return {**{name: value for name, value in asdict(self).items() if name != "ratio"}, **said}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Files that were timed in turn: ``rows`` have the files in their order, for each batch size anew."""
+
+    rows: tuple[Timed, ...]
+    threads: int
+
+    def document(self) -> list[dict[str, Any]]:
+        """The rows as plain data, for JSON."""
+        return [{**row.document(), "threads": self.threads} for row in self.rows]
 
 
 def benchmark(

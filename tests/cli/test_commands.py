@@ -276,7 +276,7 @@ def test_inspect_lists_a_model_and_its_artifact(bundle: Path, capsys: pytest.Cap
     assert layers["features.0"]["shape"] == [8, 3, 3, 3]
     assert (layers["features.0"]["parameters"], layers["features.0"]["bytes"]) == (216, 864)
     assert (layers["features.0"]["macs"], layers["features.0"]["share"], document["latency_ms"]) == (None, None, None)
-    assert "give --calibration" in document["notes"][0]
+    assert "give calibration data" in document["notes"][0]
     assert main(["inspect", "nets.py:net", "--calibration", "batches.py:calibration", "--json"]) == 0
     document = _json(capsys)
     assert document["layers"][0]["macs"] == 8 * 27 * 16 * 16

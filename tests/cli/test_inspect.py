@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecompress.cli import main
-from edgecompress.inspection import Halved, Inspection, Layer, LayerSensitivity
+from edgecompress.inspection import Halved, Inspection, Layer, LayerSensitivity, Sensitivities
 from edgecompress.quantization.sensitivity import Sensitivity
 
 LONG = [f"classifier.encoder.layers.{index}.attention.output.query_projection" for index in range(12)]
@@ -35,7 +35,7 @@ def test_long_names_leave_a_table_of_80_columns(
 ) -> None:
     layers = (*map(_layer, LONG), _layer("last", None, None))
     found = Inspection(layers=layers, other_macs=1000, latency_ms=2.5, other_share=0.25, notes=("not counted: X (1)",))
-    monkeypatch.setattr("edgecompress.inspection.inspect_model", lambda *_: found)
+    monkeypatch.setattr("edgecompress.api.inspect.inspect_model", lambda *_: found)
     assert main(["inspect", "any"]) == 0
     lines = _lines(capsys)
     heading, rows, rest = lines[0], lines[1:14], lines[14:]
@@ -58,12 +58,12 @@ def test_losses_stand_side_by_side_and_reasons_below(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     integer = Sensitivity(name="a", kind="Conv", group=("a",), sqnr_db=40.0, gain_db=1.5, lost_ms=0.02)
-    found = [
+    found = (
         LayerSensitivity(name="a", kind="Conv", quantized=integer, halved=Halved(group=("a", "b"), sqnr_db=12.0)),
         LayerSensitivity(name="b", kind="Conv", quantized=None, halved=Halved(group=("a", "b"), sqnr_db=12.0)),
         LayerSensitivity(name="head", kind="Gemm", quantized=integer, halved=Halved(reason="it is an output")),
-    ]
-    monkeypatch.setattr("edgecompress.inspection.inspect_sensitivity", lambda *_: found)
+    )
+    monkeypatch.setattr("edgecompress.api.inspect.inspect_sensitivity", lambda *_: Sensitivities(layers=found))
     assert main(["inspect", "any", "--sensitivity", "--calibration", "data"]) == 0
     heading, first, second, third, *rest = _lines(capsys)
     assert heading.split() == ["layer", "kind", "integer", "float", "wins", "and", "costs", "halved"]
@@ -77,6 +77,6 @@ def test_an_onnx_file_cannot_be_pruned_and_the_table_says_so(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = LayerSensitivity(name="a", kind="Conv", quantized=None, halved=None)
-    monkeypatch.setattr("edgecompress.inspection.inspect_sensitivity", lambda *_: [row])
+    monkeypatch.setattr("edgecompress.api.inspect.inspect_sensitivity", lambda *_: Sensitivities(layers=(row,)))
     assert main(["inspect", "any.onnx", "--sensitivity", "--calibration", "data"]) == 0
     assert _lines(capsys)[-1] == "halved: only a PyTorch module can be pruned; give file.py:callable"

@@ -97,7 +97,7 @@ def test_what_is_left_is_tried(project: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "words"),
     [
         (["--cpu", "hasswell"], "unknown CPU 'hasswell'; did you mean 'haswell'?"),
-        (["--max-size-mb", "-1"], "greater than 0, got -1 in 'budgets.max_size_mb'"),
+        (["--max-size-mb", "-1"], "greater than 0, got -1.0 in 'budgets.max_size_mb'"),
         (["--max-latency-ms", "nan"], "a finite number, got nan in 'budgets.max_latency_ms'"),
         (["--set", "cpu.thread=1"], "did you mean 'cpu.threads'?"),
         (["--measure"], "there is nothing to measure; give the model (--model) too"),

@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_without_their_data_say_so(folder: Path) -> None:
     found = _compare(folder)
     told = {row.key: row.missing for row in found.rows}
-    needs = "needs train data (--train)"
+    needs = "needs train data"
     assert told == {
         "original": None,
         "pruned": needs,

@@ -103,7 +103,7 @@ def test_a_size_that_nobody_knows_is_named_and_nothing_measured() -> None:
     found = declared_layers(proto.SerializeToString())
     assert [layer.parameters for layer in found.layers] == [144, 784]
     assert (found.macs, found.latency_ms, found.other_share) == (None, None, None)
-    assert found.notes == ("neither counted nor timed: the size of height is not fixed; give --calibration",)
+    assert found.notes == ("neither counted nor timed: the size of height is not fixed; give calibration data",)
 
 
 def test_a_file_that_does_not_run_still_has_its_layers() -> None:

@@ -1,0 +1,70 @@
+"""Comparison in Python: one model, compressed in every way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgecompress.comparison import Comparison
+from edgecompress.comparison import compare as compare_rows
+from edgecompress.comparison.measured import Measured
+from edgecompress.errors import DataError
+from edgecompress.loading.models import given_model, name_of
+from edgecompress.loading.sources import Data
+from edgecompress.progress import Progress
+from edgecompress.recipe.arguments import names, path
+from edgecompress.recipe.wording import in_python_words
+from edgecompress.runtime import Network
+
+
+@in_python_words
+def compare(
+    model: Network | str | Path,
+    *,
+    calibration: Data,
+    evaluation: Data | None = None,
+    train: Data | None = None,
+    weights: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    tell: Callable[[Measured], None] = lambda _: None,
+) -> Comparison:
+    """Compress a model in every way and put the artifacts beside each other; what was measured before is kept.
+
+    Each row is a bundle in a folder of its own under ``output``, where ``comparison.json``, ``comparison.md`` and
+    ``comparison.csv`` hold the table. A run that was killed goes on with the row that it was in.
+
+    Args:
+        model: a module, an exported program or an ONNX model, none of which is modified; or MODEL, as on the command
+            line (``file.py:callable``, ``package.module:callable``, ``model.onnx``, ``model.pt2``).
+        calibration: batches, as :func:`compress` takes them.
+        evaluation: the same with labels, for accuracy.
+        train: the same with labels; rows that train are left out without it, and say so.
+        weights: of a module that MODEL names: safetensors, or a state dict.
+        overrides: a list of ``KEY=VALUE`` for the recipe of every row, or of ``ROW:KEY=VALUE`` for that of one.
+        output: folder, made where there is none; by default ``<model>-compare`` in the current folder.
+        progress: what is told of the progress; by default nobody.
+        tell: told of every row, as soon as it is known.
+
+    Raises:
+        RecipeError: there is no such row or key, or an argument is of the wrong type.
+        ModelError: the model cannot be loaded, run or captured.
+        DataError: the data is missing or does not fit.
+        OutputError: the folder holds other things, or cannot be written.
+    """
+    if calibration is None:
+        raise DataError("rows are made with calibration data; give calibration")
+    network = given_model(model, weights)
+    named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else network
+    return compare_rows(
+        network,
+        calibration=calibration,
+        evaluation=evaluation,
+        train=train,
+        output=Path(f"{name_of(named)}-compare") if output is None else path("output", output),
+        overrides=names("overrides", overrides, "KEY=VALUE"),
+        progress=progress or Progress(),
+        tell=tell,
+    )

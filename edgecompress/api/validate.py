@@ -1,0 +1,76 @@
+"""Validation in Python: a bundle is checked, and measured anew on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecompress.bundle.reading import Bundle
+from edgecompress.bundle.revalidation import Revalidation, revalidate
+from edgecompress.loading.sources import Data
+from edgecompress.progress import Progress
+from edgecompress.recipe.arguments import named_as_arguments, names, path
+from edgecompress.recipe.wording import in_python_words
+
+
+@in_python_words
+@named_as_arguments("budgets")
+def validate(
+    bundle: Bundle | str | Path,
+    *,
+    evaluation: Data | None = None,
+    original: str | Path | None = None,
+    max_accuracy_drop: float | None = None,
+    min_speedup: float | None = None,
+    max_latency_ms: float | None = None,
+    max_size_mb: float | None = None,
+    cpu: Sequence[str] = (),
+    min_cpu_agreement: float | None = None,
+    verify_key: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Revalidation:
+    """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine.
+
+    Args:
+        bundle: what :func:`compress` returned, or the path of its folder. Its files are read and hashed anew.
+        evaluation: labelled batches for accuracy, as :func:`compress` takes them; without them the recorded accuracy
+            counts.
+        original: the float ONNX file, which is timed and run beside the artifact; without it the recorded speedup
+            counts.
+        max_accuracy_drop: percentage points.
+        min_speedup: the original's latency over the artifact's, medians.
+        max_latency_ms: median latency of one sample, in milliseconds.
+        max_size_mb: size of the artifact in megabytes (10^6 bytes).
+        cpu: names of other CPUs, on which the artifact is run under emulation.
+        min_cpu_agreement: share of the samples with the same answers there, 0 to 1.
+        verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
+        progress: what is told of the progress; by default nobody.
+
+    A limit that is left out is that of the bundle's recipe.
+
+    Returns:
+        The measures and the verdict; ``passed`` says whether every budget holds.
+
+    Raises:
+        OutputError: it is no bundle, it was changed, or it is not signed with the key.
+        ParityError: its two formats answer differently on this machine.
+        DataError: the data does not fit, or a limit is on what is neither measured nor recorded.
+        ModelError: the original cannot be run on the inputs of the bundle.
+        RecipeError: an argument is of the wrong type; a CPU is unknown, or what emulates it is missing.
+    """
+    limits = {
+        "max_accuracy_drop": max_accuracy_drop,
+        "min_speedup": min_speedup,
+        "max_latency_ms": max_latency_ms,
+        "max_size_mb": max_size_mb,
+        "min_cpu_agreement": min_cpu_agreement,
+    }
+    return revalidate(
+        bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle),
+        {name: limit for name, limit in limits.items() if limit is not None},
+        evaluation=evaluation,
+        original=None if original is None else path("original", original),
+        cpus=names("cpu", cpu, "CPUs"),
+        progress=progress or Progress(),
+        verify_key=None if verify_key is None else path("verify_key", verify_key),
+    )

@@ -1,0 +1,27 @@
+"""An artifact has the same layers, however it is handed over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import onnx_ir as ir
+
+import edgecompress
+from tests.networks import ConvNet, images, seeded
+
+
+def test_a_file_a_model_and_a_bundle_have_the_same_layers(small_bundle: Path) -> None:
+    bundle = edgecompress.read_bundle(small_bundle)
+    given = (bundle, bundle.artifact, str(bundle.artifact), ir.load(bundle.artifact))
+    found = [edgecompress.inspect(each) for each in given]
+    layers = [[replace(layer, share=None) for layer in each.layers] for each in found]
+    assert layers[0] == layers[1] == layers[2] == layers[3]
+    assert layers[0]
+
+
+def test_sensitivity_names_every_layer() -> None:
+    found = edgecompress.inspect(
+        seeded(ConvNet), sensitivity=True, calibration=images(), overrides=["export.simplify=false"]
+    )
+    assert len(found.document()) == len(found.layers) > 0
