@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from edgecompress.data.splits import Streams
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import convert
-from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.runtime import to_bytes
 from edgecompress.step import Conversion
+from edgecompress.techniques.context import Context
 
 
 def float_file(network: nn.Module, calibration: Sequence[Tensor]) -> bytes:
@@ -28,4 +28,4 @@ def int8_file(network: nn.Module, calibration: Sequence[Tensor]) -> bytes:
 
 def _converted(network: nn.Module, calibration: Sequence[Tensor], recipe: Recipe) -> Conversion:
     batches = open_batches(calibration, "calibration", network, recipe)
-    return convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
+    return convert(network, Context(recipe=recipe, example=batches.first(), streams=Streams(calibration=batches)))

@@ -28,9 +28,9 @@ from edgecompress.loading.models import load_model
 from edgecompress.loading.opened import open_together
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.pipeline.fold import convert
-from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.targets import load_profile
+from edgecompress.techniques.context import Context
 from tests.foreign import Foreign, foreign
 
 FILES = (
@@ -69,7 +69,9 @@ def ours(path: Path, file: Foreign, target: str) -> bytes:
     """By a profile of ours."""
     opened = open_together(load_model(str(path)), {"calibration": list(file.batches)}, load_profile(target).recipe)
     streams = Streams(**opened.batches)
-    return to_bytes(convert(opened.network, opened.recipe, opened.first(), streams, Progress()).artifact)
+    return to_bytes(
+        convert(opened.network, Context(recipe=opened.recipe, example=opened.first(), streams=streams)).artifact
+    )
 
 
 def theirs(path: Path, file: Foreign, *, reduce_range: bool) -> bytes:

@@ -118,14 +118,14 @@ def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> No
     from edgecompress.loading.models import load_model
     from edgecompress.loading.sources import open_batches
     from edgecompress.pipeline.fold import convert
-    from edgecompress.progress import Progress
     from edgecompress.recipe.tables import Quantization, Recipe
     from edgecompress.runtime import to_bytes
+    from edgecompress.techniques.context import Context
 
     model = load_model(str(folder / "float.onnx"))
     recipe = Recipe(quantization=Quantization(enabled=True, **settings))
     batches = open_batches(lambda: calibration_batches(folder), "calibration", model, recipe)
-    done = convert(model, recipe, batches.first(), Streams(calibration=batches), Progress())
+    done = convert(model, Context(recipe=recipe, example=batches.first(), streams=Streams(calibration=batches)))
     output.write_bytes(to_bytes(done.artifact))
 
 

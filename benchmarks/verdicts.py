@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from benchmarks.main_job import EXAMPLE
 from edgecompress.data.batches import Batch
-from edgecompress.data.splits import Streams
 from edgecompress.loading.models import load_model
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import to_bytes
+from edgecompress.techniques.context import Context
 from edgecompress.timing.benchmark import benchmark
 from edgecompress.timing.ratios import Ratio
 
@@ -55,7 +55,7 @@ def _twice(tensor: Tensor) -> Tensor:
 def write(network: nn.Module, path: Path) -> Path:
     """A network as the float ONNX file that ``compress`` measures against."""
     example = Batch(inputs={"x": IMAGE.numpy()})
-    path.write_bytes(to_bytes(convert(network, Recipe(), example, Streams(), Progress()).artifact))
+    path.write_bytes(to_bytes(convert(network, Context(recipe=Recipe(), example=example)).artifact))
     return path
 
 

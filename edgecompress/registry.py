@@ -21,7 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from edgecompress.errors import USER_CODE_FAILS, RecipeError, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, EdgecompressError, RecipeError, first_line, nearest
 
 PROTOCOL = 1
 """The version of what is asked of such a function; one with a larger number in its ``protocol`` is not taken."""
@@ -69,6 +69,17 @@ CRITERIA = Kind(
 )
 """Functions from a group of channels to the importance of each (:mod:`edgecompress.pruning.criterion`)."""
 
+TECHNIQUES = Kind(
+    called="technique",
+    key="order",
+    group="edgecompress.techniques",
+    folder="techniques.steps",
+    function="plan_steps",
+    arguments=("recipe", "teacher"),
+)
+"""Functions from a recipe, and the teacher that was given, to the steps of the run
+(:mod:`edgecompress.techniques.technique`)."""
+
 
 @dataclass(frozen=True)
 class NamedFunction:
@@ -90,6 +101,8 @@ class NamedFunction:
         """
         try:
             return self.function(*arguments)
+        except EdgecompressError:  # it says what is wrong itself
+            raise
         except USER_CODE_FAILS as error:
             raise RecipeError(f"{self.told} fails: {first_line(error)}; repair it, or choose another") from error
 

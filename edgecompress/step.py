@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -38,17 +38,65 @@ class StepResult(Generic[ModelT_co]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """A step that was carried out: its result, its agreement with what came in, and its time.
-
-    A ``lossless`` step may not change what the network computes, beyond ``export.min_sqnr_db``.
-    """
+class PlannedStep:
+    """One step by name, and what it will do, in words."""
 
     name: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(PlannedStep):
+    """A step that makes a network of another.
+
+    Attributes:
+        run: from the network that came in and the context of the run to what is handed on.
+        min_sqnr_db: agreement, in dB, with what came in, below which the run stops. A step without it changes what the
+            network computes, and works on the PyTorch module; all others work on the way to ONNX, and after it.
+        lossless: whether the step keeps what the network computes, so that its floor is ``export.min_sqnr_db``.
+        ships: whether what it makes could be the artifact.
+    """
+
+    run: Callable[[Any, Any], StepResult[Any]]
+    min_sqnr_db: float | None = None
+    lossless: bool = True
+    ships: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactStep(PlannedStep):
+    """A step that looks at the artifact: from what was found so far and the context of the run to what is known then.
+
+    The fold is in :mod:`edgecompress.pipeline.findings`.
+    """
+
+    run: Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A step that was carried out: its result, its agreement with what came in, and its time in seconds."""
+
+    step: Step
     result: StepResult[Any]
     agreement: Agreement
     seconds: float
-    lossless: bool
+
+    @property
+    def name(self) -> str:
+        """The name of the step."""
+        return self.step.name
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the step had to keep what the network computes."""
+        return self.step.lossless and self.step.min_sqnr_db is not None
+
+
+def first_graph(done: Iterable[Done]) -> ir.Model:
+    """The first ONNX model that a step made: the exported one, unless the user gave ONNX."""
+    models = (step.result.model for step in done)
+    return next(model for model in models if isinstance(model, ir.Model))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +105,6 @@ class Stage:
 
     name: str
     content: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A step's name and function; ``min_sqnr_db`` is the agreement below which the run stops.
-
-    A ``lossless`` step has its floor from ``export.min_sqnr_db``; another one may have a floor, too.
-    """
-
-    name: str
-    run: Callable[[Any], StepResult[Any]]
-    min_sqnr_db: float | None = None
-    lossless: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +122,12 @@ class Conversion:
     class_axis: int | None
 
     @property
+    def rounded(self) -> tuple[ir.Model, Done] | None:
+        """The float model whose values became integers, and the step that did it; None where the artifact is float."""
+        last = self.done[-1]
+        return None if last.step.lossless else (self.done[-2].result.model, last)
+
+    @property
     def artifact(self) -> ir.Model:
         """The model after the last step."""
         model = self.done[-1].result.model
@@ -95,19 +136,21 @@ class Conversion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedStep:
-    """One step by name, and what it will do, in words."""
-
-    name: str
-    what: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The steps in order for one model and one target."""
+    """The steps in order for one model and one target: printed, they are the plan; folded, the run."""
 
     target: str
     strategy: str
     reason: str
     steps: tuple[PlannedStep, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def conversion(self) -> tuple[Step, ...]:
+        """The steps from the network to the artifact."""
+        return tuple(step for step in self.steps if isinstance(step, Step))
+
+    @property
+    def artifact_steps(self) -> tuple[ArtifactStep, ...]:
+        """The steps that look at the artifact."""
+        return tuple(step for step in self.steps if isinstance(step, ArtifactStep))

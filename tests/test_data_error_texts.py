@@ -17,7 +17,7 @@ from edgecompress.data.splits import Streams
 from edgecompress.errors import InputError
 from edgecompress.loading.sources import load_data
 from edgecompress.metrics.accuracy import top1
-from edgecompress.pipeline.fold import _check_data, _check_first_batches
+from edgecompress.pipeline.prepare import require_data, require_fitting
 from edgecompress.recipe.tables import Images, Quantization, Recipe
 from edgecompress.recipe.wording import in_options
 
@@ -139,11 +139,11 @@ def test_a_batch(raw: Any, told: str) -> None:
             " does not count",
         ),
         (
-            lambda: _check_data(Recipe(quantization=Quantization(enabled=True)), Streams()),
+            lambda: require_data(Recipe(quantization=Quantization(enabled=True)), Streams()),
             "static quantization needs calibration data; give calibration (--calibration)",
         ),
         (
-            lambda: _check_first_batches(_Refusing(), _batches("evaluation"), None),
+            lambda: require_fitting(_Refusing(), Streams(evaluation=_batches("evaluation")), trains=False),
             "evaluation batch 0 does not fit the model: no such width; give inputs as its forward takes them",
         ),
         (

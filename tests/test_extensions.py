@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 
 OPTIONS = ("--calibration", "batches.py:calibration", "--target", "mini-pc", "--set", "export.simplify=false")
 PRUNED = ("--set", "pruning.enabled=true", "--set", "pruning.multiple=1", "--set", "training.epochs=0")
+UNPRUNED = ("--set", "pruning.enabled=false")
 QUICK = ("--set", 'export.formats=["onnx"]', "--set", "cpu.runs=10", "--set", "cpu.threads=1")
 
 
@@ -31,8 +32,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _compress(site: Path, project: Path, key: str, name: str) -> subprocess.CompletedProcess[str]:
-    """A run whose recipe names something; its bundle is called after that."""
+def _compress(
+    site: Path, project: Path, key: str, name: str, settings: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """A run whose recipe names something, or has other settings; its bundle is called after that."""
     command = [
         sys.executable,
         "-m",
@@ -47,7 +50,7 @@ def _compress(site: Path, project: Path, key: str, name: str) -> subprocess.Comp
     ]
     path = os.pathsep.join([str(site), str(ROOT)])
     return subprocess.run(
-        [*command, "--set", f"{key}={name}", "--output", name],
+        [*command, *(settings or ("--set", f"{key}={name}")), "--output", name],
         capture_output=True,
         text=True,
         check=False,
@@ -71,6 +74,29 @@ def test_what_another_package_adds_is_used_by_its_name(
         assert bundle.manifest.recipe[table][last] == name
         made[name] = bundle.artifact.read_bytes()
     assert made[added] != made[own]
+
+
+def test_a_technique_of_another_package_runs_where_the_order_puts_it(site: Path, project: Path) -> None:
+    order, told = 'order=["clip_weights", "quantization"]', ("--set", "options.clip_weights.deviations=1.5")
+    done = _compress(site, project, "order", "clipped", ("--set", order, *UNPRUNED, *told))
+    assert done.returncode in (0, 1), done.stderr
+    assert "1. clip         weights beyond 1.5 standard deviations" in done.stdout
+    bundle = read_bundle(project / "clipped")
+    assert bundle.manifest.data["clipped_weights"] > 0
+    assert bundle.manifest.recipe["options"] == {"clip_weights": {"deviations": 1.5}}
+    again = _compress(
+        site, project, "order", "again", ("--target", "clipped/recipe.toml", "--set", "pruning.enabled=false")
+    )
+    assert again.returncode in (0, 1), again.stderr
+    assert read_bundle(project / "again").artifact.read_bytes() == bundle.artifact.read_bytes()
+
+
+def test_a_technique_refuses_what_it_is_told_in_one_line(site: Path, project: Path) -> None:
+    settings = ("--set", 'order=["clip_weights", "pruning", "quantization"]')
+    done = _compress(site, project, "order", "refused", (*settings, "--set", "options.clip_weights.deviations=wide"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "expected a number above 0, got 'wide' in 'options.clip_weights.deviations'" in done.stderr
+    assert not (project / "refused").exists()
 
 
 @pytest.mark.parametrize("key", ["quantization.observer", "pruning.importance"])

@@ -29,6 +29,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Cpu, Export, Quantization, Recipe
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.step import Stage, StepResult
+from edgecompress.techniques.context import Context
 from edgecompress.validation import gather, judge, measures
 from tests.networks import images
 
@@ -82,7 +83,7 @@ def _silence(output: str, index: int | None) -> Callable[[ir.Model], None]:
 def _convert(recipe: Recipe = RECIPE) -> Any:
     network = _detector()
     batches = open_batches(images(), "calibration", network, recipe)
-    return convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
+    return convert(network, Context(recipe=recipe, example=batches.first(), streams=Streams(calibration=batches)))
 
 
 def test_without_a_fault_nothing_is_lost() -> None:
@@ -93,13 +94,17 @@ def test_without_a_fault_nothing_is_lost() -> None:
 
 @pytest.mark.parametrize("lost", PLANTED)
 @pytest.mark.parametrize(
-    ("step", "function"),
-    [("export", "to_onnx"), ("canonicalize", "prepare_for_integers"), ("quantize", "quantize_static")],
+    ("step", "function", "place"),
+    [
+        ("export", "to_onnx", "pipeline.to_onnx"),
+        ("canonicalize", "prepare_for_integers", "pipeline.to_onnx"),
+        ("quantize", "quantize_static", "techniques.steps.quantization"),
+    ],
 )
 def test_a_dead_slice_is_refused_at_its_own_step(
-    step: str, function: str, lost: str, monkeypatch: pytest.MonkeyPatch
+    step: str, function: str, place: str, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module("edgecompress.pipeline.fold")
+    module = importlib.import_module(f"edgecompress.{place}")
     run = getattr(module, function)
 
     def spoiled(*args: Any, **kwargs: Any) -> Any:
@@ -108,7 +113,7 @@ def test_a_dead_slice_is_refused_at_its_own_step(
         return made
 
     monkeypatch.setattr(module, function, spoiled)
-    monkeypatch.setattr("edgecompress.pipeline.fold.GARBAGE_DB", -200.0)
+    monkeypatch.setattr("edgecompress.techniques.steps.quantization.GARBAGE_DB", -200.0)
     recipe = RECIPE.model_copy(update={"export": RECIPE.export.model_copy(update={"min_sqnr_db": 1e-3})})
     with pytest.raises(ParityError) as caught:
         _convert(recipe)

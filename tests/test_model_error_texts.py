@@ -33,8 +33,8 @@ from edgecompress.modules.checks import check_module, check_network, check_teach
 from edgecompress.modules.copies import copied
 from edgecompress.modules.forward import run_example
 from edgecompress.modules.named_inputs import input_names
-from edgecompress.pipeline.fold import _check_alike
 from edgecompress.pipeline.plan import make_plan
+from edgecompress.pipeline.prepare import require_alike
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.structured import examine
 from edgecompress.recipe.tables import Export, Recipe
@@ -46,6 +46,7 @@ from edgecompress.training.checkpoint import _check_readable
 Mistake = Callable[[], object]
 NETWORK = nn.Linear(3, 2)
 ROWS = np.zeros((2, 3), np.float32)
+CONTEXT = Context(recipe=Recipe(), example=Batch(inputs={"input": ROWS}))
 FLOATS = torch.zeros(2, 3)
 
 
@@ -119,13 +120,13 @@ def _axes(**axes: dict[str, str]) -> Mistake:
         (_axes(y={"1": "length"}), "export.dynamic_axes names an input 'y'; the inputs are x"),
         (_axes(x={"5": "length"}), "export.dynamic_axes.x names axis 5; 'x' has 2 dimensions"),
         (
-            lambda: _check_alike(nn.Linear(4, 2), nn.Identity(), {"input": ROWS}),
-            "the teacher cannot run on the first batch: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2); give"
+            lambda: require_alike(nn.Linear(4, 2), nn.Identity(), CONTEXT),
+            "the teacher cannot run on the first batch: mat1 and mat2 shapes cannot be multiplied (1x3 and 4x2); give"
             " one that takes the model's inputs",
         ),
         (
-            lambda: _check_alike(nn.Identity(), nn.Linear(3, 2), {"input": ROWS}),
-            "the model gives (2, 2), its teacher (2, 3); give a teacher with the same outputs",
+            lambda: require_alike(nn.Identity(), nn.Linear(3, 2), CONTEXT),
+            "the model gives (1, 2), its teacher (1, 3); give a teacher with the same outputs",
         ),
         (lambda: input_names(_Same()), "_Same.forward has no named input; write forward(self, x, ...)"),
         (

@@ -31,6 +31,7 @@ from edgecompress.recipe.tables import Cpu, Export, Quantization, Recipe
 from edgecompress.registry import OBSERVERS, find
 from edgecompress.runtime import signature, to_bytes
 from edgecompress.step import Conversion, Stage, StepResult
+from edgecompress.techniques.context import Context
 from edgecompress.validation import gather
 from tests.networks import ConvNet, ResidualNet, images, seeded
 
@@ -62,7 +63,8 @@ class Difference(nn.Module):
 
 def _convert(network: nn.Module, recipe: Recipe, data: Any = None, sharing: Sharing | None = None) -> Conversion:
     batches = open_batches(images() if data is None else data, "calibration", network, recipe)
-    return convert(network, recipe, batches.first(), Streams(calibration=batches), Progress(), sharing)
+    streams = Streams(calibration=batches)
+    return convert(network, Context(recipe=recipe, example=batches.first(), streams=streams, sharing=sharing))
 
 
 def _raises_if(told: bool, kind: type[Exception], message: str) -> AbstractContextManager[object]:
@@ -127,7 +129,7 @@ def test_without_a_fault_nothing_is_refused() -> None:
 @pytest.mark.parametrize(("step", "function"), [("export", "to_onnx"), ("canonicalize", "canonicalize")])
 def test_a_dropped_layer(step: str, function: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = seeded(ConvNet) if kind == "Relu" else seeded(ResidualNet)
-    _plant(monkeypatch, "edgecompress.pipeline.fold", function, _spoiling(_drop(kind)))
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", function, _spoiling(_drop(kind)))
     with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
         _convert(network, FLOAT)
 
@@ -141,22 +143,26 @@ def test_a_layer_that_simplification_drops(monkeypatch: pytest.MonkeyPatch) -> N
 
         return dropping
 
-    _plant(monkeypatch, "edgecompress.pipeline.fold", "simplify", fault)
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "simplify", fault)
     with pytest.raises(ParityError, match="step 'simplify' changed what the model computes"):
         _convert(seeded(ConvNet), Recipe())
 
 
 @pytest.mark.parametrize(
-    ("step", "function", "recipe"), [("export", "to_onnx", FLOAT), ("quantize", "quantize_static", RECIPE)]
+    ("step", "place", "function", "recipe"),
+    [
+        ("export", "edgecompress.pipeline.to_onnx", "to_onnx", FLOAT),
+        ("quantize", "edgecompress.techniques.steps.quantization", "quantize_static", RECIPE),
+    ],
 )
-def test_swapped_outputs(step: str, function: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    _plant(monkeypatch, "edgecompress.pipeline.fold", function, _spoiling(_swap_outputs))
+def test_swapped_outputs(step: str, place: str, function: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant(monkeypatch, place, function, _spoiling(_swap_outputs))
     with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
         _convert(TwoHeads().eval(), recipe)
 
 
 def test_swapped_input_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    _plant(monkeypatch, "edgecompress.pipeline.fold", "to_onnx", _spoiling(_swap_input_names))
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "to_onnx", _spoiling(_swap_input_names))
     data = [((torch.randn(4, 8), torch.randn(4, 8)), None)]
     with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
         _convert(Difference(), FLOAT, data)
@@ -170,7 +176,7 @@ def test_a_batch_norm_that_is_folded_without_its_mean(monkeypatch: pytest.Monkey
         assert bias.const_value is not None
         bias.const_value = ir.tensor(0 * bias.const_value.numpy(), name=bias.name)
 
-    _plant(monkeypatch, "edgecompress.pipeline.fold", "to_onnx", _spoiling(change))
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "to_onnx", _spoiling(change))
     with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
         _convert(seeded(ConvNet), FLOAT)
     assert callable(convolve_batch_norms)
@@ -182,7 +188,7 @@ def test_a_step_whose_model_answers_nothing_that_is_a_number(monkeypatch: pytest
             if value.const_value is not None and value.const_value.dtype == ir.DataType.FLOAT:
                 value.const_value = ir.tensor(np.nan * value.const_value.numpy(), name=value.name)
 
-    _plant(monkeypatch, "edgecompress.pipeline.fold", "to_onnx", _spoiling(change))
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "to_onnx", _spoiling(change))
     with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
         _convert(seeded(ConvNet), FLOAT)
 
@@ -201,7 +207,7 @@ def test_integers_that_always_answer_zero(monkeypatch: pytest.MonkeyPatch) -> No
                 value.const_value = ir.tensor(0 * value.const_value.numpy(), name=name)  # type: ignore[union-attr]
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=False)).eval()
-    _plant(monkeypatch, "edgecompress.pipeline.fold", "quantize_static", _spoiling(silence))
+    _plant(monkeypatch, "edgecompress.techniques.steps.quantization", "quantize_static", _spoiling(silence))
     with pytest.raises(ParityError, match=r"step 'quantize' changed what the model computes: 0\.0 dB agreement"):
         _convert(network, RECIPE)
 
@@ -277,7 +283,7 @@ def test_a_scale_in_the_file_that_is_not_the_one_decided_on(
         return wrong
 
     monkeypatch.setattr(_Writer, part, fault(getattr(_Writer, part)))
-    monkeypatch.setattr("edgecompress.pipeline.fold.GARBAGE_DB", -200.0)
+    monkeypatch.setattr("edgecompress.techniques.steps.quantization.GARBAGE_DB", -200.0)
     with pytest.raises(EdgecompressError, match=r"has another scale than was decided|stand for another weight"):
         _convert(seeded(ConvNet), RECIPE)
 

@@ -16,11 +16,12 @@ from edgecompress.arithmetic import EXACT_OPTION
 from edgecompress.data.splits import Streams
 from edgecompress.errors import EdgecompressError
 from edgecompress.loading.sources import open_batches
-from edgecompress.pipeline.fold import PROBE_ROWS, convert, sample_rows
-from edgecompress.progress import Progress
+from edgecompress.pipeline.fold import PROBE_ROWS, convert
+from edgecompress.pipeline.prepare import sample_rows
 from edgecompress.quantization.dynamic import quantize_dynamic
 from edgecompress.runtime import to_bytes
 from edgecompress.step import Conversion
+from edgecompress.techniques.context import Context
 from tests.drawn_networks import Case, cases
 
 Array = NDArray[Any]
@@ -64,7 +65,7 @@ def run_case(case: Case) -> str:
     batches = open_batches(data, "calibration", case.network, case.recipe)
     streams = Streams(calibration=batches)
     try:
-        conversion = convert(case.network, case.recipe, batches.first(), streams, Progress())
+        conversion = convert(case.network, Context(recipe=case.recipe, example=batches.first(), streams=streams))
     except EdgecompressError as error:
         return type(error).__name__ + ": " + str(error)
     return _judge(case, conversion, data[0])

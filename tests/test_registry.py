@@ -11,11 +11,21 @@ from typing import Any
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Pruning, Quantization
-from edgecompress.registry import CRITERIA, OBSERVERS, Kind, NamedFunction, built_in, choose, find, require_known
+from edgecompress.recipe.tables import Pruning, Quantization, Recipe
+from edgecompress.registry import (
+    CRITERIA,
+    OBSERVERS,
+    TECHNIQUES,
+    Kind,
+    NamedFunction,
+    built_in,
+    choose,
+    find,
+    require_known,
+)
 
 Install = Callable[[str, str, str], None]
-KINDS = (OBSERVERS, CRITERIA)
+KINDS = (OBSERVERS, CRITERIA, TECHNIQUES)
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.called)
@@ -47,6 +57,8 @@ def _right(kind: Kind) -> str:
 
 def _named_in_a_recipe(kind: Kind, name: str) -> Any:
     """The value of the kind's key in a recipe that names it."""
+    if kind is TECHNIQUES:
+        return Recipe(order=(name,)).order[0]
     table, key = kind.key.split(".")
     return getattr({"quantization": Quantization, "pruning": Pruning}[table](**{key: name}), key)
 

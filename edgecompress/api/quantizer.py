@@ -9,6 +9,7 @@ from typing import Any, Literal
 import onnx_ir as ir
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.axes.classes import settle_streams
@@ -27,6 +28,7 @@ from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Conversion, Refusal, Stage, StepResult
 from edgecompress.system.durable import write_whole
 from edgecompress.targets import TargetProfile, given_profile
+from edgecompress.techniques.context import Context
 from edgecompress.validation import Evidence, gather
 
 
@@ -208,17 +210,20 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
 def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
     told = CallerWarnings()
     opened = open_together(check_module(model), {"calibration": data}, recipe, told.warn)
-    conversion = convert(opened.network, opened.recipe, opened.first(), Streams(**opened.batches), told)
+    streams = Streams(**opened.batches)
+    context = Context(recipe=opened.recipe, example=opened.first(), streams=streams, progress=told)
+    conversion = convert(opened.network, context)
     return _wrap(conversion, conversion.done[-1].result)
 
 
 def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
     told = CallerWarnings()
     opened = open_together(model, {"example": [(inputs, None)]}, Recipe(), told.warn)
-    conversion = convert(opened.network, opened.recipe, opened.first(), Streams(), told)
+    context = Context(recipe=opened.recipe, example=opened.first(), progress=told)
+    conversion = convert(opened.network, context)
     return _wrap(conversion, quantize_dynamic(conversion.artifact))
 
 
 def _wrap(conversion: Conversion, result: StepResult[ir.Model]) -> QuantizedModel:
-    program = next(step.result.model for step in conversion.done if step.name == "capture")
+    program = next(step.result.model for step in conversion.done if isinstance(step.result.model, ExportedProgram))
     return QuantizedModel(to_bytes(result.model), program.call_spec.out_spec, result.refusals)

@@ -60,11 +60,10 @@ def run(
     from edgecompress.bundle.draft import require_free
     from edgecompress.calibration.workers import joined_workers
     from edgecompress.loading.models import load_model, load_teacher, name_of
-    from edgecompress.pipeline.compress import assist, compress
-    from edgecompress.pipeline.plan import make_plan
+    from edgecompress.pipeline.compress import assist, carry_out, plan_of
+    from edgecompress.pipeline.request import make_request
     from edgecompress.progress import progress_for
     from edgecompress.targets import effective_profile
-    from edgecompress.techniques.checkpoints import checkpoints_of
 
     with joined_workers() as workers, prints_aside(as_json):
         profile = effective_profile(target, assignments or [])
@@ -73,37 +72,25 @@ def run(
             require_free(folder, overwrite=overwrite)  # before what takes long
         network = load_model(model, weights)
         teaching = load_teacher(teacher, teacher_weights)
-        if workers.rank > 0:
-            assist(
-                network,
-                target=profile,
-                calibration=calibration,
-                evaluation=evaluation,
-                train=train,
-                workers=workers,
-                teacher=teaching,
-                statistics=statistics,
-                checkpoints=checkpoints_of(folder),
-            )
-            return 0
-        plan = make_plan(network, profile, teaching)
-        if not as_json:
-            print_plan(plan)
-        bundle = compress(
+        request = make_request(
             network,
             target=profile,
-            calibration=calibration,
-            evaluation=evaluation,
-            train=train,
+            data={"calibration": calibration, "evaluation": evaluation, "train": train},
             teacher=teaching,
             output=folder,
             statistics=statistics,
             overwrite=overwrite,
-            progress=progress_for(Console(stderr=True)),
             workers=workers,
             command=shlex.join(["edgecompress", *sys.argv[1:]]),
             sign=sign,
         )
+        if workers.rank > 0:
+            assist(request)
+            return 0
+        plan = plan_of(request)
+        if not as_json:
+            print_plan(plan)
+        bundle = carry_out(request, plan, progress_for(Console(stderr=True)))
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:

@@ -11,8 +11,6 @@ from edgecompress.diagnosis.damage import Damage, measure_damage
 from edgecompress.diagnosis.kernels import Kernel, measure_kernels
 from edgecompress.diagnosis.ranges import Range, measure_ranges
 from edgecompress.diagnosis.sizes import LayerSize, compare_sizes
-from edgecompress.progress import Progress
-from edgecompress.quantization.equalization import equalize
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import network_rows
 from edgecompress.step import Conversion
@@ -45,7 +43,7 @@ def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: 
     """
     batch, shipped = batches.first(), conversion.artifact
     sample = batch.sample(network_rows(shipped, batch.axes) or 1).inputs
-    damages, ranges = _rounding(conversion, shipped, batches, recipe)
+    damages, ranges = _rounding(conversion, shipped, batches)
     return Diagnosis(
         sizes=tuple(compare_sizes(conversion.original, shipped)),
         kernels=tuple(measure_kernels(artifact, sample, recipe.cpu.threads)),
@@ -54,16 +52,11 @@ def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: 
     )
 
 
-def _rounding(
-    conversion: Conversion, shipped: ir.Model, batches: Batches, recipe: Recipe
-) -> tuple[list[Damage], list[Range]]:
+def _rounding(conversion: Conversion, shipped: ir.Model, batches: Batches) -> tuple[list[Damage], list[Range]]:
     """What the last step did, where that made integers."""
-    last = conversion.done[-1]
-    if last.name != "quantize":
+    if conversion.rounded is None:
         return [], []
-    floats, batch = conversion.done[-2].result.model, batches.first()
-    if recipe.quantization.equalization:  # what is rounded are the values that it made, under the same names
-        floats = equalize(floats, batches, Progress()).model
+    (floats, last), batch = conversion.rounded, batches.first()
     damages = measure_damage(floats, shipped, batch)
     worst = sorted((damage for damage in damages if damage.rounding_db is not None), key=lambda damage: damage.sqnr_db)
     codes = int(last.result.metrics["activation_codes"])

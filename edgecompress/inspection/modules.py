@@ -8,7 +8,6 @@ from dataclasses import replace
 from torch import nn
 
 from edgecompress.data.batches import Batch
-from edgecompress.data.splits import Streams
 from edgecompress.diagnosis.layers import Inspection, Layer, module_layers
 from edgecompress.diagnosis.onnx_layers import enumerated, onnx_layers, without_time
 from edgecompress.pipeline.fold import convert
@@ -16,6 +15,7 @@ from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count_macs_by_module
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, tensors, to_bytes
+from edgecompress.techniques.context import Context
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 
@@ -27,7 +27,7 @@ def exported_layers(network: Network, example: Batch, recipe: Recipe, progress: 
         ModelError: the network cannot be run or captured.
     """
     plain = Recipe(export=recipe.export, images=recipe.images)
-    artifact = convert(network, plain, example, Streams(), progress).artifact
+    artifact = convert(network, Context(recipe=plain, example=example, progress=progress)).artifact
     return onnx_layers(to_bytes(artifact), example.sample(recipe.export.batch_size or 1).inputs)
 
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from edgecompress.calibration import collect
 from edgecompress.data.batches import Array, Batch, Batches
-from edgecompress.data.splits import Streams
 from edgecompress.errors import EdgecompressError
 from edgecompress.exporters.canonicalize import prepare_for_integers
 from edgecompress.metrics.slices import IDENTICAL_DB
@@ -28,6 +27,7 @@ from edgecompress.quantization.placement import place
 from edgecompress.quantization.sensitivity import Sensitivity, rank_layers
 from edgecompress.recipe.tables import Pruning, Quantization, Recipe
 from edgecompress.runtime import Network, execute, signature, tensors
+from edgecompress.techniques.context import Context
 
 Outputs = Sequence[Sequence[Array]]
 SHARE = 0.5
@@ -108,7 +108,8 @@ def _parts(network: Network) -> Iterable[tuple[str, nn.Module]]:
 def rank_quantized(network: Network, recipe: Recipe, batches: Batches, progress: Progress) -> list[Sensitivity]:
     """What each layer costs in accuracy as integers and in time as floats, the dearest first."""
     plain = recipe.model_copy(update={"quantization": Quantization(), "pruning": Pruning()})
-    model = prepare_for_integers(convert(network, plain, batches.first(), Streams(), progress).artifact).model
+    context = Context(recipe=plain, example=batches.first(), progress=progress)
+    model = prepare_for_integers(convert(network, context).artifact).model
     fitted = replace(batches, signature=signature(model))
     placement = place(model.graph, kept_float(model.graph, recipe.quantization))
     seen = collect(model, placement.pairs, fitted, progress)

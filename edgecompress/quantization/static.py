@@ -1,4 +1,4 @@
-"""Static INT8: equalize, calibrate, lower, recover accuracy, and read back what ONNX Runtime made of it."""
+"""Static INT8: calibrate, lower, recover accuracy, and read back what ONNX Runtime made of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from edgecompress.data.batches import Batches
 from edgecompress.errors import ModelError
 from edgecompress.progress import Progress
 from edgecompress.quantization.deduplication import store_once
-from edgecompress.quantization.equalization import equalize
 from edgecompress.quantization.fallback import Accept, fall_back
 from edgecompress.quantization.float_layers import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
 from edgecompress.quantization.fusion import Fusion, read_fusion
@@ -49,9 +48,8 @@ def quantize_static(
         DataError: the calibration data does not fit the model, or the statistics are of other data.
         EdgecompressError: a scale cannot be right, or the file holds another one than was decided.
     """
-    equalized = equalize(model, batches, progress) if recipe.equalization else StepResult(model=model)
     placement = place(model.graph, kept_float(model.graph, recipe))
-    calibration = collect(equalized.model, placement.pairs, batches, progress, sharing)
+    calibration = collect(model, placement.pairs, batches, progress, sharing)
     metrics: dict[str, int | float | str] = {
         "calibration_samples": calibration.samples,
         "calibration_digest": calibration.digest,
@@ -59,7 +57,7 @@ def quantize_static(
     if sharing is not None and sharing.workers.rank:
         return StepResult(model=model, metrics=metrics)  # only the first worker goes on
     stale = staleness(calibration, batches)
-    rivals = [lower(equalized.model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
+    rivals = [lower(model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
     fix = "name its layers in quantization.keep_float"
     require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, fix)
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
@@ -69,7 +67,7 @@ def quantize_static(
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
         model=store_once(final.model),
-        changes=(*equalized.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
+        changes=(*_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*final.lowering.placement.refusals, *fusion.unfused),
         warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering.placement, fusion)),
         metrics=metrics,

@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.table import NONE, Table, paths_of
-from edgecompress.registry import CRITERIA, OBSERVERS, built_in, require_known
+from edgecompress.registry import CRITERIA, OBSERVERS, TECHNIQUES, built_in, require_known
 
-Technique = Literal["pruning", "low_rank", "distillation", "quantization"]
-STAGES: Mapping[Technique, int] = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
-"""Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights."""
+STAGES = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
+"""Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights.
+Techniques of other packages stand where the recipe puts them."""
+Technique = Annotated[str, AfterValidator(partial(require_known, TECHNIQUES)), Field(examples=list(STAGES))]
 NO_LATENCY_BUDGET = (
     "a student is derived to meet a latency budget; give a teacher (--teacher), or set budgets.min_speedup=2"
 )
-TRAINING = ("pruning", "low_rank", "distillation")
-"""The techniques that change the network, and train what is left of it."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -39,6 +38,7 @@ CriterionName = Annotated[
     str, AfterValidator(partial(require_known, CRITERIA)), Field(examples=list(built_in(CRITERIA)))
 ]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
+Option = bool | int | float | str
 BatchAxis = Annotated[int, Field(ge=-1)]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -279,9 +279,11 @@ class Recipe(Table):
 
     seed: Annotated[int, Field(ge=0)] = 0
     """For what is drawn at random."""
-    order: tuple[Technique, ...] = get_args(Technique)
+    order: tuple[Technique, ...] = tuple(STAGES)
     """The order in which the enabled techniques run: what makes the network smaller, then distillation, then
-    quantization."""
+    quantization. A technique of another package runs where it stands here."""
+    options: Mapping[str, Mapping[str, Option]] = Field(default_factory=dict)
+    """What techniques of other packages are told, by their name: ``options.NAME.KEY``."""
     pruning: Pruning = Pruning()
     low_rank: LowRank = LowRank()
     distillation: Distillation = Distillation()
@@ -303,12 +305,12 @@ class Recipe(Table):
     @property
     def trains(self) -> bool:
         """Whether a technique of the recipe reads training data, if only to estimate batch norms on."""
-        return any(name in TRAINING for name in self.techniques)
+        return any(name != "quantization" for name in self.techniques)
 
     @property
     def techniques(self) -> tuple[Technique, ...]:
         """The enabled techniques in the order in which they run: what is not among them is not done."""
-        return tuple(name for name in self.order if getattr(self, name).enabled)
+        return tuple(name for name in self.order if name not in STAGES or getattr(self, name).enabled)
 
 
 def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
@@ -362,13 +364,15 @@ def key_paths() -> list[str]:
 
 
 def _check_order(recipe: Recipe) -> None:
-    enabled = [name for name in get_args(Technique) if getattr(recipe, name).enabled]
+    enabled = [name for name in STAGES if getattr(recipe, name).enabled]
     missing = [name for name in enabled if name not in recipe.order]
     if missing:
         raise RecipeError(f"{missing[0]!r} is enabled but not listed in 'order'; add it, or disable it")
+    if idle := [name for name in recipe.options if name not in recipe.order]:
+        raise RecipeError(f"'options.{idle[0]}' is for a technique that 'order' does not name; add it there")
     if len(set(recipe.order)) < len(recipe.order):
         raise RecipeError("a technique stands twice in 'order'; list each once")
-    for first, second in pairwise(recipe.techniques):
+    for first, second in pairwise(name for name in recipe.techniques if name in STAGES):
         if STAGES[first] > STAGES[second]:
             raise RecipeError(
                 f"{first!r} stands before {second!r} in 'order'; compress progressively: pruning and low_rank, then"

@@ -9,6 +9,7 @@ from typing import Any
 from edgecompress.bundle.manifest import Manifest, canonical
 from edgecompress.bundle.outcome import Outcome
 from edgecompress.report.page import render
+from edgecompress.step import Plan
 from edgecompress.validation.flips import Flips
 
 
@@ -22,12 +23,13 @@ def report_files(outcome: Outcome, manifest: Manifest) -> dict[str, bytes]:
 def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
     """The report as plain data: the manifest's measures, the plan, and what each step did, gave and refused."""
     document = manifest.model_dump(mode="json", exclude={"files"})
-    document["plan"] = dataclasses.asdict(outcome.plan)
+    document["plan"] = _plan(outcome.plan)
     document["doubts"] = list(outcome.evidence.doubts)
     document["command"] = outcome.command
     document["steps"] = [
         {
             "name": step.name,
+            "what": step.step.what,
             "seconds": round(step.seconds, 3),
             "parity": step.agreement.entry,
             "changes": list(step.result.changes),
@@ -49,6 +51,13 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
     document["flips"] = _flips(outcome.evidence.flips)
     document["diagnosis"] = dataclasses.asdict(outcome.diagnosis)
     return document
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    """The plan in words."""
+    head = {name: getattr(plan, name) for name in ("target", "strategy", "reason")}
+    steps = [{"name": step.name, "what": step.what} for step in plan.steps]
+    return {**head, "steps": steps, "warnings": list(plan.warnings)}
 
 
 def _flips(flips: Flips) -> dict[str, Any]:

@@ -35,9 +35,10 @@ def block_hints(model: nn.Module, weight: float, context: Context) -> tuple[Bloc
     """
     if not weight or context.teacher is not context.original:
         return ()
-    program = capture(context.original, context.example, context.recipe.export)
-    names = [block.name for block in find_blocks(context.original, program)]
-    before, after = (_calls(network, names, context) for network in (context.original, model))
+    original = context.teaching
+    program = capture(original, context.example, context.recipe.export)
+    names = [block.name for block in find_blocks(original, program)]
+    before, after = (_calls(network, names, context) for network in (original, model))
     left = [before[name].given for name in before if isinstance(model.get_submodule(name), Shortcut)]
     hints = (
         BlockHint(name, weight=weight)

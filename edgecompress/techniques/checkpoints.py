@@ -8,11 +8,11 @@ from edgecompress.training.checkpoint import FILE, PARTIAL
 
 TEACHER_OUTPUTS = "teacher"
 """The folder of what the teacher said, where the recipe keeps it."""
+CHOICE = ".choice.json"
+"""How the name of a file ends that keeps a choice."""
 WRITTEN = (
-    "channels-*.json",
-    "ranks.json",
-    "student.json",
-    ".*.json.partial",
+    f"*{CHOICE}",
+    f".*{CHOICE}.partial",
     f"*/{FILE}",
     f"*/{PARTIAL}",
     f"{TEACHER_OUTPUTS}/*.sqlite*",

@@ -59,7 +59,7 @@ def cut(subject: Subject, share: float, name: str, context: Context) -> Pruned:
     samples = samples_of(context) if request.spread == "sensitivity" else []
     key = fingerprint(subject.module, request, context.fixed, _digest([context.example, *samples]))
     values = chosen_once(
-        context.kept(f"channels-{name}.json"), key, lambda: asdict(_choose(subject, request, samples, context))
+        context.choice(f"channels-{name}"), key, lambda: asdict(_choose(subject, request, samples, context))
     )
     selection = _selection(**values)
     pruned = cut_out(subject, selection.units)

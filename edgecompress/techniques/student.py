@@ -96,7 +96,7 @@ def _depths(teacher: nn.Module, blocks: Sequence[Block], context: Context) -> li
         return {"depths": list(zip(depths, shares, strict=True))[: enough + 1]}
 
     key = fingerprint(teacher, context.fixed, tensors(context.example.inputs), [block.name for block in blocks])
-    kept = chosen_once(context.kept("student.json"), key, measure)["depths"]
+    kept = chosen_once(context.choice("student"), key, measure)["depths"]
     return [(int(depth), float(share)) for depth, share in kept]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgecompress.errors import DataError, ModelError
 from edgecompress.modules.modes import evaluating
-from edgecompress.recipe.tables import Distillation
+from edgecompress.recipe.tables import Distillation, Recipe
 from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.checkpoints import TEACHER_OUTPUTS
 from edgecompress.techniques.context import Context
@@ -50,6 +50,21 @@ def recover(model: nn.Module, context: Context, epochs: int, checkpoints: Path |
         return model
     learned = context.recipe.distillation if context.recipe.training.teacher else Distillation(alpha=0)
     return fine_tune(model, learned, context, epochs, checkpoints).model
+
+
+def recovery_planned(recipe: Recipe) -> str:
+    """What a plan says of the training after a step; nothing where the recipe trains for no epoch.
+
+    >>> recovery_planned(Recipe(training=Training(epochs=4)))
+    '; 4 epochs of training where there is data'
+    """
+    epochs = recipe.training.epochs
+    return f"; {epochs_in_words(epochs)} of training where there is data" if epochs else ""
+
+
+def epochs_in_words(count: int) -> str:
+    """``4 epochs``, ``1 epoch``."""
+    return f"{count} epoch{'s' if count > 1 else ''}"
 
 
 def untrained(what: str, context: Context) -> tuple[str, ...]:
@@ -92,12 +107,12 @@ def fine_tune(
     assert streams.train is not None
     return teach(
         model,
-        context.teacher,
+        context.teaching,
         streams.train,
         settings,
         task_of(training.task, learned.temperature, learned.alpha, streams.train.class_axis),
         features=(*feature_terms(learned), *block_hints(model, learned.block_weight, context)),
-        cache=context.kept(TEACHER_OUTPUTS) if learned.cache else None,
+        cache=context.checkpoint(TEACHER_OUTPUTS) if learned.cache else None,
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,
         progress=context.progress,

@@ -20,9 +20,9 @@ from edgecompress.data.splits import Streams
 from edgecompress.exporters.graph import constant
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import convert
-from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Export, Quantization, Recipe
 from edgecompress.runtime import open_session
+from edgecompress.techniques.context import Context
 from tests.networks import ConvNet, LinearStack, ResidualNet, images, seeded, vectors
 
 pytestmark = [
@@ -49,7 +49,7 @@ def _quantized(kind: type[nn.Module], batches: list[Any], scheme: str, granulari
     )
     recipe = Recipe(quantization=table, export=Export(simplify=False))
     data = open_batches(batches, "calibration", network, recipe)
-    done = convert(network, recipe, data.first(), Streams(calibration=data), Progress()).done
+    done = convert(network, Context(recipe=recipe, example=data.first(), streams=Streams(calibration=data))).done
     return done[-2].result.model, done[-1].result.model
 
 

@@ -16,7 +16,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import to_bytes
 
-CALLERS = ("edgecompress.pipeline.fold", "edgecompress.techniques.cutting", "edgecompress.low_rank.latency")
+CALLERS = ("edgecompress.pipeline.to_onnx", "edgecompress.techniques.cutting", "edgecompress.low_rank.latency")
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ from edgecompress.data.splits import Streams
 from edgecompress.loading.sources import open_batches
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.pipeline.fold import convert
-from edgecompress.progress import Progress
 from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.recipe.tables import Export, Quantization, Recipe
 from edgecompress.runtime import execute
+from edgecompress.techniques.context import Context
 from tests.networks import CLASSES, images, seeded
 
 MOVES = {"Split", "Transpose", "Reshape", "Slice", "Concat", "MaxPool", "Resize", "DepthToSpace", "Clip", "Flatten"}
@@ -151,7 +151,7 @@ def test_a_convolutional_network_ends_fully_integer(kind: type[nn.Module]) -> No
         ),
     )
     batches = open_batches(images(), "calibration", network, recipe)
-    conversion = convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
+    conversion = convert(network, Context(recipe=recipe, example=batches.first(), streams=Streams(calibration=batches)))
     kernels = Counter(node.op_type for node in optimized_graph(conversion.artifact))
     integer = {op for op in kernels if op.startswith("QLinear")} | {"QGemm"}
     assert kernels.keys() - integer - MOVES <= {"QuantizeLinear", "DequantizeLinear"}

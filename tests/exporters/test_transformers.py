@@ -16,11 +16,11 @@ from edgecompress.data.splits import Streams
 from edgecompress.loading.sources import open_batches
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.pipeline.fold import convert
-from edgecompress.progress import Progress
 from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.recipe.tables import Export, Quantization, Recipe
 from edgecompress.runtime import execute
 from edgecompress.step import Conversion
+from edgecompress.techniques.context import Context
 
 LENGTH, WIDTH, HEADS = 10, 32, 4
 
@@ -91,7 +91,7 @@ def _convert(kind: Callable[[], nn.Module]) -> Conversion:
     export = Export(simplify=kind is Encoder)  # the simplifier merges q, k and v; the others show the way without it
     recipe = Recipe(quantization=Quantization(enabled=True, scheme="fbgemm"), export=export)
     batches = open_batches(_batches(kind, 1), "calibration", network, recipe)
-    return convert(network, recipe, batches.first(), Streams(calibration=batches), Progress())
+    return convert(network, Context(recipe=recipe, example=batches.first(), streams=Streams(calibration=batches)))
 
 
 @pytest.mark.parametrize("kind", [Encoder, Masked, Additive])

@@ -20,9 +20,9 @@ from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.request import LowRankRequest
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.pipeline.fold import convert
-from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.runtime import execute
+from edgecompress.techniques.context import Context
 from tests.low_rank.drawn import correlated_images, normal
 from tests.low_rank.networks import Convolutions, ReadsWeights, Wide
 from tests.networks import seeded
@@ -123,7 +123,7 @@ def test_pruned_then_decomposed_then_integers_on_onnx() -> None:
     recipe = Recipe(quantization=Quantization(enabled=True))
     data = [normal(16, 3, 16, 16, seed=seed) for seed in range(4)]
     batches = open_batches(data, "calibration", smaller.model, recipe)
-    done = convert(smaller.model, recipe, batches.first(), Streams(calibration=batches), Progress())
+    done = convert(smaller.model, Context(recipe=recipe, example=batches.first(), streams=Streams(calibration=batches)))
     probe = {"image": normal(32, 3, 16, 16, seed=9).numpy()}
     expected = execute(smaller.model, probe)
     assert Agreement.between(expected, execute(done.original, probe)).sqnr_db > 100

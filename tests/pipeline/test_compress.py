@@ -83,7 +83,7 @@ def test_a_teacher_may_name_its_input_otherwise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("teacher", "fault"),
     [
-        (Doubled(2), r"the model gives \(8, 10\), its teacher \(8, 20\); give a teacher with the same outputs"),
+        (Doubled(2), r"the model gives \(1, 10\), its teacher \(1, 20\); give a teacher with the same outputs"),
         ("resnet", "the teacher is a str; give a torch.nn.Module"),
         (nn.Linear(7, 3), "the teacher cannot run on the first batch"),
     ],

@@ -9,12 +9,12 @@ from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoin
 
 def test_only_what_a_run_wrote_is_removed(tmp_path: Path) -> None:
     for name in (
-        "channels-1.json",
+        "channels-1.choice.json",
         "training-1/training.pt",
         "training-2/training.pt",
         "training-2/thesis.pt",
-        "student.json",
-        "ranks.json",
+        "student.choice.json",
+        "ranks.choice.json",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")

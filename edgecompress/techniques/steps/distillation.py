@@ -6,14 +6,33 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from edgecompress.step import StepResult
+from edgecompress.errors import RecipeError
+from edgecompress.recipe.tables import NO_LATENCY_BUDGET, Recipe
+from edgecompress.step import Step, StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
 from edgecompress.techniques.student import Student, derive_student
-from edgecompress.techniques.tuning import fine_tune, settle
+from edgecompress.techniques.tuning import epochs_in_words, fine_tune, settle
 from edgecompress.training import Trained
+
+
+def plan_steps(recipe: Recipe, teacher: nn.Module | None) -> tuple[Step, ...]:
+    """The step in which a student learns.
+
+    Raises:
+        RecipeError: a student would be derived, and there is no latency budget.
+    """
+    first = recipe.techniques[0] == "distillation"
+    if first and teacher is None and not recipe.budgets.bound_latency:
+        raise RecipeError(NO_LATENCY_BUDGET)
+    distillation = recipe.distillation
+    student = "a student derived for the latency budgets" if first and teacher is None else "the model"
+    taught = "the original" if teacher is None else type(teacher).__name__
+    mix = f"temperature {distillation.temperature:g}, {distillation.alpha:.0%} teacher"
+    what = f"{student} learns for {epochs_in_words(recipe.training.epochs)} what {taught} says; {mix}"
+    return (Step(name="distill", what=what, run=distill),)
 
 
 def distill(module: nn.Module, context: Context) -> StepResult[nn.Module]:
@@ -38,14 +57,15 @@ def distill(module: nn.Module, context: Context) -> StepResult[nn.Module]:
         seed_all("distill", context.recipe.seed, "settle")
         student = module if derived is None else settle(derived.model, context)
         recipe = context.recipe
-        trained = fine_tune(student, recipe.distillation, context, recipe.training.epochs, context.kept("distilling"))
+        epochs, checkpoints = recipe.training.epochs, context.checkpoint("distilling")
+        trained = fine_tune(student, recipe.distillation, context, epochs, checkpoints)
         return StepResult(
             model=trained.model,
             changes=tuple(_changes(derived, trained, context)),
             refusals=() if derived is None else derived.refusals,
             warnings=(SLOW,) if derived is not None and derived.slow else (),
             metrics={
-                **costs("original", context.teacher, context),
+                **costs("original", context.teaching, context),
                 **costs("student", trained.model, context),
                 **reached("student", trained.model, context),
             },
@@ -57,6 +77,6 @@ SLOW = "no student that was tried is as fast as the latency budgets ask; the sma
 
 def _changes(derived: Student | None, trained: Trained, context: Context) -> Iterator[str]:
     if derived is not None:
-        yield from narrower_layers(*(examine_network(one, context) for one in (context.teacher, derived.model)))
+        yield from narrower_layers(*(examine_network(module, context) for module in (context.teaching, derived.model)))
     first, last = trained.history[0], trained.history[-1]
     yield f"learned for {last.number} epochs, the loss from {first.loss:.4f} to {last.loss:.4f}"

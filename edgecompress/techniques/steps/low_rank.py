@@ -10,13 +10,32 @@ from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.request import LowRankRequest
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import tensors
-from edgecompress.step import StepResult
+from edgecompress.step import Step, StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.choices import chosen_once
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.figures import reached
-from edgecompress.techniques.tuning import recover, untrained
+from edgecompress.techniques.tuning import recover, recovery_planned, untrained
 from edgecompress.training.checkpoint import fingerprint
+
+
+def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
+    """The step that factorizes, and lets the network recover."""
+    return (Step(name="factorize", what=_sentence(recipe), run=factorize_layers),)
+
+
+def _sentence(recipe: Recipe) -> str:
+    asked = recipe.low_rank
+    goals = {
+        "macs": f"{asked.amount:.0%} fewer MACs",
+        "parameters": f"{asked.amount:.0%} fewer parameters",
+        "latency": f"{asked.amount:.0%} less latency",
+        "energy": f"{asked.energy:.0%} of each layer's energy",
+        "ratio": f"{asked.rank_ratio:.0%} of each layer's rank",
+    }
+    weighed = "errors weighed by calibration data" if asked.whitening else "errors of the weights"
+    what = f"{goals[asked.goal]}; layers become two or three thinner ones, ranks in multiples of {asked.multiple}"
+    return f"{what}, {weighed}{recovery_planned(recipe)}"
 
 
 def factorize_layers(module: nn.Module, context: Context) -> StepResult[nn.Module]:
@@ -44,10 +63,10 @@ def factorize_layers(module: nn.Module, context: Context) -> StepResult[nn.Modul
             example,
             samples=samples or (),
             progress=context.progress,
-            agree=lambda choose: chosen_once(context.kept("ranks.json"), key, choose),
+            agree=lambda choose: chosen_once(context.choice("ranks"), key, choose),
         )
         seed_all("factorize", recipe.seed, "recover")
-        model = recover(result.model, context, recipe.training.epochs, context.kept("factorizing"))
+        model = recover(result.model, context, recipe.training.epochs, context.checkpoint("factorizing"))
         metrics = {**result.metrics, **reached("factorized", model, context)}
         return replace(result, model=model, metrics=metrics, warnings=untrained("factorized", context))
 

@@ -7,14 +7,43 @@ from collections.abc import Iterator
 from torch import nn
 
 from edgecompress.recipe.tables import Recipe
-from edgecompress.step import StepResult
+from edgecompress.step import Step, StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import cut, examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
 from edgecompress.techniques.shallow import shallower, share_gone
-from edgecompress.techniques.tuning import recover, untrained
+from edgecompress.techniques.tuning import recover, recovery_planned, untrained
 from edgecompress.training import SCHEDULES
+
+SPREADS = {
+    "uniform": "uniformly",
+    "global": "by importance over all layers",
+    "latency": "where they buy most time",
+    "sensitivity": "where the outputs suffer least",
+}
+
+
+def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
+    """The step that prunes, and lets the network recover."""
+    return (Step(name="prune", what=_sentence(recipe), run=prune_channels),)
+
+
+def _sentence(recipe: Recipe) -> str:
+    pruning = recipe.pruning
+    goal = "MACs" if pruning.goal == "macs" else pruning.goal
+    what = f"{pruning.amount:.0%} fewer {goal}" if goal != "latency" else f"{pruning.amount:.0%} less latency"
+    shallower = f"{pruning.blocks:.0%} of the residual blocks go first; " if pruning.blocks else ""
+    spared = {"keep": " inside of blocks", "auto": ", inside of blocks where that suffices,"}
+    inside = "" if (pruning.residual, pruning.goal) == ("auto", "channels") else spared.get(pruning.residual, "")
+    channels = f"channels{inside}"
+    how = (
+        f"{channels} go {SPREADS[pruning.spread]}, in multiples of {pruning.multiple}, least {pruning.importance} first"
+    )
+    if pruning.method == "block":
+        what, how = f"{pruning.amount:.0%} of the residual blocks", "those go that change least"
+    times = f"; {pruning.steps} steps, {pruning.schedule.replace('_', ' ')}" if pruning.steps > 1 else ""
+    return f"{what}; {shallower}{how}{times}{recovery_planned(recipe)}"
 
 
 def prune_channels(module: nn.Module, context: Context) -> StepResult[nn.Module]:
@@ -43,7 +72,7 @@ def _prune(module: nn.Module, context: Context) -> StepResult[nn.Module]:
         with context.progress.step(f"prune {share:.0%} of the {context.recipe.pruning.goal}"):
             pruned = cut(subject, share, str(number), context)
         seed_all("prune", context.recipe.seed, number, "recover")
-        model = recover(pruned.model, context, epochs, context.kept(f"training-{number}"))
+        model = recover(pruned.model, context, epochs, context.checkpoint(f"training-{number}"))
         subject, refusals = examine_network(model, context), pruned.refusals
     return StepResult(
         model=model,

@@ -13,8 +13,8 @@ from torch import nn
 from edgecompress.data.splits import Streams
 from edgecompress.errors import RecipeError
 from edgecompress.pipeline.fold import convert
-from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, parse_recipe
+from edgecompress.techniques.context import Context
 from edgecompress.techniques.steps.low_rank import factorize_layers, request_of
 from tests.networks import CLASSES, seeded
 from tests.techniques.contexts import batches, context
@@ -101,7 +101,8 @@ def test_pruned_then_factorized_then_integers_agree_with_what_was_left() -> None
         training={"epochs": 0},
     )
     calibration = batches("calibration")
-    done = convert(network, recipe, calibration.first(), Streams(calibration=calibration), Progress()).done
+    streams = Streams(calibration=calibration)
+    done = convert(network, Context(recipe=recipe, example=calibration.first(), streams=streams)).done
     names = [step.name for step in done]
     assert names[:2] == ["prune", "factorize"]
     assert names[-1] == "quantize"

@@ -206,7 +206,7 @@ class Recurrent(nn.Module):
 
 def test_pruning_has_something_to_remove_from_convolutions_and_nothing_from_an_lstm() -> None:
     given = context(seeded(ConvNet), Recipe(), "calibration")
-    assert has_channels(given.original, given.example, given.recipe)
+    assert has_channels(given.teaching, given.example, given.recipe)
     recurrent = seeded(Recurrent)
     x = open_batches([torch.ones(2, 5, 16)], "calibration", recurrent, Recipe()).first()
     assert not has_channels(recurrent, x, Recipe())

@@ -1,0 +1,142 @@
+"""The steps that look at an artifact: converted for phones, measured, tried on other CPUs and in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from edgecompress.bundle.selftest_here import doubt_of_self_test
+from edgecompress.data.batches import Batch, Batches
+from edgecompress.diagnosis import Diagnosis, diagnose
+from edgecompress.exporters.finish import compact
+from edgecompress.exporters.mobile import Mobile, make_mobile
+from edgecompress.progress import Progress
+from edgecompress.recipe.tables import Budgets, Recipe
+from edgecompress.step import ArtifactStep, Conversion, Stage
+from edgecompress.targets.cpus import FAMILIES, arithmetic_of
+from edgecompress.validation import (
+    BrowserResult,
+    CpuResult,
+    Evidence,
+    Machine,
+    Verdict,
+    browser_agreement,
+    compare_browser,
+    compare_cpus,
+    cpu_agreement,
+    gather,
+    intervals,
+    judge,
+    measures,
+    strict_in_browser,
+    strict_where_emulated,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """The bytes of an artifact, and what it is tried on.
+
+    Attributes:
+        content: of the ONNX file.
+        conversion: how it came about.
+        recipe: what was asked.
+        golden: the samples of the self-test.
+        measured: the data that measures are taken on.
+        calibration: the data that layers are looked at on.
+        machines: the CPUs that are emulated.
+        progress: told of long work.
+    """
+
+    content: bytes
+    conversion: Conversion
+    recipe: Recipe
+    golden: Batch
+    measured: Batches
+    calibration: Batches
+    machines: Sequence[Machine]
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What is known of an artifact so far; nothing at first."""
+
+    mobile: Mobile | None = None
+    evidence: Evidence | None = None
+    diagnosis: Diagnosis | None = None
+    cpus: tuple[CpuResult, ...] = ()
+    browser: BrowserResult | None = None
+
+    def verdict(self, budgets: Budgets) -> Verdict:
+        """The budgets next to what was measured, here and elsewhere."""
+        assert self.evidence is not None
+        entries, seen = [result.entry for result in self.cpus], self.browser.entry if self.browser is not None else {}
+        elsewhere = {"cpu_agreement": cpu_agreement(entries), "browser_agreement": browser_agreement(seen)}
+        strict = strict_in_browser(strict_where_emulated(budgets, entries), seen)
+        return judge(strict, {**measures(self.evidence), **elsewhere}, intervals(self.evidence))
+
+
+def look_at(artifact: Artifact, steps: Sequence[ArtifactStep]) -> Findings:
+    """Fold the steps over what is known of an artifact.
+
+    Raises:
+        EdgecompressError: the artifact cannot be converted, or the data does not fit it.
+    """
+    return reduce(lambda findings, step: step.run(findings, artifact), steps, Findings())
+
+
+def artifact_steps(recipe: Recipe) -> Iterator[ArtifactStep]:
+    """The steps that a recipe asks for, in order."""
+    if "ort" in recipe.export.formats:
+        accelerators = "what CoreML and NNAPI could run; Android 15 deprecates NNAPI, XNNPACK runs on its CPU"
+        yield ArtifactStep(name="convert", what=f"model.ort, the operators it needs, {accelerators}", run=_convert)
+    yield ArtifactStep(name="validate", what=_validation(recipe), run=_measure)
+    if recipe.cpu.emulate:
+        yield ArtifactStep(name="emulate", what=f"the artifact on {', '.join(recipe.cpu.emulate)}", run=_emulate)
+    if recipe.export.browser:
+        what = "the artifact in onnxruntime-web, in a headless Chromium"
+        yield ArtifactStep(name="browse", what=what, run=_browse)
+
+
+def _validation(recipe: Recipe) -> str:
+    cpu = recipe.cpu
+    timing = f"latency at {cpu.threads} thread{'s' if cpu.threads > 1 else ''}"
+    stand_in = FAMILIES[cpu.isa].stand_in if cpu.isa is not None and not cpu.emulate else None
+    untried = f'; cpu.emulate=["{stand_in}"] would try {cpu.isa}' if stand_in else ""
+    return f"parity, accuracy, {timing}, size, budgets{untried}"
+
+
+def _convert(findings: Findings, artifact: Artifact) -> Findings:
+    with artifact.progress.step("convert to ORT format"):
+        mobile = make_mobile(artifact.content, artifact.golden.inputs)
+    if mobile.failure is not None:
+        artifact.progress.warn(f"ONNX Runtime's mobile tools were left out: {mobile.failure}")
+    return replace(findings, mobile=mobile)
+
+
+def _measure(findings: Findings, artifact: Artifact) -> Findings:
+    recipe, progress = artifact.recipe, artifact.progress
+    *before, (last, _) = artifact.conversion.stages
+    stages = [Stage(name=name, content=compact(model)) for name, model in before]
+    ending, arithmetic = Stage(name=last, content=artifact.content), arithmetic_of(recipe)
+    evidence = gather([*stages, ending], artifact.measured, recipe.cpu, progress, recipe.report.examples, arithmetic)
+    for doubt in evidence.doubts:
+        progress.warn(doubt)
+    with progress.step("diagnose"):
+        diagnosis = diagnose(artifact.conversion, artifact.content, artifact.calibration, recipe)
+    if (fails_here := doubt_of_self_test(artifact.content, artifact.golden.inputs, arithmetic)) is not None:
+        progress.warn(fails_here)
+    return replace(findings, evidence=evidence, diagnosis=diagnosis)
+
+
+def _emulate(findings: Findings, artifact: Artifact) -> Findings:
+    cpus = compare_cpus(artifact.content, artifact.measured, artifact.machines, artifact.progress)
+    return replace(findings, cpus=tuple(cpus))
+
+
+def _browse(findings: Findings, artifact: Artifact) -> Findings:
+    axis = None if findings.evidence is None else findings.evidence.class_axis
+    browser = compare_browser(artifact.content, artifact.golden, artifact.progress, class_axis=axis)
+    return replace(findings, browser=browser)

@@ -1,0 +1,113 @@
+"""What is found out before the first step: data that are missing or do not fit, and where the classes lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+
+from edgecompress.axes.classes import settle_streams
+from edgecompress.data.batches import Array, Batches
+from edgecompress.data.splits import Streams
+from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line
+from edgecompress.metrics.accuracy import require_class_axis, top1
+from edgecompress.modules.capture import check_runs
+from edgecompress.modules.plain import plain_copy
+from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import Network, execute, network_rows
+from edgecompress.techniques.context import Context
+
+
+def prepare(network: Network, context: Context) -> tuple[Network, Context]:
+    """A network that is ready to run, and what is known of it and of the data.
+
+    Args:
+        network: not modified; a module is copied in evaluation mode.
+        context: as the user gave it.
+
+    Raises:
+        ModelError: the network cannot be run.
+        DataError: data that the recipe needs is missing, or does not fit.
+    """
+    recipe, streams = context.recipe, context.streams
+    require_data(recipe, streams)
+    if isinstance(network, nn.Module):
+        network = plain_copy(network).model.eval()
+    check_runs(network, context.example)
+    if isinstance(network, nn.Module):
+        require_fitting(network, streams, trains=recipe.trains)
+    context = replace(context, streams=_settled(network, context), original=network)
+    if not recipe.trains or not isinstance(network, nn.Module):
+        return network, context
+    teacher = network if context.teacher is None else plain_copy(context.teacher).model.eval()
+    if teacher is not network:
+        require_alike(teacher, network, context)
+    return network, replace(context, teacher=teacher)
+
+
+def sample_rows(network: Network, recipe: Recipe) -> int | None:
+    """The number of samples that the recipe or the network fixes; None where it is free."""
+    return recipe.export.batch_size or network_rows(network, recipe.export.batch_axes)
+
+
+def require_data(recipe: Recipe, streams: Streams) -> None:
+    """Require the data that techniques cannot do without.
+
+    Raises:
+        DataError: they are missing.
+    """
+    if "quantization" in recipe.techniques and streams.calibration is None:
+        raise DataError("static quantization needs calibration data; give calibration (--calibration)")
+    if "distillation" in recipe.techniques and streams.train is None:
+        raise DataError("distillation needs training data; give train (--train)")
+
+
+def require_fitting(network: nn.Module, streams: Streams, *, trains: bool) -> None:
+    """Find what does not fit before anything that takes long: inputs, and labels to measure on that are no classes.
+
+    Raises:
+        DataError: the first batch that is evaluated, or trained on, does not fit.
+    """
+    measured, train = streams.measured, streams.train if trains else None
+    for batches in filter(None, (measured, train)):
+        outputs, batch = _answers(network, batches), batches.first()
+        if batches is measured and batch.labels is not None:
+            top1(outputs[0], batch.labels, f"{batches.role} batch 0", batch.class_axis)
+
+
+def _answers(network: nn.Module, batches: Batches) -> list[Array]:
+    try:
+        return execute(network, batches.first().inputs)
+    except USER_CODE_FAILS as error:
+        raise DataError(
+            f"{batches.role} batch 0 does not fit the model: {first_line(error)}; give inputs as its forward takes them"
+        ) from error
+
+
+def _settled(network: Network, context: Context) -> Streams:
+    """The data, with the axis of the scores that their labels lack."""
+    recipe, streams = context.recipe, context.streams
+    asked = recipe.evaluation.class_axis
+    if asked is not None:
+        require_class_axis(asked, execute(network, context.example.inputs)[0].shape)
+    read = streams if recipe.trains else replace(streams, train=None)
+    return streams.with_class_axis(settle_streams(network, read, asked, context.progress).class_axis)
+
+
+def require_alike(teacher: nn.Module, student: nn.Module, context: Context) -> None:
+    """Require that what a student learns, and is held against, are outputs of the same shapes.
+
+    Raises:
+        ModelError: the teacher does not run, or its outputs have other shapes.
+    """
+    inputs = context.example.sample(sample_rows(student, context.recipe) or 1).inputs
+    try:
+        taught = [array.shape for array in execute(teacher, inputs)]
+    except USER_CODE_FAILS as error:
+        raise ModelError(
+            f"the teacher cannot run on the first batch: {first_line(error)}; give one that takes the model's inputs"
+        ) from error
+    own = [array.shape for array in execute(student, inputs)]
+    if taught != own:
+        shapes = (" and ".join(str(tuple(shape)) for shape in found) for found in (own, taught))
+        raise ModelError("the model gives {}, its teacher {}; give a teacher with the same outputs".format(*shapes))

@@ -1,0 +1,102 @@
+"""What a run is asked for, read and checked; all of its processes are given the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from torch import nn
+
+from edgecompress.bundle.signature import load_signing_key
+from edgecompress.calibration import Sharing, Workers
+from edgecompress.loading.models import name_of
+from edgecompress.loading.sources import Data
+from edgecompress.modules.checks import check_network, check_teacher
+from edgecompress.recipe.arguments import path
+from edgecompress.runtime import Network
+from edgecompress.targets import TargetProfile, given_profile
+from edgecompress.techniques.checkpoints import checkpoints_of
+
+AGAIN = "edgecompress compress MODEL --target recipe.toml --calibration DATA"
+"""How a run that was started in Python is repeated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A model, a target, data by role, and where the bundle goes.
+
+    Attributes:
+        model: not modified.
+        profile: the target's.
+        teacher: whose outputs are learned; None for the model's own.
+        data: by role: calibration, evaluation, train; those that were given.
+        output: folder of the bundle.
+        overwrite: whether it may replace what is there.
+        statistics: file that keeps the statistics of the calibration.
+        workers: the processes that share the calibration.
+        command: what started the run, for the report.
+        key: signs the bundle.
+    """
+
+    model: Network
+    profile: TargetProfile
+    teacher: nn.Module | None = None
+    data: Mapping[str, Data] = field(default_factory=dict)
+    output: Path
+    overwrite: bool = False
+    statistics: Path | None = None
+    workers: Workers = field(default_factory=Workers)
+    command: str = AGAIN
+    key: Ed25519PrivateKey | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder that a run goes on from after it was killed."""
+        return checkpoints_of(self.output)
+
+    @property
+    def sharing(self) -> Sharing:
+        """How the calibration is shared and kept."""
+        return Sharing(workers=self.workers, file=self.statistics)
+
+
+def make_request(
+    model: Network,
+    *,
+    target: str | Path | TargetProfile,
+    data: Mapping[str, Data | None],
+    teacher: nn.Module | None = None,
+    output: str | Path | None = None,
+    statistics: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    overwrite: bool = False,
+    workers: Workers | None = None,
+    command: str = AGAIN,
+    sign: str | Path | None = None,
+) -> Request:
+    """Read the arguments of :func:`~edgecompress.pipeline.compress.compress`, which says what each is.
+
+    Raises:
+        RecipeError: unknown target or key.
+        ModelError: the model is none, or the teacher.
+        InputError: an argument is of another type, or there is no such key to sign with.
+    """
+    network = check_network(model)
+    taught = None if teacher is None else check_teacher(teacher, network)
+    key = load_signing_key(path("sign", sign)) if sign is not None else None
+    profile = given_profile(target, overrides)
+    kept = path("statistics", statistics) if statistics is not None else None
+    return Request(
+        model=network,
+        profile=profile,
+        teacher=taught,
+        data={role: given for role, given in data.items() if given is not None},
+        output=path("output", output) if output is not None else Path(f"{name_of(network)}-{profile.name}"),
+        overwrite=overwrite,
+        statistics=kept,
+        workers=workers or Workers(),
+        command=command,
+        key=key,
+    )

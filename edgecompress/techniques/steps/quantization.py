@@ -1,0 +1,87 @@
+"""The steps that quantize: channels are equalized where the recipe asks for it, and a float model becomes INT8."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import onnx_ir as ir
+from torch import nn
+
+from edgecompress.calibration.variety import doubts_of_calibration
+from edgecompress.data.splits import Streams
+from edgecompress.quantization.equalization import equalize
+from edgecompress.quantization.recovery import PASSES
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization, Recipe
+from edgecompress.runtime import signature
+from edgecompress.step import Step, StepResult
+from edgecompress.targets.cpus import arithmetic_of
+from edgecompress.techniques.context import Context
+from edgecompress.validation.acceptance import accuracy_test, has_limit
+
+GARBAGE_DB = 1.0
+"""Agreement below which an INT8 model answers no better than one that always answers zero, whose agreement is 0 dB."""
+
+
+def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
+    """Equalization, which loses nothing, and static quantization."""
+    equalizing = Step(
+        name="equalize",
+        what="channels are scaled between layers until one scale fits all of a weight",
+        run=equalize_channels,
+        min_sqnr_db=recipe.export.min_sqnr_db,
+    )
+    quantizing = Step(
+        name="quantize",
+        what=_sentence(recipe.quantization),
+        run=quantize,
+        min_sqnr_db=GARBAGE_DB,
+        lossless=False,
+        ships=True,
+    )
+    return (equalizing, quantizing) if recipe.quantization.equalization else (quantizing,)
+
+
+def _sentence(quantization: Quantization) -> str:
+    kept = f", {', '.join(quantization.keep_float)} kept float" if quantization.keep_float else ""
+    weights = quantization.granularity.replace("_", " ")
+    recovery = "".join(f", {key.replace('_', ' ')}" for key in PASSES if getattr(quantization, key))
+    fallback = ", layers return to float for the accuracy budget" if quantization.fallback_evaluations else ""
+    return f"static INT8, {quantization.scheme}, weights {weights}{recovery}{fallback}{kept}"
+
+
+def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]:
+    """Balance the weights of neighbouring layers.
+
+    Raises:
+        DataError: the calibration data does not fit the model.
+    """
+    calibration = context.streams.fitted(signature(model)).calibration
+    assert calibration is not None
+    return equalize(model, calibration, context.progress)
+
+
+def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
+    """Quantize a float ONNX model; where a budget speaks of accuracy, layers return to float until it is met.
+
+    Raises:
+        DataError: the calibration data does not fit the model, or the statistics are of other data.
+        EdgecompressError: a scale cannot be right, or the file holds another one than was decided.
+    """
+    recipe, fitted = context.recipe, context.streams.fitted(signature(model))
+    assert fitted.calibration is not None
+    accept = _acceptance(model, fitted, context)
+    result = quantize_static(model, recipe.quantization, fitted.calibration, context.progress, context.sharing, accept)
+    samples = int(result.metrics["calibration_samples"])
+    doubts = doubts_of_calibration(fitted.calibration, samples, judged_apart=fitted.measured is not None)
+    return replace(result, warnings=(*doubts, *result.warnings))
+
+
+def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Callable[[ir.Model], bool] | None:
+    """Whether an INT8 model is within the budgets of accuracy; None where no budget can be measured, or none is."""
+    recipe, evaluation = context.recipe, fitted.measured
+    if not recipe.quantization.fallback_evaluations or evaluation is None or not has_limit(recipe.budgets, evaluation):
+        return None
+    reference = context.reference or model
+    return accuracy_test(reference, recipe.budgets, evaluation, context.progress, arithmetic_of(recipe))
