@@ -1,0 +1,42 @@
+"""The steps that look at an artifact: those that the recipe asks for, each after what it needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edgecompress.pipeline.findings import Artifact, Findings, artifact_steps, look_at
+from edgecompress.recipe.tables import Cpu, Export, Recipe
+from edgecompress.step import ArtifactStep
+from edgecompress.validation import CpuResult
+
+EVERYTHING = Recipe(export=Export(formats=("onnx", "ort"), browser=True), cpu=Cpu(emulate=("haswell",)))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "names"),
+    [
+        (Recipe(export=Export(formats=("onnx",))), ["validate"]),
+        (Recipe(export=Export(formats=("onnx", "ort"))), ["convert", "validate"]),
+        (EVERYTHING, ["convert", "validate", "emulate", "browse"]),
+    ],
+)
+def test_there_are_the_steps_that_the_recipe_asks_for(recipe: Recipe, names: list[str]) -> None:
+    assert [step.name for step in artifact_steps(recipe)] == names
+
+
+def test_a_step_is_given_what_those_before_it_found() -> None:
+    seen: list[int] = []
+
+    def run(findings: Findings, _artifact: Artifact) -> Findings:
+        seen.append(len(findings.cpus))
+        result = CpuResult(cpu=f"cpu {len(findings.cpus)}", samples=0)
+        return replace(findings, cpus=(*findings.cpus, result))
+
+    artifact: Any = None
+    findings = look_at(artifact, [ArtifactStep(name=name, what="", run=run) for name in "abc"])
+    assert seen == [0, 1, 2]
+    assert [result.cpu for result in findings.cpus] == ["cpu 0", "cpu 1", "cpu 2"]
+    assert (findings.evidence, findings.mobile, findings.browser) == (None, None, None)

@@ -1,0 +1,70 @@
+"""Before the first step: the user's network stays as it is, and what the run needs is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from edgecompress.data.splits import Streams
+from edgecompress.errors import DataError
+from edgecompress.pipeline.prepare import prepare, sample_rows
+from edgecompress.recipe.tables import Distillation, Export, Pruning, Quantization, Recipe
+from edgecompress.techniques.context import Context
+from tests.networks import ConvNet, seeded
+from tests.techniques.contexts import batches
+
+
+def _context(recipe: Recipe, *roles: str, **given: Any) -> Context:
+    streams = Streams(**{role: batches(role) for role in roles})
+    return Context(recipe=recipe, example=batches("calibration").first(), streams=streams, **given)
+
+
+def test_the_network_is_copied_in_evaluation_mode() -> None:
+    given = seeded(ConvNet).train()
+    network, context = prepare(given, _context(Recipe()))
+    assert isinstance(network, nn.Module)
+    assert given.training
+    assert not network.training
+    assert context.original is network
+    with torch.no_grad():
+        next(network.parameters()).zero_()
+    assert next(given.parameters()).any()
+
+
+def test_a_network_is_its_own_teacher_where_a_technique_trains() -> None:
+    pruning = Recipe(pruning=Pruning(enabled=True))
+    network, context = prepare(seeded(ConvNet), _context(pruning, "train"))
+    assert context.teaching is network
+    _, untrained = prepare(seeded(ConvNet), _context(Recipe()))
+    assert untrained.teacher is None
+
+
+def test_a_teacher_that_was_given_is_copied_as_well() -> None:
+    teacher = seeded(ConvNet).train()
+    recipe = Recipe(distillation=Distillation(enabled=True))
+    network, context = prepare(seeded(ConvNet), _context(recipe, "train", teacher=teacher))
+    assert context.teaching is not teacher
+    assert context.teaching is not network
+    assert not context.teaching.training
+    assert teacher.training
+
+
+@pytest.mark.parametrize(
+    ("recipe", "lacking"),
+    [
+        (Recipe(quantization=Quantization(enabled=True)), "calibration"),
+        (Recipe(distillation=Distillation(enabled=True)), "train"),
+    ],
+)
+def test_data_that_a_technique_cannot_do_without(recipe: Recipe, lacking: str) -> None:
+    roles = [role for role in ("calibration", "evaluation", "train") if role != lacking]
+    with pytest.raises(DataError, match=rf"give {lacking} \(--{lacking}\)$"):
+        prepare(seeded(ConvNet), _context(recipe, *roles))
+
+
+def test_the_recipe_or_the_network_fixes_the_samples_of_a_call() -> None:
+    assert sample_rows(seeded(ConvNet), Recipe()) is None
+    assert sample_rows(seeded(ConvNet), Recipe(export=Export(batch_size=4))) == 4

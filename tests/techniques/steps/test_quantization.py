@@ -1,0 +1,82 @@
+"""The steps that quantize: equalization keeps what the network computes, and the run stops where it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.data.splits import Streams
+from edgecompress.errors import ParityError
+from edgecompress.exporters.graph import replace_constant
+from edgecompress.pipeline.fold import convert
+from edgecompress.pipeline.plan import conversion_steps
+from edgecompress.quantization.equalization import equalize
+from edgecompress.quantization.weights import constant_weight
+from edgecompress.recipe.tables import Quantization, Recipe
+from edgecompress.step import Conversion
+from edgecompress.techniques.context import Context
+from tests.exporters.graphs import draw, graph
+
+DATA = [draw(8, 4, 8, 8, seed=seed) for seed in range(3)]
+BATCHES = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
+SCALES = np.array([1.0, 0.01, 30.0, 0.2], np.float32)
+LAYERS = "a = Conv<pads=[1,1,1,1]>(x, w, b) r = Relu(a) y = Conv<pads=[1,1,1,1]>(r, v)"
+
+
+def _model() -> ir.Model:
+    """Two convolutions, and channels between them of very different sizes that count alike."""
+    first, second = draw(4, 4, 3, 3) * 0.2, draw(4, 4, 3, 3, seed=1) * 0.3
+    weights = {"w": first * SCALES.reshape(4, 1, 1, 1), "v": second / SCALES.reshape(1, 4, 1, 1)}
+    return graph(LAYERS, **weights, b=draw(4, seed=3) * SCALES)
+
+
+def _recipe(**quantized: Any) -> Recipe:
+    table = {"enabled": True, "granularity": "per_tensor", "integer_entry": True, **quantized}
+    return Recipe(quantization=Quantization(**table))
+
+
+def _convert(recipe: Recipe) -> Conversion:
+    return convert(_model(), Context(recipe=recipe, example=BATCHES.first(), streams=Streams(calibration=BATCHES)))
+
+
+def test_equalization_is_a_step_of_the_plan_where_the_recipe_asks_for_it() -> None:
+    model = _model()
+    plain, equalized = (
+        [step.name for step in conversion_steps(model, _recipe(equalization=asked))] for asked in (False, True)
+    )
+    assert plain == ["simplify", "canonicalize", "quantize"]
+    assert equalized == ["simplify", "canonicalize", "equalize", "quantize"]
+
+
+def test_its_step_loses_nothing_and_integers_lose_less_behind_it() -> None:
+    with_it, without = _convert(_recipe(equalization=True)), _convert(_recipe(equalization=False))
+    step = with_it.done[-2]
+    assert (step.name, step.lossless) == ("equalize", True)
+    assert step.agreement.sqnr_db > 100
+    assert with_it.done[-1].agreement.sqnr_db > without.done[-1].agreement.sqnr_db + 3
+
+
+def test_what_is_rounded_is_the_equalized_model() -> None:
+    conversion = _convert(_recipe(equalization=True))
+    assert conversion.rounded == (conversion.done[-2].result.model, conversion.done[-1])
+    assert _convert(Recipe()).rounded is None
+
+
+def test_equalization_that_changes_the_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = equalize
+
+    def spoiled(*args: Any) -> Any:
+        made = run(*args)
+        *_, last = (node for node in made.model.graph if node.op_type == "Conv")
+        weight = constant_weight(last)
+        assert weight is not None
+        replace_constant(made.model.graph, last, 1, np.float32(1.01) * weight)
+        return made
+
+    monkeypatch.setattr("edgecompress.techniques.steps.quantization.equalize", spoiled)
+    with pytest.raises(ParityError, match=r"^step 'equalize' changed what the model computes: 40\.0 dB"):
+        _convert(_recipe(equalization=True))
