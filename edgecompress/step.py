@@ -1,4 +1,4 @@
-"""What a step hands to the next one."""
+"""What a step passes on to the next."""
 
 from __future__ import annotations
 

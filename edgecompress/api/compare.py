@@ -31,7 +31,7 @@ def compare(
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
 ) -> Comparison:
-    """Compress a model in every way and put the artifacts beside each other; what was measured before is kept.
+    """Compress a model in every way and put the artifacts next to each other; what was measured before is kept.
 
     Each row is a bundle in a folder of its own under ``output``, where ``comparison.json``, ``comparison.md`` and
     ``comparison.csv`` hold the table. A run that was killed goes on with the row that it was in.

@@ -43,7 +43,7 @@ class LowRankDecomposition:
         Args:
             layer: m x n, of floating-point weights.
             rank_ratio: rank as a share of min(m, n), above 0 and up to 1; to the nearest multiple, at least one.
-            multiple: of which the rank is.
+            multiple: the rank is a multiple of it.
 
         Returns:
             Both in an ``nn.Sequential``. Where rank x (m + n) is not below m x n, and where the weight is masked or
@@ -65,7 +65,7 @@ class LowRankDecomposition:
                 The full rank of a convolution of m x n channels is min(m, n) for kernel 1, min(m * width,
                 n * height) for others. That is the rank of k x 1 and 1 x k; Tucker-2 takes their place where one of its
                 pairs of ranks has no more weights and loses less.
-            multiple: of which ranks are.
+            multiple: ranks are multiples of it.
 
         Returns:
             They in an ``nn.Sequential``; a copy of the layer where they have no fewer weights, and for grouped,
@@ -104,7 +104,7 @@ class LowRankDecomposition:
             goal: in place of both, what a share of the model has to lose: ``parameters``, ``macs``, or ``latency`` in
                 ONNX Runtime; the layers share it so that the product of the energies that they keep is greatest.
             amount: that share, 0 up to but not including 1.
-            multiple: of which ranks are: 16 suits AVX-512, 8 AVX2, 4 or 8 Arm.
+            multiple: ranks are multiples of it: 16 suits AVX-512, 8 AVX2, 4 or 8 Arm.
             calibration: batches, by which the error that counts is that of the outputs and not of the weights.
             include: names of layers that are decomposed although they are protected; ``*`` and ``?`` are wildcards, and
                 a module stands for all that is in it.
@@ -149,7 +149,9 @@ def _decompose(layer: Any, kinds: tuple[type[nn.Module], ...], rank_ratio: float
     ratio, step = check_share("rank_ratio", rank_ratio), check_multiple(multiple)
     layer = unwrapped(layer)
     if not isinstance(layer, kinds):
-        raise ModelError(f"the layer is a {type(layer).__name__}; give a {' or '.join(one.__name__ for one in kinds)}")
+        raise ModelError(
+            f"the layer is a {type(layer).__name__}; give a {' or '.join(kind.__name__ for kind in kinds)}"
+        )
     plain = plain_copy(check_module(layer)).model
     if obstacle(plain) is not None:
         return plain

@@ -53,7 +53,7 @@ class Distiller:
     Args:
         teacher: takes the same inputs as the student.
         student: is trained in place; what fails leaves it as it was.
-        temperature: above 0; the higher, the more the classes beside the first one count.
+        temperature: above 0; the higher, the more the classes after the first count.
         alpha: 0 to 1, the weight of the teacher against the labels; at 0 it is not asked, at 1 no labels are needed.
         loss: ``classification`` (Hinton et al., 2015), ``regression`` (mean squared errors), both on the first output;
             or a function of the student's outputs, the teacher's, and the labels, to a scalar, which weighs

@@ -171,7 +171,7 @@ class ModelPruner:
             spread: the same share of every layer, by importance over all, or where it buys most time.
             importance: which channels of a layer go first: the name of a criterion, as ``pruning.importance`` of a
                 recipe takes it, or a function of one's own (:data:`edgecompress.pruning.criterion.Criterion`).
-            multiple: of which a layer keeps its channels.
+            multiple: a layer keeps a multiple of so many channels.
             residual: whether the channels that residual additions join go too (``prune``), or only those inside of
                 blocks (``keep``), or these where they suffice (``auto``; for a share of the channels they do not).
             protect: layers whose channels stay.
@@ -227,7 +227,7 @@ class ModelPruner:
         Raises:
             OutputError: the file exists, or cannot be written; what was there stays.
             ModelError: the model holds what no such file can: extra state of a module, tensors of dtypes that
-                safetensors does not know, or a mask beside another parametrization.
+                safetensors does not know, or a mask next to another parametrization.
         """
         save_pruned(self.model, path, overwrite=overwrite)
 
@@ -273,7 +273,7 @@ class ModelPruner:
 
     def _prunable(self) -> list[Weight]:
         weights, _ = find_weights(self.model, self._classifier)
-        return [one for one in weights if one.role == "layer" or one.masked or one.name in self._pruned]
+        return [weight for weight in weights if weight.role == "layer" or weight.masked or weight.name in self._pruned]
 
 
 def _prune_channels(

@@ -141,7 +141,7 @@ class Quantizer:
         scheme: Literal["fbgemm", "qnnpack"] = "fbgemm",
         granularity: Literal["per_channel", "per_tensor"] = "per_channel",
     ) -> QuantizedModel:
-        """Int8 weights and activations, the ranges of which come from calibration data.
+        """Int8 weights and activations; their ranges come from calibration data.
 
         Args:
             model: not modified.
@@ -195,8 +195,8 @@ class Quantizer:
             "dynamic": _dynamic(model, first.inputs),
         }
         return {
-            name: gather([original, Stage(name=name, content=one.artifact)], evaluation, Recipe().cpu, Progress())
-            for name, one in candidates.items()
+            name: gather([original, Stage(name=name, content=candidate.artifact)], evaluation, Recipe().cpu, Progress())
+            for name, candidate in candidates.items()
         }
 
 

@@ -35,7 +35,7 @@ def validate(
         bundle: what :func:`compress` returned, or the path of its folder. Its files are read and hashed anew.
         evaluation: labelled batches for accuracy, as :func:`compress` takes them; without them the recorded accuracy
             counts.
-        original: the float ONNX file, which is timed and run beside the artifact; without it the recorded speedup
+        original: the float ONNX file, which is timed and run next to the artifact; without it the recorded speedup
             counts.
         max_accuracy_drop: percentage points.
         min_speedup: the original's latency over the artifact's, medians.

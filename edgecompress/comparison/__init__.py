@@ -1,4 +1,4 @@
-"""The reference table for a model of one's own: every technique beside the original, measured on what would ship."""
+"""The reference table for a model of one's own: every technique next to the original, measured on what would ship."""
 
 from edgecompress.comparison.compare import Comparison, compare
 from edgecompress.comparison.rows import ROWS

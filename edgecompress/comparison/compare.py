@@ -87,7 +87,7 @@ def compare(
     progress, folder = progress or Progress(), Path(output)
     profiles = profiles_of(overrides)
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
-    data = {role: one for role, one in given.items() if one is not None}
+    data = {role: value for role, value in given.items() if value is not None}
     _prepare(folder)
     parts, opened, example = _digests(network, data, profiles, progress)
     known = recall(folder)
@@ -100,7 +100,7 @@ def compare(
             kept = _measure(row, network, profiles[row.key], data, folder, digest, progress)
             fresh.append(row.key)
         rows.append(kept)
-        keep(folder, [*rows, *(one for key, one in known.items() if key not in {done.key for done in rows})])
+        keep(folder, [*rows, *(row for key, row in known.items() if key not in {done.key for done in rows})])
         tell(kept)
     if any(row.there and row.timing is None for row in rows):
         with progress.step("measure latency"):
@@ -135,7 +135,7 @@ def _digests(
 ) -> tuple[dict[str, str], Opened, Batch]:
     """What all rows are made of, the network with names for its inputs and how they are cut, and the first batch."""
     opened = open_together(network, data, profiles[ORIGINAL].recipe, progress.warn)
-    digests = {role: digest_data(one, progress) for role, one in opened.batches.items()}
+    digests = {role: digest_data(each, progress) for role, each in opened.batches.items()}
     named, example = opened.network, opened.first()
     check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
     return {"network": digest_network(named, example), **digests}, opened, example

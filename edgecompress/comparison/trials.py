@@ -42,7 +42,7 @@ def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measur
 
     Args:
         network: not modified.
-        calibration: batches, of which the first is read.
+        calibration: batches; the first is read.
         recipe: how images are read and the model is exported; its ``cpu`` says how latency is measured.
 
     Raises:

@@ -48,7 +48,7 @@ def inspect_model(
     Args:
         given: a network or MODEL; an ONNX model is taken as it is.
         weights: of a module that MODEL names.
-        calibration: DATA, of which one sample is run; without it an ONNX file is run on inputs of the shapes that it
+        calibration: DATA; one sample of it is run; without it an ONNX file is run on inputs of the shapes that it
             declares, and a MODEL is not run.
         recipe: how a MODEL is exported, and images are read.
         progress: told of the export.

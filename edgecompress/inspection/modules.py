@@ -64,12 +64,12 @@ def _key(layer: Layer) -> str:
 
 
 def _macs(name: str, seen: Inspection) -> int:
-    return sum(one.macs or 0 for one in seen.layers if _belongs(one.name, name))
+    return sum(node.macs or 0 for node in seen.layers if _belongs(node.name, name))
 
 
 def _share(name: str, seen: Inspection) -> float | None:
     """The part of all nodes that a module became: they have its name, or stand below it."""
-    known = [one.share for one in seen.layers if _belongs(one.name, name) and one.share is not None]
+    known = [node.share for node in seen.layers if _belongs(node.name, name) and node.share is not None]
     return sum(known) if known else None
 
 
@@ -79,7 +79,8 @@ def _belongs(node: str, module: str) -> bool:
 
 def _made_by_the_export(layers: Sequence[Layer], seen: Inspection) -> Iterator[str]:
     """The nodes with weights that are nobody's: layers merged into one product, or a padding that became one."""
-    own = [one for one in seen.layers if not any(_belongs(one.name, layer.name) for layer in layers)]
+    own = [node for node in seen.layers if not any(_belongs(node.name, layer.name) for layer in layers)]
     if own:
-        share = sum(one.share or 0.0 for one in own)
-        yield f"merged or made by the export: {enumerated([one.name for one in own])}, {100 * share:.1f} % of the time"
+        share = sum(node.share or 0.0 for node in own)
+        names = enumerated([node.name for node in own])
+        yield f"merged or made by the export: {names}, {100 * share:.1f} % of the time"

@@ -1,4 +1,4 @@
-"""Sensitivity: what a model loses when one layer alone is quantized, or has half of its channels."""
+"""Sensitivity: what a model loses when only one layer is quantized, or has half of its channels."""
 
 from __future__ import annotations
 
@@ -84,14 +84,19 @@ def layer_sensitivity(network: Network, recipe: Recipe, batches: Batches, progre
     ranked = rank_quantized(network, recipe, batches, progress)
     unknown = Halved(reason=UNKNOWN) if isinstance(network, nn.Module) else None
     rows = [
-        LayerSensitivity(name=one.name, kind=one.kind, quantized=one, halved=halved.get(_module(one.name), unknown))
-        for one in ranked
+        LayerSensitivity(
+            name=sensitivity.name,
+            kind=sensitivity.kind,
+            quantized=sensitivity,
+            halved=halved.get(_module(sensitivity.name), unknown),
+        )
+        for sensitivity in ranked
     ]
     known = {_module(row.name) for row in rows}
     kinds = {name: type(part).__name__ for name, part in _parts(network)}
     return rows + [
-        LayerSensitivity(name=name, kind=kinds.get(name, "tensor"), quantized=None, halved=one)
-        for name, one in halved.items()
+        LayerSensitivity(name=name, kind=kinds.get(name, "tensor"), quantized=None, halved=half)
+        for name, half in halved.items()
         if name not in known
     ]
 

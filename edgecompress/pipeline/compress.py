@@ -77,7 +77,7 @@ def compress(
         overrides: a list of ``KEY=VALUE`` for keys of the target's recipe.
         overwrite: replace an existing output.
         progress: what is told of the progress; by default nobody.
-        workers: the processes that share the calibration, of which this is the first; the others call
+        workers: the processes that share the calibration; this is the first of them, and the others call
             :func:`assist`. By default this process alone.
         command: what started the run, for the report.
         sign: a private key of Ed25519 in a PEM file; the bundle gets a ``manifest.sig``.
@@ -144,8 +144,8 @@ def assist(request: Request) -> None:
     """The part of every worker but the first in :func:`compress`: the conversion, as far as it uses the data.
 
     Args:
-        request: that of the first worker, with this one's place among the workers. Of each batch of the data this
-            worker takes its share, and it writes its part of the statistics next to the first worker's.
+        request: that of the first worker, with this worker's own place among them. This worker takes its share of
+            each batch, and writes its part of the statistics next to the first worker's.
 
     Raises:
         EdgecompressError: as :func:`compress` does, or another worker failed.

@@ -129,15 +129,15 @@ def _agreement(step: Step, expected: Sequence[Array], network: Network, probe: I
 
 def _require_alike(step: Step, agreement: Agreement, floor_db: float) -> None:
     """Refuse what agrees less than the floor as a whole, and slices of outputs that were lost beneath it."""
-    told, mend = f"step {step.name!r} changed what the model computes:", ""
+    told, fix = f"step {step.name!r} changed what the model computes:", ""
     if not step.lossless:
-        mend = "; see which layers suffer (inspect --sensitivity), and name them in quantization.keep_float"
+        fix = "; see which layers suffer (inspect --sensitivity), and name them in quantization.keep_float"
     if agreement.sqnr_db < floor_db:
         told = f"{told} {agreement.sqnr_db:.1f} dB agreement with the"
         if step.lossless:
             raise ParityError(f"{told} original, {floor_db:g} dB wanted (export.min_sqnr_db)")
-        raise ParityError(f"{told} float model, under {floor_db:g} dB it is another one{mend}")
+        raise ParityError(f"{told} float model, under {floor_db:g} dB it is another one{fix}")
     if lost := agreement.lost():
         raise ParityError(
-            f"{told} {listed(lost)} carries signal before it, and zeros, a constant or noise after it{mend}"
+            f"{told} {listed(lost)} carries signal before it, and zeros, a constant or noise after it{fix}"
         )

@@ -63,7 +63,8 @@ class Pruning(Table):
     blocks: Share = 0.0
     """The share of the residual blocks that goes before any channel; ``amount`` counts what went with them."""
     multiple: PositiveInt = 16
-    """Of which a layer keeps its channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; narrower layers stay whole."""
+    """A layer keeps a multiple of so many channels: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm; narrower layers stay
+    whole."""
     residual: Literal["prune", "keep", "auto"] = "auto"
     """The channels that residual additions join; with ``keep`` only those inside of blocks go; ``auto`` keeps them
     where what is inside of blocks suffices for the amount: the network is faster for the same work, and loses less."""
@@ -92,7 +93,7 @@ class LowRank(Table):
     rank_ratio: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Rank kept, as a share of the full rank, for goal ``ratio``; half of it saves nothing in a square layer."""
     multiple: PositiveInt = 16
-    """Of which ranks are: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm."""
+    """Ranks are multiples of it: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm."""
     whitening: bool = True
     """Weigh errors by what calibration data make of them in the layer's output; without, by the weights alone."""
     protect: tuple[str, ...] = ()
@@ -107,7 +108,7 @@ class Distillation(Table):
     enabled: bool = False
     """Teach the network, or a student of it."""
     temperature: Positive = 4.0
-    """The higher, the more the classes beside the first one count."""
+    """The higher, the more the classes after the first count."""
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teacher's outputs against the labels."""
     hints: tuple[str, ...] = ()
@@ -350,7 +351,9 @@ def _valued(value: Any, default: Any) -> Any:
     if not isinstance(value, dict) or not default:
         return value
     return {
-        key: NONE if one is None else one for key, one in value.items() if one is not None or default[key] is not None
+        key: NONE if entry is None else entry
+        for key, entry in value.items()
+        if entry is not None or default[key] is not None
     }
 
 

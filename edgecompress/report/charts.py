@@ -49,10 +49,10 @@ def distribution(before_ms: Sequence[float], after_ms: Sequence[float]) -> Marku
 
 def sizes_by_layer(sizes: Sequence[Mapping[str, Any]]) -> Markup:
     """Pairs of bars, bytes before and after, for the largest layers; the others are one pair."""
-    ranked = sorted(sizes, key=lambda one: (-one["original_bytes"], -one["compressed_bytes"]))
-    rows = [(one["layer"], one["original_bytes"], one["compressed_bytes"]) for one in ranked[:SHOWN_LAYERS]]
+    ranked = sorted(sizes, key=lambda layer: (-layer["original_bytes"], -layer["compressed_bytes"]))
+    rows = [(layer["layer"], layer["original_bytes"], layer["compressed_bytes"]) for layer in ranked[:SHOWN_LAYERS]]
     if rest := ranked[SHOWN_LAYERS:]:
-        sums = (sum(one[key] for one in rest) for key in ("original_bytes", "compressed_bytes"))
+        sums = (sum(layer[key] for layer in rest) for key in ("original_bytes", "compressed_bytes"))
         rows.append((f"{len(rest)} others", *sums))
     longest = max((max(before, after) for _, before, after in rows), default=0) or 1
     left, right, pitch = 190, 150, 22
@@ -74,33 +74,35 @@ def damage_by_layer(damages: Sequence[Mapping[str, Any]], worst: Iterable[str]) 
     height, base = 170, 150
     marked, step = set(worst), WIDTH / max(len(damages), 1)
     shapes = []
-    for place, one in enumerate(damages):
-        tall = max(base * min(one["sqnr_db"], MOST_DB) / MOST_DB, 1)
-        kind = "worst" if one["layer"] in marked else "after"
-        title = f"{one['layer']}: {one['sqnr_db']:.1f} dB"
+    for place, damage in enumerate(damages):
+        tall = max(base * min(damage["sqnr_db"], MOST_DB) / MOST_DB, 1)
+        kind = "worst" if damage["layer"] in marked else "after"
+        title = f"{damage['layer']}: {damage['sqnr_db']:.1f} dB"
         shapes.append(_rect(place * step, base - tall, min(step - 1, 40), tall, kind, title))
-    low = min(damages, key=lambda one: one["sqnr_db"])
+    low = min(damages, key=lambda damage: damage["sqnr_db"])
     words = f"Agreement of each of {len(damages)} layers, worst {low['layer']} with {low['sqnr_db']:.1f} dB"
     ends = [_text(0, height - 4, "first layer"), _text(WIDTH, height - 4, "last layer", "end")]
     return _figure(height, words, [*shapes, *ends])
 
 
-def values_and_range(one: Mapping[str, Any]) -> Markup:
-    """Values of an activation, counted on a logarithmic scale, over the range that its integers hold."""
-    low, high = min(one["least"], one["low"]), max(one["greatest"], one["high"])
+def values_and_range(shown: Mapping[str, Any]) -> Markup:
+    """Values of an shown, counted on a logarithmic scale, over the range that its integers hold."""
+    low, high = min(shown["least"], shown["low"]), max(shown["greatest"], shown["high"])
     width, height, base = WIDTH / 2 - 10, 130, 110
     scale = width / ((high - low) or 1)
-    counts = np.log1p(np.array(one["counts"], float))
-    step = (one["greatest"] - one["least"]) / len(counts)
-    span = _rect((one["low"] - low) * scale, 0, (one["high"] - one["low"]) * scale, base, "range", "chosen range")
+    counts = np.log1p(np.array(shown["counts"], float))
+    step = (shown["greatest"] - shown["least"]) / len(counts)
+    span = _rect((shown["low"] - low) * scale, 0, (shown["high"] - shown["low"]) * scale, base, "range", "chosen range")
     bars = [
-        _rect((one["least"] + place * step - low) * scale, base - tall, max(step * scale - 0.5, 0.5), tall, "after", "")
+        _rect(
+            (shown["least"] + place * step - low) * scale, base - tall, max(step * scale - 0.5, 0.5), tall, "after", ""
+        )
         for place, tall in enumerate(counts / (counts.max() or 1) * (base - 6))
         if tall
     ]
     words = (
-        f"Values of {one['value']} from {one['least']:.3g} to {one['greatest']:.3g}; chosen range"
-        f" {one['low']:.3g} to {one['high']:.3g}, {100 * one['outside']:.3g} % outside"
+        f"Values of {shown['value']} from {shown['least']:.3g} to {shown['greatest']:.3g}; chosen range"
+        f" {shown['low']:.3g} to {shown['high']:.3g}, {100 * shown['outside']:.3g} % outside"
     )
     ends = [_text(0, height - 4, f"{low:.3g}"), _text(width, height - 4, f"{high:.3g}", "end")]
     return _figure(height, words, [span, *bars, *ends], width)
@@ -108,7 +110,7 @@ def values_and_range(one: Mapping[str, Any]) -> Markup:
 
 def shares(kernels: Sequence[Mapping[str, Any]]) -> Markup:
     """One bar of the latency: the share of integer, conversion and float kernels."""
-    sums = {kind: sum(one["share"] for one in kernels if one["numbers"] == kind) for kind in NUMBERS}
+    sums = {kind: sum(kernel["share"] for kernel in kernels if kernel["numbers"] == kind) for kind in NUMBERS}
     shapes, left = [], 0.0
     for kind, share in sums.items():
         shapes.append(_rect(left, 0, share * WIDTH, 22, kind, f"{kind}: {100 * share:.1f} %"))
@@ -130,7 +132,7 @@ def _figure(height: float, words: str, shapes: Iterable[Markup], width: float = 
 def _rect(x: float, y: float, width: float, height: float, kind: str, title: str) -> Markup:
     shape = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}">{}</rect>')
     told = Markup("<title>{}</title>").format(title) if title else Markup("")
-    return shape.format(kind, *(_number(one) for one in (x, y, max(width, 0), height)), told)
+    return shape.format(kind, *(_number(number) for number in (x, y, max(width, 0), height)), told)
 
 
 def _text(x: float, y: float, words: str, anchor: str = "start") -> Markup:

@@ -62,7 +62,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
 
 def _flips(flips: Flips) -> dict[str, Any]:
     """What flipped; JSON has no pairs for keys."""
-    pairs = sorted(flips.pairs.items(), key=lambda one: (-one[1], one[0]))
+    pairs = sorted(flips.pairs.items(), key=lambda pair: (-pair[1], pair[0]))
     counts = {name: getattr(flips, name) for name in ("samples", "count", "lost", "won", "other")}
     return {
         **counts,

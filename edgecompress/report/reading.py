@@ -16,7 +16,7 @@ from edgecompress.system.durable import replacing
 
 
 def read_report(bundle: Path) -> dict[str, Any]:
-    """``report.json`` of a bundle, every file of which is checked first.
+    """``report.json`` of a bundle; every file of the bundle is checked first.
 
     Raises:
         OutputError: it is no bundle, of a newer format, changed, or without a report.

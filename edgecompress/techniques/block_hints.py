@@ -1,4 +1,4 @@
-"""Hints of residual blocks: what a network that was made smaller learns of each block beside the outputs."""
+"""Hints of residual blocks: what a network that was made smaller learns of each block, in addition to the outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BlockCall(NamedTuple):
 
 
 def block_hints(model: nn.Module, weight: float, context: Context) -> tuple[BlockHint, ...]:
-    """A hint for each residual block: what it hands on is what it did in the original.
+    """A hint for each residual block: what it returns is what it returned in the original.
 
     A block straight before one that left the network does the work of both, and what comes out of the second is
     compared. Blocks that cannot be compared place by place are left out. Where the user gave a teacher, none of its

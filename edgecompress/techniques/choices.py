@@ -19,7 +19,7 @@ def chosen_once(file: Path | None, key: str, choose: Callable[[], Mapping[str, A
 
     Args:
         file: where the first process keeps it, as JSON; there whole or not at all. None keeps nothing.
-        key: of all that it depends on; what was kept under another one does not count.
+        key: a digest of all that it depends on; what was kept under another one does not count.
         choose: makes it, as values that JSON can hold.
     """
 

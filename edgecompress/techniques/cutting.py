@@ -64,13 +64,13 @@ def cut(subject: Subject, share: float, name: str, context: Context) -> Pruned:
     selection = _selection(**values)
     pruned = cut_out(subject, selection.units)
     if selection.units and not pruned.removed:
-        raise RecipeError(nothing_goes([one for one in pruned.refusals if one.reason == FIXED]))
+        raise RecipeError(nothing_goes([refusal for refusal in pruned.refusals if refusal.reason == FIXED]))
     return replace(pruned, refusals=(*pruned.refusals, *selection.refusals))
 
 
 def _selection(units: Sequence[int], widths: Widths, refusals: Sequence[Mapping[str, str]]) -> Selection:
     """A selection from what JSON holds."""
-    return Selection(units=tuple(units), widths=widths, refusals=tuple(Refusal(**one) for one in refusals))
+    return Selection(units=tuple(units), widths=widths, refusals=tuple(Refusal(**refusal) for refusal in refusals))
 
 
 def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch], context: Context) -> Selection:
@@ -117,7 +117,7 @@ def _aim(select_at: Callable[[float], Selection], reached_by: Callable[[Selectio
     enough = [selection for reached, selection in tried.values() if reached >= share]
     if enough:
         return min(enough, key=lambda selection: len(selection.units))
-    reached, selection = max(tried.values(), key=lambda one: one[0])
+    reached, selection = max(tried.values(), key=lambda pair: pair[0])
     missed = Refusal(name="latency", kind="goal", reason=f"{reached:.0%} of it went, {share:.0%} was asked for")
     return replace(selection, refusals=(missed, *selection.refusals))
 
@@ -152,7 +152,7 @@ def samples_of(context: Context) -> list[Batch]:
     found: list[Batch] = []
     for batch in context.streams.calibration or context.streams.train or ():
         found.append(batch)
-        if sum(one.rows for one in found) >= SENSITIVITY_ROWS:
+        if sum(taken.rows for taken in found) >= SENSITIVITY_ROWS:
             break
     return found
 

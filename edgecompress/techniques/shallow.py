@@ -30,7 +30,7 @@ def shallower(module: nn.Module, context: Context) -> nn.Module:
         return module
     blocks = least_noise_first(module, samples_of(context), context)
     if not blocks:
-        protected = " beside those that 'pruning.protect' names" if context.recipe.pruning.protect else ""
+        protected = " besides those that 'pruning.protect' names" if context.recipe.pruning.protect else ""
         raise RecipeError(f"the model has no residual block that could go{protected}; set pruning.blocks=0")
     return remove_blocks(module, blocks[: round(share * len(blocks))])
 
@@ -55,10 +55,11 @@ def share_gone(before: nn.Module, after: nn.Module, context: Context) -> float:
         return 0.0
     if goal == "latency":
         whole, left = (
-            one.median_ms for one in time_models([as_artifact(one, context) for one in (before, after)], context)
+            latency.median_ms
+            for latency in time_models([as_artifact(model, context) for model in (before, after)], context)
         )
         return max(1 - left / whole, 0.0)
-    old, new = (float(costs("", one, context)[f"_{goal}"]) for one in (before, after))
+    old, new = (float(costs("", model, context)[f"_{goal}"]) for model in (before, after))
     return 1 - new / old
 
 

@@ -91,7 +91,7 @@ def _depths(teacher: nn.Module, blocks: Sequence[Block], context: Context) -> li
         whole, *left = time_models([exported(teacher, context), *shallow], context)
         allowed = allowed_ms(context.recipe.budgets, whole)
         assert allowed is not None  # a budget bounds the latency
-        shares = [1 - MARGIN * allowed / one.median_ms for one in left]
+        shares = [1 - MARGIN * allowed / latency.median_ms for latency in left]
         enough = next((at for at, share in enumerate(shares) if share <= 0), len(shares))
         return {"depths": list(zip(depths, shares, strict=True))[: enough + 1]}
 

@@ -156,7 +156,7 @@ def loss_gradients(model: nn.Module, context: Context, criterion: str) -> Mappin
     if data is None:
         raise DataError(f"{criterion} needs training data; give it (--train), or set pruning.importance=l2")
     task = task_of(context.recipe.training.task, 1.0, 0.0, data.class_axis)
-    if not any(one.requires_grad for one in model.parameters()):
+    if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(f"{criterion} needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()
     with evaluating(model):
@@ -166,6 +166,6 @@ def loss_gradients(model: nn.Module, context: Context, criterion: str) -> Mappin
             outputs = run_network(model, part.inputs, where)
             value = run_loss(lambda own, _, labels: task(own, None, labels), outputs, part, where)
             value.backward()  # type: ignore[no-untyped-call]
-    found = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
+    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
     model.zero_grad()
     return found

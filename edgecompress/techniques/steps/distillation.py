@@ -1,4 +1,4 @@
-"""The step that distils: a student learns what its teacher says, beside the labels (Hinton et al., 2015)."""
+"""The step that distils: a student learns what its teacher says, and the labels (Hinton et al., 2015)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def distill(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     """
     with own_randomness():
         seed_all("distill", context.recipe.seed)
-        # The road hands on the teacher itself where nothing changed it and no other network came to teach.
+        # The network is the teacher itself where nothing changed it and no other network came to teach.
         derived = derive_student(module, context) if module is context.teacher else None
         seed_all("distill", context.recipe.seed, "settle")
         student = module if derived is None else settle(derived.model, context)
