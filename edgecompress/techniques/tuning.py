@@ -55,6 +55,7 @@ def recover(model: nn.Module, context: Context, epochs: int, checkpoints: Path |
 def recovery_planned(recipe: Recipe) -> str:
     """What a plan says of the training after a step; nothing where the recipe trains for no epoch.
 
+    >>> from edgecompress.recipe.tables import Training
     >>> recovery_planned(Recipe(training=Training(epochs=4)))
     '; 4 epochs of training where there is data'
     """

@@ -127,7 +127,7 @@ def test_it_accepts_what_comes_along_and_what_a_bundle_holds(name: str) -> None:
         ("images.size = [32, 32, 32]", False),
         ("images.std = [0.5, 0.5, 0]", False),
         ("order = ['quantization']", True),
-        ("order = ['prune']", False),
+        ("order = 'pruning'", False),
         ("export.dynamic_axes.ids.1 = 'length'", True),
         ("export.dynamic_axes.ids.x = 'length'", False),
         ("export.dynamic_axes.ids.1 = 'a b'", False),
