@@ -16,6 +16,7 @@ from edgecompress.bundle.outcome import NETWORK, Outcome, make_files, make_manif
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.signature import signature_of
 from edgecompress.calibration import Workers
+from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
@@ -156,9 +157,10 @@ def assist(request: Request) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """An opened model and its data, and what became of it."""
+    """An opened model and its data, the batch that it was captured on, and what became of it."""
 
     opened: Opened
+    example: Batch
     conversion: Conversion
 
     @property
@@ -172,16 +174,17 @@ def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Con
     """Give the inputs names, open the data, and fold the steps."""
     opened = open_together(request.model, request.data, request.profile.recipe, progress.warn)
     teacher = None if request.teacher is None else answering(request.teacher, opened.network, opened.source)
+    example = opened.first()
     context = Context(
         recipe=opened.recipe,
-        example=opened.first(),
+        example=example,
         streams=Streams(**opened.batches),
         teacher=teacher,
         checkpoints=request.checkpoints,
         sharing=request.sharing,
         progress=progress,
     )
-    return Converted(opened=opened, conversion=convert(opened.network, context, steps))
+    return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps))
 
 
 def _produce(request: Request, plan: Plan, machines: Sequence[Machine], progress: Progress) -> Outcome:
@@ -223,7 +226,7 @@ def _artifact(converted: Converted, machines: Sequence[Machine], progress: Progr
         content=finish(conversion.artifact, converted.named),
         conversion=conversion,
         recipe=opened.recipe,
-        golden=opened.first().sample(sample_rows(opened.network, opened.recipe) or GOLDEN_ROWS),
+        golden=converted.example.sample(sample_rows(opened.network, opened.recipe) or GOLDEN_ROWS),
         measured=replace(measured, signature=inputs),
         calibration=replace(streams.calibration or measured, signature=inputs),
         machines=machines,

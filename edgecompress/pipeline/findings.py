@@ -137,6 +137,6 @@ def _emulate(findings: Findings, artifact: Artifact) -> Findings:
 
 
 def _browse(findings: Findings, artifact: Artifact) -> Findings:
-    axis = None if findings.evidence is None else findings.evidence.class_axis
+    axis = artifact.measured.class_axis
     browser = compare_browser(artifact.content, artifact.golden, artifact.progress, class_axis=axis)
     return replace(findings, browser=browser)
