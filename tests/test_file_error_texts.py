@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
 from edgecompress.bundle.draft import open_draft
 from edgecompress.bundle.manifest import FORMAT_VERSION, canonical, parse_manifest
 from edgecompress.bundle.reading import read_bundle
-from edgecompress.bundle.revalidation import _check_original, _golden
+from edgecompress.bundle.revalidation import check_original, read_golden
 from edgecompress.bundle.signature import load_signing_key, load_verify_key, sign_bundle, verify_bundle
 from edgecompress.calibration.checkpoint import Sharing
 from edgecompress.calibration.state import Calibration, Mark, Survey
 from edgecompress.calibration.statistics_file import load, save
-from edgecompress.calibration.workers import _number
-from edgecompress.comparison.compare import _prepare
+from edgecompress.calibration.workers import joined_workers
+from edgecompress.comparison.compare import prepare_folder
 from edgecompress.comparison.measured import FILE, FORMAT, keep, recall
 from edgecompress.comparison.rows import profiles_of
 from edgecompress.errors import InputError, OutputError
@@ -37,7 +37,7 @@ from edgecompress.recipe.tables import parse_recipe
 from edgecompress.report.reading import check_outside, read_report, write_page
 from edgecompress.system.durable import write_whole
 from edgecompress.targets import effective_profile
-from edgecompress.training.checkpoint import _prepare as prepare_checkpoints
+from edgecompress.training.checkpoint import Checkpoints
 from edgecompress.validation.elsewhere.cpus import ARM_ROOT, emulated_python, find_cpu
 from tests.exporters.bundles import write_bundle, write_keys
 
@@ -221,15 +221,15 @@ def _disagreeing() -> Any:
             "the report is of edgecompress 0.0.1, and this one draws others; compress again",
         ),
         (
-            lambda: _golden(_pack(), _session("x")),
+            lambda: read_golden(_pack(), _session("x")),
             "bundle '.': selftest.npz lacks 'input_x'; compress again",
         ),
         (
-            lambda: _golden(_written("selftest.npz", "junk").parent, _session("x")),
+            lambda: read_golden(_written("selftest.npz", "junk").parent, _session("x")),
             "bundle '.': selftest.npz is no npz: File is not a zip file; compress again",
         ),
         (
-            lambda: _check_original(Path("gone.onnx"), []),
+            lambda: check_original(Path("gone.onnx"), []),
             "model file 'gone.onnx' does not exist; check the path",
         ),
         (
@@ -241,11 +241,11 @@ def _disagreeing() -> Any:
             "'file/inside' cannot be written: File exists; choose another place",
         ),
         (
-            lambda: _prepare(_written("compared/notes.txt", "").parent),
+            lambda: prepare_folder(_written("compared/notes.txt", "").parent),
             "'compared' holds other things, 'notes.txt' for one; choose an empty folder (--output)",
         ),
         (
-            lambda: _prepare(_written("file", "") / "inside"),
+            lambda: prepare_folder(_written("file", "") / "inside"),
             "'file/inside' cannot be used: Not a directory; choose another --output",
         ),
         (
@@ -263,7 +263,7 @@ def _disagreeing() -> Any:
             "key 'junk.pem' is no private key in PEM; openssl genpkey -algorithm ed25519 -out KEY.pem makes one",
         ),
         (
-            lambda: prepare_checkpoints(_written("kept/notes.txt", "").parent),
+            lambda: Checkpoints(_written("kept/notes.txt", "").parent, "run", None, 60),
             "checkpoint folder 'kept' holds other files (notes.txt); choose an empty or a new folder",
         ),
         (
@@ -291,7 +291,7 @@ def test_files(mistake: Mistake, told: str) -> None:
 
 def test_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "many")
-    assert _told(lambda: _number("WORLD_SIZE", 1)) == (
+    assert _told(lambda: joined_workers().__enter__()) == (
         "WORLD_SIZE is 'many', not a number of workers; unset it, or start by torchrun or accelerate"
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from collections.abc import Callable
@@ -18,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress import ModelPruner, Quantizer, compress
-from edgecompress.bundle.revalidation import _check_original
+from edgecompress.bundle.revalidation import check_original
 from edgecompress.calibration import joined_workers
 from edgecompress.data.batches import Batch, Batches, InputNames
-from edgecompress.data.dummy_inputs import _spec
+from edgecompress.data.dummy_inputs import input_specs
 from edgecompress.data.splits import Streams
 from edgecompress.demo import load_digits
 from edgecompress.errors import InputError
@@ -41,7 +40,7 @@ from edgecompress.recipe.tables import Export, Recipe
 from edgecompress.targets import effective_profile
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.tuning import loss_gradients
-from edgecompress.training.checkpoint import _check_readable
+from edgecompress.training.checkpoint import Checkpoints
 
 Mistake = Callable[[], object]
 NETWORK = nn.Linear(3, 2)
@@ -158,7 +157,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
             "weights 'weights.pt' are for a module, and 'model.onnx' holds its own; leave --weights out",
         ),
         (
-            lambda: _spec("x", "tensor(string)", [1]),
+            lambda: input_specs(_taking_texts()),
             "input 'x' is tensor(string), which cannot be made up; give a model that takes numbers",
         ),
         (
@@ -190,6 +189,11 @@ def _axes(**axes: dict[str, str]) -> Mistake:
 )
 def test_networks(mistake: Mistake, told: str) -> None:
     assert _told(mistake) == told
+
+
+def _taking_texts() -> Any:
+    """A session whose input takes texts."""
+    return SimpleNamespace(get_inputs=lambda: [SimpleNamespace(name="x", type="tensor(string)", shape=[1])])
 
 
 def _onnx(opset: int, body: str = "y = Relu(x)") -> ir.Model:
@@ -271,12 +275,12 @@ PRUNING = effective_profile("cloud", ())
             "criterion 'taylor' needs gradients, and no parameter requires one; unfreeze the model",
         ),
         (
-            lambda: _check_original(_saved_onnx(), [(ONES, [np.ones(3)])]),
+            lambda: check_original(_saved_onnx(), [(ONES, [np.ones(3)])]),
             "'model.onnx' gives outputs of shapes [(2,)], the bundle [(3,)]; give the float model of the bundle as an"
             " ONNX file",
         ),
         (
-            lambda: _check_original(_saved_onnx(), [({}, [])]),
+            lambda: check_original(_saved_onnx(), [({}, [])]),
             "'model.onnx' does not run on the bundle's inputs: Required inputs (['x', 's']) are missing from input feed"
             " ([]).; give the float model of the bundle as an ONNX file",
         ),
@@ -303,10 +307,9 @@ def test_workers_that_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_a_state_that_cannot_be_read_back() -> None:
-    content = io.BytesIO()
-    torch.save(_Raising(), content)
-    found = _told(lambda: _check_readable(content))
+def test_a_state_that_cannot_be_read_back(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "run", None, 60)
+    found = _told(lambda: checkpoints.save({"optimizer": _Raising()}, 1))
     assert re.fullmatch(
         "the state of the optimizer or the scheduler cannot be read back from a checkpoint: Weights only load failed.*;"
         " keep only numbers and tensors in it, or train without checkpoints",

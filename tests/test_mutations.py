@@ -24,7 +24,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.modules.capture import capture
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import to_bytes
-from tests.calibration.test_state import _counted, _surveyed
+from tests.calibration.states import calibration_of, survey_of
 from tests.mutations import damaged, spoiled_json
 from tests.networks import ConvNet, images, seeded
 
@@ -108,7 +108,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(np.arange(3 * 64, dtype=np.uint8).reshape(8, 8, 3)).save(folder / "0.png")
     (folder / "labels.csv").write_text("image,label\n0.png,3\n")
     (folder / "mine.toml").write_text('extends = "edge"\nreason = "mine"\n[pruning]\namount = 0.25\n[budgets]\n')
-    save(_counted(replace(_surveyed([0, 1, 5]), complete=True), [0, 1, 5]), folder / "statistics.npz")
+    save(calibration_of(replace(survey_of([0, 1, 5]), complete=True), [0, 1, 5]), folder / "statistics.npz")
     made = compress(network, target="mobile", calibration=images(), output=folder / "bundle")
     for name in ("manifest.json", "report.json"):
         (folder / name).write_bytes((made.path / name).read_bytes())

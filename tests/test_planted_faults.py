@@ -26,7 +26,6 @@ from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.structured import cut_out, examine
 from edgecompress.pruning.structure.analysis import Channels
-from edgecompress.quantization.qdq import _Writer
 from edgecompress.recipe.tables import Cpu, Export, Quantization, Recipe
 from edgecompress.registry import OBSERVERS, find
 from edgecompress.runtime import signature, to_bytes
@@ -220,12 +219,9 @@ def test_statistics_of_other_data(tmp_path: Path) -> None:
 
 
 def test_a_mask_that_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forgetting(module: nn.Module, name: str) -> None:
-        torch.nn.utils.parametrize.remove_parametrizations(module, name, leave_parametrized=False)
-
     pruner = ModelPruner(seeded(ConvNet))
     pruner.magnitude_pruning(0.5)
-    monkeypatch.setattr("edgecompress.pruning.masks.mask._write_zeros", forgetting)
+    monkeypatch.setattr(Tensor, "masked_fill_", lambda weight, _keep, _value: weight)  # nothing is written
     with pytest.raises(EdgecompressError, match=r"'features\.0\.weight' is not zero where its mask is"):
         pruner.apply_masks()
 
@@ -267,10 +263,10 @@ def test_a_range_that_is_not_that_of_what_was_seen(
 @pytest.mark.parametrize(
     ("part", "change"),
     [
-        ("_constants_of", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
-        ("_constants_of", lambda params: {"zero_point": (params.zero_point + 1).astype(params.dtype)}),
-        ("_store", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
-        ("_store", lambda params: {"scale": np.asarray(params.scale / np.float32(8))}),
+        ("params", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
+        ("params", lambda params: {"zero_point": (params.zero_point + 1).astype(params.dtype)}),
+        ("weights", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
+        ("weights", lambda params: {"scale": np.asarray(params.scale / np.float32(8))}),
     ],
 )
 def test_a_scale_in_the_file_that_is_not_the_one_decided_on(
@@ -278,11 +274,13 @@ def test_a_scale_in_the_file_that_is_not_the_one_decided_on(
 ) -> None:
     def fault(run: Run) -> Run:
         def wrong(*args: Any) -> Any:
-            return run(*(replace(one, **change(one)) if isinstance(one, QuantParams) else one for one in args))
+            decided = dict(zip(("model", "placement", "params", "weights"), args, strict=True))
+            changed = {name: replace(params, **change(params)) for name, params in decided[part].items()}
+            return run(**{**decided, part: changed})
 
         return wrong
 
-    monkeypatch.setattr(_Writer, part, fault(getattr(_Writer, part)))
+    _plant(monkeypatch, "edgecompress.quantization.lowering", "insert_qdq", fault)
     monkeypatch.setattr("edgecompress.techniques.steps.quantization.GARBAGE_DB", -200.0)
     with pytest.raises(EdgecompressError, match=r"has another scale than was decided|stand for another weight"):
         _convert(seeded(ConvNet), RECIPE)

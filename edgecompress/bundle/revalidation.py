@@ -115,7 +115,7 @@ def revalidate(
         require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
     # By its path: weights beside it are then those of the bundle, whose hashes were checked.
     session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic=arithmetic_of(recipe))
-    inputs, outputs = _golden(folder, session)
+    inputs, outputs = read_golden(folder, session)
     golden = Batch(inputs=inputs, class_axis=recorded_class_axis(bundle), axes=recipe.export.batch_axes)
     parity = _self_test(session, inputs, outputs, progress)
     if ORT_ARTIFACT in bundle.manifest.files and not parity.lost():  # what was lost is named, whatever model.ort says
@@ -123,7 +123,7 @@ def revalidate(
     batches = _batches(bundle, evaluation, recipe)
     if original is not None:
         first = [] if batches is None else [batches.first().inputs]
-        _check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
+        check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
     quality = measure_quality(bundle, batches, original, progress)
     rows = [
         MeasuredRow(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
@@ -174,8 +174,12 @@ def _elsewhere(
     return {result.cpu: result.entry for result in results}
 
 
-def _golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:
-    """The recorded inputs and outputs of the self-test."""
+def read_golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:
+    """The recorded inputs, by name, and outputs of the self-test, of the shapes and dtypes of the session.
+
+    Raises:
+        OutputError: ``selftest.npz`` cannot be read, or lacks some of them.
+    """
     try:
         pack = read_npz(folder / "selftest.npz")
         inputs = {spec.name: pack[f"input_{spec.name}"] for spec in session.get_inputs()}
@@ -212,8 +216,16 @@ def _latency_rows(times_ms: NDArray[np.float64]) -> list[MeasuredRow]:
     ]
 
 
-def _check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]) -> None:
-    """Refuse a file that is not the float model: it runs on the artifact's inputs, and has outputs of its shapes."""
+def check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]) -> None:
+    """Refuse a file that is not the float model: it runs on the artifact's inputs, and has outputs of its shapes.
+
+    Args:
+        path: of an ONNX file.
+        samples: inputs of the artifact by name, and what it answers to them.
+
+    Raises:
+        ModelError: it is not there, crashes, does not run on the inputs, or gives outputs of other shapes.
+    """
     if not path.is_file():
         raise ModelError(f"model file {str(path)!r} does not exist; check the path")
     require_survives(path, repr(str(path)), ModelError, GIVE_ORIGINAL)

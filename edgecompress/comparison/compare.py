@@ -88,7 +88,7 @@ def compare(
     profiles = profiles_of(overrides)
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: value for role, value in given.items() if value is not None}
-    _prepare(folder)
+    prepare_folder(folder)
     parts, opened, example = _digests(network, data, profiles, progress)
     known = recall(folder)
     rows: list[Measured] = []
@@ -111,8 +111,12 @@ def compare(
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder, or see that all in it is ours."""
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of a comparison, or see that all in it is of one.
+
+    Raises:
+        OutputError: it holds other things, or cannot be made or read.
+    """
     rows = "|".join(re.escape(row.key) for row in ROWS)
     files = "|".join(re.escape(name) for name in (FILE, MARKDOWN, CSV))
     ours = re.compile(rf"({rows})(\.checkpoints)?|\.({rows}|{files})\.partial|{files}")

@@ -77,12 +77,13 @@ def _is_operator(text: str) -> bool:
     return OPERATOR.fullmatch(text) is not None
 
 
-def _is_size(text: str) -> bool:
+def is_size(text: str) -> bool:
+    """Whether a text is a size as SymPy writes one: numbers, symbols and functions of these, and nothing that runs."""
     called = CALL.findall(text)
     return SIZE.fullmatch(text) is not None and all(name[0].isupper() or name in FUNCTIONS for name in called)
 
 
-CHECKED = {"target": _is_operator, "expr_str": _is_size}
+CHECKED = {"target": _is_operator, "expr_str": is_size}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from edgecompress.data.batches import Batch
@@ -86,7 +87,7 @@ def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) ->
     """Time a layer and some of its options in turn, in all of the layer's calls."""
     some = _some(candidate, options)
     built = [candidate.layer, *(option.form.build(option.rank) for option in some)]
-    times = sum(_times(built, call, threads) for call in candidate.calls)
+    times = sum(time_modules(built, call, threads) for call in candidate.calls)
     assert isinstance(times, np.ndarray)
     medians = np.median(times, axis=0)
     faster = [ratio_of(times[:, 0], times[:, index + 1], STRETCHES).low > 1 for index in range(len(some))]
@@ -110,7 +111,8 @@ def _skew(form: Form, option: Option) -> float:
     return max(shares) - min(shares)
 
 
-def _times(modules: Sequence[nn.Module], call: LayerCall, threads: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def time_modules(modules: Sequence[nn.Module], call: LayerCall, threads: int) -> NDArray[np.float64]:
+    """Milliseconds of float ONNX sessions that are run in turn on seeded inputs, shape (runs, modules)."""
     source = np.random.default_rng(0).standard_normal(call.source).astype(np.float32)
     return interleave([_call(module, Batch(inputs={"input": source}), threads) for module in modules], RUNS)
 

@@ -67,12 +67,16 @@ class LabelShift:
         them. By Chernoff's bound, agreement in a share q of n samples where p is expected has a chance of at most
         exp(-n D(q || p)), D being the Kullback-Leibler divergence.
         """
-        if self._chance(0) < GUESSED:
+        if self.chance(0) < GUESSED:
             return 0
-        return min((-1, 1), key=self._chance) if min(map(self._chance, (-1, 1))) < PROVEN else 0
+        return min((-1, 1), key=self.chance) if min(map(self.chance, (-1, 1))) < PROVEN else 0
 
-    def _chance(self, shift: int) -> float:
-        """How probable as many answers that fit the shifted labels are by chance, at most."""
+    def chance(self, shift: int) -> float:
+        """The probability, at most, that as many answers fit the labels by chance.
+
+        Args:
+            shift: of the labels, in classes: -1, 0 or 1.
+        """
         total, found = int(self.labels.sum()), int(self.right[SHIFTS.index(shift)])
         expected = float(self.answers @ np.roll(self.labels, shift)) / max(total, 1)
         return exp(-total * _divergence(found / total, expected / total)) if found > expected else 1.0

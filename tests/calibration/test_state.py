@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -11,68 +10,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.calibration.state import Calibration, Mark, Survey
-from edgecompress.data.batches import Array, Batch
+from edgecompress.calibration.state import Calibration, Survey
 from edgecompress.errors import DataError, EdgecompressError
-
-NAMES = ("a", "b")
-
-
-def _batch(index: int) -> dict[str, Array]:
-    generator = np.random.default_rng(index)
-    return {name: generator.standard_t(2, (3, 2, 5)).astype(np.float32) for name in NAMES}
-
-
-def _mark(index: int) -> Mark:
-    return Mark.of(Batch(inputs={"x": np.full((3, 1), index)}))
-
-
-def _surveyed(indices: list[int]) -> Survey:
-    survey = reduce(lambda survey, index: survey.add(_batch(index), 3), indices, Survey())
-    return replace(survey, batches={index: _mark(index) for index in indices})
-
-
-def _counted(survey: Survey, indices: list[int]) -> Calibration:
-    with ThreadPoolExecutor(1) as pool:
-        empty = Calibration.over(survey, "model")
-        counted = reduce(lambda calibration, index: calibration.add(_batch(index), pool), indices, empty)
-    return replace(counted, counted={index: _mark(index) for index in indices})
-
-
-def _counts(calibration: Calibration) -> dict[str, list[int]]:
-    return {name: histogram.counts.tolist() for name, histogram in calibration.histograms.items()}
+from tests.calibration.states import calibration_of, counts_of, mark_of, survey_of
 
 
 @given(st.permutations(range(6)), st.integers(0, 6), st.integers(0, 6))
 def test_any_split_in_any_order_is_one_pass(order: list[int], one: int, other: int) -> None:
     cuts = sorted((one, other))
     parts = [order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :]]
-    whole = _surveyed(list(range(6)))
-    merged = reduce(Survey.merge, map(_surveyed, parts))
+    whole = survey_of(list(range(6)))
+    merged = reduce(Survey.merge, map(survey_of, parts))
     assert merged == whole
-    first, second, third = (_counted(whole, part) for part in parts)
+    first, second, third = (calibration_of(whole, part) for part in parts)
     left, right = first.merge(second).merge(third), first.merge(second.merge(third))
-    expected = _counted(whole, list(range(6)))
-    assert _counts(left) == _counts(right) == _counts(third.merge(second).merge(first)) == _counts(expected)
+    expected = calibration_of(whole, list(range(6)))
+    assert counts_of(left) == counts_of(right) == counts_of(third.merge(second).merge(first)) == counts_of(expected)
     assert left.digest == right.digest == expected.digest
     assert left.counted_samples == left.samples == 18
 
 
 def test_a_batch_in_both_parts_is_refused() -> None:
     with pytest.raises(DataError, match="batch 1 is in both parts"):
-        _surveyed([0, 1]).merge(_surveyed([1, 2]))
-    survey = _surveyed([0, 1, 2])
+        survey_of([0, 1]).merge(survey_of([1, 2]))
+    survey = survey_of([0, 1, 2])
     with pytest.raises(DataError, match="batch 1 is in both parts"):
-        _counted(survey, [0, 1]).merge(_counted(survey, [1]))
+        calibration_of(survey, [0, 1]).merge(calibration_of(survey, [1]))
 
 
 def test_countings_over_different_surveys_are_refused() -> None:
     with pytest.raises(DataError, match="merge the surveys first, then count"):
-        _counted(_surveyed([0]), [0]).merge(_counted(_surveyed([1]), [1]))
+        calibration_of(survey_of([0]), [0]).merge(calibration_of(survey_of([1]), [1]))
 
 
 def test_the_digest_tells_the_order_of_the_batches() -> None:
-    forth, back = ({0: _mark(one), 1: _mark(other)} for one, other in ((0, 1), (1, 0)))
+    forth, back = ({0: mark_of(one), 1: mark_of(other)} for one, other in ((0, 1), (1, 0)))
     digests = {Calibration.over(Survey(batches=batches), "model").digest for batches in (forth, back)}
     assert len(digests) == 2
 
@@ -87,4 +59,4 @@ def test_an_empty_tensor_tells_nothing() -> None:
     survey = Survey().add({"a": np.zeros((2, 0), np.float32)}, 2)
     assert survey == Survey()
     with ThreadPoolExecutor(1) as pool:
-        assert _counts(Calibration.over(survey, "").add({"a": np.zeros((2, 0), np.float32)}, pool)) == {}
+        assert counts_of(Calibration.over(survey, "").add({"a": np.zeros((2, 0), np.float32)}, pool)) == {}

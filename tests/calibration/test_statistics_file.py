@@ -11,15 +11,15 @@ import pytest
 from edgecompress.calibration.state import Calibration, Survey
 from edgecompress.calibration.statistics_file import load, save
 from edgecompress.errors import DataError, OutputError
-from tests.calibration.test_state import _counted, _counts, _surveyed
+from tests.calibration.states import calibration_of, counts_of, survey_of
 
-SURVEY = replace(_surveyed([0, 1, 5]), complete=True)
+SURVEY = replace(survey_of([0, 1, 5]), complete=True)
 STATES = {
     "nothing": Calibration.over(Survey(), "model"),
-    "survey in part": replace(Calibration.over(Survey(), "model"), survey=_surveyed([0, 1])),
+    "survey in part": replace(Calibration.over(Survey(), "model"), survey=survey_of([0, 1])),
     "survey": Calibration.over(SURVEY, "model"),
-    "counts in part": _counted(SURVEY, [1]),
-    "whole": _counted(SURVEY, [0, 1, 5]),
+    "counts in part": calibration_of(SURVEY, [1]),
+    "whole": calibration_of(SURVEY, [0, 1, 5]),
 }
 
 
@@ -29,7 +29,7 @@ def test_it_comes_back_equal(state: str, tmp_path: Path) -> None:
     save(calibration, path)
     found = load(path)
     assert (found.model, found.survey, found.counted) == ("model", calibration.survey, calibration.counted)
-    assert _counts(found) == _counts(calibration)
+    assert counts_of(found) == counts_of(calibration)
     assert (found.digest, found.complete) == (calibration.digest, state == "whole")
 
 

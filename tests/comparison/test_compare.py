@@ -10,7 +10,7 @@ import pytest
 
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.comparison import ROWS, Comparison, compare
-from edgecompress.comparison.compare import _prepare
+from edgecompress.comparison.compare import prepare_folder
 from edgecompress.errors import OutputError
 from tests.networks import images, seeded
 from tests.techniques.contexts import Blocks
@@ -104,11 +104,11 @@ def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [".original.partial", "pruned.checkpoints", ".comparison.md.partial"])
 def test_what_a_killed_run_left_is_ours(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    _prepare(tmp_path)
+    prepare_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["comparison.csv", "comparison.md", "pruned.txt", ".git"])
 def test_what_is_of_others_is_not(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("")
     with pytest.raises(OutputError, match="holds other things"):
-        _prepare(tmp_path)
+        prepare_folder(tmp_path)

@@ -14,7 +14,7 @@ import sympy
 import torch
 
 from edgecompress.errors import ModelError
-from edgecompress.loading.programs import _is_size, read_program
+from edgecompress.loading.programs import is_size, read_program
 from tests.networks import ConvNet, images, seeded
 
 Rewrite = Callable[[str, bytes], bytes]
@@ -84,13 +84,13 @@ def test_code_in_a_program_is_not_executed(
     "size", ["exec('x')", "exit ()", "Symbol('x').func", "Symbol('a b')", 'Symbol("x")', "(lambda: 1)()"]
 )
 def test_what_is_no_size_is_not_evaluated(size: str) -> None:
-    assert not _is_size(size)
+    assert not is_size(size)
 
 
 def test_a_size_is_what_sympy_writes() -> None:
     x, y = sympy.symbols("s0 u1", positive=True, integer=True)
     for size in (x, x + 2 * y, sympy.floor(x / 3), sympy.Max(x, y**2), sympy.Eq(x, y), sympy.Float(2.5) * x):
-        assert _is_size(sympy.srepr(size).replace("'2.5'", "2.5"))
+        assert is_size(sympy.srepr(size).replace("'2.5'", "2.5"))
 
 
 def test_a_program_is_read_and_pickle_is_as_before(program: Path) -> None:

@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Clock], list[nn.Module]]
             timed.extend(modules)
             return np.tile([own(module) for module in modules], (5, 1))
 
-        monkeypatch.setattr(latency, "_times", times)
+        monkeypatch.setattr(latency, "time_modules", times)
         return timed
 
     return install

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from edgecompress.data.batches import Batch
 from edgecompress.errors import InputError
 from edgecompress.low_rank.factorize import factorize
-from edgecompress.low_rank.layers import _protection, check_finite, unprotected
+from edgecompress.low_rank.layers import check_finite, unprotected
 from edgecompress.low_rank.request import LowRankRequest
 from edgecompress.modules.names import check_names
 from edgecompress.progress import Progress
@@ -30,9 +30,9 @@ from edgecompress.training import (
 )
 from edgecompress.training.augmentation import crop_and_flip
 from edgecompress.training.batch_norm import reestimate_batch_norm
-from edgecompress.training.bound_optimizer import _check_owned
-from edgecompress.training.evaluation import _score, score
-from edgecompress.training.feature_taps import _find
+from edgecompress.training.bound_optimizer import copied_together
+from edgecompress.training.evaluation import score
+from edgecompress.training.feature_taps import Tapped
 from edgecompress.training.losses import check_distillation, first_output
 from edgecompress.training.micro_batches import MicroBatch
 from edgecompress.training.packed_rows import RowForm
@@ -133,7 +133,7 @@ class _OnlyOnce:
             "no input among x is an image (rows, channels, height, width); leave augment out",
         ),
         (
-            lambda: _check_owned(nn.Linear(3, 2), torch.optim.SGD(nn.Linear(5, 4).parameters())),
+            lambda: copied_together(nn.Linear(3, 2), torch.optim.SGD(nn.Linear(5, 4).parameters())),
             "the optimizer holds a parameter of shape (4, 5) that Linear does not have; make it for the parameters of"
             " the network that is trained",
         ),
@@ -142,7 +142,7 @@ class _OnlyOnce:
             "evaluation batch 0 has no labels; return (inputs, labels)",
         ),
         (
-            lambda: _score(torch.zeros(4)),
+            lambda: score(nn.Identity(), [], cross_entropy, CPU),
             "the evaluation data yields no labelled samples; return at least one batch",
         ),
         (
@@ -154,7 +154,7 @@ class _OnlyOnce:
             "the data for batch norm yields no batches; return at least one",
         ),
         (
-            lambda: _find(nn.Sequential(nn.ReLU()), "zzz"),
+            lambda: Tapped(nn.Sequential(nn.ReLU()), ["zzz"]),
             "Sequential has no layer 'zzz'; network.named_modules() has the names",
         ),
         (
@@ -175,8 +175,8 @@ class _OnlyOnce:
             "'low_rank.include' names '1', which holds no layer that can be decomposed; take it out",
         ),
         (
-            lambda: _protection("head", False, ["head"], ["head"]),
-            "'head' stands in both 'low_rank.include' and 'low_rank.protect'; leave it out of one",
+            lambda: unprotected({"0": nn.Linear(3, 3)}, nn.Sequential(nn.Linear(3, 3)), None, ["0"], ["0"]),
+            "'0' stands in both 'low_rank.include' and 'low_rank.protect'; leave it out of one",
         ),
         (
             lambda: check_finite({"head": _spoiled()}),

@@ -236,7 +236,7 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sqlite3, sys
 from pathlib import Path
 import torch
 from edgecompress.training.teacher_outputs import TeacherOutputs
@@ -245,8 +245,9 @@ from tests.training.batches import stack
 kept = TeacherOutputs(Path(sys.argv[1]), stack())
 with torch.no_grad():
     kept.ask({"features": torch.randn(12, 32, generator=torch.Generator().manual_seed(0))[:5]})
-kept._connection.execute("BEGIN IMMEDIATE")
-kept._connection.execute("INSERT INTO outputs VALUES (x'00', x'00')")
+connection = sqlite3.connect(kept.path, isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("INSERT INTO outputs VALUES (x'00', x'00')")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -257,7 +258,9 @@ def test_what_was_kept_before_a_kill_stays_and_nothing_half(tmp_path: Path) -> N
     kept = TeacherOutputs(tmp_path, stack())
     torch.testing.assert_close(_ask(kept, features=VECTORS), stack()(VECTORS))
     assert (kept.hits, kept.misses) == (5, 7)
-    assert kept._connection.execute("SELECT count(*) FROM outputs").fetchone() == (12,)
+    with sqlite3.connect(kept.path) as connection:
+        assert connection.execute("SELECT count(*) FROM outputs").fetchone() == (12,)
+    connection.close()
 
 
 SHARING = """

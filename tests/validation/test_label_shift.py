@@ -76,7 +76,7 @@ def test_the_bound_is_one_of_the_binomial_distribution() -> None:
         labels = np.where(np.arange(200) < found, ANSWERS, (ANSWERS + 5) % CLASSES)
         shift = _counted(ANSWERS, labels)
         expected = float(shift.answers @ shift.labels) / 200
-        assert shift._chance(0) >= binom.sf(found - 1, 200, expected / 200)
+        assert shift.chance(0) >= binom.sf(found - 1, 200, expected / 200)
     assert PROVEN < GUESSED
 
 

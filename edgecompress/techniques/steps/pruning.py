@@ -67,7 +67,7 @@ def _prune(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     before = examine_network(module, context)
     model = shallower(module, context)
     subject, refusals = before if model is module else examine_network(model, context), before.refusals
-    for number, (share, epochs) in enumerate(_schedule(context.recipe, share_gone(module, model, context)), 1):
+    for number, (share, epochs) in enumerate(planned_cuts(context.recipe, share_gone(module, model, context)), 1):
         seed_all("prune", context.recipe.seed, number)
         with context.progress.step(f"prune {share:.0%} of the {context.recipe.pruning.goal}"):
             pruned = cut(subject, share, str(number), context)
@@ -87,8 +87,13 @@ def _prune(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     )
 
 
-def _schedule(recipe: Recipe, done: float) -> Iterator[tuple[float, int]]:
-    """For each step, the share of what is left that goes, and the epochs after it; ``done`` is gone already."""
+def planned_cuts(recipe: Recipe, done: float) -> Iterator[tuple[float, int]]:
+    """The share of what is left that goes in each cut, and the epochs of training after it.
+
+    Args:
+        recipe: its schedule, amount, steps and epochs.
+        done: the share of the whole that is gone already, in [0, 1).
+    """
     pruning, epochs = recipe.pruning, recipe.training.epochs
     amounts = list(dict.fromkeys(SCHEDULES[pruning.schedule](pruning.amount, pruning.steps)))
     for index, amount in enumerate(amounts):

@@ -69,7 +69,7 @@ def test_a_run_that_goes_on_takes_the_ranks_that_were_chosen(tmp_path: Path, mon
     network = seeded(Wide)
     given = context(network, _recipe(low_rank={"whitening": False}), checkpoints=tmp_path)
     first = factorize_layers(network, given)
-    monkeypatch.setattr("edgecompress.low_rank.factorize._choose", None)  # nothing is chosen anew
+    monkeypatch.setattr("edgecompress.low_rank.factorize.share_out", None)  # nothing is chosen anew
     again = factorize_layers(network, given)
     assert first.changes == again.changes
     assert first.refusals == again.refusals

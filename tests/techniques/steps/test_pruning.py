@@ -60,7 +60,7 @@ def test_without_training_data_batch_norm_is_estimated_anew_and_a_warning_says_s
 @pytest.mark.parametrize("schedule", ["one_shot", "linear", "cubic"])
 def test_the_steps_of_a_schedule_add_up(schedule: str) -> None:
     recipe = parse_recipe({"pruning": {"amount": 0.75, "schedule": schedule, "steps": 3}, "training": {"epochs": 7}})
-    steps = list(pruning._schedule(recipe, 0.0))
+    steps = list(pruning.planned_cuts(recipe, 0.0))
     assert math.prod(1 - share for share, _ in steps) == pytest.approx(0.25)
     assert sum(epochs for _, epochs in steps) == 7
     assert all(epochs >= 1 for _, epochs in steps)
