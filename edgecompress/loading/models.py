@@ -15,11 +15,12 @@ from torch.export import ExportedProgram
 from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, first_line
 from edgecompress.loading.onnx_files import read_onnx
 from edgecompress.loading.programs import read_program
+from edgecompress.loading.pytorch_files import refuse_model_file
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
 from edgecompress.loading.weights import with_weights
 from edgecompress.modules.checks import check_network
 from edgecompress.modules.plain import unwrapped
-from edgecompress.modules.torchscript import OR_ONNX, refuse_model_file, refuse_torchscript
+from edgecompress.modules.torchscript import OR_ONNX, refuse_torchscript
 from edgecompress.runtime import Network
 from edgecompress.system.isolation import require_file
 from edgecompress.system.randomness import own_randomness, seed_all

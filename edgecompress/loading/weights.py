@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from edgecompress.errors import ModelError, first_line
+from edgecompress.loading.pytorch_files import refuse_weights_file
 from edgecompress.modules.plain import WRAPPED
-from edgecompress.modules.torchscript import refuse_weights_file
 from edgecompress.pruning.reload.pruned_file import is_pruned_file
 from edgecompress.pruning.reload.saving import load_pruned
 from edgecompress.system.archives import check_archive
