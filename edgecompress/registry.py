@@ -88,10 +88,12 @@ class NamedFunction:
     Attributes:
         told: the function in messages.
         function: what is called.
+        built_in: whether it is the package's own, so that what it gets wrong is the package's fault.
     """
 
     told: str
     function: Callable[..., Any]
+    built_in: bool = False
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function gives.
@@ -160,7 +162,7 @@ def choose(kind: Kind, value: str | Callable[..., Any]) -> NamedFunction:
         RecipeError: as :func:`find`; or the function cannot be called so.
     """
     if isinstance(value, str):
-        return NamedFunction(f"{kind.called} {value!r}", find(kind, value))
+        return NamedFunction(f"{kind.called} {value!r}", find(kind, value), value in built_in(kind))
     told = f"{kind.called} {getattr(value, '__name__', value)!r}"
     return NamedFunction(told, _fitting(kind, told, value, "give a function of these"))
 

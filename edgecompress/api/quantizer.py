@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.axes.classes import settle_streams
+from edgecompress.calibration import Observer
 from edgecompress.data.splits import Streams
 from edgecompress.errors import ModelError
 from edgecompress.loading.opened import open_together
@@ -24,6 +25,7 @@ from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.quantization.dynamic import quantize_dynamic
 from edgecompress.recipe.arguments import named_as_arguments
 from edgecompress.recipe.tables import Quantization, Recipe
+from edgecompress.registry import OBSERVERS, choose
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Conversion, Refusal, Stage, StepResult
 from edgecompress.system.durable import write_whole
@@ -140,6 +142,7 @@ class Quantizer:
         *,
         scheme: Literal["fbgemm", "qnnpack"] = "fbgemm",
         granularity: Literal["per_channel", "per_tensor"] = "per_channel",
+        observer: str | Observer = "histogram",
     ) -> QuantizedModel:
         """Int8 weights and activations; their ranges come from calibration data.
 
@@ -148,20 +151,29 @@ class Quantizer:
             calibration_data: batches, read twice; labels are ignored.
             scheme: ``fbgemm`` (x86) or ``qnnpack`` (Arm).
             granularity: of the weights' scales.
+            observer: how the range of an activation is chosen: the name of an observer, as ``quantization.observer`` of
+                a recipe takes it, or a function of one's own (:data:`edgecompress.calibration.Observer`).
 
         Warns:
             UserWarning: what the calibration data leave open: few samples, or inputs that never vary.
 
         Raises:
-            RecipeError: there is no such scheme or granularity.
+            ModelError: the model cannot be captured.
+            DataError: the calibration data does not fit the model.
+            RecipeError: there is no such scheme, granularity or observer, or a function is none, fails, or gives no
+                range of what was seen.
         """
         with named_as_arguments("quantization"):
-            quantization = Quantization(enabled=True, scheme=scheme, granularity=granularity)
-        return _static(model, calibration_data, Recipe(quantization=quantization))
+            quantization = Quantization(enabled=True, scheme=scheme, granularity=granularity, **_named(observer))
+        return _static(model, calibration_data, Recipe(quantization=quantization), observer)
 
     @staticmethod
     def post_training_quantize(
-        model: nn.Module, calibration_data: Data, *, target: str | Path | TargetProfile = "mobile"
+        model: nn.Module,
+        calibration_data: Data,
+        *,
+        target: str | Path | TargetProfile = "mobile",
+        observer: str | Observer | None = None,
     ) -> QuantizedModel:
         """Static quantization as a target's profile prescribes it: scheme, granularity, what stays float.
 
@@ -169,10 +181,22 @@ class Quantizer:
             model: not modified.
             calibration_data: batches, read twice; labels are ignored.
             target: name of a profile, path of a TOML file, or a profile.
+            observer: in place of the profile's, as :meth:`static_quantize` takes it.
+
+        Warns:
+            UserWarning: what the calibration data leave open: few samples, or inputs that never vary.
+
+        Raises:
+            ModelError: the model cannot be captured.
+            DataError: the calibration data does not fit the model.
+            RecipeError: there is no such target or observer, or a function is none, fails, or gives no range of what
+                was seen.
         """
         recipe = given_profile(target).recipe
-        quantization = recipe.quantization.model_copy(update={"enabled": True})
-        return _static(model, calibration_data, Recipe(quantization=quantization, export=recipe.export))
+        with named_as_arguments("quantization"):
+            asked = {**recipe.quantization.model_dump(), "enabled": True, **_named(observer)}
+            quantization = Quantization(**asked)
+        return _static(model, calibration_data, Recipe(quantization=quantization, export=recipe.export), observer)
 
     @staticmethod
     def compare_quantization(model: nn.Module, calibration_data: Data, evaluation_data: Data) -> dict[str, Evidence]:
@@ -207,11 +231,25 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-def _static(model: nn.Module, data: Data, recipe: Recipe) -> QuantizedModel:
+def _named(observer: str | Observer | None) -> dict[str, Any]:
+    """The entry of a table of a recipe, where an observer is given by its name; a function is looked at."""
+    if observer is None or not callable(observer):
+        return {} if observer is None else {"observer": observer}
+    choose(OBSERVERS, observer)
+    return {}
+
+
+def _static(model: nn.Module, data: Data, recipe: Recipe, observer: str | Observer | None) -> QuantizedModel:
     told = CallerWarnings()
     opened = open_together(check_module(model), {"calibration": data}, recipe, told.warn)
     streams = Streams(**opened.batches)
-    context = Context(recipe=opened.recipe, example=opened.first(), streams=streams, progress=told)
+    context = Context(
+        recipe=opened.recipe,
+        example=opened.first(),
+        streams=streams,
+        progress=told,
+        observer=observer if callable(observer) else None,
+    )
     conversion = convert(opened.network, context)
     return _wrap(conversion, conversion.done[-1].result)
 

@@ -9,7 +9,8 @@ import numpy as np
 from edgecompress.calibration.clip_search import Levels, error_of
 from edgecompress.calibration.schemes import EPSILON, LEAST_ACTIVATION_SCALE, QuantParams, Scheme
 from edgecompress.calibration.statistics import Histogram
-from edgecompress.errors import OUR_FAULT, EdgecompressError
+from edgecompress.errors import OUR_FAULT, EdgecompressError, RecipeError
+from edgecompress.registry import NamedFunction
 
 TRUE_TO_ERROR = ("min_max", "mse", "histogram")
 """Observers that clip no more than pays in squared error; the others clip for reasons of their own."""
@@ -20,28 +21,52 @@ FAINTEST = 256 * LEAST_ACTIVATION_SCALE
 """A step below which a part of the extent may count as zero where all of it does not."""
 
 
+def require_range(name: str, histogram: Histogram, decided: tuple[float, float], observer: NamedFunction) -> None:
+    """Hold the range of a tensor against what was counted.
+
+    Args:
+        name: of the tensor.
+        histogram: what was counted.
+        decided: the range that the observer chose, in the tensor's unit.
+        observer: whose fault it is.
+
+    Raises:
+        RecipeError: the range lies outside the extent, and the observer is not the package's own.
+        EdgecompressError: the same of an observer of the package.
+    """
+    low, high = decided
+    slack = histogram.bin_width + EPSILON * max(abs(histogram.low), abs(histogram.high))
+    if histogram.low - slack <= low <= high <= histogram.high + slack:
+        return
+    seen = f"{histogram.low:g} to {histogram.high:g} were seen"
+    told = f"{observer.told} gives tensor {name!r} {low:g} to {high:g}, where {seen}"
+    if observer.built_in:
+        raise EdgecompressError(f"{told}; {OUR_FAULT}")
+    raise RecipeError(f"{told}; repair it, or choose another")
+
+
 def require_coverage(
-    name: str, histogram: Histogram, decided: tuple[float, float], params: QuantParams, observer: str, scheme: Scheme
+    name: str,
+    histogram: Histogram,
+    decided: tuple[float, float],
+    params: QuantParams,
+    observer: str | None,
+    scheme: Scheme,
 ) -> None:
     """Hold the integers of a tensor against what was decided, and that against what was counted.
 
     Args:
         name: of the tensor.
         histogram: what was counted.
-        decided: the range that the observer chose.
+        decided: the range that the observer chose, within the extent.
         params: what became of it.
-        observer: its name.
+        observer: its name, where it is one of the package.
         scheme: how many integers there are.
 
     Raises:
-        EdgecompressError: the range lies outside the extent or clips what it should not, or the scale or the zero
-            point is that of another range.
+        EdgecompressError: the range clips what it should not, or the scale or the zero point is that of another range.
     """
     low, high = decided
-    slack = histogram.bin_width + EPSILON * max(abs(histogram.low), abs(histogram.high))
-    if not histogram.low - slack <= low <= high <= histogram.high + slack:
-        seen = f"{histogram.low:g} to {histogram.high:g} were seen"
-        raise EdgecompressError(f"observer {observer!r} gives tensor {name!r} {low:g} to {high:g}, {seen}; {OUR_FAULT}")
     covered, step = _covered(params, scheme.quant_max), float(params.scale)
     ends = zip(covered, (min(low, 0.0), max(high, 0.0)), strict=True)
     counts_as_zero = params.scale == np.float32(EPSILON)

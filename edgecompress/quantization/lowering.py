@@ -17,11 +17,12 @@ from edgecompress.calibration import (
     QNNPACK,
     Calibration,
     Demand,
+    Observer,
     QuantParams,
     Scheme,
     Statistics,
 )
-from edgecompress.calibration.coverage import require_coverage
+from edgecompress.calibration.coverage import require_coverage, require_range
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.quantization.float_layers import BY_BUDGET
@@ -55,10 +56,24 @@ class Lowering:
 
 
 def lower(
-    model: ir.Model, placement: Placement, calibration: Calibration, recipe: Quantization, scheme: Scheme
+    model: ir.Model,
+    placement: Placement,
+    calibration: Calibration,
+    recipe: Quantization,
+    scheme: Scheme,
+    observer: Observer | None = None,
 ) -> Lowering:
-    """The lowering of a model by a scheme: ranges by the recipe's observer, weights to the nearest integer."""
-    params = activation_params(calibration, recipe, scheme)
+    """The lowering of a model by a scheme: ranges by the observer, weights to the nearest integer.
+
+    Args:
+        model: float, not modified.
+        placement: what becomes integer.
+        calibration: statistics of its activations.
+        recipe: names the observer, and the granularity of the weights' scales.
+        scheme: the ranges of the integers.
+        observer: a function that stands in for the observer that the recipe names.
+    """
+    params = activation_params(calibration, recipe, scheme, observer)
     return Lowering(
         model=model,
         floats=model,
@@ -121,20 +136,24 @@ def schemes(recipe: Quantization) -> tuple[Scheme, ...]:
     }[recipe.narrow]
 
 
-def activation_params(calibration: Calibration, recipe: Quantization, scheme: Scheme) -> dict[str, QuantParams]:
-    """Scale and zero point of every calibrated tensor, by the recipe's observer.
+def activation_params(
+    calibration: Calibration, recipe: Quantization, scheme: Scheme, observer: Observer | None = None
+) -> dict[str, QuantParams]:
+    """Scale and zero point of every calibrated tensor, by the recipe's observer or the function in its place.
 
     Raises:
-        RecipeError: the observer fails, or gives no range.
+        RecipeError: the observer fails, or gives no range of what was seen.
         EdgecompressError: a range, a scale or a zero point cannot be right.
     """
-    observe = choose(OBSERVERS, recipe.observer)
+    observe = choose(OBSERVERS, observer or recipe.observer)
+    own = recipe.observer if observe.built_in else None
     demand = Demand(quant_max=scheme.quant_max, percentile=recipe.percentile)
     ranges = {name: _ends(observe, calibration.statistics(name), demand) for name in calibration.histograms}
+    for name, decided in ranges.items():
+        require_range(name, calibration.histograms[name], decided, observe)
     params = {name: scheme.activation_params(low, high) for name, (low, high) in ranges.items()}
     for name, decided in ranges.items():
-        histogram = calibration.histograms[name]
-        require_coverage(name, histogram, decided, params[name], recipe.observer, scheme)
+        require_coverage(name, calibration.histograms[name], decided, params[name], own, scheme)
     return params
 
 

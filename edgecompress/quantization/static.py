@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from edgecompress.calibration import Sharing, collect
+from edgecompress.calibration import Observer, Sharing, collect
 from edgecompress.calibration.freshness import staleness
 from edgecompress.data.batches import Batches
 from edgecompress.errors import ModelError
@@ -33,6 +33,7 @@ def quantize_static(
     progress: Progress,
     sharing: Sharing | None = None,
     accept: Accept | None = None,
+    observer: Observer | None = None,
 ) -> StepResult[ir.Model]:
     """An INT8 copy of a float ONNX model.
 
@@ -43,9 +44,11 @@ def quantize_static(
         progress: told of every batch.
         sharing: the workers and the file of the calibration; by default only this process, and no file.
         accept: whether an INT8 model is accurate enough; where one is not, layers return to float.
+        observer: a function that stands in for the observer that the recipe names.
 
     Raises:
         DataError: the calibration data does not fit the model, or the statistics are of other data.
+        RecipeError: the observer fails, or gives no range of what was seen.
         EdgecompressError: a scale cannot be right, or the file holds another one than was decided.
     """
     placement = place(model.graph, kept_float(model.graph, recipe))
@@ -57,7 +60,7 @@ def quantize_static(
     if sharing is not None and sharing.workers.rank:
         return StepResult(model=model, metrics=metrics)  # only the first worker goes on
     stale = staleness(calibration, batches)
-    rivals = [lower(model, placement, calibration, recipe, scheme) for scheme in schemes(recipe)]
+    rivals = [lower(model, placement, calibration, recipe, scheme, observer) for scheme in schemes(recipe)]
     fix = "name its layers in quantization.keep_float"
     require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, fix)
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)

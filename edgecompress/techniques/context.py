@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.calibration import Sharing
+from edgecompress.calibration import Observer, Sharing
 from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
 from edgecompress.progress import Progress
@@ -34,6 +34,7 @@ class Context:
         sharing: the workers and the file of the calibration; None for this process alone, and no file.
         progress: told of long work.
         criterion: a function that stands in for the criterion that the recipe names.
+        observer: a function that stands in for the observer that the recipe names.
     """
 
     recipe: Recipe
@@ -46,6 +47,7 @@ class Context:
     sharing: Sharing | None = None
     progress: Progress = field(default_factory=Progress)
     criterion: Criterion | None = None
+    observer: Observer | None = None
 
     @property
     def teaching(self) -> nn.Module:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from edgecompress import ModelError, Quantizer, RecipeError
+from edgecompress import ModelError, QuantizedModel, Quantizer, Recipe, RecipeError, TargetProfile
+from edgecompress.calibration import Demand, Statistics
 from edgecompress.metrics.agreement import Agreement
+from edgecompress.recipe.tables import Quantization
 from tests.networks import ConvNet, LinearStack, TwoInputs, images, seeded, vectors
 
 
@@ -33,8 +37,6 @@ def test_a_static_model_answers_like_the_original(scheme: Any, tmp_path: Path) -
 
 
 def onnxruntime_graph(path: Path) -> Any:
-    import onnx
-
     onnxruntime.InferenceSession(path)
     return onnx.load(path).graph.node
 
@@ -55,6 +57,71 @@ def test_wrong_inputs_are_refused() -> None:
         quantized(torch.zeros(1, 32), torch.zeros(1, 32))
     with pytest.raises(ModelError, match=r"^the quantized model takes the inputs features; call it with those$"):
         quantized(picture=torch.zeros(1, 32))
+
+
+def _half(statistics: Statistics, _demand: Demand) -> tuple[float, float]:
+    return statistics.histogram.low / 2, statistics.histogram.high / 2
+
+
+def _made_by(observer: Any, scheme: Any) -> QuantizedModel:
+    return Quantizer.static_quantize(nn.Linear(32, 8), vectors(), scheme=scheme, observer=observer)
+
+
+def _made_from_profile(observer: Any, scheme: Any) -> QuantizedModel:
+    recipe = Recipe(quantization=Quantization(enabled=True, scheme=scheme, observer="mse"))
+    profile = TargetProfile(name="mine", strategy="quantization", reason="mine", recipe=recipe)
+    network = nn.Linear(32, 8)
+    return Quantizer.post_training_quantize(network, vectors(), target=profile, observer=observer)
+
+
+MAKERS = (_made_by, _made_from_profile)
+
+
+@pytest.mark.parametrize(
+    ("make", "scheme", "codes", "observer", "share"),
+    [
+        (_made_by, "fbgemm", 127, _half, 0.5),
+        (_made_by, "qnnpack", 255, "min_max", 1.0),
+        (_made_from_profile, "qnnpack", 255, _half, 0.5),
+    ],
+)
+def test_a_name_or_a_function_decides_on_the_ranges(
+    make: Callable[[Any, Any], QuantizedModel], scheme: str, codes: int, observer: Any, share: float
+) -> None:
+    """The codes from 0 to the last one stand for the share of what was seen of the input that the observer says."""
+    seen = torch.cat([rows for rows, _ in vectors()])
+    low, high = float(seen.min()) * share, float(seen.max()) * share
+    graph = onnx.load_from_string(make(observer, scheme).artifact).graph
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    (quantize,) = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "input"]
+    scale, zero_point = (constants[name] for name in quantize.input[1:])
+    assert float(scale) == pytest.approx((high - low) / codes, rel=1e-6)
+    assert int(zero_point) == round(-low * codes / (high - low))
+
+
+def test_a_function_that_gives_no_range_of_what_was_seen_is_one_line() -> None:
+    with pytest.raises(
+        RecipeError, match=r"^observer '<lambda>' gives tensor '\w+' 1 to -1, where .*; repair it, or ch"
+    ):
+        _made_by(lambda *_: (1.0, -1.0), "fbgemm")
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    ("observer", "told"),
+    [
+        (len, "observer 'len' cannot be called with (statistics, demand); give a function of these"),
+        ("mes", ", got 'mes' in 'observer'; did you mean 'mse'?"),
+        (3, "expected text, got 3 in 'observer'"),
+    ],
+)
+def test_what_is_no_observer_is_told_before_anything_runs(
+    make: Callable[[Any, Any], QuantizedModel], observer: Any, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecompress.api.quantizer.convert", None)
+    with pytest.raises(RecipeError) as caught:
+        make(observer, "fbgemm")
+    assert str(caught.value).endswith(told)
 
 
 def test_a_scheme_that_is_not_there_is_one_line() -> None:

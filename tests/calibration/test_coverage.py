@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgecompress.calibration import SCHEMES, Demand, Extent, Histogram, Scheme, Statistics
-from edgecompress.calibration.coverage import require_coverage
+from edgecompress.calibration.coverage import require_coverage, require_range
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.schemes import LEAST_ACTIVATION_SCALE
-from edgecompress.errors import EdgecompressError
-from edgecompress.registry import OBSERVERS, built_in, find
+from edgecompress.errors import EdgecompressError, RecipeError
+from edgecompress.registry import OBSERVERS, built_in, choose, find
 
 
 def _statistics(values: np.ndarray) -> Statistics:
@@ -43,6 +43,7 @@ def test_no_range_of_an_observer_is_refused(
     statistics = _statistics(np.clip(values, -1e37, 1e37).astype(np.float32))
     decided = find(OBSERVERS, observer)(statistics, Demand(quant_max=scheme.quant_max))
     params = scheme.activation_params(*decided)
+    require_range("x", statistics.histogram, decided, choose(OBSERVERS, observer))
     require_coverage("x", statistics.histogram, decided, params, observer, scheme)
 
 
@@ -90,3 +91,21 @@ def test_other_integers_are_refused(change: dict[str, Any], told: str) -> None:
     params = replace(scheme.activation_params(0, 1), **change)
     with pytest.raises(EdgecompressError, match=told):
         require_coverage("x", statistics.histogram, (0.0, 1.0), params, "min_max", scheme)
+
+
+@pytest.mark.parametrize("decided", [(0.0, 1.5), (-0.5, 1.0), (1.0, 0.0), (np.nan, 1.0), (0.0, np.inf)])
+def test_a_range_of_what_was_not_seen_is_the_fault_of_whoever_made_the_observer(decided: tuple[float, float]) -> None:
+    def mine(*_: object) -> tuple[float, float]:
+        return decided
+
+    histogram, ours = _statistics(np.linspace(0, 1, 100, dtype=np.float32)).histogram, choose(OBSERVERS, "mse")
+    with pytest.raises(
+        EdgecompressError, match=r"observer 'mse' gives tensor 'x' .*, where 0 to 1 were seen; this is a fault"
+    ):
+        require_range("x", histogram, decided, ours)
+    with pytest.raises(RecipeError) as caught:
+        require_range("x", histogram, decided, choose(OBSERVERS, mine))
+    low, high = decided
+    assert str(caught.value) == (
+        f"observer 'mine' gives tensor 'x' {low:g} to {high:g}, where 0 to 1 were seen; repair it, or choose another"
+    )

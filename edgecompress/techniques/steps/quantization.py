@@ -72,7 +72,15 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
     recipe, fitted = context.recipe, context.streams.fitted(signature(model))
     assert fitted.calibration is not None
     accept = _acceptance(model, fitted, context)
-    result = quantize_static(model, recipe.quantization, fitted.calibration, context.progress, context.sharing, accept)
+    result = quantize_static(
+        model,
+        recipe.quantization,
+        fitted.calibration,
+        context.progress,
+        context.sharing,
+        accept,
+        context.observer,
+    )
     samples = int(result.metrics["calibration_samples"])
     doubts = doubts_of_calibration(fitted.calibration, samples, judged_apart=fitted.measured is not None)
     return replace(result, warnings=(*doubts, *result.warnings))
