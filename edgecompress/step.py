@@ -62,6 +62,11 @@ class Step(PlannedStep):
     lossless: bool = True
     ships: bool = False
 
+    @property
+    def on_module(self) -> bool:
+        """Whether the step works on the PyTorch module, before it is exported."""
+        return self.min_sqnr_db is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactStep(PlannedStep):

@@ -42,7 +42,7 @@ def convert(network: Network, context: Context, steps: Sequence[Step] | None = N
         steps = conversion_steps(network, context.recipe, context.teacher)
     network, context = prepare(network, context)
     probe = context.example.sample(sample_rows(network, context.recipe) or PROBE_ROWS).inputs
-    changing = [step for step in steps if step.min_sqnr_db is None]
+    changing = [step for step in steps if step.on_module]
     changed: tuple[Done, ...] = ()
     if changing:
         base = _compared_with(network, context)

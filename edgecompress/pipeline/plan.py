@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.errors import ModelError
 from edgecompress.loading.onnx_files import check_onnx, repairs
 from edgecompress.modules.checks import check_teacher
 from edgecompress.modules.plain import normed_weights
 from edgecompress.pipeline.findings import artifact_steps
 from edgecompress.pipeline.to_onnx import steps_to_onnx
-from edgecompress.recipe.tables import STAGES, Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.step import Plan, PlannedStep, Step
 from edgecompress.targets import TargetProfile
@@ -53,15 +52,9 @@ def conversion_steps(network: Network, recipe: Recipe, teacher: nn.Module | None
         ModelError: a technique changes the network, and the model is no module.
         RecipeError: a student would be derived, and there is no latency budget; or a technique's package is broken.
     """
-    changing = [name for name in recipe.techniques if name != "quantization"]
-    if changing and not isinstance(network, nn.Module):
-        without = f"set {changing[0]}.enabled=false" if changing[0] in STAGES else "take it out of 'order'"
-        raise ModelError(
-            f"{changing[0].replace('_', ' ')} needs the PyTorch module; give file.py:callable, or {without}"
-        )
-    steps = technique_steps(recipe, teacher)
-    before = [step for step in steps if step.min_sqnr_db is None]
-    after = [step for step in steps if step.min_sqnr_db is not None]
+    steps = technique_steps(network, recipe, teacher)
+    before = [step for step in steps if step.on_module]
+    after = [step for step in steps if not step.on_module]
     return (*before, *steps_to_onnx(network, recipe), *after)
 
 

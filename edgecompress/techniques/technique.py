@@ -16,22 +16,32 @@ from dataclasses import replace
 
 from torch import nn
 
-from edgecompress.errors import RecipeError
+from edgecompress.errors import ModelError, RecipeError
 from edgecompress.recipe.tables import STAGES, Recipe
 from edgecompress.registry import TECHNIQUES, NamedFunction, choose
+from edgecompress.runtime import Network
 from edgecompress.step import Step
 
 Technique = Callable[[Recipe, nn.Module | None], tuple[Step, ...]]
 """From the recipe and the teacher that was given, None for the network itself, to the steps, in order."""
 
 
-def technique_steps(recipe: Recipe, teacher: nn.Module | None) -> tuple[Step, ...]:
+def technique_steps(network: Network, recipe: Recipe, teacher: nn.Module | None) -> tuple[Step, ...]:
     """The steps of all techniques of a recipe, in its order.
 
     Raises:
+        ModelError: a step works on the PyTorch module, and the network is none.
         RecipeError: a package that registers one of them is broken.
     """
-    return tuple(step for name in recipe.techniques for step in _steps(name, recipe, teacher))
+    found: list[Step] = []
+    for name in recipe.techniques:
+        for step in _steps(name, recipe, teacher):
+            if step.on_module and not isinstance(network, nn.Module):
+                without = f"set {name}.enabled=false" if name in STAGES else "take it out of 'order'"
+                told = name.replace("_", " ")
+                raise ModelError(f"{told} needs the PyTorch module; give file.py:callable, or {without}")
+            found.append(step)
+    return tuple(found)
 
 
 def _steps(name: str, recipe: Recipe, teacher: nn.Module | None) -> Iterator[Step]:

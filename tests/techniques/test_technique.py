@@ -10,7 +10,7 @@ import torch
 
 from edgecompress.data.splits import Streams
 from edgecompress.errors import ModelError, RecipeError
-from edgecompress.pipeline.fold import convert
+from edgecompress.pipeline.fold import convert, float_original
 from edgecompress.pipeline.plan import conversion_steps
 from edgecompress.recipe.tables import Pruning, Quantization, Recipe
 from edgecompress.techniques.context import Context
@@ -32,6 +32,17 @@ def scale(module, context):
 
 def whole(recipe, teacher):
     return (Step(name="scale", what=f"the head times {recipe.options['scale']['factor']}", run=scale),)
+"""
+
+
+CLONING = """
+from edgecompress.step import Step, StepResult
+
+def clone(model, context):
+    return StepResult(model=model.clone(), changes=("cloned",))
+
+def whole(recipe, teacher):
+    return (Step(name="clone", what="the graph is copied", run=clone, min_sqnr_db=60.0),)
 """
 
 
@@ -73,6 +84,26 @@ def test_its_step_stands_in_the_plan_and_runs(recipe: Recipe) -> None:
 def test_it_is_given_a_pytorch_module(recipe: Recipe) -> None:
     with pytest.raises(ModelError, match=r"^scale needs the PyTorch module; give file\.py:callable, or take it out of"):
         conversion_steps(graph("y = Relu(x)"), recipe)
+
+
+def test_one_that_works_on_the_graph_takes_a_model_that_is_an_onnx_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = _installed(CLONING, tmp_path, monkeypatch)
+    context = _context(recipe)
+    model = float_original(seeded(ConvNet), Recipe(), context.example)
+    names = [step.name for step in conversion_steps(model, recipe)]
+    assert names[-2:] == ["clone", "quantize"] or names[-3:] == ["clone", "equalize", "quantize"]
+    done = {step.name: step.result for step in convert(model, context).done}
+    assert done["clone"].changes == ("cloned",)
+
+
+def test_the_technique_whose_step_needs_the_module_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of them in the order, not the first technique."""
+    recipe = _installed(CLONING, tmp_path, monkeypatch)
+    changing = Recipe(order=("scale", "pruning"), options=recipe.options, pruning=Pruning(enabled=True))
+    with pytest.raises(ModelError, match=r"^pruning needs the PyTorch module; .*, or set pruning\.enabled=false"):
+        conversion_steps(graph("y = Relu(x)"), changing)
 
 
 @pytest.mark.parametrize(
