@@ -66,7 +66,7 @@ def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[
             low=ratios[index].low,
             high=ratios[index].high,
             size_bytes=file.stat().st_size,
-            accuracy=scores.tallies[index].percent,
+            accuracy=scores.values[index],
             sqnr_db=scores.agreements[index].sqnr_db,
             emulated=_emulated(file, evaluation, effort) if index else None,
         )

@@ -37,7 +37,8 @@ class Kind:
         group: of entry points.
         folder: of the package, with a file for each of its own.
         function: the name of the function in such a file.
-        arguments: what it is called with, by position.
+        arguments: what it is called with, by position; None where there is more than one way.
+        own_code: whether ``file.py:callable`` stands for one, too.
     """
 
     called: str
@@ -45,7 +46,8 @@ class Kind:
     group: str
     folder: str
     function: str
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] | None
+    own_code: bool = False
 
 
 OBSERVERS = Kind(
@@ -58,7 +60,6 @@ OBSERVERS = Kind(
 )
 """Functions from the statistics of a tensor to the range that integers cover
 (:mod:`edgecompress.calibration.observer`)."""
-
 CRITERIA = Kind(
     called="criterion",
     key="pruning.importance",
@@ -68,6 +69,16 @@ CRITERIA = Kind(
     arguments=("group", "generator"),
 )
 """Functions from a group of channels to the importance of each (:mod:`edgecompress.pruning.criterion`)."""
+METRICS = Kind(
+    called="metric",
+    key="evaluation.metric",
+    group="edgecompress.metrics",
+    folder="metrics.built_in",
+    function="make",
+    arguments=None,
+    own_code=True,
+)
+"""What makes a metric, or a function of a batch (:mod:`edgecompress.metrics.metric`)."""
 
 TECHNIQUES = Kind(
     called="technique",
@@ -126,12 +137,15 @@ def require_known(kind: Kind, name: str) -> str:
     Raises:
         ValueError: nothing has it; the message has the key's path and the nearest name.
     """
+    if kind.own_code and ":" in name:
+        return name
     own = built_in(kind)
     if name not in own and not _registered(kind, name):
         others = {entry.name for entry in entry_points(group=kind.group)}
         known = sorted({*own, *others})
+        code = " or file.py:callable" if kind.own_code else ""
         raise ValueError(
-            f"expected a value that is {_listed(known)}, got {name!r} in {kind.key!r}{nearest(name, known)}"
+            f"expected a value that is {_listed(known)}{code}, got {name!r} in {kind.key!r}{nearest(name, known)}"
         )
     return name
 
@@ -192,17 +206,19 @@ def _fitting(kind: Kind, told: str, function: Any, otherwise: str) -> Callable[.
         raise RecipeError(
             f"{told} is made for protocol {asked}, and this edgecompress has {PROTOCOL}; install versions that fit"
         )
-    if not callable(function) or not _takes(function, len(kind.arguments)):
-        raise RecipeError(f"{told} cannot be called with ({', '.join(kind.arguments)}); {otherwise}")
+    if not callable(function) or (kind.arguments is not None and not takes(function, len(kind.arguments))):
+        called = "" if kind.arguments is None else f" with ({', '.join(kind.arguments)})"
+        raise RecipeError(f"{told} cannot be called{called}; {otherwise}")
     return function  # type: ignore[no-any-return]
 
 
-def _takes(function: Callable[..., Any], count: int) -> bool:
+def takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments, by position; one in C that does not tell can."""
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError:
         return False
-    except ValueError:  # a function in C tells no signature
+    except ValueError:
         return True
     return True
 

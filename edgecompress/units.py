@@ -1,7 +1,8 @@
-"""Sizes, times, decibels and outcomes as people read them, with the unit."""
+"""Sizes, times, decibels, metrics and outcomes as people read them, with the unit."""
 
 from __future__ import annotations
 
+from edgecompress.metrics.metric import DEFAULT, PERCENT
 from edgecompress.metrics.slices import IDENTICAL_DB
 
 
@@ -52,6 +53,33 @@ def percent(value: float) -> str:
     '77.69 %'
     """
     return f"{value:.2f} %"
+
+
+def metric(value: float, unit: str) -> str:
+    """A value of a metric: percent with two digits behind the point, others with four digits.
+
+    >>> metric(77.6923, "%"), metric(0.0312345, "m"), metric(0.5, "")
+    ('77.69 %', '0.03123 m', '0.5000')
+    """
+    return percent(value) if unit == PERCENT else f"{value:#.4g} {unit}".rstrip()
+
+
+def metric_change(before: float, after: float, unit: str) -> str:
+    """How a metric changed, of percent in points.
+
+    >>> metric_change(77.5, 76.25, "%"), metric_change(0.5, 0.75, "m")
+    ('-1.25 points', '+0.2500 m')
+    """
+    return f"{after - before:+.2f} points" if unit == PERCENT else f"{after - before:+#.4g} {unit}".rstrip()
+
+
+def metric_title(name: str) -> str:
+    """What a table calls a metric by its name in a recipe.
+
+    >>> metric_title("top1"), metric_title("miou"), metric_title("scores.py:dice")
+    ('accuracy, top-1', 'miou', 'dice')
+    """
+    return "accuracy, top-1" if name == DEFAULT else name.rpartition(":")[2]
 
 
 def times(ratio: float) -> str:

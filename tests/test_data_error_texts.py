@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from edgecompress.api.recommend import recommend
-from edgecompress.data.batches import Batches, InputNames, TensorSpec, rereadable
+from edgecompress.data.batches import NUMBERS, Batches, InputNames, TensorSpec, rereadable
 from edgecompress.data.splits import Streams
 from edgecompress.errors import InputError
 from edgecompress.loading.sources import load_data
@@ -36,6 +36,13 @@ def _told(mistake: Mistake) -> str:
 def _read(raw: Any, *signature: TensorSpec) -> Mistake:
     inputs = InputNames(names=("x",), required=1)
     return lambda: list(Batches(role="calibration", source=lambda: [raw], inputs=inputs, signature=signature))
+
+
+def _measured(targets: Any) -> Mistake:
+    inputs = InputNames(names=("x",), required=1)
+    return lambda: list(
+        Batches(role="evaluation", source=lambda: [(ROWS, targets)], inputs=inputs, label_kinds=NUMBERS)
+    )
 
 
 def _batches(role: str) -> Batches:
@@ -70,6 +77,22 @@ def _listed(lines: bytes) -> Mistake:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("targets", [[{"boxes": np.zeros((1, 4))}, {"boxes": np.zeros((2, 4))}], ["a", "b"]])
+def test_targets_that_are_no_numbers_are_told(targets: list[Any]) -> None:
+    assert _told(_measured(targets)) == (
+        "evaluation batch 0: targets are a list that is no array of numbers; give one array, its first dimension the"
+        " samples: metrics of lists and texts are not supported yet"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "bool", "uint8", "int32"])
+@pytest.mark.parametrize("shape", [(), (1,), (3, 4), (2, 1, 2)])
+def test_targets_of_a_metric_are_numbers_of_any_shape(dtype: str, shape: tuple[int, ...]) -> None:
+    batches: Any = _measured(np.ones((len(ROWS), *shape), dtype))()
+    (batch,) = batches
+    assert (batch.labels.dtype, batch.labels.shape) == (dtype, (len(ROWS), *shape))
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,33 @@ def test_a_technique_refuses_what_it_is_told_in_one_line(site: Path, project: Pa
     assert not (project / "refused").exists()
 
 
-@pytest.mark.parametrize("key", ["quantization.observer", "pruning.importance"])
+@pytest.mark.parametrize("key", ["quantization.observer", "pruning.importance", "evaluation.metric"])
 def test_without_the_package_its_name_is_unknown(key: str, tmp_path: Path, project: Path) -> None:
     done = _compress(tmp_path, project, key, "no_such_thing")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert f"got 'no_such_thing' in '{key}'" in done.stderr
     assert not (project / "no_such_thing").exists()
+
+
+EVALUATED = ("--evaluation", "batches.py:evaluation")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "higher"),
+    [
+        ("largest_error", ("--metric", "largest_error"), False),
+        ("share_of_hits", ("--set", "evaluation.higher_is_better=true"), True),
+    ],
+)
+def test_a_metric_of_another_package_is_used_by_its_name(
+    site: Path, project: Path, name: str, options: tuple[str, ...], higher: bool
+) -> None:
+    settings = (*EVALUATED, "--set", f"evaluation.metric={name}", *options)
+    done = _compress(site, project, "evaluation.metric", name, settings)
+    assert done.returncode in (0, 1), done.stderr
+    bundle = read_bundle(project / name)
+    metric, evaluation = bundle.manifest.metrics["metric"], bundle.manifest.recipe["evaluation"]
+    assert (metric["name"], metric["higher_is_better"]) == (name, higher)
+    assert (evaluation["metric"], evaluation["higher_is_better"]) == (name, higher)
+    assert metric["drop"] == pytest.approx((metric["original"] - metric["compressed"]) * (1 if higher else -1))
+    assert name in done.stdout

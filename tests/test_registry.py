@@ -52,7 +52,7 @@ def install(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inst
 
 
 def _right(kind: Kind) -> str:
-    return f"def whole({', '.join(kind.arguments)}): ...\n"
+    return f"def whole({', '.join(kind.arguments or ())}): ...\n"
 
 
 def _named_in_a_recipe(kind: Kind, name: str) -> Any:
@@ -134,7 +134,7 @@ def test_one_package_that_is_on_the_path_twice_is_one(
 def test_a_package_that_is_broken_is_named(text: str, told: str, kind: Kind, install: Install) -> None:
     install("more-things", "whole", text)
     assert _named_in_a_recipe(kind, "whole")  # nothing is imported for a recipe alone
-    mine, arguments = f"{kind.called} 'whole' of package 'more-things'", ", ".join(kind.arguments)
+    mine, arguments = f"{kind.called} 'whole' of package 'more-things'", ", ".join(kind.arguments or ())
     assert _told(partial(find, kind, "whole")) == told.format(mine=mine, arguments=arguments)
 
 

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "edgecompress"
 ROOMS = (
-    *("errors", "progress", "arithmetic", "registry", "recipe", "data", "metrics", "units"),
+    *("errors", "progress", "arithmetic", "registry", "recipe", "metrics", "data", "units"),
     *("system", "targets", "step", "runtime", "modules", "calibration", "exporters", "timing", "axes"),
     *("training", "pruning", "low_rank", "quantization", "validation", "loading", "diagnosis", "techniques"),
     *("bundle", "report", "pipeline", "inspection", "comparison", "api", "demo", "cli", "__main__", "__init__"),

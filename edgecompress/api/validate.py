@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.revalidation import Revalidation, revalidate
+from edgecompress.loading.metrics import MetricOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import named_as_arguments, names, path
@@ -20,7 +21,10 @@ def validate(
     *,
     evaluation: Data | None = None,
     original: str | Path | None = None,
+    metric: MetricOrName | None = None,
     max_accuracy_drop: float | None = None,
+    max_metric_drop: float | None = None,
+    min_metric_kept: float | None = None,
     min_speedup: float | None = None,
     max_latency_ms: float | None = None,
     max_size_mb: float | None = None,
@@ -33,11 +37,15 @@ def validate(
 
     Args:
         bundle: what :func:`compress` returned, or the path of its folder. Its files are read and hashed anew.
-        evaluation: labelled batches for accuracy, as :func:`compress` takes them; without them the recorded accuracy
-            counts.
+        evaluation: labelled batches to measure on, as :func:`compress` takes them; without them the recorded accuracy
+            or metric counts.
         original: the float ONNX file, which is timed and run next to the artifact; without it the recorded speedup
             counts.
-        max_accuracy_drop: percentage points.
+        metric: what is measured in place of the bundle's metric, as :func:`compress` takes it. Code that the bundle
+            names is run only where it is given here.
+        max_accuracy_drop: percentage points of top-1.
+        max_metric_drop: how much worse than the float model, in the unit of the metric.
+        min_metric_kept: share of the float model's metric that is kept, 0 to 1.
         min_speedup: the original's latency over the artifact's, medians.
         max_latency_ms: median latency of one sample, in milliseconds.
         max_size_mb: size of the artifact in megabytes (10^6 bytes).
@@ -56,10 +64,13 @@ def validate(
         ParityError: its two formats answer differently on this machine.
         DataError: the data does not fit, or a limit is on what is neither measured nor recorded.
         ModelError: the original cannot be run on the inputs of the bundle.
-        RecipeError: an argument is of the wrong type; a CPU is unknown, or what emulates it is missing.
+        RecipeError: an argument is of the wrong type; a CPU is unknown, or what emulates it is missing; or there
+            is no such metric, or it fails.
     """
     limits = {
         "max_accuracy_drop": max_accuracy_drop,
+        "max_metric_drop": max_metric_drop,
+        "min_metric_kept": min_metric_kept,
         "min_speedup": min_speedup,
         "max_latency_ms": max_latency_ms,
         "max_size_mb": max_size_mb,
@@ -72,5 +83,6 @@ def validate(
         original=None if original is None else path("original", original),
         cpus=names("cpu", cpu, "CPUs"),
         progress=progress or Progress(),
+        metric=metric,
         verify_key=None if verify_key is None else path("verify_key", verify_key),
     )

@@ -23,7 +23,7 @@ def settle_streams(network: Network, streams: Streams, asked: int | None, progre
     """The data of a run, with the axis of the scores that their labels lack; see :func:`settle_class_axis`."""
     axis = settle_class_axis(
         lambda batch: execute(network, batch.inputs)[0].shape,
-        (streams.measured, streams.train),
+        streams.with_classes,
         asked,
         progress.warn,
     )

@@ -1,75 +1,104 @@
-"""A bundle's accuracy on data that may be other than those it was made with, beside its original on the same data."""
+"""A bundle's metric on data that may be other than those it was made with, beside its original on the same data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgecompress.axes.classes import settle_class_axis
 from edgecompress.bundle.reading import Bundle
-from edgecompress.bundle.remeasured import HERE, NOWHERE, MeasuredRow, recorded, recorded_number
+from edgecompress.bundle.remeasured import HERE, NOWHERE, RECORDED, MeasuredRow, recorded, recorded_number
 from edgecompress.data.batches import Batches
 from edgecompress.metrics.agreement import listed
+from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import parse_recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.targets.cpus import arithmetic_of
+from edgecompress.units import metric_title
+from edgecompress.validation.budgets import metric_measures, metric_units
 from edgecompress.validation.evidence import Scores, score
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Accuracy, its drop and the agreement with the original; and the slices of outputs that went silent, by name."""
+    """The metric, its drop and the agreement with the original; and the slices of outputs that went silent, by name.
+
+    ``measured`` has what budgets bound of the metric, by the names of
+    :data:`~edgecompress.validation.budgets.MEASURES`.
+    """
 
     rows: tuple[MeasuredRow, ...]
+    measured: Mapping[str, float | None]
     lost: tuple[str, ...]
 
 
-def measure_quality(bundle: Bundle, evaluation: Batches | None, original: Path | None, progress: Progress) -> Quality:
-    """Accuracy, its drop, and the agreement with the original.
+def measure_quality(
+    bundle: Bundle, measure: Measure, evaluation: Batches | None, original: Path | None, progress: Progress
+) -> Quality:
+    """The metric, its drop, and the agreement with the original.
 
     The drop is that of two files on the same data: of the original and the artifact here, or of what was recorded and
     the artifact where the data are those of the record. Otherwise it is not measured.
 
     Args:
         bundle: whose hashes were checked.
-        evaluation: data with labels; without them all is as recorded.
+        measure: the metric.
+        evaluation: data with labels, that are measured by it; without them all is as recorded.
         original: the float ONNX file, which runs on the data.
         progress: told of every batch, and of what is not measured.
 
     Raises:
         DataError: the data does not fit the bundle.
+        RecipeError: the metric fails.
     """
     if evaluation is None:
-        rows = (
-            recorded(bundle, "accuracy", ("accuracy", "compressed"), "%"),
-            recorded(bundle, "accuracy_drop", ("accuracy", "drop"), "points"),
-            _recorded_agreement(bundle),
+        before, after = (_recorded_value(bundle, measure, side) for side in ("original", "compressed"))
+        rows = _metric_rows(measure, before, after, RECORDED)
+        return Quality(
+            rows=(*rows, _recorded_agreement(bundle)),
+            measured=metric_measures(measure, before, after),
+            lost=_recorded_losses(bundle),
         )
-        return Quality(rows=rows, lost=_recorded_losses(bundle))
     scores = _scored(bundle, evaluation, [path for path in (original, bundle.artifact) if path is not None], progress)
-    accuracy = scores.tallies[-1].percent
-    before = scores.tallies[0].percent if original is not None else _before(bundle, scores)
-    if accuracy is None:
-        progress.warn("the evaluation data has no labels; accuracy is not measured")
+    value = scores.values[-1]
+    before = scores.values[0] if original is not None else _before(bundle, measure, scores)
+    if value is None:
+        progress.warn(f"the evaluation data has no labels; {measure.in_words} is not measured")
     elif before is None:
         progress.warn(
             "these are not the evaluation data of the bundle, whose accuracies do not compare with theirs; the drop is"
             " not measured: give the float model (--original), which is then run on them too"
         )
-    drop = None if accuracy is None or before is None else before - accuracy
     agreement = MeasuredRow(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
     lost = _recorded_losses(bundle) if original is None else scores.agreements[-1].lost(silent=True)
     if lost and original is not None:
         progress.warn(f"{listed(lost)} carries signal in the float model and is zero or a constant in the artifact")
-    rows = (
-        MeasuredRow(measure="accuracy", value=accuracy, unit="%", source=HERE),
-        MeasuredRow(measure="accuracy_drop", value=drop, unit="points", source=NOWHERE if drop is None else HERE),
-        _recorded_agreement(bundle) if original is None else agreement,
+    last = _recorded_agreement(bundle) if original is None else agreement
+    return Quality(
+        rows=(*_metric_rows(measure, before, value, HERE), last),
+        measured=metric_measures(measure, before, value),
+        lost=lost,
     )
-    return Quality(rows=rows, lost=lost)
+
+
+def _metric_rows(measure: Measure, before: float | None, after: float | None, source: str) -> Iterator[MeasuredRow]:
+    """The rows of the metric: of top-1 the accuracy and its drop, of another one its share, too."""
+    values = metric_measures(measure, before, after)
+    units = {**metric_units(measure), "metric_kept": "x"}
+    if measure.name == DEFAULT:
+        yield MeasuredRow(measure="accuracy", value=after, unit="%", source=source)
+        shown = {"accuracy_drop": "points"}
+    else:
+        title = metric_title(measure.name)
+        yield MeasuredRow(measure="metric", value=after, unit=measure.unit, source=source, title=title)
+        shown = {name: units[name] for name in ("metric_drop", "metric_kept")}
+    for name, unit in shown.items():
+        value = values[name]
+        found = NOWHERE if value is None and source == HERE else source
+        yield MeasuredRow(measure=name, value=value, unit=unit, source=found)
 
 
 def recorded_class_axis(bundle: Bundle) -> int | None:
@@ -90,10 +119,22 @@ def _recorded_agreement(bundle: Bundle) -> MeasuredRow:
     return recorded(bundle, "sqnr_db", ("parity", "compressed", "sqnr_db"), "dB")
 
 
-def _before(bundle: Bundle, scores: Scores) -> float | None:
-    """The original's accuracy on the same data, where that was recorded."""
+def _before(bundle: Bundle, measure: Measure, scores: Scores) -> float | None:
+    """The original's metric on the same data, where that was recorded."""
     same = scores.digest == bundle.manifest.data.get("evaluation_digest")
-    return recorded_number(bundle, "accuracy", "original") if same else None
+    return _recorded_value(bundle, measure, "original") if same else None
+
+
+def _recorded_value(bundle: Bundle, measure: Measure, side: str) -> float | None:
+    """The metric of the original or the artifact, where that is what was recorded; bundles of before have accuracy."""
+    if measure.name == DEFAULT:
+        return recorded_number(bundle, "accuracy", side)
+    return recorded_number(bundle, "metric", side) if _recorded_name(bundle) == measure.name else None
+
+
+def _recorded_name(bundle: Bundle) -> Any:
+    metric = bundle.manifest.metrics.get("metric")
+    return metric.get("name") if isinstance(metric, dict) else DEFAULT
 
 
 def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress) -> Scores:
@@ -101,7 +142,9 @@ def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress
     arithmetic = arithmetic_of(parse_recipe(bundle.manifest.recipe))
     sessions = [open_session(file, ALL_CORES, arithmetic=arithmetic) for file in files]
     asked = evaluation.class_axis if evaluation.class_axis is not None else recorded_class_axis(bundle)
-    axis = settle_class_axis(
-        lambda batch: run_session(sessions[-1], batch.inputs)[0].shape, [evaluation], asked, progress.warn
-    )
-    return score(sessions, replace(evaluation, class_axis=axis), progress)
+    if evaluation.measure.of_classes:
+        axis = settle_class_axis(
+            lambda batch: run_session(sessions[-1], batch.inputs)[0].shape, [evaluation], asked, progress.warn
+        )
+        evaluation = replace(evaluation, class_axis=axis)
+    return score(sessions, evaluation, progress)

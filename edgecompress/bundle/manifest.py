@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgecompress.errors import OutputError
+from edgecompress.metrics.metric import DEFAULT, PERCENT
 
 FORMAT_VERSION = 1
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
@@ -93,6 +94,19 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     b'{\\n  "a": [\\n    2.5\\n  ],\\n  "b": 1\\n}\\n'
     """
     return (json.dumps(document, sort_keys=True, indent=2, allow_nan=False) + "\n").encode("ascii")
+
+
+def metric_entry(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What decided in a run, from the ``metrics`` of its manifest; in bundles of before it is top-1 accuracy.
+
+    >>> metric_entry({"accuracy": {"original": 80.0, "compressed": 79.0, "drop": 1.0}})["name"]
+    'top1'
+    """
+    found: Mapping[str, Any] | None = metrics.get("metric")
+    if found is not None:
+        return found
+    values = {key: metrics["accuracy"].get(key) for key in ("original", "compressed", "drop")}
+    return {**values, "name": DEFAULT, "unit": PERCENT, "higher_is_better": True}
 
 
 def dump_manifest(manifest: Manifest) -> bytes:

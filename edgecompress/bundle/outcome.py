@@ -20,6 +20,7 @@ from edgecompress.bundle.selftest_file import selftest_file
 from edgecompress.data.batches import SHARED, Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.mobile import Mobile
+from edgecompress.metrics.metric import DEFAULT
 from edgecompress.recipe.tables import dump_recipe, recipe_tables
 from edgecompress.runtime import in_words, open_session, run_session
 from edgecompress.step import Done, Plan
@@ -27,6 +28,7 @@ from edgecompress.targets import TargetProfile
 from edgecompress.validation import BrowserResult, CpuResult, Evidence, Latency, Verdict
 
 NETWORK = "model.safetensors"
+VALUES = ("original", "compressed", "drop")
 VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 
@@ -126,12 +128,17 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "doubts": list(evidence.noise),
         },
         "accuracy": {
-            "original": evidence.original_accuracy,
-            "compressed": evidence.compressed_accuracy,
-            "drop": evidence.accuracy_drop,
+            **(_values(evidence) if evidence.measure.name == DEFAULT else dict.fromkeys(VALUES)),
             "unit": "percent top-1",
             "class_axis": evidence.class_axis,
             "arithmetic": in_words(evidence.arithmetic),
+        },
+        "metric": {
+            **_values(evidence),
+            "kept": evidence.measure.kept(evidence.original_metric, evidence.compressed_metric),
+            "name": evidence.measure.name,
+            "unit": evidence.measure.unit,
+            "higher_is_better": evidence.measure.wants_more,
         },
         "parity": {
             "original": min(float_parity, key=lambda one: one.sqnr_db).entry if float_parity else None,
@@ -140,6 +147,10 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "arithmetic": in_words(evidence.arithmetic),
         },
     }
+
+
+def _values(evidence: Evidence) -> dict[str, float | None]:
+    return dict(zip(VALUES, (evidence.original_metric, evidence.compressed_metric, evidence.metric_drop), strict=True))
 
 
 def latency_entry(latency: Latency) -> dict[str, float]:

@@ -16,7 +16,8 @@ HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
 class MeasuredRow:
     """One measure, its value, and whether it was taken now or when the bundle was written.
 
-    ``interval`` bounds it at 95 % where it is a time or a ratio of times.
+    ``interval`` bounds it at 95 % where it is a time or a ratio of times; ``title`` is what a table calls it, where
+    that is not ``measure``.
     """
 
     measure: str
@@ -24,6 +25,7 @@ class MeasuredRow:
     unit: str
     source: str
     interval: Interval | None = None
+    title: str | None = None
 
     @property
     def verdict(self) -> Verdict | None:

@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgecompress.bundle.deciding import judging
 from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.bundle.remeasured import HERE, RECORDED, MeasuredRow, recorded, recorded_speedup
@@ -20,8 +21,10 @@ from edgecompress.bundle.signature import load_verify_key, verify_bundle
 from edgecompress.data.batches import Array, Batch, Batches, Inputs
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
+from edgecompress.loading.metrics import MetricOrName
 from edgecompress.loading.sources import Data, open_batches
 from edgecompress.metrics.agreement import Agreement, listed
+from edgecompress.metrics.metric import Measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
@@ -30,7 +33,7 @@ from edgecompress.system.isolation import require_survives
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.timing.latency import interleave, interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of
-from edgecompress.validation.budgets import MEASURES, Verdict, judge
+from edgecompress.validation.budgets import MEASURES, Verdict, judge, metric_units
 from edgecompress.validation.elsewhere.browser import browser_agreement, strict_in_browser
 from edgecompress.validation.elsewhere.emulation import (
     Machine,
@@ -43,8 +46,11 @@ from edgecompress.validation.elsewhere.emulation import (
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+BOTH = "give labelled --evaluation data and the float model (--original)"
 UNMEASURED = {
-    "accuracy_drop": "give labelled --evaluation data and the float model (--original)",
+    "accuracy_drop": BOTH,
+    "metric_drop": BOTH,
+    "metric_kept": BOTH,
     "cpu_agreement": "name a CPU with --cpu",
 }
 """How to have what a budget bounds measured."""
@@ -85,17 +91,20 @@ def revalidate(
     cpus: Sequence[str],
     progress: Progress,
     verify_key: Path | None = None,
+    metric: MetricOrName | None = None,
 ) -> Revalidation:
     """Check a bundle's bytes, then measure it against its budgets.
 
     Args:
         folder: the bundle.
         limits: budgets that replace those of its recipe.
-        evaluation: DATA with labels; without it the recorded accuracy counts.
+        evaluation: DATA with labels; without it the recorded metric counts.
         original: the float ONNX file, which is timed and run on the evaluation data beside the artifact; without it the
-            recorded speedup counts, and a drop of accuracy is measured on the data of the record only.
+            recorded speedup counts, and a drop of the metric is measured on the data of the record only.
         cpus: names of other CPUs to emulate; without them the recorded outcome counts.
         progress: told of the progress.
+        metric: what is measured in place of the metric of the bundle's recipe. Data for a bundle that was measured by
+            code of its maker's, which is not run unasked, need it.
         verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
 
     Raises:
@@ -103,14 +112,16 @@ def revalidate(
         ParityError: its two formats answer differently on this machine.
         DataError: the evaluation data does not fit, or a limit is on what is neither measured nor recorded.
         ModelError: the original cannot be run on the inputs of the bundle.
-        RecipeError: a CPU is unknown, or what emulates it is missing; or a limit is no positive, finite number.
+        RecipeError: a CPU is unknown, or what emulates it is missing; a limit is no positive, finite number; or there
+            is no such metric, or it fails.
     """
     machines = find_machines(cpus)
     if verify_key is not None:
         verify_bundle(folder, load_verify_key(verify_key))
     bundle = read_bundle(folder)
-    recipe = parse_recipe(bundle.manifest.recipe)
-    budgets = parse_recipe({"budgets": {**recipe.budgets.model_dump(exclude_none=True), **limits}}).budgets
+    judged = judging(parse_recipe(bundle.manifest.recipe), metric, limits, progress.warn, runs=evaluation is not None)
+    measure, recipe = judged.measure, judged.recipe
+    budgets = recipe.budgets
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
         require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
     # By its path: weights beside it are then those of the bundle, whose hashes were checked.
@@ -120,11 +131,11 @@ def revalidate(
     parity = _self_test(session, inputs, outputs, progress)
     if ORT_ARTIFACT in bundle.manifest.files and not parity.lost():  # what was lost is named, whatever model.ort says
         check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
-    batches = _batches(bundle, evaluation, recipe)
+    batches = _batches(bundle, evaluation, recipe, measure)
     if original is not None:
         first = [] if batches is None else [batches.first().inputs]
         check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
-    quality = measure_quality(bundle, batches, original, progress)
+    quality = measure_quality(bundle, measure, batches, original, progress)
     rows = [
         MeasuredRow(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         MeasuredRow(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
@@ -135,7 +146,9 @@ def revalidate(
     lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
     elsewhere = _elsewhere(bundle, machines, golden, batches, progress)
     seen = bundle.manifest.browser
-    measured = {row.measure: row.value for row in rows} | {
+    measured: dict[str, float | None] = {
+        **{row.measure: row.value for row in rows},
+        **quality.measured,
         "cpu_agreement": cpu_agreement(elsewhere.values()),
         "browser_agreement": browser_agreement(seen),
         "lost_slices": len(lost),
@@ -147,6 +160,7 @@ def revalidate(
             strict_in_browser(strict_where_emulated(budgets, elsewhere), seen),
             measured,
             {row.measure: row.interval for row in rows if row.interval is not None},
+            metric_units(measure),
         ),
         cpus=elsewhere,
         cpus_source=HERE if machines else RECORDED,
@@ -241,15 +255,14 @@ def check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]
             raise ModelError(f"{str(path)!r} gives outputs of shapes {found}, the bundle {wanted}; {GIVE_ORIGINAL}")
 
 
-def _batches(bundle: Bundle, evaluation: Data | None, recipe: Recipe) -> Batches | None:
+def _batches(bundle: Bundle, evaluation: Data | None, recipe: Recipe, measure: Measure) -> Batches | None:
     if evaluation is None:
         return None
     model = ir.load(bundle.artifact)
-    # Only classes have an accuracy; what was learned as numbers is judged by agreement alone.
-    labelled = recipe.training.task == "classification"
-    return replace(
-        open_batches(evaluation, "evaluation", model, recipe), use_labels=labelled, signature=signature(model)
-    )
+    # Only classes have an accuracy; what was learned as numbers is judged by another metric, or by agreement alone.
+    labelled = recipe.training.task == "classification" or not measure.of_classes
+    batches = open_batches(evaluation, "evaluation", model, recipe, measure)
+    return replace(batches, use_labels=labelled, signature=signature(model))
 
 
 def _self_test(session: InferenceSession, inputs: Inputs, outputs: Sequence[Array], progress: Progress) -> Agreement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shlex
 import sys
 import textwrap
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
 ]
+Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: top1, miou, ..., or file.py:callable.")]
 INDENT = 18
 """Columns before the words of a step of the plan."""
 Data = "file.py:callable, module:callable, FILE.npz, or a folder of images with labels.csv."
@@ -47,6 +49,7 @@ def run(
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
     teacher: Annotated[str | None, typer.Option(metavar="MODEL", help="Whose outputs are learned.")] = None,
     teacher_weights: Annotated[str | None, typer.Option(metavar="FILE", help="Its weights.")] = None,
+    metric: Metric = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
     ] = None,
@@ -66,7 +69,7 @@ def run(
     from edgecompress.targets import effective_profile
 
     with joined_workers() as workers, prints_aside(as_json):
-        profile = effective_profile(target, assignments or [])
+        profile = effective_profile(target, [*(assignments or []), *assigned(metric)])
         folder = output or Path(f"{name_of(model)}-{profile.name}")
         if workers.rank == 0:
             require_free(folder, overwrite=overwrite)  # before what takes long
@@ -97,6 +100,15 @@ def run(
         can_prune = functools.partial(_can_prune, network, calibration or evaluation, profile.recipe)
         print_bundle(bundle, _advice(bundle, profile.recipe, can_prune, trained=train is not None))
     return 0 if bundle.passed else 1
+
+
+def assigned(metric: str | None) -> tuple[str, ...]:
+    """The override that names a metric.
+
+    >>> assigned("miou")
+    ('evaluation.metric="miou"',)
+    """
+    return () if metric is None else (f"evaluation.metric={json.dumps(metric)}",)
 
 
 def print_plan(plan: Plan) -> None:

@@ -16,7 +16,17 @@ from rich.table import Table
 from rich.text import Text
 
 from edgecompress.metrics.agreement import ALIKE_DB, listed
-from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
+from edgecompress.units import (
+    decibels,
+    kilobytes,
+    metric,
+    metric_change,
+    metric_title,
+    milliseconds,
+    outcome,
+    percent,
+    times,
+)
 
 WIDTH = 80
 LAST_WORDS = 4
@@ -101,10 +111,11 @@ def _cut(text: str, width: int) -> str:
 
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
-    """Size, latency and accuracy before and after."""
+    """Size, latency and the metric before and after."""
+    from edgecompress.bundle.manifest import metric_entry
     from edgecompress.timing.ratios import Ratio
 
-    size, latency, accuracy = metrics["size_bytes"], metrics["latency_ms"], metrics["accuracy"]
+    size, latency, measured = metrics["size_bytes"], metrics["latency_ms"], metric_entry(metrics)
     low, high = latency["ratio_interval_95"]
     rows = [
         [
@@ -119,7 +130,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             milliseconds(latency["compressed"]["median"]),
             Ratio(value=latency["ratio"], low=low, high=high).words,
         ],
-        ["accuracy, top-1", *_accuracy(accuracy)],
+        [metric_title(measured["name"]), *_metric(measured)],
     ]
     parity = metrics["parity"]["compressed"]
     agreement = parity["top1_agreement"]
@@ -146,8 +157,14 @@ def print_cpus(cpus: Mapping[str, Mapping[str, Any]]) -> None:
             console().print(f"{name}: {told}", style="red", highlight=False, markup=False)
 
 
+PLAIN_UNITS = ("points", "share", "x", "ms", "MB", "dB")
+"""Of budgets with two digits behind the point; a metric has a unit of its own."""
+
+
 def _of_a_budget(value: float, unit: str) -> str:
-    return f"{value:.0f} {unit}" if unit == "slices" else f"{value:.2f} {unit}"
+    if unit == "slices":
+        return f"{value:.0f} {unit}"
+    return f"{value:.2f} {unit}" if unit in PLAIN_UNITS else metric(value, unit)
 
 
 def print_budgets(verdict: Mapping[str, Any]) -> None:
@@ -158,7 +175,7 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
         rows = [
             [
                 check["budget"],
-                f"{check['limit']:g} {check['unit']}",
+                f"{check['limit']:g} {check['unit']}".rstrip(),
                 "-" if check["value"] is None else _of_a_budget(check["value"], check["unit"]),
                 outcome(check["outcome"]),
             ]
@@ -190,11 +207,8 @@ def _cpu(entry: Mapping[str, Any]) -> list[str]:
     return ["yes" if entry["identical"] else "no", decibels(entry["sqnr_db"]), same, error, str(entry["samples"])]
 
 
-def _accuracy(accuracy: Mapping[str, Any]) -> list[str]:
-    if accuracy["drop"] is None:
+def _metric(measured: Mapping[str, Any]) -> list[str]:
+    if measured["drop"] is None:
         return ["", "", "not measured"]
-    return [
-        percent(accuracy["original"]),
-        percent(accuracy["compressed"]),
-        f"{accuracy['compressed'] - accuracy['original']:+.2f} points",
-    ]
+    before, after, unit = measured["original"], measured["compressed"], measured["unit"]
+    return [metric(before, unit), metric(after, unit), metric_change(before, after, unit)]

@@ -21,9 +21,16 @@ from edgecompress.cli.tables import (
 
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
-    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, for accuracy.")] = None,
+    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, to measure on.")] = None,
     original: Annotated[Path | None, typer.Option(metavar="FILE.onnx", help="Float model, to run beside.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="NAME", help="In place of the bundle's; its own code is named again.")
+    ] = None,
     max_accuracy_drop: Annotated[float | None, typer.Option(metavar="PP", help="Percentage points.")] = None,
+    max_metric_drop: Annotated[float | None, typer.Option(metavar="X", help="In the unit of the metric.")] = None,
+    min_metric_kept: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Of the float model's, 0 to 1.")
+    ] = None,
     min_speedup: Annotated[float | None, typer.Option(metavar="X")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median, one sample.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(metavar="MB")] = None,
@@ -47,6 +54,8 @@ def run(
             evaluation=evaluation,
             original=original,
             max_accuracy_drop=max_accuracy_drop,
+            max_metric_drop=max_metric_drop,
+            min_metric_kept=min_metric_kept,
             min_speedup=min_speedup,
             max_latency_ms=max_latency_ms,
             max_size_mb=max_size_mb,
@@ -54,11 +63,14 @@ def run(
             min_cpu_agreement=min_cpu_agreement,
             progress=progress_for(Console(stderr=True)),
             verify_key=verify_key,
+            metric=metric,
         )
     if as_json:
         print_json(result.document())
     else:
-        print_table(["measure", "value", "from"], [[row.measure, row.text, row.source] for row in result.rows])
+        print_table(
+            ["measure", "value", "from"], [[row.title or row.measure, row.text, row.source] for row in result.rows]
+        )
         console().print()
         if result.cpus:
             print_cpus(result.cpus)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, first_line, nearest
+from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 
 Array = NDArray[Any]
 Inputs = Mapping[str, Array]
@@ -56,7 +57,8 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Arrays by input name, all with the same number of rows; ``labels`` are numbers (class indices), or absent.
+    """Arrays by input name, all with the same number of rows; ``labels`` are numbers, class indices by default, or
+    absent.
 
     ``class_axis`` is the axis of the scores that the labels lack, as :func:`edgecompress.metrics.accuracy.class_axis`
     takes it.
@@ -129,7 +131,8 @@ class Batches:
 
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
     batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have:
-    class indices by default, ``"iuf"`` for a regression. ``class_axis`` and ``axes`` are those of every batch.
+    class indices by default, ``"iuf"`` for a regression. ``class_axis`` and ``axes`` are those of every batch;
+    ``measure`` is what a network that answers them is measured by.
     """
 
     role: str
@@ -140,6 +143,7 @@ class Batches:
     label_kinds: str = "iu"
     class_axis: int | None = None
     axes: Axes = field(default_factory=dict)
+    measure: Measure = field(default_factory=lambda: named_measure(DEFAULT))
 
     def __iter__(self) -> Iterator[Batch]:
         index = -1
@@ -271,6 +275,11 @@ def _labels(value: Any, where: str, kinds: str) -> Array:
         labels = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
     except (TypeError, ValueError):  # bfloat16, and lists of unequal lengths
         labels = np.asarray(None)
+    if labels.dtype.kind not in NUMBERS and "b" in kinds:
+        raise DataError(
+            f"{where}: targets are a {type(value).__name__} that is no array of numbers; give one array, its first"
+            " dimension the samples: metrics of lists and texts are not supported yet"
+        )
     if labels.dtype.kind not in NUMBERS:
         raise DataError(
             f"{where}: labels are a {type(value).__name__} that is no array of numbers; give class indices, an integer"

@@ -9,6 +9,7 @@ from torch import nn
 
 from edgecompress.axes.batch import settle_batch
 from edgecompress.data.batches import Batch, Batches, Source
+from edgecompress.loading.metrics import MetricOrName, open_metric
 from edgecompress.loading.sources import Data, open_batches, open_source
 from edgecompress.modules.named_inputs import name_inputs
 from edgecompress.recipe.tables import Recipe
@@ -21,7 +22,7 @@ class Opened:
 
     Attributes:
         network: its inputs have names, and its batch dimension is fixed where no other number of samples runs.
-        recipe: says where the batch lies in each input.
+        recipe: says where the batch lies in each input, and all of the metric.
         source: the first data, as they are.
         batches: all data by role, checked as they are read.
     """
@@ -47,23 +48,32 @@ class Opened:
 
 
 def open_together(
-    network: Network, data: Mapping[str, Data], recipe: Recipe, warn: Callable[[str], None] = lambda _: None
+    network: Network,
+    data: Mapping[str, Data],
+    recipe: Recipe,
+    warn: Callable[[str], None] = lambda _: None,
+    metric: MetricOrName | None = None,
 ) -> Opened:
     """Open DATA for a network; the first batch of the first says what its inputs are called, and how they are cut.
 
     Args:
         network: not modified.
         data: by role; one at least.
-        recipe: ``export.batch_axes`` settles what it names.
-        warn: told of a batch that became fixed.
+        recipe: ``export.batch_axes`` settles what it names, and ``evaluation`` names the metric.
+        warn: told of a batch that became fixed, and of what a metric does not say of itself.
+        metric: the object or function that is meant where ``evaluation`` names one of a Python caller.
 
     Raises:
         DataError: data cannot be opened, or can be read only once; or the first batch is malformed.
         ModelError: the inputs have no names.
-        RecipeError: ``export.batch_axes`` names an input or an axis that is not there, or not the batch's.
+        RecipeError: ``export.batch_axes`` names an input or an axis that is not there, or not the batch's;
+            or there is no such metric.
     """
+    measure, recipe = open_metric(recipe, metric, warn)
     sources = {role: open_source(each, role, recipe) for role, each in data.items()}
     role, source = next(iter(sources.items()))
     settled = settle_batch(name_inputs(network, source), source, role, recipe, warn)
-    batches = {role: open_batches(each, role, settled.network, settled.recipe) for role, each in sources.items()}
+    batches = {
+        role: open_batches(each, role, settled.network, settled.recipe, measure) for role, each in sources.items()
+    }
     return Opened(network=settled.network, recipe=settled.recipe, source=source, batches=batches)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,14 +35,6 @@ class Tally:
     def percent(self) -> float | None:
         """Accuracy in percent; None where nothing was counted."""
         return 100.0 * self.right / self.total if self.total else None
-
-    @property
-    def could_be_guessed(self) -> bool:
-        """Whether guessing would do as well: within three standard deviations of a binomial's mean."""
-        if not self.total or not self.classes:
-            return False
-        chance = 1 / self.classes
-        return self.right <= self.total * chance + 3 * math.sqrt(self.total * chance * (1 - chance))
 
 
 def top1(outputs: Array, labels: Array, where: str = "the batch", axis: int | None = None) -> Tally:

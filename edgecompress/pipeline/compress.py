@@ -20,6 +20,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
+from edgecompress.loading.metrics import MetricOrName
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.named_inputs import answering
@@ -58,6 +59,7 @@ def compress(
     workers: Workers | None = None,
     command: str = AGAIN,
     sign: str | Path | None = None,
+    metric: MetricOrName | None = None,
 ) -> Bundle:
     """Compress a trained model for a target and write the bundle.
 
@@ -66,7 +68,7 @@ def compress(
         target: name of a profile, path of a TOML file, or a profile.
         calibration: batches: an iterable that can be read twice, a callable that
             returns one, or what the command line takes for DATA. Labels are ignored.
-        evaluation: the same, with labels (int class indices) for accuracy.
+        evaluation: the same, with labels: int class indices for accuracy, whatever the metric takes for another one.
         train: the same, with labels, for techniques that train. A run that was killed goes on from its checkpoints,
             in ``<output>.checkpoints``, when it is started again with the same arguments.
         teacher: for techniques that train: whose outputs are learned, by default the model's own. Where the target
@@ -82,13 +84,16 @@ def compress(
             :func:`assist`. By default this process alone.
         command: what started the run, for the report.
         sign: a private key of Ed25519 in a PEM file; the bundle gets a ``manifest.sig``.
+        metric: what decides how good the artifact is, in place of ``evaluation.metric`` of the recipe: a name,
+            ``file.py:callable``, an object with ``update(outputs, targets)``, ``compute()`` and ``reset()``, such as
+            one of torchmetrics, or a function ``(outputs, targets) -> float`` that is averaged by samples.
 
     Returns:
         The bundle. A missed budget is no error, nor is one that a noisy machine leaves open: ``bundle.passed`` says
         so, and ``bundle.manifest.verdict`` which.
 
     Raises:
-        RecipeError: unknown target, key or CPU, a goal that cannot be met, or no emulator.
+        RecipeError: unknown target, key, metric or CPU, a goal that cannot be met, a metric that fails, or no emulator.
         ModelError: the model cannot be run or captured.
         DataError: the data is missing or does not fit.
         OutputError: the output exists or cannot be written.
@@ -106,6 +111,7 @@ def compress(
         workers=workers,
         command=command,
         sign=sign,
+        metric=metric,
     )
     return carry_out(request, plan_of(request), progress or Progress())
 
@@ -172,7 +178,7 @@ class Converted:
 
 def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Converted:
     """Give the inputs names, open the data, and fold the steps."""
-    opened = open_together(request.model, request.data, request.profile.recipe, progress.warn)
+    opened = open_together(request.model, request.data, request.profile.recipe, progress.warn, request.metric)
     teacher = None if request.teacher is None else answering(request.teacher, opened.network, opened.source)
     example = opened.first()
     context = Context(

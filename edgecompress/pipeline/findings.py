@@ -29,6 +29,7 @@ from edgecompress.validation import (
     intervals,
     judge,
     measures,
+    metric_units,
     strict_in_browser,
     strict_where_emulated,
 )
@@ -75,7 +76,8 @@ class Findings:
         entries, seen = [result.entry for result in self.cpus], self.browser.entry if self.browser is not None else {}
         elsewhere = {"cpu_agreement": cpu_agreement(entries), "browser_agreement": browser_agreement(seen)}
         strict = strict_in_browser(strict_where_emulated(budgets, entries), seen)
-        return judge(strict, {**measures(self.evidence), **elsewhere}, intervals(self.evidence))
+        measured = {**measures(self.evidence), **elsewhere}
+        return judge(strict, measured, intervals(self.evidence), metric_units(self.evidence.measure))
 
 
 def look_at(artifact: Artifact, steps: Sequence[ArtifactStep]) -> Findings:

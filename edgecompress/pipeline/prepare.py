@@ -10,7 +10,8 @@ from edgecompress.axes.classes import settle_streams
 from edgecompress.data.batches import Array, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line
-from edgecompress.metrics.accuracy import require_class_axis, top1
+from edgecompress.metrics.accuracy import require_class_axis
+from edgecompress.metrics.running import Running
 from edgecompress.modules.capture import check_runs
 from edgecompress.modules.plain import plain_copy
 from edgecompress.recipe.tables import Recipe
@@ -63,16 +64,19 @@ def require_data(recipe: Recipe, streams: Streams) -> None:
 
 
 def require_fitting(network: nn.Module, streams: Streams, *, trains: bool) -> None:
-    """Find what does not fit before anything that takes long: inputs, and labels to measure on that are no classes.
+    """Find what does not fit before anything that takes long: inputs, and labels that cannot be measured by.
 
     Raises:
         DataError: the first batch that is evaluated, or trained on, does not fit.
+        RecipeError: the metric fails.
     """
     measured, train = streams.measured, streams.train if trains else None
     for batches in filter(None, (measured, train)):
         outputs, batch = _answers(network, batches), batches.first()
         if batches is measured and batch.labels is not None:
-            top1(outputs[0], batch.labels, f"{batches.role} batch 0", batch.class_axis)
+            running = Running(batches.measure)
+            running.update(outputs, batch.labels, f"{batches.role} batch 0", batch.class_axis)
+            running.require_one_number()
 
 
 def _answers(network: nn.Module, batches: Batches) -> list[Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,6 +11,7 @@ from torch import nn
 
 from edgecompress.bundle.signature import load_signing_key
 from edgecompress.calibration import Sharing, Workers
+from edgecompress.loading.metrics import MetricOrName, name_metric
 from edgecompress.loading.models import name_of
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
@@ -38,6 +39,7 @@ class Request:
         workers: the processes that share the calibration.
         command: what started the run, for the report.
         key: signs the bundle.
+        metric: the object or function that is meant where the recipe names one of a Python caller.
     """
 
     model: Network
@@ -50,6 +52,7 @@ class Request:
     workers: Workers = field(default_factory=Workers)
     command: str = AGAIN
     key: Ed25519PrivateKey | None = None
+    metric: MetricOrName | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -75,11 +78,12 @@ def make_request(
     workers: Workers | None = None,
     command: str = AGAIN,
     sign: str | Path | None = None,
+    metric: MetricOrName | None = None,
 ) -> Request:
     """Read the arguments of :func:`~edgecompress.pipeline.compress.compress`, which says what each is.
 
     Raises:
-        RecipeError: unknown target or key.
+        RecipeError: unknown target, key or metric.
         ModelError: the model is none, or the teacher.
         InputError: an argument is of another type, or there is no such key to sign with.
     """
@@ -87,6 +91,7 @@ def make_request(
     taught = None if teacher is None else check_teacher(teacher, network)
     key = load_signing_key(path("sign", sign)) if sign is not None else None
     profile = given_profile(target, overrides)
+    profile = replace(profile, recipe=name_metric(profile.recipe, metric))
     kept = path("statistics", statistics) if statistics is not None else None
     return Request(
         model=network,
@@ -99,4 +104,5 @@ def make_request(
         workers=workers or Workers(),
         command=command,
         key=key,
+        metric=metric,
     )

@@ -132,7 +132,8 @@ def _why_all_float(reasons: Container[str]) -> str:
     if BY_BUDGET in reasons:
         return (
             "every layer returned to float for the accuracy budget, and the artifact stays float;"
-            " budgets.max_accuracy_drop=... allows for more, and inspect --sensitivity shows which layers suffer"
+            " budgets.max_accuracy_drop=... (of another metric max_metric_drop) allows for more, and"
+            " inspect --sensitivity shows which layers suffer"
         )
     if BY_RECIPE in reasons:
         return "the recipe keeps float all that could be integer (quantization.keep_float); the artifact stays float"

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
-from edgecompress.errors import RecipeError
+from edgecompress.recipe.consistency import check_order, check_steps
 from edgecompress.recipe.table import NONE, Table, paths_of
-from edgecompress.registry import CRITERIA, OBSERVERS, TECHNIQUES, built_in, require_known
+from edgecompress.recipe.values import (
+    AxisName,
+    AxisNumber,
+    BatchAxis,
+    CriterionName,
+    MetricName,
+    ObserverName,
+    Positive,
+    PositiveInt,
+    Share,
+)
+from edgecompress.registry import TECHNIQUES, require_known
 
 STAGES = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
 """Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights.
@@ -25,22 +35,10 @@ Technique = Annotated[str, AfterValidator(partial(require_known, TECHNIQUES)), F
 NO_LATENCY_BUDGET = (
     "a student is derived to meet a latency budget; give a teacher (--teacher), or set budgets.min_speedup=2"
 )
-Share = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-PositiveInt = Annotated[int, Field(gt=0)]
 MAX_THREADS = 256
 MAX_BATCH_SIZE = 65536
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
-ObserverName = Annotated[
-    str, AfterValidator(partial(require_known, OBSERVERS)), Field(examples=list(built_in(OBSERVERS)))
-]
-CriterionName = Annotated[
-    str, AfterValidator(partial(require_known, CRITERIA)), Field(examples=list(built_in(CRITERIA)))
-]
-AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 Option = bool | int | float | str
-BatchAxis = Annotated[int, Field(ge=-1)]
-AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Pruning(Table):
@@ -205,11 +203,16 @@ class Export(Table):
 
 
 class Evaluation(Table):
-    """How the scores of a network are read."""
+    """What a network is measured by, and how its scores are read."""
 
+    metric: MetricName = "top1"
+    """What decides how good a network is: a name, or ``file.py:callable`` for a metric of your own."""
+    higher_is_better: bool | None = None
+    """Whether more of it is better; by default what the metric says of itself, and true where it says nothing."""
+    unit: str | None = None
+    """Of its value, ``%`` for percent; by default what the metric says of itself."""
     class_axis: Annotated[int, Field(ge=-1)] | None = None
-    """The axis of the scores that holds the classes: 1, as in PyTorch, or -1 for the last; without it the labels
-    decide, and axis 1 where they leave both open."""
+    """Axis of the scores that holds the classes: 1, or -1 for the last; by default the labels decide, then it is 1."""
 
 
 class Report(Table):
@@ -247,7 +250,15 @@ class Budgets(Table):
     """What the artifact must reach; a key that is left out is not checked."""
 
     max_accuracy_drop: float | None = None
-    """Percentage points of top-1 accuracy."""
+    """Percentage points of top-1 accuracy; of another metric in percent where no budget speaks of it."""
+    max_metric_drop: float | None = None
+    """How much worse than the float model the artifact may be, in the unit of ``evaluation.metric``."""
+    min_metric_kept: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least share of the float model's metric that is kept, 0 to 1; of an error, the float model's over its own."""
+    min_metric: float | None = None
+    """Least value of the metric, where more is better."""
+    max_metric: float | None = None
+    """Largest value of the metric, where less is better."""
     min_compression_ratio: Positive | None = None
     """Bytes of the float ONNX file over bytes of the artifact."""
     min_speedup: Positive | None = None
@@ -299,8 +310,8 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        _check_order(self)
-        _check_steps(self)
+        check_order(self, STAGES)
+        check_steps(self)
         return self
 
     @property
@@ -364,35 +375,3 @@ def key_paths() -> list[str]:
     True
     """
     return paths_of(Recipe)
-
-
-def _check_order(recipe: Recipe) -> None:
-    enabled = [name for name in STAGES if getattr(recipe, name).enabled]
-    missing = [name for name in enabled if name not in recipe.order]
-    if missing:
-        raise RecipeError(f"{missing[0]!r} is enabled but not listed in 'order'; add it, or disable it")
-    if idle := [name for name in recipe.options if name not in recipe.order]:
-        raise RecipeError(f"'options.{idle[0]}' is for a technique that 'order' does not name; add it there")
-    if len(set(recipe.order)) < len(recipe.order):
-        raise RecipeError("a technique stands twice in 'order'; list each once")
-    for first, second in pairwise(name for name in recipe.techniques if name in STAGES):
-        if STAGES[first] > STAGES[second]:
-            raise RecipeError(
-                f"{first!r} stands before {second!r} in 'order'; compress progressively: pruning and low_rank, then"
-                " distillation, then quantization"
-            )
-
-
-def _check_steps(recipe: Recipe) -> None:
-    steps, epochs = recipe.pruning.steps, recipe.training.epochs
-    if "pruning" in recipe.techniques and 0 < epochs < steps:
-        raise RecipeError(f"'pruning.steps' is {steps}, 'training.epochs' {epochs}; give an epoch to each step")
-    distillation = recipe.distillation
-    layers = distillation.hints or distillation.attention or distillation.relations or distillation.block_weight
-    if distillation.cache and layers:
-        raise RecipeError(
-            "'distillation.cache' keeps the teacher's outputs, not its layers; leave it out, or name no layers and"
-            " set distillation.block_weight=0"
-        )
-    if "distillation" in recipe.techniques and not epochs:
-        raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgecompress.bundle.manifest import Manifest, canonical
 from edgecompress.bundle.outcome import Outcome
+from edgecompress.metrics.metric import DEFAULT
 from edgecompress.report.page import render
 from edgecompress.step import Plan
 from edgecompress.validation.flips import Flips
@@ -42,7 +43,8 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
         {
             "name": stage.name,
             "size_bytes": stage.size_bytes,
-            "accuracy": stage.accuracy,
+            "accuracy": stage.metric if outcome.evidence.measure.name == DEFAULT else None,
+            "metric": stage.metric,
             "parity": stage.parity.entry,
             "times_ms": [round(time_ms, 5) for time_ms in stage.times_ms],
         }

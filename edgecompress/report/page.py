@@ -9,9 +9,20 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from edgecompress.bundle.manifest import metric_entry
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
 from edgecompress.timing.ratios import Ratio, ratio_of
-from edgecompress.units import decibels, kilobytes, milliseconds, outcome, percent, times
+from edgecompress.units import (
+    decibels,
+    kilobytes,
+    metric,
+    metric_change,
+    metric_title,
+    milliseconds,
+    outcome,
+    percent,
+    times,
+)
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -23,11 +34,16 @@ def render(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    forms = (decibels, kilobytes, milliseconds, outcome, percent, times)
+    forms = (decibels, kilobytes, metric, metric_change, metric_title, milliseconds, outcome, percent, times)
     drawn = (damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
     named = {function.__name__: function for function in (*forms, *drawn)}
     return environment.get_template("report.html").render(
-        report=report, median=statistics.median, Ratio=Ratio, factor=_factor, **named
+        report=report,
+        measured=metric_entry(report["metrics"]),
+        median=statistics.median,
+        Ratio=Ratio,
+        factor=_factor,
+        **named,
     )
 
 

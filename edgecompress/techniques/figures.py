@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from edgecompress.data.batches import Batches
-from edgecompress.metrics.accuracy import Tally, top1
+from edgecompress.metrics.metric import DEFAULT
+from edgecompress.metrics.running import Running
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count
 from edgecompress.runtime import execute, tensors
@@ -20,17 +21,24 @@ def costs(name: str, model: nn.Module, context: Context) -> dict[str, float | in
 
 
 def reached(name: str, model: nn.Module, context: Context) -> dict[str, float | int | str]:
-    """Top-1 accuracy in percent, where there is labelled evaluation data."""
-    accuracy = accuracy_percent(model, context.streams.measured, context.progress)
-    return {} if accuracy is None else {f"{name}_accuracy_percent": accuracy}
+    """The metric of the run, where there is labelled evaluation data: top-1 accuracy in percent by default."""
+    data = context.streams.measured
+    value = None if data is None else measured_value(model, data, context.progress)
+    if data is None or value is None:
+        return {}
+    return {f"{name}_{'accuracy_percent' if data.measure.name == DEFAULT else 'metric'}": value}
 
 
-def accuracy_percent(model: nn.Module, data: Batches | None, progress: Progress) -> float | None:
-    """Top-1 accuracy in percent; None without labelled data."""
-    tally = Tally()
-    for index, batch in enumerate(progress.track(data or (), "accuracy")):
+def measured_value(model: nn.Module, data: Batches, progress: Progress) -> float | None:
+    """What a network reaches by the metric of the data; None where these have no targets.
+
+    Raises:
+        DataError: the targets do not fit the outputs.
+        RecipeError: the metric fails.
+    """
+    running = Running(data.measure)
+    for index, batch in enumerate(progress.track(data, "accuracy")):
         if batch.labels is None:
             return None
-        scores, where = execute(model, batch.inputs)[0], f"evaluation batch {index}"
-        tally = tally.merge(top1(scores, batch.labels, where, batch.class_axis))
-    return tally.percent
+        running.update(execute(model, batch.inputs), batch.labels, f"evaluation batch {index}", batch.class_axis)
+    return running.value

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
-from edgecompress.data.batches import Batch
+from edgecompress.data.batches import Array, Batch
 from edgecompress.errors import DataError
 from edgecompress.metrics.accuracy import top1
+from edgecompress.metrics.metric import DEFAULT, Measure
+from edgecompress.metrics.running import Running
 from edgecompress.modules.modes import evaluating
 from edgecompress.training.engine import Engine
+from edgecompress.training.feature_taps import TappedOutputs
 from edgecompress.training.history import Score
 from edgecompress.training.losses import Loss, first_output
 from edgecompress.training.micro_batches import MicroBatch, to_part
 from edgecompress.training.user_calls import run_loss, run_network
 
+NO_SAMPLES = "the evaluation data yields no labelled samples; return at least one batch"
+HALVES = (torch.float16, torch.bfloat16)
 
-def evaluate(engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last: bool) -> Score:
-    """Top-1 accuracy where the labels are classes of the first output, the mean loss elsewhere.
+
+def evaluate(
+    engine: Engine, batches: Iterable[Batch], loss: Loss, channels_last: bool, measure: Measure | None = None
+) -> Score:
+    """Top-1 accuracy where the labels are classes of the first output, the mean loss elsewhere; or another metric.
+
+    Accuracy and loss add up over the processes. Nothing is known of another metric: each process takes all batches.
 
     Raises:
         DataError: there are no batches or no labels, or a label is out of range.
         ModelError: the network or the loss fails.
+        RecipeError: the metric fails.
     """
+    if measure is not None and measure.name != DEFAULT:
+        with engine.accelerator.autocast():
+            return _measured(engine.result, batches, measure, engine.device, channels_last)
     own = (pair for pair in enumerate(batches) if pair[0] % engine.processes == engine.rank)
     with engine.accelerator.autocast():
         total = _total(engine.result, own, loss, engine.device, channels_last)
@@ -52,11 +68,39 @@ def _total(
     with evaluating(network), torch.inference_mode():
         for index, batch in batches:
             where = f"evaluation batch {index}"
-            if batch.labels is None:
-                raise DataError(f"{where} has no labels; return (inputs, labels)")
+            _labels(batch, where)
             part = to_part(batch, batch.rows, device, channels_last)
             total += _measure(network, part, batch, loss, where)
     return total
+
+
+def _measured(
+    network: nn.Module, batches: Iterable[Batch], measure: Measure, device: torch.device, channels_last: bool
+) -> Score:
+    """The value of a metric, in this process alone."""
+    running = Running(measure)
+    with evaluating(network), torch.inference_mode():
+        for index, batch in enumerate(batches):
+            where = f"evaluation batch {index}"
+            targets = _labels(batch, where)
+            part = to_part(replace(batch, labels=None), batch.rows, device, channels_last)
+            running.update(_outputs(run_network(network, part.inputs, where)), targets, where, batch.class_axis)
+    if (value := running.value) is None:
+        raise DataError(NO_SAMPLES)
+    return Score(metric=value, wants_more=measure.wants_more)
+
+
+def _outputs(outputs: Any) -> list[Array]:
+    """A network's own outputs in their order, half precision as float32."""
+    leaves = pytree.tree_leaves(outputs.outputs if isinstance(outputs, TappedOutputs) else outputs)
+    tensors = (leaf for leaf in leaves if isinstance(leaf, Tensor))
+    return [(leaf.float() if leaf.dtype in HALVES else leaf).cpu().numpy() for leaf in tensors]
+
+
+def _labels(batch: Batch, where: str) -> Array:
+    if batch.labels is None:
+        raise DataError(f"{where} has no labels; return (inputs, labels)")
+    return batch.labels
 
 
 def _measure(network: nn.Module, part: MicroBatch, batch: Batch, loss: Loss, where: str) -> Tensor:
@@ -77,5 +121,5 @@ def _are_classes(part: MicroBatch, scores: Tensor) -> bool:
 def _score(total: Tensor) -> Score:
     right, counted, loss_sum, rows = total.tolist()
     if not counted and not rows:
-        raise DataError("the evaluation data yields no labelled samples; return at least one batch")
+        raise DataError(NO_SAMPLES)
     return Score(accuracy=100 * right / counted) if counted else Score(loss=loss_sum / rows)

@@ -12,10 +12,14 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A network on the evaluation data: top-1 accuracy in percent, or the mean loss where there are no classes."""
+    """A network on the evaluation data: top-1 accuracy in percent, the mean loss where there are no classes, or another
+    metric in their place, of which more is better where it ``wants_more``.
+    """
 
     accuracy: float | None = None
     loss: float | None = None
+    metric: float | None = None
+    wants_more: bool = True
 
     def better_than(self, other: Score | None) -> bool:
         """Whether this one is strictly better; any is better than none, or than one that is not a number."""
@@ -23,9 +27,22 @@ class Score:
             return True
         if self.accuracy is not None and other.accuracy is not None:
             return self.accuracy > other.accuracy
+        if self.metric is not None and other.metric is not None:
+            return self.metric > other.metric if self.wants_more else self.metric < other.metric
         if self.loss is None or other.loss is None:
             return False
         return self.loss < other.loss or (math.isnan(other.loss) and not math.isnan(self.loss))
+
+    @property
+    def in_words(self) -> str:
+        """What people are told of it; nothing of a loss.
+
+        >>> Score(accuracy=75.0).in_words, Score(metric=0.0625).in_words
+        ('accuracy 75.00 %', 'metric 0.0625')
+        """
+        if self.accuracy is not None:
+            return f"accuracy {self.accuracy:.2f} %"
+        return "" if self.metric is None else f"metric {self.metric:.4g}"
 
 
 @dataclass(frozen=True, kw_only=True)

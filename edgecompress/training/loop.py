@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
+from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
 from edgecompress.system.randomness import own_randomness, seed_all
@@ -40,6 +41,14 @@ class TrainData(Protocol):
         """Number of batches."""
 
 
+class EvaluationData(TrainData, Protocol):
+    """The same, and what networks are measured by on it."""
+
+    @property
+    def measure(self) -> Measure:
+        """The metric."""
+
+
 def ignore_step(step: TrainingStep) -> None:
     """What follows a step by default."""
 
@@ -54,7 +63,7 @@ class _Run:
     measure: Loss
     batches: TrainData
     count: int
-    evaluation: TrainData | None
+    evaluation: EvaluationData | None
     checkpoints: Checkpoints | None
     on_step: Callable[[TrainingStep], None]
     progress: Progress
@@ -67,7 +76,7 @@ def train(
     loss: Loss,
     *,
     measure: Loss | None = None,
-    evaluation: TrainData | None = None,
+    evaluation: EvaluationData | None = None,
     checkpoints: Path | None = None,
     on_step: Callable[[TrainingStep], None] = ignore_step,
     progress: Progress | None = None,
@@ -85,7 +94,8 @@ def train(
         settings: how.
         loss: called with the outputs, the inputs by name, and the labels.
         measure: what the evaluation data are measured by where they have no classes; by default the loss.
-        evaluation: measured after each epoch; the weights of the best epoch are kept.
+        evaluation: measured after each epoch, by its own metric where that is not accuracy; the weights of the best
+            epoch are kept.
         checkpoints: a folder from which a run that was killed goes on; the first process writes it.
         on_step: called after each optimizer step.
         progress: told of every batch.
@@ -103,6 +113,7 @@ def train(
         if not count:
             raise DataError("the train data yields no batches; return at least one")
         engine = Engine.start(network, settings, settings.epochs * math.ceil(count / settings.accumulation))
+        decided_by = (loss, measure, *_metric(evaluation))
         run = _Run(
             engine=engine,
             settings=settings,
@@ -111,7 +122,7 @@ def train(
             batches=batches,
             count=count,
             evaluation=evaluation,
-            checkpoints=_open_checkpoints(checkpoints, engine, network, settings, (loss, measure), count),
+            checkpoints=_open_checkpoints(checkpoints, engine, network, settings, decided_by, count),
             on_step=on_step,
             progress=progress or Progress(),
         )
@@ -119,19 +130,24 @@ def train(
     return Trained(model=_with_weights(network, best), history=position.history, best_epoch=position.best_epoch)
 
 
+def _metric(evaluation: EvaluationData | None) -> tuple[str, ...]:
+    """The metric that epochs are chosen by, where it is not accuracy."""
+    return () if evaluation is None or evaluation.measure.name == DEFAULT else (evaluation.measure.name,)
+
+
 def _open_checkpoints(
     folder: Path | None,
     engine: Engine,
     network: nn.Module,
     settings: Settings,
-    losses: tuple[Loss, Loss | None],
+    decided_by: tuple[Loss | str | None, ...],
     count: int,
 ) -> Checkpoints | None:
     if folder is None or engine.rank:
         return None
     # How often checkpoints are written does not change the weights.
     fixed = replace(settings, checkpoint_steps=None, checkpoint_seconds=0.0)
-    run = fingerprint(network, fixed, losses, count)
+    run = fingerprint(network, fixed, decided_by, count)
     return Checkpoints(folder, run, settings.checkpoint_steps, settings.checkpoint_seconds)
 
 
@@ -156,7 +172,7 @@ def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Positi
     rate = 0.0
 
     def note() -> str:
-        score = f", accuracy {position.best.accuracy:.2f} %" if position.best and position.best.accuracy else ""
+        score = f", {position.best.in_words}" if position.best and position.best.in_words else ""
         return f"loss {position.loss:.4f}{score}, {rate:.0f} samples/s"
 
     label = f"epoch {position.epoch} of {settings.epochs}"
@@ -180,7 +196,7 @@ def _close_epoch(run: _Run, position: Position, rate: float) -> Position:
         # The processes take turns at its batches: where it draws its order, all have to draw the same.
         seed_all("evaluation", run.settings.seed, position.epoch)
         tracked = run.progress.track(run.evaluation, "evaluate")
-        score = evaluate(run.engine, tracked, run.measure, run.settings.channels_last)
+        score = evaluate(run.engine, tracked, run.measure, run.settings.channels_last, run.evaluation.measure)
     epoch = Epoch(number=position.epoch, loss=position.loss, score=score, samples_per_second=rate)
     better = score is None or score.better_than(position.best)
     return Position(

@@ -22,7 +22,7 @@ from edgecompress.training.distillation import DistillationLoss
 from edgecompress.training.feature_taps import Tapped, tap
 from edgecompress.training.feature_terms import FeatureTerm
 from edgecompress.training.history import Trained, TrainingStep
-from edgecompress.training.loop import TrainData, ignore_step, train
+from edgecompress.training.loop import EvaluationData, TrainData, ignore_step, train
 from edgecompress.training.losses import Loss
 from edgecompress.training.micro_batches import MicroBatch, to_part
 from edgecompress.training.settings import Settings
@@ -42,7 +42,7 @@ def teach(
     *,
     features: Sequence[FeatureTerm] = (),
     cache: Path | None = None,
-    evaluation: TrainData | None = None,
+    evaluation: EvaluationData | None = None,
     checkpoints: Path | None = None,
     on_step: Callable[[TrainingStep], None] = ignore_step,
     progress: Progress | None = None,

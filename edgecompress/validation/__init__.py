@@ -1,7 +1,7 @@
 """Evidence about the artifact that ships: parity, accuracy, latency, size, other CPUs, and the verdict on them."""
 
 from edgecompress.timing.latency import Latency, LatencyComparison
-from edgecompress.validation.budgets import Check, Verdict, intervals, judge, measures
+from edgecompress.validation.budgets import Check, Verdict, intervals, judge, measures, metric_units
 from edgecompress.validation.elsewhere.browser import (
     BrowserResult,
     browser_agreement,
@@ -36,6 +36,7 @@ __all__ = [
     "intervals",
     "judge",
     "measures",
+    "metric_units",
     "strict_in_browser",
     "strict_where_emulated",
 ]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.recipe.tables import Budgets
 from edgecompress.timing.latency import latency_intervals
 from edgecompress.timing.ratios import Interval, undecided
@@ -21,6 +22,10 @@ Outcome = Literal["pass", "fail", "not measured", "too noisy to say"]
 
 MEASURES = {
     "max_accuracy_drop": ("accuracy_drop", "points"),
+    "max_metric_drop": ("metric_drop", ""),
+    "min_metric_kept": ("metric_kept", "share"),
+    "min_metric": ("metric", ""),
+    "max_metric": ("metric", ""),
     "min_compression_ratio": ("compression_ratio", "x"),
     "min_speedup": ("speedup", "x"),
     "max_latency_ms": ("latency_ms", "ms"),
@@ -31,7 +36,9 @@ MEASURES = {
     "min_cpu_agreement": ("cpu_agreement", "share"),
     "min_browser_agreement": ("browser_agreement", "share"),
 }
-"""Budget -> the measure that it bounds, and its unit."""
+"""Budget -> the measure that it bounds, and its unit; the metric has one of its own (:func:`metric_units`)."""
+OF_QUALITY = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric", "min_sqnr_db")
+"""The budgets that outputs decide, whatever the file weighs and however fast it is."""
 NONE_LOST = "max_lost_slices"
 """What every artifact is held against, whatever its recipe says: no slice of an output may be lost. It is listed where
 it is missed."""
@@ -91,9 +98,14 @@ class Verdict:
 
 
 def judge(
-    budgets: Budgets, measured: Mapping[str, float | None], intervals: Mapping[str, Interval] | None = None
+    budgets: Budgets,
+    measured: Mapping[str, float | None],
+    intervals: Mapping[str, Interval] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Hold measured values and their 95 % intervals, by the names in ``MEASURES``, against budgets.
+
+    ``units`` are those of measures that have none in ``MEASURES``.
 
     >>> judge(Budgets(min_speedup=2.0), {"speedup": 1.5}).missed[0].budget
     'min_speedup'
@@ -103,9 +115,15 @@ def judge(
     'max_lost_slices'
     """
     asked = {name: limit for name, limit in budgets.model_dump().items() if limit is not None}
-    known = intervals or {}
+    known, own_units = intervals or {}, units or {}
     checks = (
-        Check(budget=name, limit=limit, value=measured.get(measure), unit=unit, interval_95=known.get(measure))
+        Check(
+            budget=name,
+            limit=limit,
+            value=measured.get(measure),
+            unit=own_units.get(measure, unit),
+            interval_95=known.get(measure),
+        )
         for name, limit in asked.items()
         for measure, unit in [MEASURES[name]]
     )
@@ -114,10 +132,22 @@ def judge(
     return Verdict(checks=(*checks, *unasked))
 
 
+def metric_measures(measure: Measure, before: float | None, after: float | None) -> dict[str, float | None]:
+    """What budgets bound of a metric, from its values for the original and the artifact."""
+    drop = measure.drop(before, after)
+    own = {"metric": after, "metric_drop": drop, "metric_kept": measure.kept(before, after)}
+    return {"accuracy_drop": drop, **own} if measure.name == DEFAULT else own
+
+
+def metric_units(measure: Measure) -> dict[str, str]:
+    """The units of a metric and of its drop."""
+    return {"metric": measure.unit, "metric_drop": measure.drop_unit}
+
+
 def measures(evidence: Evidence) -> dict[str, float | None]:
     """The values that budgets bound, taken from the evidence of a run."""
     return {
-        "accuracy_drop": evidence.accuracy_drop,
+        **metric_measures(evidence.measure, evidence.original_metric, evidence.compressed_metric),
         "compression_ratio": evidence.compression_ratio,
         "speedup": evidence.latency.speedup,
         "latency_ms": evidence.latency.second.median_ms,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgecompress.arithmetic import Arithmetic
 from edgecompress.axes.classes import shown_axis
-from edgecompress.data.batches import Batches
+from edgecompress.data.batches import Array, Batch, Batches
 from edgecompress.errors import DataError
-from edgecompress.metrics.accuracy import Tally, top1
 from edgecompress.metrics.agreement import Agreement, listed
+from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
+from edgecompress.metrics.running import Running
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
@@ -30,20 +30,21 @@ if TYPE_CHECKING:
 
 UNLIKE_DB = 10.0
 """Below this the error is a third of the signal, and more."""
-RIGHT_POINTS = 5.0
-"""Accuracy, in points, that may be lost by a network whose outputs are others and whose answers are the same."""
+RIGHT_SHARE = 0.05
+"""How much of the metric may be lost by a network whose outputs are others and whose answers are the same: a share of
+the float model's, or of 100 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageFigures:
-    """What one stage of the road measures: ``accuracy`` in percent, or None; agreement with the original.
+    """What one stage of the road measures: ``metric`` in its unit, or None; agreement with the original.
 
     ``times_ms`` are those of single calls, in runs that took turns with those of the other stages.
     """
 
     name: str
     size_bytes: int
-    accuracy: float | None
+    metric: float | None
     parity: Agreement
     times_ms: tuple[float, ...]
 
@@ -52,17 +53,18 @@ class StageFigures:
 class Evidence:
     """What was measured. ``original`` is the float ONNX model, ``compressed`` the artifact.
 
-    ``accuracy`` is top-1 in percent, or None without labels; ``class_axis`` is the axis of the scores that holds the
-    classes. Sizes are bytes of the files. ``doubts`` are reasons not to trust the rest. ``stages`` tell what each step
-    gave, from the original to the artifact.
-    ``arithmetic`` is that of accuracy and parity; times are always those of sessions as they are by default.
+    ``original_metric`` and ``compressed_metric`` are the values of ``measure``, top-1 in percent by default, or None
+    without labels; ``class_axis`` is the axis of the scores that holds the classes. Sizes are bytes of the files.
+    ``doubts`` are reasons not to trust the rest. ``stages`` tell what each step gave, from the original to the
+    artifact.
+    ``arithmetic`` is that of metric and parity; times are always those of sessions as they are by default.
     """
 
     original_bytes: int
     compressed_bytes: int
     parity: Agreement
-    original_accuracy: float | None
-    compressed_accuracy: float | None
+    original_metric: float | None
+    compressed_metric: float | None
     evaluated_samples: int
     evaluation_digest: str
     latency: LatencyComparison
@@ -71,6 +73,7 @@ class Evidence:
     doubts: tuple[str, ...] = ()
     class_axis: int | None = None
     arithmetic: Arithmetic = "exact"
+    measure: Measure = field(default_factory=lambda: named_measure(DEFAULT))
 
     @property
     def compression_ratio(self) -> float:
@@ -78,11 +81,14 @@ class Evidence:
         return self.original_bytes / self.compressed_bytes
 
     @property
+    def metric_drop(self) -> float | None:
+        """How much worse the artifact is than the original, in the unit of the metric; percentage points of percent."""
+        return self.measure.drop(self.original_metric, self.compressed_metric)
+
+    @property
     def accuracy_drop(self) -> float | None:
-        """Original - compressed accuracy, in percentage points."""
-        if self.original_accuracy is None or self.compressed_accuracy is None:
-            return None
-        return self.original_accuracy - self.compressed_accuracy
+        """The drop of top-1 accuracy, in percentage points; None where another metric was measured."""
+        return self.metric_drop if self.measure.name == DEFAULT else None
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -99,12 +105,14 @@ class Evidence:
 class Scores:
     """One pass of several models over the same batches; the first model is the reference.
 
-    ``agreements`` and ``tallies`` have one entry for each model; ``flips`` are those of the last one; ``digest`` is
-    a SHA-256 of the data.
+    ``agreements`` and ``values``, those of the metric, have one entry for each model; ``labels`` is how the first
+    model's classes lie to the labels, where the metric is of classes; ``flips`` are those of the last one; ``digest``
+    is a SHA-256 of the data.
     """
 
     agreements: tuple[Agreement, ...]
-    tallies: tuple[Tally, ...]
+    values: tuple[float | None, ...]
+    labels: LabelShift | None
     flips: Flips
     samples: int
     digest: str
@@ -122,7 +130,7 @@ def gather(
 
     Args:
         stages: the original first, the artifact last; at least these two.
-        batches: evaluation data; where they have labels, accuracy is measured too.
+        batches: evaluation data; where they have labels, their metric is measured too.
         cpu: threads and number of timed runs.
         progress: told of every batch.
         examples: how many samples whose top class changed are kept.
@@ -133,13 +141,12 @@ def gather(
     with progress.step("measure latency"):
         sample = batches.first().sample(rows).inputs
         times = interleave_sessions(contents, sample, runs=cpu.runs, threads=cpu.threads)
-    accuracies = [tally.percent for tally in scores.tallies]
     return Evidence(
         original_bytes=len(stages[0].content),
         compressed_bytes=len(stages[-1].content),
         parity=scores.agreements[-1],
-        original_accuracy=accuracies[0],
-        compressed_accuracy=accuracies[-1],
+        original_metric=scores.values[0],
+        compressed_metric=scores.values[-1],
         evaluated_samples=scores.samples,
         evaluation_digest=scores.digest,
         latency=compare_times(times[:, 0], times[:, -1], cpu.threads),
@@ -148,15 +155,16 @@ def gather(
             StageFigures(
                 name=stage.name,
                 size_bytes=len(stage.content),
-                accuracy=accuracy,
+                metric=value,
                 parity=parity,
                 times_ms=tuple(times[:, place].tolist()),
             )
-            for place, (stage, accuracy, parity) in enumerate(zip(stages, accuracies, scores.agreements, strict=True))
+            for place, (stage, value, parity) in enumerate(zip(stages, scores.values, scores.agreements, strict=True))
         ),
-        doubts=(*_doubts(scores, [stage.name for stage in stages], batches.role), *_larger(stages[0], stages[-1])),
+        doubts=(*_doubts(scores, [stage.name for stage in stages], batches), *_larger(stages[0], stages[-1])),
         class_axis=batches.class_axis,
         arithmetic=arithmetic,
+        measure=batches.measure,
     )
 
 
@@ -168,17 +176,17 @@ def _score_files(
     return score(sessions, batches, progress, examples), session_rows(sessions[0], batches.axes) or 1
 
 
-def _doubts(scores: Scores, stages: Sequence[str], role: str) -> tuple[str, ...]:
-    original, parity = scores.tallies[0], scores.agreements[-1]
+def _doubts(scores: Scores, stages: Sequence[str], batches: Batches) -> tuple[str, ...]:
+    measure, parity = batches.measure, scores.agreements[-1]
     doubts = []
-    if original.percent is None and role == "evaluation":
-        doubts.append("the evaluation data has no labels; accuracy is not measured")
-    if original.could_be_guessed:
+    if scores.values[0] is None and batches.role == "evaluation":
+        doubts.append(f"the evaluation data has no labels; {measure.in_words} is not measured")
+    if scores.labels is not None and scores.labels.could_be_guessed:
         doubts.append(
-            f"the float model is right on {original.percent:.2f} % of the evaluation data, which guessing among"
-            f" {original.classes} classes could reach; check the weights, the labels and the preprocessing"
+            f"the float model is right on {scores.labels.percent[1]:.2f} % of the evaluation data, which guessing among"
+            f" {scores.labels.classes} classes could reach; check the weights, the labels and the preprocessing"
         )
-    if parity.sqnr_db < UNLIKE_DB and not _still_right(original, scores.tallies[-1]):
+    if parity.sqnr_db < UNLIKE_DB and not _still_right(measure, scores.values[0], scores.values[-1]):
         alike = [one.sqnr_db >= UNLIKE_DB for one in scores.agreements]
         doubts.append(
             f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only;"
@@ -210,10 +218,12 @@ def _advice(stages: Sequence[str], alike: Sequence[bool]) -> str:
     return f"that was lost in {lost_in!r}, before anything became integer; ask for less of it, or train longer"
 
 
-def _still_right(original: Tally, compressed: Tally) -> bool:
-    """Whether accuracy says that other outputs are no worse, as after training."""
-    before, after = original.percent, compressed.percent
-    return before is not None and after is not None and before - after < RIGHT_POINTS
+def _still_right(measure: Measure, before: float | None, after: float | None) -> bool:
+    """Whether the metric says that other outputs are no worse, as after training."""
+    drop = measure.drop(before, after)
+    if before is None or drop is None:
+        return False
+    return drop < RIGHT_SHARE * (100.0 if measure.in_percent else abs(before))
 
 
 def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Progress, examples: int = 0) -> Scores:
@@ -221,29 +231,44 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
 
     Raises:
         DataError: a batch does not fit the models, only some of the batches have labels, or the labels are shifted.
+        RecipeError: the metric fails.
     """
-    agreements, tallies = [Agreement() for _ in sessions], [Tally() for _ in sessions]
-    samples, labelled, flips, shifts = 0, 0, Flips(kept=examples), list[LabelShift]()
+    agreements = [Agreement() for _ in sessions]
+    metrics = [Running(batches.measure) for _ in sessions]
+    samples, labelled, flips, shift = 0, 0, Flips(kept=examples), None
     hasher, names = hashlib.sha256(), [spec.name for spec in sessions[0].get_outputs()]
     for index, batch in enumerate(progress.track(batches, "evaluate")):
         samples += batch.rows
         batch.update(hasher)
         outputs = [run_session(session, batch.inputs) for session in sessions]
         where = f"{batches.role} batch {index}"
-        axis = shown_axis(batch, outputs[0][0], where)
+        axis = _class_axis(batches.measure, batch, outputs[0][0], where)
         found = [Agreement.between(outputs[0], o, names=names, class_axis=axis) for o in outputs]
         agreements = [before.merge(here) for before, here in zip(agreements, found, strict=True)]
         if axis is not None:
             flips = flips.add(outputs[0][0], outputs[-1][0], batch)
-        if batch.labels is not None:
-            labelled += batch.rows
-            counts = [top1(o[0], batch.labels, where, batch.class_axis) for o in outputs]
-            tallies = [tally.merge(count) for tally, count in zip(tallies, counts, strict=True)]
-            shifts = [reduce(LabelShift.merge, [*shifts, LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)])]
+        if batch.labels is None:
+            continue
+        labelled += batch.rows
+        for metric, own in zip(metrics, outputs, strict=True):
+            metric.update(own, batch.labels, where, batch.class_axis)
+        if batches.measure.of_classes:
+            here = LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)
+            shift = here if shift is None else shift.merge(here)
     if labelled not in (0, samples):
         raise DataError(f"only {labelled} of {samples} {batches.role} samples have labels; give all or none")
-    for shift in shifts:
+    if shift is not None:
         require_unshifted(shift, batches.role)
     return Scores(
-        agreements=tuple(agreements), tallies=tuple(tallies), flips=flips, samples=samples, digest=hasher.hexdigest()
+        agreements=tuple(agreements),
+        values=tuple(metric.value for metric in metrics),
+        labels=shift,
+        flips=flips,
+        samples=samples,
+        digest=hasher.hexdigest(),
     )
+
+
+def _class_axis(measure: Measure, batch: Batch, scores: Array, where: str) -> int | None:
+    """Where the first output holds the scores of classes: as the labels say, where the metric is of classes."""
+    return shown_axis(batch, scores, where) if measure.of_classes else batch.class_axis

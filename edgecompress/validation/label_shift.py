@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf, log
+from math import exp, inf, log, sqrt
 from typing import Self
 
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from edgecompress.data.batches import Array
 from edgecompress.errors import DataError
-from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis
+from edgecompress.metrics.accuracy import class_axis
 
 GUESSED, PROVEN = 1e-2, 1e-9
 """The chance that a model which answers without looking agrees with the labels as often: above the first it may be
 one, below the second it is none."""
 SHIFTS = (-1, 0, 1)
+OWN = SHIFTS.index(0)
 
 Counts = NDArray[np.int64]
 
@@ -35,10 +36,14 @@ class LabelShift:
 
     @classmethod
     def of(cls, scores: Array, labels: Array, axis: int | None = None) -> Self:
-        """Counts over one batch: scores with the classes along the axis that the labels lack, or along ``axis``."""
+        """Counts over one batch: scores with the classes along the axis that the labels lack, or along ``axis``.
+
+        Labels that are no class of the scores do not count.
+        """
         axis = class_axis(scores.shape, labels.shape, axis=axis)
-        classes, counted = scores.shape[axis], labels != IGNORED_LABEL
-        answers, wanted = scores.argmax(axis=axis)[counted], labels[counted]
+        classes = scores.shape[axis]
+        counted = (labels >= 0) & (labels < classes)
+        answers, wanted = scores.argmax(axis=axis)[counted], labels[counted].astype(np.int64)
         return cls(
             right=np.array([int((answers == (wanted + shift) % classes).sum()) for shift in SHIFTS]),
             answers=np.bincount(answers, minlength=classes),
@@ -52,6 +57,17 @@ class LabelShift:
             answers=self.answers + other.answers,
             labels=self.labels + other.labels,
         )
+
+    @property
+    def classes(self) -> int:
+        """How many classes the model has."""
+        return len(self.labels)
+
+    @property
+    def could_be_guessed(self) -> bool:
+        """Whether guessing would do as well: within three standard deviations of a binomial's mean."""
+        total, chance = int(self.labels.sum()), 1 / self.classes
+        return total > 0 and int(self.right[OWN]) <= total * chance + 3 * sqrt(total * chance * (1 - chance))
 
     @property
     def percent(self) -> tuple[float, float, float]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
+from edgecompress.validation.budgets import OF_QUALITY
 
-ACCURACY = ("max_accuracy_drop", "min_sqnr_db")
 SMALL_AND_FAST = (
     "min_speedup",
     "max_latency_ms",
@@ -39,13 +39,13 @@ def remedies(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> t
     >>> remedies("max_accuracy_drop", asked, trained=False, prunable=True)
     ('--train DATA', '--set pruning.amount=0.4')
     """
-    missing = ("--train DATA",) if budget in ACCURACY and recipe.trains and not trained else ()
+    missing = ("--train DATA",) if budget in OF_QUALITY and recipe.trains and not trained else ()
     tries = _tries(budget, recipe, trained=trained, prunable=prunable)
     return (*missing, *(f"--set {one}" for one in tries if _changes(recipe, one)))
 
 
 def _tries(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> Iterator[str]:
-    if budget in ACCURACY:
+    if budget in OF_QUALITY:
         yield from _finer_integers(budget, recipe)
         yield from _gentler_cuts(recipe, trained)
     elif budget in SMALL_AND_FAST:
@@ -59,7 +59,7 @@ def _finer_integers(budget: str, recipe: Recipe) -> Iterator[str]:
     if enabled:
         yield "quantization.bias_correction=true"
         yield "quantization.adaround=true"
-    if enabled and not recipe.quantization.fallback_evaluations and budget == "max_accuracy_drop":
+    if enabled and not recipe.quantization.fallback_evaluations and budget != "min_sqnr_db":
         yield "quantization.fallback_evaluations=6"
 
 

@@ -169,7 +169,7 @@ def test_the_ways_to_quantize_are_compared() -> None:
     evidence = Quantizer.compare_quantization(seeded(ConvNet), images(), images(seed=1))
     assert evidence.keys() == {"fbgemm", "qnnpack", "dynamic"}
     for one in evidence.values():
-        assert one.original_accuracy is not None
+        assert one.original_metric is not None
         assert one.latency.speedup > 0
         assert one.parity.sqnr_db > 20
     assert evidence["qnnpack"].compressed_bytes == evidence["fbgemm"].compressed_bytes

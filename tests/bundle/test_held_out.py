@@ -15,12 +15,14 @@ from edgecompress.bundle.held_out import measure_quality
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.remeasured import HERE, NOWHERE, RECORDED, MeasuredRow
 from edgecompress.data.batches import Batches, InputNames
+from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
 from edgecompress.runtime import to_bytes
 from tests.exporters.bundles import MADE
 from tests.exporters.graphs import graph
 
 CLASSES = 4
+TOP1 = named_measure("top1")
 BLIND = 3
 """The class that the artifact never answers."""
 
@@ -79,7 +81,7 @@ def _rows(
     bundle: Bundle, data: Batches | None, original: Path | None = None
 ) -> tuple[dict[str, MeasuredRow], list[str]]:
     heard = Heard()
-    return {row.measure: row for row in measure_quality(bundle, data, original, heard).rows}, heard.lines
+    return {row.measure: row for row in measure_quality(bundle, TOP1, data, original, heard).rows}, heard.lines
 
 
 labels = st.lists(st.integers(0, CLASSES - 1), min_size=1, max_size=12)
@@ -105,12 +107,12 @@ def test_the_drop_on_other_data_is_that_of_both_files_on_them(files: Path, drawn
 
 def test_a_class_that_the_artifact_never_answers_is_named(files: Path) -> None:
     heard, other = Heard(), _data([0, 1, 2, *[BLIND] * 5])
-    assert measure_quality(_bundle(files, MADE_WITH), other, files / "float.onnx", heard).lost == ("y[:, 3]",)
+    assert measure_quality(_bundle(files, MADE_WITH), TOP1, other, files / "float.onnx", heard).lost == ("y[:, 3]",)
     assert heard.lines == ["'y[:, 3]' carries signal in the float model and is zero or a constant in the artifact"]
-    assert measure_quality(_bundle(files, MADE_WITH), other, None, heard).lost == ()  # nothing to compare with
+    assert measure_quality(_bundle(files, MADE_WITH), TOP1, other, None, heard).lost == ()  # nothing to compare with
     recorded = {"accuracy": {"original": 99.0}, "parity": {"compressed": {"lost": ["y[:, 3]"]}}}
     bundle = Bundle(path=files, manifest=MADE.model_copy(update={"metrics": recorded}))
-    assert measure_quality(bundle, None, None, Progress()).lost == ("y[:, 3]",)
+    assert measure_quality(bundle, TOP1, None, None, Progress()).lost == ("y[:, 3]",)
 
 
 def test_without_the_original_a_drop_on_other_data_is_not_measured(files: Path) -> None:

@@ -43,9 +43,3 @@ def test_a_label_out_of_range_is_named(label: int) -> None:
 def test_labels_of_another_shape_are_refused() -> None:
     with pytest.raises(DataError, match="do not fit outputs"):
         top1(np.eye(3), np.zeros((3, 2), np.int64))
-
-
-@pytest.mark.parametrize(("right", "guessed"), [(10, True), (18, True), (25, False), (90, False)])
-def test_ten_classes_can_be_guessed_at_a_tenth(right: int, guessed: bool) -> None:
-    # 100 guesses among 10: 10 right in the mean, with a standard deviation of 3.
-    assert Tally(right=right, total=100, classes=10).could_be_guessed is guessed

@@ -20,6 +20,8 @@ def _value(recipe: Recipe, key: str) -> Any:
 
 
 VALUES = {
+    "evaluation.metric": "miou",
+    "evaluation.unit": "dB",
     "seed": "7",
     "order": '["quantization"]',
     "pruning.amount": "0.25",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -10,7 +12,7 @@ from edgecompress.data.splits import Streams
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.techniques.context import Context
-from edgecompress.techniques.figures import accuracy_percent, costs
+from edgecompress.techniques.figures import costs, measured_value
 
 X = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
 LABELS = torch.tensor([0, 1, 1, 1])
@@ -32,8 +34,8 @@ class Net(nn.Module):
 
 
 def test_accuracy_is_counted_over_the_batches() -> None:
-    assert accuracy_percent(Net(), EVALUATION, Progress()) == 75.0
-    assert accuracy_percent(Net(), None, Progress()) is None
+    assert measured_value(Net(), EVALUATION, Progress()) == 75.0
+    assert measured_value(Net(), replace(EVALUATION, use_labels=False), Progress()) is None
 
 
 def test_costs_are_those_of_one_sample() -> None:

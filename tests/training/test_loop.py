@@ -6,6 +6,7 @@ import copy
 import math
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from edgecompress.data.batches import Batches
 from edgecompress.errors import DataError, EdgecompressError, ModelError
+from edgecompress.metrics.metric import Measure, named_measure
+from edgecompress.metrics.own import own_measure
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.system.randomness import RandomStates
@@ -63,6 +66,42 @@ def test_it_learns() -> None:
     assert trained.best.score.accuracy > 40
     assert all(epoch.samples_per_second > 0 for epoch in trained.history)
     assert not trained.model.training
+
+
+class Slope(nn.Module):
+    """One weight, which begins at 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x
+
+
+def _nearness(outputs: Any, targets: Any) -> float:
+    return -float(abs(outputs - targets).mean())
+
+
+ERROR = named_measure("mae")
+NEARNESS = replace(own_measure(_nearness, "nearness"), higher_is_better=True)
+
+
+@pytest.mark.parametrize("measure", [ERROR, NEARNESS])
+@pytest.mark.parametrize(("slope", "best", "epochs"), [(0.0, 1, 2), (3.0, 4, 4)])
+def test_a_metric_says_which_epoch_was_the_best_and_when_to_stop(
+    measure: Measure, slope: float, best: int, epochs: int
+) -> None:
+    """The weight walks from 1 to the labels' 3: away from targets of slope 0 from the first, and towards those of 3."""
+    x = torch.linspace(0.1, 1.0, 16)[:, None]
+    settings = Settings(epochs=4, learning_rate=0.05, patience=1, weight_decay=0.0, optimizer=plain, scheduler=constant)
+    learned = batches([(x, 3 * x)], "train", "x", label_kinds="iuf")
+    measured = batches([(x, slope * x)], "evaluation", "x", label_kinds="iuf", measure=measure)
+    trained = train(Slope(), learned, settings, mean_squared_error, evaluation=measured)
+    assert (trained.best_epoch, len(trained.history)) == (best, epochs)
+    error = abs(float(trained.model.get_parameter("weight").detach()) - slope) * float(x.mean())
+    assert trained.best.score is not None
+    assert trained.best.score.metric == pytest.approx(error if measure is ERROR else -error, rel=1e-5)
 
 
 def test_the_steps_are_those_of_a_bare_pytorch_loop() -> None:

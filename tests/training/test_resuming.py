@@ -16,6 +16,7 @@ from torch import nn
 
 from edgecompress.data.batches import Batch
 from edgecompress.errors import OutputError
+from edgecompress.metrics.metric import named_measure
 from edgecompress.training import Settings, Trained, TrainingStep, crop_and_flip, cross_entropy, train
 from tests.conftest import ROOT
 from tests.networks import ConvNet, seeded
@@ -76,6 +77,8 @@ def test_a_run_killed_again_and_again_gets_there(unbroken: Trained, tmp_path: Pa
 
 class Dying:
     """Evaluation data that are fine for one epoch."""
+
+    measure = named_measure("top1")
 
     def __init__(self) -> None:
         self.reads = 0

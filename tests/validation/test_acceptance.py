@@ -6,10 +6,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgecompress.data.batches import Batches, InputNames
+from edgecompress.data.batches import NUMBERS, Batches, InputNames
+from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Budgets
-from edgecompress.validation.acceptance import accuracy_test
+from edgecompress.validation.acceptance import accuracy_test, has_limit
+from edgecompress.validation.budgets import OF_QUALITY
 from tests.exporters.graphs import draw, graph, run
 
 X = draw(40, 4, 8, 8)
@@ -26,6 +28,14 @@ def _batches(*, labelled: bool) -> Batches:
     return Batches(role="evaluation", source=lambda: data, inputs=InputNames(names=("x",), required=1))
 
 
+def _numbers(offset: float) -> Batches:
+    """Targets that the float model misses by an offset, measured by the mean absolute error."""
+    data = [(X, run(_classifier(0.0), X) + offset)]
+    inputs = InputNames(names=("x",), required=1)
+    measure = named_measure("mae")
+    return Batches(role="evaluation", source=lambda: data, inputs=inputs, measure=measure, label_kinds=NUMBERS)
+
+
 @pytest.mark.parametrize(
     ("budgets", "labelled", "accepted"),
     [
@@ -40,3 +50,29 @@ def test_a_noisy_artifact_is_held_against_each_budget(budgets: Budgets, labelled
     within = accuracy_test(_classifier(0.0), budgets, _batches(labelled=labelled), Progress())
     assert within(_classifier(0.2)) is accepted
     assert within(_classifier(0.0))
+
+
+def test_the_metric_of_the_data_decides() -> None:
+    exact, worse = _classifier(0.0), _classifier(0.05)
+    data = _numbers(0.5)
+    before, after = (float(abs(run(model, X) - run(exact, X) - 0.5).mean()) for model in (exact, worse))
+    assert after > before + 1e-3
+    drop, kept = after - before, before / after
+    for budgets, accepted in (
+        (Budgets(max_metric_drop=drop + 1e-4), True),
+        (Budgets(max_metric_drop=drop - 1e-4), False),
+        (Budgets(min_metric_kept=kept - 1e-4), True),
+        (Budgets(min_metric_kept=kept + 1e-4), False),
+        (Budgets(max_metric=after + 1e-4), True),
+        (Budgets(max_metric=after - 1e-4), False),
+        (Budgets(min_speedup=99.0), True),
+    ):
+        assert accuracy_test(exact, budgets, data, Progress())(worse) is accepted, budgets
+
+
+@pytest.mark.parametrize("name", OF_QUALITY)
+def test_a_budget_is_a_limit_where_the_data_can_measure_it(name: str) -> None:
+    budgets = Budgets(**{name: 0.5})
+    assert has_limit(budgets, _batches(labelled=True))
+    assert has_limit(budgets, _batches(labelled=False)) is (name == "min_sqnr_db")
+    assert not has_limit(Budgets(min_speedup=2.0), _batches(labelled=True))

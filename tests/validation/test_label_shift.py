@@ -83,3 +83,16 @@ def test_the_bound_is_one_of_the_binomial_distribution() -> None:
 def test_labels_that_do_not_count_are_left_out() -> None:
     labels = np.where(np.arange(200) < 100, -100, (ANSWERS + 1) % CLASSES)
     assert _counted(ANSWERS, labels).labels.sum() == 100
+
+
+@pytest.mark.parametrize(("right", "guessed"), [(10, True), (18, True), (25, False), (90, False)])
+def test_ten_classes_can_be_guessed_at_a_tenth(right: int, guessed: bool) -> None:
+    # 100 guesses among 10: 10 right in the mean, with a standard deviation of 3.
+    labels = np.arange(100) % 10
+    answers = np.where(np.arange(100) < right, labels, (labels + 1) % 10)
+    assert LabelShift.of(np.eye(10)[answers], labels).could_be_guessed is guessed
+
+
+def test_labels_that_are_no_class_of_the_scores_do_not_count() -> None:
+    shift = LabelShift.of(np.eye(3), np.array([0, -100, 255]))
+    assert (shift.right.tolist(), shift.labels.tolist(), shift.classes) == ([0, 1, 0], [1, 0, 0], 3)

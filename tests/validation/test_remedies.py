@@ -10,7 +10,8 @@ from edgecompress.errors import RecipeError
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Budgets, Quantization, Recipe, parse_recipe
 from edgecompress.targets import load_profile, profile_names
-from edgecompress.validation.remedies import ACCURACY, SMALL_AND_FAST, remedies
+from edgecompress.validation.budgets import OF_QUALITY
+from edgecompress.validation.remedies import SMALL_AND_FAST, remedies
 from tests.drawn_recipes import tables
 
 FLAGS = st.booleans()
@@ -31,17 +32,17 @@ def test_each_is_an_option_that_changes_the_recipe(drawn: object, budget: str, t
             continue
         changed = override(recipe, [value])
         assert (option, changed != recipe) == ("--set", True)
-        less, more = (changed, recipe) if budget in ACCURACY else (recipe, changed)
+        less, more = (changed, recipe) if budget in OF_QUALITY else (recipe, changed)
         assert less.pruning.amount <= more.pruning.amount
         assert less.low_rank.amount <= more.low_rank.amount
         assert prunable or changed.pruning.enabled == recipe.pruning.enabled
 
 
 @pytest.mark.parametrize("name", sorted(profile_names()))
-@pytest.mark.parametrize("budget", ACCURACY + SMALL_AND_FAST)
+@pytest.mark.parametrize("budget", OF_QUALITY + SMALL_AND_FAST)
 def test_every_profile_has_something_to_turn_for_what_it_can_miss(name: str, budget: str) -> None:
     recipe = load_profile(name).recipe
-    settled = recipe.techniques == ("quantization",) and budget in ACCURACY
+    settled = recipe.techniques == ("quantization",) and budget in OF_QUALITY
     assert remedies(budget, recipe, trained=True, prunable=True) or settled
 
 

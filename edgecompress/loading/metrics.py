@@ -1,0 +1,96 @@
+"""The metric of a run, as a recipe names it or as a Python caller hands it over, and what is left for it to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from edgecompress.errors import RecipeError
+from edgecompress.loading.user_code import folder_of, importable, resolve
+from edgecompress.metrics.metric import DEFAULT, Measure, Metric, named_measure
+from edgecompress.metrics.own import own_measure
+from edgecompress.recipe.tables import Budgets, Recipe
+from edgecompress.registry import METRICS, built_in, find
+
+MetricOrName = str | Metric | Callable[..., Any]
+"""A name, ``file.py:callable``, an object, its class, or a function of a batch."""
+
+
+def name_metric(recipe: Recipe, metric: MetricOrName | None) -> Recipe:
+    """A recipe that names the metric that was handed over; of an object or a function, where its code is.
+
+    Raises:
+        RecipeError: nothing has the name.
+    """
+    if metric is None:
+        return recipe
+    name = metric if isinstance(metric, str) else _place_of(metric)
+    return recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update={"metric": name})})
+
+
+def _place_of(metric: Any) -> str:
+    known = metric if hasattr(metric, "__qualname__") else type(metric)
+    return f"{known.__module__}:{known.__qualname__}"
+
+
+def open_metric(recipe: Recipe, metric: MetricOrName | None, warn: Callable[[str], None]) -> tuple[Measure, Recipe]:
+    """What networks are measured by, and the recipe with all that the metric says of itself.
+
+    Args:
+        recipe: ``evaluation`` names the metric, and settles what it says of itself.
+        metric: the object or function in place of what is named.
+        warn: told where nothing says whether more is better, or no budget speaks of the metric.
+
+    Raises:
+        RecipeError: there is no such metric, it cannot be made, or a budget bounds it from the wrong side.
+    """
+    asked = recipe.evaluation
+    found = _found(asked.metric, metric)
+    said = {key: value for key in ("unit", "higher_is_better") if (value := getattr(asked, key)) is not None}
+    measure = replace(found, **said)
+    _check_side(measure, recipe.budgets)
+    if measure.name == DEFAULT:
+        return measure, recipe
+    if measure.higher_is_better is None:
+        warn(f"{measure.name!r} does not say whether more is better; more is taken (evaluation.higher_is_better)")
+    settled = asked.model_copy(update={"unit": measure.unit, "higher_is_better": measure.wants_more})
+    budgets = _budgets_of(measure, recipe.budgets, warn)
+    return measure, recipe.model_copy(update={"evaluation": settled, "budgets": budgets})
+
+
+def _found(name: str, metric: MetricOrName | None) -> Measure:
+    if metric is not None and not isinstance(metric, str):
+        return own_measure(metric, name)
+    if name in built_in(METRICS):
+        return named_measure(name)
+    if ":" not in name:
+        return own_measure(find(METRICS, name), name)
+    with importable(folder_of(name)):
+        return own_measure(resolve(name, RecipeError, "metric"), name)
+
+
+def _check_side(measure: Measure, budgets: Budgets) -> None:
+    """Refuse a budget that the best value of the metric would miss."""
+    wrong, right = ("max_metric", "min_metric") if measure.wants_more else ("min_metric", "max_metric")
+    if getattr(budgets, wrong) is not None:
+        side = "more" if measure.wants_more else "less"
+        raise RecipeError(
+            f"'budgets.{wrong}' bounds {measure.name!r}, of which {side} is better, from the wrong side; set"
+            f" budgets.{right}, or evaluation.higher_is_better"
+        )
+
+
+def _budgets_of(measure: Measure, budgets: Budgets, warn: Callable[[str], None]) -> Budgets:
+    """The budgets of a run by another metric than top-1: points of accuracy become points of one in percent."""
+    given = (budgets.max_metric_drop, budgets.min_metric_kept, budgets.min_metric, budgets.max_metric)
+    limit, spoken_of = budgets.max_accuracy_drop, any(budget is not None for budget in given)
+    if limit is None or spoken_of:
+        return budgets.model_copy(update={"max_accuracy_drop": None})
+    if measure.in_percent:
+        return budgets.model_copy(update={"max_accuracy_drop": None, "max_metric_drop": limit})
+    warn(
+        f"no budget bounds what is lost of {measure.name!r}: budgets.max_accuracy_drop is in percentage points, and the"
+        " metric is not; set budgets.min_metric_kept=0.99, or budgets.max_metric_drop"
+    )
+    return budgets.model_copy(update={"max_accuracy_drop": None})

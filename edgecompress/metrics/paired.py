@@ -1,0 +1,56 @@
+"""Values and their targets, brought to one shape: for metrics of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecompress.errors import DataError
+from edgecompress.metrics.accuracy import Array
+
+Numbers = NDArray[np.float64]
+
+
+def paired(outputs: Array | tuple[Array, ...], targets: Array) -> tuple[Numbers, Numbers]:
+    """The first output and the targets in float64, of one shape; dimensions of size 1 may be missing in either.
+
+    Raises:
+        DataError: the targets have another shape.
+
+    >>> [array.shape for array in paired(np.zeros((8, 1)), np.zeros(8))]
+    [(8, 1), (8, 1)]
+    """
+    values = outputs[0] if isinstance(outputs, tuple) else outputs
+    if np.squeeze(values).shape != np.squeeze(targets).shape:
+        raise DataError(
+            f"targets of shape {targets.shape} do not fit outputs of shape {values.shape}; give a target for each value"
+        )
+    return values.astype(np.float64), targets.reshape(values.shape).astype(np.float64)
+
+
+class MeanOf:
+    """The mean of a function of values and targets, over all batches.
+
+    Args:
+        function: from values and targets of one shape to the array that the mean is of.
+    """
+
+    def __init__(self, function: Callable[[Numbers, Numbers], Numbers]) -> None:
+        self._function = function
+        self.reset()
+
+    def update(self, outputs: Array | tuple[Array, ...], targets: Array, /) -> None:
+        """Add a batch: numbers of any shape, and targets of the same."""
+        each = self._function(*paired(outputs, targets))
+        self._sum += float(each.sum())
+        self._count += each.size
+
+    def compute(self) -> float:
+        """The mean; NaN of nothing."""
+        return self._sum / self._count if self._count else float("nan")
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._sum, self._count = 0.0, 0

@@ -1,0 +1,178 @@
+"""A metric as it runs over the batches of one network: what it is given, and what it may answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, RecipeError, first_line
+from edgecompress.metrics.accuracy import IGNORED_LABEL, Array, class_axis, no_class
+from edgecompress.metrics.metric import Measure
+
+
+class Averaged:
+    """The values of a function of a batch, averaged by samples: by the first dimension of the targets."""
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        self._function = function
+        self.reset()
+
+    def update(self, outputs: Any, targets: Any, /) -> None:
+        """Add a batch."""
+        self._sum += len(targets) * _one_number(self._function(outputs, targets))
+        self._samples += len(targets)
+
+    def compute(self) -> float:
+        """The mean."""
+        return self._sum / self._samples
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._sum, self._samples = 0.0, 0
+
+
+class Running:
+    """The metric of one network, batch by batch."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure, self._metric = measure, measure.make()
+        # Each process has all batches: metrics of torchmetrics would wait for others.
+        if hasattr(self._metric, "sync_on_compute"):
+            self._metric.sync_on_compute = False
+        self._metric.reset()
+        self._counted = 0
+
+    @property
+    def _takes_tensors(self) -> bool:
+        """A module is given tensors, everything else arrays."""
+        from torch import nn
+
+        return isinstance(self._metric, nn.Module)
+
+    def update(self, outputs: Sequence[Array], targets: Array, where: str, axis: int | None = None) -> None:
+        """Add a batch.
+
+        Args:
+            outputs: of the network, in their order.
+            targets: of the same samples, their first dimension.
+            where: the beginning of a message.
+            axis: of the classes in the first output, as :func:`~edgecompress.metrics.accuracy.class_axis` takes it; for
+                metrics of classes.
+
+        Raises:
+            DataError: the targets do not fit the outputs.
+            RecipeError: the metric fails, or gives something else than a number.
+        """
+        given: Any = outputs[0] if len(outputs) == 1 else tuple(outputs)
+        if self._measure.of_classes:
+            given, targets = _of_classes(outputs[0], targets, self._measure.ignores, where, axis)
+            self._counted += int((targets != IGNORED_LABEL).sum())
+        else:
+            self._counted += targets.size
+        name = self._measure.name
+        try:
+            self._metric.update(*(_tensors(given, targets) if self._takes_tensors else (given, targets)))
+        except _NotOneNumberError as error:
+            raise self._not_one_number(str(error), where) from None
+        except InputError as error:
+            raise DataError(f"{where}: {error}") from error
+        except USER_CODE_FAILS as error:
+            raise RecipeError(
+                f"metric {name!r} raised {type(error).__name__} on {where}: {first_line(error)}; repair it: it is given"
+                f" {'tensors' if self._takes_tensors else 'NumPy arrays'}, outputs {_described(given)}, and targets"
+                f" {_described(targets)}"
+            ) from error
+
+    def require_one_number(self) -> None:
+        """Refuse a metric that gives something else than a number; what it cannot tell of few batches is no fault.
+
+        Raises:
+            RecipeError: it does.
+        """
+        try:
+            value = self._metric.compute()
+        except USER_CODE_FAILS:
+            return
+        if not _is_number(value):
+            raise self._not_one_number(_described(value), "all batches")
+
+    @property
+    def value(self) -> float | None:
+        """The value over all batches; None where no target counted.
+
+        Raises:
+            RecipeError: the metric fails, or gives something else than a finite number.
+        """
+        if not self._counted:
+            return None
+        try:
+            return _one_number(self._metric.compute())
+        except _NotOneNumberError as error:
+            raise self._not_one_number(str(error), "all batches") from None
+        except USER_CODE_FAILS as error:
+            raise RecipeError(
+                f"compute() of metric {self._measure.name!r} raised {type(error).__name__}: {first_line(error)};"
+                " repair it"
+            ) from error
+
+    def _not_one_number(self, given: str, where: str) -> RecipeError:
+        return RecipeError(f"metric {self._measure.name!r} gives {given} for {where}; let it give one finite number")
+
+
+class _NotOneNumberError(ValueError):
+    """What was given in place of one, in a few words."""
+
+
+def _one_number(value: Any) -> float:
+    if not _is_number(value):
+        raise _NotOneNumberError(_described(value))
+    if not math.isfinite(value):
+        raise _NotOneNumberError(str(float(value)))
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number of Python's, or an array or a tensor of no dimension."""
+    scalar = getattr(value, "shape", None) == () and hasattr(value, "item")
+    return isinstance(value.item() if scalar else value, Real)
+
+
+def _of_classes(
+    scores: Array, labels: Array, ignores: Sequence[int], where: str, axis: int | None
+) -> tuple[Array, Array]:
+    """Scores with their classes along axis 1, and labels that are one of them, or -100."""
+    axis = class_axis(scores.shape, labels.shape, where, axis)
+    classes, labels = scores.shape[axis], labels.astype(np.int64)
+    outside = (labels < 0) | (labels >= classes)
+    wrong = outside & ~np.isin(labels, (IGNORED_LABEL, *ignores))
+    if wrong.any():
+        raise DataError(f"{where}: {no_class(int(labels[wrong][0]), classes)}")
+    return np.moveaxis(scores, axis, 1), np.where(outside, IGNORED_LABEL, labels)
+
+
+def _tensors(outputs: Any, targets: Array) -> tuple[Any, Any]:
+    """The same as tensors."""
+    from torch import from_numpy
+
+    def tensor(array: Array) -> Any:
+        return from_numpy(np.require(array, requirements=["C", "W"]))
+
+    given = tuple(map(tensor, outputs)) if isinstance(outputs, tuple) else tensor(outputs)
+    return given, tensor(targets)
+
+
+def _described(value: Any) -> str:
+    """An array's or a tensor's type and shape, or the type of something else.
+
+    >>> _described(np.zeros((2, 3))), _described((np.zeros(2), np.zeros(1, int))), _described(None)
+    ('float64 (2, 3)', 'float64 (2,) and int64 (1,)', 'None')
+    """
+    if isinstance(value, tuple) and all(hasattr(part, "shape") for part in value):
+        return " and ".join(map(_described, value))
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype} {tuple(value.shape)}"
+    return "None" if value is None else f"a {type(value).__name__}"

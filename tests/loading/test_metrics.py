@@ -1,0 +1,150 @@
+"""The metric of a run: found by its name, with what the recipe says of it, and the budgets that speak of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecompress.errors import RecipeError
+from edgecompress.loading.metrics import name_metric, open_metric
+from edgecompress.metrics.metric import Measure, named_measure
+from edgecompress.metrics.running import Running
+from edgecompress.recipe.tables import Budgets, Evaluation, Recipe
+
+OWN = """
+class Largest:
+    unit, higher_is_better = "V", False
+
+    def __init__(self): self.reset()
+    def update(self, outputs, targets): self.found = max(self.found, float(abs(outputs - targets).max()))
+    def compute(self): return self.found
+    def reset(self): self.found = 0.0
+
+made = Largest
+def factory(): return Largest()
+def mean(outputs, targets): return abs(outputs - targets).mean()
+"""
+
+
+class Heard(list[str]):
+    """Keeps the warnings."""
+
+    def __call__(self, line: str) -> None:
+        self.append(line)
+
+
+def _opened(recipe: Recipe, metric: Any = None) -> tuple[Measure, Recipe, list[str]]:
+    heard = Heard()
+    return (*open_metric(recipe, metric, heard), heard)
+
+
+def _named(name: str, **budgets: float) -> Recipe:
+    return Recipe(evaluation=Evaluation(metric=name), budgets=Budgets(**budgets))
+
+
+def _value(measure: Measure) -> float | None:
+    running = Running(measure)
+    running.update([np.array([[1.0], [2.0]])], np.array([[0.0], [5.0]]), "batch")
+    running.update([np.array([[1.0]])], np.array([[1.0]]), "batch")
+    return running.value
+
+
+def test_top_1_changes_no_recipe() -> None:
+    recipe = Recipe(budgets=Budgets(max_accuracy_drop=1.5, max_metric_drop=1.0))
+    assert _opened(recipe) == (named_measure("top1"), recipe, [])
+
+
+@pytest.mark.parametrize(("name", "value"), [("made", 3.0), ("Largest", 3.0), ("factory", 3.0), ("mean", 4 / 3)])
+def test_a_metric_of_the_user_s_own_file_is_found(tmp_path: Path, name: str, value: float) -> None:
+    (tmp_path / "scores.py").write_text(OWN)
+    spec = f"{tmp_path / 'scores.py'}:{name}"
+    measure, recipe, heard = _opened(_named(spec))
+    assert _value(measure) == pytest.approx(value)
+    assert measure.name == spec
+    known = name != "mean"
+    assert recipe.evaluation == Evaluation(metric=spec, unit="V" if known else "", higher_is_better=not known)
+    silent = [f"{spec!r} does not say whether more is better; more is taken (evaluation.higher_is_better)"]
+    assert heard == ([] if known else silent)
+
+
+def test_the_recipe_settles_what_a_metric_does_not_say(tmp_path: Path) -> None:
+    (tmp_path / "scores.py").write_text(OWN)
+    said = Evaluation(metric=f"{tmp_path / 'scores.py'}:mean", unit="mm", higher_is_better=False)
+    measure, recipe, heard = _opened(Recipe(evaluation=said))
+    assert (measure.unit, measure.wants_more, recipe.evaluation, heard) == ("mm", False, said, [])
+
+
+def test_an_object_stands_for_its_place_in_the_recipe() -> None:
+    recipe = name_metric(Recipe(), Heard())
+    assert recipe.evaluation.metric == f"{__name__}:Heard"
+    assert name_metric(Recipe(), _value).evaluation.metric == f"{__name__}:_value"
+    assert name_metric(Recipe(), "mae").evaluation.metric == "mae"
+    assert name_metric(recipe, None) is recipe
+
+    def mean(outputs: Any, targets: Any) -> float:
+        return float(abs(outputs - targets).mean())
+
+    assert _value(_opened(name_metric(Recipe(), mean), mean)[0]) == pytest.approx(4 / 3)
+
+
+def test_points_of_accuracy_bound_a_metric_in_percent() -> None:
+    _, recipe, heard = _opened(_named("miou", max_accuracy_drop=1.5, min_speedup=2.0))
+    assert recipe.budgets == Budgets(max_metric_drop=1.5, min_speedup=2.0)
+    assert heard == []
+    assert _opened(recipe)[1] == recipe  # a recipe that was settled is settled
+
+
+@pytest.mark.parametrize("budget", ["max_metric_drop", "min_metric_kept", "max_metric"])
+def test_a_budget_of_the_metric_takes_the_place_of_points(budget: str) -> None:
+    _, recipe, heard = _opened(_named("mae", max_accuracy_drop=1.5, **{budget: 0.9}))
+    assert recipe.budgets == Budgets(**{budget: 0.9})
+    assert heard == []
+
+
+def test_a_metric_that_nothing_bounds_is_told() -> None:
+    _, recipe, heard = _opened(_named("mae", max_accuracy_drop=1.5))
+    assert recipe.budgets == Budgets()
+    assert heard == [
+        "no budget bounds what is lost of 'mae': budgets.max_accuracy_drop is in percentage points, and the metric is"
+        " not; set budgets.min_metric_kept=0.99, or budgets.max_metric_drop"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "budget", "told"),
+    [
+        (
+            "mae",
+            "min_metric",
+            "'budgets.min_metric' bounds 'mae', of which less is better, from the wrong side; set budgets.max_metric,"
+            " or evaluation.higher_is_better",
+        ),
+        (
+            "top1",
+            "max_metric",
+            "'budgets.max_metric' bounds 'top1', of which more is better, from the wrong side; set budgets.min_metric,"
+            " or evaluation.higher_is_better",
+        ),
+    ],
+)
+def test_a_budget_from_the_wrong_side_is_refused(name: str, budget: str, told: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        _opened(_named(name, **{budget: 0.5}))
+    assert str(caught.value) == told
+
+
+def test_a_metric_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Evaluation(metric="miuo")
+    assert str(caught.value) == (
+        "expected a value that is 'cosine', 'mae', 'miou', 'rmse', 'top1' or 'top5' or file.py:callable, got 'miuo' in"
+        " 'evaluation.metric'; did you mean 'miou'?"
+    )
+    (tmp_path / "scores.py").write_text(OWN)
+    with pytest.raises(RecipeError, match=r"has no callable 'maen'; did you mean 'mean'\?"):
+        _opened(_named(f"{tmp_path / 'scores.py'}:maen"))
+    with pytest.raises(RecipeError, match=r"file 'gone.py' does not exist; check the path"):
+        _opened(_named("gone.py:mean"))
