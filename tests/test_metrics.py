@@ -252,3 +252,40 @@ def test_a_metric_that_is_none_ends_in_one_line(nets: Path, fault: str, capsys: 
     assert told in lines[0]
     assert ";" in lines[0]
     assert not (nets / "out").exists()
+
+
+def _comparison(nets: Path, *more: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    data = ["--calibration", "own_nets.py:vectors", "--evaluation", "own_nets.py:numbers", "--output", "table"]
+    sets = [part for key in QUICK for part in ("--set", key)]
+    capsys.readouterr()
+    assert main(["compare", "own_nets.py:regressor", *data, *sets, "--json", *more]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_every_row_of_a_comparison_is_measured_by_the_metric(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _comparison(nets, "--metric", "mae", capsys=capsys)
+    rows = {row["key"]: row for row in found["rows"]}
+    assert rows["original"]["metric_value"] == pytest.approx(0.1, rel=1e-4)
+    assert rows["original"]["metric_drop"] == 0
+    integers = rows["int8"]
+    wanted = _oracle(read_bundle(nets / "table" / "int8"), _loaded(nets)["numbers"]())
+    assert integers["metric_value"] == pytest.approx(wanted, rel=1e-4)
+    assert integers["metric_drop"] == pytest.approx(wanted - 0.1, rel=1e-2)
+    assert (integers["metric"], integers["accuracy"], integers["accuracy_drop"]) == ("mae", None, None)
+    head, _, first, *_ = (nets / "table" / "comparison.md").read_text().splitlines()
+    assert head == "| model | size | smaller | latency | speedup | mae | drop |"
+    assert first.endswith("| 0.1000 | +0.000 |")
+    assert (nets / "table" / "comparison.csv").read_text().splitlines()[0].endswith(",mae,mae_drop,missing")
+
+
+def test_a_row_is_measured_again_where_the_code_of_its_metric_changed(
+    nets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (nets / "scores.py").write_text("def error(o, t): return float(abs(o[:, 0] - t).mean())\n")
+    options = ("--metric", "scores.py:error", "--set", "evaluation.higher_is_better=false")
+    first = _comparison(nets, *options, capsys=capsys)
+    assert _comparison(nets, *options, capsys=capsys)["measured_now"] == []
+    (nets / "scores.py").write_text("def error(o, t): return 2 * float(abs(o[:, 0] - t).mean())\n")
+    again = _comparison(nets, *options, capsys=capsys)
+    assert again["measured_now"] == first["measured_now"]

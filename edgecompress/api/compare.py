@@ -10,6 +10,7 @@ from edgecompress.comparison import Comparison
 from edgecompress.comparison import compare as compare_rows
 from edgecompress.comparison.measured import Measured
 from edgecompress.errors import DataError
+from edgecompress.loading.metrics import MetricOrName
 from edgecompress.loading.models import given_model, name_of
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
@@ -30,6 +31,7 @@ def compare(
     output: str | Path | None = None,
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
+    metric: MetricOrName | None = None,
 ) -> Comparison:
     """Compress a model in every way and put the artifacts next to each other; what was measured before is kept.
 
@@ -40,13 +42,14 @@ def compare(
         model: a module, an exported program or an ONNX model, none of which is modified; or MODEL, as on the command
             line (``file.py:callable``, ``package.module:callable``, ``model.onnx``, ``model.pt2``).
         calibration: batches, as :func:`compress` takes them.
-        evaluation: the same with labels, for accuracy.
+        evaluation: the same with labels, to measure on.
         train: the same with labels; rows that train are left out without it, and say so.
         weights: of a module that MODEL names: safetensors, or a state dict.
         overrides: a list of ``KEY=VALUE`` for the recipe of every row, or of ``ROW:KEY=VALUE`` for that of one.
         output: folder, made where there is none; by default ``<model>-compare`` in the current folder.
         progress: what is told of the progress; by default nobody.
         tell: told of every row, as soon as it is known.
+        metric: what decides in every row, as :func:`compress` takes it.
 
     Raises:
         RecipeError: there is no such row or key, or an argument is of the wrong type.
@@ -67,4 +70,5 @@ def compare(
         overrides=names("overrides", overrides, "KEY=VALUE"),
         progress=progress or Progress(),
         tell=tell,
+        metric=metric,
     )

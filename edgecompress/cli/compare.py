@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.compress import Data, Model
+from edgecompress.cli.compress import Data, Metric, Model
 from edgecompress.cli.tables import console, print_json, print_table, prints_aside
-from edgecompress.units import percent
+from edgecompress.metrics.metric import DEFAULT
+from edgecompress.units import metric as metric_text
+from edgecompress.units import metric_title, percent
 
 if TYPE_CHECKING:
     from edgecompress.comparison import Comparison
@@ -26,6 +28,7 @@ def run(
     evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="The same, with labels.")] = None,
     train: Annotated[str | None, typer.Option(metavar="DATA", help="The same, to train on.")] = None,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
+    metric: Metric = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="[ROW:]KEY=VALUE", help="Override a key of every recipe, or of one row's."),
@@ -48,6 +51,7 @@ def run(
             weights=weights,
             output=output,
             overrides=assignments or [],
+            metric=metric,
             progress=progress_for(aside),
             tell=lambda row: aside.print(f"{row.title}: {told_of(row)}", highlight=False, markup=False),
         )
@@ -62,17 +66,21 @@ def told_of(row: Measured) -> str:
     """What is known of a row before all are timed."""
     if row.missing is not None or row.compression_ratio is None:
         return row.missing or ""
-    top1 = "" if row.accuracy is None else f", {percent(row.accuracy)} top-1"
-    return f"{row.compression_ratio:.2f}x smaller{top1}"
+    if row.metric == DEFAULT:
+        measured = "" if row.accuracy is None else f", {percent(row.accuracy)} top-1"
+    else:
+        value = "" if row.metric_value is None else f" {metric_text(row.metric_value, row.metric_unit)}"
+        measured = f", {metric_title(row.metric)}{value}" if value else ""
+    return f"{row.compression_ratio:.2f}x smaller{measured}"
 
 
 def print_comparison(comparison: Comparison) -> None:
     """The table, then why rows are missing, and where all of it is."""
-    from edgecompress.comparison.tables import HEADINGS, cells
+    from edgecompress.comparison.tables import cells, headings
 
     out = console()
-    headings = ["ratio" if heading == "smaller" else heading for heading in HEADINGS]
-    print_table(headings, [_narrow(cells(row), row) for row in comparison.rows if row.missing is None])
+    titles = ["ratio" if heading == "smaller" else heading for heading in headings(comparison.rows)]
+    print_table(titles, [_narrow(cells(row), row) for row in comparison.rows if row.missing is None])
     out.print()
     for row in comparison.rows:
         for remark in row.remarks:

@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from edgecompress.bundle.manifest import metric_entry
 from edgecompress.bundle.reading import read_bundle
-from edgecompress.comparison.digests import digest_data, digest_network, digest_row
+from edgecompress.comparison.digests import digest_data, digest_metric, digest_network, digest_row
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
 from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
 from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
 from edgecompress.exporters.finish import compact
+from edgecompress.loading.metrics import MetricOrName, name_metric
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
+from edgecompress.metrics.metric import DEFAULT
 from edgecompress.modules.capture import check_runs
 from edgecompress.modules.copies import copied
 from edgecompress.pipeline.compress import compress
@@ -63,6 +66,7 @@ def compare(
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
+    metric: MetricOrName | None = None,
 ) -> Comparison:
     """Compress a model in every way, and measure what each artifact is.
 
@@ -72,32 +76,33 @@ def compare(
     Args:
         network: not modified.
         calibration: batches, as :func:`edgecompress.compress` takes them.
-        evaluation: the same with labels, for accuracy.
+        evaluation: the same with labels, to measure on.
         train: the same with labels; rows that train are left out without it, and say so.
         output: folder, made where there is none.
         overrides: ``KEY=VALUE`` for the recipe of every row, ``ROW:KEY=VALUE`` for that of one.
         progress: told of every step.
         tell: told of every row, as soon as it is known.
+        metric: what decides in every row, as :func:`edgecompress.compress` takes it.
 
     Raises:
-        RecipeError: there is no such row or key.
+        RecipeError: there is no such row, key or metric.
         DataError: the data does not fit.
         OutputError: the folder holds other things, or cannot be written.
     """
     progress, folder = progress or Progress(), Path(output)
-    profiles = profiles_of(overrides)
+    profiles = {key: _measured_by(profile, metric) for key, profile in profiles_of(overrides).items()}
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: value for role, value in given.items() if value is not None}
     prepare_folder(folder)
-    parts, opened, example = _digests(network, data, profiles, progress)
+    parts, opened, example = _digests(network, data, profiles, progress, metric)
     known = recall(folder)
     rows: list[Measured] = []
     fresh: list[str] = []
     for row in ROWS:
-        digest = digest_row(profiles[row.key].recipe, {role: parts[role] for role in ("network", *data)})
+        digest = digest_row(profiles[row.key].recipe, parts)
         kept = known.get(row.key)
         if kept is None or kept.digest != digest or not _whole(folder / row.key, kept):
-            kept = _measure(row, network, profiles[row.key], data, folder, digest, progress)
+            kept = _measure(row, network, profiles[row.key], data, folder, digest, progress, metric)
             fresh.append(row.key)
         rows.append(kept)
         keep(folder, [*rows, *(row for key, row in known.items() if key not in {done.key for done in rows})])
@@ -109,6 +114,10 @@ def compare(
         keep(folder, rows)
     _write_tables(folder, rows)
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
+
+
+def _measured_by(profile: TargetProfile, metric: MetricOrName | None) -> TargetProfile:
+    return replace(profile, recipe=name_metric(profile.recipe, metric))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -135,14 +144,20 @@ def prepare_folder(folder: Path) -> None:
 
 
 def _digests(
-    network: Network, data: Mapping[str, Data], profiles: Mapping[str, TargetProfile], progress: Progress
+    network: Network,
+    data: Mapping[str, Data],
+    profiles: Mapping[str, TargetProfile],
+    progress: Progress,
+    metric: MetricOrName | None,
 ) -> tuple[dict[str, str], Opened, Batch]:
     """What all rows are made of, the network with names for its inputs and how they are cut, and the first batch."""
-    opened = open_together(network, data, profiles[ORIGINAL].recipe, progress.warn)
+    recipe = profiles[ORIGINAL].recipe
+    opened = open_together(network, data, recipe, progress.warn, metric)
     digests = {role: digest_data(each, progress) for role, each in opened.batches.items()}
     named, example = opened.network, opened.first()
     check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
-    return {"network": digest_network(named, example), **digests}, opened, example
+    own = digest_metric(recipe.evaluation.metric, metric)
+    return {"network": digest_network(named, example), **digests, **own}, opened, example
 
 
 def _whole(bundle: Path, row: Measured) -> bool:
@@ -164,6 +179,7 @@ def _measure(
     folder: Path,
     digest: str,
     progress: Progress,
+    metric: MetricOrName | None,
 ) -> Measured:
     title = title_of(profile.recipe)
     lacking = [role for role in row.needs if role not in data]
@@ -179,20 +195,28 @@ def _measure(
             output=folder / row.key,
             overwrite=True,
             progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
+            metric=metric,
         ).manifest.metrics
     except RecipeError as error:
         return Measured(key=row.key, title=title, digest=digest, missing=str(error))
     # Where nothing was done, what counts is the file as it was exported, not the form of it that runs fastest.
     side = "compressed" if profile.recipe.techniques else "original"
-    size, accuracy = metrics["size_bytes"], metrics["accuracy"]
+    size, decided = metrics["size_bytes"], metric_entry(metrics)
+    value = decided[side]
+    drop = None if decided["drop"] is None else 0.0 if side == "original" else decided["drop"]
+    is_accuracy = decided["name"] == DEFAULT
     return Measured(
         key=row.key,
         title=title,
         digest=digest,
         size_bytes=size[side],
         compression_ratio=size["original"] / size[side],
-        accuracy=accuracy[side],
-        accuracy_drop=None if accuracy["drop"] is None else accuracy["original"] - accuracy[side],
+        accuracy=value if is_accuracy else None,
+        accuracy_drop=drop if is_accuracy else None,
+        metric=decided["name"],
+        metric_unit=decided["unit"],
+        metric_value=value,
+        metric_drop=drop,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -13,6 +15,7 @@ from torch.export import ExportedProgram
 
 from edgecompress.bundle.manifest import canonical
 from edgecompress.data.batches import Batch, Batches
+from edgecompress.loading.metrics import MetricOrName
 from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, recipe_tables
@@ -52,6 +55,23 @@ def digest_data(batches: Batches, progress: Progress) -> str:
         for row in range(batch.rows):
             total += _sample(batch.slice(row, row + 1), values=values)
     return f"{total % MODULUS:0{2 * SAMPLE_BYTES}x}"
+
+
+def digest_metric(name: str, metric: MetricOrName | None) -> dict[str, str]:
+    """Of the file that holds a metric of the user's own, under ``metric``; nothing of one that has a name.
+
+    Code that changed makes other figures of the same outputs.
+    """
+    if isinstance(metric, str) or metric is None:
+        file = name.rpartition(":")[0]
+        source = Path(file) if file.endswith(".py") else None
+    else:
+        known = metric if hasattr(metric, "__module__") and hasattr(metric, "__qualname__") else type(metric)
+        found = getattr(sys.modules.get(known.__module__), "__file__", None)
+        source = None if found is None else Path(found)
+    if source is None or not source.is_file():
+        return {}
+    return {"metric": hashlib.sha256(source.read_bytes()).hexdigest()}
 
 
 def digest_row(recipe: Recipe, parts: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecompress.bundle.manifest import canonical
 from edgecompress.errors import OutputError
+from edgecompress.metrics.metric import DEFAULT, PERCENT
 from edgecompress.system.durable import replacing
 from edgecompress.timing.ratios import Ratio
 
@@ -40,8 +41,10 @@ class Timing:
 class Measured:
     """One row; ``missing`` says why there are no figures.
 
-    ``digest`` is of all that the row is made of; ``accuracy`` is top-1 in percent, None without labels. ``timing`` is
-    from one run that all rows shared, and None until that.
+    ``digest`` is of all that the row is made of; ``accuracy`` is top-1 in percent, None without labels. ``metric`` is
+    the name of what decided, ``metric_value`` and ``metric_drop`` its value and by how much that is worse than the
+    original's, in its unit; of top-1 these are the accuracy and its drop. ``timing`` is from one run that all rows
+    shared, and None until that.
     """
 
     key: str
@@ -52,6 +55,10 @@ class Measured:
     compression_ratio: float | None = None
     accuracy: float | None = None
     accuracy_drop: float | None = None
+    metric: str = DEFAULT
+    metric_unit: str = PERCENT
+    metric_value: float | None = None
+    metric_drop: float | None = None
     timing: Timing | None = None
 
     def document(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import io
 from collections.abc import Sequence
 
 from edgecompress.comparison.measured import Measured, Timing
-from edgecompress.units import kilobytes, milliseconds, percent
+from edgecompress.metrics.metric import DEFAULT, PERCENT
+from edgecompress.units import kilobytes, metric, metric_title, milliseconds
 
 HEADINGS = ("model", "size", "smaller", "latency", "speedup", "accuracy", "drop")
 CSV_FIELDS = (
@@ -15,6 +16,15 @@ CSV_FIELDS = (
     "speed_verdict",
     *("accuracy_percent", "accuracy_drop_points", "missing"),
 )
+
+
+def headings(rows: Sequence[Measured]) -> tuple[str, ...]:
+    """The heading of each column, with the name of the metric in place of ``accuracy`` where it is another one."""
+    found = {row.metric for row in rows if row.there}
+    if found <= {DEFAULT}:
+        return HEADINGS
+    title = metric_title(found.pop()) if len(found) == 1 else "metric"
+    return tuple(title if heading == "accuracy" else heading for heading in HEADINGS)
 
 
 def cells(row: Measured) -> list[str]:
@@ -28,8 +38,17 @@ def cells(row: Measured) -> list[str]:
         "" if row.compression_ratio is None else f"{row.compression_ratio:.2f}x",
         "" if timing is None else milliseconds(timing.median_ms),
         "" if timing is None else f"{factor(timing)} ({timing.low:.2f}-{timing.high:.2f})",
-        "-" if row.accuracy is None else percent(row.accuracy),
-        "-" if row.accuracy_drop is None else f"{row.accuracy_drop:+.2f}",
+        *_measured(row),
+    ]
+
+
+def _measured(row: Measured) -> list[str]:
+    """The metric and its drop; what was kept from before the metric had a name is accuracy."""
+    value, drop = _figures(row)
+    drop_text = "+.2f" if row.metric_unit == PERCENT else "+#.4g"
+    return [
+        "-" if value is None else metric(value, row.metric_unit),
+        "-" if drop is None else format(drop, drop_text),
     ]
 
 
@@ -40,7 +59,7 @@ def factor(timing: Timing) -> str:
 
 def as_markdown(rows: Sequence[Measured]) -> str:
     """A table with a line for each row."""
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *map(cells, rows)]
+    lines = [headings(rows), ["---"] * len(HEADINGS), *map(cells, rows)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
@@ -48,12 +67,23 @@ def as_csv(rows: Sequence[Measured]) -> str:
     """The figures in full, the units in the headings."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(CSV_FIELDS)
+    writer.writerow(_csv_fields(rows))
     for row in rows:
         timing = row.timing
         times: list[float | str | None] = [None] * 5
         if timing is not None:
             times = [timing.median_ms, timing.speedup, timing.low, timing.high, timing.ratio.verdict]
-        figures = [row.size_bytes, row.compression_ratio, *times, row.accuracy, row.accuracy_drop]
+        figures = [row.size_bytes, row.compression_ratio, *times, *_figures(row)]
         writer.writerow([row.key, row.title, *figures, row.missing])
     return buffer.getvalue()
+
+
+def _csv_fields(rows: Sequence[Measured]) -> list[str]:
+    """The fields, with those of the metric in place of accuracy's where it is another one."""
+    (title,) = {*headings(rows)} - {*HEADINGS} or {""}
+    own = {"accuracy_percent": title, "accuracy_drop_points": f"{title}_drop"} if title else {}
+    return [own.get(field, field) for field in CSV_FIELDS]
+
+
+def _figures(row: Measured) -> tuple[float | None, float | None]:
+    return (row.accuracy, row.accuracy_drop) if row.metric == DEFAULT else (row.metric_value, row.metric_drop)
