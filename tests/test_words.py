@@ -10,7 +10,7 @@ import pytest
 
 from tests.test_rooms import FILES, PACKAGE, ROOMS
 
-TO_DO = ("metrics", "validation", "bundle", "cli")
+TO_DO = ("validation/elsewhere",)
 """Rooms and files whose words are still to be gone over."""
 PLAIN = {
     r"mend(s|ed|ing)?": "fix, repair",

@@ -63,7 +63,7 @@ def judging(
 
 
 def _recorded(recipe: Recipe) -> Measure:
-    """A metric of which only the record is read: it is never made."""
+    """A metric that is never made: only its record is read."""
     said = recipe.evaluation
     return replace(
         named_measure(DEFAULT), name=said.metric, unit=said.unit or "", higher_is_better=said.higher_is_better

@@ -1,4 +1,4 @@
-"""The bundle while it is written: a folder beside the output, which takes its place in one step.
+"""The bundle while it is written: a folder next to the output, which takes its place in one step.
 
 ``.<output>.partial`` holds ``lock``, which its owner has open; ``bundle``, which becomes the output; and ``old``, the
 replaced output, where the file system cannot exchange two names. What a killed run left there, the next one removes,
@@ -25,7 +25,7 @@ LOCK, NEW, OLD = "lock", "bundle", "old"
 
 
 class Draft:
-    """A folder beside the output; :meth:`finish` makes it the output."""
+    """A folder next to the output; :meth:`finish` makes it the output."""
 
     def __init__(self, place: Path, output: Path, *, overwrite: bool) -> None:
         self._place, self._output, self._overwrite = place, output, overwrite

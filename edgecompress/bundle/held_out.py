@@ -1,4 +1,4 @@
-"""A bundle's metric on data that may be other than those it was made with, beside its original on the same data."""
+"""The metric of a bundle on data that may not be those it was made with, and of its original on the same data."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _recorded_name(bundle: Bundle) -> Any:
 
 
 def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress) -> Scores:
-    """The scores of the files, the last of which is the artifact, in the arithmetic of the target."""
+    """The scores of the files, the artifact last, in the arithmetic of the target."""
     arithmetic = arithmetic_of(parse_recipe(bundle.manifest.recipe))
     sessions = [open_session(file, ALL_CORES, arithmetic=arithmetic) for file in files]
     asked = evaluation.class_axis if evaluation.class_axis is not None else recorded_class_axis(bundle)

@@ -141,9 +141,9 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "higher_is_better": evidence.measure.wants_more,
         },
         "parity": {
-            "original": min(float_parity, key=lambda one: one.sqnr_db).entry if float_parity else None,
+            "original": min(float_parity, key=lambda parity: parity.sqnr_db).entry if float_parity else None,
             "compressed": {**evidence.parity.entry, "lost": list(evidence.lost)},
-            "drop": min(one.sqnr_db for one in float_parity) - evidence.parity.sqnr_db if float_parity else None,
+            "drop": min(parity.sqnr_db for parity in float_parity) - evidence.parity.sqnr_db if float_parity else None,
             "arithmetic": in_words(evidence.arithmetic),
         },
     }

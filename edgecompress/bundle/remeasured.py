@@ -45,7 +45,7 @@ class MeasuredRow:
 
     @property
     def entry(self) -> dict[str, Any]:
-        """The row for JSON, but for its name."""
+        """The row for JSON, without its name."""
         found: dict[str, Any] = {"value": self.value, "unit": self.unit, "source": self.source}
         if self.interval is not None:
             found["interval_95"] = list(self.interval)

@@ -99,8 +99,8 @@ def revalidate(
         folder: the bundle.
         limits: budgets that replace those of its recipe.
         evaluation: DATA with labels; without it the recorded metric counts.
-        original: the float ONNX file, which is timed and run on the evaluation data beside the artifact; without it the
-            recorded speedup counts, and a drop of the metric is measured on the data of the record only.
+        original: the float ONNX file, which is timed next to the artifact and run on the same evaluation data; without
+            it the recorded speedup counts, and a drop of the metric is measured on the data of the record only.
         cpus: names of other CPUs to emulate; without them the recorded outcome counts.
         progress: told of the progress.
         metric: what is measured in place of the metric of the bundle's recipe. Data for a bundle that was measured by
@@ -124,7 +124,7 @@ def revalidate(
     budgets = recipe.budgets
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
         require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
-    # By its path: weights beside it are then those of the bundle, whose hashes were checked.
+    # By its path: weights next to it are then those of the bundle, whose hashes were checked.
     session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic=arithmetic_of(recipe))
     inputs, outputs = read_golden(folder, session)
     golden = Batch(inputs=inputs, class_axis=recorded_class_axis(bundle), axes=recipe.export.batch_axes)
@@ -134,7 +134,7 @@ def revalidate(
     batches = _batches(bundle, evaluation, recipe, measure)
     if original is not None:
         first = [] if batches is None else [batches.first().inputs]
-        check_original(original, [(inputs, outputs), *((one, run_session(session, one)) for one in first)])
+        check_original(original, [(inputs, outputs), *((batch, run_session(session, batch)) for batch in first)])
     quality = measure_quality(bundle, measure, batches, original, progress)
     rows = [
         MeasuredRow(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
@@ -173,8 +173,8 @@ def _require_measured(limits: Mapping[str, float], measured: Mapping[str, float 
     for budget in limits:
         name, _ = MEASURES[budget]
         if measured.get(name) is None:
-            mend = UNMEASURED.get(name, "compress again")
-            raise DataError(f"{budget!r} was asked for, and {name} is not measured; {mend}")
+            fix = UNMEASURED.get(name, "compress again")
+            raise DataError(f"{budget!r} was asked for, and {name} is not measured; {fix}")
 
 
 def _elsewhere(

@@ -23,7 +23,7 @@ def doubt_of_self_test(artifact: bytes, inputs: Inputs, arithmetic: Arithmetic) 
     if arithmetic == "native" or not saturates():
         return None
     exact, native = (run_session(open_session(artifact, 1, arithmetic=each), inputs) for each in ("exact", "native"))
-    least = min(Agreement.between([one], [other]).sqnr_db for one, other in zip(exact, native, strict=True))
+    least = min(Agreement.between([answer], [other]).sqnr_db for answer, other in zip(exact, native, strict=True))
     if least >= MIN_SQNR_DB:
         return None
     return (

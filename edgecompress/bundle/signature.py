@@ -31,8 +31,8 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
     Raises:
         InputError: it is missing or no such key, or ``cryptography`` is not installed.
     """
-    mend = "openssl genpkey -algorithm ed25519 -out KEY.pem makes one"
-    key: Ed25519PrivateKey = _load(path, "private", mend, password=None)
+    fix = "openssl genpkey -algorithm ed25519 -out KEY.pem makes one"
+    key: Ed25519PrivateKey = _load(path, "private", fix, password=None)
     return key
 
 
@@ -87,7 +87,7 @@ def verify_bundle(folder: Path, key: Ed25519PublicKey) -> None:
         )
 
 
-def _load(path: Path, side: str, mend: str, **options: Any) -> Any:
+def _load(path: Path, side: str, fix: str, **options: Any) -> Any:
     """The ``private`` or ``public`` key in a PEM file."""
     from_pem, kind = _cryptography(f"load_pem_{side}_key", f"Ed25519{side.capitalize()}Key")
     content = _read(path)
@@ -98,9 +98,9 @@ def _load(path: Path, side: str, mend: str, **options: Any) -> Any:
             f"key {str(path)!r} has a passphrase; openssl pkey -in KEY.pem -out PLAIN.pem takes it off"
         ) from None
     except Exception:  # cryptography has exceptions of its own for each way in which a key is wrong
-        raise InputError(f"key {str(path)!r} is no {side} key in PEM; {mend}") from None
+        raise InputError(f"key {str(path)!r} is no {side} key in PEM; {fix}") from None
     if not isinstance(key, kind):
-        raise InputError(f"key {str(path)!r} is a {type(key).__name__}, not one of Ed25519; {mend}")
+        raise InputError(f"key {str(path)!r} is a {type(key).__name__}, not one of Ed25519; {fix}")
     return key
 
 

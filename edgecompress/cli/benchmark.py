@@ -66,7 +66,7 @@ def _sentences(rows: Sequence[Timed], files: int) -> Iterator[str]:
 
 
 def _name(row: Timed, rows: Sequence[Timed]) -> str:
-    several = len({one.batch_size for one in rows}) > 1
+    several = len({row.batch_size for row in rows}) > 1
     return f"{row.file}, batch {row.batch_size}" if several else row.file
 
 

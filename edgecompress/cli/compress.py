@@ -145,7 +145,7 @@ def _advice(bundle: Bundle, recipe: Recipe, can_prune: Callable[[], bool], *, tr
     missed = [check.budget for check in bundle.manifest.verdict.budgets if check.outcome == "fail"]
     prunable = any(budget in SMALL_AND_FAST for budget in missed) and can_prune()
     found = {budget: remedies(budget, recipe, trained=trained, prunable=prunable) for budget in missed}
-    return [f"to mend {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries]
+    return [f"to meet {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries]
 
 
 def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:

@@ -62,7 +62,7 @@ def _print_layers(found: Inspection) -> None:
     headings = ["layer", "kind", "weight", "type", "params", "MACs", "bytes", "time"]
     print_layers(headings, [_row(layer) for layer in found.layers], left=4)
     out, layers = console(), found.layers
-    total, size = sum(one.parameters for one in layers), sum(one.bytes for one in layers)
+    total, size = sum(layer.parameters for layer in layers), sum(layer.bytes for layer in layers)
     totals = [f"{len(layers)} layers with weights, {total:,} parameters, {kilobytes(size)}"]
     if found.macs is not None:
         others = f", {count(found.other_macs)} of them in products without weights" if found.other_macs else ""

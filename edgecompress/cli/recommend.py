@@ -87,19 +87,19 @@ def _print_found(found: Recommendation, measured: MeasuredFloat | None, limit: f
     if measured is not None:
         known = "its latency there is not known" if measured.latency_ms is None else milliseconds(measured.latency_ms)
         out.print(f"float model: {kilobytes(1e6 * measured.size_mb)}, {known}\n", highlight=False)
-    for number, one in enumerate(found.ranked, 1):
-        out.print(f"{number}. [bold]{one.profile.name}[/]: {one.profile.strategy}", highlight=False)
-        out.print(f"   {one.reason}", highlight=False)
-        if one.prediction is not None:
-            out.print(f"   predicted: {_predicted(one.prediction)}", highlight=False)
-            for line in _asks(one.prediction, limit):
+    for number, choice in enumerate(found.ranked, 1):
+        out.print(f"{number}. [bold]{choice.profile.name}[/]: {choice.profile.strategy}", highlight=False)
+        out.print(f"   {choice.reason}", highlight=False)
+        if choice.prediction is not None:
+            out.print(f"   predicted: {_predicted(choice.prediction)}", highlight=False)
+            for line in _asks(choice.prediction, limit):
                 out.print(f"   {line}", highlight=False)
     if not found.ranked:
-        broken = dict.fromkeys(one.constraint for one in found.rejected if one.constraint != "cpu")
+        broken = dict.fromkeys(rejection.constraint for rejection in found.rejected if rejection.constraint != "cpu")
         out.print(f"no target is left; loosen {' or '.join(broken)}", highlight=False)
     if found.rejected:
         out.print()
-        rows = [[one.profile.name, one.constraint, one.why] for one in found.rejected]
+        rows = [[rejection.profile.name, rejection.constraint, rejection.why] for rejection in found.rejected]
         print_table(["rejected", "by", "why"], rows, left=3)
 
 
@@ -125,22 +125,22 @@ def _asks(prediction: Prediction, limit: float | None) -> Iterator[str]:
 
 
 def _print_trials(found: Recommendation, measured: MeasuredFloat | None, trials: Mapping[str, Trial]) -> None:
-    """Predicted beside measured; latency is that of the float model above over the speedup of the trial."""
+    """Predicted and measured; latency is that of the float model above over the speedup of the trial."""
     rows, failures = [], []
-    for one in found.ranked:
-        trial = trials.get(one.profile.name)
+    for choice in found.ranked:
+        trial = trials.get(choice.profile.name)
         if trial is None or measured is None:
             continue
         if trial.failure is not None:
-            failures.append(f"{one.profile.name}: {trial.failure}")
+            failures.append(f"{choice.profile.name}: {trial.failure}")
             continue
         assert trial.size_mb is not None
         assert trial.speedup is not None
-        predicted = _predicted(one.prediction) if one.prediction is not None else "-"
+        predicted = _predicted(choice.prediction) if choice.prediction is not None else "-"
         latency_ms = None if measured.latency_ms is None else measured.latency_ms / trial.speedup
         reached = f"{kilobytes(1e6 * trial.size_mb)}, {_time(latency_ms, trial.speedup)}"
         drop = "-" if trial.accuracy_drop is None else f"{trial.accuracy_drop:.2f} points"
-        rows.append([one.profile.name, predicted, reached, drop, _outcome(trial)])
+        rows.append([choice.profile.name, predicted, reached, drop, _outcome(trial)])
     out = console()
     if rows:
         out.print()

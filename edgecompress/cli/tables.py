@@ -1,4 +1,4 @@
-"""How results look on a terminal: tables of at most 80 columns, units beside the numbers."""
+"""How results look on a terminal: tables of at most 80 columns, units with the numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VERDICTS = {
     "undecided": "[yellow]not decided[/]",
 }
 HIDDEN_DB = 10.0
-"""A slice that agrees so much less than its output is told beside it."""
+"""A slice that agrees so much less than its output is told next to it."""
 KIND_WIDTH = 11
 """Of the kinds of layers: ``BatchNorm2d``."""
 
@@ -56,9 +56,9 @@ def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -22,7 +22,9 @@ from edgecompress.cli.tables import (
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
     evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, to measure on.")] = None,
-    original: Annotated[Path | None, typer.Option(metavar="FILE.onnx", help="Float model, to run beside.")] = None,
+    original: Annotated[
+        Path | None, typer.Option(metavar="FILE.onnx", help="Float model, run on the data too.")
+    ] = None,
     metric: Annotated[
         str | None, typer.Option(metavar="NAME", help="In place of the bundle's; its own code is named again.")
     ] = None,

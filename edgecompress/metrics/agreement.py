@@ -102,7 +102,7 @@ class Agreement:
     def noise_share(self) -> float:
         """Noise over signal of the worst output, sums of squares."""
         sums = (table[WHOLE][:, 0] for table in self.tables)
-        return max(float(one[NOISE] / max(one[SIGNAL], 1e-30)) for one in sums)
+        return max(float(slice_sums[NOISE] / max(slice_sums[SIGNAL], 1e-30)) for slice_sums in sums)
 
     @property
     def worst_slice(self) -> tuple[float, str] | None:

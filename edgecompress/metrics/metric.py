@@ -5,7 +5,7 @@ batch, ``compute()`` for the value of all, ``reset()`` to begin anew. A plain fu
 over a batch is one, too: its values are averaged by samples.
 
 - ``outputs`` are the network's output; a tuple of them, in their order, where there is more than one.
-- ``targets`` are what the data give beside the inputs, their first dimension the samples.
+- ``targets`` are what the data give in addition to the inputs, their first dimension the samples.
 - Both are NumPy arrays; for a metric that is an ``nn.Module``, as torchmetrics' are, tensors on the CPU.
 
 A metric, or the function, may say of itself: ``unit``, a text such as ``"%"``; ``higher_is_better``; and ``of_classes``
@@ -54,7 +54,7 @@ class Measure:
         unit: of its value; empty where it has none.
         higher_is_better: whether more is better; None where nothing says so, which counts as more.
         of_classes: whether it reads scores of classes and class indices.
-        ignores: targets that do not count, beside -100, where they are no classes of the network.
+        ignores: targets that do not count, in addition to -100, where they are no classes of the network.
     """
 
     name: str

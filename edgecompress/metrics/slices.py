@@ -1,6 +1,6 @@
 """Slices of outputs: what each output, channel, class and place carries, and which of them were lost.
 
-The sum over an output hides a small part of it: the scores of a detector weigh nothing beside its boxes. So every
+The sum over an output hides a small part of it: the scores of a detector weigh nothing next to its boxes. So every
 output is also read slice by slice: each index of axis 1, and each index of the last axis. The sums are kept for each
 slice, and those of batches add up.
 
@@ -40,7 +40,7 @@ STILL = 1e-2
 OWN = 1e-3
 """A variance that is a smaller share of the slice's power (3 % of its size) may fall between two steps of 8 bits."""
 NEAR = 16.0
-"""Slices that are at most so many times as strong are held beside a lost one; its power has to be as many times their
+"""Slices that are at most so many times as strong are compared with a lost one; its power has to be as many times their
 error before rounding cannot explain the loss."""
 
 COUNT, DIFFERENT, REFERENCE, ACTUAL, SIGNAL, POWER, NOISE = range(7)
@@ -68,8 +68,8 @@ def tabulate(reference: Any, actual: Any) -> dict[str, NDArray[Any]]:
         sums = np.stack([np.full(rows[0].shape, float(values)), *rows])
         table = {WHOLE: sums.reshape(len(sums), -1).sum(axis=1, keepdims=True)}
         for place, axis in enumerate(cut):
-            beside = tuple(1 + other for other in range(len(cut)) if other != place)
-            table[patterns[axis]] = sums.sum(axis=beside)
+            others = tuple(1 + other for other in range(len(cut)) if other != place)
+            table[patterns[axis]] = sums.sum(axis=others)
     return table
 
 

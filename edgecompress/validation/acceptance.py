@@ -24,7 +24,7 @@ def has_limit(budgets: Budgets, evaluation: Batches) -> bool:
 def accuracy_test(
     original: ir.Model, budgets: Budgets, evaluation: Batches, progress: Progress, arithmetic: Arithmetic = "exact"
 ) -> Callable[[ir.Model], bool]:
-    """A test that scores an artifact beside the original and holds it against the budgets.
+    """A test that scores an artifact next to the original and holds it against the budgets.
 
     The metric counts where the data has labels and a budget of it is set, the agreement where ``min_sqnr_db`` is; a
     slice of an output that went silent counts always. Artifacts run in the ``arithmetic`` of their target.

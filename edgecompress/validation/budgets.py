@@ -1,4 +1,4 @@
-"""Budgets: what was asked for beside what was measured, and the verdict.
+"""Budgets: what was asked for next to what was measured, and the verdict.
 
 A budget that a noisy machine leaves open is neither kept nor missed, and a verdict with one is ``undecided``.
 """

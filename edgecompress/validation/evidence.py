@@ -1,4 +1,4 @@
-"""Evidence: every measure, taken on the file that ships and on the float model beside it."""
+"""Evidence: every measure, taken on the file that ships and on the float model next to it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ the float model's, or of 100 %."""
 
 @dataclass(frozen=True, kw_only=True)
 class StageFigures:
-    """What one stage of the road measures: ``metric`` in its unit, or None; agreement with the original.
+    """What was measured of one stage: ``metric`` in its unit, or None; agreement with the original.
 
     ``times_ms`` are those of single calls, in runs that took turns with those of the other stages.
     """
@@ -187,13 +187,13 @@ def _doubts(scores: Scores, stages: Sequence[str], batches: Batches) -> tuple[st
             f" {scores.labels.classes} classes could reach; check the weights, the labels and the preprocessing"
         )
     if parity.sqnr_db < UNLIKE_DB and not _still_right(measure, scores.values[0], scores.values[-1]):
-        alike = [one.sqnr_db >= UNLIKE_DB for one in scores.agreements]
+        alike = [agreement.sqnr_db >= UNLIKE_DB for agreement in scores.agreements]
         doubts.append(
             f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only;"
             f" {_advice(stages, alike)}"
         )
     if lost := parity.lost(silent=True):
-        alike = [not one.lost(silent=True) for one in scores.agreements]
+        alike = [not agreement.lost(silent=True) for agreement in scores.agreements]
         doubts.append(
             f"{listed(lost)} carries signal in the float model and is zero or a constant in the artifact;"
             f" {_advice(stages, alike)}"

@@ -63,14 +63,14 @@ class Flips:
         classes = before.argmax(1), after.argmax(1)
         flipped = np.flatnonzero(classes[0] != classes[1])
         labels = _labels(batch, len(before))
-        right = [np.zeros(len(before), bool) if labels is None else one == labels for one in classes]
+        right = [np.zeros(len(before), bool) if labels is None else own == labels for own in classes]
         return replace(
             self,
             samples=self.samples + len(before),
             lost=self.lost + int(right[0][flipped].sum()),
             won=self.won + int(right[1][flipped].sum()),
             other=self.other + int((~right[0] & ~right[1])[flipped].sum()),
-            pairs=Counter(self.pairs) + Counter(zip(*(one[flipped].tolist() for one in classes), strict=True)),
+            pairs=Counter(self.pairs) + Counter(zip(*(own[flipped].tolist() for own in classes), strict=True)),
             examples=self._examples(before, classes, flipped, labels, batch),
         )
 

@@ -101,7 +101,7 @@ class LabelShift:
 def _divergence(found: float, expected: float) -> float:
     """Kullback-Leibler divergence of two coins, in nats."""
     terms = ((found, expected), (1 - found, 1 - expected))
-    return sum(one * log(one / other) if other > 0 else inf for one, other in terms if one > 0)
+    return sum(share * log(share / other) if other > 0 else inf for share, other in terms if share > 0)
 
 
 def require_unshifted(shift: LabelShift, role: str) -> None:

@@ -24,7 +24,7 @@ MOST = 0.9
 
 
 def remedies(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> tuple[str, ...]:
-    """Options of ``compress`` of which each moves the measure of a budget the right way, the cheapest first.
+    """Options of ``compress``, the cheapest first; each moves the measure of a budget the right way.
 
     Args:
         budget: its key.
@@ -41,7 +41,7 @@ def remedies(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> t
     """
     missing = ("--train DATA",) if budget in OF_QUALITY and recipe.trains and not trained else ()
     tries = _tries(budget, recipe, trained=trained, prunable=prunable)
-    return (*missing, *(f"--set {one}" for one in tries if _changes(recipe, one)))
+    return (*missing, *(f"--set {change}" for change in tries if _changes(recipe, change)))
 
 
 def _tries(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> Iterator[str]:
