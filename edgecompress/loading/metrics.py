@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from edgecompress.errors import RecipeError
+from edgecompress.loading.own_metric import own_measure
 from edgecompress.loading.user_code import folder_of, importable, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, Metric, named_measure
-from edgecompress.metrics.own import own_measure
 from edgecompress.recipe.tables import Budgets, Recipe
 from edgecompress.registry import METRICS, built_in, find
 
@@ -76,7 +76,7 @@ def _check_side(measure: Measure, budgets: Budgets) -> None:
     if getattr(budgets, wrong) is not None:
         side = "more" if measure.wants_more else "less"
         raise RecipeError(
-            f"'budgets.{wrong}' bounds {measure.name!r}, of which {side} is better, from the wrong side; set"
+            f"'budgets.{wrong}' bounds {measure.name!r} from the wrong side, as {side} is better; set"
             f" budgets.{right}, or evaluation.higher_is_better"
         )
 

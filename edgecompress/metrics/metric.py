@@ -22,9 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any, Protocol
-
-from edgecompress.registry import METRICS, find
 
 DEFAULT = "top1"
 """The metric of a recipe that names none."""
@@ -117,7 +116,7 @@ def named_measure(name: str) -> Measure:
     >>> named_measure("rmse").higher_is_better
     False
     """
-    make = find(METRICS, name)
+    make = import_module(f"edgecompress.metrics.built_in.{name}").make
     return Measure(name=name, make=make, **traits(make))
 
 

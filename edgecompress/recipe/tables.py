@@ -126,6 +126,11 @@ class Distillation(Table):
     cache: bool = False
     """Keep the teacher's outputs on disk until the bundle is written, so that it sees each sample once."""
 
+    @property
+    def reads_layers(self) -> bool:
+        """Whether layers of the teacher are compared, and not its outputs only."""
+        return bool(self.hints or self.attention or self.relations or self.block_weight)
+
 
 class Training(Table):
     """How a network that was made smaller, or a student, is trained, where there is training data."""
@@ -310,8 +315,14 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        check_order(self, STAGES)
-        check_steps(self)
+        check_order(self.order, [name for name in STAGES if getattr(self, name).enabled], self.options, STAGES)
+        check_steps(
+            self.techniques,
+            steps=self.pruning.steps,
+            epochs=self.training.epochs,
+            cache=self.distillation.cache,
+            reads_layers=self.distillation.reads_layers,
+        )
         return self
 
     @property

@@ -13,7 +13,7 @@ from torch import nn
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """A network on the evaluation data: top-1 accuracy in percent, the mean loss where there are no classes, or another
-    metric in their place, of which more is better where it ``wants_more``.
+    metric in their place, which is better the higher it is where it ``wants_more``.
     """
 
     accuracy: float | None = None

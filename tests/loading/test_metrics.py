@@ -119,13 +119,13 @@ def test_a_metric_that_nothing_bounds_is_told() -> None:
         (
             "mae",
             "min_metric",
-            "'budgets.min_metric' bounds 'mae', of which less is better, from the wrong side; set budgets.max_metric,"
+            "'budgets.min_metric' bounds 'mae' from the wrong side, as less is better; set budgets.max_metric,"
             " or evaluation.higher_is_better",
         ),
         (
             "top1",
             "max_metric",
-            "'budgets.max_metric' bounds 'top1', of which more is better, from the wrong side; set budgets.min_metric,"
+            "'budgets.max_metric' bounds 'top1' from the wrong side, as more is better; set budgets.min_metric,"
             " or evaluation.higher_is_better",
         ),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgecompress.errors import DataError, RecipeError
-from edgecompress.metrics.own import own_measure
+from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.running import Running
 
 OUTPUTS, TARGETS = np.zeros((4, 2), np.float32), np.zeros(4, np.float64)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from edgecompress.data.batches import NUMBERS
 from edgecompress.errors import DataError
+from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.metric import named_measure
-from edgecompress.metrics.own import own_measure
 from edgecompress.training import Settings, cross_entropy, mean_squared_error
 from edgecompress.training.engine import Engine
 from edgecompress.training.evaluation import evaluate, score

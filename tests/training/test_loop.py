@@ -21,8 +21,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from edgecompress.data.batches import Batches
 from edgecompress.errors import DataError, EdgecompressError, ModelError
+from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.metric import Measure, named_measure
-from edgecompress.metrics.own import own_measure
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.system.randomness import RandomStates

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from edgecompress.errors import RecipeError
+from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.metric import named_measure
-from edgecompress.metrics.own import own_measure
 from edgecompress.metrics.running import Running
 
 Array = np.ndarray[Any, Any]
