@@ -76,7 +76,7 @@ class Running:
         name = self._measure.name
         try:
             self._metric.update(*(_tensors(given, targets) if self._takes_tensors else (given, targets)))
-        except _NotOneNumberError as error:
+        except NotOneNumberError as error:
             raise self._not_one_number(str(error), where) from None
         except InputError as error:
             raise DataError(f"{where}: {error}") from error
@@ -111,7 +111,7 @@ class Running:
             return None
         try:
             return _one_number(self._metric.compute())
-        except _NotOneNumberError as error:
+        except NotOneNumberError as error:
             raise self._not_one_number(str(error), "all batches") from None
         except USER_CODE_FAILS as error:
             raise RecipeError(
@@ -123,15 +123,15 @@ class Running:
         return RecipeError(f"metric {self._measure.name!r} gives {given} for {where}; let it give one finite number")
 
 
-class _NotOneNumberError(ValueError):
+class NotOneNumberError(ValueError):
     """What was given in place of one, in a few words."""
 
 
 def _one_number(value: Any) -> float:
     if not _is_number(value):
-        raise _NotOneNumberError(_described(value))
+        raise NotOneNumberError(_described(value))
     if not math.isfinite(value):
-        raise _NotOneNumberError(str(float(value)))
+        raise NotOneNumberError(str(float(value)))
     return float(value)
 
 

@@ -290,7 +290,7 @@ def test_the_manifest_has_the_documented_keys(tmp_path: Path) -> None:
         *("format_version", "edgecompress_version", "target", "recipe", "files", "data", "metrics", "verdict"),
         *("cpus", "mobile", "browser", "environment", "digest"),
     }
-    assert manifest["metrics"].keys() == {"size_bytes", "latency_ms", "accuracy", "parity"}
+    assert manifest["metrics"].keys() == {"size_bytes", "latency_ms", "accuracy", "metric", "parity"}
     assert manifest["files"].keys() == {path.name for path in bundle.path.iterdir()} - {"manifest.json"}
     for measure in manifest["metrics"].values():
         assert {"original", "compressed"} < measure.keys()
