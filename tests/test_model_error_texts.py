@@ -37,6 +37,7 @@ from edgecompress.pipeline.prepare import require_alike
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.structured import examine
 from edgecompress.recipe.tables import Export, Recipe
+from edgecompress.recipe.wording import in_options
 from edgecompress.targets import effective_profile
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.tuning import loss_gradients
@@ -251,7 +252,7 @@ PRUNING = effective_profile("cloud", ())
             "the teacher 'model.onnx' is no PyTorch module; give file.py:callable or module:callable",
         ),
         (
-            lambda: compress(nn.Linear(3, 2), target="mobile"),
+            lambda: in_options(compress)(nn.Linear(3, 2), target="mobile"),
             "data is needed to capture the model; give calibration (--calibration) or evaluation",
         ),
         (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -73,3 +75,42 @@ def test_no_version_with_known_memory_faults_is_admitted() -> None:
     floors = {one.name: Version(bound.version) for one in asked for bound in one.specifier if bound.operator == ">="}
     for name, safe in SAFE.items():
         assert floors[name] >= Version(safe)
+
+
+FUNCTIONS = ("benchmark", "compare", "compress", "inspect", "recommend", "validate")
+WITHOUT_OPTIONS = {
+    "Bundle": "a record",
+    "Distiller": "what it tells is of its own arguments",
+    "LowRankDecomposition": "named_as_arguments puts its words into Python's",
+    "ModelPruner": "named_as_arguments puts its words into Python's",
+    "QuantizedModel": "made by Quantizer",
+    "Recipe": "a record; what it tells names keys",
+    "Refusal": "a record",
+    "StepResult": "a record",
+    "TargetProfile": "a record",
+    "load_profile": "what it tells names keys and files",
+    "load_pruned": "what it tells names files",
+    "profile_names": "takes nothing",
+    "read_bundle": "what it tells names files",
+}
+"""What is public, and has no errors that name options of the command line."""
+
+
+def _callables() -> dict[str, Any]:
+    """Public functions, and public methods of the public classes, by their names."""
+    found: dict[str, Any] = {}
+    for name in edgecompress.__all__:
+        value = getattr(edgecompress, name)
+        if inspect.isclass(value) and not issubclass(value, Exception):
+            members = {own: getattr(value, own) for own in vars(value) if not own.startswith("_")}
+            found |= {f"{name}.{own}": member for own, member in members.items() if inspect.isfunction(member)}
+        elif inspect.isfunction(value):
+            found[name] = value
+    return found
+
+
+def test_what_tells_of_options_tells_of_arguments_in_python() -> None:
+    found = _callables()
+    plain = {name.split(".")[0] for name, function in found.items() if inspect.unwrap(function) is function}
+    assert plain <= WITHOUT_OPTIONS.keys()
+    assert {name.split(".")[0] for name in found} - plain == {"Quantizer", *FUNCTIONS}

@@ -25,6 +25,7 @@ from edgecompress.progress import CallerWarnings, Progress
 from edgecompress.quantization.dynamic import quantize_dynamic
 from edgecompress.recipe.arguments import named_as_arguments
 from edgecompress.recipe.tables import Quantization, Recipe
+from edgecompress.recipe.wording import in_python_words
 from edgecompress.registry import OBSERVERS, choose
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Conversion, Refusal, Stage, StepResult
@@ -118,6 +119,7 @@ class Quantizer:
     """INT8 in one call; :func:`edgecompress.compress` does the same with evidence and a bundle."""
 
     @staticmethod
+    @in_python_words
     def dynamic_quantize(model: nn.Module, example_inputs: Any = None) -> QuantizedModel | DynamicModel:
         """Int8 weights, with activations quantized as the model runs. No data is needed.
 
@@ -136,6 +138,7 @@ class Quantizer:
         return _dynamic(model, example_inputs if several else (example_inputs,))
 
     @staticmethod
+    @in_python_words
     def static_quantize(
         model: nn.Module,
         calibration_data: Data,
@@ -168,6 +171,7 @@ class Quantizer:
         return _static(model, calibration_data, Recipe(quantization=quantization), observer)
 
     @staticmethod
+    @in_python_words
     def post_training_quantize(
         model: nn.Module,
         calibration_data: Data,
@@ -199,6 +203,7 @@ class Quantizer:
         return _static(model, calibration_data, Recipe(quantization=quantization, export=recipe.export), observer)
 
     @staticmethod
+    @in_python_words
     def compare_quantization(model: nn.Module, calibration_data: Data, evaluation_data: Data) -> dict[str, Evidence]:
         """The evidence for each way to quantize a model, against its float ONNX export.
 

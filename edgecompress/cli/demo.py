@@ -20,13 +20,14 @@ def run(
     from edgecompress.pipeline.compress import compress
     from edgecompress.pipeline.plan import make_plan
     from edgecompress.progress import progress_for
+    from edgecompress.recipe.wording import in_options
     from edgecompress.targets import load_profile
 
     progress = progress_for(Console(stderr=True))
     with open_draft(output, overwrite=True):  # an output that cannot be written is refused before the training
         demo = make_demo(progress)
     print_plan(make_plan(demo.model, load_profile("mobile")))
-    bundle = compress(
+    bundle = in_options(compress)(
         demo.model,
         target="mobile",
         calibration=demo.calibration,

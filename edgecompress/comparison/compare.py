@@ -31,6 +31,7 @@ from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.wording import in_options
 from edgecompress.runtime import Network, open_session, session_rows
 from edgecompress.system.durable import replacing
 from edgecompress.targets import TargetProfile
@@ -186,7 +187,7 @@ def _measure(
     if lacking:
         return Measured(key=row.key, title=title, digest=digest, missing=f"needs {lacking[0]} data")
     try:
-        metrics = compress(
+        metrics = in_options(compress)(
             network,
             target=profile,
             calibration=data.get("calibration"),

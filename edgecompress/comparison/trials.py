@@ -13,6 +13,7 @@ from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.wording import in_options
 from edgecompress.runtime import Network, open_session, run_session, session_rows, to_bytes
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
@@ -75,7 +76,7 @@ def try_profile(
     """
     with scratch_folder() as folder:
         try:
-            manifest = compress(
+            manifest = in_options(compress)(
                 network,
                 target=profile,
                 calibration=data["calibration"],

@@ -31,6 +31,7 @@ from edgecompress.pipeline.prepare import sample_rows
 from edgecompress.pipeline.request import AGAIN, Request, make_request
 from edgecompress.progress import Progress
 from edgecompress.pruning.reload.pruned_file import pruned_file
+from edgecompress.recipe.wording import in_python_words
 from edgecompress.report import report_files
 from edgecompress.runtime import Network, signature
 from edgecompress.step import Conversion, Plan, Step, first_graph
@@ -43,6 +44,7 @@ GOLDEN_ROWS = 4
 """Samples that the bundle's self-test runs."""
 
 
+@in_python_words
 def compress(
     model: nn.Module | ExportedProgram | ir.Model,
     *,

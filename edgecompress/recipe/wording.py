@@ -12,10 +12,11 @@ from edgecompress.errors import EdgecompressError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-COMMAND = r"edgecompress [a-z]+ [^;]*"
+COMMAND = r"(?:edgecompress [a-z]+|npm install|openssl [a-z]+|pip install) [^;]*"
 """A command in a message, which stays one."""
 PHRASES = (
     (r"(\w+) \(--\1\)", r"\1"),
+    (r"\badd --overwrite\b", "give overwrite=True"),
     (r"\binspect --sensitivity\b", "inspect(model, sensitivity=True)"),
     (r"\binspect lists\b", "inspect(model) lists"),
     (r"\btargets list names\b", "profile_names() names"),

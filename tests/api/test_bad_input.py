@@ -15,6 +15,7 @@ from tests.networks import ConvNet, images, seeded
 ANY: Any = 3
 NET, DATA = seeded(ConvNet), images()
 NO_BUNDLE = "'gone' is no bundle: it has no manifest.json; give a folder that compress wrote"
+BUDGET = "a student is derived to meet a latency budget; give a teacher, or give overrides=['budgets.min_speedup=2']"
 NO_NETWORK = "the model is a int; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model"
 
 
@@ -26,6 +27,19 @@ NO_NETWORK = "the model is a int; give a torch.nn.Module, a torch.export.Exporte
         (lambda: ec.read_bundle("gone"), NO_BUNDLE),
         (lambda: ec.validate("gone", cpu="haswell"), "cpu is 'haswell'; give a list of CPUs"),
         (lambda: ec.validate("gone", original=ANY), "original is 3; give a path"),
+        (lambda: ec.compress(NET), "data is needed to capture the model; give calibration or evaluation"),
+        (
+            lambda: ec.compress(NET, target="mobile", evaluation=DATA),
+            "static quantization needs calibration data; give calibration",
+        ),
+        (
+            lambda: ec.compress(NET, calibration=DATA, overrides=["zzz=1"]),
+            "unknown key 'zzz'; load_profile(NAME).recipe has the keys",
+        ),
+        (
+            lambda: ec.compress(NET, target="cloud", overrides=["distillation.enabled=true", "pruning.enabled=false"]),
+            BUDGET,
+        ),
         (lambda: ec.compare(ANY, calibration=DATA), NO_NETWORK),
         (
             lambda: ec.compare(NET, calibration=DATA, weights="net.safetensors"),

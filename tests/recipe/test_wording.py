@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.errors import DataError, ModelError
-from edgecompress.recipe.wording import in_options, in_python_words, python_words
+from edgecompress.recipe.wording import COMMAND, in_options, in_python_words, python_words
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -16,12 +22,14 @@ from edgecompress.recipe.wording import in_options, in_python_words, python_word
         ("give train (--train)", "give train"),
         ("give it (--train)", "give it (train)"),
         ("leave --batch-size out", "leave batch_size out"),
+        ("choose another --output or add --overwrite", "choose another output or give overwrite=True"),
         ("see why (inspect --sensitivity)", "see why (inspect(model, sensitivity=True))"),
         ("no layer 'x'; inspect lists the names", "no layer 'x'; inspect(model) lists the names"),
         ("unknown; targets list names them", "unknown; profile_names() names them"),
         ("or set budgets.min_speedup=2", "or give overrides=['budgets.min_speedup=2']"),
         ("or set quantization.scheme=fbgemm, or not", "or give overrides=['quantization.scheme=fbgemm'], or not"),
         ("unsigned; edgecompress sign --key KEY.pem signs it", "unsigned; edgecompress sign --key KEY.pem signs it"),
+        ("none; run npm install --prefix DIR onnxruntime-web", "none; run npm install --prefix DIR onnxruntime-web"),
         ("a - b -- c", "a - b -- c"),
     ],
 )
@@ -56,3 +64,24 @@ def test_what_is_not_of_ours_passes() -> None:
         with pytest.raises(type(error)) as caught:
             fail(error)
         assert caught.value is error
+
+
+PACKAGE = ROOT / "edgecompress"
+SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] != "cli"]
+
+
+def _texts_of_errors(path: Path) -> Iterator[str]:
+    """What is told where an error is made, with ``{}`` in the place of each value."""
+    for call in ast.walk(ast.parse(path.read_text())):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(("Error", "error_type", "number")):
+            for told in call.args:
+                pieces = told.values if isinstance(told, ast.JoinedStr) else [told]
+                yield "".join(str(piece.value) if isinstance(piece, ast.Constant) else "{}" for piece in pieces)
+
+
+def test_no_error_names_an_option_in_python() -> None:
+    """All that any layer tells, whichever function of Python leads there; commands stay as they are typed."""
+    told = [text for path in SOURCES for text in _texts_of_errors(path)]
+    assert any("--" in text for text in told)
+    left = [re.sub(COMMAND, "", python_words(text)) for text in told]
+    assert [text for text in left if re.search(r"--\w", text)] == []
