@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from edgecompress.api.recommend import recommend
-from edgecompress.data.batches import NUMBERS, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.data.batches import ANY, Batches, InputNames, TensorSpec, rereadable
 from edgecompress.data.splits import Streams
 from edgecompress.errors import InputError
 from edgecompress.loading.sources import load_data
@@ -40,9 +40,7 @@ def _read(raw: Any, *signature: TensorSpec) -> Mistake:
 
 def _measured(targets: Any) -> Mistake:
     inputs = InputNames(names=("x",), required=1)
-    return lambda: list(
-        Batches(role="evaluation", source=lambda: [(ROWS, targets)], inputs=inputs, label_kinds=NUMBERS)
-    )
+    return lambda: list(Batches(role="evaluation", source=lambda: [(ROWS, targets)], inputs=inputs, label_kinds=ANY))
 
 
 def _batches(role: str) -> Batches:
@@ -79,11 +77,9 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("targets", [[{"boxes": np.zeros((1, 4))}, {"boxes": np.zeros((2, 4))}], ["a", "b"]])
-def test_targets_that_are_no_numbers_are_told(targets: list[Any]) -> None:
-    assert _told(_measured(targets)) == (
-        "evaluation batch 0: targets are a list that is no array of numbers; give one array, its first dimension the"
-        " samples: metrics of lists and texts are not supported yet"
+def test_targets_without_a_sample_for_each_row_are_told() -> None:
+    assert _told(_measured([{"boxes": np.zeros((1, 4))}, None])) == (
+        "evaluation batch 0: sample 1 has no target; give one for each sample, or none at all"
     )
 
 
@@ -109,7 +105,7 @@ def test_targets_of_a_metric_are_numbers_of_any_shape(dtype: str, shape: tuple[i
         (
             (ROWS, [{"boxes": np.zeros((1, 4))}, {"boxes": np.zeros((2, 4))}]),
             "calibration batch 0: labels are a list that is no array of numbers; give class indices, an integer array"
-            " of shape (rows,), or leave labels out",
+            " of shape (rows,), name a metric that takes them (--metric), or leave labels out",
         ),
         (
             (ROWS, np.zeros(3, int)),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from edgecompress.axes.classes import both_open, settle_class_axis
-from edgecompress.data.batches import Batch, Batches
+from edgecompress.data.batches import ANY, Batch, Batches
 from edgecompress.errors import RecipeError
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
@@ -43,7 +43,7 @@ from edgecompress.training.losses import first_output
 from edgecompress.training.micro_batches import to_part
 from edgecompress.training.optimizers import OptimizerFactory
 from edgecompress.training.settings import Augment
-from edgecompress.training.tasks import OutputLoss, Task
+from edgecompress.training.tasks import OutputLoss, OwnTask, Task
 from edgecompress.training.teaching import device_of
 
 
@@ -225,6 +225,8 @@ class Distiller:
 
     def _settled(self, network: nn.Module, *data: Batches | None) -> tuple[list[Batches | None], Task]:
         """The data and the task, with the axis of the classes; the last data count most."""
+        if isinstance(self.task, OwnTask):
+            data = tuple(None if batches is None else replace(batches, label_kinds=ANY) for batches in data)
 
         def shape(batch: Batch) -> torch.Size:
             part = to_part(batch, batch.rows, device_of(network), False)
@@ -236,7 +238,7 @@ class Distiller:
         return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
 
     def _recipe(self) -> Recipe:
-        """What says which labels there are."""
+        """What says which labels there are, where the loss is not the user's own."""
         task: Any = "classification" if isinstance(self.task, Classification) else "regression"
         return Recipe(training=Training(task=task))
 

@@ -12,6 +12,7 @@ from edgecompress.data.batches import Array, Batch, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import USER_CODE_FAILS
 from edgecompress.metrics.accuracy import class_axis, open_class_axes
+from edgecompress.metrics.targets import is_numbers
 from edgecompress.progress import Progress
 from edgecompress.runtime import Network, execute
 
@@ -86,7 +87,7 @@ def _readings(scores_shape: ScoresShape, data: Iterable[Batches]) -> Iterable[tu
     for batches in data:
         for batch in batches:
             labels = batch.labels
-            if labels is None or labels.dtype.kind == "f":
+            if not is_numbers(labels) or labels.dtype.kind == "f":
                 break
             shapes = (*(array.shape for array in batch.inputs.values()), labels.shape)
             if shapes in seen:

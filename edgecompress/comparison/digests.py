@@ -15,7 +15,9 @@ from torch.export import ExportedProgram
 
 from edgecompress.bundle.manifest import canonical
 from edgecompress.data.batches import Batch, Batches
+from edgecompress.data.digest import digest_of
 from edgecompress.loading.metrics import MetricOrName
+from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe, recipe_tables
@@ -92,5 +94,6 @@ def _sample(sample: Batch, *, values: bool) -> int:
         sample.update(hasher)
     else:
         shapes = sorted((name, array.shape, str(array.dtype)) for name, array in sample.inputs.items())
-        hasher.update(repr((shapes, None if sample.labels is None else sample.labels.tolist())).encode())
+        labels = sample.labels.tolist() if is_numbers(sample.labels) else digest_of(sample.labels).hex()
+        hasher.update(repr((shapes, None if sample.labels is None else labels)).encode())
     return int.from_bytes(hasher.digest()[:SAMPLE_BYTES], "big")

@@ -10,20 +10,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgecompress.data.digest import digest_of
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, first_line, nearest
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
+from edgecompress.metrics.targets import NUMBERS, cut, is_array, is_numbers, require_samples
 
 Array = NDArray[Any]
 Inputs = Mapping[str, Array]
 Source = Callable[[], Iterable[Any]]
-NUMBERS = "fiub"
-"""NumPy's letters of the dtypes of numbers."""
+OTHER = "O"
+"""In addition to NumPy's letters: whatever is no array of numbers."""
+ANY = f"{NUMBERS}{OTHER}"
+"""Labels of any form."""
 Axes = Mapping[str, int]
 """The batch axis by input name: 0 where none is given, :data:`SHARED` where all samples share the input."""
 SHARED = -1
@@ -57,8 +62,8 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Arrays by input name, all with the same number of rows; ``labels`` are numbers, class indices by default, or
-    absent.
+    """Arrays by input name, all with the same number of rows; ``labels`` are class indices by default, targets in any
+    other form as they are (:mod:`edgecompress.metrics.targets`), or absent.
 
     ``class_axis`` is the axis of the scores that the labels lack, as :func:`edgecompress.metrics.accuracy.class_axis`
     takes it.
@@ -66,7 +71,7 @@ class Batch:
     """
 
     inputs: dict[str, Array]
-    labels: Array | None = None
+    labels: Any = None
     class_axis: int | None = None
     axes: Axes = field(default_factory=dict)
 
@@ -95,14 +100,21 @@ class Batch:
             name: array if (axis := axes[name]) is None else array[(slice(None),) * axis + (index,)]
             for name, array in self.inputs.items()
         }
-        return replace(self, inputs=taken, labels=None if self.labels is None else self.labels[index])
+        return replace(self, inputs=taken, labels=None if self.labels is None else cut(self.labels, index))
 
     def update(self, hasher: hashlib._Hash) -> None:
-        """Add names, dtypes, shapes and values to a digest of the data."""
+        """Add names, dtypes, shapes and values to a digest of the data.
+
+        Raises:
+            DataError: labels hold something whose values cannot be read.
+        """
         labels = {} if self.labels is None else {"labels": self.labels}
-        for name, array in sorted({**self.inputs, **labels}.items()):
-            hasher.update(f"{name}:{array.dtype}:{array.shape};".encode())
-            hasher.update(np.ascontiguousarray(array).data)
+        for name, value in sorted({**self.inputs, **labels}.items(), key=lambda item: item[0]):
+            if is_numbers(value):
+                hasher.update(f"{name}:{value.dtype}:{value.shape};".encode())
+                hasher.update(np.ascontiguousarray(value).data)
+            else:
+                hasher.update(name.encode() + digest_of(value))
 
 
 def batch_sizes(shapes: Mapping[str, Sequence[Any]], axes: Axes) -> list[Any]:
@@ -130,9 +142,9 @@ class Batches:
     """A checked stream that can be read any number of times.
 
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
-    batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have:
-    class indices by default, ``"iuf"`` for a regression. ``class_axis`` and ``axes`` are those of every batch;
-    ``measure`` is what a network that answers them is measured by.
+    batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have: class
+    indices by default, ``"iuf"`` for a regression; :data:`OTHER` among them stands for every other form.
+    ``class_axis`` and ``axes`` are those of every batch; ``measure`` is what networks are measured by.
     """
 
     role: str
@@ -224,7 +236,7 @@ def _raised(role: str, error: BaseException) -> str:
     return f"the {role} data raised {type(error).__name__}: {first_line(error)}; repair the code that makes it"
 
 
-def _parse(features: Any, labels: Array | None, inputs: InputNames, axes: Axes, where: str) -> Batch:
+def _parse(features: Any, labels: Any, inputs: InputNames, axes: Axes, where: str) -> Batch:
     if isinstance(features, Mapping):
         named = dict(features)
     elif isinstance(features, (tuple, list)):
@@ -270,24 +282,36 @@ def _array(value: Any, where: str) -> Array:
     return value
 
 
-def _labels(value: Any, where: str, kinds: str) -> Array:
-    try:
-        labels = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    except (TypeError, ValueError):  # bfloat16, and lists of unequal lengths
-        labels = np.asarray(None)
-    if labels.dtype.kind not in NUMBERS and "b" in kinds:
-        raise DataError(
-            f"{where}: targets are a {type(value).__name__} that is no array of numbers; give one array, its first"
-            " dimension the samples: metrics of lists and texts are not supported yet"
-        )
-    if labels.dtype.kind not in NUMBERS:
+def _labels(value: Any, where: str, kinds: str) -> Any:
+    labels = _numbers(value) if OTHER in kinds else _array_of(value)
+    if not is_numbers(labels):
+        if OTHER in kinds:
+            return value
         raise DataError(
             f"{where}: labels are a {type(value).__name__} that is no array of numbers; give class indices, an integer"
-            " array of shape (rows,), or leave labels out"
+            " array of shape (rows,), name a metric that takes them (--metric), or leave labels out"
         )
     if labels.dtype.kind not in kinds:
         raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
     return labels
+
+
+def _numbers(value: Any) -> Array | None:
+    """An array of what is one already, or a number for each sample; a list of anything else is left as it is."""
+    if isinstance(value, (list, tuple)):
+        return _array_of(value) if value and all(map(_is_number, value)) else None
+    return _array_of(value) if is_array(value) else None
+
+
+def _is_number(value: Any) -> bool:
+    return value.shape == () if is_array(value) else isinstance(value, Real)
+
+
+def _array_of(value: Any) -> Array:
+    try:
+        return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    except (TypeError, ValueError):  # bfloat16, and lists of unequal lengths
+        return np.asarray(None)
 
 
 def _check_rows(batch: Batch, where: str) -> None:
@@ -299,8 +323,13 @@ def _check_rows(batch: Batch, where: str) -> None:
         if (shape and axis >= 0 and shape[axis] == 0) or not any(shapes.values()):
             place = "the first dimension" if axis == 0 else f"axis {axis}"
             raise DataError(f"{where}: {name!r} has shape {shape}; {place} must be the batch, and not 0")
-    if batch.labels is not None and len(batch.labels.reshape(-1)) and batch.labels.shape[:1] != (batch.rows,):
-        raise DataError(f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}; give each its own")
+    if is_numbers(batch.labels):
+        if batch.labels.size and batch.labels.shape[:1] != (batch.rows,):
+            raise DataError(
+                f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}; give each its own"
+            )
+    elif batch.labels is not None:
+        require_samples(batch.labels, batch.rows, where)
 
 
 def _check_finite(batch: Batch, where: str) -> None:

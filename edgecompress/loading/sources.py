@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecompress.data.batches import NUMBERS, Axes, Batch, Batches, Source, batch_sizes, rereadable
+from edgecompress.data.batches import ANY, OTHER, Axes, Batch, Batches, Source, batch_sizes, rereadable
 from edgecompress.errors import DataError, first_line
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
@@ -139,20 +139,20 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measur
     """Checked batches for a network from any form of DATA; evaluation and train data keep their labels.
 
     Networks are measured on them by ``measure``, by default top-1; for one that is not of classes, the labels of
-    evaluation data are any numbers.
+    evaluation data have any form. Those of train data may have one, too, for a loss that reads it.
 
     Raises:
         DataError: the data cannot be opened, or can be read only once.
     """
     source = open_source(data, role, recipe)
     measure = measure or named_measure(DEFAULT)
-    kinds = "iu" if recipe.training.task == "classification" else "iuf"
+    kinds = ("iu" if recipe.training.task == "classification" else "iuf") + OTHER * (role == "train")
     return Batches(
         role=role,
         source=source,
         inputs=input_names(network),
         use_labels=role in ("evaluation", "train"),
-        label_kinds=NUMBERS if role == "evaluation" and not measure.of_classes else kinds,
+        label_kinds=ANY if role == "evaluation" and not measure.of_classes else kinds,
         class_axis=recipe.evaluation.class_axis,
         axes=recipe.export.batch_axes,
         measure=measure,

@@ -5,8 +5,9 @@ batch, ``compute()`` for the value of all, ``reset()`` to begin anew. A plain fu
 over a batch is one, too: its values are averaged by samples.
 
 - ``outputs`` are the network's output; a tuple of them, in their order, where there is more than one.
-- ``targets`` are what the data give in addition to the inputs, their first dimension the samples.
-- Both are NumPy arrays; for a metric that is an ``nn.Module``, as torchmetrics' are, tensors on the CPU.
+- ``targets`` are what the data give in addition to the inputs, in any form that :mod:`edgecompress.metrics.targets`
+  can cut into samples.
+- Arrays are NumPy's; for a metric that is an ``nn.Module``, as torchmetrics' are, tensors on the CPU.
 
 A metric, or the function, may say of itself: ``unit``, a text such as ``"%"``; ``higher_is_better``; and ``of_classes``
 where outputs are scores of classes and targets class indices. Such a metric is given the first output with its classes

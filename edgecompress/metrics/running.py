@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, RecipeError, first_line
 from edgecompress.metrics.accuracy import IGNORED_LABEL, Array, class_axis, no_class
 from edgecompress.metrics.metric import Measure
+from edgecompress.metrics.targets import is_numbers, samples_of
 
 
 class Averaged:
-    """The values of a function of a batch, averaged by samples: by the first dimension of the targets."""
+    """The values of a function of a batch, averaged by samples."""
 
     def __init__(self, function: Callable[[Any, Any], Any]) -> None:
         self._function = function
@@ -23,8 +24,9 @@ class Averaged:
 
     def update(self, outputs: Any, targets: Any, /) -> None:
         """Add a batch."""
-        self._sum += len(targets) * _one_number(self._function(outputs, targets))
-        self._samples += len(targets)
+        samples = samples_of(targets)
+        self._sum += samples * _one_number(self._function(outputs, targets))
+        self._samples += samples
 
     def compute(self) -> float:
         """The mean."""
@@ -53,12 +55,12 @@ class Running:
 
         return isinstance(self._metric, nn.Module)
 
-    def update(self, outputs: Sequence[Array], targets: Array, where: str, axis: int | None = None) -> None:
+    def update(self, outputs: Sequence[Array], targets: Any, where: str, axis: int | None = None) -> None:
         """Add a batch.
 
         Args:
             outputs: of the network, in their order.
-            targets: of the same samples, their first dimension.
+            targets: of the same samples, in any form; for metrics of classes an array, its first dimension the samples.
             where: the beginning of a message.
             axis: of the classes in the first output, as :func:`~edgecompress.metrics.accuracy.class_axis` takes it; for
                 metrics of classes.
@@ -72,10 +74,10 @@ class Running:
             given, targets = _of_classes(outputs[0], targets, self._measure.ignores, where, axis)
             self._counted += int((targets != IGNORED_LABEL).sum())
         else:
-            self._counted += targets.size
+            self._counted += targets.size if is_numbers(targets) else samples_of(targets)
         name = self._measure.name
         try:
-            self._metric.update(*(_tensors(given, targets) if self._takes_tensors else (given, targets)))
+            self._metric.update(*(map(_tensors, (given, targets)) if self._takes_tensors else (given, targets)))
         except NotOneNumberError as error:
             raise self._not_one_number(str(error), where) from None
         except InputError as error:
@@ -154,19 +156,22 @@ def _of_classes(
     return np.moveaxis(scores, axis, 1), np.where(outside, IGNORED_LABEL, labels)
 
 
-def _tensors(outputs: Any, targets: Array) -> tuple[Any, Any]:
-    """The same as tensors."""
+def _tensors(value: Any) -> Any:
+    """The same with a tensor for each array of numbers in it."""
     from torch import from_numpy
 
-    def tensor(array: Array) -> Any:
-        return from_numpy(np.require(array, requirements=["C", "W"]))
-
-    given = tuple(map(tensor, outputs)) if isinstance(outputs, tuple) else tensor(outputs)
-    return given, tensor(targets)
+    if is_numbers(value):
+        return from_numpy(np.require(value, requirements=["C", "W"]))
+    if isinstance(value, Mapping):
+        return {name: _tensors(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = map(_tensors, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
 
 
 def _described(value: Any) -> str:
-    """An array's or a tensor's type and shape, or the type of something else.
+    """An array's or a tensor's type and shape, what a list is of, or the type of something else.
 
     >>> _described(np.zeros((2, 3))), _described((np.zeros(2), np.zeros(1, int))), _described(None)
     ('float64 (2, 3)', 'float64 (2,) and int64 (1,)', 'None')
@@ -175,4 +180,6 @@ def _described(value: Any) -> str:
         return " and ".join(map(_described, value))
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype} {tuple(value.shape)}"
+    if isinstance(value, list) and value:
+        return f"a list of {len(value)}, the first {_described(value[0])}"
     return "None" if value is None else f"a {type(value).__name__}"

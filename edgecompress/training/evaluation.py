@@ -97,7 +97,7 @@ def _outputs(outputs: Any) -> list[Array]:
     return [(leaf.float() if leaf.dtype in HALVES else leaf).cpu().numpy() for leaf in tensors]
 
 
-def _labels(batch: Batch, where: str) -> Array:
+def _labels(batch: Batch, where: str) -> Any:
     if batch.labels is None:
         raise DataError(f"{where} has no labels; return (inputs, labels)")
     return batch.labels
@@ -115,7 +115,7 @@ def _measure(network: nn.Module, part: MicroBatch, batch: Batch, loss: Loss, whe
 
 def _are_classes(part: MicroBatch, scores: Tensor) -> bool:
     labels = part.labels
-    return labels is not None and not labels.is_floating_point() and labels.ndim == scores.ndim - 1
+    return isinstance(labels, Tensor) and not labels.is_floating_point() and labels.ndim == scores.ndim - 1
 
 
 def _score(total: Tensor) -> Score:

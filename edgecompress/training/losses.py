@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, as_tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
@@ -19,11 +19,14 @@ LOSS = "the loss"
 class Loss(Protocol):
     """What training minimizes."""
 
-    def __call__(self, outputs: Any, inputs: Mapping[str, Tensor], labels: Tensor | None, /) -> Tensor:
-        """A scalar: the mean over the samples of the batch."""
+    def __call__(self, outputs: Any, inputs: Mapping[str, Tensor], labels: Any, /) -> Tensor:
+        """A scalar: the mean over the samples of the batch.
+
+        Labels are a tensor, or targets of another form as the data give them, or None.
+        """
 
 
-def cross_entropy(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tensor | None) -> Tensor:
+def cross_entropy(outputs: Any, _inputs: Mapping[str, Tensor], labels: Any) -> Tensor:
     """Softmax cross entropy of the first output against class indices; -100 does not count.
 
     Raises:
@@ -32,7 +35,7 @@ def cross_entropy(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tensor | 
     return classification_loss(first_output(outputs), present(labels))
 
 
-def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Tensor | None) -> Tensor:
+def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Any) -> Tensor:
     """The mean square of the difference between the first output and labels of the same shape.
 
     Raises:
@@ -71,6 +74,7 @@ def distillation_loss(
     """
     check_distillation(temperature, alpha)
     check_same_shape(student, teacher)
+    labels = None if labels is None else present(labels)
     if alpha == 0:
         return classification_loss(student, present(labels), axis)
     soft = temperature**2 * _divergence(student, teacher.detach(), labels, temperature, axis)
@@ -150,12 +154,20 @@ def _unlabelled_axis(scores: Tensor, axis: int | None) -> int:
     return require_class_axis(1 if axis is None else axis, scores.shape)
 
 
-def present(labels: Tensor | None) -> Tensor:
-    """The labels.
+def present(labels: Any) -> Tensor:
+    """The labels, as a tensor where they are numbers in lists.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or they are no numbers.
     """
     if labels is None:
         raise DataError("there are no labels; return (inputs, labels)")
-    return labels
+    if isinstance(labels, Tensor):
+        return labels
+    try:
+        return as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(
+            f"labels are a {type(labels).__name__} that is no array of numbers; give such an array, or a loss that"
+            " reads them"
+        ) from None

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edgecompress.data.batches import Array, Batch
+from edgecompress.metrics.targets import is_numbers
 from edgecompress.system.randomness import RandomStates, seed_all
 
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
-    """This process's rows of a batch; ``rows`` of them count."""
+    """This process's rows of a batch; ``rows`` of them count. Labels are a tensor, or of another form, or absent."""
 
     inputs: dict[str, Tensor]
-    labels: Tensor | None
+    labels: Any
     rows: int
 
 
@@ -50,10 +52,10 @@ def share(batch: Batch, rank: int, count: int) -> tuple[Batch, int]:
 
 
 def to_part(batch: Batch, rows: int, device: torch.device, channels_last: bool) -> MicroBatch:
-    """Tensors on the device; labels are int64 or float32."""
+    """Tensors on the device; labels are int64 or float32, and as they are where they are no array of numbers."""
     inputs = {name: _tensor(array, device, channels_last) for name, array in batch.inputs.items()}
-    if batch.labels is None:
-        return MicroBatch(inputs=inputs, labels=None, rows=rows)
+    if not is_numbers(batch.labels):
+        return MicroBatch(inputs=inputs, labels=batch.labels, rows=rows)
     dtype = torch.float32 if batch.labels.dtype.kind == "f" else torch.int64
     return MicroBatch(inputs=inputs, labels=_tensor(batch.labels, device, False).to(dtype), rows=rows)
 

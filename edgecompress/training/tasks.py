@@ -22,8 +22,8 @@ from edgecompress.training.losses import (
     present,
 )
 
-OutputLoss = Callable[[Any, Any, Tensor | None], Tensor]
-"""A student's outputs, the teacher's for the same samples, and the labels, to a scalar: the mean over the samples."""
+OutputLoss = Callable[[Any, Any, Any], Tensor]
+"""A student's outputs, the teacher's, and the labels, for the same samples, to a scalar: the mean over these."""
 
 
 class Task(Protocol):

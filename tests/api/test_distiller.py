@@ -141,6 +141,22 @@ def test_outputs_of_any_kind_learn_by_a_loss_of_ones_own() -> None:
     assert distiller.evaluate_teacher([{"features": x, "token": t, "labels": numbers}]).loss == 0
 
 
+def test_a_loss_of_ones_own_is_given_targets_of_any_form() -> None:
+    def loss(student: Any, taught: Any, labels: list[dict[str, Any]]) -> Tensor:
+        seen.extend(labels)
+        wanted = torch.stack([entry["boxes"].sum(0) for entry in labels])
+        return nn.functional.mse_loss(student, wanted)
+
+    seen: list[Any] = []
+    targets = [{"boxes": torch.rand(count, 10)} for count in (1, 0, 3, 2)]
+    data = [(torch.rand(4, 32), targets)]
+    distiller = Distiller(seeded(Student), seeded(Student), loss=loss)
+    distiller.train_student(data, epochs=1)
+    score = distiller.evaluate(data)
+    assert all(any(entry is given for given in targets) for entry in seen)
+    assert score.loss is not None
+
+
 def test_any_setting_reaches_the_training(teacher: nn.Module, tmp_path: Path) -> None:
     def make(groups: Any, rate: float) -> Optimizer:
         made.append((rate, [group["weight_decay"] for group in groups]))

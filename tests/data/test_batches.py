@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
-from edgecompress.data.batches import SHARED, Batch, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.data.batches import ANY, SHARED, Batch, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.data.digest import digest_of
 from edgecompress.errors import DataError
+from edgecompress.metrics.targets import samples_of
+from tests.drawn_targets import targets_of_samples
 
 ONE = InputNames(names=("image",), required=1)
 TWO = InputNames(names=("image", "mask"), required=2)
@@ -185,10 +188,54 @@ def test_labels_are_an_integer_array_or_refused_in_one_line(labels: Any) -> None
     ],
 )
 def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
-    with pytest.raises(
-        DataError, match=r"give class indices, an integer array of shape \(rows,\), or leave labels out"
-    ):
+    with pytest.raises(DataError) as caught:
         _first((X, labels))
+    assert str(caught.value) == (
+        f"calibration batch 0: labels are a {type(labels).__name__} that is no array of numbers; give class indices, an"
+        " integer array of shape (rows,), name a metric that takes them (--metric), or leave labels out"
+    )
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [{"boxes": X}] * 4,
+        ["a", "b", "c", "d"],
+        [[1], [1, 2], [], [3]],
+        [[1], [2], [3], [4]],
+        [X, X[:2], X, X],
+        [X, X, X, X],
+        {"boxes": X, "names": ["a", "b", "c", "d"]},
+        (X, Y),
+        np.array(["a", "b", "c", "d"]),
+        torch.ones(4, dtype=torch.bfloat16),
+    ],
+)
+def test_targets_of_any_form_pass_through_as_the_objects_that_they_are(targets: Any) -> None:
+    batch = _first((X, targets), label_kinds=ANY)
+    assert batch.labels is targets
+    half = batch.slice(1, 3)
+    assert (half.rows, samples_of(half.labels)) == (2, 2)
+
+
+@pytest.mark.parametrize("targets", [Y, Y.numpy(), Y.float(), [0, 1, 2, 3], (0.5, 1, 2, 3), list(Y), [True] * 4])
+def test_targets_that_are_a_number_for_each_sample_or_an_array_are_an_array(targets: Any) -> None:
+    labels = _first((X, targets), label_kinds=ANY).labels
+    assert isinstance(labels, np.ndarray)
+    assert labels.tolist() == [float(value) for value in targets]
+
+
+@given(st.data(), st.integers(1, 4))
+def test_a_digest_is_that_of_equal_batches(data: st.DataObject, rows: int) -> None:
+    """Targets of any form count; two that are written alike are alike."""
+
+    def digest(labels: Any) -> str:
+        hasher = hashlib.sha256()
+        Batch(inputs={"x": np.zeros((rows, 2))}, labels=labels).update(hasher)
+        return hasher.hexdigest()
+
+    first, second = (data.draw(targets_of_samples(rows)) for _ in range(2))
+    assert (digest(first) == digest(second)) == (digest_of(first) == digest_of(second))
 
 
 @given(

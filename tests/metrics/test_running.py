@@ -175,3 +175,38 @@ def test_a_metric_that_fails_is_named_with_what_it_was_given() -> None:
     with pytest.raises(RecipeError) as caught:
         _ = running.value
     assert str(caught.value) == "compute() of metric 'mine' raised SystemExit: no classes; repair it"
+
+
+BOXES: list[Any] = [{"boxes": np.zeros((count, 4), np.float32), "name": "a"} for count in (1, 0, 3, 2)]
+
+
+def test_targets_of_any_form_are_given_as_the_objects_that_they_are() -> None:
+    _, targets = _given(Kept(), [OUTPUTS], BOXES)
+    assert targets is BOXES
+
+
+def test_a_module_is_given_tensors_wherever_arrays_of_numbers_stand() -> None:
+    _, targets = _given(KeptModule(), [OUTPUTS], (BOXES, np.array(["a", "b", "c", "d"])))
+    boxes, names = targets
+    assert [tuple(entry["boxes"].shape) for entry in boxes] == [(1, 4), (0, 4), (3, 4), (2, 4)]
+    assert all(isinstance(entry["boxes"], torch.Tensor) and entry["name"] == "a" for entry in boxes)
+    assert isinstance(names, np.ndarray)
+
+
+@given(st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_a_function_is_averaged_by_samples_whatever_the_targets_are(batches: list[list[str]]) -> None:
+    running = Running(
+        own_measure(lambda outputs, targets: sum(name == "a" for name in targets) / len(targets), "share")
+    )
+    for names in batches:
+        running.update([np.zeros(len(names))], names, "batch")
+    everything = [name for names in batches for name in names]
+    assert running.value == pytest.approx(everything.count("a") / len(everything))
+
+
+def test_what_a_metric_fails_on_is_described() -> None:
+    def failing(outputs: Any, targets: Any) -> float:
+        return float(targets.mean())
+
+    with pytest.raises(RecipeError, match=r"and targets a list of 4, the first a dict"):
+        Running(own_measure(failing, "mine")).update([OUTPUTS], BOXES, "evaluation batch 0")

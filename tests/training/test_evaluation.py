@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data.batches import NUMBERS
+from edgecompress.data.batches import ANY
 from edgecompress.errors import DataError
 from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.metric import named_measure
@@ -79,7 +79,7 @@ def test_data_that_cannot_be_scored_are_refused(data: list[Any], words: str) -> 
 
 def _metric(data: list[Any], name: str) -> Score:
     engine = Engine.start(Scores(), Settings(), 1)
-    batches_ = batches(data, "evaluation", "x", label_kinds=NUMBERS)
+    batches_ = batches(data, "evaluation", "x", label_kinds=ANY)
     return evaluate(engine, batches_, cross_entropy, True, named_measure(name))
 
 
@@ -113,7 +113,7 @@ def test_outputs_of_half_precision_and_tapped_ones_are_measured() -> None:
         def reset(self) -> None: ...
 
     engine = Engine.start(Half(), Settings(), 1)
-    data = batches([(LOGITS, LOGITS)], "evaluation", "x", label_kinds=NUMBERS)
+    data = batches([(LOGITS, LOGITS)], "evaluation", "x", label_kinds=ANY)
     assert evaluate(engine, data, cross_entropy, False, own_measure(Pair, "pair")) == Score(metric=1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.training.losses import (
+    Loss,
     classification_loss,
     cross_entropy,
     distillation_loss,
@@ -141,3 +143,20 @@ def test_a_batch_in_which_no_label_counts_teaches_nothing() -> None:
     scores, ignored = torch.randn(3, 4), torch.full((3,), -100)
     assert float(classification_loss(scores, ignored)) == 0
     assert float(distillation_loss(scores, torch.randn(3, 4), ignored, 2.0, 0.5)) == 0
+
+
+@pytest.mark.parametrize("labels", [[{"boxes": [1]}, {}], ["a", "b"], {"a": 1}])
+@pytest.mark.parametrize("loss", [cross_entropy, mean_squared_error])
+def test_labels_of_another_form_need_a_loss_that_reads_them(loss: Loss, labels: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        loss(torch.zeros(2, 3), {}, labels)
+    assert str(caught.value) == (
+        f"labels are a {type(labels).__name__} that is no array of numbers; give such an array, or a loss that reads"
+        " them"
+    )
+
+
+def test_numbers_in_lists_are_labels() -> None:
+    scores = torch.randn(2, 3, 2)
+    nested = [[0, 1], [2, 2]]
+    assert cross_entropy(scores, {}, nested) == cross_entropy(scores, {}, torch.tensor(nested))

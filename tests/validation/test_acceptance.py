@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgecompress.data.batches import NUMBERS, Batches, InputNames
+from edgecompress.data.batches import ANY, Batches, InputNames
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Budgets
@@ -33,7 +33,7 @@ def _numbers(offset: float) -> Batches:
     data = [(X, run(_classifier(0.0), X) + offset)]
     inputs = InputNames(names=("x",), required=1)
     measure = named_measure("mae")
-    return Batches(role="evaluation", source=lambda: data, inputs=inputs, measure=measure, label_kinds=NUMBERS)
+    return Batches(role="evaluation", source=lambda: data, inputs=inputs, measure=measure, label_kinds=ANY)
 
 
 @pytest.mark.parametrize(

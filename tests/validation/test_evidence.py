@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgecompress.data.batches import NUMBERS, Batches, InputNames
+from edgecompress.data.batches import ANY, Batches, InputNames
 from edgecompress.errors import DataError
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
@@ -109,7 +109,7 @@ def test_evaluation_data_without_labels_is_told() -> None:
 def _measured(name: str, *targets: np.ndarray) -> Batches:
     raw = [(X[25 * i : 25 * i + 25], target) for i, target in enumerate(targets)]
     inputs, measure = InputNames(names=("x",), required=1), named_measure(name)
-    return Batches(role="evaluation", source=lambda: raw, inputs=inputs, measure=measure, label_kinds=NUMBERS)
+    return Batches(role="evaluation", source=lambda: raw, inputs=inputs, measure=measure, label_kinds=ANY)
 
 
 MEANS = X.mean((2, 3))
