@@ -17,6 +17,7 @@ from edgecompress.bundle.reading import read_bundle
 from edgecompress.bundle.revalidation import revalidate
 from edgecompress.cli.app import main
 from edgecompress.errors import RecipeError
+from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.progress import Progress
 from edgecompress.report.page import render
 from edgecompress.runtime import open_session, run_session
@@ -190,7 +191,7 @@ def test_every_form_gives_the_figures_of_the_built_in(nets: Path, metric: Any) -
 
 def _validated(bundle: Path, metric: Any = None, evaluation: str | None = None, **limits: float) -> dict[str, Any]:
     return revalidate(
-        bundle, limits, evaluation=evaluation, original=None, cpus=(), progress=Progress(), metric=metric
+        bundle, limits, evaluation=evaluation, original=None, cpus=(), progress=Progress(), by=MeasuredBy(metric=metric)
     ).document()
 
 

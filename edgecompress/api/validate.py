@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.revalidation import Revalidation, revalidate
-from edgecompress.loading.metrics import MetricOrName
+from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import named_as_arguments, names, path
@@ -22,6 +22,7 @@ def validate(
     evaluation: Data | None = None,
     original: str | Path | None = None,
     metric: MetricOrName | None = None,
+    postprocess: PostprocessOrName | None = None,
     max_accuracy_drop: float | None = None,
     max_metric_drop: float | None = None,
     min_metric_kept: float | None = None,
@@ -43,6 +44,7 @@ def validate(
             counts.
         metric: what is measured in place of the bundle's metric, as :func:`compress` takes it. Code that the bundle
             names is run only where it is given here.
+        postprocess: what the outputs become before they are measured, as :func:`compress` takes it; the same holds.
         max_accuracy_drop: percentage points of top-1.
         max_metric_drop: how much worse than the float model, in the unit of the metric.
         min_metric_kept: share of the float model's metric that is kept, 0 to 1.
@@ -83,6 +85,6 @@ def validate(
         original=None if original is None else path("original", original),
         cpus=names("cpu", cpu, "CPUs"),
         progress=progress or Progress(),
-        metric=metric,
+        by=MeasuredBy(metric=metric, postprocess=postprocess),
         verify_key=None if verify_key is None else path("verify_key", verify_key),
     )

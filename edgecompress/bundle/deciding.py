@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgecompress.errors import RecipeError
-from edgecompress.loading.metrics import MetricOrName, name_metric, open_metric
+from edgecompress.loading.metrics import MeasuredBy, open_metric
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
+from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.tables import Evaluation, Recipe, parse_recipe
 
 OF_THE_METRIC = ("max_metric_drop", "min_metric_kept", "min_metric", "max_metric")
@@ -23,7 +25,7 @@ class Judging:
 
 def judging(
     recipe: Recipe,
-    metric: MetricOrName | None,
+    by: MeasuredBy,
     limits: Mapping[str, float],
     warn: Callable[[str], None],
     *,
@@ -36,35 +38,66 @@ def judging(
 
     Args:
         recipe: of the bundle.
-        metric: in place of that of the recipe, whose budgets do not bound another metric.
+        by: what the caller names in place of that. Budgets of the recipe do not bound another metric, which does not
+            see what the recipe's postprocessing makes either.
         limits: budgets that replace those of the recipe.
         warn: as :func:`~edgecompress.loading.metrics.open_metric` has it.
         runs: whether the metric is measured now.
 
     Raises:
-        RecipeError: the metric is code that the caller does not name, there is no such metric, or a limit is none.
+        RecipeError: the metric or the postprocessing is code that the caller does not name, there is no such thing, or
+            a limit is none.
     """
     budgets = recipe.budgets.model_dump(exclude_none=True)
-    asked = name_metric(recipe, metric)
+    asked = by.named_in(recipe)
     if asked.evaluation.metric != recipe.evaluation.metric:
-        axis = recipe.evaluation.class_axis
-        asked = asked.model_copy(update={"evaluation": Evaluation(metric=asked.evaluation.metric, class_axis=axis)})
+        postprocess = None if by.postprocess is None else asked.evaluation.postprocess
+        said = asked.evaluation
+        own = Evaluation(metric=said.metric, postprocess=postprocess, class_axis=said.class_axis)
+        asked = asked.model_copy(update={"evaluation": own})
         budgets = {name: limit for name, limit in budgets.items() if name not in OF_THE_METRIC}
     asked = asked.model_copy(update={"budgets": parse_recipe({"budgets": {**budgets, **limits}}).budgets})
-    name = asked.evaluation.metric
-    if metric is None and ":" in name:
+    if _names_code(asked.evaluation, by, runs=runs):
+        return Judging(measure=_recorded(asked), recipe=asked)
+    measure, settled = open_metric(asked, by, warn)
+    return Judging(measure=measure, recipe=settled)
+
+
+def _names_code(asked: Evaluation, by: MeasuredBy, *, runs: bool) -> bool:
+    """Whether a bundle names code that the caller does not name.
+
+    Raises:
+        RecipeError: it does, and that would run.
+    """
+    metric, postprocess = asked.metric, asked.postprocess
+    if by.metric is None and ":" in metric:
         if runs:
             raise RecipeError(
-                f"the bundle is measured by {name!r}, code that its maker named; give --metric with what is to be run"
+                f"the bundle is measured by {metric!r}, code that its maker named; give --metric with what is to be run"
             )
-        return Judging(measure=_recorded(asked), recipe=asked)
-    measure, settled = open_metric(asked, metric, warn)
-    return Judging(measure=measure, recipe=settled)
+        return True
+    if by.postprocess is None and postprocess is not None:
+        if runs:
+            raise RecipeError(
+                f"the outputs of the bundle go through {postprocess!r}, code that its maker named; give --postprocess"
+                " with what is to be run"
+            )
+        return True
+    return False
 
 
 def _recorded(recipe: Recipe) -> Measure:
     """A metric that is never made: only its record is read."""
     said = recipe.evaluation
+    unit = said.unit if said.metric != DEFAULT else named_measure(DEFAULT).unit
     return replace(
-        named_measure(DEFAULT), name=said.metric, unit=said.unit or "", higher_is_better=said.higher_is_better
+        named_measure(DEFAULT),
+        name=said.metric,
+        unit=unit or "",
+        higher_is_better=said.higher_is_better,
+        postprocess=None if said.postprocess is None else Postprocess(name=said.postprocess, function=_unchanged),
     )
+
+
+def _unchanged(outputs: Any) -> Any:
+    return outputs

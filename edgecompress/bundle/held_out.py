@@ -68,9 +68,10 @@ def measure_quality(
     if value is None:
         progress.warn(f"the evaluation data has no labels; {measure.in_words} is not measured")
     elif before is None:
+        other = "evaluation data" if _is_recorded(bundle, measure) else "metric and postprocess"
         progress.warn(
-            "these are not the evaluation data of the bundle, whose accuracies do not compare with theirs; the drop is"
-            " not measured: give the float model (--original), which is then run on them too"
+            f"these are not the {other} of the bundle, whose accuracies do not compare with theirs; the drop is not"
+            " measured: give the float model (--original), which is then run on them too"
         )
     agreement = MeasuredRow(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
     lost = _recorded_losses(bundle) if original is None else scores.agreements[-1].lost(silent=True)
@@ -127,14 +128,17 @@ def _before(bundle: Bundle, measure: Measure, scores: Scores) -> float | None:
 
 def _recorded_value(bundle: Bundle, measure: Measure, side: str) -> float | None:
     """The metric of the original or the artifact, where that is what was recorded; bundles of before have accuracy."""
-    if measure.name == DEFAULT:
-        return recorded_number(bundle, "accuracy", side)
-    return recorded_number(bundle, "metric", side) if _recorded_name(bundle) == measure.name else None
+    if not _is_recorded(bundle, measure):
+        return None
+    return recorded_number(bundle, "accuracy" if measure.name == DEFAULT else "metric", side)
 
 
-def _recorded_name(bundle: Bundle) -> Any:
+def _is_recorded(bundle: Bundle, measure: Measure) -> bool:
+    """Whether a bundle records this metric, of outputs that went through the same."""
     metric = bundle.manifest.metrics.get("metric")
-    return metric.get("name") if isinstance(metric, dict) else DEFAULT
+    found = metric if isinstance(metric, dict) else {}
+    postprocess = None if measure.postprocess is None else measure.postprocess.name
+    return (found.get("name", DEFAULT), found.get("postprocess")) == (measure.name, postprocess)
 
 
 def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress) -> Scores:
@@ -142,7 +146,7 @@ def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress
     arithmetic = arithmetic_of(parse_recipe(bundle.manifest.recipe))
     sessions = [open_session(file, ALL_CORES, arithmetic=arithmetic) for file in files]
     asked = evaluation.class_axis if evaluation.class_axis is not None else recorded_class_axis(bundle)
-    if evaluation.measure.of_classes:
+    if evaluation.measure.of_raw_scores:
         axis = settle_class_axis(
             lambda batch: run_session(sessions[-1], batch.inputs)[0].shape, [evaluation], asked, progress.warn
         )

@@ -139,6 +139,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "name": evidence.measure.name,
             "unit": evidence.measure.unit,
             "higher_is_better": evidence.measure.wants_more,
+            "postprocess": None if evidence.measure.postprocess is None else evidence.measure.postprocess.name,
         },
         "parity": {
             "original": min(float_parity, key=lambda parity: parity.sqnr_db).entry if float_parity else None,

@@ -21,7 +21,7 @@ from edgecompress.bundle.signature import load_verify_key, verify_bundle
 from edgecompress.data.batches import Array, Batch, Batches, Inputs
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
-from edgecompress.loading.metrics import MetricOrName
+from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.sources import Data, open_batches
 from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.metrics.metric import Measure
@@ -91,7 +91,7 @@ def revalidate(
     cpus: Sequence[str],
     progress: Progress,
     verify_key: Path | None = None,
-    metric: MetricOrName | None = None,
+    by: MeasuredBy = AS_NAMED,
 ) -> Revalidation:
     """Check a bundle's bytes, then measure it against its budgets.
 
@@ -103,8 +103,8 @@ def revalidate(
             it the recorded speedup counts, and a drop of the metric is measured on the data of the record only.
         cpus: names of other CPUs to emulate; without them the recorded outcome counts.
         progress: told of the progress.
-        metric: what is measured in place of the metric of the bundle's recipe. Data for a bundle that was measured by
-            code of its maker's, which is not run unasked, need it.
+        by: what is measured in place of the metric of the bundle's recipe, and what the outputs become before. Data
+            for a bundle that was measured by code of its maker's, which is not run unasked, need it.
         verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
 
     Raises:
@@ -119,7 +119,7 @@ def revalidate(
     if verify_key is not None:
         verify_bundle(folder, load_verify_key(verify_key))
     bundle = read_bundle(folder)
-    judged = judging(parse_recipe(bundle.manifest.recipe), metric, limits, progress.warn, runs=evaluation is not None)
+    judged = judging(parse_recipe(bundle.manifest.recipe), by, limits, progress.warn, runs=evaluation is not None)
     measure, recipe = judged.measure, judged.recipe
     budgets = recipe.budgets
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:

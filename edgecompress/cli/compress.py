@@ -35,6 +35,9 @@ Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
 ]
 Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: top1, miou, ..., or file.py:callable.")]
+Postprocess = Annotated[
+    str | None, typer.Option(metavar="CODE", help="file.py:callable, from the outputs to what the metric reads.")
+]
 INDENT = 18
 """Columns before the words of a step of the plan."""
 Data = "file.py:callable, module:callable, FILE.npz, or a folder of images with labels.csv."
@@ -50,6 +53,7 @@ def run(
     teacher: Annotated[str | None, typer.Option(metavar="MODEL", help="Whose outputs are learned.")] = None,
     teacher_weights: Annotated[str | None, typer.Option(metavar="FILE", help="Its weights.")] = None,
     metric: Metric = None,
+    postprocess: Postprocess = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
     ] = None,
@@ -69,7 +73,7 @@ def run(
     from edgecompress.targets import effective_profile
 
     with joined_workers() as workers, prints_aside(as_json):
-        profile = effective_profile(target, [*(assignments or []), *assigned(metric)])
+        profile = effective_profile(target, [*(assignments or []), *assigned(metric=metric, postprocess=postprocess)])
         folder = output or Path(f"{name_of(model)}-{profile.name}")
         if workers.rank == 0:
             require_free(folder, overwrite=overwrite)  # before what takes long
@@ -102,13 +106,13 @@ def run(
     return 0 if bundle.passed else 1
 
 
-def assigned(metric: str | None) -> tuple[str, ...]:
-    """The override that names a metric.
+def assigned(**named: str | None) -> tuple[str, ...]:
+    """The overrides that name a metric and a postprocessing.
 
-    >>> assigned("miou")
+    >>> assigned(metric="miou", postprocess=None)
     ('evaluation.metric="miou"',)
     """
-    return () if metric is None else (f"evaluation.metric={json.dumps(metric)}",)
+    return tuple(f"evaluation.{key}={json.dumps(name)}" for key, name in named.items() if name is not None)
 
 
 def print_plan(plan: Plan) -> None:

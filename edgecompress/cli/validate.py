@@ -28,6 +28,9 @@ def run(
     metric: Annotated[
         str | None, typer.Option(metavar="NAME", help="In place of the bundle's; its own code is named again.")
     ] = None,
+    postprocess: Annotated[
+        str | None, typer.Option(metavar="CODE", help="What outputs become before; the bundle's is named again.")
+    ] = None,
     max_accuracy_drop: Annotated[float | None, typer.Option(metavar="PP", help="Percentage points.")] = None,
     max_metric_drop: Annotated[float | None, typer.Option(metavar="X", help="In the unit of the metric.")] = None,
     min_metric_kept: Annotated[
@@ -66,6 +69,7 @@ def run(
             progress=progress_for(Console(stderr=True)),
             verify_key=verify_key,
             metric=metric,
+            postprocess=postprocess,
         )
     if as_json:
         print_json(result.document())

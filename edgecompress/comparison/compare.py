@@ -14,14 +14,14 @@ from torch import nn
 
 from edgecompress.bundle.manifest import metric_entry
 from edgecompress.bundle.reading import read_bundle
-from edgecompress.comparison.digests import digest_data, digest_metric, digest_network, digest_row
+from edgecompress.comparison.digests import digest_code, digest_data, digest_network, digest_row
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
 from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
 from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
 from edgecompress.exporters.finish import compact
-from edgecompress.loading.metrics import MetricOrName, name_metric
+from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.metrics.metric import DEFAULT
@@ -67,7 +67,7 @@ def compare(
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
-    metric: MetricOrName | None = None,
+    by: MeasuredBy = AS_NAMED,
 ) -> Comparison:
     """Compress a model in every way, and measure what each artifact is.
 
@@ -83,7 +83,7 @@ def compare(
         overrides: ``KEY=VALUE`` for the recipe of every row, ``ROW:KEY=VALUE`` for that of one.
         progress: told of every step.
         tell: told of every row, as soon as it is known.
-        metric: what decides in every row, as :func:`edgecompress.compress` takes it.
+        by: what decides in every row, and what the outputs become before, in place of what the recipes name.
 
     Raises:
         RecipeError: there is no such row, key or metric.
@@ -91,11 +91,11 @@ def compare(
         OutputError: the folder holds other things, or cannot be written.
     """
     progress, folder = progress or Progress(), Path(output)
-    profiles = {key: _measured_by(profile, metric) for key, profile in profiles_of(overrides).items()}
+    profiles = {key: _measured_by(profile, by) for key, profile in profiles_of(overrides).items()}
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: value for role, value in given.items() if value is not None}
     prepare_folder(folder)
-    parts, opened, example = _digests(network, data, profiles, progress, metric)
+    parts, opened, example = _digests(network, data, profiles, progress, by)
     known = recall(folder)
     rows: list[Measured] = []
     fresh: list[str] = []
@@ -103,7 +103,7 @@ def compare(
         digest = digest_row(profiles[row.key].recipe, parts)
         kept = known.get(row.key)
         if kept is None or kept.digest != digest or not _whole(folder / row.key, kept):
-            kept = _measure(row, network, profiles[row.key], data, folder, digest, progress, metric)
+            kept = _measure(row, network, profiles[row.key], data, folder, digest, progress, by)
             fresh.append(row.key)
         rows.append(kept)
         keep(folder, [*rows, *(row for key, row in known.items() if key not in {done.key for done in rows})])
@@ -117,8 +117,8 @@ def compare(
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
 
 
-def _measured_by(profile: TargetProfile, metric: MetricOrName | None) -> TargetProfile:
-    return replace(profile, recipe=name_metric(profile.recipe, metric))
+def _measured_by(profile: TargetProfile, by: MeasuredBy) -> TargetProfile:
+    return replace(profile, recipe=by.named_in(profile.recipe))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -149,15 +149,15 @@ def _digests(
     data: Mapping[str, Data],
     profiles: Mapping[str, TargetProfile],
     progress: Progress,
-    metric: MetricOrName | None,
+    by: MeasuredBy,
 ) -> tuple[dict[str, str], Opened, Batch]:
     """What all rows are made of, the network with names for its inputs and how they are cut, and the first batch."""
     recipe = profiles[ORIGINAL].recipe
-    opened = open_together(network, data, recipe, progress.warn, metric)
+    opened = open_together(network, data, recipe, progress.warn, by)
     digests = {role: digest_data(each, progress) for role, each in opened.batches.items()}
     named, example = opened.network, opened.first()
     check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
-    own = digest_metric(recipe.evaluation.metric, metric)
+    own = digest_code(recipe.evaluation, by)
     return {"network": digest_network(named, example), **digests, **own}, opened, example
 
 
@@ -180,7 +180,7 @@ def _measure(
     folder: Path,
     digest: str,
     progress: Progress,
-    metric: MetricOrName | None,
+    by: MeasuredBy,
 ) -> Measured:
     title = title_of(profile.recipe)
     lacking = [role for role in row.needs if role not in data]
@@ -196,7 +196,8 @@ def _measure(
             output=folder / row.key,
             overwrite=True,
             progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
-            metric=metric,
+            metric=by.metric,
+            postprocess=by.postprocess,
         ).manifest.metrics
     except RecipeError as error:
         return Measured(key=row.key, title=title, digest=digest, missing=str(error))

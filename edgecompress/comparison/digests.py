@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -16,11 +17,11 @@ from torch.export import ExportedProgram
 from edgecompress.bundle.manifest import canonical
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.digest import digest_of
-from edgecompress.loading.metrics import MetricOrName
+from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Recipe, recipe_tables
+from edgecompress.recipe.tables import Evaluation, Recipe, recipe_tables
 from edgecompress.runtime import Network, execute, network_rows, to_bytes
 from edgecompress.training.checkpoint import fingerprint
 
@@ -59,21 +60,30 @@ def digest_data(batches: Batches, progress: Progress) -> str:
     return f"{total % MODULUS:0{2 * SAMPLE_BYTES}x}"
 
 
-def digest_metric(name: str, metric: MetricOrName | None) -> dict[str, str]:
-    """Of the file that holds a metric of the user's own, under ``metric``; nothing of one that has a name.
+def digest_code(names: Evaluation, by: MeasuredBy) -> dict[str, str]:
+    """Of the files that hold a metric and a postprocessing of the user's own, by what each is for.
 
     Code that changed makes other figures of the same outputs.
     """
-    if isinstance(metric, str) or metric is None:
+    sources = {
+        "metric": _source(names.metric, by.metric),
+        "postprocess": _source(names.postprocess or "", by.postprocess),
+    }
+    return {
+        key: hashlib.sha256(source.read_bytes()).hexdigest()
+        for key, source in sources.items()
+        if source is not None and source.is_file()
+    }
+
+
+def _source(name: str, given: Any) -> Path | None:
+    """The file of what was handed over, or of what a recipe names; None of what has a name of its own."""
+    if isinstance(given, str) or given is None:
         file = name.rpartition(":")[0]
-        source = Path(file) if file.endswith(".py") else None
-    else:
-        known = metric if hasattr(metric, "__module__") and hasattr(metric, "__qualname__") else type(metric)
-        found = getattr(sys.modules.get(known.__module__), "__file__", None)
-        source = None if found is None else Path(found)
-    if source is None or not source.is_file():
-        return {}
-    return {"metric": hashlib.sha256(source.read_bytes()).hexdigest()}
+        return Path(file) if file.endswith(".py") else None
+    known = given if hasattr(given, "__module__") and hasattr(given, "__qualname__") else type(given)
+    found = getattr(sys.modules.get(known.__module__), "__file__", None)
+    return None if found is None else Path(found)
 
 
 def digest_row(recipe: Recipe, parts: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ class Streams:
     def with_classes(self) -> tuple[Batches, ...]:
         """The data whose labels are the classes of scores, that of the evaluation first."""
         measured = self.measured
-        first = (measured,) if measured is not None and measured.measure.of_classes else ()
+        first = (measured,) if measured is not None and measured.measure.of_raw_scores else ()
         return (*first, *((self.train,) if self.train is not None else ()))
 
     @property
@@ -46,7 +46,7 @@ class Streams:
     def with_class_axis(self, axis: int | None) -> Streams:
         """The same data, whose labels lack that axis of the scores, where they are classes."""
         evaluation = self.evaluation
-        if evaluation is not None and evaluation.measure.of_classes:
+        if evaluation is not None and evaluation.measure.of_raw_scores:
             evaluation = replace(evaluation, class_axis=axis)
         train = None if self.train is None else replace(self.train, class_axis=axis)
         return replace(self, evaluation=evaluation, train=train)

@@ -3,52 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecompress.errors import RecipeError
 from edgecompress.loading.own_metric import own_measure
-from edgecompress.loading.user_code import folder_of, importable, resolve
+from edgecompress.loading.own_postprocess import own_postprocess
+from edgecompress.loading.user_code import folder_of, importable, place_of, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, Metric, named_measure
+from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.tables import Budgets, Recipe
 from edgecompress.registry import METRICS, built_in, find
 
 MetricOrName = str | Metric | Callable[..., Any]
 """A name, ``file.py:callable``, an object, its class, or a function of a batch."""
+PostprocessOrName = str | Callable[[Any], Any]
+"""``file.py:callable``, or a function of the outputs."""
 
 
-def name_metric(recipe: Recipe, metric: MetricOrName | None) -> Recipe:
-    """A recipe that names the metric that was handed over; of an object or a function, where its code is.
+@dataclass(frozen=True, kw_only=True)
+class MeasuredBy:
+    """What a caller hands over in place of what a recipe names; None for what that names.
 
-    Raises:
-        RecipeError: nothing has the name.
+    Attributes:
+        metric: what decides how good a network is.
+        postprocess: what becomes of the outputs before.
     """
-    if metric is None:
-        return recipe
-    name = metric if isinstance(metric, str) else _place_of(metric)
-    return recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update={"metric": name})})
+
+    metric: MetricOrName | None = None
+    postprocess: PostprocessOrName | None = None
+
+    def named_in(self, recipe: Recipe) -> Recipe:
+        """A recipe that names what was handed over; of an object or a function, where its code is.
+
+        Raises:
+            RecipeError: nothing has the name.
+        """
+        given = {"metric": self.metric, "postprocess": self.postprocess}
+        names = {
+            key: value if isinstance(value, str) else place_of(value)
+            for key, value in given.items()
+            if value is not None
+        }
+        if not names:
+            return recipe
+        return recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update=names)})
 
 
-def _place_of(metric: Any) -> str:
-    known = metric if hasattr(metric, "__qualname__") else type(metric)
-    return f"{known.__module__}:{known.__qualname__}"
+AS_NAMED = MeasuredBy()
+"""By what the recipe names."""
 
 
-def open_metric(recipe: Recipe, metric: MetricOrName | None, warn: Callable[[str], None]) -> tuple[Measure, Recipe]:
+def open_metric(recipe: Recipe, by: MeasuredBy, warn: Callable[[str], None]) -> tuple[Measure, Recipe]:
     """What networks are measured by, and the recipe with all that the metric says of itself.
 
     Args:
         recipe: ``evaluation`` names the metric, and settles what it says of itself.
-        metric: the object or function in place of what is named.
+        by: the objects or functions in place of what is named.
         warn: told where nothing says whether more is better, or no budget speaks of the metric.
 
     Raises:
-        RecipeError: there is no such metric, it cannot be made, or a budget bounds it from the wrong side.
+        RecipeError: there is no such metric or postprocessing, it cannot be made, or a budget bounds it from the wrong
+            side.
     """
     asked = recipe.evaluation
-    found = _found(asked.metric, metric)
+    found = _found(asked.metric, by.metric)
     said = {key: value for key in ("unit", "higher_is_better") if (value := getattr(asked, key)) is not None}
-    measure = replace(found, **said)
+    measure = replace(found, **said, postprocess=_postprocess(asked.postprocess, by.postprocess))
     _check_side(measure, recipe.budgets)
     if measure.name == DEFAULT:
         return measure, recipe
@@ -68,6 +89,15 @@ def _found(name: str, metric: MetricOrName | None) -> Measure:
         return own_measure(find(METRICS, name), name)
     with importable(folder_of(name)):
         return own_measure(resolve(name, RecipeError, "metric"), name)
+
+
+def _postprocess(name: str | None, given: PostprocessOrName | None) -> Postprocess | None:
+    if name is None:
+        return None
+    if given is not None and not isinstance(given, str):
+        return own_postprocess(given, name)
+    with importable(folder_of(name)):
+        return own_postprocess(resolve(name, RecipeError, "postprocess"), name)
 
 
 def _check_side(measure: Measure, budgets: Budgets) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgecompress.axes.batch import settle_batch
 from edgecompress.data.batches import Batch, Batches, Source
-from edgecompress.loading.metrics import MetricOrName, open_metric
+from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, open_metric
 from edgecompress.loading.sources import Data, open_batches, open_source
 from edgecompress.modules.named_inputs import name_inputs
 from edgecompress.recipe.tables import Recipe
@@ -52,7 +52,7 @@ def open_together(
     data: Mapping[str, Data],
     recipe: Recipe,
     warn: Callable[[str], None] = lambda _: None,
-    metric: MetricOrName | None = None,
+    by: MeasuredBy = AS_NAMED,
 ) -> Opened:
     """Open DATA for a network; the first batch of the first says what its inputs are called, and how they are cut.
 
@@ -61,15 +61,15 @@ def open_together(
         data: by role; one at least.
         recipe: ``export.batch_axes`` settles what it names, and ``evaluation`` names the metric.
         warn: told of a batch that became fixed, and of what a metric does not say of itself.
-        metric: the object or function that is meant where ``evaluation`` names one of a Python caller.
+        by: the objects or functions that are meant where ``evaluation`` names those of a Python caller.
 
     Raises:
         DataError: data cannot be opened, or can be read only once; or the first batch is malformed.
         ModelError: the inputs have no names.
         RecipeError: ``export.batch_axes`` names an input or an axis that is not there, or not the batch's;
-            or there is no such metric.
+            or there is no such metric or postprocessing.
     """
-    measure, recipe = open_metric(recipe, metric, warn)
+    measure, recipe = open_metric(recipe, by, warn)
     sources = {role: open_source(each, role, recipe) for role, each in data.items()}
     role, source = next(iter(sources.items()))
     settled = settle_batch(name_inputs(network, source), source, role, recipe, warn)

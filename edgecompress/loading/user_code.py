@@ -85,6 +85,12 @@ def folder_of(spec: str) -> Path:
     return Path(place).resolve().parent if place.endswith(".py") else Path.cwd()
 
 
+def place_of(found: Any) -> str:
+    """``module:name`` of an object's or a function's code, which a recipe names in place of it."""
+    known = found if hasattr(found, "__qualname__") else type(found)
+    return f"{known.__module__}:{known.__qualname__}"
+
+
 def require_no_arguments(factory: Callable[..., Any], spec: str, error_type: type[InputError]) -> None:
     """Refuse a callable that cannot be called without arguments.
 

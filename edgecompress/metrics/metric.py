@@ -4,7 +4,8 @@ A metric has torchmetrics' form, so that every class of that library is one: ``u
 batch, ``compute()`` for the value of all, ``reset()`` to begin anew. A plain function ``(outputs, targets) -> float``
 over a batch is one, too: its values are averaged by samples.
 
-- ``outputs`` are the network's output; a tuple of them, in their order, where there is more than one.
+- ``outputs`` are the network's output; a tuple of them, in their order, where there is more than one; or what
+  postprocessing makes of them (:mod:`edgecompress.metrics.postprocess`).
 - ``targets`` are what the data give in addition to the inputs, in any form that :mod:`edgecompress.metrics.targets`
   can cut into samples.
 - Arrays are NumPy's; for a metric that is an ``nn.Module``, as torchmetrics' are, tensors on the CPU.
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
+
+from edgecompress.metrics.postprocess import Postprocess
 
 DEFAULT = "top1"
 """The metric of a recipe that names none."""
@@ -55,6 +58,7 @@ class Measure:
         higher_is_better: whether more is better; None where nothing says so, which counts as more.
         of_classes: whether it reads scores of classes and class indices.
         ignores: targets that do not count, in addition to -100, where they are no classes of the network.
+        postprocess: what becomes of the outputs before they are measured; None where they are measured as they are.
     """
 
     name: str
@@ -63,6 +67,22 @@ class Measure:
     higher_is_better: bool | None = None
     of_classes: bool = False
     ignores: tuple[int, ...] = ()
+    postprocess: Postprocess | None = None
+
+    @property
+    def of_raw_scores(self) -> bool:
+        """Whether it reads the first output as scores of classes, just as the network gives it."""
+        return self.of_classes and self.postprocess is None
+
+    @property
+    def is_top1(self) -> bool:
+        """Whether it is top-1 accuracy of the outputs as they are."""
+        return self.name == DEFAULT and self.postprocess is None
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What tells it from another one: its name, and that of the postprocessing."""
+        return (self.name, *(() if self.postprocess is None else (self.postprocess.name,)))
 
     @property
     def wants_more(self) -> bool:

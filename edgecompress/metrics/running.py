@@ -11,8 +11,9 @@ import numpy as np
 
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, RecipeError, first_line
 from edgecompress.metrics.accuracy import IGNORED_LABEL, Array, class_axis, no_class
+from edgecompress.metrics.described import described
 from edgecompress.metrics.metric import Measure
-from edgecompress.metrics.targets import is_numbers, samples_of
+from edgecompress.metrics.targets import is_array, is_numbers, samples_of
 
 
 class Averaged:
@@ -67,11 +68,14 @@ class Running:
 
         Raises:
             DataError: the targets do not fit the outputs.
-            RecipeError: the metric fails, or gives something else than a number.
+            RecipeError: the metric or the postprocessing fails, or gives something else than it should.
         """
         given: Any = outputs[0] if len(outputs) == 1 else tuple(outputs)
+        if self._measure.postprocess is not None:
+            given = self._measure.postprocess(given, samples_of(targets), where)
         if self._measure.of_classes:
-            given, targets = _of_classes(outputs[0], targets, self._measure.ignores, where, axis)
+            scores = self._scores(given)
+            given, targets = _of_classes(scores, targets, self._measure.ignores, where, axis)
             self._counted += int((targets != IGNORED_LABEL).sum())
         else:
             self._counted += targets.size if is_numbers(targets) else samples_of(targets)
@@ -85,9 +89,19 @@ class Running:
         except USER_CODE_FAILS as error:
             raise RecipeError(
                 f"metric {name!r} raised {type(error).__name__} on {where}: {first_line(error)}; repair it: it is given"
-                f" {'tensors' if self._takes_tensors else 'NumPy arrays'}, outputs {_described(given)}, and targets"
-                f" {_described(targets)}"
+                f" {'tensors' if self._takes_tensors else 'NumPy arrays'}, outputs {described(given)}, and targets"
+                f" {described(targets)}"
             ) from error
+
+    def _scores(self, given: Any) -> Array:
+        """The scores of classes that a metric of classes reads: the first of several arrays."""
+        first = given[0] if isinstance(given, tuple) and given else given
+        if not is_array(first):
+            raise RecipeError(
+                f"metric {self._measure.name!r} reads scores of classes, and postprocess gives {described(given)};"
+                " return an array of scores, or name a metric that reads it"
+            )
+        return np.asarray(first)
 
     def require_one_number(self) -> None:
         """Refuse a metric that gives something else than a number; what it cannot tell of few batches is no fault.
@@ -100,7 +114,7 @@ class Running:
         except USER_CODE_FAILS:
             return
         if not _is_number(value):
-            raise self._not_one_number(_described(value), "all batches")
+            raise self._not_one_number(described(value), "all batches")
 
     @property
     def value(self) -> float | None:
@@ -131,7 +145,7 @@ class NotOneNumberError(ValueError):
 
 def _one_number(value: Any) -> float:
     if not _is_number(value):
-        raise NotOneNumberError(_described(value))
+        raise NotOneNumberError(described(value))
     if not math.isfinite(value):
         raise NotOneNumberError(str(float(value)))
     return float(value)
@@ -168,18 +182,3 @@ def _tensors(value: Any) -> Any:
         parts = map(_tensors, value)
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
-
-
-def _described(value: Any) -> str:
-    """An array's or a tensor's type and shape, what a list is of, or the type of something else.
-
-    >>> _described(np.zeros((2, 3))), _described((np.zeros(2), np.zeros(1, int))), _described(None)
-    ('float64 (2, 3)', 'float64 (2,) and int64 (1,)', 'None')
-    """
-    if isinstance(value, tuple) and all(hasattr(part, "shape") for part in value):
-        return " and ".join(map(_described, value))
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype} {tuple(value.shape)}"
-    if isinstance(value, list) and value:
-        return f"a list of {len(value)}, the first {_described(value[0])}"
-    return "None" if value is None else f"a {type(value).__name__}"

@@ -20,7 +20,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
-from edgecompress.loading.metrics import MetricOrName
+from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.named_inputs import answering
@@ -62,6 +62,7 @@ def compress(
     command: str = AGAIN,
     sign: str | Path | None = None,
     metric: MetricOrName | None = None,
+    postprocess: PostprocessOrName | None = None,
 ) -> Bundle:
     """Compress a trained model for a target and write the bundle.
 
@@ -89,6 +90,8 @@ def compress(
         metric: what decides how good the artifact is, in place of ``evaluation.metric`` of the recipe: a name,
             ``file.py:callable``, an object with ``update(outputs, targets)``, ``compute()`` and ``reset()``, such as
             one of torchmetrics, or a function ``(outputs, targets) -> float`` that is averaged by samples.
+        postprocess: what the outputs become before the metric sees them, in place of ``evaluation.postprocess``: a
+            function of the outputs, NumPy arrays, or ``file.py:callable``.
 
     Returns:
         The bundle. A missed budget is no error, nor is one that a noisy machine leaves open: ``bundle.passed`` says
@@ -113,7 +116,7 @@ def compress(
         workers=workers,
         command=command,
         sign=sign,
-        metric=metric,
+        by=MeasuredBy(metric=metric, postprocess=postprocess),
     )
     return carry_out(request, plan_of(request), progress or Progress())
 
@@ -180,7 +183,7 @@ class Converted:
 
 def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Converted:
     """Give the inputs names, open the data, and fold the steps."""
-    opened = open_together(request.model, request.data, request.profile.recipe, progress.warn, request.metric)
+    opened = open_together(request.model, request.data, request.profile.recipe, progress.warn, request.by)
     teacher = None if request.teacher is None else answering(request.teacher, opened.network, opened.source)
     example = opened.first()
     context = Context(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import nn
 
 from edgecompress.axes.classes import settle_streams
-from edgecompress.data.batches import Array, Batches
+from edgecompress.data.batches import Array, Batch
 from edgecompress.data.splits import Streams
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line
 from edgecompress.metrics.accuracy import require_class_axis
@@ -72,19 +72,20 @@ def require_fitting(network: nn.Module, streams: Streams, *, trains: bool) -> No
     """
     measured, train = streams.measured, streams.train if trains else None
     for batches in filter(None, (measured, train)):
-        outputs, batch = _answers(network, batches), batches.first()
+        batch = batches.first()
+        outputs = _answers(network, batch, f"{batches.role} batch 0")
         if batches is measured and batch.labels is not None:
             running = Running(batches.measure)
             running.update(outputs, batch.labels, f"{batches.role} batch 0", batch.class_axis)
             running.require_one_number()
 
 
-def _answers(network: nn.Module, batches: Batches) -> list[Array]:
+def _answers(network: nn.Module, batch: Batch, where: str) -> list[Array]:
     try:
-        return execute(network, batches.first().inputs)
+        return execute(network, batch.inputs)
     except USER_CODE_FAILS as error:
         raise DataError(
-            f"{batches.role} batch 0 does not fit the model: {first_line(error)}; give inputs as its forward takes them"
+            f"{where} does not fit the model: {first_line(error)}; give inputs as its forward takes them"
         ) from error
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgecompress.bundle.signature import load_signing_key
 from edgecompress.calibration import Sharing, Workers
-from edgecompress.loading.metrics import MetricOrName, name_metric
+from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.models import name_of
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
@@ -39,7 +39,7 @@ class Request:
         workers: the processes that share the calibration.
         command: what started the run, for the report.
         key: signs the bundle.
-        metric: the object or function that is meant where the recipe names one of a Python caller.
+        by: the objects or functions that are meant where the recipe names those of a Python caller.
     """
 
     model: Network
@@ -52,7 +52,7 @@ class Request:
     workers: Workers = field(default_factory=Workers)
     command: str = AGAIN
     key: Ed25519PrivateKey | None = None
-    metric: MetricOrName | None = None
+    by: MeasuredBy = AS_NAMED
 
     @property
     def checkpoints(self) -> Path:
@@ -78,7 +78,7 @@ def make_request(
     workers: Workers | None = None,
     command: str = AGAIN,
     sign: str | Path | None = None,
-    metric: MetricOrName | None = None,
+    by: MeasuredBy = AS_NAMED,
 ) -> Request:
     """Read the arguments of :func:`~edgecompress.pipeline.compress.compress`, which says what each is.
 
@@ -91,7 +91,7 @@ def make_request(
     taught = None if teacher is None else check_teacher(teacher, network)
     key = load_signing_key(path("sign", sign)) if sign is not None else None
     profile = given_profile(target, overrides)
-    profile = replace(profile, recipe=name_metric(profile.recipe, metric))
+    profile = replace(profile, recipe=by.named_in(profile.recipe))
     kept = path("statistics", statistics) if statistics is not None else None
     return Request(
         model=network,
@@ -104,5 +104,5 @@ def make_request(
         workers=workers or Workers(),
         command=command,
         key=key,
-        metric=metric,
+        by=by,
     )

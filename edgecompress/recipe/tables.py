@@ -212,6 +212,8 @@ class Evaluation(Table):
 
     metric: MetricName = "top1"
     """What decides how good a network is: a name, or ``file.py:callable`` for a metric of your own."""
+    postprocess: str | None = None
+    """``file.py:callable``: what the outputs become before the metric sees them, such as boxes; by default nothing."""
     higher_is_better: bool | None = None
     """Whether more of it is better; by default what the metric says of itself, and true where it says nothing."""
     unit: str | None = None

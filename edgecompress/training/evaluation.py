@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from edgecompress.data.batches import Array, Batch
 from edgecompress.errors import DataError
 from edgecompress.metrics.accuracy import top1
-from edgecompress.metrics.metric import DEFAULT, Measure
+from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.running import Running
 from edgecompress.modules.modes import evaluating
 from edgecompress.training.engine import Engine
@@ -39,7 +39,7 @@ def evaluate(
         ModelError: the network or the loss fails.
         RecipeError: the metric fails.
     """
-    if measure is not None and measure.name != DEFAULT:
+    if measure is not None and not measure.is_top1:
         with engine.accelerator.autocast():
             return _measured(engine.result, batches, measure, engine.device, channels_last)
     own = (pair for pair in enumerate(batches) if pair[0] % engine.processes == engine.rank)

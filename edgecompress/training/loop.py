@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
-from edgecompress.metrics.metric import DEFAULT, Measure
+from edgecompress.metrics.metric import Measure
 from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
 from edgecompress.system.randomness import own_randomness, seed_all
@@ -132,7 +132,7 @@ def train(
 
 def _metric(evaluation: EvaluationData | None) -> tuple[str, ...]:
     """The metric that epochs are chosen by, where it is not accuracy."""
-    return () if evaluation is None or evaluation.measure.name == DEFAULT else (evaluation.measure.name,)
+    return () if evaluation is None or evaluation.measure.is_top1 else evaluation.measure.code
 
 
 def _open_checkpoints(

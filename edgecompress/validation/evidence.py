@@ -252,7 +252,7 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
         labelled += batch.rows
         for metric, own in zip(metrics, outputs, strict=True):
             metric.update(own, batch.labels, where, batch.class_axis)
-        if batches.measure.of_classes:
+        if batches.measure.of_raw_scores:
             here = LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)
             shift = here if shift is None else shift.merge(here)
     if labelled not in (0, samples):
@@ -271,4 +271,4 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
 
 def _class_axis(measure: Measure, batch: Batch, scores: Array, where: str) -> int | None:
     """Where the first output holds the scores of classes: as the labels say, where the metric is of classes."""
-    return shown_axis(batch, scores, where) if measure.of_classes else batch.class_axis
+    return shown_axis(batch, scores, where) if measure.of_raw_scores else batch.class_axis

@@ -8,6 +8,7 @@ import pytest
 
 from edgecompress.bundle.deciding import judging
 from edgecompress.errors import RecipeError
+from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.recipe.tables import Budgets, Evaluation, Recipe
 
 CODE = Recipe(
@@ -26,24 +27,24 @@ def _quiet(line: str) -> None:
 
 def test_the_bundle_s_own_metric_decides_by_its_budgets() -> None:
     recipe = Recipe(evaluation=Evaluation(metric="miou"), budgets=Budgets(max_metric_drop=1.0, min_speedup=2.0))
-    found = judging(recipe, None, {"min_speedup": 3.0}, _quiet, runs=True)
+    found = judging(recipe, MeasuredBy(), {"min_speedup": 3.0}, _quiet, runs=True)
     assert found.measure.name == "miou"
     assert found.recipe.budgets == Budgets(max_metric_drop=1.0, min_speedup=3.0)
 
 
 def test_code_that_a_bundle_names_is_not_run_unasked() -> None:
     with pytest.raises(RecipeError) as caught:
-        judging(CODE, None, {}, _quiet, runs=True)
+        judging(CODE, MeasuredBy(), {}, _quiet, runs=True)
     assert str(caught.value) == (
         "the bundle is measured by 'theirs.py:score', code that its maker named; give --metric with what is to be run"
     )
-    found = judging(CODE, None, {}, _quiet, runs=False)  # the record is read without it
+    found = judging(CODE, MeasuredBy(), {}, _quiet, runs=False)  # the record is read without it
     assert (found.measure.name, found.measure.unit, found.recipe.budgets) == ("theirs.py:score", "dB", CODE.budgets)
 
 
 def test_budgets_of_one_metric_do_not_bound_another() -> None:
     recipe = Recipe(evaluation=Evaluation(metric="miou", class_axis=-1), budgets=Budgets(max_metric_drop=1.0))
-    found = judging(recipe, "top5", {"min_metric_kept": 0.9}, _quiet, runs=True)
+    found = judging(recipe, MeasuredBy(metric="top5"), {"min_metric_kept": 0.9}, _quiet, runs=True)
     assert found.measure.name == "top5"
     assert found.recipe.budgets == Budgets(min_metric_kept=0.9)
     assert found.recipe.evaluation.class_axis == -1
@@ -51,7 +52,48 @@ def test_budgets_of_one_metric_do_not_bound_another() -> None:
 
 def test_an_object_in_place_of_the_bundle_s_metric_says_all_of_itself() -> None:
     heard: list[str] = []
-    found = judging(CODE, _error, {"max_metric_drop": 0.5}, heard.append, runs=True)
+    found = judging(CODE, MeasuredBy(metric=_error), {"max_metric_drop": 0.5}, heard.append, runs=True)
     assert (found.measure.name, found.measure.unit) == (f"{__name__}:_error", "")
     assert found.recipe.budgets == Budgets(max_metric_drop=0.5)
     assert len(heard) == 1  # which way is better
+
+
+BOXES = Recipe(
+    evaluation=Evaluation(metric="mae", postprocess="theirs.py:boxes", unit="", higher_is_better=False),
+    budgets=Budgets(max_metric_drop=2),
+)
+
+
+def _boxes(outputs: Any) -> Any:
+    return outputs
+
+
+def test_postprocessing_that_a_bundle_names_is_not_run_unasked() -> None:
+    for by in (MeasuredBy(), MeasuredBy(metric="mae")):
+        with pytest.raises(RecipeError) as caught:
+            judging(BOXES, by, {}, _quiet, runs=True)
+        assert str(caught.value) == (
+            "the outputs of the bundle go through 'theirs.py:boxes', code that its maker named; give --postprocess with"
+            " what is to be run"
+        )
+    found = judging(BOXES, MeasuredBy(), {}, _quiet, runs=False)
+    assert found.measure.postprocess is not None
+    assert (found.measure.name, found.measure.postprocess.name) == ("mae", "theirs.py:boxes")
+    assert found.recipe.budgets == BOXES.budgets
+
+
+def test_postprocessing_that_the_caller_names_runs_and_the_budgets_hold() -> None:
+    found = judging(BOXES, MeasuredBy(postprocess=_boxes), {}, _quiet, runs=True)
+    assert found.measure.postprocess is not None
+    assert found.measure.postprocess.function is _boxes
+    assert found.recipe.budgets == BOXES.budgets
+
+
+def test_another_metric_does_not_see_what_the_bundle_s_postprocessing_makes() -> None:
+    found = judging(BOXES, MeasuredBy(metric="top5"), {}, _quiet, runs=True)
+    assert (found.measure.name, found.measure.postprocess, found.recipe.evaluation.postprocess) == ("top5", None, None)
+
+
+def test_the_record_of_top_1_behind_postprocessing_is_in_percent() -> None:
+    recipe = Recipe(evaluation=Evaluation(postprocess="theirs.py:boxes"))
+    assert judging(recipe, MeasuredBy(), {}, _quiet, runs=False).measure.unit == "%"

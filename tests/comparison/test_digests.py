@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.comparison.digests import digest_data, digest_network, digest_row
-from edgecompress.data.batches import Batch, Batches, InputNames
+from edgecompress.comparison.digests import digest_code, digest_data, digest_network, digest_row
+from edgecompress.data.batches import ANY, Batch, Batches, InputNames
+from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Recipe, Training
+from edgecompress.recipe.tables import Evaluation, Recipe, Training
 from tests.exporters.graphs import draw, graph
 from tests.networks import ConvNet, seeded
 
@@ -106,3 +109,36 @@ def test_a_row_depends_on_its_recipe_and_all_else() -> None:
         digest_row(Recipe(training=Training(epochs=1)), parts),
     }
     assert len(rows) == 3
+
+
+@given(order=st.permutations(range(12)), size=st.integers(1, 12), wrong=st.booleans())
+def test_targets_of_any_form_count_sample_by_sample(order: list[int], size: int, wrong: bool) -> None:
+    """Lists of boxes, in any order and batches of any size; one other box is other data."""
+
+    def digest(order: list[int], size: int, boxes: list[dict[str, Any]]) -> str:
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        source = [(IMAGES[part], [boxes[index] for index in part]) for part in parts]
+        names = InputNames(names=("x",), required=1)
+        return digest_data(Batches(role="evaluation", source=lambda: source, inputs=names, label_kinds=ANY), Progress())
+
+    boxes = [{"boxes": np.full((index % 3, 4), index), "names": ["a"] * (index % 3)} for index in range(12)]
+    others = [*boxes[:-1], {"boxes": np.full((3, 4), 11), "names": ["a"] * 3}] if wrong else boxes
+    assert (digest(order, size, others) == digest(list(range(12)), 12, boxes)) is not wrong
+
+
+def test_code_that_changed_shows_in_its_digest(tmp_path: Path) -> None:
+    names = {key: tmp_path / f"{key}.py" for key in ("metric", "postprocess")}
+    for file in names.values():
+        file.write_text("def f(*given): return 1.0\n")
+    asked = Evaluation(metric=f"{names['metric']}:f", postprocess=f"{names['postprocess']}:f")
+    first = digest_code(asked, MeasuredBy())
+    assert first.keys() == names.keys()
+    names["postprocess"].write_text("def f(*given): return 2.0\n")
+    again = digest_code(asked, MeasuredBy())
+    assert (again["metric"], again["postprocess"]) == (
+        first["metric"],
+        hashlib.sha256(names["postprocess"].read_bytes()).hexdigest(),
+    )
+    assert digest_code(Evaluation(metric="mae"), MeasuredBy()) == {}
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert digest_code(Evaluation(), MeasuredBy(postprocess=_digest)) == {"postprocess": own}

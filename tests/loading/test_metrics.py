@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.loading.metrics import name_metric, open_metric
+from edgecompress.loading.metrics import MeasuredBy, open_metric
 from edgecompress.metrics.metric import Measure, named_measure
 from edgecompress.metrics.running import Running
 from edgecompress.recipe.tables import Budgets, Evaluation, Recipe
@@ -36,9 +36,13 @@ class Heard(list[str]):
         self.append(line)
 
 
-def _opened(recipe: Recipe, metric: Any = None) -> tuple[Measure, Recipe, list[str]]:
+def _opened(recipe: Recipe, metric: Any = None, postprocess: Any = None) -> tuple[Measure, Recipe, list[str]]:
     heard = Heard()
-    return (*open_metric(recipe, metric, heard), heard)
+    return (*open_metric(recipe, MeasuredBy(metric=metric, postprocess=postprocess), heard), heard)
+
+
+def _naming(recipe: Recipe, metric: Any) -> Recipe:
+    return MeasuredBy(metric=metric).named_in(recipe)
 
 
 def _named(name: str, **budgets: float) -> Recipe:
@@ -78,16 +82,16 @@ def test_the_recipe_settles_what_a_metric_does_not_say(tmp_path: Path) -> None:
 
 
 def test_an_object_stands_for_its_place_in_the_recipe() -> None:
-    recipe = name_metric(Recipe(), Heard())
+    recipe = _naming(Recipe(), Heard())
     assert recipe.evaluation.metric == f"{__name__}:Heard"
-    assert name_metric(Recipe(), _value).evaluation.metric == f"{__name__}:_value"
-    assert name_metric(Recipe(), "mae").evaluation.metric == "mae"
-    assert name_metric(recipe, None) is recipe
+    assert _naming(Recipe(), _value).evaluation.metric == f"{__name__}:_value"
+    assert _naming(Recipe(), "mae").evaluation.metric == "mae"
+    assert _naming(recipe, None) is recipe
 
     def mean(outputs: Any, targets: Any) -> float:
         return float(abs(outputs - targets).mean())
 
-    assert _value(_opened(name_metric(Recipe(), mean), mean)[0]) == pytest.approx(4 / 3)
+    assert _value(_opened(_naming(Recipe(), mean), mean)[0]) == pytest.approx(4 / 3)
 
 
 def test_points_of_accuracy_bound_a_metric_in_percent() -> None:
@@ -148,3 +152,55 @@ def test_a_metric_that_is_not_there_is_told(tmp_path: Path) -> None:
         _opened(_named(f"{tmp_path / 'scores.py'}:maen"))
     with pytest.raises(RecipeError, match=r"file 'gone.py' does not exist; check the path"):
         _opened(_named("gone.py:mean"))
+
+
+POST = "def halved(outputs): return outputs / 2\nnothing = 3\ndef two(a, b): return a\n"
+
+
+def test_postprocessing_is_found_and_named_in_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "post.py").write_text(POST)
+    spec = f"{tmp_path / 'post.py'}:halved"
+    recipe = MeasuredBy(metric="mae", postprocess=spec).named_in(Recipe())
+    assert (recipe.evaluation.metric, recipe.evaluation.postprocess) == ("mae", spec)
+    measure, settled, _ = _opened(recipe)
+    assert settled.evaluation.postprocess == spec
+    assert _value(measure) == pytest.approx((0.5 + 4 + 0.5) / 3)
+
+
+def test_a_function_stands_for_its_place() -> None:
+    recipe = MeasuredBy(postprocess=_halved).named_in(_named("mae"))
+    assert recipe.evaluation.postprocess == f"{__name__}:_halved"
+    assert _value(_opened(recipe, postprocess=_halved)[0]) == pytest.approx((0.5 + 4 + 0.5) / 3)
+
+
+def _halved(outputs: Any) -> Any:
+    return outputs / 2
+
+
+def test_top_1_of_what_postprocessing_makes_is_not_that_of_the_outputs() -> None:
+    measure, _, _ = _opened(Recipe(evaluation=Evaluation(postprocess=f"{__name__}:_halved")), postprocess=_halved)
+    assert (measure.is_top1, measure.of_raw_scores, measure.of_classes) == (False, False, True)
+    assert named_measure("top1").is_top1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("halve", "'post.py' has no callable 'halve'; did you mean 'halved'?"),
+        ("nothing", "'post.py:nothing' is a int, not a callable; name a function"),
+        ("two", "postprocess 'post.py:two' cannot be called with (outputs); give a function of the outputs"),
+    ],
+)
+def test_postprocessing_that_is_none_is_refused(
+    name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "post.py").write_text(POST)
+    with pytest.raises(RecipeError) as caught:
+        _opened(Recipe(evaluation=Evaluation(metric="mae", postprocess=f"post.py:{name}")))
+    assert str(caught.value).startswith(told)
+
+
+def test_postprocessing_needs_a_place() -> None:
+    with pytest.raises(RecipeError, match="postprocess 'nms' is neither a known file nor a callable"):
+        _opened(Recipe(evaluation=Evaluation(metric="mae", postprocess="nms")))

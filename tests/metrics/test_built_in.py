@@ -110,6 +110,38 @@ def test_targets_of_another_shape_are_refused(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("outputs", "targets", "told"),
+    [
+        (
+            np.zeros((2, 1)),
+            [[1.0], [1.0, 2.0]],
+            "batch: targets are a list that is no array of numbers; give a number for each value",
+        ),
+        (
+            np.zeros((2, 1)),
+            ["a", "b"],
+            "batch: targets are a list that is no array of numbers; give a number for each value",
+        ),
+        (
+            np.array(["a", "b"]),
+            np.zeros(2),
+            "batch: outputs are a ndarray that is no array of numbers; give a number for each value",
+        ),
+    ],
+)
+def test_what_is_no_number_is_refused(outputs: Any, targets: Any, told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Running(named_measure("mae")).update([outputs], targets, "batch")
+    assert str(caught.value) == told
+
+
+def test_numbers_in_lists_are_numbers() -> None:
+    running = Running(named_measure("mae"))
+    running.update([np.zeros((2, 2))], [[1, 2], [3, 4]], "batch")
+    assert running.value == pytest.approx(2.5)
+
+
 @pytest.mark.parametrize("name", built_in(METRICS))
 def test_a_metric_begins_anew(name: str) -> None:
     measure = named_measure(name)
