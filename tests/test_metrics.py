@@ -237,7 +237,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "takes three": ("def f(a, b, c): return 1.0", "cannot be called with (outputs, targets)"),
     "is a vector at last": (
         "class f:\n  def update(self, o, t): ...\n  def compute(self): return [1.0]\n  def reset(self): ...",
-        "gives a list for all batches",
+        "gives a list of 1, the first a float for all batches",
     ),
 }
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
 ]
-Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: top1, miou, ..., or file.py:callable.")]
+Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: top1, map, ..., or file.py:callable.")]
 Postprocess = Annotated[
     str | None, typer.Option(metavar="CODE", help="file.py:callable, from the outputs to what the metric reads.")
 ]

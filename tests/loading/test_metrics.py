@@ -13,6 +13,7 @@ from edgecompress.loading.metrics import MeasuredBy, open_metric
 from edgecompress.metrics.metric import Measure, named_measure
 from edgecompress.metrics.running import Running
 from edgecompress.recipe.tables import Budgets, Evaluation, Recipe
+from edgecompress.registry import METRICS, built_in
 
 OWN = """
 class Largest:
@@ -143,9 +144,10 @@ def test_a_budget_from_the_wrong_side_is_refused(name: str, budget: str, told: s
 def test_a_metric_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         Evaluation(metric="miuo")
+    *names, last = map(repr, built_in(METRICS))
     assert str(caught.value) == (
-        "expected a value that is 'cosine', 'mae', 'miou', 'rmse', 'top1' or 'top5' or file.py:callable, got 'miuo' in"
-        " 'evaluation.metric'; did you mean 'miou'?"
+        f"expected a value that is {', '.join(names)} or {last} or file.py:callable, got 'miuo' in 'evaluation.metric';"
+        " did you mean 'miou'?"
     )
     (tmp_path / "scores.py").write_text(OWN)
     with pytest.raises(RecipeError, match=r"has no callable 'maen'; did you mean 'mean'\?"):

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from edgecompress.errors import DataError
-from edgecompress.metrics.metric import named_measure
+from edgecompress.loading.own_metric import own_measure
+from edgecompress.metrics.built_in.recall_at_k import RecallAtK
+from edgecompress.metrics.metric import Measure, named_measure
 from edgecompress.metrics.running import Running
 from edgecompress.registry import METRICS, built_in
 
@@ -22,8 +24,18 @@ Array = np.ndarray[Any, Any]
 Oracle = Callable[[Array, Array], float]
 
 
+BOXES = [
+    {"boxes": [[0, 0, 2, 1], [3, 3, 4, 5]], "labels": [1, 7], "scores": [0.9, 0.8]},
+    {"boxes": [], "labels": [], "scores": []},
+]
+
+
 def _measured(name: str, outputs: Array, targets: Array, cuts: list[int]) -> float | None:
-    running = Running(named_measure(name))
+    return _value(named_measure(name), outputs, targets, cuts)
+
+
+def _value(measure: Measure, outputs: Array, targets: Array, cuts: list[int]) -> float | None:
+    running = Running(measure)
     places = [0, *sorted({cut for cut in cuts if cut < len(targets)} - {0}), len(targets)]
     for start, stop in pairwise(places):
         running.update([outputs[start:stop]], targets[start:stop], "batch")
@@ -142,14 +154,143 @@ def test_numbers_in_lists_are_numbers() -> None:
     assert running.value == pytest.approx(2.5)
 
 
+@given(seeds, rows, cuts, st.sampled_from(["f1", "dice"]))
+def test_harmonic_means_of_precision_and_recall(seed: int, rows: int, cuts: list[int], name: str) -> None:
+    scores, labels = _drawn(seed, rows, CLASSES, 4), _labels(seed, rows, 4)
+    labels[np.random.default_rng(seed).random(labels.shape) < 0.3] = -100
+    counted = labels != -100
+    assume(counted.any())
+    wanted = oracle.f1_score(labels[counted], scores.argmax(1)[counted], average="macro")
+    assert _measured(name, scores, labels, cuts) == pytest.approx(100 * wanted, abs=1e-6)
+
+
+def test_unknown_places_of_a_mask_do_not_count() -> None:
+    scores, mask = np.eye(3)[None], np.array([[0, 0, 255]])
+    assert _measured("dice", scores, mask, []) == pytest.approx(100 * (2 / 3 + 0) / 2)
+    with pytest.raises(DataError, match="label 255 is out of range"):
+        _measured("f1", scores, mask, [])
+
+
+@given(seeds, rows, cuts, st.booleans(), st.booleans(), st.integers(2, 5))
+def test_areas_under_the_curve_of_classes(
+    seed: int, rows: int, cuts: list[int], ties: bool, chances: bool, classes: int
+) -> None:
+    scores = _drawn(seed, rows, classes).astype(np.float64)
+    softmax = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    softmax = softmax.round(1) if ties else softmax
+    labels = np.random.default_rng(seed).integers(0, classes, rows)
+    areas = [
+        oracle.roc_auc_score(labels == label, softmax[:, label])
+        for label in range(1 if classes == 2 else 0, classes)
+        if 0 < (labels == label).sum() < rows
+    ]
+    assume(areas)
+    given = softmax if chances or ties else scores
+    assert _measured("auroc", given, labels, cuts) == pytest.approx(100 * np.mean(areas), abs=1e-6)
+
+
+@given(seeds, rows, cuts, st.sampled_from([(), (1,), (3,)]))
+def test_areas_under_the_curve_of_scores_by_themselves(
+    seed: int, rows: int, cuts: list[int], shape: tuple[int, ...]
+) -> None:
+    scores = _drawn(seed, rows, *shape).round(1)
+    labels = np.random.default_rng(seed).integers(0, 2, (rows, *shape))
+    columns = zip(scores.reshape(rows, -1).T, labels.reshape(rows, -1).T, strict=True)
+    areas = [oracle.roc_auc_score(of, own) for own, of in columns if 0 < of.sum() < rows]
+    assume(areas)
+    assert _measured("auroc", scores, labels, cuts) == pytest.approx(100 * np.mean(areas), abs=1e-6)
+
+
+def test_labels_that_do_not_count_are_left_out_of_the_curve() -> None:
+    scores, labels = np.array([0.1, 0.9, 0.8, 0.2]), np.array([0, 1, -100, 0])
+    assert _measured("auroc", scores, labels, []) == 100
+    assert _measured("auroc", np.stack([-scores, scores], 1), labels, []) == 100
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "told"),
+    [
+        (
+            np.zeros((4, 3)),
+            np.zeros((4, 2), int),
+            "batch: labels int64 (4, 2) do not fit scores float64 (4, 3); give a class for each sample, or 0 or 1 for"
+            " each score",
+        ),
+        (
+            np.zeros((2, 3)),
+            np.array([0, 3]),
+            "batch: label 3 is out of range; the model gives 3 classes; number them 0 to 2, and give -100 for what does"
+            " not count",
+        ),
+        (
+            np.zeros(2),
+            np.array([0.0, 0.5]),
+            "batch: label 0 is out of range; the model gives 2 classes; number them 0 to 1, and give -100 for what does"
+            " not count",
+        ),
+    ],
+)
+def test_labels_that_fit_no_curve_are_refused(scores: Array, labels: Array, told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        _measured("auroc", scores, labels, [])
+    assert str(caught.value) == told
+
+
+@given(seeds, rows, cuts, st.integers(1, 4))
+def test_recall_among_the_nearest(seed: int, rows: int, cuts: list[int], k: int) -> None:
+    embeddings, labels = _drawn(seed, rows, 5), np.random.default_rng(seed).integers(0, 4, rows)
+    cosines = oracle.pairwise.cosine_similarity(embeddings.astype(np.float64))
+    found = []
+    for row in range(rows):
+        others = [other for other in range(rows) if other != row]
+        if labels[row] in labels[others]:
+            nearest = sorted(others, key=lambda other: -cosines[row, other])[:k]
+            found.append(labels[row] in labels[nearest])
+    assume(found)
+    measure = own_measure(lambda: RecallAtK(k), "recall")
+    assert _value(measure, embeddings, labels, cuts) == pytest.approx(100 * np.mean(found), abs=1e-6)
+
+
+def test_recall_needs_a_class_for_each_embedding() -> None:
+    with pytest.raises(DataError) as caught:
+        _measured("recall_at_k", np.zeros((4, 3)), np.zeros((4, 3)), [])
+    assert str(caught.value) == (
+        "batch: classes float64 (4, 3) do not fit embeddings float64 (4, 3); give one for each sample"
+    )
+
+
+@given(seeds, rows, cuts, st.booleans())
+def test_signal_to_noise_of_pictures(seed: int, rows: int, cuts: list[int], whole: bool) -> None:
+    peak = 255.0 if whole else 1.0
+    targets: Any = (np.random.default_rng(seed).random((rows, 3, 4)) * peak).astype(np.uint8 if whole else np.float64)
+    outputs = targets + peak * _drawn(seed, rows, 3, 4) / 10
+    errors = [
+        oracle.mean_squared_error(target.ravel(), output.ravel())
+        for target, output in zip(targets, outputs, strict=True)
+    ]
+    wanted = np.mean([10 * np.log10(peak**2 / error) for error in errors])
+    assert _measured("psnr", outputs, targets, cuts) == pytest.approx(wanted, abs=1e-6)
+
+
+PERFECT: dict[str, tuple[Any, Any]] = {
+    "map": (BOXES, BOXES),
+    "map50": (BOXES, BOXES),
+    "wer": (["a b", "c"], ["a b", "c"]),
+    "cer": (["a b", "c"], ["a b", "c"]),
+    "auroc": (np.eye(CLASSES), np.arange(CLASSES)),
+    "recall_at_k": (np.eye(CLASSES)[[0, 0, 1, 1]], np.array([0, 0, 1, 1])),
+}
+"""Answers without a fault, where they are no scores of classes and no numbers."""
+
+
 @pytest.mark.parametrize("name", built_in(METRICS))
 def test_a_metric_begins_anew(name: str) -> None:
     measure = named_measure(name)
     metric = measure.make()
     assert np.isnan(metric.compute())
-    given = (np.eye(CLASSES), np.arange(CLASSES)) if measure.of_classes else (np.eye(CLASSES), np.eye(CLASSES))
-    metric.update(*given)
+    numbers = np.eye(CLASSES), np.arange(CLASSES) if measure.of_classes else np.eye(CLASSES)
+    metric.update(*PERFECT.get(name, numbers))
     best = metric.compute()
-    assert best == pytest.approx({"%": 100}.get(measure.unit, 1.0 if measure.wants_more else 0.0))
+    assert best == pytest.approx({"%": 100, "dB": 100}.get(measure.unit, 1.0) if measure.wants_more else 0.0)
     metric.reset()
     assert np.isnan(metric.compute())

@@ -21,6 +21,7 @@ def _value(recipe: Recipe, key: str) -> Any:
 
 VALUES = {
     "evaluation.metric": "miou",
+    "evaluation.postprocess": "mine.py:boxes",
     "evaluation.unit": "dB",
     "seed": "7",
     "order": '["quantization"]',
