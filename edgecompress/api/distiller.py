@@ -107,6 +107,9 @@ class Distiller:
             labels: class indices, -100 for what does not count; None where alpha is 1, and scores are (rows, classes)
                 or ``class_axis`` was given.
 
+        Returns:
+            The mean over the labels that count, a scalar of the scores' dtype.
+
         Raises:
             ModelError: the shapes differ.
             DataError: labels are missing, do not fit, or are out of range.
@@ -205,6 +208,9 @@ class Distiller:
 
         That is the mean squared error against the labels, or the loss of the user's own.
 
+        Args:
+            loader: batches ``(inputs, labels)``, as :meth:`train_student` takes them.
+
         Raises:
             DataError: there are no data or no labels.
             ModelError: the network fails.
@@ -212,7 +218,10 @@ class Distiller:
         return self._score(self.student, loader)
 
     def evaluate_teacher(self, loader: Data) -> Score:
-        """The same of the teacher: what the student is after."""
+        """The same of the teacher: what the student is after.
+
+        The arguments and errors are those of :meth:`evaluate`.
+        """
         return self._score(self.teacher, loader)
 
     def _score(self, network: nn.Module, loader: Data) -> Score:

@@ -119,7 +119,10 @@ class ModelPruner:
     ) -> StepResult[nn.Module]:
         """Prune random weights; the same seed gives the same masks. Weights that are zero already count as pruned.
 
-        The other arguments and errors are those of :meth:`magnitude_pruning`.
+        The other arguments and the errors are those of :meth:`magnitude_pruning`.
+
+        Args:
+            seed: a whole number in [0, 2^63).
         """
         share, scope, generator = check_sparsity(sparsity), check_scope(scope), seeded_generator(seed)
         chosen = self._choose(include, protect)
@@ -132,7 +135,12 @@ class ModelPruner:
         """Keep the ``n`` largest of every ``m`` weights that follow each other along a layer's inputs.
 
         Input channels of a convolution, input features of a linear layer. A remainder of fewer than ``m`` counts as
-        padded with zeros and keeps up to ``n``. The other arguments and errors are those of :meth:`magnitude_pruning`.
+        padded with zeros and keeps up to ``n``. The other arguments and the errors are those of
+        :meth:`magnitude_pruning`.
+
+        Args:
+            n: weights to keep, from 1 to ``m``.
+            m: weights that follow each other.
         """
         n, m = check_pattern(n, m)
         chosen = self._choose(include, protect)

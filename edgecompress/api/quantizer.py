@@ -71,6 +71,9 @@ class QuantizedModel:
     def save(self, path: str | Path) -> Path:
         """Write the ONNX file; one that is there is replaced in one step.
 
+        Args:
+            path: of the file.
+
         Raises:
             OutputError: it cannot be written.
         """
@@ -130,6 +133,9 @@ class Quantizer:
             model: not modified.
             example_inputs: a tensor, a tuple, or a dict by input name. Without it the model is captured
                 at its first call.
+
+        Raises:
+            ModelError: the model is no module, or cannot be captured on the inputs; without these, at the first call.
         """
         model = check_module(model)
         if example_inputs is None:
@@ -207,8 +213,17 @@ class Quantizer:
     def compare_quantization(model: nn.Module, calibration_data: Data, evaluation_data: Data) -> dict[str, Evidence]:
         """The evidence for each way to quantize a model, against its float ONNX export.
 
+        Args:
+            model: not modified.
+            calibration_data: batches, read twice for each scheme; labels are ignored.
+            evaluation_data: batches with labels, to measure on.
+
         Returns:
             ``fbgemm``, ``qnnpack`` and ``dynamic``, each with size, latency, accuracy and parity.
+
+        Raises:
+            ModelError: the model cannot be captured.
+            DataError: the data does not fit the model.
         """
         model = check_module(model)
         told = CallerWarnings()

@@ -34,6 +34,9 @@ class Bundle:
 def read_bundle(path: str | Path) -> Bundle:
     """Read a bundle, every byte of it checked against the manifest.
 
+    Args:
+        path: its folder.
+
     Raises:
         OutputError: it is no bundle, or a file is missing, changed, or not of the bundle.
         RecipeError: it is no path.

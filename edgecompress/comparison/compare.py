@@ -69,26 +69,13 @@ def compare(
     tell: Callable[[Measured], None] = lambda _: None,
     by: MeasuredBy = AS_NAMED,
 ) -> Comparison:
-    """Compress a model in every way, and measure what each artifact is.
+    """Compress a model that is loaded in every way, and measure what each artifact is.
 
-    Each row is a bundle in a folder of its own under ``output``, where ``comparison.json``, ``comparison.md`` and
-    ``comparison.csv`` hold the table. A run that was killed goes on with the row that it was in.
+    The other arguments, and the errors, are those of :func:`edgecompress.compare`, which loads the model and names the
+    folder.
 
     Args:
-        network: not modified.
-        calibration: batches, as :func:`edgecompress.compress` takes them.
-        evaluation: the same with labels, to measure on.
-        train: the same with labels; rows that train are left out without it, and say so.
-        output: folder, made where there is none.
-        overrides: ``KEY=VALUE`` for the recipe of every row, ``ROW:KEY=VALUE`` for that of one.
-        progress: told of every step.
-        tell: told of every row, as soon as it is known.
         by: what decides in every row, and what the outputs become before, in place of what the recipes name.
-
-    Raises:
-        RecipeError: there is no such row, key or metric.
-        DataError: the data does not fit.
-        OutputError: the folder holds other things, or cannot be written.
     """
     progress, folder = progress or Progress(), Path(output)
     profiles = {key: _measured_by(profile, by) for key, profile in profiles_of(overrides).items()}

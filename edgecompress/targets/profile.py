@@ -31,6 +31,12 @@ def _check_text(value: Any, key: str) -> None:
 class TargetProfile:
     """A recipe with a name, the strategy it follows, and the reason for that strategy.
 
+    Args:
+        name: as reports and ``targets list`` show it.
+        strategy: the techniques in words.
+        reason: why they suit the target.
+        recipe: what is asked.
+
     Raises:
         RecipeError: a text is none, or there is no recipe.
     """
@@ -53,6 +59,9 @@ OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the us
 
 def load_profile(name: str | Path) -> TargetProfile:
     """The profile called ``name``, or the one in the TOML file at that path, with all that it extends.
+
+    Args:
+        name: one of :func:`profile_names`, or the path of a TOML file.
 
     Raises:
         RecipeError: no such profile (the nearest is offered), or one that does not validate.
