@@ -7,12 +7,10 @@ stands beside that of a default session here and that of an emulated Cortex-A72,
 from __future__ import annotations
 
 import argparse
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 
 from benchmarks.subjects import Subject, subjects
@@ -26,8 +24,7 @@ from edgecompress.pipeline.fold import float_original
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import ALL_CORES, open_session, run_session, saturates, to_bytes
 from edgecompress.targets import effective_profile
-from edgecompress.validation.elsewhere.cpus import emulated_python, find_cpu
-from edgecompress.validation.elsewhere.emulation import CHILD
+from edgecompress.validation.elsewhere.runtimes.qemu import find_place
 
 DEFAULT = ("mobilenet_v1", "resnet20", "mobilenet_v2", "vit_tiny")
 STAND_IN = "cortex-a72"
@@ -78,12 +75,11 @@ def _here(artifact: bytes, batch: Batch, arithmetic: Arithmetic) -> Any:
 
 def _emulated(artifact: bytes, batch: Batch, folder: Path) -> Any:
     """The first output under emulation."""
-    (folder / "model.onnx").write_bytes(artifact)
-    np.savez(folder / "inputs.npz", allow_pickle=False, **{f"0_{name}": one for name, one in batch.inputs.items()})
-    command = [*emulated_python(find_cpu(STAND_IN)), str(CHILD), "model.onnx", "inputs.npz", "outputs.npz"]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    with np.load(folder / "outputs.npz", allow_pickle=False) as pack:
-        return pack["0_0"]
+    model = folder / "model.onnx"
+    model.write_bytes(artifact)
+    answer = find_place(STAND_IN).run(model, [batch.inputs])
+    assert answer.failure is None, answer.failure
+    return next(iter(answer.outputs[0].values()))
 
 
 def _loads(artifact: bytes) -> str:

@@ -12,6 +12,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.int8_table import failed_section, page, section
@@ -19,9 +20,12 @@ from benchmarks.measures import Effort, measure
 from benchmarks.quantizers import CANDIDATES, Quantized, run_candidate
 from benchmarks.subjects import Subject, prepare, subjects
 from edgecompress.errors import RecipeError
-from edgecompress.validation.elsewhere.emulation import Machine, find_machines
+from edgecompress.validation.elsewhere.places import NamedPlace, emulated, find_places
+from edgecompress.validation.elsewhere.runtimes.qemu import Emulator
 
 PEERS = ("ort", "nncf", "onnxsim")
+EMULATION_LIMIT_S = 300.0
+"""For one file; those with float convolutions take many times longer than integer ones."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -37,16 +41,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def machines(wanted: bool) -> tuple[Machine, ...]:
-    """Haswell, where it is wanted and an emulator is at hand."""
+def haswell() -> NamedPlace | None:
+    """A Haswell, where an emulator is at hand."""
     try:
-        return find_machines(["haswell"] if wanted else [])
+        (named,) = find_places(emulated(["haswell"]))
     except RecipeError as error:
         print(f"warning: {error}", file=sys.stderr)
-        return ()
+        return None
+    assert isinstance(named.place, Emulator)
+    return replace(named, place=replace(named.place, limit_s=EMULATION_LIMIT_S))
 
 
-def run(subject: Subject, folder: Path, options: argparse.Namespace, emulated: Sequence[Machine]) -> str:
+def run(subject: Subject, folder: Path, options: argparse.Namespace, place: NamedPlace | None) -> str:
     """The section of one network."""
     prepared = prepare(subject, folder)
     tried: list[Quantized] = []
@@ -56,7 +62,7 @@ def run(subject: Subject, folder: Path, options: argparse.Namespace, emulated: S
             tried.append(run_candidate(number, folder, int(options.memory_gb * 1e9)))
     good = [one for one in tried if one.failure is None]
     files = [prepared.float_file, *(one.file for one in good)]
-    effort = Effort(runs=options.runs, machines=emulated, images=subject.emulated_images)
+    effort = Effort(runs=options.runs, place=place, images=subject.emulated_images)
     original, *rest = measure(files, prepared.evaluation, effort)
     found = dict(zip((one.candidate.name for one in good), rest, strict=True))
     return section(subject.title, original, [(one, found.get(one.candidate.name)) for one in tried])
@@ -65,7 +71,7 @@ def run(subject: Subject, folder: Path, options: argparse.Namespace, emulated: S
 def main(arguments: Sequence[str]) -> None:
     """Run every network and print or write the page."""
     options = parse(arguments)
-    emulated = machines(options.haswell)
+    place = haswell() if options.haswell else None
     sections = []
     with tempfile.TemporaryDirectory(prefix="edgecompress-") as scratch:
         for name in options.models:
@@ -73,7 +79,7 @@ def main(arguments: Sequence[str]) -> None:
             folder.mkdir(parents=True)
             subject = subjects()[name]
             try:
-                sections.append(run(subject, folder, options, emulated))
+                sections.append(run(subject, folder, options, place))
             except Exception as error:
                 sections.append(failed_section(subject.title, f"{type(error).__name__}: {error}"))
             print(sections[-1], end="\n\n", flush=True)

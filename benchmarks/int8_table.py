@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measures import Measured
 from benchmarks.quantizers import Quantized
-from edgecompress.validation.elsewhere.emulation import CpuResult
+from edgecompress.validation.elsewhere.results import PlaceResult
 
 PACKAGES = ("edgecompress", "torch", "onnx", "onnxruntime", "onnxsim", "nncf", "transformers")
 FAILURE_LENGTH = 110
@@ -68,7 +68,7 @@ def _judged(measured: Measured, original: Measured) -> str:
     return f"{original.accuracy - measured.accuracy:+.2f} points, {measured.sqnr_db:.1f} dB"
 
 
-def _haswell(result: CpuResult | None) -> str:
+def _haswell(result: PlaceResult | None) -> str:
     if result is None:
         return "-"
     if result.failure is not None:

@@ -13,11 +13,10 @@ from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.timing.latency import interleave_sessions
 from edgecompress.timing.ratios import ratio_of
-from edgecompress.validation.elsewhere.emulation import CpuResult, Machine, compare_cpus, first_samples
+from edgecompress.validation.elsewhere.comparison import compare_at, make_workload
+from edgecompress.validation.elsewhere.places import NamedPlace
+from edgecompress.validation.elsewhere.results import PlaceResult
 from edgecompress.validation.evidence import score
-
-EMULATION_LIMIT_S = 300.0
-"""For one file; those with float convolutions take many times longer than integer ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +34,15 @@ class Measured:
     size_bytes: int
     accuracy: float | None
     sqnr_db: float
-    emulated: CpuResult | None = None
+    emulated: PlaceResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """Timed runs of each file; the machines, at most one, on which files run as well, and on how many images."""
+    """Timed runs of each file; where else files run, None for nowhere, and on how many images."""
 
     runs: int
-    machines: Sequence[Machine]
+    place: NamedPlace | None
     images: int
 
 
@@ -74,7 +73,7 @@ def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[
     ]
 
 
-def _emulated(file: Path, evaluation: Batches, effort: Effort) -> CpuResult | None:
-    taken = first_samples(evaluation, effort.images, whole=False)
-    results = compare_cpus(file.read_bytes(), taken, effort.machines, Progress(), limit_s=EMULATION_LIMIT_S)
-    return next(iter(results), None)
+def _emulated(file: Path, evaluation: Batches, effort: Effort) -> PlaceResult | None:
+    if effort.place is None:
+        return None
+    return compare_at(make_workload(file.read_bytes(), evaluation, effort.images), effort.place, Progress())

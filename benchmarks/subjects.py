@@ -20,7 +20,7 @@ from edgecompress.loading.sources import open_batches
 from edgecompress.modules.capture import capture
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import to_bytes
-from edgecompress.validation.elsewhere.emulation import SAMPLES
+from edgecompress.validation.elsewhere.comparison import SAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = Path(os.environ.get("EDGECOMPRESS_EXAMPLE", ROOT.parent / "shared" / "example"))

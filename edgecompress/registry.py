@@ -91,6 +91,16 @@ TECHNIQUES = Kind(
 """Functions from a recipe, and the teacher that was given, to the steps of the run
 (:mod:`edgecompress.techniques.technique`)."""
 
+RUNTIMES = Kind(
+    called="runtime",
+    key="validation.on",
+    group="edgecompress.runtimes",
+    folder="validation.elsewhere.runtimes",
+    function="find_place",
+    arguments=("device",),
+)
+"""Functions from a device of a runtime to the place to run (:mod:`edgecompress.validation.elsewhere.place`)."""
+
 
 @dataclass(frozen=True)
 class NamedFunction:
@@ -176,7 +186,7 @@ def choose(kind: Kind, value: str | Callable[..., Any]) -> NamedFunction:
         RecipeError: as :func:`find`; or the function cannot be called so.
     """
     if isinstance(value, str):
-        return NamedFunction(f"{kind.called} {value!r}", find(kind, value), value in built_in(kind))
+        return NamedFunction(_told(kind, value), find(kind, value), value in built_in(kind))
     told = f"{kind.called} {getattr(value, '__name__', value)!r}"
     return NamedFunction(told, _fitting(kind, told, value, "give a function of these"))
 
@@ -191,8 +201,14 @@ def _owner(entry: EntryPoint) -> str:
     return "an unknown package" if entry.dist is None else entry.dist.name
 
 
+def _told(kind: Kind, name: str) -> str:
+    """What has a name, in messages, with the package where that is another one."""
+    owners = "".join(f" of package {_owner(entry)!r}" for entry in _registered(kind, name)[:1])
+    return f"{kind.called} {name!r}{owners}"
+
+
 def _loaded(kind: Kind, entry: EntryPoint) -> Callable[..., Any]:
-    told = f"{kind.called} {entry.name!r} of package {_owner(entry)!r}"
+    told = _told(kind, entry.name)
     try:
         function = entry.load()
     except Exception as error:  # whatever another package raises

@@ -35,7 +35,6 @@ CAUGHT = {
     ("recipe/table.py", "TypeError"): "the key is named",
     ("loading/programs.py", "pickle.UnpicklingError"): "the program is named",
     ("training/teacher_outputs.py", "sqlite3.DatabaseError"): "the file is named",
-    ("validation/elsewhere/browser.py", "ValueError"): "what a page answered, told in the manifest",
     ("validation/elsewhere/emulated.py", "RuntimeError"): "runs in an emulator, and its last line is read",
 }
 OF_THE_PROGRAM = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
 from edgecompress.bundle.reading import read_bundle
@@ -36,21 +38,15 @@ def _compress(
     site: Path, project: Path, key: str, name: str, settings: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """A run whose recipe names something, or has other settings; its bundle is called after that."""
-    command = [
-        sys.executable,
-        "-m",
-        "edgecompress",
-        "compress",
-        "nets.py:net",
-        *OPTIONS,
-        *PRUNED,
-        *QUICK,
-        "--output",
-        name,
-    ]
+    chosen = settings or ("--set", f"{key}={name}")
+    return _run(site, project, "compress", "nets.py:net", *OPTIONS, *PRUNED, *QUICK, *chosen, "--output", name)
+
+
+def _run(site: Path, project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a user's folder, with what the site holds at hand."""
     path = os.pathsep.join([str(site), str(ROOT)])
     return subprocess.run(
-        [*command, *(settings or ("--set", f"{key}={name}")), "--output", name],
+        [sys.executable, "-m", "edgecompress", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -96,6 +92,42 @@ def test_a_technique_refuses_what_it_is_told_in_one_line(site: Path, project: Pa
     done = _compress(site, project, "order", "refused", (*settings, "--set", "options.clip_weights.deviations=wide"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "expected a number above 0, got 'wide' in 'options.clip_weights.deviations'" in done.stderr
+    assert not (project / "refused").exists()
+
+
+NOT_PRUNED = ("--set", "pruning.enabled=false", "--set", "quantization.scheme=fbgemm")
+
+
+def test_a_runtime_of_another_package_runs_the_artifact(site: Path, project: Path) -> None:
+    done = _compress(
+        site, project, "", "there", (*NOT_PRUNED, "--on", "onnx_reference", "--on", "onnx_reference:numpy")
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "run          the artifact on onnx_reference, onnx_reference:numpy" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("onnx_reference "))
+    bundle = read_bundle(project / "there")
+    assert bundle.manifest.recipe["validation"] == {"on": ["onnx_reference", "onnx_reference:numpy"]}
+    entry = bundle.manifest.runtimes["onnx_reference"]
+    assert (entry["outcome"], entry["failure"], entry["ran_on"]) == ("ran", None, {"onnx": onnx.__version__})
+    assert entry["sqnr_db"] > 25  # two implementations of one specification, which round ties in other places
+    assert f"{entry['sqnr_db']:.1f} dB" in row or entry["identical"]
+    assert "min_runtime_agreement" in {check.budget for check in bundle.manifest.verdict.budgets}
+    page = (bundle.path / "report.html").read_text()
+    assert "<h2>Other runtimes</h2>" in page
+    assert f"onnx {onnx.__version__}" in page
+
+
+def test_a_bundle_is_validated_on_a_runtime_of_another_package(site: Path, project: Path) -> None:
+    assert _compress(site, project, "", "bundle", NOT_PRUNED).returncode in (0, 1)
+    done = _run(site, project, "validate", "bundle", "--on", "onnx_reference", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    entry = json.loads(done.stdout)["runtimes"]["onnx_reference"]
+    assert (entry["outcome"], entry["source"], entry["samples"]) == ("ran", "measured here", 4)
+
+
+def test_a_device_that_a_runtime_does_not_have_is_told_in_one_line(site: Path, project: Path) -> None:
+    done = _compress(site, project, "", "refused", ("--on", "onnx_reference:gpu"))
+    assert (done.returncode, done.stderr) == (2, "error: onnx_reference has no device 'gpu'; leave it out\n")
     assert not (project / "refused").exists()
 
 

@@ -173,9 +173,9 @@ def test_the_self_test_refuses_it(dead: tuple[str, Path]) -> None:
 
 def test_validate_refuses_it(dead: tuple[str, Path], bundle: Path) -> None:
     lost, folder = dead
-    found = revalidate(folder, {}, evaluation=None, original=None, cpus=(), progress=Progress())
+    found = revalidate(folder, {}, evaluation=None, original=None, on=(), progress=Progress())
     assert not found.passed
     assert found.lost == (lost,)
     assert found.document()["lost"] == [lost]
     assert [check.budget for check in found.verdict.missed] == ["max_lost_slices"]
-    assert revalidate(bundle, {}, evaluation=None, original=None, cpus=(), progress=Progress()).passed
+    assert revalidate(bundle, {}, evaluation=None, original=None, on=(), progress=Progress()).passed

@@ -191,7 +191,7 @@ def test_every_form_gives_the_figures_of_the_built_in(nets: Path, metric: Any) -
 
 def _validated(bundle: Path, metric: Any = None, evaluation: str | None = None, **limits: float) -> dict[str, Any]:
     return revalidate(
-        bundle, limits, evaluation=evaluation, original=None, cpus=(), progress=Progress(), by=MeasuredBy(metric=metric)
+        bundle, limits, evaluation=evaluation, original=None, on=(), progress=Progress(), by=MeasuredBy(metric=metric)
     ).document()
 
 

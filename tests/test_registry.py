@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Pruning, Quantization, Recipe
+from edgecompress.recipe.tables import Pruning, Quantization, Recipe, Validation
 from edgecompress.registry import (
     CRITERIA,
     OBSERVERS,
+    RUNTIMES,
     TECHNIQUES,
     Kind,
     NamedFunction,
@@ -23,9 +24,10 @@ from edgecompress.registry import (
     find,
     require_known,
 )
+from tests.installing import install_package
 
 Install = Callable[[str, str, str], None]
-KINDS = (OBSERVERS, CRITERIA, TECHNIQUES)
+KINDS = (OBSERVERS, CRITERIA, TECHNIQUES, RUNTIMES)
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.called)
@@ -39,14 +41,7 @@ def install(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inst
     """Put a package with one function where Python finds it: its name, the function's, and the text of its module."""
 
     def put(package: str, name: str, text: str) -> None:
-        folder, module = tmp_path / package, package.replace("-", "_")
-        info = folder / f"{module}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (folder / f"{module}.py").write_text(text)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[{kind.group}]\n{name} = {module}:whole\n")
-        monkeypatch.syspath_prepend(str(folder))
-        monkeypatch.delitem(sys.modules, module, raising=False)
+        install_package(tmp_path / package, monkeypatch, kind.group, (package, name), text)
 
     return put
 
@@ -59,6 +54,8 @@ def _named_in_a_recipe(kind: Kind, name: str) -> Any:
     """The value of the kind's key in a recipe that names it."""
     if kind is TECHNIQUES:
         return Recipe(order=(name,)).order[0]
+    if kind is RUNTIMES:
+        return next(iter(Validation(on=(name,)).on or ()))
     table, key = kind.key.split(".")
     return getattr({"quantization": Quantization, "pruning": Pruning}[table](**{key: name}), key)
 
@@ -124,9 +121,9 @@ def test_one_package_that_is_on_the_path_twice_is_one(
         ("raise RuntimeError('no GPU')", "{mine} cannot be imported: no GPU; repair that package"),
         ("other = 1", "{mine} cannot be imported: module 'more_things' has no attribute 'whole'; repair that package"),
         ("whole = 1", "{mine} cannot be called with ({arguments}); repair that package"),
-        ("def whole(statistics): ...", "{mine} cannot be called with ({arguments}); repair that package"),
+        ("def whole(): ...", "{mine} cannot be called with ({arguments}); repair that package"),
         (
-            "def whole(left, right): ...\nwhole.protocol = 2",
+            "def whole(*arguments): ...\nwhole.protocol = 2",
             "{mine} is made for protocol 2, and this edgecompress has 1; install versions that fit",
         ),
     ],
@@ -146,6 +143,12 @@ def test_a_function_without_a_signature_is_taken(kind: Kind, install: Install) -
 def test_a_function_may_stand_in_for_a_name(kind: Kind) -> None:
     assert choose(kind, max).function is max
     assert choose(kind, built_in(kind)[0]).function is find(kind, built_in(kind)[0])
+
+
+def test_what_fails_is_told_with_its_package(kind: Kind, install: Install) -> None:
+    install("more-things", "whole", "def whole(*arguments): raise RuntimeError('no GPU')")
+    told = _told(lambda: choose(kind, "whole")(*(kind.arguments or ())))
+    assert told == f"{kind.called} 'whole' of package 'more-things' fails: no GPU; repair it, or choose another"
 
 
 def _of_one(_only: object) -> None: ...

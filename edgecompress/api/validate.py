@@ -12,10 +12,12 @@ from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import named_as_arguments, names, path
 from edgecompress.recipe.wording import in_python_words
+from edgecompress.validation.elsewhere.places import emulated
 
 
 @in_python_words
 @named_as_arguments("budgets")
+@named_as_arguments("validation")
 def validate(
     bundle: Bundle | str | Path,
     *,
@@ -31,6 +33,8 @@ def validate(
     max_size_mb: float | None = None,
     cpu: Sequence[str] = (),
     min_cpu_agreement: float | None = None,
+    on: Sequence[str] = (),
+    min_runtime_agreement: float | None = None,
     verify_key: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Revalidation:
@@ -53,6 +57,9 @@ def validate(
         max_size_mb: size of the artifact in megabytes (10^6 bytes).
         cpu: names of other CPUs, on which the artifact is run under emulation.
         min_cpu_agreement: share of the samples with the same answers there, 0 to 1.
+        on: names of other places to run, each as ``RUNTIME`` or ``RUNTIME:DEVICE``: ``browser``, or a runtime that
+            another package adds; ``qemu:haswell`` is CPU ``haswell``.
+        min_runtime_agreement: share of the samples with the same answers on runtimes of other packages, 0 to 1.
         verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
         progress: what is told of the progress; by default nobody.
 
@@ -66,8 +73,8 @@ def validate(
         ParityError: its two formats answer differently on this machine.
         DataError: the data does not fit, or a limit is on what is neither measured nor recorded.
         ModelError: the original cannot be run on the inputs of the bundle.
-        RecipeError: an argument is of the wrong type; a CPU is unknown, or what emulates it is missing; or there
-            is no such metric, or it fails.
+        RecipeError: an argument is of the wrong type; a CPU or a runtime is unknown, or what it needs is missing; or
+            there is no such metric, or it fails.
     """
     limits = {
         "max_accuracy_drop": max_accuracy_drop,
@@ -77,13 +84,14 @@ def validate(
         "max_latency_ms": max_latency_ms,
         "max_size_mb": max_size_mb,
         "min_cpu_agreement": min_cpu_agreement,
+        "min_runtime_agreement": min_runtime_agreement,
     }
     return revalidate(
         bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle),
         {name: limit for name, limit in limits.items() if limit is not None},
         evaluation=evaluation,
         original=None if original is None else path("original", original),
-        cpus=names("cpu", cpu, "CPUs"),
+        on=(*emulated(names("cpu", cpu, "CPUs")), *names("on", on, "runtimes")),
         progress=progress or Progress(),
         by=MeasuredBy(metric=metric, postprocess=postprocess),
         verify_key=None if verify_key is None else path("verify_key", verify_key),

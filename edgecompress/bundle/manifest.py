@@ -80,6 +80,7 @@ class Manifest(BaseModel):
     cpus: dict[str, dict[str, Any]] = {}
     mobile: dict[str, Any] = {}
     browser: dict[str, Any] = {}
+    runtimes: dict[str, dict[str, Any]] = {}
 
 
 def file_entry(content: bytes) -> FileEntry:

@@ -25,7 +25,7 @@ from edgecompress.recipe.tables import dump_recipe, recipe_tables
 from edgecompress.runtime import in_words, open_session, run_session
 from edgecompress.step import Done, Plan
 from edgecompress.targets import TargetProfile
-from edgecompress.validation import BrowserResult, CpuResult, Evidence, Latency, Verdict
+from edgecompress.validation import Elsewhere, Evidence, Latency, PlaceResult, Verdict
 
 NETWORK = "model.safetensors"
 VALUES = ("original", "compressed", "drop")
@@ -49,9 +49,8 @@ class Outcome:
     verdict: Verdict
     golden: Batch
     command: str
-    cpus: tuple[CpuResult, ...] = ()
+    elsewhere: tuple[PlaceResult, ...] = ()
     mobile: Mobile | None = None
-    browser: BrowserResult | None = None
     network: bytes | None = None
 
 
@@ -68,9 +67,8 @@ def make_manifest(outcome: Outcome) -> Manifest:
         metrics=metrics_of(outcome),
         verdict=VerdictEntry.model_validate(outcome.verdict.entry),
         environment=environment(),
-        cpus={result.cpu: result.entry for result in outcome.cpus},
         mobile=outcome.mobile.entry if outcome.mobile is not None else {},
-        browser=outcome.browser.entry if outcome.browser is not None else {},
+        **vars(Elsewhere.of(outcome.elsewhere)),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecompress.bundle.manifest import MANIFEST, MAX_BYTES, SIGNATURE, FileEntry, Manifest, parse_manifest
 from edgecompress.errors import OutputError
 from edgecompress.recipe.arguments import path as checked_path
+from edgecompress.validation.elsewhere.results import Elsewhere
 
 ARTIFACT = "model.onnx"
 
@@ -29,6 +30,12 @@ class Bundle:
     def passed(self) -> bool:
         """Whether every measured budget held when the bundle was written, beyond the noise of the machine."""
         return self.manifest.verdict.outcome == "pass"
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """What running at other places gave when the bundle was written."""
+        manifest = self.manifest
+        return Elsewhere(cpus=manifest.cpus, browser=manifest.browser, runtimes=manifest.runtimes)
 
 
 def read_bundle(path: str | Path) -> Bundle:

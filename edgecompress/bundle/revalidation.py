@@ -34,14 +34,9 @@ from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.timing.latency import interleave, interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of
 from edgecompress.validation.budgets import MEASURES, Verdict, judge, metric_units
-from edgecompress.validation.elsewhere.browser import browser_agreement, strict_in_browser
-from edgecompress.validation.elsewhere.emulation import (
-    Machine,
-    compare_cpus,
-    cpu_agreement,
-    find_machines,
-    strict_where_emulated,
-)
+from edgecompress.validation.elsewhere.comparison import compare_places
+from edgecompress.validation.elsewhere.places import NamedPlace, find_places
+from edgecompress.validation.elsewhere.results import Elsewhere
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -52,6 +47,7 @@ UNMEASURED = {
     "metric_drop": BOTH,
     "metric_kept": BOTH,
     "cpu_agreement": "name a CPU with --cpu",
+    "runtime_agreement": "name a runtime with --on",
 }
 """How to have what a budget bounds measured."""
 GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
@@ -59,15 +55,16 @@ GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
 
 @dataclass(frozen=True, kw_only=True)
 class Revalidation:
-    """The measures of a bundle on this machine and on other CPUs, and the verdict on them.
+    """The measures of a bundle on this machine and at other places, and the verdict on them.
 
+    ``elsewhere`` has the outcomes at other places, and ``sources`` says for each of its keys where they are from.
     ``lost`` names the outputs, and slices of outputs, that were lost when the bundle was written, or are here.
     """
 
     rows: tuple[MeasuredRow, ...]
     verdict: Verdict
-    cpus: Mapping[str, dict[str, Any]]
-    cpus_source: str
+    elsewhere: Elsewhere
+    sources: Mapping[str, str]
     lost: tuple[str, ...] = ()
 
     @property
@@ -78,8 +75,8 @@ class Revalidation:
     def document(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
         measures = {row.measure: row.entry for row in self.rows}
-        cpus = {name: {**entry, "source": self.cpus_source} for name, entry in self.cpus.items()}
-        return {"measures": measures, "cpus": cpus, "lost": list(self.lost), "verdict": self.verdict.entry}
+        elsewhere = self.elsewhere.with_sources(self.sources)
+        return {"measures": measures, **elsewhere, "lost": list(self.lost), "verdict": self.verdict.entry}
 
 
 def revalidate(
@@ -88,7 +85,7 @@ def revalidate(
     *,
     evaluation: Data | None,
     original: Path | None,
-    cpus: Sequence[str],
+    on: Sequence[str],
     progress: Progress,
     verify_key: Path | None = None,
     by: MeasuredBy = AS_NAMED,
@@ -101,7 +98,7 @@ def revalidate(
         evaluation: DATA with labels; without it the recorded metric counts.
         original: the float ONNX file, which is timed next to the artifact and run on the same evaluation data; without
             it the recorded speedup counts, and a drop of the metric is measured on the data of the record only.
-        cpus: names of other CPUs to emulate; without them the recorded outcome counts.
+        on: names of other places to run; where none is given of a kind, what was recorded counts.
         progress: told of the progress.
         by: what is measured in place of the metric of the bundle's recipe, and what the outputs become before. Data
             for a bundle that was measured by code of its maker's, which is not run unasked, need it.
@@ -112,10 +109,10 @@ def revalidate(
         ParityError: its two formats answer differently on this machine.
         DataError: the evaluation data does not fit, or a limit is on what is neither measured nor recorded.
         ModelError: the original cannot be run on the inputs of the bundle.
-        RecipeError: a CPU is unknown, or what emulates it is missing; a limit is no positive, finite number; or there
+        RecipeError: a place is unknown, or what it needs is missing; a limit is no positive, finite number; or there
             is no such metric, or it fails.
     """
-    machines = find_machines(cpus)
+    places = find_places(on)
     if verify_key is not None:
         verify_bundle(folder, load_verify_key(verify_key))
     bundle = read_bundle(folder)
@@ -144,26 +141,25 @@ def revalidate(
         recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
     ]
     lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
-    elsewhere = _elsewhere(bundle, machines, golden, batches, progress)
-    seen = bundle.manifest.browser
+    newer = _elsewhere(bundle, places, golden, batches, progress)
+    elsewhere = bundle.elsewhere.replaced_by(newer)
     measured: dict[str, float | None] = {
         **{row.measure: row.value for row in rows},
         **quality.measured,
-        "cpu_agreement": cpu_agreement(elsewhere.values()),
-        "browser_agreement": browser_agreement(seen),
+        **elsewhere.agreements,
         "lost_slices": len(lost),
     }
     _require_measured(limits, measured)
     return Revalidation(
         rows=tuple(rows),
         verdict=judge(
-            strict_in_browser(strict_where_emulated(budgets, elsewhere), seen),
+            elsewhere.strict(budgets),
             measured,
             {row.measure: row.interval for row in rows if row.interval is not None},
             metric_units(measure),
         ),
-        cpus=elsewhere,
-        cpus_source=HERE if machines else RECORDED,
+        elsewhere=elsewhere,
+        sources={key: HERE if entries else RECORDED for key, entries in newer.groups.items()},
         lost=lost,
     )
 
@@ -178,14 +174,11 @@ def _require_measured(limits: Mapping[str, float], measured: Mapping[str, float 
 
 
 def _elsewhere(
-    bundle: Bundle, machines: Sequence[Machine], golden: Batch, evaluation: Batches | None, progress: Progress
-) -> dict[str, dict[str, Any]]:
-    """The outcome on every machine, on the evaluation data or the golden inputs; without machines the recorded one."""
-    if not machines:
-        return bundle.manifest.cpus
+    bundle: Bundle, places: Sequence[NamedPlace], golden: Batch, evaluation: Batches | None, progress: Progress
+) -> Elsewhere:
+    """The outcome at every place, on the evaluation data or the golden inputs."""
     batches: Iterable[Batch] = [golden] if evaluation is None else evaluation
-    results = compare_cpus(bundle.artifact.read_bytes(), batches, machines, progress)
-    return {result.cpu: result.entry for result in results}
+    return Elsewhere.of(compare_places(bundle.artifact.read_bytes(), golden, batches, places, progress))
 
 
 def read_golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:

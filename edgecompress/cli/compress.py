@@ -15,10 +15,11 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli.tables import (
+    ON,
     WIDTH,
     console,
     print_budgets,
-    print_cpus,
+    print_elsewhere,
     print_json,
     print_metrics,
     print_verdict,
@@ -57,6 +58,7 @@ def run(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
     ] = None,
+    on: Annotated[list[str] | None, typer.Option(metavar="RUNTIME[:DEVICE]", help=ON)] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the bundle.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     statistics: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep and resume the calibration.")] = None,
@@ -73,7 +75,9 @@ def run(
     from edgecompress.targets import effective_profile
 
     with joined_workers() as workers, prints_aside(as_json):
-        profile = effective_profile(target, [*(assignments or []), *assigned(metric=metric, postprocess=postprocess)])
+        chosen = assigned(metric=metric, postprocess=postprocess)
+        places = [f"validation.on={json.dumps(on)}"] if on else []
+        profile = effective_profile(target, [*(assignments or []), *chosen, *places])
         folder = output or Path(f"{name_of(model)}-{profile.name}")
         if workers.rank == 0:
             require_free(folder, overwrite=overwrite)  # before what takes long
@@ -132,9 +136,7 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     out = console()
     print_metrics(bundle.manifest.metrics)
     out.print()
-    if bundle.manifest.cpus:
-        print_cpus(bundle.manifest.cpus)
-        out.print()
+    print_elsewhere(bundle.elsewhere)
     verdict = bundle.manifest.verdict.model_dump(mode="json")
     print_budgets(verdict)
     for line in advice:

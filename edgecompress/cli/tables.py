@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,7 +28,11 @@ from edgecompress.units import (
     times,
 )
 
+if TYPE_CHECKING:
+    from edgecompress.validation.elsewhere.results import Elsewhere
+
 WIDTH = 80
+ON = "Another place to run, compared with this machine; repeatable."
 LAST_WORDS = 4
 """Of the name of a layer, which no width takes away: ``l.11.a.q_proj`` is still found."""
 VERDICTS = {
@@ -144,17 +148,28 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         console().print(f"latency: {doubt}", style="yellow", highlight=False, markup=False)
 
 
-def print_cpus(cpus: Mapping[str, Mapping[str, Any]]) -> None:
-    """A line for each other CPU; where nothing ran, a line below says why."""
-    rows = [[name, *_cpu(entry)] for name, entry in cpus.items()]
-    classes = any(entry["top1_agreement"] is not None for entry in cpus.values())
+def print_elsewhere(elsewhere: Elsewhere, sources: Mapping[str, str] | None = None) -> None:
+    """The outcomes at other places, in a table for each key of a manifest, with where they are from."""
+    for key, places in elsewhere.groups.items():
+        _print_places("other CPU" if key == "cpus" else "runtime", places, (sources or {}).get(key))
+
+
+def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source: str | None) -> None:
+    """A line for each place; where nothing ran, a line below says why."""
+    if not places:
+        return
+    rows = [[name, *_place(entry)] for name, entry in places.items()]
+    classes = any(entry["top1_agreement"] is not None for entry in places.values())
     same = "same class" if classes else f"to {ALIKE_DB:g} dB"
-    print_table(["other CPU", "identical", "agreement", same, "max error", "samples"], rows)
-    for name, entry in cpus.items():
+    print_table([heading, "identical", "agreement", same, "max error", "samples"], rows)
+    for name, entry in places.items():
         lost = entry.get("lost")
         told = entry["failure"] or (f"{listed(lost)} is lost there: zero, a constant or noise" if lost else "")
         if told:
             console().print(f"{name}: {told}", style="red", highlight=False, markup=False)
+    if source is not None:
+        console().print(f"outputs there against the host's, {source}", style="dim", highlight=False)
+    console().print()
 
 
 PLAIN_UNITS = ("points", "share", "x", "ms", "MB", "dB")
@@ -198,9 +213,9 @@ def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:
     console().print(f"\n{told}: {escape(str(place))}", highlight=False, soft_wrap=True)
 
 
-def _cpu(entry: Mapping[str, Any]) -> list[str]:
+def _place(entry: Mapping[str, Any]) -> list[str]:
     if entry["failure"]:
-        return ["failed", "-", "-", "-", str(entry["samples"])]
+        return [entry.get("outcome", "failed"), "-", "-", "-", str(entry["samples"])]
     share = entry["top1_agreement"] if entry["top1_agreement"] is not None else entry.get("alike")
     same = "-" if share is None else percent(100 * share)
     error = f"{entry['max_abs_error']:.3g}"

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli.tables import (
+    ON,
     console,
     print_budgets,
-    print_cpus,
+    print_elsewhere,
     print_json,
     print_table,
     print_verdict,
@@ -43,6 +44,10 @@ def run(
     min_cpu_agreement: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
     ] = None,
+    on: Annotated[list[str] | None, typer.Option(metavar="RUNTIME[:DEVICE]", help=ON)] = None,
+    min_runtime_agreement: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
+    ] = None,
     verify_key: Annotated[
         Path | None, typer.Option(metavar="PUB.pem", help="Refuse a bundle that this key has not signed.")
     ] = None,
@@ -66,6 +71,8 @@ def run(
             max_size_mb=max_size_mb,
             cpu=cpu or (),
             min_cpu_agreement=min_cpu_agreement,
+            on=on or (),
+            min_runtime_agreement=min_runtime_agreement,
             progress=progress_for(Console(stderr=True)),
             verify_key=verify_key,
             metric=metric,
@@ -78,9 +85,7 @@ def run(
             ["measure", "value", "from"], [[row.title or row.measure, row.text, row.source] for row in result.rows]
         )
         console().print()
-        if result.cpus:
-            print_cpus(result.cpus)
-            console().print(f"outputs there against the host's, {result.cpus_source}\n", style="dim", highlight=False)
+        print_elsewhere(result.elsewhere, result.sources)
         verdict = result.document()["verdict"]
         print_budgets(verdict)
         print_verdict(verdict, bundle)

@@ -38,7 +38,7 @@ from edgecompress.step import Conversion, Plan, Step, first_graph
 from edgecompress.targets import TargetProfile
 from edgecompress.techniques.checkpoints import remove_checkpoints
 from edgecompress.techniques.context import Context
-from edgecompress.validation import Machine, find_machines
+from edgecompress.validation import NamedPlace, places_of
 
 GOLDEN_ROWS = 4
 """Samples that the bundle's self-test runs."""
@@ -98,7 +98,8 @@ def compress(
         so, and ``bundle.manifest.verdict`` which.
 
     Raises:
-        RecipeError: unknown target, key, metric or CPU, a goal that cannot be met, a metric that fails, or no emulator.
+        RecipeError: unknown target, key, metric, CPU or runtime, a goal that cannot be met, a metric that fails, or no
+            emulator.
         ModelError: the model cannot be run or captured.
         DataError: the data is missing or does not fit.
         OutputError: the output exists or cannot be written.
@@ -126,7 +127,8 @@ def plan_of(request: Request) -> Plan:
 
     Raises:
         ModelError: the target's recipe does not fit the model.
-        RecipeError: a student would be derived, and there is no latency budget; or a technique's package is broken.
+        RecipeError: a student would be derived, and there is no latency budget; or the package of a technique
+            or a runtime is broken.
     """
     return make_plan(request.model, request.profile, request.teacher)
 
@@ -134,7 +136,7 @@ def plan_of(request: Request) -> Plan:
 def carry_out(request: Request, plan: Plan, progress: Progress) -> Bundle:
     """Carry out the plan of a request, and write the bundle; the errors are those of :func:`compress`."""
     recipe = request.profile.recipe
-    machines = find_machines(recipe.cpu.emulate)
+    places = places_of(recipe)
     with open_draft(request.output, overwrite=request.overwrite) as draft:
         for warning in plan.warnings:
             progress.warn(warning)
@@ -142,7 +144,7 @@ def carry_out(request: Request, plan: Plan, progress: Progress) -> Bundle:
             progress.warn("the training data is not read: no technique of this recipe trains")
         if request.teacher is not None and not recipe.trains:
             progress.warn("the teacher is not asked: no technique of this recipe trains")
-        outcome = _produce(request, plan, machines, progress)
+        outcome = _produce(request, plan, places, progress)
         manifest = make_manifest(outcome)
         files = {**make_files(outcome), **report_files(outcome, manifest)}
         sign = None if request.key is None else functools.partial(signature_of, key=request.key)
@@ -198,14 +200,14 @@ def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Con
     return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps))
 
 
-def _produce(request: Request, plan: Plan, machines: Sequence[Machine], progress: Progress) -> Outcome:
+def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progress: Progress) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
     if not request.data:
         raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
     if isinstance(request.model, ir.Model):
         require_valid(request.model)
     converted = _convert(request, plan.conversion, progress)
-    artifact = _artifact(converted, machines, progress)
+    artifact = _artifact(converted, places, progress)
     findings = look_at(artifact, plan.artifact_steps)
     assert findings.evidence is not None
     assert findings.diagnosis is not None
@@ -219,14 +221,13 @@ def _produce(request: Request, plan: Plan, machines: Sequence[Machine], progress
         verdict=findings.verdict(artifact.recipe.budgets),
         golden=artifact.golden,
         command=request.command,
-        cpus=findings.cpus,
+        elsewhere=findings.elsewhere,
         mobile=findings.mobile,
-        browser=findings.browser,
         network=_network_file(request.model, converted, progress),
     )
 
 
-def _artifact(converted: Converted, machines: Sequence[Machine], progress: Progress) -> Artifact:
+def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Progress) -> Artifact:
     """The file that ships, with the data that it is looked at on."""
     opened, conversion = converted.opened, converted.conversion
     streams = Streams(**opened.batches).with_class_axis(conversion.class_axis)
@@ -240,7 +241,7 @@ def _artifact(converted: Converted, machines: Sequence[Machine], progress: Progr
         golden=converted.example.sample(sample_rows(opened.network, opened.recipe) or GOLDEN_ROWS),
         measured=replace(measured, signature=inputs),
         calibration=replace(streams.calibration or measured, signature=inputs),
-        machines=machines,
+        places=places,
         progress=progress,
     )
 

@@ -1,7 +1,8 @@
-"""The steps that look at an artifact: converted for phones, measured, tried on other CPUs and in a browser."""
+"""The steps that look at an artifact: converted for phones, measured, tried at other places."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -16,23 +17,20 @@ from edgecompress.recipe.tables import Budgets, Recipe
 from edgecompress.step import ArtifactStep, Conversion, Stage
 from edgecompress.targets.cpus import FAMILIES, arithmetic_of
 from edgecompress.validation import (
-    BrowserResult,
-    CpuResult,
+    Elsewhere,
     Evidence,
-    Machine,
+    NamedPlace,
+    PlaceResult,
     Verdict,
-    browser_agreement,
-    compare_browser,
-    compare_cpus,
-    cpu_agreement,
+    asked_places,
+    compare_places,
     gather,
     intervals,
     judge,
     measures,
     metric_units,
-    strict_in_browser,
-    strict_where_emulated,
 )
+from edgecompress.validation.elsewhere.places import EMULATOR, by_runtime, handling_of, label_of, runtime_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class Artifact:
         golden: the samples of the self-test.
         measured: the data that measures are taken on.
         calibration: the data that layers are looked at on.
-        machines: the CPUs that are emulated.
+        places: where it is run, besides this machine.
         progress: told of long work.
     """
 
@@ -56,7 +54,7 @@ class Artifact:
     golden: Batch
     measured: Batches
     calibration: Batches
-    machines: Sequence[Machine]
+    places: Sequence[NamedPlace]
     progress: Progress
 
 
@@ -67,17 +65,15 @@ class Findings:
     mobile: Mobile | None = None
     evidence: Evidence | None = None
     diagnosis: Diagnosis | None = None
-    cpus: tuple[CpuResult, ...] = ()
-    browser: BrowserResult | None = None
+    elsewhere: tuple[PlaceResult, ...] = ()
 
     def verdict(self, budgets: Budgets) -> Verdict:
         """The budgets next to what was measured, here and elsewhere."""
         assert self.evidence is not None
-        entries, seen = [result.entry for result in self.cpus], self.browser.entry if self.browser is not None else {}
-        elsewhere = {"cpu_agreement": cpu_agreement(entries), "browser_agreement": browser_agreement(seen)}
-        strict = strict_in_browser(strict_where_emulated(budgets, entries), seen)
-        measured = {**measures(self.evidence), **elsewhere}
-        return judge(strict, measured, intervals(self.evidence), metric_units(self.evidence.measure))
+        elsewhere = Elsewhere.of(self.elsewhere)
+        measured = {**measures(self.evidence), **elsewhere.agreements}
+        units = metric_units(self.evidence.measure)
+        return judge(elsewhere.strict(budgets), measured, intervals(self.evidence), units)
 
 
 def look_at(artifact: Artifact, steps: Sequence[ArtifactStep]) -> Findings:
@@ -90,22 +86,26 @@ def look_at(artifact: Artifact, steps: Sequence[ArtifactStep]) -> Findings:
 
 
 def artifact_steps(recipe: Recipe) -> Iterator[ArtifactStep]:
-    """The steps that a recipe asks for, in order."""
+    """The steps that a recipe asks for, in order.
+
+    Raises:
+        RecipeError: a package that registers a runtime is broken.
+    """
     if "ort" in recipe.export.formats:
         accelerators = "what CoreML and NNAPI could run; Android 15 deprecates NNAPI, XNNPACK runs on its CPU"
         yield ArtifactStep(name="convert", what=f"model.ort, the operators it needs, {accelerators}", run=_convert)
     yield ArtifactStep(name="validate", what=_validation(recipe), run=_measure)
-    if recipe.cpu.emulate:
-        yield ArtifactStep(name="emulate", what=f"the artifact on {', '.join(recipe.cpu.emulate)}", run=_emulate)
-    if recipe.export.browser:
-        what = "the artifact in onnxruntime-web, in a headless Chromium"
-        yield ArtifactStep(name="browse", what=what, run=_browse)
+    for runtime, names in by_runtime(asked_places(recipe)):
+        handling = handling_of(runtime)
+        what = handling.what or f"the artifact on {', '.join(map(label_of, names))}"
+        yield ArtifactStep(name=handling.step, what=what, run=functools.partial(_run_elsewhere, runtime))
 
 
 def _validation(recipe: Recipe) -> str:
     cpu = recipe.cpu
     timing = f"latency at {cpu.threads} thread{'s' if cpu.threads > 1 else ''}"
-    stand_in = FAMILIES[cpu.isa].stand_in if cpu.isa is not None and not cpu.emulate else None
+    emulated = EMULATOR in map(runtime_of, asked_places(recipe))
+    stand_in = FAMILIES[cpu.isa].stand_in if cpu.isa is not None and not emulated else None
     untried = f'; cpu.emulate=["{stand_in}"] would try {cpu.isa}' if stand_in else ""
     return f"parity, accuracy, {timing}, size, budgets{untried}"
 
@@ -133,12 +133,10 @@ def _measure(findings: Findings, artifact: Artifact) -> Findings:
     return replace(findings, evidence=evidence, diagnosis=diagnosis)
 
 
-def _emulate(findings: Findings, artifact: Artifact) -> Findings:
-    cpus = compare_cpus(artifact.content, artifact.measured, artifact.machines, artifact.progress)
-    return replace(findings, cpus=tuple(cpus))
-
-
-def _browse(findings: Findings, artifact: Artifact) -> Findings:
-    axis = artifact.measured.class_axis
-    browser = compare_browser(artifact.content, artifact.golden, artifact.progress, class_axis=axis)
-    return replace(findings, browser=browser)
+def _run_elsewhere(runtime: str, findings: Findings, artifact: Artifact) -> Findings:
+    """Run the artifact at the places of a runtime."""
+    places = [place for place in artifact.places if runtime_of(place.name) == runtime]
+    # The axis of the classes comes from the data that measures are taken on, which have labels.
+    golden = replace(artifact.golden, labels=None, class_axis=artifact.measured.class_axis)
+    results = compare_places(artifact.content, golden, artifact.measured, places, artifact.progress)
+    return replace(findings, elsewhere=(*findings.elsewhere, *results))

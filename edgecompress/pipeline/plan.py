@@ -28,7 +28,8 @@ def make_plan(network: Network, profile: TargetProfile, teacher: nn.Module | Non
     Raises:
         ModelError: a technique changes the network, and the model is no module; or the recipe quantizes, and the model
             is quantized already or has an opset below 13.
-        RecipeError: a student would be derived, and there is no latency budget; or a technique's package is broken.
+        RecipeError: a student would be derived, and there is no latency budget; or the package of a technique or a
+            runtime is broken.
     """
     recipe = profile.recipe
     if "quantization" in recipe.techniques and isinstance(network, ir.Model):

@@ -22,6 +22,7 @@ from edgecompress.recipe.values import (
     CriterionName,
     MetricName,
     ObserverName,
+    PlaceName,
     Positive,
     PositiveInt,
     Share,
@@ -32,9 +33,6 @@ STAGES = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
 """Progressive compression: what takes layers apart, what teaches those that are left, what rounds their weights.
 Techniques of other packages stand where the recipe puts them."""
 Technique = Annotated[str, AfterValidator(partial(require_known, TECHNIQUES)), Field(examples=list(STAGES))]
-NO_LATENCY_BUDGET = (
-    "a student is derived to meet a latency budget; give a teacher (--teacher), or set budgets.min_speedup=2"
-)
 MAX_THREADS = 256
 MAX_BATCH_SIZE = 65536
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
@@ -253,6 +251,13 @@ class Cpu(Table):
     """Names of CPUs on which the artifact is run, under emulation, and compared with this machine."""
 
 
+class Validation(Table):
+    """Where the artifact is run, besides ONNX Runtime on this machine."""
+
+    on: tuple[PlaceName, ...] | None = None
+    """Runtimes on which the artifact is run and compared with this machine, each as RUNTIME or RUNTIME:DEVICE."""
+
+
 class Budgets(Table):
     """What the artifact must reach; a key that is left out is not checked."""
 
@@ -285,6 +290,8 @@ class Budgets(Table):
     are not known to hold classes, of samples that agree to 25 dB."""
     min_browser_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     """The same in the browser."""
+    min_runtime_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The same on every other runtime of ``validation.on``."""
 
     @property
     def bound_latency(self) -> bool:
@@ -312,6 +319,7 @@ class Recipe(Table):
     export: Export = Export()
     images: Images = Images()
     cpu: Cpu = Cpu()
+    validation: Validation = Validation()
     budgets: Budgets = Budgets()
     report: Report = Report()
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.blocks import Block, remove_blocks
-from edgecompress.recipe.tables import NO_LATENCY_BUDGET, Budgets
+from edgecompress.recipe.tables import Budgets
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.choices import chosen_once
@@ -20,6 +20,9 @@ from edgecompress.techniques.shallow import least_noise_first
 from edgecompress.timing.latency import Latency
 from edgecompress.training.checkpoint import fingerprint
 
+NO_LATENCY_BUDGET = (
+    "a student is derived to meet a latency budget; give a teacher (--teacher), or set budgets.min_speedup=2"
+)
 MARGIN = 0.95
 """The share of the latency budget that is aimed at: the artifact is measured anew, on a machine with its own noise."""
 DEPTHS = 5

@@ -1,42 +1,28 @@
-"""Evidence about the artifact that ships: parity, accuracy, latency, size, other CPUs, and the verdict on them."""
+"""Evidence about the artifact that ships: parity, accuracy, latency, size, other places, and the verdict on them."""
 
 from edgecompress.timing.latency import Latency, LatencyComparison
 from edgecompress.validation.budgets import Check, Verdict, intervals, judge, measures, metric_units
-from edgecompress.validation.elsewhere.browser import (
-    BrowserResult,
-    browser_agreement,
-    compare_browser,
-    strict_in_browser,
-)
-from edgecompress.validation.elsewhere.emulation import (
-    CpuResult,
-    Machine,
-    compare_cpus,
-    cpu_agreement,
-    find_machines,
-    strict_where_emulated,
-)
+from edgecompress.validation.elsewhere.comparison import compare_places
+from edgecompress.validation.elsewhere.places import NamedPlace, asked_places, find_places, places_of
+from edgecompress.validation.elsewhere.results import Elsewhere, PlaceResult
 from edgecompress.validation.evidence import Evidence, gather
 
 __all__ = [
-    "BrowserResult",
     "Check",
-    "CpuResult",
+    "Elsewhere",
     "Evidence",
     "Latency",
     "LatencyComparison",
-    "Machine",
+    "NamedPlace",
+    "PlaceResult",
     "Verdict",
-    "browser_agreement",
-    "compare_browser",
-    "compare_cpus",
-    "cpu_agreement",
-    "find_machines",
+    "asked_places",
+    "compare_places",
+    "find_places",
     "gather",
     "intervals",
     "judge",
     "measures",
     "metric_units",
-    "strict_in_browser",
-    "strict_where_emulated",
+    "places_of",
 ]

@@ -35,6 +35,7 @@ MEASURES = {
     "min_sqnr_db": ("sqnr_db", "dB"),
     "min_cpu_agreement": ("cpu_agreement", "share"),
     "min_browser_agreement": ("browser_agreement", "share"),
+    "min_runtime_agreement": ("runtime_agreement", "share"),
 }
 """Budget -> the measure that it bounds, and its unit; the metric has one of its own (:func:`metric_units`)."""
 OF_QUALITY = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric", "min_sqnr_db")

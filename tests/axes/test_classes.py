@@ -228,7 +228,7 @@ def test_a_run_records_the_axis_and_validates_along_it(tmp_path: Path) -> None:
     assert not [line for line in lines if "classes as places" in line]
     np.savez(tmp_path / "data.npz", x=_maps(1, CLASSES)[0][0].numpy(), labels=_maps(1, CLASSES)[0][1].numpy())
     found = revalidate(
-        bundle.path, {}, evaluation=str(tmp_path / "data.npz"), original=None, cpus=(), progress=Progress()
+        bundle.path, {}, evaluation=str(tmp_path / "data.npz"), original=None, on=(), progress=Progress()
     )
     assert {row.measure: row.value for row in found.rows}["accuracy"] == 100
 

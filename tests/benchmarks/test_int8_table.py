@@ -9,7 +9,7 @@ from benchmarks.int8_table import FAILURE_LENGTH, failed_section, page, section
 from benchmarks.measures import Measured
 from benchmarks.quantizers import Candidate, Quantized
 from edgecompress.metrics.agreement import Agreement
-from edgecompress.validation.elsewhere.emulation import CpuResult
+from edgecompress.validation.elsewhere.results import PlaceResult
 
 FLOAT = Measured(
     median_ms=8.0, speedup=1.0, low=1.0, high=1.0, size_bytes=4_000_000, accuracy=80.0, sqnr_db=200.0, emulated=None
@@ -38,7 +38,7 @@ def test_a_seeded_network_has_an_sqnr() -> None:
 
 def test_the_emulated_cpu() -> None:
     three_of_four = Agreement(agreed=3, decided=4)
-    found = CpuResult(cpu="haswell", samples=4, agreement=three_of_four)
+    found = PlaceResult(place="qemu:haswell", samples=4, agreement=three_of_four)
     assert _row(replace(INT8, emulated=replace(found, identical=True)))[4] == "identical"
     assert _row(replace(INT8, emulated=found))[4] == "75.0 % same class"
     assert _row(replace(INT8, emulated=replace(found, failure="it crashed")))[4] == "failed: it crashed"

@@ -156,6 +156,7 @@ def test_a_budget_that_nothing_was_measured_for_is_told_and_is_no_gate(
             "give labelled --evaluation data and the float model (--original)",
         ),
         ("--min-cpu-agreement", "min_cpu_agreement", "cpu_agreement", "name a CPU with --cpu"),
+        ("--min-runtime-agreement", "min_runtime_agreement", "runtime_agreement", "name a runtime with --on"),
     ):
         assert main(["validate", "out", option, "1"]) == 2
         line = f"error: '{budget}' was asked for, and {measure} is not measured; {mend}"

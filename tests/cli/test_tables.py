@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from edgecompress.cli.tables import print_budgets, print_cpus, print_json, print_metrics, print_verdict
+from edgecompress.cli.tables import print_budgets, print_elsewhere, print_json, print_metrics, print_verdict
 from edgecompress.recipe.tables import Budgets
 from edgecompress.validation.budgets import judge
+from edgecompress.validation.elsewhere.results import Elsewhere
 
 
 def _refuse(constant: str) -> Any:
@@ -78,12 +79,13 @@ def test_a_slice_that_its_output_hides_is_told(worst_db: float, told: bool, caps
 
 def test_other_cpus_are_compared_in_what_is_known_of_the_outputs(capsys: pytest.CaptureFixture[str]) -> None:
     entry = {"identical": False, "sqnr_db": 30.0, "max_abs_error": 0.5, "samples": 4, "failure": None}
-    print_cpus({"haswell": {**entry, "top1_agreement": None, "alike": 0.75, "lost": ["mask[:, 1]", "mask[:, 2]"]}})
+    silent = {**entry, "top1_agreement": None, "alike": 0.75, "lost": ["mask[:, 1]", "mask[:, 2]"]}
+    print_elsewhere(Elsewhere(cpus={"haswell": silent}))
     printed = capsys.readouterr().out
     assert "to 25 dB" in printed
     assert "75.00 %" in printed
     assert "haswell: 'mask[:, 1]' and 1 more is lost there: zero, a constant or noise" in printed
-    print_cpus({"haswell": {**entry, "top1_agreement": 0.5}})  # of a bundle of before
+    print_elsewhere(Elsewhere(cpus={"haswell": {**entry, "top1_agreement": 0.5}}))  # of a bundle of before
     printed = capsys.readouterr().out
     assert "same class" in printed
     assert "50.00 %" in printed

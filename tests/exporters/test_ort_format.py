@@ -95,7 +95,7 @@ def test_a_bundle_whose_formats_disagree_does_not_validate(quantized: Path, tmp_
     files["model.ort"] = to_ort(model.SerializeToString())
     with open_draft(tmp_path / "bundle", overwrite=False) as draft:
         forged = draft.finish(files, edgecompress.read_bundle(quantized).manifest).path
-    options: dict[str, Any] = {"evaluation": None, "original": None, "cpus": (), "progress": Progress()}
+    options: dict[str, Any] = {"evaluation": None, "original": None, "on": (), "progress": Progress()}
     assert revalidate(quantized, {}, **options).rows
     with pytest.raises(ParityError, match=r"model\.ort answers differently from model\.onnx"):
         revalidate(forged, {}, **options)

@@ -86,6 +86,7 @@ VALUES = {
     "cpu.threads": "2",
     "cpu.runs": "20",
     "cpu.emulate": '["haswell"]',
+    "validation.on": '["browser", "qemu:haswell"]',
 } | {f"budgets.{name}": "0.5" for name in Budgets.model_fields}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import edgecompress
-from edgecompress.validation.elsewhere.browser import FLAGS, program
+from edgecompress.validation.elsewhere.runtimes.browser import FLAGS, program
 from tests.networks import ConvNet, images, seeded
 
 MOST_BYTES = 3_000_000

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from torch import nn
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import NO_LATENCY_BUDGET, Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.step import Step, StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
-from edgecompress.techniques.student import Student, derive_student
+from edgecompress.techniques.student import NO_LATENCY_BUDGET, Student, derive_student
 from edgecompress.techniques.tuning import epochs_in_words, fine_tune, settle
 from edgecompress.training import Trained
 

@@ -1,1 +1,1 @@
-"""The artifact elsewhere: on other CPUs, and in a browser."""
+"""The artifact at other places: on other CPUs, in a browser, and on runtimes of other packages."""

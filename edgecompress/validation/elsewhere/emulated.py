@@ -1,7 +1,7 @@
 """What runs inside the emulator: python emulated.py MODEL.onnx INPUTS.npz OUTPUTS.npz
 
 Needs Python, numpy and onnxruntime, and nothing else. Arrays are named ``BATCH_NAME``: batch number and
-input name, or batch number and output number. The version of ONNX Runtime goes to standard output; a
+name of the input or output. The version of ONNX Runtime goes to standard output; a
 failure is one line on standard error and exit status 1.
 """
 
@@ -23,8 +23,8 @@ def run(model: str, inputs: str, outputs: str) -> str:
     with np.load(inputs, allow_pickle=False) as pack:
         for batch in sorted({name.partition("_")[0] for name in pack.files}):
             feed = {spec.name: pack[f"{batch}_{spec.name}"] for spec in session.get_inputs()}
-            for index, array in enumerate(session.run(None, feed)):
-                found[f"{batch}_{index}"] = array
+            for spec, array in zip(session.get_outputs(), session.run(None, feed), strict=True):
+                found[f"{batch}_{spec.name}"] = array
     np.savez(outputs, allow_pickle=False, **found)
     return str(ort.__version__)
 

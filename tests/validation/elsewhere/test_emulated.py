@@ -29,7 +29,7 @@ def test_it_runs_every_batch_whatever_its_size(tmp_path: Path) -> None:
     with np.load(tmp_path / "outputs.npz") as outputs:
         assert len(outputs.files) == len(batches)
         for index, batch in enumerate(batches):
-            np.testing.assert_array_equal(outputs[f"{index}_0"], run(MODEL, batch))
+            np.testing.assert_array_equal(outputs[f"{index}_y"], run(MODEL, batch))
 
 
 def test_a_failure_is_one_line_and_exit_1(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -17,18 +17,13 @@ import pytest
 
 import edgecompress
 from edgecompress.data.batches import Array, Batch
+from edgecompress.errors import RecipeError
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Budgets
 from edgecompress.runtime import to_bytes
-from edgecompress.validation.elsewhere.browser import (
-    CHROMIUM,
-    WEB,
-    BrowserResult,
-    browser_agreement,
-    compare_browser,
-    strict_in_browser,
-    what_is_missing,
-)
+from edgecompress.validation.elsewhere.comparison import compare_places
+from edgecompress.validation.elsewhere.places import BROWSER, find_places
+from edgecompress.validation.elsewhere.results import Elsewhere, PlaceResult
+from edgecompress.validation.elsewhere.runtimes.browser import CHROMIUM, WEB, find_place, what_is_missing
 from tests.exporters.graphs import draw, graph
 from tests.networks import ConvNet, images, seeded
 
@@ -82,18 +77,24 @@ def _page(factor: float = 1.0, answer: str = "") -> str:
     return PAGE.replace("FACTOR", str(factor)).replace("ANSWER", answer)
 
 
-def _run(limit_s: float = 60.0) -> tuple[BrowserResult, list[str]]:
-    lines = Lines()
-    return compare_browser(SCORES, Batch(inputs=INPUTS), lines, limit_s=limit_s), lines.warnings
+def _run(class_axis: int | None = None) -> tuple[PlaceResult, list[str]]:
+    lines, places = Lines(), find_places([BROWSER], spared=[BROWSER])
+    (result,) = compare_places(SCORES, Batch(inputs=INPUTS, class_axis=class_axis), [], places, lines)
+    return result, lines.warnings
+
+
+def _agreement(result: PlaceResult) -> float | None:
+    return Elsewhere.of([result]).agreements["browser_agreement"]
 
 
 def test_means_that_the_page_computes_itself_agree(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _browser(web, monkeypatch, _page())
     result, warnings = _run()
     assert (result.failure, result.samples, warnings) == (None, 5, [])
-    assert (result.browser, result.onnxruntime_web) == ("Script/1", "1.2.3")
+    entry = Elsewhere.of([result]).browser
+    assert (entry["browser"], entry["onnxruntime_web"]) == ("Script/1", "1.2.3")
     assert result.agreement.sqnr_db > 120  # float32 sums in another order
-    assert browser_agreement(result.entry) == 1.0
+    assert _agreement(result) == 1.0
     assert result.entry["outcome"] == "ran"
 
 
@@ -103,16 +104,16 @@ def test_where_no_class_is_known_samples_agree_to_25_db(
 ) -> None:
     _browser(web, monkeypatch, _page(factor))
     result, _ = _run()
-    assert (result.entry["top1_agreement"], browser_agreement(result.entry)) == (None, share)  # 26 dB and 6 dB
-    known = compare_browser(SCORES, Batch(inputs=INPUTS), Lines(), class_axis=1).entry
-    assert (known["top1_agreement"], browser_agreement(known)) == (1.0, 1.0)
+    assert (result.entry["top1_agreement"], _agreement(result)) == (None, share)  # 26 dB and 6 dB
+    known, _ = _run(class_axis=1)
+    assert (known.entry["top1_agreement"], _agreement(known)) == (1.0, 1.0)
 
 
 def test_a_class_that_is_silent_there_agrees_on_nothing(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _browser(web, monkeypatch, _page().replace("/ 64 for", "* (i % 4 != 2) / 64 for"))
-    result = compare_browser(SCORES, Batch(inputs=INPUTS), Lines(), class_axis=1)
+    result, _ = _run(class_axis=1)
     assert result.entry["lost"] == ["y[:, 2]"]
-    assert browser_agreement(result.entry) == 0.0
+    assert _agreement(result) == 0.0
 
 
 def test_other_answers_are_told(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,15 +121,19 @@ def test_other_answers_are_told(web: Path, monkeypatch: pytest.MonkeyPatch) -> N
     result, _ = _run()
     assert not result.identical
     assert result.agreement.sqnr_db == pytest.approx(-6.0206, abs=1e-3)  # 20 log10(1 / 2)
-    assert browser_agreement(result.entry) == 0.0
+    assert _agreement(result) == 0.0
 
 
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
         (_page(answer='answer = {"failure": "no WebAssembly\\nhere"}'), "no WebAssembly"),
-        (_page(answer='answer["outputs"]["y"]["dims"] = [4, 5]'), "operands could not be broadcast"),
-        (_page(answer='answer["outputs"] = {}'), "'y'"),
+        (
+            _page(answer='answer["outputs"]["y"]["dims"] = [4, 5]'),
+            "gives output 'y' as float32 (4, 5), expected float32 (5, 4)",
+        ),
+        (_page(answer='answer["outputs"] = {}'), "runtime 'browser' gives no outputs, expected outputs 'y'"),
+        (_page(answer="del answer['outputs']"), "runtime 'browser' fails: 'outputs'"),
         (_page(answer="answer = 3"), "the page sent something else than an object"),
         (_page(float("nan")).replace("nan", "float('nan')"), "outputs that are not finite"),
         ("#!/bin/sh\nexit 3\n", "ended with status 3"),
@@ -145,14 +150,17 @@ def test_a_browser_that_fails_agrees_on_nothing(
     assert "\n" not in warning
     assert result.entry["outcome"] == "failed"
     assert result.entry["sqnr_db"] is None
-    assert browser_agreement(result.entry) == 0.0
+    assert _agreement(result) == 0.0
 
 
-def test_a_browser_that_hangs_is_ended_with_all_that_it_started(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_browser_that_hangs_is_ended_with_all_that_it_started(
+    web: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _browser(web, monkeypatch, f"#!/bin/sh\nsleep 60 & echo $! > {web}/child\nwait\n")
     start = time.perf_counter()
-    result, _ = _run(limit_s=1.0)
-    assert result.failure == "not done after 1 s"
+    (tmp_path / "model.onnx").write_bytes(SCORES)
+    answer = replace(find_place(""), limit_s=1.0).run(tmp_path / "model.onnx", [INPUTS])
+    assert answer.failure == "not done after 1 s"
     assert time.perf_counter() - start < 20
     state = Path(f"/proc/{(web / 'child').read_text().strip()}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z"
@@ -168,14 +176,33 @@ def test_what_is_missing_is_said_with_what_to_install(
     assert warnings == [result.failure]
     assert "npm install --prefix ~/.cache/edgecompress onnxruntime-web" in warnings[0]
     assert result.entry["outcome"] == "not installed"
-    assert browser_agreement(result.entry) is None
+    assert _agreement(result) is None
 
 
-def test_without_a_limit_no_answer_may_change_where_a_browser_was_asked() -> None:
-    entry: dict[str, Any] = BrowserResult(samples=4).entry
-    assert strict_in_browser(Budgets(), entry).min_browser_agreement == 1.0
-    assert strict_in_browser(Budgets(min_browser_agreement=0.5), entry).min_browser_agreement == 0.5
-    assert strict_in_browser(Budgets(), {}) == Budgets()
+def test_who_names_a_browser_is_told_before_anything_runs_what_is_missing(
+    web: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CHROMIUM, "no-such-browser")
+    with pytest.raises(RecipeError) as caught:
+        find_places([BROWSER])
+    assert str(caught.value) == (
+        "the browser run needs Chromium or Chrome, and no-such-browser has none; install it (Debian: apt-get install"
+        f" chromium), or set {CHROMIUM} to the program"
+    )
+
+
+def test_the_browser_has_no_devices() -> None:
+    with pytest.raises(RecipeError) as caught:
+        find_places(["browser:firefox"])
+    assert str(caught.value) == "the browser has no device 'firefox'; name it 'browser'"
+
+
+def test_it_has_the_keys_that_manifests_always_had(web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {"sqnr_db", "max_abs_error", "top1_agreement", "alike", "worst_slice"}
+    keys = {"outcome", "identical", *figures, "lost", "samples", "browser", "onnxruntime_web", "failure"}
+    for program in (_page(), "#!/bin/sh\nexit 3\n"):
+        _browser(web, monkeypatch, program)
+        assert Elsewhere.of([_run()[0]]).browser.keys() == keys
 
 
 def test_the_answer_is_in_the_manifest_and_the_verdict(
@@ -208,7 +235,8 @@ def test_chromium_agrees_on_every_type_of_number() -> None:
         "b": column > 0,
         "u": column.astype(np.uint8),
     }
-    result = compare_browser(onnx.parser.parse_model(text).SerializeToString(), Batch(inputs=inputs), Progress())
+    model = onnx.parser.parse_model(text).SerializeToString()
+    (result,) = compare_places(model, Batch(inputs=inputs), [], find_places([BROWSER]), Progress())
     assert result.failure is None
     assert result.identical
-    assert result.browser.startswith("Chrome/")
+    assert result.ran_on["browser"].startswith("Chrome/")

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgecompress.data.batches import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Budgets
 from edgecompress.runtime import to_bytes
-from edgecompress.validation.elsewhere.emulation import (
-    CpuResult,
-    compare_cpus,
-    cpu_agreement,
-    find_machines,
-    first_samples,
-    strict_where_emulated,
-)
+from edgecompress.validation.elsewhere.comparison import compare_places
+from edgecompress.validation.elsewhere.places import emulated, find_places
+from edgecompress.validation.elsewhere.results import Elsewhere, PlaceResult
+from edgecompress.validation.elsewhere.runtimes import qemu
 from tests.exporters.graphs import draw, graph
 
 Emulator = Callable[[str], None]
@@ -35,18 +30,25 @@ SILENT = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)",
 BATCHES = [Batch(inputs={"x": draw(5, 4, 8, 8, seed=seed)}, class_axis=1) for seed in range(3)]
 
 
-def _compare(artifact: bytes = SCORES, batches: list[Batch] = BATCHES, limit_s: float = 60.0) -> CpuResult:
-    machines = find_machines(["haswell", "haswell"])
-    (result,) = compare_cpus(artifact, batches, machines, Progress(), limit_s=limit_s)
+def _compare(artifact: bytes = SCORES, batches: list[Batch] = BATCHES, cpu: str = "haswell") -> PlaceResult:
+    (result,) = compare_places(artifact, batches[0], batches, find_places(emulated([cpu, cpu])), Progress())
     return result
+
+
+def _agreement(result: PlaceResult) -> float | None:
+    return Elsewhere.of([result]).agreements["cpu_agreement"]
+
+
+def _entry(result: PlaceResult) -> dict[str, Any]:
+    return dict(Elsewhere.of([result]).cpus["haswell"])
 
 
 def test_the_same_machine_gives_the_same_bits(emulator: Emulator) -> None:
     emulator("RUN")
     result = _compare()
-    assert (result.cpu, result.samples, result.identical, result.failure) == ("haswell", 15, True, None)
+    assert (result.place, result.samples, result.identical, result.failure) == ("qemu:haswell", 15, True, None)
     assert (result.agreement.sqnr_db, result.agreement.top1_agreement) == (200.0, 1.0)
-    assert result.onnxruntime
+    assert _entry(result)["onnxruntime"] == onnxruntime.__version__
 
 
 @pytest.mark.parametrize(("other", "db", "share"), [(LOUDER, 20.0, 1.0), (MIRRORED, -6.0206, 0.0)])
@@ -59,7 +61,7 @@ def test_a_machine_that_computes_otherwise_is_told(
     assert not result.identical
     assert result.agreement.sqnr_db == pytest.approx(db, abs=1e-3)
     assert result.agreement.top1_agreement == share
-    assert cpu_agreement([result.entry]) == share
+    assert _agreement(result) == share
 
 
 @pytest.mark.parametrize(("factor", "share"), [(1.05, 1.0), (1.5, 0.0)])
@@ -69,19 +71,21 @@ def test_where_no_class_is_known_samples_agree_to_25_db(
     other = graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array(factor, np.float32))
     (tmp_path / "other.onnx").write_bytes(to_bytes(other))
     emulator(f"cp {tmp_path}/other.onnx model.onnx; RUN")
-    entry = _compare(batches=[replace(batch, class_axis=None) for batch in BATCHES]).entry
+    result = _compare(batches=[replace(batch, class_axis=None) for batch in BATCHES])
+    entry = _entry(result)
     assert (entry["top1_agreement"], entry["alike"]) == (None, share)  # 26 dB and 6 dB
-    assert cpu_agreement([entry]) == share
+    assert _agreement(result) == share
 
 
 def test_a_class_that_is_silent_there_agrees_on_nothing(emulator: Emulator, tmp_path: Path) -> None:
     (tmp_path / "other.onnx").write_bytes(SILENT)
     emulator(f"cp {tmp_path}/other.onnx model.onnx; RUN")
-    entry = _compare().entry
+    result = _compare()
+    entry = _entry(result)
     assert entry["lost"] == ["y[:, 2]"]
     assert entry["worst_slice"] == {"name": "y[:, 2]", "sqnr_db": 0.0}
     assert entry["top1_agreement"] > 0.3
-    assert cpu_agreement([entry]) == 0.0
+    assert _agreement(result) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -98,8 +102,9 @@ def test_an_emulator_that_fails_is_one_line(emulator: Emulator, script: str, fai
     emulator(script)
     result = _compare()
     assert result.failure == failure
-    assert result.entry["sqnr_db"] is result.entry["top1_agreement"] is None
-    assert cpu_agreement([result.entry]) == 0.0
+    entry = _entry(result)
+    assert entry["sqnr_db"] is entry["top1_agreement"] is entry["onnxruntime"] is None
+    assert _agreement(result) == 0.0
 
 
 def test_an_artifact_that_does_not_load_there_is_one_line(emulator: Emulator) -> None:
@@ -111,9 +116,11 @@ def test_an_artifact_that_does_not_load_there_is_one_line(emulator: Emulator) ->
     assert "\n" not in failure
 
 
-def test_it_does_not_wait_for_ever(emulator: Emulator) -> None:
+def test_it_does_not_wait_for_ever(emulator: Emulator, tmp_path: Path) -> None:
     emulator("exec sleep 60")
-    assert _compare(limit_s=0.2).failure == "not done after 0.2 s"
+    hurried = replace(qemu.find_place("haswell"), limit_s=0.2)
+    (tmp_path / "model.onnx").write_bytes(SCORES)
+    assert hurried.run(tmp_path / "model.onnx", [BATCHES[0].inputs]).failure == "not done after 0.2 s"
 
 
 def test_a_program_that_cannot_start_is_one_line(emulator: Emulator, tmp_path: Path) -> None:
@@ -128,30 +135,15 @@ def test_outputs_that_are_not_finite_are_no_agreement(emulator: Emulator, tmp_pa
     assert _compare().failure == "outputs that are not finite"
 
 
-def test_no_machines_run_nothing() -> None:
-    assert compare_cpus(b"no model at all", BATCHES, (), Progress()) == ()
+def test_an_unknown_cpu_is_told_before_anything_runs() -> None:
     with pytest.raises(RecipeError, match="unknown CPU 'z80'"):
-        find_machines(["z80"])
+        find_places(emulated(["z80"]))
 
 
-@given(st.lists(st.integers(1, 7), min_size=1), st.integers(1, 20))
-def test_the_first_samples_are_taken(rows: list[int], count: int) -> None:
-    ends = np.cumsum(rows)
-    batches = [
-        Batch(inputs={"x": np.arange(end - n, end, dtype=np.float32)}) for n, end in zip(rows, ends, strict=True)
-    ]
-    cut = np.concatenate([batch.inputs["x"] for batch in first_samples(batches, count, whole=False)])
-    assert cut.tolist() == list(range(min(count, sum(rows))))
-    whole = first_samples(batches, count, whole=True)
-    assert whole
-    assert all(got is given for got, given in zip(whole, batches, strict=False))
-    assert len(whole) == 1 or sum(batch.rows for batch in whole) <= count
-
-
-def test_a_limit_that_is_left_out_is_strict_where_cpus_were_emulated() -> None:
-    assert strict_where_emulated(Budgets(), ["haswell"]).min_cpu_agreement == 1.0
-    assert strict_where_emulated(Budgets(), []).min_cpu_agreement is None
-    assert strict_where_emulated(Budgets(min_cpu_agreement=0.5), ["haswell"]).min_cpu_agreement == 0.5
+def test_a_cpu_has_the_keys_that_manifests_always_had(emulator: Emulator) -> None:
+    emulator("RUN")
+    figures = {"sqnr_db", "max_abs_error", "top1_agreement", "alike", "worst_slice"}
+    assert _entry(_compare()).keys() == {"identical", *figures, "lost", "samples", "onnxruntime", "failure"}
 
 
 # A 1x1 convolution of 4 channels whose inputs and weights are all as large as they get. AVX2 without VNNI adds pairs
@@ -169,13 +161,12 @@ PLANTED = to_bytes(
 )
 
 
-def _planted(cpu: str, level: int) -> CpuResult:
+def _planted(cpu: str, level: int) -> PlaceResult:
+    batch = Batch(inputs={"x": np.full((2, 4, 8, 8), level, np.float32)})
     try:
-        machines = find_machines([cpu])
+        result = _compare(PLANTED, [batch], cpu)
     except RecipeError as error:
         pytest.skip(f"{error}")
-    batch = Batch(inputs={"x": np.full((2, 4, 8, 8), level, np.float32)})
-    (result,) = compare_cpus(PLANTED, [batch], machines, Progress())
     assert result.failure is None
     return result
 

@@ -1,0 +1,177 @@
+"""The artifact at other places, and its outputs there against those on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecompress.axes.classes import shown_axis
+from edgecompress.data.batches import Array, Batch, TensorSpec
+from edgecompress.errors import USER_CODE_FAILS, first_line
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.progress import Progress
+from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
+from edgecompress.system.scratch import scratch_folder
+from edgecompress.validation.elsewhere.place import Answer
+from edgecompress.validation.elsewhere.places import NamedPlace
+from edgecompress.validation.elsewhere.results import PlaceResult
+
+SAMPLES = 100
+"""Samples at most; an emulator is ten to fifty times slower than the CPU under it."""
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What is run at a place: the bytes of an ONNX file, batches for its inputs, and the outputs here by name."""
+
+    artifact: bytes
+    inputs: tuple[str, ...]
+    batches: Sequence[Batch]
+    expected: Sequence[Mapping[str, Array]]
+
+    @property
+    def samples(self) -> int:
+        """That are run; 0 where the model has no inputs."""
+        return sum(batch.rows for batch in self.batches) if self.inputs else 0
+
+
+def compare_places(
+    artifact: bytes, golden: Batch, measured: Iterable[Batch], places: Sequence[NamedPlace], progress: Progress
+) -> tuple[PlaceResult, ...]:
+    """Run the artifact at every place and compare its outputs with those on this machine.
+
+    Args:
+        artifact: bytes of the ONNX file.
+        golden: the inputs of the self-test, for places that run nothing else.
+        measured: inputs that fit the artifact, for all others; the first ``SAMPLES`` samples are run.
+        places: what :func:`~edgecompress.validation.elsewhere.places.find_places` found.
+        progress: told of every place, and of what fails or is missing there.
+    """
+    found: dict[bool, Workload] = {}
+    results = []
+    for named in places:
+        few = named.handling.golden
+        if few not in found:
+            found[few] = make_workload(artifact, [golden] if few else measured)
+        results.append(compare_at(found[few], named, progress))
+    return tuple(results)
+
+
+def make_workload(artifact: bytes, batches: Iterable[Batch], count: int = SAMPLES) -> Workload:
+    """The first ``count`` samples, and the outputs for them on this machine."""
+    session = open_session(artifact, ALL_CORES)
+    stream = iter(batches)
+    first = next(stream)
+    whole = session_rows(session, first.axes) is not None
+    taken = first_samples(chain([first], stream), count, whole=whole)
+    names = [spec.name for spec in session.get_outputs()]
+    return Workload(
+        artifact=artifact,
+        inputs=tuple(spec.name for spec in session.get_inputs()),
+        batches=taken,
+        expected=[dict(zip(names, run_session(session, batch.inputs), strict=True)) for batch in taken],
+    )
+
+
+def first_samples(batches: Iterable[Batch], count: int, *, whole: bool) -> list[Batch]:
+    """The first ``count`` samples, batch by batch; a model of fixed batch size needs ``whole`` batches."""
+    taken: list[Batch] = []
+    left = count
+    for batch in batches:
+        if left <= 0 or (whole and taken and batch.rows > left):
+            break
+        taken.append(batch if whole or batch.rows <= left else batch.slice(0, left))
+        left -= batch.rows
+    return taken
+
+
+def compare_at(workload: Workload, named: NamedPlace, progress: Progress) -> PlaceResult:
+    """Run a workload at one place; ``progress`` is told of it, and of what fails or is missing there."""
+    if named.place is None:
+        progress.warn(named.missing or "")
+        return PlaceResult(place=named.name, samples=workload.samples, installed=False, failure=named.missing)
+    with progress.step(f"run {named.where}"):
+        answer = _answer(workload, named)
+    result = _result(workload, named.name, answer)
+    if result.failure is not None:
+        progress.warn(f"the artifact does not run {named.where}: {result.failure}")
+    return result
+
+
+def _answer(workload: Workload, named: NamedPlace) -> Answer:
+    """What a place answers, checked; it is handed copies, so that it can spoil nothing for the next one."""
+    assert named.place is not None
+    batches = [{name: batch.inputs[name].copy() for name in workload.inputs} for batch in workload.batches]
+    with scratch_folder() as folder:
+        model = Path(folder, MODEL)
+        model.write_bytes(workload.artifact)
+        try:
+            answer = named.place.run(model, batches)
+        except USER_CODE_FAILS as error:  # whatever the code of a runtime raises
+            return Answer(failure=f"{named.told} fails: {first_line(error)}")
+    misfit = next(_misfits(workload.expected, answer), None)
+    return answer if misfit is None else Answer(failure=f"{named.told} gives {misfit}", ran_on=_ran_on(answer))
+
+
+def _misfits(expected: Sequence[Mapping[str, Array]], answer: Any) -> Iterator[str]:
+    """How an answer is not what was asked for."""
+    if not isinstance(answer, Answer):
+        yield f"a {type(answer).__name__}, expected an Answer"
+    elif answer.failure is None and not isinstance(answer.outputs, Sequence):
+        yield f"a {type(answer.outputs).__name__} as its outputs, expected a list"
+    elif answer.failure is None:
+        given, wanted = len(answer.outputs), len(expected)
+        if given != wanted:
+            yield f"outputs for {given} batches, expected {wanted}"
+        for theirs, ours in zip(answer.outputs, expected, strict=False):
+            yield from _other_outputs(ours, theirs)
+
+
+def _other_outputs(expected: Mapping[str, Array], outputs: Any) -> Iterator[str]:
+    if not isinstance(outputs, Mapping):
+        yield f"a {type(outputs).__name__} as the outputs of a batch, expected arrays by name"
+    elif outputs.keys() != expected.keys():
+        yield f"{_listed(outputs)}, expected {_listed(expected)}"
+    else:
+        for name, array in expected.items():
+            given, wanted = _spec(name, outputs[name]), _spec(name, array)
+            if given != wanted:
+                yield f"output {name!r} as {given}, expected {wanted}"
+
+
+def _listed(outputs: Mapping[str, Any]) -> str:
+    return f"outputs {', '.join(map(repr, outputs))}" if outputs else "no outputs"
+
+
+def _spec(name: str, value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return f"a {type(value).__name__}"
+    return str(TensorSpec(name=name, dtype=value.dtype, shape=value.shape))
+
+
+def _ran_on(answer: Any) -> dict[str, str]:
+    """What an answer says of its place, as texts; nothing where it is no mapping."""
+    told = getattr(answer, "ran_on", None)
+    return {str(name): str(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
+
+
+def _result(workload: Workload, place: str, answer: Answer) -> PlaceResult:
+    found = PlaceResult(place=place, samples=workload.samples, ran_on=_ran_on(answer))
+    if answer.failure is not None:
+        return replace(found, failure=" ".join(str(answer.failure).split()) or "no reason given")
+    agreement, identical = Agreement(), True
+    for batch, here, outputs in zip(workload.batches, workload.expected, answer.outputs, strict=True):
+        names, ours = list(here), list(here.values())
+        theirs = [outputs[name] for name in names]
+        axis = shown_axis(batch, ours[0], "the batch")
+        agreement = agreement.merge(Agreement.between(ours, theirs, names=names, class_axis=axis))
+        identical = identical and all(one.tobytes() == other.tobytes() for one, other in zip(ours, theirs, strict=True))
+    if not agreement.finite:
+        return replace(found, identical=identical, failure="outputs that are not finite")
+    return replace(found, identical=identical, agreement=agreement)

@@ -1,0 +1,85 @@
+"""What a place to run is: it takes a model file and named inputs, and gives named outputs, or a line why it does not.
+
+A place is a runtime, or a device of one, and is written ``RUNTIME`` or ``RUNTIME:DEVICE``. Each runtime is a file of
+``runtimes/`` with a function ``find_place``; other packages register theirs as entry points of
+``edgecompress.runtimes`` (:mod:`edgecompress.registry`). A recipe names places in ``validation.on``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from edgecompress.data.batches import Array, Inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back from a place.
+
+    Attributes:
+        outputs: for each batch its outputs, by the names and with the shapes and dtypes of the model.
+        ran_on: what it ran on, name -> version or model, for the manifest and the report.
+        failure: why there are no outputs, in one line; None where there are.
+    """
+
+    outputs: Sequence[Mapping[str, Array]] = ()
+    ran_on: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None
+
+
+class Place(Protocol):
+    """Somewhere to run a model."""
+
+    def run(self, model: Path, batches: Sequence[Inputs]) -> Answer:
+        """Run every batch.
+
+        Args:
+            model: an ONNX file. It is alone in its folder, which may be written to and is removed afterwards.
+            batches: arrays by input name, for each of the model's inputs. Their number of rows may differ.
+
+        Returns:
+            The outputs, or why there are none. What is raised counts as a failure, too, and is told with the name of
+            the package.
+        """
+        ...
+
+
+FindPlace = Callable[[str], Place]
+"""From a device, as it stands behind the colon of a place's name, to the place; from an empty text where there is none.
+
+It raises RecipeError where there is no such device, or something has to be installed: with one line that says what.
+It is asked before long work begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handling:
+    """How the runs of a runtime are planned, told and fed.
+
+    Attributes:
+        step: the name of the step in the plan.
+        what: the step does; by default it names the places.
+        where: the artifact runs, for messages; by default "on" the place.
+        golden: run the inputs of the self-test alone, where data is slow to hand over. By default it is the first
+            samples of the evaluation data, if there are any.
+    """
+
+    step: str = "run"
+    what: str | None = None
+    where: str | None = None
+    golden: bool = False
+
+
+FindPlaceT = TypeVar("FindPlaceT", bound=Callable[..., Any])
+
+
+def handled(handling: Handling) -> Callable[[FindPlaceT], FindPlaceT]:
+    """Mark a ``find_place`` whose runs are not handled as by default."""
+
+    def mark(find_place: FindPlaceT) -> FindPlaceT:
+        find_place.handling = handling  # type: ignore[attr-defined]
+        return find_place
+
+    return mark

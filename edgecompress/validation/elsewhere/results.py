@@ -1,0 +1,130 @@
+"""What running at other places gave: a result for each, and what manifests, tables and budgets make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from edgecompress.metrics.agreement import Agreement, share_of
+from edgecompress.recipe.tables import Budgets
+from edgecompress.validation.budgets import MEASURES
+from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, label_of, runtime_of
+
+Entry = Mapping[str, Any]
+LIMITS = {"cpus": "min_cpu_agreement", "browser": "min_browser_agreement", "runtimes": "min_runtime_agreement"}
+"""Key of a manifest -> the budget that bounds how many samples agree at its places."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceResult:
+    """The artifact's outputs at one place against those on this machine.
+
+    Attributes:
+        place: its name.
+        samples: that were run.
+        installed: whether there was all that it needs.
+        identical: whether the outputs are the same bit for bit.
+        agreement: with those on this machine.
+        ran_on: what it ran on, name -> version or model.
+        failure: why there are no outputs, in one line.
+    """
+
+    place: str
+    samples: int
+    installed: bool = True
+    identical: bool = False
+    agreement: Agreement = field(default_factory=Agreement)
+    ran_on: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The same as plain data, for JSON; no figures where nothing ran."""
+        ran = self.failure is None
+        return {
+            "outcome": "ran" if ran else "failed" if self.installed else "not installed",
+            "identical": self.identical,
+            **(self.agreement.entry if ran else dict.fromkeys(Agreement().entry)),
+            "lost": list(self.agreement.lost()),
+            "samples": self.samples,
+            "ran_on": dict(self.ran_on),
+            "failure": self.failure,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """All results as manifests hold them.
+
+    Attributes:
+        cpus: by the name of the emulated CPU.
+        browser: that of the browser; empty where none was asked.
+        runtimes: of all other places, by their names.
+    """
+
+    cpus: Mapping[str, Entry] = field(default_factory=dict)
+    browser: Entry = field(default_factory=dict)
+    runtimes: Mapping[str, Entry] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, results: Iterable[PlaceResult]) -> Self:
+        """The results of a run."""
+        entries = {result.place: result.entry for result in results}
+        own = {name: entry for name, entry in entries.items() if runtime_of(name) in (EMULATOR, BROWSER)}
+        emulated = {label_of(name): entry for name, entry in own.items() if name != BROWSER}
+        return cls(
+            cpus={cpu: _flat(entry, "onnxruntime", without="outcome") for cpu, entry in emulated.items()},
+            browser=_flat(own[BROWSER], "browser", "onnxruntime_web") if BROWSER in own else {},
+            runtimes={name: entry for name, entry in entries.items() if name not in own},
+        )
+
+    @property
+    def groups(self) -> dict[str, Mapping[str, Entry]]:
+        """The entries by their name at the place, for each key of a manifest."""
+        browser = {BROWSER: self.browser} if self.browser else {}
+        return {"cpus": self.cpus, "browser": browser, "runtimes": self.runtimes}
+
+    @property
+    def agreements(self) -> dict[str, float | None]:
+        """For each measure of :data:`LIMITS` the least share of samples that agree; None where nothing was compared.
+
+        Where the artifact fails, nothing agrees. What is not installed is not measured.
+
+        >>> Elsewhere(cpus={"haswell": {"top1_agreement": None, "failure": "it crashed"}}).agreements["cpu_agreement"]
+        0.0
+        """
+        shares = {group: map(_share, entries.values()) for group, entries in self.groups.items()}
+        return {
+            MEASURES[LIMITS[group]][0]: min((share for share in found if share is not None), default=None)
+            for group, found in shares.items()
+        }
+
+    def strict(self, budgets: Budgets) -> Budgets:
+        """Whoever asks for other places and sets no limit means that no answer may change."""
+        tried = [LIMITS[group] for group, entries in self.groups.items() if entries]
+        return budgets.model_copy(update={limit: 1.0 for limit in tried if getattr(budgets, limit) is None})
+
+    def with_sources(self, sources: Mapping[str, str]) -> dict[str, Any]:
+        """The keys of a manifest, each entry with its ``source``."""
+        groups = {
+            key: {name: {**entry, "source": sources[key]} for name, entry in entries.items()}
+            for key, entries in self.groups.items()
+        }
+        return {**groups, "browser": groups["browser"].get(BROWSER, {})}
+
+    def replaced_by(self, newer: Elsewhere) -> Elsewhere:
+        """These results, with all of a key by what is newer, where that has any."""
+        tried = {key: entries for key, entries in vars(newer).items() if entries}
+        return replace(self, **tried)
+
+
+def _share(entry: Entry) -> float | None:
+    failed = entry.get("outcome", "failed" if entry.get("failure") else "ran") == "failed"
+    return 0.0 if failed else share_of(entry)
+
+
+def _flat(entry: Entry, *names: str, without: str = "") -> Entry:
+    """An entry with the names of what it ran on among the other keys, as manifests always had those."""
+    rest = {key: value for key, value in entry.items() if key not in ("ran_on", without)}
+    return rest | {name: entry["ran_on"].get(name) or None for name in names}

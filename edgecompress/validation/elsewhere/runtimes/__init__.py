@@ -1,0 +1,1 @@
+"""The runtimes of the package, a file each; :mod:`edgecompress.validation.elsewhere.place` says what a runtime is."""
