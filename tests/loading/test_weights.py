@@ -1,0 +1,41 @@
+"""Weights: what a file holds goes into the module, under the names that the module has."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from edgecompress.errors import ModelError
+from edgecompress.loading.weights import load_weights
+from tests.networks import ConvNet, seeded
+
+
+def test_pytorch_does_not_warn_of_a_pickle_that_it_refuses(tmp_path: Path) -> None:
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps({"a": 1}, protocol=4))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(ModelError, match="no plain state dict"):
+            load_weights(torch.nn.Linear(2, 2), tmp_path / "plain.pt")
+    assert not caught
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_weights_of_a_wrapped_model_fit_the_model(prefix: str, tmp_path: Path) -> None:
+    state = {f"{prefix}{name}": value for name, value in seeded(ConvNet).state_dict().items()}
+    save_file(state, tmp_path / "wrapped.safetensors")
+    module = seeded(ConvNet, 1)
+    load_weights(module, tmp_path / "wrapped.safetensors")
+    wanted = seeded(ConvNet).state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in module.state_dict().items())
+
+
+def test_a_model_that_wraps_by_itself_keeps_its_names(tmp_path: Path) -> None:
+    own = nn.ModuleDict({"module": nn.Linear(2, 2)})
+    save_file(own.state_dict(), tmp_path / "own.safetensors")
+    load_weights(own, tmp_path / "own.safetensors")
