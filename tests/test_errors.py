@@ -29,6 +29,7 @@ CAUGHT = {
     ("exporters/kernel_types.py", "ValueError"): "to_ort tells what cannot be written",
     ("bundle/manifest.py", "ValueError"): "no JSON",
     ("calibration/statistics_file.py", "ValueError"): "load names the file",
+    ("metrics/outputs.py", "KeyError"): "Running names the metric and the batch",
     ("metrics/running.py", "NotOneNumberError"): "Running names the metric and the batch",
     ("loading/onnx_files.py", "ValueError"): "the file is named",
     ("loading/sources.py", "ValueError"): "the image is named",

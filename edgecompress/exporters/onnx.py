@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from typing import Any
 
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
@@ -14,6 +13,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import ModelError, first_line
+from edgecompress.modules.output_names import names_of
 from edgecompress.recipe.tables import Export
 from edgecompress.system.quiet import quiet_torch
 
@@ -66,11 +66,7 @@ def output_names(program: ExportedProgram) -> list[str]:
     spec = program.call_spec.out_spec
     assert spec is not None
     skeleton = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
-    paths = [path for path, _ in pytree.tree_flatten_with_path(skeleton)[0]]
-    names = ["_".join(_key(part) for part in path) for path in paths]
-    names = [name if name and not name[0].isdigit() else f"output_{name}".rstrip("_") for name in names]
-    taken = set(program.graph_signature.user_inputs)
-    return [f"output_{name}" if name in taken else name for name in names]
+    return names_of(skeleton, program.graph_signature.user_inputs)
 
 
 def _explain(error: BaseException) -> str:
@@ -82,13 +78,6 @@ def _explain(error: BaseException) -> str:
     operator = operators[0] if operators else "the model"
     fix = "write that part of the model in other operators"
     return f"{operator} cannot be written as ONNX: {first_line(chain[-1])}; {fix}"
-
-
-def _key(part: Any) -> str:
-    for attribute in ("key", "idx", "name"):
-        if hasattr(part, attribute):
-            return str(getattr(part, attribute))
-    return str(part)
 
 
 def _name_nodes(graph: ir.Graph) -> None:

@@ -4,8 +4,9 @@ A metric has torchmetrics' form, so that every class of that library is one: ``u
 batch, ``compute()`` for the value of all, ``reset()`` to begin anew. A plain function ``(outputs, targets) -> float``
 over a batch is one, too: its values are averaged by samples.
 
-- ``outputs`` are the network's output; a tuple of them, in their order, where there is more than one; or what
-  postprocessing makes of them (:mod:`edgecompress.metrics.postprocess`).
+- ``outputs`` are the network's output; where there is more than one a tuple of them, in their order and with names
+  (:mod:`edgecompress.metrics.outputs`); or what postprocessing makes of them
+  (:mod:`edgecompress.metrics.postprocess`).
 - ``targets`` are what the data give in addition to the inputs, in any form that :mod:`edgecompress.metrics.targets`
   can cut into samples.
 - Arrays are NumPy's; for a metric that is an ``nn.Module``, as torchmetrics' are, tensors on the CPU.

@@ -1,8 +1,8 @@
 """Postprocessing: what a network's outputs become before the metric sees them, such as boxes, texts or thresholds.
 
-A function of the outputs, as a metric would get them: an array, or a tuple of arrays in their order where there is more
-than one. It returns whatever the metric reads, for the same samples. It is the same for the float network and the
-artifact, and gets NumPy arrays from both.
+A function of the outputs, as a metric would get them: an array, or where there is more than one all of them, by their
+place or their name (:mod:`edgecompress.metrics.outputs`). It returns whatever the metric reads, for the same samples.
+It is the same for the float network and the artifact, and gets NumPy arrays from both.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, RecipeEr
 from edgecompress.metrics.accuracy import IGNORED_LABEL, Array, class_axis, no_class
 from edgecompress.metrics.described import described
 from edgecompress.metrics.metric import Measure
+from edgecompress.metrics.outputs import Outputs, given_outputs
 from edgecompress.metrics.targets import is_array, is_numbers, samples_of
 
 
@@ -56,7 +57,14 @@ class Running:
 
         return isinstance(self._metric, nn.Module)
 
-    def update(self, outputs: Sequence[Array], targets: Any, where: str, axis: int | None = None) -> None:
+    def update(
+        self,
+        outputs: Sequence[Array],
+        targets: Any,
+        where: str,
+        axis: int | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
         """Add a batch.
 
         Args:
@@ -66,11 +74,13 @@ class Running:
             axis: of the classes in the first output, as :func:`~edgecompress.metrics.accuracy.class_axis` takes it; for
                 metrics of classes.
 
+            names: of the outputs, where there are several.
+
         Raises:
             DataError: the targets do not fit the outputs.
             RecipeError: the metric or the postprocessing fails, or gives something else than it should.
         """
-        given: Any = outputs[0] if len(outputs) == 1 else tuple(outputs)
+        given = given_outputs(outputs, names)
         if self._measure.postprocess is not None:
             given = self._measure.postprocess(given, samples_of(targets), where)
         if self._measure.of_classes:
@@ -179,6 +189,8 @@ def _tensors(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _tensors(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        parts = map(_tensors, value)
+        parts = list(map(_tensors, value))
+        if isinstance(value, Outputs):
+            return Outputs(parts, value.names)
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value

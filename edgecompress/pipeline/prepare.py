@@ -13,6 +13,7 @@ from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_li
 from edgecompress.metrics.accuracy import require_class_axis
 from edgecompress.metrics.running import Running
 from edgecompress.modules.capture import check_runs
+from edgecompress.modules.output_names import named_outputs
 from edgecompress.modules.plain import plain_copy
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, execute, network_rows
@@ -76,13 +77,14 @@ def require_fitting(network: nn.Module, streams: Streams, *, trains: bool) -> No
         outputs = _answers(network, batch, f"{batches.role} batch 0")
         if batches is measured and batch.labels is not None:
             running = Running(batches.measure)
-            running.update(outputs, batch.labels, f"{batches.role} batch 0", batch.class_axis)
+            where = f"{batches.role} batch 0"
+            running.update([*outputs.values()], batch.labels, where, batch.class_axis, [*outputs])
             running.require_one_number()
 
 
-def _answers(network: nn.Module, batch: Batch, where: str) -> list[Array]:
+def _answers(network: nn.Module, batch: Batch, where: str) -> dict[str, Array]:
     try:
-        return execute(network, batch.inputs)
+        return named_outputs(network, batch.inputs)
     except USER_CODE_FAILS as error:
         raise DataError(
             f"{where} does not fit the model: {first_line(error)}; give inputs as its forward takes them"

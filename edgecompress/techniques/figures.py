@@ -7,9 +7,10 @@ from torch import nn
 from edgecompress.data.batches import Batches
 from edgecompress.metrics.metric import DEFAULT
 from edgecompress.metrics.running import Running
+from edgecompress.modules.output_names import named_outputs
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count
-from edgecompress.runtime import execute, tensors
+from edgecompress.runtime import tensors
 from edgecompress.techniques.context import Context
 
 
@@ -40,5 +41,7 @@ def measured_value(model: nn.Module, data: Batches, progress: Progress) -> float
     for index, batch in enumerate(progress.track(data, "accuracy")):
         if batch.labels is None:
             return None
-        running.update(execute(model, batch.inputs), batch.labels, f"evaluation batch {index}", batch.class_axis)
+        outputs = named_outputs(model, batch.inputs)
+        where = f"evaluation batch {index}"
+        running.update([*outputs.values()], batch.labels, where, batch.class_axis, [*outputs])
     return running.value

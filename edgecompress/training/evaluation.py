@@ -16,6 +16,7 @@ from edgecompress.metrics.accuracy import top1
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.running import Running
 from edgecompress.modules.modes import evaluating
+from edgecompress.modules.output_names import names_of_tensors
 from edgecompress.training.engine import Engine
 from edgecompress.training.feature_taps import TappedOutputs
 from edgecompress.training.history import Score
@@ -84,16 +85,18 @@ def _measured(
             where = f"evaluation batch {index}"
             targets = _labels(batch, where)
             part = to_part(replace(batch, labels=None), batch.rows, device, channels_last)
-            running.update(_outputs(run_network(network, part.inputs, where)), targets, where, batch.class_axis)
+            outputs = run_network(network, part.inputs, where)
+            outputs = outputs.outputs if isinstance(outputs, TappedOutputs) else outputs
+            names = names_of_tensors(outputs, batch.inputs)
+            running.update(_arrays(outputs), targets, where, batch.class_axis, names)
     if (value := running.value) is None:
         raise DataError(NO_SAMPLES)
     return Score(metric=value, wants_more=measure.wants_more)
 
 
-def _outputs(outputs: Any) -> list[Array]:
+def _arrays(outputs: Any) -> list[Array]:
     """A network's own outputs in their order, half precision as float32."""
-    leaves = pytree.tree_leaves(outputs.outputs if isinstance(outputs, TappedOutputs) else outputs)
-    tensors = (leaf for leaf in leaves if isinstance(leaf, Tensor))
+    tensors = (leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor))
     return [(leaf.float() if leaf.dtype in HALVES else leaf).cpu().numpy() for leaf in tensors]
 
 

@@ -236,6 +236,7 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
     agreements = [Agreement() for _ in sessions]
     metrics = [Running(batches.measure) for _ in sessions]
     samples, labelled, flips, shift = 0, 0, Flips(kept=examples), None
+    bare: list[int] = []
     hasher, names = hashlib.sha256(), [spec.name for spec in sessions[0].get_outputs()]
     for index, batch in enumerate(progress.track(batches, "evaluate")):
         samples += batch.rows
@@ -248,15 +249,19 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
         if axis is not None:
             flips = flips.add(outputs[0][0], outputs[-1][0], batch)
         if batch.labels is None:
+            bare.append(index)
             continue
         labelled += batch.rows
         for metric, own in zip(metrics, outputs, strict=True):
-            metric.update(own, batch.labels, where, batch.class_axis)
+            metric.update(own, batch.labels, where, batch.class_axis, names)
         if batches.measure.of_raw_scores:
             here = LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)
             shift = here if shift is None else shift.merge(here)
     if labelled not in (0, samples):
-        raise DataError(f"only {labelled} of {samples} {batches.role} samples have labels; give all or none")
+        raise DataError(
+            f"only {labelled} of {samples} {batches.role} samples have labels, and batch {bare[0]} has none; give all"
+            " or none"
+        )
     if shift is not None:
         require_unshifted(shift, batches.role)
     return Scores(

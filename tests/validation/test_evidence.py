@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from edgecompress.data.batches import ANY, Batches, InputNames
 from edgecompress.errors import DataError
+from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Cpu
@@ -96,7 +98,9 @@ def test_latencies_of_a_busy_machine_are_doubted() -> None:
 
 
 def test_labels_for_some_batches_only_are_refused() -> None:
-    with pytest.raises(DataError, match="only 25 of 50 evaluation samples have labels; give all or none"):
+    with pytest.raises(
+        DataError, match="only 25 of 50 evaluation samples have labels, and batch 1 has none; give all or none"
+    ):
         gather(_stages(FLOAT, FLOAT), _batches([RIGHT[0], None]), CPU, Progress())
 
 
@@ -128,6 +132,30 @@ def test_a_metric_of_numbers_is_measured_in_its_unit_and_asks_nothing_of_classes
     found = measures(evidence)
     assert found["metric_kept"] == pytest.approx(5 / 6, rel=1e-4)
     assert "accuracy_drop" not in found
+
+
+class Means:
+    """The mean absolute error of an output by its name."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def update(self, outputs: Any, targets: Any) -> None:
+        self.errors.append(abs(outputs["second"] - targets))
+
+    def compute(self) -> float:
+        return float(np.concatenate(self.errors).mean())
+
+    def reset(self) -> None:
+        self.errors: list[Any] = []
+
+
+def test_outputs_have_the_names_of_the_file() -> None:
+    two = graph("p = GlobalAveragePool(x) y = Flatten(p) second = Neg(y)")
+    two.graph.outputs.append(next(node.outputs[0] for node in two.graph if node.op_type == "Neg"))
+    data = replace(_measured("mae", MEANS[:25], MEANS[25:]), measure=own_measure(Means, "mine"))
+    evidence = gather(_stages(to_bytes(two), to_bytes(two)), data, CPU, Progress())
+    assert evidence.original_metric == pytest.approx(2 * float(abs(MEANS).mean()), rel=1e-5)
 
 
 def test_integers_are_targets_of_numbers() -> None:
