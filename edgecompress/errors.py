@@ -60,6 +60,18 @@ USER_CODE_FAILS = (Exception, SystemExit)
 """What to catch around a user's own code: a ``sys.exit`` in it must not set the exit status of ours."""
 
 
+def a_kind(value: object) -> str:
+    """What a value is, with its article, for use inside a one-line message.
+
+    >>> a_kind(3), a_kind([]), a_kind(None)
+    ('an int', 'a list', 'None')
+    """
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"an {name}" if name == "ndarray" or name[0] in "aeiouAEIOU" else f"a {name}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message that says something, for use inside a one-line message.
 

@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 
 from edgecompress.arithmetic import EXACT_OPTION, PRODUCTS, SHARED, Arithmetic, unshared
 from edgecompress.data.batches import Array, Axes, Inputs, TensorSpec, fixed_rows
-from edgecompress.errors import EdgecompressError, first_line
+from edgecompress.errors import EdgecompressError, a_kind, first_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -167,7 +167,7 @@ def _spec(value: ir.Value) -> TensorSpec:
 @singledispatch
 def execute(network: Any, inputs: Inputs) -> list[Array]:  # noqa: ARG001 - the registered forms read them
     """The output tensors of a module, an exported program or an ONNX model, flattened in order."""
-    raise TypeError(f"a {type(network).__name__} is no network")
+    raise TypeError(f"{a_kind(network)} is no network")
 
 
 @execute.register

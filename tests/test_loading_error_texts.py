@@ -59,7 +59,7 @@ def number(): return 3
         ("net", "model 'net' is neither a known file nor a callable; give file.py:callable or package.module:callable"),
         ("mistaken.py:ned", "'mistaken.py' has no callable 'ned'; did you mean 'needs'?"),
         ("mistaken.py:zzz", "'mistaken.py' has no callable 'zzz'; name one that it has"),
-        ("mistaken.py:net", "'mistaken.py:net' is a int, not a callable; name a function"),
+        ("mistaken.py:net", "'mistaken.py:net' is an int, not a callable; name a function"),
         ("mistaken.py:needs", "'mistaken.py:needs' needs the argument 'width'; give a callable that takes none"),
         ("mistaken.py:raises", "'mistaken.py:raises' raised RuntimeError: no such backbone; repair it"),
         ("mistaken.py:number", "'mistaken.py:number' returned int, not a torch.nn.Module; return one"),

@@ -134,7 +134,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
             "'weight' is on the meta device and has no values; load the weights first",
         ),
         (lambda: check_module(nn.LazyLinear(2)), "'weight' has no shape yet; run the model once"),
-        (lambda: check_module(3), "the model is a int; give a torch.nn.Module"),
+        (lambda: check_module(3), "the model is an int; give a torch.nn.Module"),
         (
             lambda: check_teacher(NETWORK, NETWORK),
             "teacher and student are the same module; give a copy, or a smaller network, as student",
@@ -176,7 +176,7 @@ def _axes(**axes: dict[str, str]) -> Mistake:
         ),
         (
             lambda: check_network(3),
-            "the model is a int; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model",
+            "the model is an int; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model",
         ),
         (
             lambda: read_onnx(_cut_short("weights")),

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from edgecompress.bundle.reading import Bundle
-from edgecompress.errors import ModelError, RecipeError
+from edgecompress.errors import ModelError, RecipeError, a_kind
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import path, whole
 from edgecompress.recipe.tables import MAX_BATCH_SIZE, MAX_THREADS
@@ -77,5 +77,5 @@ def _file(model: ir.Model | Bundle | str | Path, place: Path) -> Path:
         place.write_bytes(to_bytes(model))
         return place
     if not isinstance(model, (str, Path)):
-        raise ModelError(f"a {type(model).__name__} cannot be timed; give an ONNX file, an onnx_ir.Model or a bundle")
+        raise ModelError(f"{a_kind(model)} cannot be timed; give an ONNX file, an onnx_ir.Model or a bundle")
     return path("models", model)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from edgecompress.errors import ModelError
+from edgecompress.errors import ModelError, a_kind
 from edgecompress.loading.sources import Data, open_batches
 from edgecompress.low_rank.factorize import factorize
 from edgecompress.low_rank.layer_rank import by_ratio
@@ -149,9 +149,7 @@ def _decompose(layer: Any, kinds: tuple[type[nn.Module], ...], rank_ratio: float
     ratio, step = check_share("rank_ratio", rank_ratio), check_multiple(multiple)
     layer = unwrapped(layer)
     if not isinstance(layer, kinds):
-        raise ModelError(
-            f"the layer is a {type(layer).__name__}; give a {' or '.join(kind.__name__ for kind in kinds)}"
-        )
+        raise ModelError(f"the layer is {a_kind(layer)}; give a {' or '.join(kind.__name__ for kind in kinds)}")
     plain = plain_copy(check_module(layer)).model
     if obstacle(plain) is not None:
         return plain

@@ -88,7 +88,7 @@ def measure_quality(
 def _metric_rows(measure: Measure, before: float | None, after: float | None, source: str) -> Iterator[MeasuredRow]:
     """The rows of the metric: of top-1 the accuracy and its drop, of another one its share, too."""
     values = metric_measures(measure, before, after)
-    units = {**metric_units(measure), "metric_kept": "x"}
+    units = {**metric_units(measure), "metric_kept": "share"}
     if measure.name == DEFAULT:
         yield MeasuredRow(measure="accuracy", value=after, unit="%", source=source)
         shown = {"accuracy_drop": "points"}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecompress.bundle.manifest import MANIFEST, SIGNATURE
 from edgecompress.bundle.reading import read_bundle
-from edgecompress.errors import InputError, OutputError
+from edgecompress.errors import InputError, OutputError, a_kind
 from edgecompress.system.durable import partial_of, write_whole
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _load(path: Path, side: str, fix: str, **options: Any) -> Any:
     except Exception:  # cryptography has exceptions of its own for each way in which a key is wrong
         raise InputError(f"key {str(path)!r} is no {side} key in PEM; {fix}") from None
     if not isinstance(key, kind):
-        raise InputError(f"key {str(path)!r} is a {type(key).__name__}, not one of Ed25519; {fix}")
+        raise InputError(f"key {str(path)!r} is {a_kind(key)}, not one of Ed25519; {fix}")
     return key
 
 

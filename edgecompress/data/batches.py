@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgecompress.data.digest import digest_of
-from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.targets import NUMBERS, cut, is_array, is_numbers, require_samples
 
@@ -228,7 +228,7 @@ def _open(source: Source, role: str) -> Iterable[Any]:
     except USER_CODE_FAILS as error:
         raise DataError(_raised(role, error)) from error
     if not isinstance(opened, Iterable) or isinstance(opened, (torch.Tensor, np.ndarray, str, Mapping)):
-        raise DataError(f"the {role} data is a {type(opened).__name__}; return an iterable of batches")
+        raise DataError(f"the {role} data is {a_kind(opened)}; return an iterable of batches")
     return opened
 
 
@@ -278,7 +278,7 @@ def _array(value: Any, where: str) -> Array:
             raise DataError(f"{where} is bfloat16, which ONNX Runtime does not run here; convert it to float32")
         value = value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in NUMBERS:
-        raise DataError(f"{where} is a {type(value).__name__}; a tensor of numbers is needed")
+        raise DataError(f"{where} is {a_kind(value)}; a tensor of numbers is needed")
     return value
 
 
@@ -288,7 +288,7 @@ def _labels(value: Any, where: str, kinds: str) -> Any:
         if OTHER in kinds:
             return value
         raise DataError(
-            f"{where}: labels are a {type(value).__name__} that is no array of numbers; give class indices, an integer"
+            f"{where}: labels are {a_kind(value)} that is no array of numbers; give class indices, an integer"
             " array of shape (rows,), name a metric that takes them (--metric), or leave labels out"
         )
     if labels.dtype.kind not in kinds:

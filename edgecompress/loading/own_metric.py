@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-from edgecompress.errors import USER_CODE_FAILS, RecipeError, first_line
+from edgecompress.errors import USER_CODE_FAILS, RecipeError, a_kind, first_line
 from edgecompress.metrics.metric import Measure, Metric, traits
 from edgecompress.metrics.running import Averaged
 from edgecompress.registry import takes
@@ -33,7 +33,7 @@ def own_measure(found: Any, name: str) -> Measure:
             f"metric {name!r} cannot be made: {first_line(error)}; name a function without arguments that gives it"
         ) from error
     if not _is_metric(made):
-        raise RecipeError(f"metric {name!r} gives a {type(made).__name__}; {FORMS}")
+        raise RecipeError(f"metric {name!r} gives {a_kind(made)}; {FORMS}")
     return Measure(name=name, make=make, **traits(made if source is None else source))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edgecompress.errors import USER_CODE_FAILS, InputError, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, InputError, a_kind, first_line, nearest
 
 
 def resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[], Any]:
@@ -25,7 +25,7 @@ def resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[], 
         raise error_type(f"{place!r} has no callable {name!r}{nearest(name, names, '; name one that it has')}")
     factory = getattr(module, name)
     if not callable(factory):
-        raise error_type(f"{spec!r} is a {type(factory).__name__}, not a callable; name a function")
+        raise error_type(f"{spec!r} is {a_kind(factory)}, not a callable; name a function")
     return factory  # type: ignore[no-any-return]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgecompress.errors import a_kind
+
 
 def described(value: Any) -> str:
     """An array's or a tensor's type and shape, what a list is of, or the type of something else.
 
     >>> import numpy as np
+
     >>> described(np.zeros((2, 3))), described((np.zeros(2), np.zeros(1, int))), described(None)
     ('float64 (2, 3)', 'float64 (2,) and int64 (1,)', 'None')
     """
@@ -18,4 +21,4 @@ def described(value: Any) -> str:
         return f"{value.dtype} {tuple(value.shape)}"
     if isinstance(value, list) and value:
         return f"a list of {len(value)}, the first {described(value[0])}"
-    return "None" if value is None else f"a {type(value).__name__}"
+    return a_kind(value)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, a_kind
 from edgecompress.metrics.accuracy import Array
 from edgecompress.metrics.targets import is_numbers
 
@@ -40,9 +40,7 @@ def _numbers(given: Any, what: str) -> Array:
     except (TypeError, ValueError):  # lists of unequal lengths
         array = np.asarray(None)
     if not is_numbers(array):
-        raise DataError(
-            f"{what} are a {type(given).__name__} that is no array of numbers; give a number for each value"
-        )
+        raise DataError(f"{what} are {a_kind(given)} that is no array of numbers; give a number for each value")
     return array
 
 

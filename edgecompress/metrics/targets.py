@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, a_kind
 from edgecompress.metrics.accuracy import Array
 
 NUMBERS = "fiub"
@@ -55,7 +55,7 @@ def require_samples(targets: Any, rows: int, where: str) -> None:
     for place, part in parts:
         if not is_array(part) and not isinstance(part, list):
             raise DataError(
-                f"{where}: targets{place} are a {type(part).__name__}; give a list with an entry for each sample, or an"
+                f"{where}: targets{place} are {a_kind(part)}; give a list with an entry for each sample, or an"
                 " array whose first dimension is the samples"
             )
         if is_array(part) and part.shape[:1] != (rows,):

@@ -9,7 +9,7 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.nn.parameter import is_lazy
 
-from edgecompress.errors import ModelError
+from edgecompress.errors import ModelError, a_kind
 from edgecompress.modules.plain import unwrapped
 from edgecompress.modules.torchscript import IN_ITS_PLACE, OR_ONNX, refuse_torchscript
 
@@ -28,8 +28,7 @@ def check_network(network: Any) -> Network:
     if isinstance(unwrapped(network), nn.Module):
         return check_module(network, OR_ONNX)
     raise ModelError(
-        f"the model is a {type(network).__name__}; give a torch.nn.Module, a torch.export.ExportedProgram or an"
-        " onnx_ir.Model"
+        f"the model is {a_kind(network)}; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model"
     )
 
 
@@ -73,5 +72,5 @@ def require_module(role: str, network: Any, advice: str = IN_ITS_PLACE) -> nn.Mo
     module = unwrapped(network)
     refuse_torchscript(module, f"the {role} is", advice)
     if not isinstance(module, nn.Module):
-        raise ModelError(f"the {role} is a {type(network).__name__}; give a torch.nn.Module")
+        raise ModelError(f"the {role} is {a_kind(network)}; give a torch.nn.Module")
     return module

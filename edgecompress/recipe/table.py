@@ -10,7 +10,7 @@ from typing import Any, Self, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edgecompress.errors import RecipeError, first_line
+from edgecompress.errors import RecipeError, a_kind, first_line
 from edgecompress.recipe.faults import describe_fault
 
 NONE = "none"
@@ -99,4 +99,4 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, DATES):
         return str(value)
-    raise TypeError(f"it is, or holds, a {type(value).__name__}")
+    raise TypeError(f"it is, or holds, {a_kind(value)}")

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from edgecompress.errors import ModelError, RecipeError
+from edgecompress.errors import ModelError, RecipeError, a_kind
 from edgecompress.recipe.tables import STAGES, Recipe
 from edgecompress.registry import TECHNIQUES, NamedFunction, choose
 from edgecompress.runtime import Network
@@ -50,7 +50,5 @@ def _steps(name: str, recipe: Recipe, teacher: nn.Module | None) -> Iterator[Ste
     planned = plan_steps(recipe, teacher)
     for step in planned if isinstance(planned, tuple) else (planned,):
         if not isinstance(step, Step):
-            raise RecipeError(
-                f"{plan_steps.told} gives a {type(step).__name__} as a step; let it give a tuple of steps"
-            )
+            raise RecipeError(f"{plan_steps.told} gives {a_kind(step)} as a step; let it give a tuple of steps")
         yield step if name in STAGES else replace(step, run=NamedFunction(plan_steps.told, step.run))

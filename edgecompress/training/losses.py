@@ -9,7 +9,7 @@ from torch import Tensor, as_tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from edgecompress.errors import DataError, ModelError
+from edgecompress.errors import DataError, ModelError, a_kind
 from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class, require_class_axis
 from edgecompress.recipe.arguments import number
 
@@ -129,7 +129,7 @@ def first_output(outputs: Any) -> Tensor:
         return outputs
     found = next((leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)), None)
     if found is None:
-        raise ModelError(f"the network returns a {type(outputs).__name__} without a tensor; return scores")
+        raise ModelError(f"the network returns {a_kind(outputs)} without a tensor; return scores")
     return found
 
 
@@ -168,6 +168,5 @@ def present(labels: Any) -> Tensor:
         return as_tensor(labels)
     except (TypeError, ValueError, RuntimeError):
         raise DataError(
-            f"labels are a {type(labels).__name__} that is no array of numbers; give such an array, or a loss that"
-            " reads them"
+            f"labels are {a_kind(labels)} that is no array of numbers; give such an array, or a loss that reads them"
         ) from None

@@ -16,7 +16,7 @@ ANY: Any = 3
 NET, DATA = seeded(ConvNet), images()
 NO_BUNDLE = "'gone' is no bundle: it has no manifest.json; give a folder that compress wrote"
 BUDGET = "a student is derived to meet a latency budget; give a teacher, or give overrides=['budgets.min_speedup=2']"
-NO_NETWORK = "the model is a int; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model"
+NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model"
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ CALLS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no layer": (
         lambda: LowRankDecomposition.decompose_conv(3, 0.5),  # type: ignore[arg-type]
         ModelError,
-        "the layer is a int; give a Conv1d or Conv2d",
+        "the layer is an int; give a Conv1d or Conv2d",
     ),
     "no model": (
         lambda: LowRankDecomposition.apply_to_model("resnet"),  # type: ignore[arg-type]

@@ -255,7 +255,7 @@ def test_after_a_loss_that_is_not_finite_the_last_checkpoint_stays(teacher: nn.M
     [
         (lambda one: (one, one), ModelError, "teacher and student are the same module; give a copy"),
         (lambda one: ("resnet", one), ModelError, r"the teacher is a str; give a torch\.nn\.Module"),
-        (lambda one: (one, None), ModelError, r"the student is a NoneType; give a torch\.nn\.Module"),
+        (lambda one: (one, None), ModelError, r"the student is None; give a torch\.nn\.Module"),
         (lambda one: (one, Student(), 0.0), RecipeError, "temperature is 0.0; give a number above 0"),
         (lambda one: (one, Student(), -4.0), RecipeError, "temperature is -4.0; give a number above 0"),
         (lambda one: (one, Student(), 4.0, 1.5), RecipeError, "alpha is 1.5; give 0"),

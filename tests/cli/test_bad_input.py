@@ -268,7 +268,7 @@ def test_a_file_that_is_no_program(refused: Refused, project: Path) -> None:
         ("raises_at_once", "the calibration data raised OSError: no disk; repair the code that makes it"),
         ("leaves", "the calibration data raised SystemExit: 0; repair the code that makes it"),
         ("leaves_at_once", "the calibration data raised SystemExit: 1; repair the code that makes it"),
-        ("no_batches", "the calibration data is a int; return an iterable of batches"),
+        ("no_batches", "the calibration data is an int; return an iterable of batches"),
         ("other_input", "has an input 'picture' that the model does not take"),
     ],
 )

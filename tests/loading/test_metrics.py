@@ -189,7 +189,7 @@ def test_top_1_of_what_postprocessing_makes_is_not_that_of_the_outputs() -> None
     ("name", "told"),
     [
         ("halve", "'post.py' has no callable 'halve'; did you mean 'halved'?"),
-        ("nothing", "'post.py:nothing' is a int, not a callable; name a function"),
+        ("nothing", "'post.py:nothing' is an int, not a callable; name a function"),
         ("two", "postprocess 'post.py:two' cannot be called with (outputs); give a function of the outputs"),
     ],
 )

@@ -138,7 +138,7 @@ def test_targets_of_another_shape_are_refused(name: str) -> None:
         (
             np.array(["a", "b"]),
             np.zeros(2),
-            "batch: outputs are a ndarray that is no array of numbers; give a number for each value",
+            "batch: outputs are an ndarray that is no array of numbers; give a number for each value",
         ),
     ],
 )

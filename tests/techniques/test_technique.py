@@ -119,7 +119,7 @@ def test_the_technique_whose_step_needs_the_module_is_named(tmp_path: Path, monk
         ),
         (
             "def whole(recipe, teacher): return None",
-            "technique 'scale' gives a NoneType as a step; let it give a tuple of steps",
+            "technique 'scale' gives None as a step; let it give a tuple of steps",
         ),
         (
             "def whole(recipe, teacher): return recipe.options['other']",
