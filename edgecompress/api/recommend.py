@@ -13,8 +13,9 @@ from edgecompress.loading.models import given_model
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import named_as_arguments, names, number
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.overrides import override
-from edgecompress.recipe.tables import Budgets, Recipe
+from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, load_profile, profile_names

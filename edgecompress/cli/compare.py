@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from edgecompress.comparison import Comparison
     from edgecompress.comparison.measured import Measured
 
-SPEEDUP = 4
-"""Which cell of a row that is."""
-
 
 def run(
     model: Model,
@@ -94,9 +91,10 @@ def print_comparison(comparison: Comparison) -> None:
 
 def _narrow(cells: list[str], row: Measured) -> list[str]:
     """The cells with the interval's ends as close to the speedup as 80 columns want them, and none without one."""
-    from edgecompress.comparison.tables import factor
+    from edgecompress.comparison.tables import HEADINGS, factor
 
+    place = HEADINGS.index("speedup")
     timing = row.timing
     said = "" if timing is None else factor(timing)
     speedup = f"{said} {timing.low:.2f}-{timing.high:.2f}" if timing is not None and said.endswith("x") else said
-    return [*cells[:SPEEDUP], speedup, *cells[SPEEDUP + 1 :]]
+    return [*cells[:place], speedup, *cells[place + 1 :]]

@@ -12,7 +12,8 @@ from edgecompress.loading.own_postprocess import own_postprocess
 from edgecompress.loading.user_code import folder_of, importable, place_of, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, Metric, named_measure
 from edgecompress.metrics.postprocess import Postprocess
-from edgecompress.recipe.tables import Budgets, Recipe
+from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Recipe
 from edgecompress.registry import METRICS, built_in, find
 
 MetricOrName = str | Metric | Callable[..., Any]

@@ -13,7 +13,8 @@ from edgecompress.diagnosis import Diagnosis, diagnose
 from edgecompress.exporters.finish import compact
 from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Budgets, Recipe
+from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Recipe
 from edgecompress.step import ArtifactStep, Conversion, Stage
 from edgecompress.targets.cpus import FAMILIES, arithmetic_of
 from edgecompress.validation import (

@@ -1,7 +1,7 @@
 """The recipe: tables of keys that are checked when they are made, overrides, and how arguments are read."""
 
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import (
-    Budgets,
     Cpu,
     Distillation,
     Evaluation,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecompress.recipe.tables import Budgets, Technique
+from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Technique
 from edgecompress.targets.profile import TargetProfile
 
 MARGIN = 0.95
@@ -133,8 +134,8 @@ def asked_speedup(budgets: Budgets, latency_ms: float | None, max_latency_ms: fl
     >>> round(asked_speedup(Budgets(min_speedup=1.9), 10.0), 2), round(asked_speedup(Budgets(), 9.5, 5.0), 2)
     (2.0, 2.0)
     """
-    limits = [max_latency_ms, budgets.max_latency_ms, budgets.max_latency_p95_ms, budgets.max_latency_p99_ms]
-    asked = [latency_ms / limit for limit in limits if limit is not None and latency_ms is not None]
+    limits = [*budgets.latency_limits_ms, *([] if max_latency_ms is None else [max_latency_ms])]
+    asked = [] if latency_ms is None else [latency_ms / limit for limit in limits]
     return max([budgets.min_speedup or 1.0, *asked]) / MARGIN
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.blocks import Block, remove_blocks
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.choices import chosen_once

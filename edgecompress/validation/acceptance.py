@@ -9,7 +9,7 @@ import onnx_ir as ir
 from edgecompress.arithmetic import Arithmetic
 from edgecompress.data.batches import Batches
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.validation.budgets import OF_QUALITY, judge, metric_measures
 from edgecompress.validation.evidence import score

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edgecompress.metrics.metric import DEFAULT, Measure
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.timing.latency import latency_intervals
 from edgecompress.timing.ratios import Interval, undecided
 from edgecompress.validation.evidence import Evidence

@@ -9,7 +9,8 @@ import pytest
 from edgecompress.bundle.deciding import judging
 from edgecompress.errors import RecipeError
 from edgecompress.loading.metrics import MeasuredBy
-from edgecompress.recipe.tables import Budgets, Evaluation, Recipe
+from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Evaluation, Recipe
 
 CODE = Recipe(
     evaluation=Evaluation(metric="theirs.py:score", unit="dB", higher_is_better=True),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgecompress.cli.tables import print_budgets, print_elsewhere, print_json, print_metrics, print_verdict
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import judge
 from edgecompress.validation.elsewhere.results import Elsewhere
 

@@ -12,7 +12,8 @@ from edgecompress.errors import RecipeError
 from edgecompress.loading.metrics import MeasuredBy, open_metric
 from edgecompress.metrics.metric import Measure, named_measure
 from edgecompress.metrics.running import Running
-from edgecompress.recipe.tables import Budgets, Evaluation, Recipe
+from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Evaluation, Recipe
 from edgecompress.registry import METRICS, built_in
 
 OWN = """

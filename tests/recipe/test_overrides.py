@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from edgecompress.errors import RecipeError
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.overrides import override, parse_assignment
-from edgecompress.recipe.tables import Budgets, Recipe, dump_recipe, key_paths, parse_recipe
+from edgecompress.recipe.tables import Recipe, dump_recipe, key_paths, parse_recipe
 
 
 def _value(recipe: Recipe, key: str) -> Any:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.table import Table, paths_of
 from edgecompress.recipe.tables import (
-    Budgets,
     Cpu,
     Distillation,
     Export,

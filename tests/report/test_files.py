@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import edgecompress
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.report.page import render
 from edgecompress.validation.budgets import judge
 from tests.networks import ConvNet, images, seeded

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.targets import effective_profile, load_profile, profile_names, strategy_names
 from edgecompress.targets.effects import EFFECTS, MARGIN, MeasuredFloat, Reference, asked_speedup, predict
 from edgecompress.techniques import student

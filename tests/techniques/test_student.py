@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Budgets, parse_recipe
+from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import parse_recipe
 from edgecompress.techniques import cutting, student
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.student import allowed_ms, derive_student

@@ -9,7 +9,7 @@ import pytest
 from edgecompress.data.batches import ANY, Batches, InputNames
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.acceptance import accuracy_test, has_limit
 from edgecompress.validation.budgets import OF_QUALITY
 from tests.exporters.graphs import draw, graph, run

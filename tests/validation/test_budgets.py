@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.timing.ratios import WIDEST
 from edgecompress.validation.budgets import MEASURES, Check, judge
 

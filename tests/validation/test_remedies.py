@@ -7,8 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.overrides import override
-from edgecompress.recipe.tables import Budgets, Quantization, Recipe, parse_recipe
+from edgecompress.recipe.tables import Quantization, Recipe, parse_recipe
 from edgecompress.targets import load_profile, profile_names
 from edgecompress.validation.budgets import OF_QUALITY
 from edgecompress.validation.remedies import SMALL_AND_FAST, remedies

@@ -17,12 +17,12 @@ from edgecompress.exporters.canonicalize.channel_factors import fold_channel_fac
 from edgecompress.exporters.canonicalize.channels_last import sink_transposes
 from edgecompress.exporters.canonicalize.free_names import free_names
 from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
-from edgecompress.exporters.canonicalize.layouts import merge_layouts
 from edgecompress.exporters.canonicalize.masks import drop_masks
 from edgecompress.exporters.canonicalize.pad_shortcuts import convolve_pad_shortcuts
 from edgecompress.exporters.canonicalize.pool_means import pool_means
 from edgecompress.exporters.canonicalize.products import weigh_products
 from edgecompress.exporters.canonicalize.split_biases import hoist_biases
+from edgecompress.exporters.canonicalize.transposes import merge_transposes
 from edgecompress.exporters.canonicalize.up_convolutions import flatten_up_convolutions
 from edgecompress.step import StepResult
 
@@ -30,7 +30,7 @@ __all__ = ["canonicalize", "prepare_for_integers"]
 
 PASSES = (
     free_names,
-    merge_layouts,
+    merge_transposes,
     sink_transposes,
     fold_channel_factors,
     hoist_biases,

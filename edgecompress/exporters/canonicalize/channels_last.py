@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.exporters.canonicalize.layouts import merge_layouts, permutation
+from edgecompress.exporters.canonicalize.transposes import merge_transposes, permutation
 from edgecompress.exporters.graph import axes_of, constant, initializer, node, producer, substitute
 from edgecompress.step import StepResult
 
@@ -33,7 +33,7 @@ def sink_transposes(model: ir.Model) -> StepResult[ir.Model]:
     moved = model.clone()
     names = [str(reader.name) for reader in list(moved.graph) if _sink(moved.graph, reader)]
     passes.RemoveUnusedNodesPass()(moved)
-    result = merge_layouts(moved).model
+    result = merge_transposes(moved).model
     if not names or _count(result) > _count(model):
         return StepResult(model=model)
     return StepResult(model=result, changes=tuple(f"{name}: works before a Transpose" for name in names))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from edgecompress.metrics.agreement import Agreement, share_of
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import MEASURES
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, label_of, runtime_of
 

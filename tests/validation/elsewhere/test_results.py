@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.metrics.agreement import Agreement
-from edgecompress.recipe.tables import Budgets
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import MEASURES
 from edgecompress.validation.elsewhere.results import LIMITS, Elsewhere, PlaceResult
 

@@ -9,7 +9,7 @@ from edgecompress.exporters.graph import bypass, producer, substitute, take_over
 from edgecompress.step import StepResult
 
 
-def merge_layouts(model: ir.Model) -> StepResult[ir.Model]:
+def merge_transposes(model: ir.Model) -> StepResult[ir.Model]:
     """Write (Reshape, Transpose, Reshape) that swaps the last two axes, and pairs of Transpose, as one Transpose.
 
     PyTorch's attention is exported with keys that are flattened to three axes, transposed, and given

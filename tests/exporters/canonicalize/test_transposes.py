@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from edgecompress.exporters.canonicalize.layouts import merge_layouts
+from edgecompress.exporters.canonicalize.transposes import merge_transposes
 from tests.exporters.canonicalize.sequences import (
     HEADS,
     LENGTH,
@@ -29,7 +29,7 @@ def test_keys_that_are_flattened_and_transposed_take_one_transpose() -> None:
               s = Transpose<perm=[0,2,1]>(f) y = Reshape(s, back)"""
     shapes = {"flat": integers(-1, LENGTH, 4), "back": integers(-1, HEADS, 4, LENGTH)}
     model = sequence(body, split=SPLIT, **shapes)
-    result = merge_layouts(model)
+    result = merge_transposes(model)
     assert operators(result.model) == ["Reshape", "Transpose"]
     assert len(result.changes) == 2
     np.testing.assert_array_equal(outputs(result.model, X), outputs(model, X))
@@ -42,12 +42,12 @@ def test_keys_that_are_flattened_and_transposed_take_one_transpose() -> None:
 def test_a_reshape_that_cuts_elsewhere_stays(back: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
     body = "h = Reshape(x, split) f = Reshape(h, flat) s = Transpose<perm=[0,2,1]>(f) y = Reshape(s, back)"
     model = sequence(body, split=SPLIT, flat=integers(-1, HEADS, 4), back=back)
-    assert_unchanged(model, merge_layouts(model))
+    assert_unchanged(model, merge_transposes(model))
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(itertools.permutations(range(3)), repeat=2)))
 def test_two_transposes_are_one(first: tuple[int, ...], second: tuple[int, ...]) -> None:
     model = sequence(f"t = Transpose<perm={list(first)}>(x) y = Transpose<perm={list(second)}>(t)")
-    result = merge_layouts(model)
+    result = merge_transposes(model)
     assert operators(result.model) == ["Transpose"]
     np.testing.assert_array_equal(outputs(result.model, X), X.transpose(first).transpose(second))
