@@ -21,7 +21,7 @@ def test_every_value_has_a_source_and_the_profile_is_the_effective_one(name: str
     assert explained.profile == effective_profile(name, ["seed=4"])
     assert {value.source for value in explained.values} == {"default", "--set", *explained.chain}
     shown = {".".join(value.path) for value in explained.values} - {"name", "strategy", "reason"}
-    unset = ("budgets.", "training.", "evaluation.", "export.batch", "cpu.isa", "options")
+    unset = ("budgets.", "training.", "evaluation.", "validation.", "export.batch", "cpu.isa", "options")
     absent = {key for key in key_paths() if key.startswith(unset)}
     assert shown <= set(key_paths()) <= shown | absent
 

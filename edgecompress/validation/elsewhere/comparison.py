@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecompress.axes.classes import shown_axis
 from edgecompress.data.batches import Array, Batch, TensorSpec
-from edgecompress.errors import USER_CODE_FAILS, first_line
+from edgecompress.errors import USER_CODE_FAILS, a_kind, first_line
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
@@ -122,9 +122,9 @@ def _answer(workload: Workload, named: NamedPlace) -> Answer:
 def _misfits(expected: Sequence[Mapping[str, Array]], answer: Any) -> Iterator[str]:
     """How an answer is not what was asked for."""
     if not isinstance(answer, Answer):
-        yield f"a {type(answer).__name__}, expected an Answer"
+        yield f"{a_kind(answer)}, expected an Answer"
     elif answer.failure is None and not isinstance(answer.outputs, Sequence):
-        yield f"a {type(answer.outputs).__name__} as its outputs, expected a list"
+        yield f"{a_kind(answer.outputs)} as its outputs, expected a list"
     elif answer.failure is None:
         given, wanted = len(answer.outputs), len(expected)
         if given != wanted:
@@ -135,7 +135,7 @@ def _misfits(expected: Sequence[Mapping[str, Array]], answer: Any) -> Iterator[s
 
 def _other_outputs(expected: Mapping[str, Array], outputs: Any) -> Iterator[str]:
     if not isinstance(outputs, Mapping):
-        yield f"a {type(outputs).__name__} as the outputs of a batch, expected arrays by name"
+        yield f"{a_kind(outputs)} as the outputs of a batch, expected arrays by name"
     elif outputs.keys() != expected.keys():
         yield f"{_listed(outputs)}, expected {_listed(expected)}"
     else:
@@ -151,7 +151,7 @@ def _listed(outputs: Mapping[str, Any]) -> str:
 
 def _spec(name: str, value: Any) -> str:
     if not isinstance(value, np.ndarray):
-        return f"a {type(value).__name__}"
+        return a_kind(value)
     return str(TensorSpec(name=name, dtype=value.dtype, shape=value.shape))
 
 

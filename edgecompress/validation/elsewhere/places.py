@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from edgecompress.errors import RecipeError
+from edgecompress.errors import RecipeError, a_kind
 from edgecompress.recipe.tables import Recipe, Validation
 from edgecompress.registry import RUNTIMES, choose, takes
 from edgecompress.validation.elsewhere.place import Handling, Place
@@ -123,7 +123,7 @@ def handling_of(runtime: str) -> Handling:
     found = choose(RUNTIMES, runtime)
     handling = getattr(found.function, "handling", Handling())
     if not isinstance(handling, Handling):
-        raise RecipeError(f"{found.told} has a {type(handling).__name__} as its handling; make it a Handling")
+        raise RecipeError(f"{found.told} has {a_kind(handling)} as its handling; make it a Handling")
     return handling
 
 
@@ -138,7 +138,5 @@ def _find_place(name: str, *, spared: bool) -> NamedPlace:
         return NamedPlace(name=name, told=find_place.told, handling=handling, missing=str(error))
     run = getattr(place, "run", None)
     if not callable(run) or not takes(run, 2):
-        raise RecipeError(
-            f"{find_place.told} gives a {type(place).__name__} without run(model, batches); repair that package"
-        )
+        raise RecipeError(f"{find_place.told} gives {a_kind(place)} without run(model, batches); repair that package")
     return NamedPlace(name=name, told=find_place.told, handling=handling, place=place)

@@ -96,13 +96,13 @@ def _like(wanted: dict[str, Any], **changed: Any) -> dict[str, Any]:
     ("change", "told"),
     [
         (lambda o: o, "a list, expected an Answer"),
-        (lambda _: None, "a NoneType, expected an Answer"),
+        (lambda _: None, "None, expected an Answer"),
         (lambda o: Answer(outputs=o[:2]), "outputs for 2 batches, expected 3"),
         (lambda _: Answer(), "outputs for 0 batches, expected 3"),
         (lambda o: Answer(outputs=iter(o)), "a list_iterator as its outputs, expected a list"),
         (
             lambda o: Answer(outputs=[one["y"] for one in o]),
-            "a ndarray as the outputs of a batch, expected arrays by name",
+            "an ndarray as the outputs of a batch, expected arrays by name",
         ),
         (lambda o: Answer(outputs=[{"z": one["y"]} for one in o]), "outputs 'z', expected outputs 'y'"),
         (lambda o: Answer(outputs=[_like(one, z=one["y"]) for one in o]), "outputs 'y', 'z', expected outputs 'y'"),

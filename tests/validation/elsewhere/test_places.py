@@ -56,7 +56,7 @@ def test_a_place_is_a_runtime_and_perhaps_a_device(install: Install) -> None:
         ("import no_such_module", "cannot be imported: No module named 'no_such_module'; repair that package"),
         (f"{RIGHT}\nwhole.protocol = 2", "is made for protocol 2, and this edgecompress has 1; install versions that"),
         ("def whole(): ...", "cannot be called with (device); repair that package"),
-        ("def whole(device): ...", "gives a NoneType without run(model, batches); repair that package"),
+        ("def whole(device): ...", "gives None without run(model, batches); repair that package"),
         (RIGHT.replace("def run", "def go"), "gives a Board without run(model, batches); repair that package"),
         (RIGHT.replace(", batches", ""), "gives a Board without run(model, batches); repair that package"),
         (f"{RIGHT}\nwhole.handling = {{}}", "has a dict as its handling; make it a Handling"),
