@@ -21,7 +21,7 @@ import onnx
 import onnxruntime
 
 from edgecompress.arithmetic import Arithmetic
-from edgecompress.data.batches import Array, Inputs
+from edgecompress.arrays import Array, Inputs
 from edgecompress.data.splits import Streams
 from edgecompress.errors import first_line
 from edgecompress.loading.models import load_model

@@ -22,7 +22,7 @@ from benchmarks.artifacts import float_file, int8_file
 from benchmarks.networks import images, vit_tiny
 from benchmarks.sections import write_page
 from edgecompress import LowRankDecomposition
-from edgecompress.demo import load_digits
+from edgecompress.cli.demo_network import load_digits
 from edgecompress.low_rank.calls import observe
 from edgecompress.low_rank.latency import time_layer
 from edgecompress.low_rank.layers import find_layers

@@ -15,7 +15,8 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
-from edgecompress.data.batches import Array, Batches, InputNames
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batches, InputNames
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.float_layers import narrow_entry

@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.arithmetic import EXACT_OPTION, PRODUCTS, SHARED, Arithmetic, unshared
-from edgecompress.data.batches import Array, Axes, Inputs, TensorSpec, fixed_rows
+from edgecompress.arrays import Array, Axes, Inputs, TensorSpec, fixed_rows
 from edgecompress.errors import EdgecompressError, a_kind, first_line
 
 if TYPE_CHECKING:

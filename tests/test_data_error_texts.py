@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from edgecompress.api.recommend import recommend
-from edgecompress.data.batches import ANY, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.arrays import TensorSpec
+from edgecompress.data.batches import ANY, Batches, InputNames, rereadable
 from edgecompress.data.splits import Streams
 from edgecompress.errors import InputError
 from edgecompress.loading.sources import load_data

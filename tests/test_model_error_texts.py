@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from edgecompress import ModelPruner, Quantizer, compress
 from edgecompress.bundle.revalidation import check_original
 from edgecompress.calibration import joined_workers
+from edgecompress.cli.demo_network import load_digits
 from edgecompress.data.batches import Batch, Batches, InputNames
 from edgecompress.data.dummy_inputs import input_specs
 from edgecompress.data.splits import Streams
-from edgecompress.demo import load_digits
 from edgecompress.errors import InputError
 from edgecompress.inspection import inspect_model
 from edgecompress.loading.models import load_model, load_teacher

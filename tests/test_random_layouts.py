@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import edgecompress
+from edgecompress.arrays import SHARED
 from edgecompress.bundle import selftest
-from edgecompress.data.batches import SHARED
 
 CLASSES, CHANNELS, TIME, LAYERS, HIDDEN = 5, 6, 7, 2, 8
 QUICK = ('export.formats=["onnx"]', "export.simplify=false", "cpu.runs=10", "cpu.threads=1", "report.examples=0")

@@ -14,13 +14,13 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "edgecompress"
 ROOMS = (
-    *("errors", "progress", "arithmetic", "registry", "recipe", "metrics", "data", "units"),
+    *("errors", "progress", "arithmetic", "arrays", "registry", "recipe", "metrics", "data", "units"),
     *("system", "targets", "step", "runtime", "modules", "calibration", "exporters", "timing", "axes"),
     *("training", "pruning", "low_rank", "quantization", "validation", "loading", "diagnosis", "techniques"),
-    *("bundle", "report", "pipeline", "inspection", "comparison", "api", "demo", "cli", "__main__", "__init__"),
+    *("bundle", "report", "pipeline", "inspection", "comparison", "api", "cli", "__main__", "__init__"),
 )
 """A room is a folder, or a file beside the folders; it stands behind all that it imports from."""
-MOST_LINES, LONGEST_FUNCTION = 400, 60
+MOST_LINES, LONGEST_FUNCTION, MOST_ROOMS, MOST_FLOORS = 400, 60, 35, 14
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -46,7 +46,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 def test_every_room_is_listed_once() -> None:
     assert sorted(ROOMS) == sorted({_room(_name(path)) for path in FILES})
-    assert len(ROOMS) <= 35
+    assert len(ROOMS) <= MOST_ROOMS
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -54,6 +54,15 @@ def test_a_file_imports_from_its_own_room_and_from_those_below(path: Path) -> No
     room = _room(_name(path))
     below = {room, *ROOMS[: ROOMS.index(room)]}
     assert {_room(module) for module in _imports(ast.parse(path.read_text()))} <= below
+
+
+def test_the_rooms_stand_on_few_floors() -> None:
+    floors: dict[str, int] = {}
+    for room in ROOMS:
+        files = [path for path in FILES if _room(_name(path)) == room]
+        below = {_room(module) for path in files for module in _imports(ast.parse(path.read_text()))} - {room}
+        floors[room] = 1 + max((floors[other] for other in below), default=0)
+    assert max(floors.values()) <= MOST_FLOORS
 
 
 def test_no_two_files_import_each_other() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import onnx_ir as ir
 from torch import nn
 
+from edgecompress.arrays import Array, Axes, Inputs, fixed_rows
 from edgecompress.data.batch_axes import UNNAMED, Shape, covered, possible_axes, require_axes
-from edgecompress.data.batches import Array, Axes, Batch, Batches, Inputs, Source, fixed_rows
+from edgecompress.data.batches import Batch, Batches, Source
 from edgecompress.errors import USER_CODE_FAILS, RecipeError
 from edgecompress.modules.copies import copied
 from edgecompress.modules.named_inputs import input_names

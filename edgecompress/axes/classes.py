@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from edgecompress.data.batches import Array, Batch, Batches
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import USER_CODE_FAILS
 from edgecompress.metrics.accuracy import class_axis, open_class_axes

@@ -13,11 +13,12 @@ import numpy as np
 import tomli_w
 
 from edgecompress.arithmetic import Arithmetic
+from edgecompress.arrays import SHARED
 from edgecompress.bundle.manifest import FORMAT_VERSION, Manifest, TargetEntry, VerdictEntry
 from edgecompress.bundle.reading import ARTIFACT
 from edgecompress.bundle.sbom import make_sbom
 from edgecompress.bundle.selftest_file import selftest_file
-from edgecompress.data.batches import SHARED, Batch
+from edgecompress.data.batches import Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.mobile import Mobile
 from edgecompress.metrics.metric import DEFAULT

@@ -13,12 +13,13 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgecompress.arrays import Array, Inputs
 from edgecompress.bundle.deciding import judging
 from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.bundle.remeasured import HERE, RECORDED, MeasuredRow, recorded, recorded_speedup
 from edgecompress.bundle.signature import load_verify_key, verify_bundle
-from edgecompress.data.batches import Array, Batch, Batches, Inputs
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy

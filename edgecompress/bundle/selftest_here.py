@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgecompress.arithmetic import Arithmetic
+from edgecompress.arrays import Inputs
 from edgecompress.bundle.selftest import MIN_SQNR_DB
-from edgecompress.data.batches import Inputs
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.runtime import open_session, run_session, saturates
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from edgecompress.arrays import Array, Axes, batch_sizes
 from edgecompress.calibration.checkpoint import Keeper, Sharing
 from edgecompress.calibration.state import Calibration, Mark, Survey
-from edgecompress.data.batches import Array, Axes, Batch, Batches, batch_sizes
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from edgecompress.runtime import declared_shapes, open_session, run_session

@@ -14,10 +14,11 @@ from typing import Self
 
 import numpy as np
 
+from edgecompress.arrays import Array
 from edgecompress.calibration.observer import Statistics
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.statistics import Extent, Histogram
-from edgecompress.data.batches import Array, Batch
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
 
 

@@ -16,7 +16,7 @@ def run(
 ) -> int:
     """Train a small network on scikit-learn's digits and compress it for mobile."""
     from edgecompress.bundle.draft import open_draft
-    from edgecompress.demo import make_demo
+    from edgecompress.cli.demo_network import make_demo
     from edgecompress.pipeline.compress import compress
     from edgecompress.pipeline.plan import make_plan
     from edgecompress.progress import progress_for

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 
-from edgecompress.data.batches import SHARED, Array, Axes, batch_sizes
+from edgecompress.arrays import SHARED, Array, Axes, batch_sizes
 from edgecompress.errors import RecipeError
 
 Shape = tuple[int | str, ...]

@@ -8,7 +8,7 @@ opens the source again and holds one batch at a time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Self
@@ -17,21 +17,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgecompress.arrays import Array, Axes, TensorSpec, batch_sizes
 from edgecompress.data.digest import digest_of
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.targets import NUMBERS, cut, is_array, is_numbers, require_samples
 
-Array = NDArray[Any]
-Inputs = Mapping[str, Array]
 Source = Callable[[], Iterable[Any]]
 OTHER = "O"
 """In addition to NumPy's letters: whatever is no array of numbers."""
 ANY = f"{NUMBERS}{OTHER}"
 """Labels of any form."""
-Axes = Mapping[str, int]
-"""The batch axis by input name: 0 where none is given, :data:`SHARED` where all samples share the input."""
-SHARED = -1
 Index = slice | NDArray[np.intp]
 
 
@@ -41,23 +37,6 @@ class InputNames:
 
     names: tuple[str, ...]
     required: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorSpec:
-    """What an exported model takes under one name; a dimension that is a text is dynamic."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int | str, ...]
-
-    def accepts(self, array: Array) -> bool:
-        """Whether dtype, rank and every fixed dimension agree."""
-        fixed = all(isinstance(want, str) or want == got for want, got in zip(self.shape, array.shape, strict=False))
-        return fixed and array.dtype == self.dtype and array.ndim == len(self.shape)
-
-    def __str__(self) -> str:
-        return f"{self.dtype} ({', '.join(map(str, self.shape))})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,26 +94,6 @@ class Batch:
                 hasher.update(np.ascontiguousarray(value).data)
             else:
                 hasher.update(name.encode() + digest_of(value))
-
-
-def batch_sizes(shapes: Mapping[str, Sequence[Any]], axes: Axes) -> list[Any]:
-    """The size along the batch axis of each input that has one.
-
-    >>> batch_sizes({"x": (4, 10), "state": (2, 4), "rate": ()}, {"state": 1})
-    [4, 4]
-    """
-    places = ((shape, axes.get(name, 0)) for name, shape in shapes.items())
-    return [shape[axis] for shape, axis in places if 0 <= axis < len(shape)]
-
-
-def fixed_rows(shapes: Mapping[str, Sequence[int | str | None]], axes: Axes) -> int | None:
-    """The number of samples that every run takes; None where the batch dimension is dynamic, or there is none.
-
-    >>> fixed_rows({"x": (4, 10)}, {})
-    4
-    """
-    size = next(iter(batch_sizes(shapes, axes)), None)
-    return size if isinstance(size, int) else None
 
 
 @dataclass(frozen=True, kw_only=True)

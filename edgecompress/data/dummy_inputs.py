@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecompress.arrays import Array, TensorSpec
 from edgecompress.data.batch_axes import NAMED_BATCH, batch_symbols
-from edgecompress.data.batches import Array, TensorSpec
 from edgecompress.errors import ModelError
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edgecompress.data.batches import Batches, TensorSpec
+from edgecompress.arrays import TensorSpec
+from edgecompress.data.batches import Batches
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.intermediate_values import parts_of, watch
 from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement

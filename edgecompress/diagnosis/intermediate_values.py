@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 from edgecompress.runtime import ALL_CORES, network_rows, open_session, run_session
 
 PROBE_ROWS = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.timing.profiling import NodeTime, profile_nodes
 
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")

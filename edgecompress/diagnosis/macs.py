@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import onnx
 import onnx_ir as ir
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 
 Shape = tuple[int, ...]
 

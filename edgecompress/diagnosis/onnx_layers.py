@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.data.dummy_inputs import dummy_inputs, free_dimensions, input_specs
 from edgecompress.diagnosis.layers import Inspection, Layer
 from edgecompress.diagnosis.macs import count_macs

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from edgecompress.arrays import Array
 from edgecompress.calibration import QuantParams
-from edgecompress.data.batches import Array, Batch
+from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.intermediate_values import parts_of, watch
 from edgecompress.quantization.pairs import read_params
 

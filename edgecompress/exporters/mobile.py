@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.errors import first_line
 from edgecompress.exporters.mobile_tools import count_accelerated, required_operators
 from edgecompress.exporters.ort_format import ORT_ARTIFACT, check_same_bits, to_ort

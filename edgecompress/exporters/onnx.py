@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgecompress.errors import ModelError, first_line
-from edgecompress.modules.output_names import names_of
+from edgecompress.exporters.output_names import names_of
 from edgecompress.recipe.tables import Export
 from edgecompress.system.quiet import quiet_torch
 

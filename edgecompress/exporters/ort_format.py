@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecompress.data.batches import Array, Inputs
+from edgecompress.arrays import Array, Inputs
 from edgecompress.errors import EdgecompressError, ParityError, first_line
 from edgecompress.exporters.kernel_types import sort_kernel_types
 from edgecompress.runtime import run_session

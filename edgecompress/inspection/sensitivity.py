@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from edgecompress.arrays import Array
 from edgecompress.calibration import collect
-from edgecompress.data.batches import Array, Batch, Batches
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import EdgecompressError
 from edgecompress.exporters.canonicalize import prepare_for_integers
 from edgecompress.metrics.slices import IDENTICAL_DB

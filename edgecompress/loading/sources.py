@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from edgecompress.data.batches import ANY, OTHER, Axes, Batch, Batches, Source, batch_sizes, rereadable
+from edgecompress.arrays import Axes, batch_sizes
+from edgecompress.data.batches import ANY, OTHER, Batch, Batches, Source, rereadable
 from edgecompress.errors import DataError, first_line
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure

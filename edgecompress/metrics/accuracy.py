@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from numpy.typing import NDArray
-
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError
 
-Array = NDArray[Any]
 IGNORED_LABEL = -100
 """PyTorch's convention for a position that does not count."""
 

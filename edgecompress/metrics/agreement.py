@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecompress.arrays import Array
 from edgecompress.metrics.slices import (
     IDENTICAL_DB,
     NOISE,
@@ -23,7 +24,6 @@ from edgecompress.metrics.slices import (
     worst_slice,
 )
 
-Array = NDArray[Any]
 ALIKE_DB = 25.0
 """Agreement at which a sample's outputs count as the same where no class says whether they are."""
 

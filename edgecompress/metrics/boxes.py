@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError, RecipeError
-from edgecompress.metrics.accuracy import Array
 from edgecompress.metrics.described import described
 
 MOST = 100

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.metrics.accuracy import IGNORED_LABEL, Array
+from edgecompress.arrays import Array
+from edgecompress.metrics.accuracy import IGNORED_LABEL
 
 Counts = NDArray[np.int64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgecompress.metrics.accuracy import Array
+from edgecompress.arrays import Array
 
 
 class Outputs(tuple[Any, ...]):

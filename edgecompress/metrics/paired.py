@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError, a_kind
-from edgecompress.metrics.accuracy import Array
 from edgecompress.metrics.targets import is_numbers
 
 Numbers = NDArray[np.float64]

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.arrays import Array
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, RecipeError, first_line
-from edgecompress.metrics.accuracy import IGNORED_LABEL, Array, class_axis, no_class
+from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class
 from edgecompress.metrics.described import described
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.outputs import Outputs, given_outputs

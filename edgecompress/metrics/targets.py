@@ -12,8 +12,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError, a_kind
-from edgecompress.metrics.accuracy import Array
 
 NUMBERS = "fiub"
 """NumPy's letters of the dtypes of numbers."""

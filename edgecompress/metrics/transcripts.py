@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError
-from edgecompress.metrics.accuracy import Array
 from edgecompress.metrics.described import described
 
 BLANK = 0

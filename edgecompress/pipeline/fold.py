@@ -9,7 +9,8 @@ from dataclasses import replace
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.data.batches import Array, Batch, Inputs
+from edgecompress.arrays import Array, Inputs
+from edgecompress.data.batches import Batch
 from edgecompress.errors import ParityError, first_line
 from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.pipeline.plan import conversion_steps

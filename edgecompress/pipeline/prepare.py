@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from torch import nn
 
+from edgecompress.arrays import Array
 from edgecompress.axes.classes import settle_streams
-from edgecompress.data.batches import Array, Batch
+from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line
+from edgecompress.exporters.output_names import named_outputs
 from edgecompress.metrics.accuracy import require_class_axis
 from edgecompress.metrics.running import Running
 from edgecompress.modules.capture import check_runs
-from edgecompress.modules.output_names import named_outputs
 from edgecompress.modules.plain import plain_copy
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, execute, network_rows

@@ -7,7 +7,7 @@ from itertools import chain
 
 import onnx_ir as ir
 
-from edgecompress.data.batches import Array, Inputs
+from edgecompress.arrays import Array, Inputs
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 
 REPEATED = ("DequantizeLinear", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence")

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import pad, unfold
 
-from edgecompress.data.batches import Array
+from edgecompress.arrays import Array
 from edgecompress.exporters.graph import constant
 
 Floats = NDArray[np.float32]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecompress.data.batches import Array
+from edgecompress.arrays import Array
 from edgecompress.system.isolation import memory_limit
 
 HEADER_BYTES = 2**16

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from edgecompress.data.batches import Batches
+from edgecompress.exporters.output_names import named_outputs
 from edgecompress.metrics.metric import DEFAULT
 from edgecompress.metrics.running import Running
-from edgecompress.modules.output_names import named_outputs
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count
 from edgecompress.runtime import tensors

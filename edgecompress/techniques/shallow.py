@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.progress import Progress
 from edgecompress.pruning.blocks import Block, remove_blocks

@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.data.dummy_inputs import (
     Specs,
     batch_dimension,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.runtime import open_session, run_session
 from edgecompress.timing.ratios import STRETCHES, Interval, Ratio, interval_of, ratio_of
 

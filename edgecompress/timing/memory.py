@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.system.scratch import scratch_folder
 
 LIMIT_S = 300.0

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.errors import OUR_FAULT, EdgecompressError, first_line
 from edgecompress.runtime import open_session, run_session
 from edgecompress.system.scratch import scratch_folder

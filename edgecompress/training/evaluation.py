@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
+from edgecompress.exporters.output_names import names_of_tensors
 from edgecompress.metrics.accuracy import top1
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.running import Running
 from edgecompress.modules.modes import evaluating
-from edgecompress.modules.output_names import names_of_tensors
 from edgecompress.training.engine import Engine
 from edgecompress.training.feature_taps import TappedOutputs
 from edgecompress.training.history import Score

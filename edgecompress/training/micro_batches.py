@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.system.randomness import RandomStates, seed_all
 

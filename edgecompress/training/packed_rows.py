@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from edgecompress.data.batches import Array
+from edgecompress.arrays import Array
 from edgecompress.errors import RecipeError
 
 

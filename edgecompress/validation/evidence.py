@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecompress.arithmetic import Arithmetic
+from edgecompress.arrays import Array
 from edgecompress.axes.classes import shown_axis
-from edgecompress.data.batches import Array, Batch, Batches
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError
 from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.data.batches import Array
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError
 from edgecompress.metrics.accuracy import class_axis
 

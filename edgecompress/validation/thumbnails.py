@@ -8,7 +8,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 
 LEAST_PIXELS, MOST_PIXELS = 8, 96
 """Height and width of what counts as an image, and of what is shown, at most."""

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgecompress.arrays import SHARED
 from edgecompress.axes.batch import Settled, settle_batch
-from edgecompress.data.batches import SHARED
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.tables import Export, Recipe
 from edgecompress.runtime import declared_shapes

@@ -8,8 +8,9 @@ from functools import reduce
 
 import numpy as np
 
+from edgecompress.arrays import Array
 from edgecompress.calibration.state import Calibration, Mark, Survey
-from edgecompress.data.batches import Array, Batch
+from edgecompress.data.batches import Batch
 
 NAMES = ("a", "b")
 

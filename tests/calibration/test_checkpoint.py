@@ -11,9 +11,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from edgecompress.arrays import Array
 from edgecompress.calibration import Calibration, Sharing, collect
 from edgecompress.calibration.statistics_file import load
-from edgecompress.data.batches import Array, Batches, InputNames
+from edgecompress.data.batches import Batches, InputNames
 from edgecompress.errors import DataError
 from edgecompress.progress import Progress
 from tests.exporters.graphs import draw, graph

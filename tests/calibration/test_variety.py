@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress import compress
+from edgecompress.arrays import Array
 from edgecompress.calibration.variety import ENOUGH, FEW, Variety, doubts_of_calibration
-from edgecompress.data.batches import Array, Batch
+from edgecompress.data.batches import Batch
 from edgecompress.progress import Progress
 from tests.networks import ConvNet, images, seeded
 

@@ -39,7 +39,7 @@ def test_the_demo_looks_at_its_output_before_it_trains(
     def train(*arguments: object) -> None:
         raise AssertionError("trained for nothing")
 
-    monkeypatch.setattr("edgecompress.demo.make_demo", train)
+    monkeypatch.setattr("edgecompress.cli.demo_network.make_demo", train)
     assert main(["demo", "--output", "."]) == 2
     assert "is no bundle and is kept" in capsys.readouterr().err
 

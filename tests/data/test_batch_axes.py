@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecompress.arrays import SHARED, Axes
 from edgecompress.data.batch_axes import Shape, batch_symbols, covered, possible_axes, require_axes
-from edgecompress.data.batches import SHARED, Axes
 from edgecompress.errors import RecipeError
 
 STREAM = {"x": (4, 10, 40), "h": (2, 4, 64), "rate": ()}

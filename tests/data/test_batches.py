@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
-from edgecompress.data.batches import ANY, SHARED, Batch, Batches, InputNames, TensorSpec, rereadable
+from edgecompress.arrays import SHARED, TensorSpec
+from edgecompress.data.batches import ANY, Batch, Batches, InputNames, rereadable
 from edgecompress.data.digest import digest_of
 from edgecompress.errors import DataError
 from edgecompress.metrics.targets import samples_of

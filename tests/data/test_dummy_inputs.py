@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecompress.data.batches import TensorSpec
+from edgecompress.arrays import TensorSpec
 from edgecompress.data.dummy_inputs import (
     Specs,
     batch_dimension,

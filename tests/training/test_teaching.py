@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from edgecompress.data.batches import SHARED, Batch
+from edgecompress.arrays import SHARED
+from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
 from edgecompress.progress import Progress
 from edgecompress.system.randomness import RandomStates

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 from edgecompress.validation.flips import Flips
 
 SCORES = hnp.arrays(np.float32, (12, 4), elements=st.integers(-8, 8).map(float))

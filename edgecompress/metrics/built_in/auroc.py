@@ -8,8 +8,9 @@ import numpy as np
 from scipy.special import softmax
 from scipy.stats import rankdata
 
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError
-from edgecompress.metrics.accuracy import IGNORED_LABEL, Array, no_class
+from edgecompress.metrics.accuracy import IGNORED_LABEL, no_class
 from edgecompress.metrics.described import described
 
 TWO_CLASSES = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecompress.metrics.accuracy import Array
+from edgecompress.arrays import Array
 from edgecompress.metrics.confusion import Counts, MeanOverClasses
 
 

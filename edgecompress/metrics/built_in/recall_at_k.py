@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.arrays import Array
 from edgecompress.errors import DataError
-from edgecompress.metrics.accuracy import Array
 from edgecompress.metrics.described import described
 
 ROWS_AT_ONCE = 1024

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgecompress.metrics.accuracy import Array, Tally, top1
+from edgecompress.arrays import Array
+from edgecompress.metrics.accuracy import Tally, top1
 
 
 class TopOne:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecompress.metrics.accuracy import IGNORED_LABEL, Array
+from edgecompress.arrays import Array
+from edgecompress.metrics.accuracy import IGNORED_LABEL
 
 BEST = 5
 

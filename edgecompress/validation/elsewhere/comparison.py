@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from edgecompress.arrays import Array, TensorSpec
 from edgecompress.axes.classes import shown_axis
-from edgecompress.data.batches import Array, Batch, TensorSpec
+from edgecompress.data.batches import Batch
 from edgecompress.errors import USER_CODE_FAILS, a_kind, first_line
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress

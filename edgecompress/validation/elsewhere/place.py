@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from edgecompress.data.batches import Array, Inputs
+from edgecompress.arrays import Array, Inputs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from edgecompress.data.batches import Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.errors import RecipeError
 from edgecompress.validation.elsewhere.place import Answer
 

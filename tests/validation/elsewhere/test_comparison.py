@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.data.batches import Batch, Inputs
+from edgecompress.arrays import Inputs
+from edgecompress.data.batches import Batch
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.validation.elsewhere.comparison import compare_places, first_samples

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecompress.data.batches import Array, Inputs
+from edgecompress.arrays import Array, Inputs
 from edgecompress.errors import RecipeError
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.validation.elsewhere.page import Served, serve

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecompress.data.batches import Array, Inputs
+from edgecompress.arrays import Array, Inputs
 from edgecompress.validation.elsewhere import emulated
 from edgecompress.validation.elsewhere.cpus import EmulatedCpu, emulated_python, find_cpu
 from edgecompress.validation.elsewhere.place import Answer, Handling, handled

@@ -16,7 +16,8 @@ import onnx
 import pytest
 
 import edgecompress
-from edgecompress.data.batches import Array, Batch
+from edgecompress.arrays import Array
+from edgecompress.data.batches import Batch
 from edgecompress.errors import RecipeError
 from edgecompress.progress import Progress
 from edgecompress.runtime import to_bytes

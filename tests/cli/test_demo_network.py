@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from edgecompress.demo import load_digits, make_demo
+from edgecompress.cli.demo_network import load_digits, make_demo
 from edgecompress.progress import Progress
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.exporters.onnx import to_onnx
-from edgecompress.modules.output_names import named_outputs
+from edgecompress.exporters.output_names import named_outputs
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import execute
 
