@@ -65,7 +65,7 @@ def table(found: Sequence[Run], epochs: int) -> str:
         scores = [run.accuracy for run in found if run.way == way]
         spread = f"{stdev(scores):.2f}" if len(scores) > 1 else ""
         seconds = mean(run.seconds for run in found if run.way == way)
-        each = ", ".join(f"{one:.2f}" for one in scores)
+        each = ", ".join(f"{score:.2f}" for score in scores)
         lines.append(f"| {way} | {mean(scores):.2f} % | {spread} | {each} | {seconds:.0f} |")
     return "\n".join(lines)
 

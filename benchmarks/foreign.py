@@ -167,11 +167,11 @@ def main() -> None:
     for maker, opset, seed in FILES:
         fresh = [batch for start in FRESH for batch in foreign(maker, opset, seed, batches_from=start).batches]
         judged = row(foreign(maker, opset, seed), fresh)
-        values = [getattr(one, field) for field in ("here", "exact") for one in judged.values()]
+        values = [getattr(each, field) for field in ("here", "exact") for each in judged.values()]
         print(line(f"{maker} {opset}", [f"{value:.1f}" for value in values]), flush=True)
-        for name, one in judged.items():
-            if one.failure is not None:
-                print(f"  {name}: {one.failure}"[:80])
+        for name, each in judged.items():
+            if each.failure is not None:
+                print(f"  {name}: {each.failure}"[:80])
         rows.append(judged)
     print("\n".join(summary(rows)))
 

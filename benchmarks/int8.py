@@ -60,12 +60,12 @@ def run(subject: Subject, folder: Path, options: argparse.Namespace, place: Name
         if subject.kind in candidate.kinds and candidate.tool in ("edgecompress", *options.peers):
             print(f"{subject.title}: {candidate.name}", file=sys.stderr, flush=True)
             tried.append(run_candidate(number, folder, int(options.memory_gb * 1e9)))
-    good = [one for one in tried if one.failure is None]
-    files = [prepared.float_file, *(one.file for one in good)]
+    good = [each for each in tried if each.failure is None]
+    files = [prepared.float_file, *(each.file for each in good)]
     effort = Effort(runs=options.runs, place=place, images=subject.emulated_images)
     original, *rest = measure(files, prepared.evaluation, effort)
-    found = dict(zip((one.candidate.name for one in good), rest, strict=True))
-    return section(subject.title, original, [(one, found.get(one.candidate.name)) for one in tried])
+    found = dict(zip((each.candidate.name for each in good), rest, strict=True))
+    return section(subject.title, original, [(each, found.get(each.candidate.name)) for each in tried])
 
 
 def main(arguments: Sequence[str]) -> None:

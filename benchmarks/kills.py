@@ -282,13 +282,18 @@ if __name__ == "__main__":
         results = []
         if not asked.json:
             print("| what | runs | what was there afterwards | broken |\n| --- | ---: | --- | ---: |")
-        for one in tallies(Playground(folder=Path(name)), asked.kills):
-            results.append(one)
+        for each in tallies(Playground(folder=Path(name)), asked.kills):
+            results.append(each)
             if not asked.json:
-                print(report(one), flush=True)
+                print(report(each), flush=True)
     if asked.json:
-        print(json.dumps([{"what": one.kind, "states": one.states, "faults": one.faults} for one in results], indent=2))
-    for one in results:
-        for fault in one.faults[:3]:
-            print(f"{one.kind}: {fault}", file=sys.stderr)
-    sys.exit(any(one.faults for one in results))
+        print(
+            json.dumps(
+                [{"what": result.kind, "states": result.states, "faults": result.faults} for result in results],
+                indent=2,
+            )
+        )
+    for result in results:
+        for fault in result.faults[:3]:
+            print(f"{result.kind}: {fault}", file=sys.stderr)
+    sys.exit(any(result.faults for result in results))

@@ -155,12 +155,12 @@ def layer_table(subject: Subject) -> list[str]:
     calls = observe(subject.network, layers, subject.sample).calls
     lines: dict[str, list[str]] = {}
     for name, shapes in calls.items():
-        one = candidate(name, layers[name], shapes)
-        if f"{one}" in lines:
+        made = candidate(name, layers[name], shapes)
+        if f"{made}" in lines:
             continue
-        timing = time_layer(one, one.options(16), 1)
-        lines[f"{one}"] = [
-            f"| {one} | {option} | {option.macs / one.macs:.0%} | {timing.layer_ms / ms:.2f}x | {YES[fast]} |"
+        timing = time_layer(made, made.options(16), 1)
+        lines[f"{made}"] = [
+            f"| {made} | {option} | {option.macs / made.macs:.0%} | {timing.layer_ms / ms:.2f}x | {YES[fast]} |"
             for option, ms, fast in timing.options
         ]
     return [line for group in lines.values() for line in group]
@@ -168,7 +168,7 @@ def layer_table(subject: Subject) -> list[str]:
 
 def report(name: str, subject: Subject, rows: Sequence[Row]) -> str:
     """The rows of a network as Markdown, and what the latency goal left whole."""
-    whole = [f"`{one.name}`: {one.reason}" for one in rows[-1].result.refusals]
+    whole = [f"`{refusal.name}`: {refusal.reason}" for refusal in rows[-1].result.refusals]
     return "\n".join(
         [
             f"### {name}",
@@ -198,7 +198,7 @@ def _accuracy_drop(subject: Subject, network: nn.Module) -> float | None:
     if subject.labels is None:
         return None
     with torch.no_grad():
-        right = [(one(subject.judged).argmax(1) == subject.labels).sum() for one in (subject.network, network)]
+        right = [(each(subject.judged).argmax(1) == subject.labels).sum() for each in (subject.network, network)]
     return 100 * float(right[0] - right[1]) / len(subject.labels)
 
 

@@ -136,7 +136,7 @@ def _sizes(root: psutil.Process) -> list[int]:
     """Resident bytes of a process and of all below it; one that ends meanwhile holds nothing."""
     sizes: list[int] = []
     with suppress(psutil.NoSuchProcess):
-        sizes.extend(int(one.memory_info().rss) for one in (root, *root.children(recursive=True)))
+        sizes.extend(int(each.memory_info().rss) for each in (root, *root.children(recursive=True)))
     return sizes
 
 

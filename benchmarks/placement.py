@@ -46,7 +46,7 @@ def row(name: str, model: ir.Model, shape: tuple[int, int, int], nodes: tuple[st
     draws = [np.random.default_rng(seed).standard_normal((4, *shape)).astype(np.float32) for seed in range(3)]
     data, fresh = draws[:2], {"x": draws[2][:1]}
     models = [model, quantize(model, data, nodes), quantize(model, data, ())]
-    sessions = [open_session(one, threads=1) for one in models]
+    sessions = [open_session(each, threads=1) for each in models]
     times = np.median(interleave([partial(run_session, session, fresh) for session in sessions], ROUNDS), axis=0)
     expected, _, actual = (run_session(session, fresh) for session in sessions)
     decibel = Agreement.between(expected, actual).sqnr_db
@@ -79,7 +79,7 @@ def main() -> None:
     print_table(HEADINGS, map(pattern_row, (*INTEGER, *FLOAT)))
     print()
     stems = [(*stem, width, None) for stem in STEMS for width in STEM_WIDTHS]
-    print_table(ENTRY_HEADINGS, itertools.starmap(entry_row, [*stems, *((3, 3, one, 3) for one in DEPTHWISE_WIDTHS)]))
+    print_table(ENTRY_HEADINGS, itertools.starmap(entry_row, [*stems, *((3, 3, each, 3) for each in DEPTHWISE_WIDTHS)]))
 
 
 if __name__ == "__main__":

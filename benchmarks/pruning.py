@@ -86,24 +86,24 @@ def candidates(name: str, network: nn.Module, example: Tensor) -> list[Candidate
 
 def compare(network: nn.Module, pruned: Sequence[Candidate], runs: int) -> list[Row]:
     """Measure the candidates that came about, as float and as INT8, all in turn in one run."""
-    made = [(one, one.model) for one in pruned if one.model is not None]
+    made = [(each, each.model) for each in pruned if each.model is not None]
     calibration = [images(4, 0)]
     whole = float_file(network, calibration)
     files = [make(model, calibration) for _, model in made for make in (float_file, int8_file)]
     sample = {"image": images(1, 1).numpy()}
     times = interleave_sessions([whole, *files], sample, runs=runs, threads=1)
     rows = []
-    for index, (one, model) in enumerate(made):
+    for index, (each, model) in enumerate(made):
         ratios = [_ratio(times[:, 0], times[:, 1 + 2 * index + integers]) for integers in (0, 1)]
         rows.append(
             Row(
-                name=one.name,
+                name=each.name,
                 macs_left=_macs(model) / _macs(network),
                 parameters_left=_parameters(model) / _parameters(network),
                 speedup=ratios[0],
                 int8_speedup=ratios[1],
                 int8_smaller=len(whole) / len(files[2 * index + 1]),
-                seconds=one.seconds,
+                seconds=each.seconds,
             )
         )
     return rows
@@ -183,13 +183,13 @@ def _macs(network: nn.Module) -> int:
 
 
 def _parameters(network: nn.Module) -> int:
-    return sum(one.numel() for one in network.parameters())
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _section(name: str, runs: int) -> str:
     network = NETWORKS[name]()
     pruned = candidates(name, network, images(1, 0))
-    faults = {one.name: one.fault for one in pruned if one.model is None}
+    faults = {each.name: each.fault for each in pruned if each.model is None}
     return table(name, compare(network, pruned, runs), faults)
 
 

@@ -62,7 +62,9 @@ def main() -> None:
     for name, each in seconds.items():
         ratio = statistics.median(a / b for a, b in zip(seconds["no cache"], each, strict=True))
         print(f"{name}: {statistics.median(each):.1f} s, {ratio:.2f}x")
-    print(f"{size / ROWS:.0f} bytes a sample; same weights: {all(torch.equal(one, weights[0]) for one in weights)}")
+    print(
+        f"{size / ROWS:.0f} bytes a sample; same weights: {all(torch.equal(weight, weights[0]) for weight in weights)}"
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def widened(block: nn.Module) -> None:
     first.weight, first.out_channels = nn.Parameter(_twice(first.weight)), 2 * first.out_channels
     norm.weight, norm.bias = nn.Parameter(_twice(norm.weight)), nn.Parameter(_twice(norm.bias))
     norm.running_mean, norm.running_var = (
-        _twice(one) for one in (norm.running_mean, norm.running_var) if one is not None
+        _twice(each) for each in (norm.running_mean, norm.running_var) if each is not None
     )
     norm.num_features = first.out_channels
     second.weight = nn.Parameter(torch.cat([second.weight, second.weight], 1) / 2)
@@ -91,7 +91,7 @@ def main() -> None:
     wide = copy.deepcopy(network)
     widened(wide.get_submodule("layer2.1"))
     with tempfile.TemporaryDirectory(prefix="edgecompress-") as folder:
-        files = [write(one.eval(), Path(folder, name)) for name, one in (("net.onnx", network), ("wide.onnx", wide))]
+        files = [write(each.eval(), Path(folder, name)) for name, each in (("net.onnx", network), ("wide.onnx", wide))]
         for name, file in zip(("itself", "one convolution twice as wide"), files, strict=True):
             print(summary(name, verdicts(files[0], file, asked.repeats, asked.runs)), flush=True)
 

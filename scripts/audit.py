@@ -50,9 +50,9 @@ def _ask_pip_audit() -> dict[str, list[str] | None]:
         found = json.loads(done.stdout)["dependencies"]
     except ValueError:
         found = []
-    for one in found:
-        if "skip_reason" not in one:
-            answers[f"{one['name']}=={one['version']}"] = [flaw["id"] for flaw in one["vulns"]]
+    for each in found:
+        if "skip_reason" not in each:
+            answers[f"{each['name']}=={each['version']}"] = [flaw["id"] for flaw in each["vulns"]]
     return answers
 
 

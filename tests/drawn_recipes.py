@@ -19,9 +19,9 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
     """Nested tables as TOML gives them, without what has no form there."""
     drawn: dict[str, Any] = draw(_values(SCHEMA))
     for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
-        table = draw(st.sampled_from([drawn, *(one for one in drawn.values() if isinstance(one, dict))]))
+        table = draw(st.sampled_from([drawn, *(each for each in drawn.values() if isinstance(each, dict))]))
         key = draw(st.sampled_from([*table]) if table else st.text(max_size=8))
-        junk = draw(st.sampled_from([one for one in JUNK if one is not None]) | st.text(max_size=8))
+        junk = draw(st.sampled_from([each for each in JUNK if each is not None]) | st.text(max_size=8))
         table[key] = copy.deepcopy(junk)
     return drawn
 
@@ -31,14 +31,14 @@ def _values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "$ref" in schema:
         return _values(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
     if "anyOf" in schema:
-        return st.one_of(*(_values(one) for one in schema["anyOf"]))
+        return st.one_of(*(_values(each) for each in schema["anyOf"]))
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     return OF_TYPE[schema["type"]](schema)
 
 
 def _object(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    keys = {name: _values(one) for name, one in schema.get("properties", {}).items()}
+    keys = {name: _values(each) for name, each in schema.get("properties", {}).items()}
     if not keys:
         return st.dictionaries(st.text(max_size=4), st.dictionaries(st.integers(-1, 3).map(str), st.text(max_size=4)))
     return st.fixed_dictionaries({}, optional=keys)

@@ -71,7 +71,7 @@ def _sharing() -> bytes:
 def _as_constant_nodes(content: bytes) -> bytes:
     """The same model, its constants in nodes, as PyTorch's older exporter writes them."""
     proto = onnx.load_from_string(content)
-    nodes = [onnx.helper.make_node("Constant", [], [one.name], value=one) for one in proto.graph.initializer]
+    nodes = [onnx.helper.make_node("Constant", [], [each.name], value=each) for each in proto.graph.initializer]
     del proto.graph.initializer[:]
     body = [*nodes, *proto.graph.node]
     del proto.graph.node[:]

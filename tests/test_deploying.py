@@ -39,7 +39,7 @@ def test_every_language_has_its_snippet() -> None:
 
 
 def test_the_workflow_calls_the_command_with_options_that_it_has() -> None:
-    known = {name for one in typer.main.get_command(app).commands["validate"].params for name in one.opts}  # type: ignore[attr-defined]
+    known = {name for parameter in typer.main.get_command(app).commands["validate"].params for name in parameter.opts}  # type: ignore[attr-defined]
     asked = set(re.findall(r"--[a-z-]+", _snippet("yaml")))
     assert asked
     assert asked <= known

@@ -72,8 +72,11 @@ def test_a_family_of_cpus_stands_in_its_table(isa: Isa) -> None:
 def test_what_a_strategy_reached_and_serves_stands_there(name: str) -> None:
     profile = load_profile(name)
     techniques = profile.recipe.techniques
-    for one in EFFECTS[techniques].references:
-        assert f"| {one.network} | {one.float_mb} MB | {one.smaller:.2f}x | {one.faster:.2f}x |" in TARGETS
+    for reference in EFFECTS[techniques].references:
+        assert (
+            f"| {reference.network} | {reference.float_mb} MB | {reference.smaller:.2f}x | {reference.faster:.2f}x |"
+            in TARGETS
+        )
     serves = " | ".join(str(SERVES[techniques][limit]) for limit in LIMITS)
     assert f"| {profile.strategy}: {profile.reason} | {serves} |" in TARGETS
 

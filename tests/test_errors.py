@@ -97,8 +97,10 @@ def _returned(tree: ast.Module) -> dict[str, list[ast.expr]]:
     """What each function of a file returns, by name."""
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
     return {
-        one.name: [node.value for node in ast.walk(one) if isinstance(node, ast.Return) and node.value is not None]
-        for one in functions
+        function.name: [
+            node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None
+        ]
+        for function in functions
     }
 
 
@@ -125,7 +127,7 @@ def _mistakes(path: Path) -> list[tuple[str, int]]:
         name, first = ast.unparse(call.func), call.args[0]
         if name == "error_type" or (name in TREE and issubclass(TREE[name], InputError)):
             origin = ast.unparse(first.func) if isinstance(first, ast.Call) else ast.unparse(first)
-            found += [(_text(one), call.lineno) for one in known.get(origin, [first])]
+            found += [(_text(each), call.lineno) for each in known.get(origin, [first])]
     return found
 
 

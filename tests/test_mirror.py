@@ -17,7 +17,7 @@ ELSEWHERE = {
     "calibration/observers/percentile.py": ("calibration/test_observers.py", "one test runs on all observers"),
     "cli/benchmark.py": ("cli/test_commands.py", "commands share a project and a bundle"),
     "cli/compress.py": ("cli/test_commands.py", "commands share a project and a bundle"),
-    "cli/demo.py": ("test_demo.py", "the command and what it trains are one test"),
+    "cli/demo.py": ("cli/test_demo_network.py", "the command and what it trains are one test"),
     "cli/validate.py": ("cli/test_commands.py", "commands share a project and a bundle"),
     "exporters/canonicalize/up_convolutions.py": (
         "exporters/canonicalize/test_for_integers.py",

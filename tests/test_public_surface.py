@@ -72,7 +72,7 @@ def test_no_version_with_known_memory_faults_is_admitted() -> None:
     pinned = {name: version for name, _, version in (line.partition("==") for line in lines)}
     for requirement in asked:
         assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
-    floors = {one.name: Version(bound.version) for one in asked for bound in one.specifier if bound.operator == ">="}
+    floors = {each.name: Version(bound.version) for each in asked for bound in each.specifier if bound.operator == ">="}
     for name, safe in SAFE.items():
         assert floors[name] >= Version(safe)
 

@@ -33,7 +33,7 @@ def test_channels_leave_a_copy_of_the_users_own_class() -> None:
     assert isinstance(pruner.model, Masked)
     assert pruner.model(x).shape == (2, 5)
     assert model.first.out_channels == 8
-    assert pruner.stats()["current_params"] == sum(one.numel() for one in pruner.model.parameters())
+    assert pruner.stats()["current_params"] == sum(parameter.numel() for parameter in pruner.model.parameters())
 
 
 def test_modes_and_statistics_of_a_model_in_training_are_left_as_they_are() -> None:

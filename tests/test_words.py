@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_rooms import FILES, PACKAGE, ROOMS
+from tests.conftest import ROOT
+from tests.test_rooms import FILES, PACKAGE
 
-TO_DO = ("validation/elsewhere",)
-"""Rooms and files whose words are still to be gone over."""
 PLAIN = {
     r"mend(s|ed|ing)?": "fix, repair",
     r"but\s+for": "except, without",
@@ -23,12 +22,9 @@ PLAIN = {
 """Words to avoid, and what to write."""
 
 
-def _is_done(path: Path) -> bool:
-    name = path.relative_to(PACKAGE).as_posix()
-    return not any(name in (left, f"{left}.py") or name.startswith(f"{left}/") for left in TO_DO)
-
-
-DONE = [path for path in FILES if _is_done(path)]
+OTHERS = [
+    path for folder in ("tests", "benchmarks", "scripts", "examples") for path in sorted((ROOT / folder).rglob("*.py"))
+]
 
 
 def _unplain(text: str) -> list[str]:
@@ -46,18 +42,19 @@ def _unnamed(text: str) -> list[int]:
     )
 
 
-@pytest.mark.parametrize("path", DONE, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_words_are_plain_and_variables_have_names(path: Path) -> None:
     text = path.read_text()
     assert _unplain(text) == []
     assert _unnamed(text) == []
 
 
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_variables_have_names_elsewhere_too(path: Path) -> None:
+    assert _unnamed(path.read_text()) == []
+
+
 def test_what_is_to_be_found_is_found() -> None:
     found = _unplain("Mended, but\n    for it: the file beside it, of which none; one of which\n")
     assert sorted(found) == ["Mended", "beside", "but\n    for", "of which"]
     assert _unnamed("def f(one): return [x for one in y]\nlambda one: 1\ntorch.one(a.one)") == [1, 1, 2]
-
-
-def test_what_is_left_to_do_is_there() -> None:
-    assert {left.split("/")[0] for left in TO_DO} <= set(ROOMS)

@@ -118,7 +118,7 @@ def test_a_model_gives_a_new_one_and_says_what_it_did() -> None:
     model = seeded(Convolutions)
     before = copy.deepcopy(model.state_dict())
     result = LowRankDecomposition.apply_to_model(model, 0.25, multiple=4, example_inputs=normal(2, 3, 16, 16))
-    assert {"depthwise", "classifier"} <= {one.name for one in result.refusals}
+    assert {"depthwise", "classifier"} <= {refusal.name for refusal in result.refusals}
     assert len(result.changes) == 4
     assert result.model(normal(1, 3, 16, 16)).shape == (1, 10)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -131,7 +131,7 @@ def test_with_calibration_the_outputs_are_closer() -> None:
         LowRankDecomposition.apply_to_model(model, 0.25, calibration=given).model(data)
         for given in (None, [data[:128], data[128:]])
     ]
-    plain, whitened = ((one - model(data)).square().sum() for one in results)
+    plain, whitened = ((result - model(data)).square().sum() for result in results)
     assert whitened < plain
 
 
@@ -143,5 +143,7 @@ def test_energy_and_include() -> None:
 def test_several_inputs_and_an_embedding() -> None:
     inputs = {"features": normal(3, 4), "token": torch.arange(3)}
     result = LowRankDecomposition.apply_to_model(seeded(TwoInputs), 0.25, multiple=1, example_inputs=inputs)
-    assert {one.name: one.reason for one in result.refusals}["embedding"] == "an embedding is looked up, not multiplied"
+    assert {refusal.name: refusal.reason for refusal in result.refusals}[
+        "embedding"
+    ] == "an embedding is looked up, not multiplied"
     assert [change.split(":")[0] for change in result.changes] == ["mix"]

@@ -46,7 +46,7 @@ def teacher() -> nn.Module:
 def _state(network: nn.Module) -> tuple[Any, ...]:
     """Everything that must stay: weights, statistics, modes and what is trained."""
     modes = [part.training for part in network.modules()]
-    return copy.deepcopy(network), modes, [one.requires_grad for one in network.parameters()]
+    return copy.deepcopy(network), modes, [parameter.requires_grad for parameter in network.parameters()]
 
 
 def _unchanged(network: nn.Module, before: tuple[Any, ...]) -> bool:
@@ -253,13 +253,13 @@ def test_after_a_loss_that_is_not_finite_the_last_checkpoint_stays(teacher: nn.M
 @pytest.mark.parametrize(
     ("arguments", "kind", "words"),
     [
-        (lambda one: (one, one), ModelError, "teacher and student are the same module; give a copy"),
-        (lambda one: ("resnet", one), ModelError, r"the teacher is a str; give a torch\.nn\.Module"),
-        (lambda one: (one, None), ModelError, r"the student is None; give a torch\.nn\.Module"),
-        (lambda one: (one, Student(), 0.0), RecipeError, "temperature is 0.0; give a number above 0"),
-        (lambda one: (one, Student(), -4.0), RecipeError, "temperature is -4.0; give a number above 0"),
-        (lambda one: (one, Student(), 4.0, 1.5), RecipeError, "alpha is 1.5; give 0"),
-        (lambda one: (one, Student(), 4.0, -0.1), RecipeError, "alpha is -0.1; give 0"),
+        (lambda value: (value, value), ModelError, "teacher and student are the same module; give a copy"),
+        (lambda value: ("resnet", value), ModelError, r"the teacher is a str; give a torch\.nn\.Module"),
+        (lambda value: (value, None), ModelError, r"the student is None; give a torch\.nn\.Module"),
+        (lambda value: (value, Student(), 0.0), RecipeError, "temperature is 0.0; give a number above 0"),
+        (lambda value: (value, Student(), -4.0), RecipeError, "temperature is -4.0; give a number above 0"),
+        (lambda value: (value, Student(), 4.0, 1.5), RecipeError, "alpha is 1.5; give 0"),
+        (lambda value: (value, Student(), 4.0, -0.1), RecipeError, "alpha is -0.1; give 0"),
     ],
 )
 def test_impossible_distillers_are_refused(arguments: Any, kind: type[InputError], words: str) -> None:

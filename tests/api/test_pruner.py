@@ -41,8 +41,8 @@ def _zeros(model: nn.Module, name: str) -> int:
     return int((_weight(model, name) == 0).sum())
 
 
-def _same_state(one: nn.Module, other: nn.Module) -> bool:
-    first, second = one.state_dict(), other.state_dict()
+def _same_state(this: nn.Module, other: nn.Module) -> bool:
+    first, second = this.state_dict(), other.state_dict()
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -67,7 +67,7 @@ def test_every_layer_loses_the_share(sparsity: float) -> None:
     assert result.changes == tuple(f"{name}: {counts[name]} of {size} weights are zero" for name, size in SIZES.items())
     assert pruner.get_sparsity() == result.metrics["sparsity"] == sum(counts.values()) / sum(SIZES.values())
     assert pruner.layer_sparsity() == {name: counts[name] / size for name, size in SIZES.items()}
-    assert [one.name for one in result.refusals] == ["classifier.weight"]
+    assert [refusal.name for refusal in result.refusals] == ["classifier.weight"]
     assert _zeros(pruner.model, "classifier.weight") == 0
     assert result.model is pruner.model
 

@@ -45,7 +45,7 @@ def test_outputs_keep_their_structure() -> None:
     features, token = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), torch.arange(5)
     with pytest.warns(UserWarning, match="there is calibration data of 5 samples only") as told:
         quantized = Quantizer.static_quantize(seeded(TwoInputs), [((features, token), None)])
-    assert {Path(one.filename) for one in told} == {Path(__file__)}
+    assert {Path(each.filename) for each in told} == {Path(__file__)}
     answer = quantized(features, token)
     assert answer.keys() == {"logits", "hidden"}
     assert answer["logits"].shape == (5, 10)
@@ -131,13 +131,13 @@ def test_a_scheme_that_is_not_there_is_one_line() -> None:
 
 
 def test_a_target_decides_how_to_quantize() -> None:
-    one = Quantizer.post_training_quantize(seeded(ConvNet), images(), target="mobile")
+    first = Quantizer.post_training_quantize(seeded(ConvNet), images(), target="mobile")
     other = Quantizer.post_training_quantize(seeded(ConvNet), images(), target="edge")
     plain = Quantizer.static_quantize(seeded(ConvNet), images(), scheme="qnnpack")
-    assert other.artifact != one.artifact
-    assert one.artifact != plain.artifact  # the profile corrects biases
+    assert other.artifact != first.artifact
+    assert first.artifact != plain.artifact  # the profile corrects biases
     x = images()[0][0]
-    assert _agreement(seeded(ConvNet)(x), one(x)) > _agreement(seeded(ConvNet)(x), plain(x))
+    assert _agreement(seeded(ConvNet)(x), first(x)) > _agreement(seeded(ConvNet)(x), plain(x))
 
 
 def test_dynamic_quantization_takes_linear_layers(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_dynamic_quantization_takes_linear_layers(tmp_path: Path) -> None:
 
 def test_dynamic_quantization_says_that_it_leaves_convolutions() -> None:
     quantized = Quantizer.dynamic_quantize(seeded(ConvNet), images()[0][0])
-    assert [one.name for one in quantized.refusals] == ["features.0", "features.3"]
+    assert [refusal.name for refusal in quantized.refusals] == ["features.0", "features.3"]
 
 
 def test_a_dynamic_model_without_example_is_captured_at_its_first_call() -> None:
@@ -168,8 +168,8 @@ def test_a_dynamic_model_without_example_is_captured_at_its_first_call() -> None
 def test_the_ways_to_quantize_are_compared() -> None:
     evidence = Quantizer.compare_quantization(seeded(ConvNet), images(), images(seed=1))
     assert evidence.keys() == {"fbgemm", "qnnpack", "dynamic"}
-    for one in evidence.values():
-        assert one.original_metric is not None
-        assert one.latency.speedup > 0
-        assert one.parity.sqnr_db > 20
+    for each in evidence.values():
+        assert each.original_metric is not None
+        assert each.latency.speedup > 0
+        assert each.parity.sqnr_db > 20
     assert evidence["qnnpack"].compressed_bytes == evidence["fbgemm"].compressed_bytes

@@ -43,7 +43,7 @@ class Heard(Progress):
 def _batches(shapes: list[tuple[int, int]], axis: int) -> list[tuple[Tensor, Tensor]]:
     """Scores of a network that is always right, which are its inputs too, and their labels."""
     labels = [torch.arange(rows * length).reshape(rows, length) % CLASSES for rows, length in shapes]
-    return [(nn.functional.one_hot(one, CLASSES).movedim(-1, axis).float() * 9, one) for one in labels]
+    return [(nn.functional.one_hot(label, CLASSES).movedim(-1, axis).float() * 9, label) for label in labels]
 
 
 def _opened(data: list[tuple[Tensor, Tensor]]) -> Batches:

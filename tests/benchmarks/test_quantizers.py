@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _number(tool: str) -> int:
-    return next(index for index, one in enumerate(CANDIDATES) if one.tool == tool)
+    return next(index for index, candidate in enumerate(CANDIDATES) if candidate.tool == tool)
 
 
 def test_the_batches_come_back_as_they_were(folder: Path) -> None:
@@ -66,8 +66,8 @@ def test_a_quantizer_that_does_not_end_is_ended(folder: Path) -> None:
 
 
 def test_names_are_unique_and_every_kind_has_every_tool() -> None:
-    assert len({one.name for one in CANDIDATES}) == len(CANDIDATES)
+    assert len({candidate.name for candidate in CANDIDATES}) == len(CANDIDATES)
     for kind in ("residual", "mobile", "transformer"):
-        tools = {one.tool for one in CANDIDATES if kind in one.kinds}
+        tools = {candidate.tool for candidate in CANDIDATES if kind in candidate.kinds}
         assert tools == set(quantizers.TOOLS) == set(quantizers.MODULES)
     assert isinstance(CANDIDATES[0], Candidate)

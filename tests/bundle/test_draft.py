@@ -211,11 +211,11 @@ def test_where_names_cannot_be_exchanged_the_bundle_is_replaced_all_the_same(
 
 
 def test_an_output_that_came_to_be_there_meanwhile_is_kept(tmp_path: Path) -> None:
-    with open_draft(tmp_path / "bundle", overwrite=True) as one:
+    with open_draft(tmp_path / "bundle", overwrite=True) as made:
         (tmp_path / "bundle").mkdir()
         (tmp_path / "bundle" / "thesis.txt").write_text("all my work")
         with pytest.raises(OutputError, match="is no bundle and is kept"):
-            one.finish(FILES, MADE)
+            made.finish(FILES, MADE)
     assert _names(tmp_path) == {"bundle"}
     assert _names(tmp_path / "bundle") == {"thesis.txt"}
 

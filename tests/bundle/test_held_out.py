@@ -94,7 +94,7 @@ def test_the_drop_on_other_data_is_that_of_both_files_on_them(files: Path, drawn
     wrong = data.draw(st.integers(0, len(drawn)))
     rows, lines = _rows(_bundle(files, MADE_WITH), _data(drawn, wrong), files / "float.onnx")
     shown = [(label + 2) % CLASSES if index < wrong else label for index, label in enumerate(drawn)]
-    answered = [0 if one == BLIND else one for one in shown]
+    answered = [0 if each == BLIND else each for each in shown]
     before, after = (
         100 * np.mean([answer == label for answer, label in zip(answers, drawn, strict=True)])
         for answers in (shown, answered)

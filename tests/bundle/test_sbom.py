@@ -13,7 +13,7 @@ from edgecompress.bundle.sbom import make_sbom
 
 PURL = re.compile(r"pkg:(pypi|generic)/[a-z0-9-]+@[A-Za-z0-9.%]+")
 SBOM = json.loads(make_sbom(b"onnx"))
-LIBRARIES = {one["name"]: one for one in SBOM["components"] if one["type"] == "library"}
+LIBRARIES = {each["name"]: each for each in SBOM["components"] if each["type"] == "library"}
 
 
 def test_the_same_artifact_gives_the_same_bytes() -> None:
@@ -24,11 +24,11 @@ def test_the_same_artifact_gives_the_same_bytes() -> None:
 
 def test_it_has_what_cyclonedx_asks_for() -> None:
     assert (SBOM["bomFormat"], SBOM["specVersion"], SBOM["version"]) == ("CycloneDX", "1.6", 1)
-    references = [one["bom-ref"] for one in SBOM["components"]] + [SBOM["metadata"]["component"]["bom-ref"]]
+    references = [each["bom-ref"] for each in SBOM["components"]] + [SBOM["metadata"]["component"]["bom-ref"]]
     assert len(set(references)) == len(references)
-    assert {one["ref"] for one in SBOM["dependencies"]} <= set(references)
-    assert {name for one in SBOM["dependencies"] for name in one["dependsOn"]} <= set(references)
-    assert all(PURL.fullmatch(one["purl"]) for one in SBOM["components"])
+    assert {each["ref"] for each in SBOM["dependencies"]} <= set(references)
+    assert {name for each in SBOM["dependencies"] for name in each["dependsOn"]} <= set(references)
+    assert all(PURL.fullmatch(each["purl"]) for each in SBOM["components"])
 
 
 def test_it_names_the_artifact_and_all_that_made_it() -> None:

@@ -63,9 +63,9 @@ def _collect(file: Path | None, data: list[Array] = DATA, model: ir.Model = MODE
     return collect(model, TENSORS, batches, Progress(), Sharing(file=file))
 
 
-def _same(one: Calibration, other: Calibration) -> bool:
-    counts = [(one.histograms[name].counts == other.histograms[name].counts).all() for name in TENSORS]
-    return one.survey == other.survey and one.digest == other.digest and all(counts)
+def _same(first: Calibration, other: Calibration) -> bool:
+    counts = [(first.histograms[name].counts == other.histograms[name].counts).all() for name in TENSORS]
+    return first.survey == other.survey and first.digest == other.digest and all(counts)
 
 
 @pytest.mark.parametrize("stop", range(11))

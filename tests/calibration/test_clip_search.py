@@ -42,9 +42,9 @@ def _codes(values: np.ndarray[Any, Any], low: float, high: float, quant_max: int
 
 @given(extents, counts, st.integers(0, BINS - 1), st.integers(0, BINS - 1), st.sampled_from([3, 7, 15]))
 def test_the_squared_error_is_that_of_storing_the_values(
-    extent: tuple[float, float], counted: list[int], one: int, other: int, quant_max: int
+    extent: tuple[float, float], counted: list[int], this: int, other: int, quant_max: int
 ) -> None:
-    histogram, (first, last) = _histogram(extent, counted), sorted((one, other))
+    histogram, (first, last) = _histogram(extent, counted), sorted((this, other))
     points = 2000  # in each bin, at the middles of as many parts: the rest is of order 1 / points^2
     values = histogram.low + histogram.bin_width * (np.arange(BINS * points) + 0.5) / points
     codes, scale = _codes(values, *_range(histogram, first, last), quant_max)
@@ -72,9 +72,9 @@ def _plain_divergence(histogram: Histogram, first: int, last: int, quant_max: in
 
 @given(extents, counts, st.integers(0, BINS - 1), st.integers(0, BINS - 1), st.sampled_from([3, 7, 15]))
 def test_the_divergence_is_that_of_a_plain_loop(
-    extent: tuple[float, float], counted: list[int], one: int, other: int, quant_max: int
+    extent: tuple[float, float], counted: list[int], this: int, other: int, quant_max: int
 ) -> None:
-    histogram, (first, last) = _histogram(extent, counted), sorted((one, other))
+    histogram, (first, last) = _histogram(extent, counted), sorted((this, other))
     found = _cost(divergence, histogram, first, last, quant_max)
     if last - first + 1 <= quant_max and (first, last) != (0, BINS - 1):
         assert found == math.inf

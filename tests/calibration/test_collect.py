@@ -63,10 +63,10 @@ def test_counts_and_extents_are_those_of_all_values(model: ir.Model) -> None:
 
 def test_the_cut_into_batches_does_not_matter(model: ir.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = torch.cat([image for image, _ in images(rows=6, batches=2)])
-    one = _collect(model, [whole])
+    made = _collect(model, [whole])
     monkeypatch.setattr(import_module("edgecompress.calibration.collect"), "RUN_BYTES", 1)  # a sample at a time
     many = _collect(model, list(torch.split(whole, 5)))
-    for name, histogram in one.histograms.items():
+    for name, histogram in made.histograms.items():
         assert (histogram.low, histogram.high) == (many.histograms[name].low, many.histograms[name].high)
         assert (histogram.counts == many.histograms[name].counts).all()
 
@@ -154,9 +154,11 @@ def test_sequences_of_different_lengths_and_a_last_smaller_batch(body: str) -> N
     samples = [batch[row : row + 1] for batch in data for row in range(len(batch))]
     assert found.samples == len(samples) == 10
     for name in ("p", "y"):
-        ends = np.array([(value.min(), value.max()) for value in (_plain(model, name, {"x": one}) for one in samples)])
+        ends = np.array(
+            [(value.min(), value.max()) for value in (_plain(model, name, {"x": sample}) for sample in samples)]
+        )
         statistics = found.statistics(name)
-        assert statistics.histogram.counts.sum() == sum(one.shape[1] * 6 for one in samples)
+        assert statistics.histogram.counts.sum() == sum(sample.shape[1] * 6 for sample in samples)
         assert (statistics.histogram.low, statistics.histogram.high) == (ends[:, 0].min(), ends[:, 1].max())
         assert statistics.ends.samples == 10
         means = ends.astype(np.float64).mean(axis=0)

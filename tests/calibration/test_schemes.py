@@ -25,14 +25,14 @@ schemes = st.sampled_from(sorted(SCHEMES.values(), key=lambda scheme: scheme.nam
 
 
 @given(schemes, ends, ends)
-def test_zero_is_exact(scheme: Scheme, one: float, other: float) -> None:
-    params = scheme.activation_params(min(one, other), max(one, other))
+def test_zero_is_exact(scheme: Scheme, first: float, other: float) -> None:
+    params = scheme.activation_params(min(first, other), max(first, other))
     assert params.dequantize(params.quantize(np.zeros(1, np.float32)))[0] == 0
 
 
 @given(schemes, ends, ends, st.floats(0, 1))
-def test_a_value_in_range_comes_back_within_a_step(scheme: Scheme, one: float, other: float, share: float) -> None:
-    low, high = min(one, other, 0.0), max(one, other, 0.0)
+def test_a_value_in_range_comes_back_within_a_step(scheme: Scheme, first: float, other: float, share: float) -> None:
+    low, high = min(first, other, 0.0), max(first, other, 0.0)
     params = scheme.activation_params(low, high)
     value = np.float32(low + share * (high - low))
     back = params.dequantize(params.quantize(np.array([value])))[0]
@@ -41,8 +41,8 @@ def test_a_value_in_range_comes_back_within_a_step(scheme: Scheme, one: float, o
 
 
 @given(schemes, ends, ends)
-def test_codes_of_the_range_stay_within_the_scheme_s_integers(scheme: Scheme, one: float, other: float) -> None:
-    low, high = min(one, other, 0.0), max(one, other, 0.0)
+def test_codes_of_the_range_stay_within_the_scheme_s_integers(scheme: Scheme, first: float, other: float) -> None:
+    low, high = min(first, other, 0.0), max(first, other, 0.0)
     params = scheme.activation_params(low, high)
     codes = params.quantize(np.array([low, high], np.float32))
     assert codes.min() >= 0
@@ -60,8 +60,8 @@ def test_an_all_zero_tensor_has_a_positive_scale() -> None:
 
 
 @given(schemes, ends, ends, st.integers(-60, 60))
-def test_a_faint_tensor_has_the_integers_of_a_loud_one(scheme: Scheme, one: float, other: float, power: int) -> None:
-    low, high = min(one, other, 0.0), max(one, other, 0.0)
+def test_a_faint_tensor_has_the_integers_of_a_loud_one(scheme: Scheme, first: float, other: float, power: int) -> None:
+    low, high = min(first, other, 0.0), max(first, other, 0.0)
     assume((high - low) * min(1.0, 2.0**power) >= scheme.quant_max * LEAST_ACTIVATION_SCALE)
     loud, faint = scheme.activation_params(low, high), scheme.activation_params(low * 2.0**power, high * 2.0**power)
     assert faint.scale == loud.scale * np.float32(2.0**power)

@@ -16,8 +16,8 @@ from tests.calibration.states import calibration_of, counts_of, mark_of, survey_
 
 
 @given(st.permutations(range(6)), st.integers(0, 6), st.integers(0, 6))
-def test_any_split_in_any_order_is_one_pass(order: list[int], one: int, other: int) -> None:
-    cuts = sorted((one, other))
+def test_any_split_in_any_order_is_one_pass(order: list[int], this: int, other: int) -> None:
+    cuts = sorted((this, other))
     parts = [order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :]]
     whole = survey_of(list(range(6)))
     merged = reduce(Survey.merge, map(survey_of, parts))
@@ -44,7 +44,7 @@ def test_countings_over_different_surveys_are_refused() -> None:
 
 
 def test_the_digest_tells_the_order_of_the_batches() -> None:
-    forth, back = ({0: mark_of(one), 1: mark_of(other)} for one, other in ((0, 1), (1, 0)))
+    forth, back = ({0: mark_of(each), 1: mark_of(other)} for each, other in ((0, 1), (1, 0)))
     digests = {Calibration.over(Survey(batches=batches), "model").digest for batches in (forth, back)}
     assert len(digests) == 2
 

@@ -28,12 +28,12 @@ def test_parts_in_any_order_add_up_to_the_histogram_of_the_whole(parts: list[Flo
     whole = np.concatenate(parts)
     empty = Histogram.empty(Extent.of(whole))
     shuffled = [parts[index] for index in order if index < len(parts)]
-    one, two = empty, empty
+    first, two = empty, empty
     for part in shuffled[:2]:
-        one = one.add(part)
+        first = first.add(part)
     for part in shuffled[2:]:
         two = two.add(part)
-    assert (one.merge(two).counts == empty.add(whole).counts).all()
+    assert (first.merge(two).counts == empty.add(whole).counts).all()
 
 
 @given(values)
@@ -60,6 +60,6 @@ def test_a_constant_tensor_has_bins_without_width() -> None:
 
 
 def test_histograms_over_different_edges_do_not_merge() -> None:
-    one, other = (Histogram.empty(Extent(low=0.0, high=high)) for high in (1.0, 2.0))
+    first, other = (Histogram.empty(Extent(low=0.0, high=high)) for high in (1.0, 2.0))
     with pytest.raises(ValueError, match="different edges"):
-        one.merge(other)
+        first.merge(other)

@@ -70,7 +70,7 @@ def test_the_outcome_goes_into_the_bundle(
 def test_validate_asks_other_cpus_anew(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "out", "--cpu", "haswell", "--cpu", "nehalem", "--json"]) == 0
     cpus = _json(capsys)["cpus"]
-    assert {name: (one["identical"], one["source"]) for name, one in cpus.items()} == {
+    assert {name: (each["identical"], each["source"]) for name, each in cpus.items()} == {
         "haswell": (True, "measured here"),
         "nehalem": (True, "measured here"),
     }

@@ -74,7 +74,7 @@ def test_another_weight_layer_or_line_of_code_is_another_network() -> None:
         next(other.get_submodule("classifier").parameters())[0, 0] += 1
     doubled = seeded(Doubled)
     wider = torch.nn.Sequential(network, torch.nn.ReLU())
-    assert len({_of(one) for one in (network, other, doubled)}) == 3
+    assert len({_of(each) for each in (network, other, doubled)}) == 3
     assert str(wider) != str(network)
 
 
@@ -83,7 +83,7 @@ def test_the_digest_leaves_the_network_as_it_was() -> None:
     before = copy.deepcopy(network.state_dict())
     digest_network(network, EXAMPLE)
     assert network.training
-    assert all(torch.equal(before[name], one) for name, one in network.state_dict().items())
+    assert all(torch.equal(before[name], each) for name, each in network.state_dict().items())
 
 
 def test_onnx_and_exported_networks_count_too() -> None:

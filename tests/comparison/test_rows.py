@@ -17,7 +17,7 @@ def test_an_override_reaches_all_rows_or_one() -> None:
     found = profiles_of(["training.epochs=3", "pruned-int8:pruning.amount=0.6", "pruned-int8:training.epochs=9"])
     assert found["pruned-int8"].recipe.pruning.amount == 0.6
     assert found["pruned"].recipe.pruning.amount == 0.5
-    assert {key: one.recipe.training.epochs for key, one in found.items() if key != "pruned-int8"} == dict.fromkeys(
+    assert {key: each.recipe.training.epochs for key, each in found.items() if key != "pruned-int8"} == dict.fromkeys(
         ("original", "pruned", "int8", "distilled", "low-rank"), 3
     )
     assert found["pruned-int8"].recipe.training.epochs == 9

@@ -52,7 +52,7 @@ def test_the_batch_dimension_is_one_that_says_so_or_the_first(shapes: list[Any],
 
 def test_the_inputs_of_a_session(tmp_path: Path) -> None:
     specs = _session_specs("float[N,3,H] x, int64[N] i, bool[2] b", tmp_path)
-    assert [(one.name, str(one.dtype), one.shape) for one in specs] == [
+    assert [(spec.name, str(spec.dtype), spec.shape) for spec in specs] == [
         ("x", "float32", ("N", 3, "H")),
         ("i", "int64", ("N",)),
         ("b", "bool", (2,)),
@@ -63,7 +63,7 @@ def test_the_inputs_of_a_session(tmp_path: Path) -> None:
 
 def test_dimensions_without_a_name_get_one(tmp_path: Path) -> None:
     specs = _session_specs("float[?,3,?] x, float[?,4] z", tmp_path)
-    assert [one.shape for one in specs] == [("batch", 3, "x_2"), ("batch", 4)]
+    assert [spec.shape for spec in specs] == [("batch", 3, "x_2"), ("batch", 4)]
     assert {name: array.shape for name, array in dummy_inputs(specs, 5).items()} == {"x": (5, 3, 1), "z": (5, 4)}
 
 

@@ -24,8 +24,8 @@ def _quantized(model: ir.Model, **options: object) -> ir.Model:
 
 def test_every_layer_is_compared_behind_its_activation() -> None:
     found = measure_damage(TWO_LAYERS, _quantized(TWO_LAYERS), BATCH)
-    assert [(one.layer, one.kind, one.value) for one in found] == [("a", "Conv", "r"), ("y", "Conv", "y")]
-    assert all(20 < one.sqnr_db < 60 for one in found)
+    assert [(each.layer, each.kind, each.value) for each in found] == [("a", "Conv", "r"), ("y", "Conv", "y")]
+    assert all(20 < each.sqnr_db < 60 for each in found)
 
 
 def test_the_last_layer_s_damage_is_the_agreement_of_the_outputs() -> None:
@@ -51,7 +51,7 @@ def test_rounding_alone_is_that_of_a_uniform_grid() -> None:
 
 def test_a_layer_that_stays_float_has_no_rounding_of_its_own() -> None:
     found = measure_damage(TWO_LAYERS, _quantized(TWO_LAYERS, keep_float=["a"]), BATCH)
-    assert [one.layer for one in found] == ["a", "y"]
+    assert [each.layer for each in found] == ["a", "y"]
     assert found[0].sqnr_db > found[1].sqnr_db
 
 
@@ -61,8 +61,8 @@ def test_nothing_with_weights_has_no_damage() -> None:
 
 
 def test_few_samples_are_enough() -> None:
-    one = Batch(inputs={"x": BATCH.inputs["x"][:1]})
-    assert len(measure_damage(TWO_LAYERS, _quantized(TWO_LAYERS), one)) == 2
+    made = Batch(inputs={"x": BATCH.inputs["x"][:1]})
+    assert len(measure_damage(TWO_LAYERS, _quantized(TWO_LAYERS), made)) == 2
 
 
 def _constant(model: ir.Model, name: str) -> NDArray[np.float32]:

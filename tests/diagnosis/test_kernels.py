@@ -14,19 +14,22 @@ from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
 
 def test_a_float_model_has_no_integers() -> None:
     found = measure_kernels(to_bytes(TWO_LAYERS), BATCH.sample(1).inputs, threads=1)
-    assert {one.numbers for one in found} == {"float"}
-    assert sum(one.nodes for one in found if "Conv" in one.operator) == 2
+    assert {each.numbers for each in found} == {"float"}
+    assert sum(each.nodes for each in found if "Conv" in each.operator) == 2
 
 
 def test_an_integer_model_converts_at_its_ends() -> None:
     artifact = quantize_static(TWO_LAYERS, Quantization(scheme="qnnpack"), BATCHES, Progress()).model
-    found = {(one.operator, one.numbers): one for one in measure_kernels(to_bytes(artifact), BATCH.sample(1).inputs, 1)}
+    found = {
+        (kernel.operator, kernel.numbers): kernel
+        for kernel in measure_kernels(to_bytes(artifact), BATCH.sample(1).inputs, 1)
+    }
     assert found["QLinearConv", "integer"].nodes == 2
     assert found["QuantizeLinear", "conversion"].nodes == 1
     assert found["DequantizeLinear", "conversion"].nodes == 1
 
 
 def test_shares_add_up_and_the_largest_is_first() -> None:
-    shares = [one.share for one in measure_kernels(to_bytes(TWO_LAYERS), BATCH.sample(1).inputs, threads=1)]
+    shares = [kernel.share for kernel in measure_kernels(to_bytes(TWO_LAYERS), BATCH.sample(1).inputs, threads=1)]
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)

@@ -22,12 +22,12 @@ def test_min_max_leaves_nothing_outside(scheme: str, codes: int) -> None:
     recipe = Quantization(scheme=scheme, observer="min_max")  # type: ignore[arg-type]
     result = quantize_static(TWO_LAYERS, recipe, BATCHES, Progress())
     assert result.metrics["activation_codes"] == codes
-    found = {one.value: one for one in measure_ranges(TWO_LAYERS, result.model, ["r", "y"], codes, BATCH)}
+    found = {each.value: each for each in measure_ranges(TWO_LAYERS, result.model, ["r", "y"], codes, BATCH)}
     values = run(TWO_LAYERS, BATCH.inputs["x"])[:PROBE_ROWS]
     assert found["y"].least == pytest.approx(float(values.min()))
     assert found["y"].greatest == pytest.approx(float(values.max()))
     assert sum(found["y"].counts) == values.size
-    assert {one.outside for one in found.values()} == {0.0}
+    assert {each.outside for each in found.values()} == {0.0}
     assert found["r"].low == 0
     assert found["y"].high - found["y"].low == pytest.approx((codes - 1) * found["y"].step)
 
@@ -35,11 +35,11 @@ def test_min_max_leaves_nothing_outside(scheme: str, codes: int) -> None:
 def test_what_a_narrow_range_cuts_off_is_counted() -> None:
     recipe = Quantization(scheme="qnnpack", observer="percentile", percentile=90.0)
     artifact = quantize_static(TWO_LAYERS, recipe, BATCHES, Progress()).model
-    (one,) = measure_ranges(TWO_LAYERS, artifact, ["y"], 256, BATCH)
-    values, half = run(TWO_LAYERS, BATCH.inputs["x"])[:PROBE_ROWS], one.step / 2
-    beyond = (values < one.low - half) | (values > one.high + half)
-    assert one.outside == pytest.approx(float(np.mean(beyond)), abs=1e-4)
-    assert one.outside > 0.1
+    (made,) = measure_ranges(TWO_LAYERS, artifact, ["y"], 256, BATCH)
+    values, half = run(TWO_LAYERS, BATCH.inputs["x"])[:PROBE_ROWS], made.step / 2
+    beyond = (values < made.low - half) | (values > made.high + half)
+    assert made.outside == pytest.approx(float(np.mean(beyond)), abs=1e-4)
+    assert made.outside > 0.1
 
 
 def test_values_without_a_pair_are_left_out() -> None:
@@ -53,5 +53,5 @@ def test_values_that_hardly_differ_are_counted(values: tuple[float, float]) -> N
     batch, model = Batch(inputs={"x": x}), graph("a = Relu(x) y = Conv<pads=[1,1,1,1]>(a, w)", w=draw(4, 4, 3, 3))
     batches = replace(BATCHES, source=lambda: [x])
     artifact = quantize_static(model, Quantization(scheme="qnnpack"), batches, Progress()).model
-    for one in measure_ranges(model, artifact, ["a", "y"], 256, batch):
-        assert sum(one.counts) > 0
+    for each in measure_ranges(model, artifact, ["a", "y"], 256, batch):
+        assert sum(each.counts) > 0

@@ -26,7 +26,7 @@ def conversations(text: str) -> list[tuple[str, list[str]]]:
 def first_missing(shown: list[str], output: str) -> str | None:
     """The first line of those shown that the output has not, in this order; None where all are there."""
     lines = iter([_plain(line) for line in output.splitlines()])
-    return next((line for line in shown if not any(_matches(line, one) for one in lines)), None)
+    return next((line for line in shown if not any(_matches(line, each) for each in lines)), None)
 
 
 def _matches(shown: str, line: str) -> bool:

@@ -50,8 +50,8 @@ def test_attributes_that_say_the_default_are_not_shipped() -> None:
     said = 'group = 1, auto_pad = "NOTSET", strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0]'
     model = graph(f"y = Conv<{said}, kernel_shape = [3, 3]>(x, w)", w=draw(4, 4, 3, 3))
     content = finish(model, model)
-    assert [one.name for one in onnx.load_from_string(content).graph.node[0].attribute] == ["kernel_shape"]
-    before, after = (run(one, draw(2, 4, 8, 8)) for one in (model, ir.from_proto(onnx.load_from_string(content))))
+    assert [each.name for each in onnx.load_from_string(content).graph.node[0].attribute] == ["kernel_shape"]
+    before, after = (run(each, draw(2, 4, 8, 8)) for each in (model, ir.from_proto(onnx.load_from_string(content))))
     np.testing.assert_array_equal(before, after)
 
 
@@ -59,7 +59,7 @@ def test_attributes_that_say_the_default_are_not_shipped() -> None:
 def test_attributes_that_say_something_are_shipped(said: str) -> None:
     model = graph(f"y = Conv<{said}>(x, w)", w=draw(6, 2 if "group" in said else 4, 3, 3))
     (node,) = onnx.load_from_string(finish(model, model)).graph.node
-    assert [one.name for one in node.attribute] == [said.split()[0]]
+    assert [each.name for each in node.attribute] == [said.split()[0]]
 
 
 def test_an_attribute_that_has_to_be_there_is_shipped() -> None:

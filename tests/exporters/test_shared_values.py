@@ -33,7 +33,7 @@ def _quantize(model: ir.Model, scheme: str = "fbgemm") -> ir.Model:
 
 
 def _model(body: str, *outputs: str) -> ir.Model:
-    model = graph(body, **{name: np.asarray(one) for name, one in CONSTANTS.items() if name in body})
+    model = graph(body, **{name: np.asarray(constant) for name, constant in CONSTANTS.items() if name in body})
     values = {str(value.name): value for node in model.graph for value in node.outputs}
     for name in outputs:
         model.graph.outputs.append(values[name])

@@ -107,7 +107,7 @@ class Writer:
         """A Slice, whose limits are attributes before opset 10."""
         if self.opset < 10:
             return self.op("Slice", x, starts=[start], ends=[end], axes=[axis])
-        return self.op("Slice", x, *(self.constant(np.array([one], np.int64)) for one in (start, end, axis)))
+        return self.op("Slice", x, *(self.constant(np.array([each], np.int64)) for each in (start, end, axis)))
 
     def upsample(self, x: str) -> str:
         """Twice as high and wide."""
@@ -130,7 +130,7 @@ class Writer:
         opset = helper.make_opsetid("", self.opset)
         version = helper.find_min_ir_version_for([opset])
         if version < 4 or self.rng.random() < 0.1:
-            given += [helper.make_tensor_value_info(one.name, one.data_type, one.dims) for one in self.constants]
+            given += [helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in self.constants]
         graph = helper.make_graph(self.nodes, "main_graph", given, outputs, self.constants)
         return helper.make_model(graph, opset_imports=[opset], ir_version=version, producer_name=producer)
 

@@ -56,5 +56,5 @@ def test_moments_add_up_over_batches_and_wide_layers_are_left_out(monkeypatch: p
     assert list(found) == ["first"]
     np.testing.assert_allclose(found["first"].mean, source.mean(axis=0, dtype=float), atol=1e-7)
     np.testing.assert_allclose(found["first"].second, source.T.astype(float) @ source.astype(float) / 12, atol=1e-6)
-    assert [one.name for one in refusals] == ["second", "head"]
+    assert [refusal.name for refusal in refusals] == ["second", "head"]
     assert model.training

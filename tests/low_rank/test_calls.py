@@ -27,7 +27,7 @@ def test_calls_have_their_shapes() -> None:
 def test_code_that_reads_weights_or_types_is_found() -> None:
     model = ReadsWeights().train()
     observed = observe(model, find_layers(model)[0], normal(2, 8))
-    reasons = {one.name: one.reason for one in observed.refusals}
+    reasons = {refusal.name: refusal.reason for refusal in observed.refusals}
     assert list(observed.calls) == ["called", "head"]
     assert reasons["unused"].endswith("has no attribute 'weight'") or reasons["unused"] == UNCALLED
     assert reasons["read"].endswith("'Sequential' object has no attribute 'weight'")

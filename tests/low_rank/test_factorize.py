@@ -38,9 +38,9 @@ def test_layers_become_two_and_say_so() -> None:
         "first: 96 x 64 as rank 16 (svd)",
         "second: 96 x 96 as rank 32 (svd)",
     ]
-    assert [one.name for one in result.refusals] == ["head"]
-    assert result.metrics["original_parameters"] == sum(one.numel() for one in model.parameters())
-    assert result.metrics["factorized_parameters"] == sum(one.numel() for one in result.model.parameters())
+    assert [refusal.name for refusal in result.refusals] == ["head"]
+    assert result.metrics["original_parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert result.metrics["factorized_parameters"] == sum(parameter.numel() for parameter in result.model.parameters())
     assert result.metrics["original_macs"] == 64 * 96 + 96 * 96 + 96 * 10
     assert result.metrics["factorized_macs"] == 16 * (64 + 96) + 32 * (96 + 96) + 96 * 10
 
@@ -72,7 +72,7 @@ def test_layers_whose_weights_are_read_stay() -> None:
     example = Batch(inputs={"x": normal(2, 8).numpy()})
     result = factorize(ReadsWeights(), LowRankRequest(rank_ratio=0.25, multiple=2), example)
     assert [change.split(":")[0] for change in result.changes] == ["called"]
-    assert {one.name for one in result.refusals} == {"unused", "read", "asked", "head"}
+    assert {refusal.name for refusal in result.refusals} == {"unused", "read", "asked", "head"}
 
 
 def test_with_samples_the_outputs_are_closer() -> None:
@@ -93,8 +93,8 @@ def test_the_latency_goal_aims_anew_and_says_what_it_missed(monkeypatch: pytest.
     monkeypatch.setattr(step, "price_latency", lambda *_: ([], ()))
     monkeypatch.setattr(step, "share_out", lambda *_: {})
     result = factorize(seeded(Wide), LowRankRequest(goal="latency", amount=0.2), EXAMPLE)
-    missed = [one for one in result.refusals if one.kind == "goal"]
-    assert [one.reason for one in missed] == ["10.0% of it went, 20.0% was asked for"]
+    missed = [refusal for refusal in result.refusals if refusal.kind == "goal"]
+    assert [each.reason for each in missed] == ["10.0% of it went, 20.0% was asked for"]
     assert result.metrics["original_latency_ms"] == 10.0
     assert result.metrics["factorized_latency_ms"] == 9.0
 

@@ -21,17 +21,17 @@ WHOLE = 64 * 96 + 96 * 96 + 500.0
 
 @given(st.floats(0, 0.8))
 def test_the_share_goes(amount: float) -> None:
-    priced = [price(one, "parameters", 4) for one in LAYERS]
+    priced = [price(layer, "parameters", 4) for layer in LAYERS]
     chosen = share_out(priced, WHOLE, amount, "parameters")
-    left = 500 + sum(chosen[one.name].parameters if one.name in chosen else one.parameters for one in LAYERS)
+    left = 500 + sum(chosen[layer.name].parameters if layer.name in chosen else layer.parameters for layer in LAYERS)
     assert left <= (1 - amount) * WHOLE + 1e-6
 
 
 def test_a_goal_that_cannot_be_met_says_what_can() -> None:
     least = 500 + 16 * (64 + 96) + 16 * (96 + 96)
     with pytest.raises(RecipeError) as caught:
-        share_out([price(one, "parameters", 16) for one in LAYERS], WHOLE, 0.9, "parameters")
-    assert most([price(one, "parameters", 16) for one in LAYERS], WHOLE) == pytest.approx(1 - least / WHOLE)
+        share_out([price(layer, "parameters", 16) for layer in LAYERS], WHOLE, 0.9, "parameters")
+    assert most([price(layer, "parameters", 16) for layer in LAYERS], WHOLE) == pytest.approx(1 - least / WHOLE)
     assert str(caught.value) == (
         f"the goal of 90% fewer parameters cannot be met: at most {1 - least / WHOLE:.1%} can go;"
         " lower 'low_rank.amount' or 'low_rank.multiple'"
@@ -39,11 +39,11 @@ def test_a_goal_that_cannot_be_met_says_what_can() -> None:
 
 
 def test_the_product_of_the_energies_that_are_kept_is_the_greatest() -> None:
-    priced = [price(one, "parameters", 8) for one in LAYERS]
+    priced = [price(each, "parameters", 8) for each in LAYERS]
     chosen = share_out(priced, WHOLE, 0.5, "parameters")
-    kept = math.prod(1 - one.loss for one in chosen.values())
-    cost = sum(chosen[one.name].parameters if one.name in chosen else one.parameters for one in LAYERS)
-    wholes = [(1.0, float(one.parameters)) for one in LAYERS]
+    kept = math.prod(1 - each.loss for each in chosen.values())
+    cost = sum(chosen[each.name].parameters if each.name in chosen else each.parameters for each in LAYERS)
+    wholes = [(1.0, float(each.parameters)) for each in LAYERS]
     curves = [
         [whole, *((1 - option.loss, price) for option, price in layer.options)]
         for whole, layer in zip(wholes, priced, strict=True)
@@ -53,4 +53,4 @@ def test_the_product_of_the_energies_that_are_kept_is_the_greatest() -> None:
 
 
 def test_nothing_asked_nothing_changed() -> None:
-    assert share_out([price(one, "parameters", 16) for one in LAYERS], WHOLE, 0.0, "parameters") == {}
+    assert share_out([price(layer, "parameters", 16) for layer in LAYERS], WHOLE, 0.0, "parameters") == {}

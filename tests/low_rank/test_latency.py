@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Clock], list[nn.Module]]
 
 
 def _weights(module: nn.Module) -> float:
-    return float(sum(one.numel() for one in module.parameters() if one.dim() > 1))
+    return float(sum(parameter.numel() for parameter in module.parameters() if parameter.dim() > 1))
 
 
 def _linear(name: str, inputs: int = 128, outputs: int = 128) -> Candidate:
@@ -86,8 +86,8 @@ def test_layers_take_no_longer_than_their_network(clock: Any) -> None:
 def test_a_convolution_has_options_of_both_forms(clock: Any) -> None:
     clock(_weights)
     layer = nn.Conv2d(32, 32, 3, padding=1)
-    one = candidate("layer", layer, [LayerCall(source=(1, 32, 8, 8), result=(1, 32, 8, 8))])
-    (priced,), _ = price_latency([one], 8, 1e9, 1, Progress())
+    made = candidate("layer", layer, [LayerCall(source=(1, 32, 8, 8), result=(1, 32, 8, 8))])
+    (priced,), _ = price_latency([made], 8, 1e9, 1, Progress())
     assert {option.form.name for option, _ in priced.options} == {"spatial", "tucker-2"}
 
 

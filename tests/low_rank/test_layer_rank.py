@@ -25,9 +25,9 @@ def test_the_nearest_multiple_and_at_least_one(ratio: float, multiple: int, rank
 
 @given(st.integers(2, 40), st.integers(2, 40), st.floats(0.01, 1))
 def test_a_layer_is_decomposed_where_that_has_fewer_weights(rows: int, columns: int, ratio: float) -> None:
-    one = candidate("layer", nn.Linear(columns, rows))
+    made = candidate("layer", nn.Linear(columns, rows))
     rank = min(max(int(ratio * min(rows, columns) + 0.5), 1), min(rows, columns))
-    assert isinstance(by_ratio(one, ratio, 1), Option) == (rank * (rows + columns) < rows * columns)
+    assert isinstance(by_ratio(made, ratio, 1), Option) == (rank * (rows + columns) < rows * columns)
 
 
 def test_what_does_not_pay_says_why() -> None:
@@ -59,10 +59,10 @@ def test_otherwise_the_spatial_form_stays() -> None:
 
 @given(st.floats(0.05, 0.6), st.sampled_from([1, 4]))
 def test_the_energy_that_is_asked_for_is_kept_and_no_rank_less_would(energy: float, multiple: int) -> None:
-    one = candidate("layer", nn.Linear(96, 48))
-    choice = by_energy(one, energy, multiple)
+    made = candidate("layer", nn.Linear(96, 48))
+    choice = by_energy(made, energy, multiple)
     assert isinstance(choice, Option)
-    values = torch.linalg.svdvals(one.layer.weight.detach().double()).square()
+    values = torch.linalg.svdvals(made.layer.weight.detach().double()).square()
     kept = values.cumsum(0) / values.sum()
     assert kept[choice.rank[0] - 1] >= energy - 1e-9
     assert choice.rank[0] == multiple or kept[choice.rank[0] - multiple - 1] < energy

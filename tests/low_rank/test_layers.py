@@ -66,7 +66,7 @@ def test_plain_layers_have_none(layer: nn.Module) -> None:
 def test_what_is_shared_or_read_by_attention_is_left_whole() -> None:
     layers, refusals = find_layers(Tied())
     assert not layers
-    assert {one.name: one.reason for one in refusals} == {
+    assert {refusal.name: refusal.reason for refusal in refusals} == {
         "embedding": "its weight is shared with 'head'",
         "attention": "its own code reads its weights",
         "attention.out_proj": "MultiheadAttention reads its weight and does not call it",
@@ -86,7 +86,7 @@ def test_one_module_in_two_places_is_left_whole() -> None:
 def test_the_feed_forward_part_of_the_encoder_layer_is_left_whole() -> None:
     layers, refusals = find_layers(nn.TransformerEncoderLayer(8, 2))
     assert not layers
-    assert {one.name for one in refusals} >= {"linear1", "linear2", "self_attn.out_proj"}
+    assert {refusal.name for refusal in refusals} >= {"linear1", "linear2", "self_attn.out_proj"}
 
 
 def test_the_last_classifier_is_protected_unless_it_is_named() -> None:
@@ -94,7 +94,7 @@ def test_the_last_classifier_is_protected_unless_it_is_named() -> None:
     layers, _ = find_layers(model)
     free, refusals = unprotected(layers, model, "head", (), ("f*",))
     assert list(free) == ["second"]
-    assert {one.name: one.reason for one in refusals} == {
+    assert {refusal.name: refusal.reason for refusal in refusals} == {
         "first": "protected by 'f*'",
         "head": "the last classifier is protected; name it in 'low_rank.include'",
     }

@@ -13,8 +13,8 @@ def test_dtype_mode_and_what_is_trained_stay() -> None:
     layer = nn.Linear(4, 3).to(torch.bfloat16).eval()
     layer.weight.requires_grad_(False)
     made = assemble(layer, (Part(weight=np.ones((2, 4))), Part(weight=np.ones((3, 2)))), np.ones(3))
-    assert [type(one) for one in made] == [nn.Linear, nn.Linear]
-    assert not any(one.training for one in made.modules())
+    assert [type(each) for each in made] == [nn.Linear, nn.Linear]
+    assert not any(module.training for module in made.modules())
     first, second = made
     assert isinstance(first, nn.Linear)
     assert isinstance(second, nn.Linear)

@@ -18,10 +18,10 @@ CURVES = st.lists(
 @given(CURVES, st.integers(0, 80))
 def test_no_choice_that_costs_as_little_loses_less(curves: list[list[Point]], budget: int) -> None:
     chosen = [curve[index] for curve, index in zip(curves, allocate(curves, budget), strict=True)]
-    loss, cost = sum(one.loss for one in chosen), sum(one.cost for one in chosen)
+    loss, cost = sum(each.loss for each in chosen), sum(each.cost for each in chosen)
     for other in product(*curves):
-        if sum(one.cost for one in other) <= cost:
-            assert sum(one.loss for one in other) >= loss - 1e-9
+        if sum(each.cost for each in other) <= cost:
+            assert sum(each.loss for each in other) >= loss - 1e-9
 
 
 @given(CURVES, st.integers(0, 80))

@@ -53,4 +53,4 @@ def test_costs_are_what_pytorch_counts(layer: nn.Conv2d, rank: int) -> None:
         result = built(source)
     call = LayerCall(source=tuple(source.shape), result=tuple(result.shape))
     assert form.macs(kept, [call]) == counter.get_total_flops() // 2
-    assert form.parameters(kept) == sum(one.weight.numel() for one in built)  # type: ignore[misc, operator]
+    assert form.parameters(kept) == sum(each.weight.numel() for each in built)  # type: ignore[misc, operator]

@@ -72,7 +72,7 @@ def test_costs_are_what_pytorch_counts(layer: nn.Conv2d) -> None:
             result = built(source)
         call = LayerCall(source=tuple(source.shape), result=tuple(result.shape))
         assert form.macs(rank, [call]) == counter.get_total_flops() // 2
-        assert form.parameters(rank) == sum(one.weight.numel() for one in built)  # type: ignore[misc, operator]
+        assert form.parameters(rank) == sum(each.weight.numel() for each in built)  # type: ignore[misc, operator]
 
 
 def test_one_of_the_ranks_may_be_full_and_there_are_few() -> None:

@@ -64,7 +64,7 @@ def test_a_module_is_given_tensors_of_the_same_type(dtype: str) -> None:
     read_only = np.ones((4, 2), dtype)
     read_only.flags.writeable = False
     (first, second), targets = _given(KeptModule(), [read_only, OUTPUTS[:, ::-1]], read_only)
-    assert all(isinstance(one, torch.Tensor) for one in (first, second, targets))
+    assert all(isinstance(each, torch.Tensor) for each in (first, second, targets))
     assert first.dtype == targets.dtype == torch.from_numpy(np.ones(1, dtype)).dtype
     assert (first.shape, second.shape) == ((4, 2), (4, 2))
 

@@ -114,12 +114,12 @@ def test_a_bias_that_is_trained_with_the_attention_is_written_as_onnx() -> None:
     program = capture(network, batch, Export())
     model = to_onnx(program, Export())
     np.testing.assert_allclose(execute(model, batch.inputs)[0], execute(network, batch.inputs)[0], rtol=1e-4, atol=1e-5)
-    assert not any(one.requires_grad for one in program.parameters())
-    assert all(one.requires_grad for one in network.parameters())
+    assert not any(parameter.requires_grad for parameter in program.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_what_is_pruned_can_be_trained_on() -> None:
     network = nn.Sequential(seeded(_WindowAttention), nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 8))
     pruned = ModelPruner(network, torch.ones(3, 4, 8)).structured_pruning(amount=0.5).model
     assert len(pruned.get_parameter("1.weight")) < 32
-    assert all(one.requires_grad for one in pruned.parameters())
+    assert all(parameter.requires_grad for parameter in pruned.parameters())

@@ -70,7 +70,7 @@ def test_a_wrapper_comes_off_wherever_a_module_comes_in(name: str) -> None:
     net = _net().eval()
     wrapped = WRAPPERS[name](net)
     assert unwrapped(wrapped) is net
-    pruned, bare = (ModelPruner(one, ROWS).structured_pruning(amount=0.5).model for one in (wrapped, net))
+    pruned, bare = (ModelPruner(each, ROWS).structured_pruning(amount=0.5).model for each in (wrapped, net))
     assert torch.equal(pruned(ROWS), bare(ROWS))
     assert pruned.state_dict().keys() == net.state_dict().keys()
     assert LowRankDecomposition.apply_to_model(wrapped, 0.25, multiple=1).changes
@@ -80,7 +80,7 @@ def test_a_wrapper_comes_off_wherever_a_module_comes_in(name: str) -> None:
 
 def test_a_wrapped_model_is_quantized() -> None:
     net = _net().eval()
-    integers, same = (Quantizer.dynamic_quantize(one, ROWS)(ROWS) for one in (nn.DataParallel(net), net))
+    integers, same = (Quantizer.dynamic_quantize(each, ROWS)(ROWS) for each in (nn.DataParallel(net), net))
     assert torch.equal(integers, same)
 
 
@@ -116,7 +116,7 @@ def test_a_norm_is_folded_and_told(name: str, training: bool) -> None:
     plain = plain_copy(model)
     assert plain.changes == (f"0.weight: its {word} is folded into plain weights",)
     assert plain.model.state_dict().keys() == _net().state_dict().keys()
-    assert all(one.requires_grad for one in plain.model.parameters())
+    assert all(parameter.requires_grad for parameter in plain.model.parameters())
     assert plain.model.training is training
     torch.testing.assert_close(plain.model(ROWS), model.eval()(ROWS))
     assert before.keys() == model.state_dict().keys()
@@ -131,7 +131,7 @@ def test_any_norms_together_are_folded(names: list[str], frozen: bool) -> None:
     assert len(plain.changes) == 2
     assert not list(normed_weights(plain.model))
     torch.testing.assert_close(plain.model(ROWS), model(ROWS))
-    assert all(one.requires_grad is not frozen for one in plain.model.parameters())
+    assert all(parameter.requires_grad is not frozen for parameter in plain.model.parameters())
 
 
 class _Doubled(nn.Module):

@@ -69,7 +69,7 @@ TAUGHT: dict[str, Any] = {
 
 def test_a_teacher_may_name_its_input_otherwise(tmp_path: Path) -> None:
     student, teacher = seeded(ConvNet), Doubled(1)
-    before = copy.deepcopy([one.state_dict() for one in (student, teacher)])
+    before = copy.deepcopy([each.state_dict() for each in (student, teacher)])
     bundle = _compress(student, tmp_path / "bundle", teacher=teacher, **TAUGHT)
     assert bundle.passed
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_several_inputs_and_outputs(form: str, tmp_path: Path) -> None:
     bundle = _compress(seeded(TwoInputs), tmp_path / "bundle", calibration=given)
     features, token = batches[0]
     session = onnxruntime.InferenceSession(bundle.artifact)
-    axes = {one.name: one.shape for one in (*session.get_inputs(), *session.get_outputs())}
+    axes = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
     assert axes == {"features": ["batch", 4], "token": ["batch"], "logits": ["batch", 10], "hidden": ["batch", 16]}
     with torch.no_grad():
         wanted = seeded(TwoInputs)(features, token)

@@ -90,9 +90,9 @@ def run(module: nn.Module, inputs: Inputs) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
-def difference(one: nn.Module, other: nn.Module, inputs: Inputs) -> float:
+def difference(first: nn.Module, other: nn.Module, inputs: Inputs) -> float:
     """The largest difference between two modules' outputs, as a share of the output's range."""
-    pairs = zip(run(one, inputs), run(other, inputs), strict=True)
+    pairs = zip(run(first, inputs), run(other, inputs), strict=True)
     return max(float((a - b).abs().max() / (b.max() - b.min())) for a, b in pairs)
 
 

@@ -71,5 +71,5 @@ def test_the_answers_are_the_same_where_products_saturate(weight: Array, seed: i
 def test_a_convolution_is_named() -> None:
     model = graph("y = Conv<pads=[1,1,1,1]>(x, w)", w=draw(4, 4, 3, 3))
     result = quantize_dynamic(model)
-    assert [(one.name, one.kind) for one in result.refusals] == [("y", "Conv")]
+    assert [(refusal.name, refusal.kind) for refusal in result.refusals] == [("y", "Conv")]
     assert to_bytes(result.model) == to_bytes(model)

@@ -56,8 +56,8 @@ def test_the_answers_are_the_same_where_products_saturate(bidirectional: bool) -
             weight.copy_(weight.abs())
     made = quantize_dynamic(_model(layer, "LSTM", [0, 3, 1, 2])).model
     exact, native = (run_session(open_session(made, 1, arithmetic=kind), {"x": X}) for kind in ("exact", "native"))
-    for one, other in zip(exact, native, strict=True):
-        np.testing.assert_allclose(other, one, atol=1e-5)
+    for each, other in zip(exact, native, strict=True):
+        np.testing.assert_allclose(other, each, atol=1e-5)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -89,6 +89,6 @@ def test_an_lstm_with_computed_weights_is_named() -> None:
 def test_a_gru_is_named() -> None:
     model = _model(_layer(nn.GRU), "GRU", [1, 0, 2], ", linear_before_reset=1")
     result = quantize_dynamic(model)
-    assert [(one.name, one.kind) for one in result.refusals] == [("layer", "GRU")]
+    assert [(refusal.name, refusal.kind) for refusal in result.refusals] == [("layer", "GRU")]
     assert result.refusals[0].reason == "ONNX Runtime has no dynamic kernel for it, only for LSTM"
     assert to_bytes(result.model) == to_bytes(model)

@@ -95,7 +95,7 @@ def test_the_entry_stays_float_and_the_rest_is_integer() -> None:
     result = quantize_static(model, Quantization(enabled=True), batches, Progress())
     kernels = [node.op_type for node in optimized_graph(result.model)]
     assert sum("QLinearConv" in kernel for kernel in kernels) == 1
-    assert [(one.name, one.reason) for one in result.refusals] == [
+    assert [(refusal.name, refusal.reason) for refusal in result.refusals] == [
         ("s", BY_SPEED),
         ("r", "its inputs are not integers"),
     ]
@@ -106,7 +106,7 @@ def test_the_entry_stays_float_and_the_rest_is_integer() -> None:
 def test_what_the_recipe_names_comes_with_its_own_reason() -> None:
     model = _network(f"stem_1 = Conv<{PADS}>(x, w) y = Relu(stem_1)", w=draw(16, 3, 3, 3))
     both = place(model.graph, kept_float(model.graph, Quantization(keep_float=("stem*",))))
-    assert [one.reason for one in both.refusals if one.name == "stem_1"] == [BY_RECIPE]
+    assert [refusal.reason for refusal in both.refusals if refusal.name == "stem_1"] == [BY_RECIPE]
     kept = kept_float(model.graph, Quantization(keep_float=("y", "head*")))
     assert kept.keys() == {"stem_1", "y", "head*"}
     assert kept["y"] != kept["stem_1"] == BY_SPEED

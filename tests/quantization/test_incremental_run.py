@@ -25,7 +25,7 @@ BODY = (
 W, V, B = draw(4, 4, 3, 3) * 0.2, draw(4, 4, 3, 3, seed=1) * 0.2, draw(4, seed=2)
 RUNS = [{"x": draw(2, 4, 8, 8, seed=seed)} for seed in (3, 4)]
 BATCHES = Batches(
-    role="calibration", source=lambda: [one["x"] for one in RUNS], inputs=InputNames(names=("x",), required=1)
+    role="calibration", source=lambda: [each["x"] for each in RUNS], inputs=InputNames(names=("x",), required=1)
 )
 
 
@@ -42,7 +42,7 @@ def _integers(model: ir.Model) -> ir.Model:
 def _whole(model: ir.Model, name: str) -> list[Array]:
     """A value of a model, by running all of it."""
     watched = model.clone()
-    value = next(one for node in watched.graph for one in node.outputs if one.name == name)
+    value = next(output for node in watched.graph for output in node.outputs if output.name == name)
     value.dtype = value.dtype or ir.DataType.UINT8
     watched.graph.outputs[:] = [value]
     session = open_session(watched, threads=1)
@@ -79,7 +79,7 @@ def test_a_sequence_is_made_anew_for_each_reader() -> None:
     body = f"a = Conv<{PADS}>(x, w) {parts} c = Conv<{PADS}>(l, v) d = Conv<{PADS}>(r, v) y = Add(c, d)"
     places = {"first": np.array(0), "second": np.array(1), "half": np.array(2)}
     model = graph(body, w=W, v=V[:, :2].copy(), **places)
-    stepwise = IncrementalRun(model, [{**one, "unknown": np.zeros(1, np.float32)} for one in RUNS])
+    stepwise = IncrementalRun(model, [{**each, "unknown": np.zeros(1, np.float32)} for each in RUNS])
     for name in ("l", "r", "y"):
         for found, expected in zip(stepwise.to(_values(model)[name]), _whole(model, name), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

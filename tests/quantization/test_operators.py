@@ -74,4 +74,4 @@ def test_every_integer_operator_of_the_table_has_a_pattern() -> None:
 
 def test_an_operator_that_no_table_knows_is_named() -> None:
     result = _quantize(model_of(Pattern(name="", body="m = Sin(a)", nodes=("m",)), CHANNELS, SIDE))
-    assert [(one.name, one.kind, one.reason) for one in result.refusals] == [("m", "Sin", UNKNOWN)]
+    assert [(refusal.name, refusal.kind, refusal.reason) for refusal in result.refusals] == [("m", "Sin", UNKNOWN)]

@@ -174,8 +174,8 @@ def _readers(node: ir.Node, placed: set[str]) -> list[ir.Node]:
 
 def test_a_pad_with_something_else_than_zero_stays_float() -> None:
     pads = np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)
-    one, zero = np.array(1, np.float32), np.array(0, np.float32)
-    model = graph(f"a = Conv<{PADS}>(x, w) y = Pad(a, p, v)", w=W, p=pads, v=one)
+    made, zero = np.array(1, np.float32), np.array(0, np.float32)
+    model = graph(f"a = Conv<{PADS}>(x, w) y = Pad(a, p, v)", w=W, p=pads, v=made)
     assert _reason(model, "y") == "it does not pad with zeros"
     assert "y" in place(graph(f"a = Conv<{PADS}>(x, w) y = Pad(a, p, v)", w=W, p=pads, v=zero).graph).placed
 

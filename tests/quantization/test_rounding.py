@@ -130,7 +130,7 @@ def test_the_artifact_agrees_no_less_with_the_float_model(kind: str) -> None:
     lowering = _lowering(model)
     rounded = round_adaptively(lowering, BATCHES, Progress())
     plain, adapted = (
-        Agreement.between([run(model, DATA[0])], [run(one.write(), DATA[0])]) for one in (lowering, rounded)
+        Agreement.between([run(model, DATA[0])], [run(each.write(), DATA[0])]) for each in (lowering, rounded)
     )
     assert adapted.sqnr_db > plain.sqnr_db - 0.5
     moved = np.abs(_weight(rounded.model) - _weight(model))

@@ -49,9 +49,9 @@ def model() -> ir.Model:
 
 def test_the_layer_with_the_worst_weights_is_the_most_sensitive(model: ir.Model) -> None:
     ranking = rank_layers(model, _lowering(model), BATCHES, Progress())
-    assert min(ranking, key=lambda one: one.sqnr_db).name == "b"
-    assert max(ranking, key=lambda one: one.gain_db).name in ("b", "c")  # the groups that hold it
-    assert [one.worth for one in ranking] == sorted((one.worth for one in ranking), reverse=True)
+    assert min(ranking, key=lambda value: value.sqnr_db).name == "b"
+    assert max(ranking, key=lambda value: value.gain_db).name in ("b", "c")  # the groups that hold it
+    assert [each.worth for each in ranking] == sorted((each.worth for each in ranking), reverse=True)
 
 
 def test_a_group_is_a_layer_with_the_layers_that_feed_it(model: ir.Model) -> None:
@@ -124,7 +124,7 @@ def test_as_few_layers_return_as_the_budget_needs(model: ir.Model) -> None:
 
 
 def test_with_evaluations_enough_every_layer_returns(model: ir.Model) -> None:
-    fallback = fall_back(model, _found(model), lambda one: _sqnr(model, one) > 100, RECIPE, BATCHES, Progress())
+    fallback = fall_back(model, _found(model), lambda value: _sqnr(model, value) > 100, RECIPE, BATCHES, Progress())
     assert fallback.accepted
     assert set(fallback.returned) == {"a", "b", "c", "y"}
 

@@ -222,7 +222,7 @@ def test_values_of_unlike_ranges_in_one_output_keep_a_scale_each() -> None:
     model = graph(f"{body} y = Concat<axis=1>(p, q)", w=W, w2=W2, b=B, far=W2 * np.float32(1000))
     quantized = _quantize(model).model
     for half in (slice(0, 4), slice(4, 8)):
-        wanted, found = (run(one, DATA[0])[:, half] for one in (model, quantized))
+        wanted, found = (run(each, DATA[0])[:, half] for each in (model, quantized))
         assert Agreement.between([wanted], [found]).sqnr_db > 25
 
 
@@ -235,7 +235,7 @@ def test_a_model_whose_layers_all_returned_says_that() -> None:
     batches = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
     recipe = Quantization(enabled=True, fallback_evaluations=6)
     model = graph(RESIDUAL, w=W, w2=W2, b=B)
-    result = quantize_static(model, recipe, batches, Progress(), accept=lambda one: not _is_integer(one))
+    result = quantize_static(model, recipe, batches, Progress(), accept=lambda value: not _is_integer(value))
     (warning,) = result.warnings
     assert warning.startswith("every layer returned to float for the accuracy budget")
     np.testing.assert_array_equal(run(result.model, DATA[0]), run(model, DATA[0]))

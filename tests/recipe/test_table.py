@@ -34,9 +34,9 @@ HOLDS_TOGETHER = "'quantization' is enabled but not listed in 'order'"
 def _numpy(value: Any) -> Any:
     """The same value as NumPy has it, where it has it."""
     if isinstance(value, dict):
-        return {key: _numpy(one) for key, one in value.items()}
+        return {key: _numpy(each) for key, each in value.items()}
     if isinstance(value, list):
-        return tuple(_numpy(one) for one in value)
+        return tuple(_numpy(each) for each in value)
     if isinstance(value, bool):
         return np.bool_(value)
     if isinstance(value, int) and abs(value) < 2**63:

@@ -69,8 +69,8 @@ def test_damage_is_as_high_as_its_decibels_and_the_worst_stand_out() -> None:
 
 
 def test_the_range_lies_where_it_was_chosen() -> None:
-    one = {"value": "r", "least": -1.0, "greatest": 3.0, "low": 0.0, "high": 2.0, "counts": [1, 0, 5, 2]}
-    chart = values_and_range({**one, "outside": 0.25})
+    made = {"value": "r", "least": -1.0, "greatest": 3.0, "low": 0.0, "high": 2.0, "counts": [1, 0, 5, 2]}
+    chart = values_and_range({**made, "outside": 0.25})
     root = ElementTree.fromstring(chart)
     span = next(rect for rect in root.iter("rect") if rect.get("class") == "range")
     width = float(root.attrib["viewBox"].split()[2])

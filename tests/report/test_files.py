@@ -65,7 +65,7 @@ def test_the_report_has_the_manifest_s_measures_and_every_step(bundle: Path) -> 
 def test_what_was_left_float_is_named_with_its_reason(bundle: Path) -> None:
     report = json.loads((bundle / "report.json").read_text())
     refusals = report["steps"][-1]["refusals"]
-    assert [(one["name"], one["kind"]) for one in refusals] == [
+    assert [(refusal["name"], refusal["kind"]) for refusal in refusals] == [
         ("features.0", "Conv"),
         ("features.2/relu", "Relu"),
         ("classifier", "Gemm"),
@@ -176,10 +176,10 @@ def test_each_stage_stands_beside_the_one_before(bundle: Path) -> None:
 
 def test_the_layers_are_in_the_report(bundle: Path) -> None:
     diagnosis = json.loads((bundle / "report.json").read_text())["diagnosis"]
-    assert [one["layer"] for one in diagnosis["damages"]] == ["features.0", "features.3", "classifier"]
-    assert {one["layer"] for one in diagnosis["sizes"]} >= {"features.0", "features.3", "classifier"}
-    assert {one["operator"] for one in diagnosis["kernels"]} >= {"QLinearConv"}
-    assert [one["value"] for one in diagnosis["ranges"]]
+    assert [each["layer"] for each in diagnosis["damages"]] == ["features.0", "features.3", "classifier"]
+    assert {each["layer"] for each in diagnosis["sizes"]} >= {"features.0", "features.3", "classifier"}
+    assert {each["operator"] for each in diagnosis["kernels"]} >= {"QLinearConv"}
+    assert [each["value"] for each in diagnosis["ranges"]]
 
 
 def test_without_labels_agreement_stands_in_for_accuracy(tmp_path: Path) -> None:

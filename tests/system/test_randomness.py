@@ -22,7 +22,7 @@ def test_the_same_keys_draw_the_same() -> None:
             drawn.append(_draw())
     assert drawn[0] == drawn[3]
     for generator in range(3):
-        assert len({one[generator] for one in drawn}) == 3
+        assert len({each[generator] for each in drawn}) == 3
 
 
 def test_the_callers_generators_go_on_as_if_nothing_had_been() -> None:

@@ -15,7 +15,7 @@ from edgecompress.targets.effects import EFFECTS, MARGIN, MeasuredFloat, Referen
 from edgecompress.techniques import student
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES = [(name, one) for name in strategy_names() for one in EFFECTS[load_profile(name).recipe.techniques].references]
+CASES = [(name, each) for name in strategy_names() for each in EFFECTS[load_profile(name).recipe.techniques].references]
 
 
 @pytest.mark.parametrize(("name", "reference"), CASES)
@@ -37,7 +37,7 @@ def test_a_network_that_was_measured_is_predicted_as_it_was(name: str, reference
 
 @pytest.mark.parametrize("name", profile_names())
 def test_every_profile_has_an_effect_and_its_networks_grow(name: str) -> None:
-    sizes = [one.float_mb for one in EFFECTS[load_profile(name).recipe.techniques].references]
+    sizes = [reference.float_mb for reference in EFFECTS[load_profile(name).recipe.techniques].references]
     assert sizes == sorted(set(sizes))
 
 
@@ -46,7 +46,7 @@ def test_no_prediction_is_beyond_what_was_measured(name: str, size_mb: float, la
     profile = load_profile(name)
     found = predict(profile, MeasuredFloat(size_mb=size_mb, latency_ms=latency_ms))
     assert found is not None
-    smaller = [one.smaller for one in EFFECTS[profile.recipe.techniques].references]
+    smaller = [reference.smaller for reference in EFFECTS[profile.recipe.techniques].references]
     assert min(smaller) <= size_mb / found.size_mb * (1 + 1e-9)
     assert size_mb / found.size_mb <= max(smaller) * (1 + 1e-9)
 

@@ -186,8 +186,8 @@ def test_dynamic_axes_of_both_files_are_there(tmp_path: Path) -> None:
 def test_other_techniques_in_a_file_are_another_strategy_unless_it_says_which(tmp_path: Path) -> None:
     _write(tmp_path, one='extends = "edge"\n[pruning]\nenabled = false\n')
     _write(tmp_path, two='extends = "edge"\nstrategy = "integers"\n[pruning]\nenabled = false\n')
-    one, two = load_profile(str(tmp_path / "one.toml")), load_profile(str(tmp_path / "two.toml"))
-    assert (one.strategy, one.reason) == ("changed to quantization", "as one asks")
+    first, two = load_profile(str(tmp_path / "one.toml")), load_profile(str(tmp_path / "two.toml"))
+    assert (first.strategy, first.reason) == ("changed to quantization", "as one asks")
     assert (two.strategy, two.reason) == ("integers", "as two asks")
 
 

@@ -108,32 +108,35 @@ def test_the_first_is_the_expected_one(
     ],
 )
 def test_what_is_rejected_says_why(asked: dict[str, Any], target: str, constraint: str, why: str) -> None:
-    rejected = {one.profile.name: (one.constraint, one.why) for one in _recommend(**asked).rejected}
+    rejected = {each.profile.name: (each.constraint, each.why) for each in _recommend(**asked).rejected}
     assert rejected[target] == (constraint, why)
 
 
 @pytest.mark.parametrize("asked", [asked for asked, *_ in TABLE])
 def test_every_profile_is_ranked_or_rejected_once(asked: dict[str, Any]) -> None:
     found = _recommend(**asked)
-    names = [one.profile.name for one in found.ranked] + [one.profile.name for one in found.rejected]
+    names = [each.profile.name for each in found.ranked] + [each.profile.name for each in found.rejected]
     assert sorted(names) == sorted(profile_names() if "cpu" in asked else strategy_names())
-    assert all((one.prediction is not None) == ("measured" in asked) for one in found.ranked)
+    assert all((each.prediction is not None) == ("measured" in asked) for each in found.ranked)
 
 
 def test_what_is_left_keeps_the_limits_as_predicted() -> None:
     found = _recommend(measured=MOBILENET, max_size_mb=3, max_latency_ms=3.2)
-    predictions = [one.prediction for one in found.ranked]
+    predictions = [each.prediction for each in found.ranked]
     assert predictions
-    assert all(one is not None and one.size_mb <= 3 and (one.latency_ms or 9) <= 3.2 for one in predictions)
+    assert all(
+        prediction is not None and prediction.size_mb <= 3 and (prediction.latency_ms or 9) <= 3.2
+        for prediction in predictions
+    )
 
 
 def test_an_unknown_latency_rejects_nothing() -> None:
     """However tight the limit: what another CPU takes cannot be known from this one."""
     unknown = MeasuredFloat(size_mb=10.33, latency_ms=None)
     found = _recommend("raspberry-pi-4", unknown, max_latency_ms=0.001)
-    assert not [one for one in found.rejected if one.constraint == "max_latency_ms"]
+    assert not [each for each in found.rejected if each.constraint == "max_latency_ms"]
     known = _recommend("raspberry-pi-4", MOBILENET, max_latency_ms=0.001)
-    assert [one for one in known.rejected if one.constraint == "max_latency_ms"]
+    assert [each for each in known.rejected if each.constraint == "max_latency_ms"]
 
 
 @given(st.floats(0.1, 100), st.floats(0.1, 100), st.floats(0.1, 100))
@@ -148,7 +151,7 @@ def test_a_limit_for_another_cpu_is_no_limit_for_this_one(limit: float, size_mb:
 def test_nothing_may_be_left() -> None:
     found = _recommend(measured=MOBILENET, max_size_mb=0.1)
     assert found.ranked == ()
-    assert {one.constraint for one in found.rejected} == {"max_size_mb"}
+    assert {each.constraint for each in found.rejected} == {"max_size_mb"}
 
 
 def test_a_profile_of_one_s_own_is_ranked_too() -> None:

@@ -41,7 +41,7 @@ def _keyword(key: str, limit: Any, value: Any, schema: dict[str, Any]) -> bool:
         case "const":
             return bool(value == limit)
         case "anyOf":
-            return any(_holds(value, one) for one in limit)
+            return any(_holds(value, each) for each in limit)
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
             bounds = {"minimum": value >= limit, "maximum": value <= limit} if number else {}
             strict = {"exclusiveMinimum": value > limit, "exclusiveMaximum": value < limit} if number else {}
@@ -55,8 +55,8 @@ def _keyword(key: str, limit: Any, value: Any, schema: dict[str, Any]) -> bool:
             return not isinstance(value, list) or all(map(_holds, value, kinds))
         case "properties" | "patternProperties" | "additionalProperties":
             return not isinstance(value, dict) or all(
-                _holds(one, kind) if isinstance(kind := _kind(name, schema), dict) else kind
-                for name, one in value.items()
+                _holds(each, kind) if isinstance(kind := _kind(name, schema), dict) else kind
+                for name, each in value.items()
             )
         case "$schema" | "title" | "description" | "default" | "examples":
             return True

@@ -126,7 +126,7 @@ def test_a_narrower_stream_recovers(made: Callable[[], nn.Module]) -> None:
     pruning = RECIPE.pruning.model_copy(update={"multiple": 2, "residual": "prune", "enabled": True})
     given = context(net, RECIPE.model_copy(update={"pruning": pruning}), "train")
     narrow = cut(examine_network(net, given), 0.5, "1", given).model
-    before, after = (one.get_parameter("stem.weight") for one in (narrow, recover(narrow, given, 1, None)))
+    before, after = (each.get_parameter("stem.weight") for each in (narrow, recover(narrow, given, 1, None)))
     assert before.shape == after.shape == (4, 3, 3, 3)
     assert not torch.equal(before, after)
 
@@ -138,7 +138,7 @@ def test_the_blocks_are_learned_from() -> None:
     for weight in (0.0, 0.5):
         distillation = RECIPE.distillation.model_copy(update={"block_weight": weight})
         given = context(net, RECIPE.model_copy(update={"distillation": distillation}), "train")
-        learned.append(torch.cat([one.flatten() for one in recover(start, given, 1, None).parameters()]))
+        learned.append(torch.cat([parameter.flatten() for parameter in recover(start, given, 1, None).parameters()]))
     without, with_them = learned
     assert not torch.allclose(without, with_them)
 

@@ -57,7 +57,7 @@ def counting_clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def time_models(models: Sequence[ir.Model], _context: Context) -> list[Latency]:
         asked.append(len(models))
         times = [_weights(model) / 1e3 for model in models]
-        return [Latency(median_ms=one, p95_ms=one, p99_ms=one) for one in times]
+        return [Latency(median_ms=time, p95_ms=time, p99_ms=time) for time in times]
 
     for place in (cutting, student):
         monkeypatch.setattr(place, "time_models", time_models)
@@ -70,7 +70,7 @@ def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None
     before = copy.deepcopy(network.state_dict())
     given = _context(network, 2.0)
     found = derive_student(network, given)
-    left = found.parameters / sum(one.numel() for one in network.parameters())
+    left = found.parameters / sum(parameter.numel() for parameter in network.parameters())
     assert 0.3 < left <= 0.5
     assert not found.slow
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

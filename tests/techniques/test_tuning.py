@@ -69,7 +69,7 @@ def _context(net: nn.Module, recipe: Recipe | None = None, **data: Batches) -> C
 def test_gradients_add_up_over_the_batches_and_leave_none_behind() -> None:
     net = _net()
     found = loss_gradients(net, _context(net, train=_data("train")), "criterion 'taylor'")
-    assert all(one.grad is None for one in net.parameters())
+    assert all(each.grad is None for each in net.parameters())
     sum(nn.functional.cross_entropy(net(X[i : i + 2]), LABELS[i : i + 2]) for i in (0, 2)).backward()  # type: ignore[union-attr]
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad)
@@ -95,7 +95,7 @@ def test_evaluation_data_are_looked_at_only_for_patience(taught: list[dict[str, 
     data = {role: _data(role) for role in ("train", "evaluation")}
     for training in (Training(), Training(patience=2)):
         fine_tune(_net(), Distillation(), _context(_net(), Recipe(training=training), **data), 1, None)
-    assert [one["evaluation"] for one in taught] == [None, data["evaluation"]]
+    assert [each["evaluation"] for each in taught] == [None, data["evaluation"]]
 
 
 @pytest.mark.parametrize("teacher", [True, False])

@@ -46,8 +46,8 @@ def _parsed(folder: Path, arguments: str, body: str) -> Path:
 
 
 def test_thirty_layers_are_slower_than_one(tmp_path: Path) -> None:
-    one, thirty = _file(tmp_path, "one.onnx", 1), _file(tmp_path, "thirty.onnx", 30)
-    first, second = _run(one, thirty, runs=30)
+    made, thirty = _file(tmp_path, "one.onnx", 1), _file(tmp_path, "thirty.onnx", 30)
+    first, second = _run(made, thirty, runs=30)
     assert first.ratio.verdict == "no difference"
     assert (first.ratio.low, first.ratio.value, first.ratio.high) == (1, 1, 1)
     assert second.ratio.verdict == "slower"

@@ -52,9 +52,9 @@ def _trial(noise: Noise, seed: int) -> Ratio:
 @pytest.mark.parametrize("noise", [_independent, _bursts, _sessions, _interrupted])
 def test_the_interval_holds_the_true_ratio_about_as_often_as_it_says(noise: Noise) -> None:
     found = [_trial(noise, seed) for seed in range(TRIALS)]
-    assert 0.90 <= sum(one.low <= 2 <= one.high for one in found) / TRIALS < 1  # 95 % +- 1.5
-    alike = [Ratio(value=one.value / 2, low=one.low / 2, high=one.high / 2) for one in found]  # of equal files
-    assert sum(one.verdict in ("faster", "slower") for one in alike) / TRIALS <= 0.05
+    assert 0.90 <= sum(each.low <= 2 <= each.high for each in found) / TRIALS < 1  # 95 % +- 1.5
+    alike = [Ratio(value=each.value / 2, low=each.low / 2, high=each.high / 2) for each in found]  # of equal files
+    assert sum(each.verdict in ("faster", "slower") for each in alike) / TRIALS <= 0.05
 
 
 def test_rounds_drawn_one_by_one_would_be_too_sure_of_sessions() -> None:

@@ -39,7 +39,7 @@ def stack(seed: int = 0) -> nn.Module:
         return LinearStack()
 
 
-def same(one: nn.Module, other: nn.Module) -> bool:
+def same(first: nn.Module, other: nn.Module) -> bool:
     """Whether every weight and buffer is the same, bit for bit."""
-    mine, theirs = one.state_dict(), other.state_dict()
+    mine, theirs = first.state_dict(), other.state_dict()
     return list(mine) == list(theirs) and all(torch.equal(mine[name], theirs[name]) for name in mine)

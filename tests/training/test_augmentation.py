@@ -16,7 +16,7 @@ def _variants(image: torch.Tensor) -> set[bytes]:
     """All that crop and flip can make of (channels, 8, 16): shifts by one row and two columns at most."""
     padded = torch.nn.functional.pad(image, (2, 2, 1, 1))
     crops = [padded[:, down : down + 8, right : right + 16] for down in range(3) for right in range(5)]
-    return {one.numpy().tobytes() for crop in crops for one in (crop.contiguous(), crop.flip(2).contiguous())}
+    return {each.numpy().tobytes() for crop in crops for each in (crop.contiguous(), crop.flip(2).contiguous())}
 
 
 def test_the_variants_are_those_by_hand_and_all_occur() -> None:
@@ -24,7 +24,7 @@ def test_the_variants_are_those_by_hand_and_all_occur() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         moved = crop_and_flip({"image": image.expand(1000, -1, -1, -1)})["image"]
-    assert {one.contiguous().numpy().tobytes() for one in moved} == _variants(image)
+    assert {each.contiguous().numpy().tobytes() for each in moved} == _variants(image)
 
 
 def test_flipping_gives_the_image_and_its_mirror_image_alike() -> None:
@@ -32,7 +32,7 @@ def test_flipping_gives_the_image_and_its_mirror_image_alike() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         turned = flip({"image": image.expand(1000, -1, -1, -1)})["image"]
-    same, mirrored = (int((turned == one).all((1, 2, 3)).sum()) for one in (image, image.flip(2)))
+    same, mirrored = (int((turned == each).all((1, 2, 3)).sum()) for each in (image, image.flip(2)))
     assert same + mirrored == 1000
     assert abs(same - mirrored) < 150  # five standard deviations
 

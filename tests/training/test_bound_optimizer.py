@@ -100,7 +100,7 @@ def test_what_it_does_not_hold_is_frozen() -> None:
     network: Any = seeded(ConvNet)
     freeze_others(network, SGD(network.classifier.parameters(), lr=0.1))
     wanted = {"classifier.weight", "classifier.bias"}
-    assert {name for name, one in network.named_parameters() if one.requires_grad} == wanted
+    assert {name for name, parameter in network.named_parameters() if parameter.requires_grad} == wanted
     with pytest.raises(ModelError, match="the optimizer holds no parameter to train; set requires_grad on some"):
         freeze_others(network, SGD(network.features.parameters(), lr=0.1))
 
@@ -110,7 +110,7 @@ def test_further_parameters_get_the_defaults() -> None:
     for optimizer in (_grouped(network), AdamW(network.named_parameters(), lr=1e-2, weight_decay=0.0)):
         add_parameters(optimizer, parts)
         added = optimizer.param_groups[-1]
-        assert [id(one) for one in added["params"]] == [id(one) for one in parts.parameters()]
+        assert [id(each) for each in added["params"]] == [id(parameter) for parameter in parts.parameters()]
         assert (added["lr"], added["weight_decay"]) == (1e-2, 0.0)
         add_parameters(optimizer, nn.Identity())
         assert optimizer.param_groups[-1] is added
@@ -172,7 +172,7 @@ def test_the_fingerprint_is_of_kind_rates_groups_and_state() -> None:
         Adam(network.features.parameters(), lr=1e-3),
         _grouped(network),
     ]
-    prints = [fingerprint(nn.Identity(), Settings(optimizer=one)) for one in kinds]
+    prints = [fingerprint(nn.Identity(), Settings(optimizer=kind)) for kind in kinds]
     assert len(set(prints)) == len(kinds)
     assert fingerprint(nn.Identity(), Settings(optimizer=Adam(network.parameters(), lr=1e-3))) == prints[0]
     weights: list[Tensor] = [parameter.detach().clone() for parameter in network.parameters()]

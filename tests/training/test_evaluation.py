@@ -105,7 +105,7 @@ def test_outputs_of_half_precision_and_tapped_ones_are_measured() -> None:
         unit = ""
 
         def update(self, outputs: Any, targets: Any) -> None:
-            assert [one.dtype for one in outputs] == [np.float32, np.float32]
+            assert [output.dtype for output in outputs] == [np.float32, np.float32]
 
         def compute(self) -> float:
             return 1.0

@@ -26,28 +26,31 @@ def _huber(difference: float) -> float:
 
 def _wanted_distances(student: Tensor, teacher: Tensor) -> float:
     lengths = [
-        [math.dist(one[i].flatten().tolist(), one[j].flatten().tolist()) for i, j in combinations(range(len(one)), 2)]
-        for one in (student, teacher)
+        [
+            math.dist(item[i].flatten().tolist(), item[j].flatten().tolist())
+            for i, j in combinations(range(len(item)), 2)
+        ]
+        for item in (student, teacher)
     ]
     own, given = ([length / (sum(each) / len(each)) for length in each] for each in lengths)
     return sum(_huber(a - b) for a, b in zip(own, given, strict=True)) / len(own)
 
 
 def _cosine(points: Tensor, i: int, j: int, k: int) -> float:
-    one, other = points[i].flatten() - points[j].flatten(), points[k].flatten() - points[j].flatten()
-    return float(one @ other / (one.norm() * other.norm()))
+    first, other = points[i].flatten() - points[j].flatten(), points[k].flatten() - points[j].flatten()
+    return float(first @ other / (first.norm() * other.norm()))
 
 
 def _wanted_angles(student: Tensor, teacher: Tensor) -> float:
     triplets = list(permutations(range(len(student)), 3))
-    return sum(_huber(_cosine(student, *one) - _cosine(teacher, *one)) for one in triplets) / len(triplets)
+    return sum(_huber(_cosine(student, *triplet) - _cosine(teacher, *triplet)) for triplet in triplets) / len(triplets)
 
 
 def _wanted_attention(student: Tensor, teacher: Tensor) -> float:
     total = 0.0
     for own, given in zip(student, teacher, strict=True):
-        maps = [sum(channel.square() for channel in one).flatten() for one in (own, given)]
-        unit = [one / one.square().sum().sqrt() for one in maps]
+        maps = [sum(channel.square() for channel in each).flatten() for each in (own, given)]
+        unit = [each / each.square().sum().sqrt() for each in maps]
         total += float((unit[0] - unit[1]).square().sum())
     return total / len(student)
 
@@ -102,7 +105,7 @@ def test_attention_is_that_of_the_paper() -> None:
     assert float(AttentionTransfer("a", weight=2.0)(student, teacher)) == pytest.approx(
         2 * _wanted_attention(student, teacher), rel=1e-12
     )
-    tokens = [one.flatten(2).transpose(1, 2) for one in (student, teacher)]
+    tokens = [each.flatten(2).transpose(1, 2) for each in (student, teacher)]
     assert float(AttentionTransfer("a")(*tokens)) == pytest.approx(_wanted_attention(student, teacher), rel=1e-12)
 
 

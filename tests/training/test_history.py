@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "better"),
+    ("first", "other", "better"),
     [
         (Score(accuracy=50.0), None, True),
         (Score(accuracy=51.0), Score(accuracy=50.0), True),
@@ -25,8 +25,8 @@ NAN = float("nan")
         (Score(loss=1.0), Score(accuracy=50.0), False),
     ],
 )
-def test_a_better_score(one: Score, other: Score | None, better: bool) -> None:
-    assert one.better_than(other) == better
+def test_a_better_score(first: Score, other: Score | None, better: bool) -> None:
+    assert first.better_than(other) == better
 
 
 def _position(epochs: int, best: int) -> Position:

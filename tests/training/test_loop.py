@@ -173,12 +173,12 @@ def test_every_epoch_has_an_order_of_its_own() -> None:
 def test_accumulated_batches_make_the_step_of_the_whole() -> None:
     whole = learnable(rows=24, count=2)
     ragged = [(x[rows], y[rows]) for x, y in whole for rows in (slice(0, 10), slice(10, 20), slice(20, 24))]
-    one = train(stack(), batches(whole, name="features"), FAST, cross_entropy)
+    made = train(stack(), batches(whole, name="features"), FAST, cross_entropy)
     settings = Settings(epochs=2, learning_rate=0.05, accumulation=3)
     accumulated = train(stack(), batches(ragged, name="features"), settings, cross_entropy)
-    for name, value in one.model.state_dict().items():
+    for name, value in made.model.state_dict().items():
         torch.testing.assert_close(accumulated.model.state_dict()[name], value, atol=1e-6, rtol=1e-5)
-    assert accumulated.history[1].loss == pytest.approx(one.history[1].loss, rel=1e-5)
+    assert accumulated.history[1].loss == pytest.approx(made.history[1].loss, rel=1e-5)
 
 
 def test_a_window_that_is_not_full_is_a_step_too() -> None:
@@ -255,9 +255,9 @@ def test_the_average_of_the_weights_is_handed_back() -> None:
     for name, value in result.model.state_dict().items():
         if value.is_floating_point():
             expected = seen[0][name]
-            for step, one in enumerate(seen[1:], 1):
+            for step, each in enumerate(seen[1:], 1):
                 kept = min(0.8, (1 + step) / (10 + step))
-                expected = kept * expected + (1 - kept) * one[name]
+                expected = kept * expected + (1 - kept) * each[name]
             torch.testing.assert_close(value, expected, msg=name)
 
 

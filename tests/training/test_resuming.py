@@ -55,9 +55,9 @@ def unbroken() -> Trained:
     return run(Noisy(), None)
 
 
-def _alike(one: Trained, other: Trained) -> bool:
-    told = [[(epoch.number, epoch.loss, epoch.score) for epoch in run.history] for run in (one, other)]
-    return same(one.model, other.model) and told[0] == told[1] and one.best_epoch == other.best_epoch
+def _alike(first: Trained, other: Trained) -> bool:
+    told = [[(epoch.number, epoch.loss, epoch.score) for epoch in run.history] for run in (first, other)]
+    return same(first.model, other.model) and told[0] == told[1] and first.best_epoch == other.best_epoch
 
 
 @pytest.mark.parametrize("kill_at", range(1, STEPS + 1))

@@ -22,7 +22,7 @@ def test_every_schedule_rises_to_the_amount(name: str, amount: float, steps: int
     assert len(amounts) == steps
     assert amounts[-1] == amount
     assert list(amounts) == sorted(amounts)
-    assert all(0 <= one <= amount for one in amounts)
+    assert all(0 <= each <= amount for each in amounts)
 
 
 def test_four_steps_by_hand() -> None:

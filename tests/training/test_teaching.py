@@ -129,7 +129,9 @@ def test_nothing_that_was_given_is_modified() -> None:
     assert same(teacher, before[1])
     assert teacher.training
     assert not student.training
-    assert [name for name, one in student.named_parameters() if not one.requires_grad] == ["classifier.bias"]
+    assert [name for name, parameter in student.named_parameters() if not parameter.requires_grad] == [
+        "classifier.bias"
+    ]
     assert torch.equal(RandomStates.now().torch_state, state.torch_state)
 
 
@@ -260,8 +262,8 @@ def test_another_order_of_features_or_another_cache_folder(tmp_path: Path) -> No
     taught(tmp_path / "run", features=FEATURES, epochs=1)
     with pytest.raises(InputError, match="is from another run"):
         taught(tmp_path / "run", features=FEATURES[:2], epochs=1)
-    one = taught(tmp_path / "cached", cache=tmp_path / "a", epochs=1)
-    assert same(one.model, taught(tmp_path / "cached", cache=tmp_path / "b", epochs=1).model)
+    made = taught(tmp_path / "cached", cache=tmp_path / "a", epochs=1)
+    assert same(made.model, taught(tmp_path / "cached", cache=tmp_path / "b", epochs=1).model)
 
 
 KILLED = """

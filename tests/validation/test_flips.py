@@ -31,7 +31,7 @@ def test_counts_are_those_of_the_definition(before: Array, after: Array, labels:
     assert flips.lost == sum(old[row] == labels[row] for row in changed)
     assert flips.won == sum(new[row] == labels[row] for row in changed)
     assert flips.count == len(changed) == sum(flips.pairs.values())
-    assert {(one.index, one.before, one.after, one.label) for one in flips.examples} == {
+    assert {(example.index, example.before, example.after, example.label) for example in flips.examples} == {
         (row, old[row], new[row], labels[row]) for row in changed
     }
 
@@ -40,7 +40,7 @@ def test_what_was_right_and_sure_comes_first_and_few_are_kept() -> None:
     before = np.array([[2, 0], [5, 0], [9, 0], [1, 0]], np.float32)
     labels = np.array([0, 0, 1, 0])
     flips = Flips(kept=3).add(before, -before, _batch(0, 4, labels))
-    assert [one.index for one in flips.examples] == [1, 0, 3]
+    assert [example.index for example in flips.examples] == [1, 0, 3]
     chance = 1 / (1 + np.exp(-5.0))
     assert flips.examples[0].certainty == pytest.approx(chance - (1 - chance))
     assert (flips.lost, flips.won, flips.other) == (3, 1, 0)
@@ -63,4 +63,4 @@ def test_images_get_a_thumbnail() -> None:
     scores = np.array([[1, 0], [1, 0]], np.float32)
     flips = Flips(kept=1).add(scores, scores[:, ::-1], batch)
     assert flips.count == 2
-    assert [str(one.picture)[:15] for one in flips.examples] == ["data:image/png;"]
+    assert [str(example.picture)[:15] for example in flips.examples] == ["data:image/png;"]

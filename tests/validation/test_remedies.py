@@ -26,7 +26,7 @@ def test_each_is_an_option_that_changes_the_recipe(drawn: object, budget: str, t
         assume(False)
     advised = remedies(budget, recipe, trained=trained, prunable=prunable)
     assert len(set(advised)) == len(advised)
-    for option, _, value in (one.partition(" ") for one in advised):
+    for option, _, value in (each.partition(" ") for each in advised):
         if option == "--train":
             assert recipe.trains
             assert not trained

@@ -45,7 +45,9 @@ HALF, NARROW = np.array(0.37, np.float32), draw(4, seed=3)
 )
 def test_a_factor_moves_into_the_weights(body: str, factors: int) -> None:
     constants: dict[str, NDArray[Any]] = {"w": W, "b": B, "c": HALF, "s": SPLIT, "n": THIRDS, "v": NARROW}
-    model = sequence(body + " z = Neg(y)", **{name: one for name, one in constants.items() if f"{name}" in body})
+    model = sequence(
+        body + " z = Neg(y)", **{name: constant for name, constant in constants.items() if f"{name}" in body}
+    )
     model.graph.outputs[0] = model.graph[-1].outputs[0]
     result = fold_attention_scales(model)
     assert len(result.changes) == factors
@@ -65,7 +67,7 @@ def test_a_factor_moves_into_the_weights(body: str, factors: int) -> None:
     ],
 )
 def test_another_factor_stays(body: str) -> None:
-    model = sequence(body, **{name: one for name, one in {"w": W, "b": B, "c": HALF}.items() if name in body})
+    model = sequence(body, **{name: each for name, each in {"w": W, "b": B, "c": HALF}.items() if name in body})
     model.graph.outputs[0] = model.graph[-1].outputs[0]
     assert_unchanged(model, fold_attention_scales(model))
 

@@ -42,6 +42,6 @@ def test_biases_are_joined_and_a_part_without_one_gets_zeros() -> None:
 )
 def test_others_stay(tail: str) -> None:
     constants = {"a": A, "b": B, "o": np.ones(1, np.float32)}
-    used = {name: one for name, one in constants.items() if f", {name})" in tail}
+    used = {name: constant for name, constant in constants.items() if f", {name})" in tail}
     model = sequence(f"{HEAD} {tail}", w=W, n=SIZES, **used)
     assert_unchanged(model, hoist_biases(model))

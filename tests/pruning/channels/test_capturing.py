@@ -75,7 +75,7 @@ def test_so_do_those_of_the_front_end() -> None:
     pruner.structured_pruning("filter", 0.5)
     model: Any = pruner.model
     assert (model.stem.out_channels, model.auxiliary[0].in_channels) == (4, 4)
-    assert [one.shape for one in model.train()(IMAGES)] == [(4, 5), (4, 5)]
+    assert [each.shape for each in model.train()(IMAGES)] == [(4, 5), (4, 5)]
     Distiller(network, model).train_student([(IMAGES, torch.arange(4))], epochs=1)
 
 
@@ -89,7 +89,7 @@ def test_parameters_that_nothing_uses_stay_and_hold_up_nothing() -> None:
     network.spare = nn.Linear(8, 8)
     subject = examine(network.eval(), (IMAGES,))
     assert [group.name for group in subject.groups] == ["stem", "body"]
-    assert "8 channels stay: each is not used by the network" in {one.reason for one in subject.refusals}
+    assert "8 channels stay: each is not used by the network" in {refusal.reason for refusal in subject.refusals}
 
 
 def test_where_training_cannot_be_captured_what_it_could_read_stays() -> None:
@@ -97,7 +97,7 @@ def test_where_training_cannot_be_captured_what_it_could_read_stays() -> None:
         network = _Branching(head).eval()
         subject = examine(network, (IMAGES,))
         assert [group.name for group in subject.groups] == others
-        whole = [one.reason for one in subject.refusals if "training cannot be captured" in one.reason]
+        whole = [refusal.reason for refusal in subject.refusals if "training cannot be captured" in refusal.reason]
         assert bool(whole) == (not others)
         assert all("'auxiliary.0.weight'" in reason for reason in whole)
 
@@ -111,5 +111,5 @@ def test_what_the_training_code_fixes_is_left_whole() -> None:
     network = _FixedSize(nn.Linear(8, 5)).eval()
     subject = examine(network, (IMAGES,))
     pruned = cut_out(subject, [unit for group in subject.groups for unit in group.units[::2]])
-    assert [one.name for one in pruned.refusals if one.reason == FIXED] == ["stem"]
-    assert [one.shape for one in pruned.model.train()(IMAGES)] == [(4, 5), (4, 5)]
+    assert [refusal.name for refusal in pruned.refusals if refusal.reason == FIXED] == ["stem"]
+    assert [each.shape for each in pruned.model.train()(IMAGES)] == [(4, 5), (4, 5)]

@@ -36,7 +36,7 @@ def _halved(start: Callable[[Any, Tensor], Tensor]) -> tuple[dict[str, int], lis
     subject = examine(network, (torch.randn(2, 3),))
     pruned = cut_out(subject, [unit for group in subject.groups for unit in group.units[::2]])
     off = difference(pruned.model, silenced(network, pruned.removed), (torch.randn(5, 3),))
-    fixed = [one.name for one in pruned.refusals if one.reason == FIXED]
+    fixed = [refusal.name for refusal in pruned.refusals if refusal.reason == FIXED]
     return {group.name: len(group.units) for group in subject.groups}, fixed, off
 
 

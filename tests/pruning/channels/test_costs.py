@@ -34,7 +34,7 @@ def test_macs_and_parameters_before_and_after(kind: type[nn.Module]) -> None:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(inputs)
         assert macs(widths) == counter.get_total_flops() // 2
-        assert parameters(widths) == sum(one.numel() for one in network.parameters())
+        assert parameters(widths) == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_attention_counts_both_of_its_products() -> None:

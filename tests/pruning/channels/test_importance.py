@@ -54,7 +54,9 @@ def test_taylor_is_what_the_loss_changes_by_to_first_order() -> None:
     subject = _chain()
     inputs, signs = torch.tensor([[1.0, 0.5]]), torch.tensor([1.0, -2.0, 0.5])
     (subject.module(inputs) * signs).sum().backward()
-    gradients = {name: one.grad for name, one in subject.module.named_parameters() if one.grad is not None}
+    gradients = {
+        name: parameter.grad for name, parameter in subject.module.named_parameters() if parameter.grad is not None
+    }
     with torch.no_grad():
         hidden = subject.module[1](subject.module[0](inputs))  # type: ignore[index]
         change = (hidden[0][None] * subject.module[2].weight * signs[:, None]).sum(0).abs()  # type: ignore[index]

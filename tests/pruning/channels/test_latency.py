@@ -22,7 +22,9 @@ def subject(monkeypatch: pytest.MonkeyPatch) -> Subject:
     def clock(_operator: Operator) -> Callable[[int, int], float]:
         return lambda inputs, outputs: inputs * outputs / 1000
 
-    monkeypatch.setattr(latency, "time_operators", lambda operators, _threads: {one: clock(one) for one in operators})
+    monkeypatch.setattr(
+        latency, "time_operators", lambda operators, _threads: {operator: clock(operator) for operator in operators}
+    )
     return examine(seeded(ConvNet), (torch.randn(1, 3, 16, 16),))
 
 

@@ -22,11 +22,11 @@ def test_a_random_network_is_pruned_exactly(entry: Entry, seed: int, amount: flo
     note(str(network))
     subject = look_at(network, entry.inputs(seed))
     made = {name for name, _ in network.named_modules()}
-    whole = [one.name for one in subject.refusals]
+    whole = [refusal.name for refusal in subject.refusals]
     assert subject.groups or whole
     assert all(name in made for name in whole)
     pruned = cut_out(subject, draw(subject, seed, amount))
-    fixed = {one.name for one in pruned.refusals if one.reason == FIXED}
+    fixed = {refusal.name for refusal in pruned.refusals if refusal.reason == FIXED}
     assert fixed <= {f"{path}.qkv" for path, part in network.named_modules() if _has_one_key(part)}
     expected = silenced(network, pruned.removed)
     inputs = entry.inputs(seed + 1)

@@ -39,7 +39,9 @@ def test_a_goal_is_met_and_not_overshot_by_more_than_a_step(subject: Subject, go
 def test_protected_layers_keep_their_channels(subject: Subject) -> None:
     chosen = select(subject, PruningRequest(amount=0.5, protect=("features.0",)))
     assert list(chosen.widths) == ["features.3"]
-    assert [(one.name, one.reason) for one in chosen.refusals] == [("features.0", "protected by 'features.0'")]
+    assert [(refusal.name, refusal.reason) for refusal in chosen.refusals] == [
+        ("features.0", "protected by 'features.0'")
+    ]
 
 
 def test_a_protected_layer_that_is_not_there(subject: Subject) -> None:
@@ -57,7 +59,7 @@ def test_a_protected_module_stands_for_all_that_is_in_it(subject: Subject) -> No
 def test_inside_of_blocks_the_residual_stream_stays_whole() -> None:
     chosen = select(examine(seeded(Blocks), (torch.randn(1, 3, 16, 16),)), PruningRequest(amount=0.5, residual="keep"))
     assert chosen.widths == {f"body.{place}.first": 8 for place in range(4)}
-    assert [(one.name, one.reason) for one in chosen.refusals] == [("stem.0", IS_JOINED)]
+    assert [(refusal.name, refusal.reason) for refusal in chosen.refusals] == [("stem.0", IS_JOINED)]
 
 
 class Added(nn.Module):

@@ -49,7 +49,7 @@ def assert_silenced(original: nn.Module, pruned: Pruned, entry: Entry) -> None:
     """Equal to the silenced original on inputs that neither has seen, which it tells apart."""
     expected = silenced(original, pruned.removed)
     samples = [entry.inputs(seed) for seed in (10, 11, 12)]
-    assert max(difference(pruned.model, expected, one) for one in samples) <= TOLERANCE
+    assert max(difference(pruned.model, expected, sample) for sample in samples) <= TOLERANCE
     assert variation(pruned.model, samples[0], samples[1]) >= LEAST_VARIATION
 
 
@@ -63,7 +63,7 @@ def test_a_pruned_network_is_the_silenced_original(name: str, seed: int, amount:
     subject = subject_of(name)
     pruned = cut_out(subject, draw(subject, seed, amount))
     assert_silenced(subject.module, pruned, ZOO[name])
-    assert not [one.name for one in pruned.refusals if one.reason == FIXED]
+    assert not [refusal.name for refusal in pruned.refusals if refusal.reason == FIXED]
     for tensor, axes in pruned.removed.items():
         before, after = (
             module.get_parameter if _is_parameter(module, tensor) else module.get_buffer
@@ -82,8 +82,8 @@ def _is_parameter(module: nn.Module, name: str) -> bool:
 def test_the_groups_are_those_that_an_engineer_expects(name: str) -> None:
     subject, entry = subject_of(name), ZOO[name]
     assert {group.name: len(group.units) for group in subject.groups} == entry.groups
-    assert {one.name for one in subject.refusals} >= set(entry.whole)
-    assert not {one.name for one in subject.refusals} & set(entry.groups)
+    assert {refusal.name for refusal in subject.refusals} >= set(entry.whole)
+    assert not {refusal.name for refusal in subject.refusals} & set(entry.groups)
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -110,7 +110,7 @@ def test_the_original_is_not_touched(name: str) -> None:
         assert _plain(part) == _plain(old), path
     after = network.state_dict()
     assert all(torch.equal(after[key], value) for key, value in before.state_dict().items())
-    assert all(one.requires_grad for one in pruned.model.parameters())
+    assert all(parameter.requires_grad for parameter in pruned.model.parameters())
 
 
 def _plain(part: nn.Module) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def test_what_the_code_fixes_is_left_whole_and_named() -> None:
     subject = examine(network, (torch.randn(2, 6),))
     pruned = cut_out(subject, [unit for group in subject.groups for unit in group.units[:4]])
     model: Any = pruned.model
-    assert [one.name for one in pruned.refusals if one.reason == FIXED] == ["fixed"]
+    assert [refusal.name for refusal in pruned.refusals if refusal.reason == FIXED] == ["fixed"]
     assert (model.fixed.out_features, model.free.out_features) == (12, 6)
 
 
@@ -214,9 +214,9 @@ def test_a_pruned_network_exports_quantizes_and_runs(name: str) -> None:
     model = cut_out(subject, draw(subject, 1, 0.5)).model
     batches = [(_one(entry.inputs(seed)), None) for seed in range(2)]
     quantized = Quantizer.static_quantize(model, batches)  # raises if the export differs from the module
-    wanted, found = (_leaves(one(*_args(entry.inputs(5)), **_kwargs(entry.inputs(5)))) for one in (model, quantized))
-    for one, other in zip(wanted, found, strict=True):
-        assert one.shape == other.shape
+    wanted, found = (_leaves(each(*_args(entry.inputs(5)), **_kwargs(entry.inputs(5)))) for each in (model, quantized))
+    for each, other in zip(wanted, found, strict=True):
+        assert each.shape == other.shape
         assert torch.isfinite(other).all()
     assert quantized.size_bytes > 0
 

@@ -20,7 +20,7 @@ from tests.pruning.networks import Tied, by_name
 
 def _chosen(model: nn.Module, include: Any = (), protect: Any = ()) -> list[str]:
     weights, unknown = find_weights(model, last_classifier(model))
-    return [one.name for one in select(weights, check_choice(model, weights, unknown, include, protect))[0]]
+    return [each.name for each in select(weights, check_choice(model, weights, unknown, include, protect))[0]]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_is_protected_is_said_with_the_reason() -> None:
     model = seeded(TwoInputs)
     weights, unknown = find_weights(model, "head")
     _, refusals = select(weights, check_choice(model, weights, unknown, (), ()))
-    assert [(one.name, one.kind, one.reason) for one in refusals] == [
+    assert [(refusal.name, refusal.kind, refusal.reason) for refusal in refusals] == [
         ("embedding.weight", "Embedding", "an embedding is protected; name it in include to prune it"),
         ("head.weight", "Linear", "the last classifier is protected; name it in include to prune it"),
     ]

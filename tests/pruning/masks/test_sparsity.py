@@ -45,7 +45,7 @@ def _magnitudes(*several: Tensor) -> list[Tensor]:
 
 
 def _pruned(keep: list[Tensor]) -> list[int]:
-    return [int((~one).sum()) for one in keep]
+    return [int((~each).sum()) for each in keep]
 
 
 @given(weights(), SHARES)
@@ -61,8 +61,8 @@ def test_exactly_the_share_goes_and_nothing_larger(weight: Tensor, sparsity: flo
 def test_a_global_share_is_of_all_together(several: list[Tensor], sparsity: float) -> None:
     keep = keep_highest(_magnitudes(*several), sparsity, "global")
     assert sum(_pruned(keep)) == round(sparsity * sum(weight.numel() for weight in several))
-    kept = torch.cat([weight[one].double().abs() for weight, one in zip(several, keep, strict=True)])
-    gone = torch.cat([weight[~one].double().abs() for weight, one in zip(several, keep, strict=True)])
+    kept = torch.cat([weight[each].double().abs() for weight, each in zip(several, keep, strict=True)])
+    gone = torch.cat([weight[~each].double().abs() for weight, each in zip(several, keep, strict=True)])
     if len(kept) and len(gone):
         assert kept.min() >= gone.max()
 
@@ -82,9 +82,9 @@ def test_without_ties_the_global_choice_is_pytorch_s() -> None:
     torch.manual_seed(0)
     layers: list[nn.Linear | nn.Conv2d] = [nn.Linear(30, 20), nn.Conv2d(3, 8, 3), nn.Linear(7, 5)]
     keep = keep_highest(_magnitudes(*(layer.weight for layer in layers)), 0.37, "global")
-    prune.global_unstructured([(one, "weight") for one in layers], prune.L1Unstructured, amount=0.37)
-    for layer, one in zip(layers, keep, strict=True):
-        assert torch.equal(one, layer.weight_mask.bool())  # type: ignore[operator]
+    prune.global_unstructured([(each, "weight") for each in layers], prune.L1Unstructured, amount=0.37)
+    for layer, each in zip(layers, keep, strict=True):
+        assert torch.equal(each, layer.weight_mask.bool())  # type: ignore[operator]
 
 
 def test_a_tensor_that_quantile_refuses_is_exact() -> None:
@@ -135,7 +135,7 @@ def test_types_are_compared_by_value() -> None:
     # 1 + 2^-30 is 1 in float32: only float64 tells it from 1.
     wide = torch.tensor([1 + 2.0**-30, 1 + 2.0**-29], dtype=torch.float64)
     keep = keep_highest(_magnitudes(wide, torch.tensor([1.0], dtype=torch.bfloat16)), 1 / 3, "global")
-    assert [one.tolist() for one in keep] == [[True, True], [False]]
+    assert [each.tolist() for each in keep] == [[True, True], [False]]
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 0.5, np.float32(0.5), np.float64(0.25)])

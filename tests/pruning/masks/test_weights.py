@@ -63,7 +63,7 @@ def test_masks_change_no_name_and_show_in_the_value() -> None:
 
 
 def _refused(model: nn.Module) -> dict[str, tuple[str, str]]:
-    return {one.name: (one.kind, one.reason) for one in find_weights(model, None)[1]}
+    return {weight.name: (weight.kind, weight.reason) for weight in find_weights(model, None)[1]}
 
 
 def test_other_matrices_are_refused_and_vectors_are_not_mentioned() -> None:

@@ -39,7 +39,7 @@ def _assert_comes_back(pruner: Any, fresh: Any, folder: Path) -> None:
     assert fresh.config.to_dict() == config.to_dict()
     loaded.save_pretrained(folder / "own")
     again = type(fresh).from_pretrained(folder / "own")
-    assert all(torch.equal(_outputs(one.eval()), _outputs(pruner.model)) for one in (loaded, again))
+    assert all(torch.equal(_outputs(each.eval()), _outputs(pruner.model)) for each in (loaded, again))
 
 
 def test_a_width_of_all_layers_is_told(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ def test_the_layers_are_like_the_one() -> None:
     layer = nn.Linear(6, 4).half().eval()
     layer.bias.requires_grad_(False)
     row = make_row("a", layer, (WIDE, BACK), _stored())
-    assert [tuple(one.shape) for one in row.parameters()] == [(2, 6), (4, 2), (4,)]
-    assert all(one.dtype is torch.float16 for one in row.parameters())
-    assert [one.requires_grad for one in row.parameters()] == [True, True, False]
+    assert [tuple(parameter.shape) for parameter in row.parameters()] == [(2, 6), (4, 2), (4,)]
+    assert all(parameter.dtype is torch.float16 for parameter in row.parameters())
+    assert [parameter.requires_grad for parameter in row.parameters()] == [True, True, False]
     assert not row.training
     assert not row[1].training
 

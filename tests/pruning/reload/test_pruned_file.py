@@ -36,7 +36,7 @@ def _refusal(content: bytes) -> str:
 def test_what_is_written_is_read() -> None:
     stored = read_stored("file", io.BytesIO(_content()))
     values = read_values("file", io.BytesIO(_content()))
-    assert stored.shapes == {name: tuple(one.shape) for name, one in values.items()}
+    assert stored.shapes == {name: tuple(value.shape) for name, value in values.items()}
     assert stored.shapes["0.weight"] == (2, 3)
     assert stored.floating == values.keys() - {"1.num_batches_tracked"}
     assert stored.blueprint.sizes["1"]["num_features"] == 2

@@ -25,8 +25,10 @@ class Net(nn.Module):
 
 def _stored(network: nn.Module, **changes: Any) -> Stored:
     blueprint = blueprint_of(network)
-    shapes = {name: tuple(one.shape) for name, one in named_tensors(network).items() if name not in blueprint.shared}
-    floating = frozenset(name for name, one in named_tensors(network).items() if one.is_floating_point())
+    shapes = {
+        name: tuple(tensor.shape) for name, tensor in named_tensors(network).items() if name not in blueprint.shared
+    }
+    floating = frozenset(name for name, tensor in named_tensors(network).items() if tensor.is_floating_point())
     stored = {"name": "file", "blueprint": blueprint, "shapes": shapes, "floating": floating}
     return Stored(**{**stored, **changes})
 
@@ -121,7 +123,7 @@ def test_two_tensors_are_not_read_into_one() -> None:
         {name: torch.full(shape, 2.0) for name, shape in _stored(tied).shapes.items()},
         {"1.weight": "0.weight"},
     )
-    assert all((one == 2).all() for one in rebuilt.parameters())
+    assert all((parameter == 2).all() for parameter in rebuilt.parameters())
 
 
 def test_a_mask_needs_its_weight() -> None:
@@ -139,7 +141,7 @@ def test_values_fill_in_place_where_the_shape_stays() -> None:
     fill(network, values, {})
     assert network.norm.num_batches_tracked is bias
     assert isinstance(network.layer.weight, nn.Parameter)
-    assert all(torch.equal(one.detach(), torch.ones(one.shape, dtype=one.dtype)) for one in _values(network))
+    assert all(torch.equal(value.detach(), torch.ones(value.shape, dtype=value.dtype)) for value in _values(network))
 
 
 def _values(network: nn.Module) -> list[Tensor]:

@@ -56,8 +56,8 @@ def _assert_same(loaded: nn.Module, stored: nn.Module, inputs: Inputs) -> None:
     expected, found = stored.state_dict(), loaded.state_dict()
     assert list(expected) == list(found)
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
-    outputs, wanted = (run(one.eval(), inputs) for one in (loaded, stored))
-    assert all(torch.equal(one, other) for one, other in zip(outputs, wanted, strict=True))
+    outputs, wanted = (run(each.eval(), inputs) for each in (loaded, stored))
+    assert all(torch.equal(output, other) for output, other in zip(outputs, wanted, strict=True))
 
 
 def _assert_trains(network: nn.Module, inputs: Inputs) -> None:
@@ -66,8 +66,8 @@ def _assert_trains(network: nn.Module, inputs: Inputs) -> None:
     before = copy.deepcopy(network.state_dict())
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
     args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-    outputs = [one for one in pytree.tree_leaves(network(*args, **kwargs)) if one.is_floating_point()]
-    torch.stack([one.square().sum() for one in outputs]).sum().backward()  # type: ignore[no-untyped-call]
+    outputs = [leaf for leaf in pytree.tree_leaves(network(*args, **kwargs)) if leaf.is_floating_point()]
+    torch.stack([output.square().sum() for output in outputs]).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
@@ -123,10 +123,10 @@ def test_masks_hold_on(tmp_path: Path) -> None:
     loaded: Any = load_pruned(Tied(), tmp_path / "file")
     _assert_same(loaded, pruner.model, (tokens(),))
     assert ModelPruner(loaded, tokens()).get_sparsity() == pruner.get_sparsity()
-    zeros = [one == 0 for one in (loaded.first.weight, loaded.head.weight)]
+    zeros = [each == 0 for each in (loaded.first.weight, loaded.head.weight)]
     _assert_trains(loaded, (tokens(),))
     weights = (loaded.first.weight, loaded.head.weight)
-    assert all((one[where] == 0).all() for one, where in zip(weights, zeros, strict=True))
+    assert all((weight[where] == 0).all() for weight, where in zip(weights, zeros, strict=True))
     assert torch.equal(loaded.head.weight, loaded.embedding.weight)
     assert len(list(loaded.parameters())) == len(list(Tied().parameters()))
 
@@ -158,8 +158,8 @@ def test_modes_devices_and_what_is_frozen_are_those_of_the_instance(tmp_path: Pa
     assert loaded.get_parameter("first.bias").requires_grad
     assert [part.training for part in loaded.modules()] == [part.training for part in instance.modules()]
     stored = pruner.model.state_dict()
-    assert all(one.dtype == instance.state_dict()[name].dtype for name, one in loaded.state_dict().items())
-    assert all(torch.equal(one, stored[name].to(one.dtype)) for name, one in loaded.state_dict().items())
+    assert all(each.dtype == instance.state_dict()[name].dtype for name, each in loaded.state_dict().items())
+    assert all(torch.equal(each, stored[name].to(each.dtype)) for name, each in loaded.state_dict().items())
 
 
 def test_the_file_is_safetensors_and_the_same_for_the_same_network(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_file_is_replaced_only_where_that_is_said(tmp_path: Path) -> None:
     assert place.read_bytes() == before
     pruner.save(place, overwrite=True)
     assert place.read_bytes() != before
-    assert [one.name for one in place.parent.iterdir()] == ["file"]
+    assert [path.name for path in place.parent.iterdir()] == ["file"]
 
 
 class ExtraState(Small):

@@ -64,7 +64,7 @@ def test_the_channels_that_an_addition_joins() -> None:
 
 def test_refusals_name_layers_and_count_channels() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.Softmax(-1), nn.Linear(4, 2))
-    refused = {one.name: one.reason for one in find_refusals(_structure(network, 2, 3))}
+    refused = {refusal.name: refusal.reason for refusal in find_refusals(_structure(network, 2, 3))}
     assert refused == {
         "0": "4 channels stay: each is mixed by softmax",
         "2": "2 channels stay: each is an output of the network",
@@ -83,7 +83,7 @@ def test_channels_that_hang_together_are_named() -> None:
 
     structure = _structure(Shared(), 2, 3)
     assert find_groups(structure) == ()
-    assert {one.name: one.reason for one in find_refusals(structure)} == {
+    assert {refusal.name: refusal.reason for refusal in find_refusals(structure)} == {
         "first": "4 channels stay: they can only be removed all at once",
         "second": "2 channels stay: each is an output of the network",
     }

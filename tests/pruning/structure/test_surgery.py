@@ -50,7 +50,7 @@ def test_parameters_stay_parameters_and_buffers_stay_buffers() -> None:
     first.weight.requires_grad_(False)
     network = nn.Sequential(first, nn.BatchNorm1d(4), nn.Linear(4, 2))
     smaller = _without_first(network, 2, 3)
-    assert [one.requires_grad for one in smaller.parameters()] == [False, *[True] * 5]
+    assert [parameter.requires_grad for parameter in smaller.parameters()] == [False, *[True] * 5]
     assert smaller.state_dict().keys() == network.state_dict().keys()
     assert smaller[1].running_mean.shape == (2,)
     assert torch.equal(smaller[0].weight, first.weight[2:])
@@ -75,4 +75,4 @@ def test_each_module_can_mean_another_of_its_sizes() -> None:
     (group,) = find_groups(structure)
     gone = as_flags(structure, group.units[:1])
     candidates: list[Any] = list(resize_attributes(remove(network, structure, gone), structure, gone))
-    assert {(one[1].rows, one[2].rows) for one in candidates} == {(3, 3), (3, 4), (4, 3), (4, 4)}
+    assert {(candidate[1].rows, candidate[2].rows) for candidate in candidates} == {(3, 3), (3, 4), (4, 3), (4, 4)}

@@ -51,7 +51,7 @@ class Attention(nn.Module):
         sizes = [self.heads * self.head, self.shared * self.head, self.shared * self.head]
         q, k, v = self.qkv(x).split(sizes, dim=-1)
         q = q.view(batch, length, self.heads, self.head).transpose(1, 2)
-        k, v = (one.view(batch, length, self.shared, self.head).transpose(1, 2) for one in (k, v))
+        k, v = (each.view(batch, length, self.shared, self.head).transpose(1, 2) for each in (k, v))
         k, v = self._repeat(k), self._repeat(v)
         y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out(y.transpose(1, 2).reshape(batch, length, -1))

@@ -24,17 +24,17 @@ def _context(teacher: nn.Module, epochs: int = 1, **distilled: Any) -> Context:
     return context(teacher, recipe, "train", "evaluation")
 
 
-def _distance(one: nn.Module, other: nn.Module) -> float:
+def _distance(first: nn.Module, other: nn.Module) -> float:
     with torch.no_grad():
         inputs = torch.cat([image for image, _ in images(rows=8, batches=3)])
-        return float((one(inputs).softmax(1) - other(inputs).softmax(1)).abs().mean())
+        return float((first(inputs).softmax(1) - other(inputs).softmax(1)).abs().mean())
 
 
 def test_a_student_of_its_own_comes_nearer_to_its_teacher() -> None:
     teacher, student = seeded(ConvNet), seeded(ConvNet)
     with torch.no_grad():
         teacher.get_parameter("classifier.weight").mul_(30)
-    before = copy.deepcopy([one.state_dict() for one in (teacher, student)])
+    before = copy.deepcopy([each.state_dict() for each in (teacher, student)])
     result = distill(student, _context(teacher, epochs=10, alpha=1.0))
     assert _distance(result.model, teacher) < 0.7 * _distance(student, teacher)
     for network, state in zip((teacher, student), before, strict=True):
@@ -55,7 +55,9 @@ def test_a_network_that_is_its_own_teacher_gets_a_student(monkeypatch: pytest.Mo
     monkeypatch.setattr(distillation, "derive_student", derive)
     result = distill(network, _context(network))
     assert asked == [network]
-    assert {one.shape for one in result.model.parameters()} == {one.shape for one in smaller.parameters()}
+    assert {parameter.shape for parameter in result.model.parameters()} == {
+        parameter.shape for parameter in smaller.parameters()
+    }
     distill(smaller, _context(network))
     assert asked == [network]
 

@@ -60,8 +60,8 @@ def test_with_training_data_it_recovers() -> None:
     names = [name for name, _ in plain.model.named_parameters()]
     assert names == [name for name, _ in trained.model.named_parameters()]
     assert any(
-        not torch.equal(one, other)
-        for one, other in zip(plain.model.parameters(), trained.model.parameters(), strict=True)
+        not torch.equal(parameter, other)
+        for parameter, other in zip(plain.model.parameters(), trained.model.parameters(), strict=True)
     )
 
 

@@ -41,7 +41,7 @@ def test_half_of_the_macs_go_and_the_network_is_untouched() -> None:
     before = copy.deepcopy(network.state_dict())
     result = prune_channels(network, _context(network, pruning={"goal": "macs"}))
     assert 0.4 < float(result.metrics["pruned_macs"]) / float(result.metrics["original_macs"]) <= 0.5
-    assert sum(one.numel() for one in result.model.parameters()) == result.metrics["pruned_parameters"]
+    assert sum(parameter.numel() for parameter in result.model.parameters()) == result.metrics["pruned_parameters"]
     assert any(change.startswith("features.0: 8 -> ") for change in result.changes)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
@@ -81,7 +81,9 @@ def test_it_trains_between_the_cuts_and_measures_accuracy() -> None:
             recipe=given.recipe.model_copy(update={"training": Recipe().training.model_copy(update={"epochs": 0})}),
         ),
     )
-    assert {one.shape for one in trained.model.parameters()} == {one.shape for one in plain.model.parameters()}
+    assert {parameter.shape for parameter in trained.model.parameters()} == {
+        parameter.shape for parameter in plain.model.parameters()
+    }
     assert not torch.equal(next(trained.model.parameters()), next(plain.model.parameters()))
     assert 0 <= float(trained.metrics["pruned_accuracy_percent"]) <= 100
     assert trained.warnings == ()
@@ -90,12 +92,16 @@ def test_it_trains_between_the_cuts_and_measures_accuracy() -> None:
 def test_a_latency_goal_is_held_against_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that rewards half of what is removed: the goal is aimed at until the measured latency meets it."""
     network = seeded(ConvNet)
-    whole = sum(one.numel() for one in network.parameters())
+    whole = sum(parameter.numel() for parameter in network.parameters())
     asked = []
 
     def measured(models: Sequence[ir.Model], _context: Context) -> list[Latency]:
         sizes = [
-            sum(int(one.const_value.size) for one in model.graph.initializers.values() if one.const_value)
+            sum(
+                int(initializer.const_value.size)
+                for initializer in model.graph.initializers.values()
+                if initializer.const_value
+            )
             for model in models
         ]
         asked.append(len(models))
@@ -103,7 +109,7 @@ def test_a_latency_goal_is_held_against_what_was_measured(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(cutting, "time_models", measured)
     result = prune_channels(network, _context(network, pruning={"goal": "latency", "amount": 0.2}))
-    left = sum(one.numel() for one in result.model.parameters()) / whole
+    left = sum(parameter.numel() for parameter in result.model.parameters()) / whole
     assert 1 - (0.5 + 0.5 * left) >= 0.2
     assert len(asked) > 2
 
@@ -119,7 +125,7 @@ def test_what_a_killed_run_chose_is_chosen_again_for_the_same_request(
     assert first.changes == again.changes
     monkeypatch.undo()
     other = prune_channels(network, replace(given, recipe=given.recipe.model_copy(update={"seed": 7})))
-    weights = [one.model.get_submodule("features.3").weight for one in (first, again, other)]
+    weights = [each.model.get_submodule("features.3").weight for each in (first, again, other)]
     assert torch.equal(weights[0], weights[1])  # type: ignore[arg-type]
     assert weights[0].shape != weights[2].shape or not torch.equal(weights[0], weights[2])  # type: ignore[arg-type]
 

@@ -83,7 +83,7 @@ def test_the_same_outputs_agree_in_every_bit_and_every_class() -> None:
 
 
 def test_other_numbers_are_measured() -> None:
-    (result,), _ = _compare(_named(Host(lambda o: Answer(outputs=[{"y": -one["y"]} for one in o]))))
+    (result,), _ = _compare(_named(Host(lambda o: Answer(outputs=[{"y": -each["y"]} for each in o]))))
     assert not result.identical
     assert result.agreement.sqnr_db == pytest.approx(20 * np.log10(1 / 2), abs=1e-3)
     assert result.agreement.top1_agreement == 0.0
@@ -102,22 +102,22 @@ def _like(wanted: dict[str, Any], **changed: Any) -> dict[str, Any]:
         (lambda _: Answer(), "outputs for 0 batches, expected 3"),
         (lambda o: Answer(outputs=iter(o)), "a list_iterator as its outputs, expected a list"),
         (
-            lambda o: Answer(outputs=[one["y"] for one in o]),
+            lambda o: Answer(outputs=[each["y"] for each in o]),
             "an ndarray as the outputs of a batch, expected arrays by name",
         ),
-        (lambda o: Answer(outputs=[{"z": one["y"]} for one in o]), "outputs 'z', expected outputs 'y'"),
-        (lambda o: Answer(outputs=[_like(one, z=one["y"]) for one in o]), "outputs 'y', 'z', expected outputs 'y'"),
+        (lambda o: Answer(outputs=[{"z": each["y"]} for each in o]), "outputs 'z', expected outputs 'y'"),
+        (lambda o: Answer(outputs=[_like(each, z=each["y"]) for each in o]), "outputs 'y', 'z', expected outputs 'y'"),
         (lambda o: Answer(outputs=[{} for _ in o]), "no outputs, expected outputs 'y'"),
         (
-            lambda o: Answer(outputs=[{"y": one["y"].T} for one in o]),
+            lambda o: Answer(outputs=[{"y": each["y"].T} for each in o]),
             "output 'y' as float32 (4, 5), expected float32 (5, 4)",
         ),
         (
-            lambda o: Answer(outputs=[{"y": one["y"].astype(np.float64)} for one in o]),
+            lambda o: Answer(outputs=[{"y": each["y"].astype(np.float64)} for each in o]),
             "output 'y' as float64 (5, 4), expected float32 (5, 4)",
         ),
         (
-            lambda o: Answer(outputs=[{"y": one["y"].tolist()} for one in o]),
+            lambda o: Answer(outputs=[{"y": each["y"].tolist()} for each in o]),
             "output 'y' as a list, expected float32 (5, 4)",
         ),
     ],
@@ -158,7 +158,9 @@ def test_what_a_place_says_itself_is_told_as_it_is() -> None:
 
 
 def test_outputs_that_are_not_finite_agree_in_nothing() -> None:
-    assert _failure(lambda o: Answer(outputs=[{"y": one["y"] * np.nan} for one in o])) == "outputs that are not finite"
+    assert (
+        _failure(lambda o: Answer(outputs=[{"y": each["y"] * np.nan} for each in o])) == "outputs that are not finite"
+    )
 
 
 def test_a_place_that_fails_leaves_the_others_alone() -> None:

@@ -27,7 +27,7 @@ def test_einsum_is_the_product_that_it_spells() -> None:
 
 def test_einsum_of_heads() -> None:
     def attend(x: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> Tensor:
-        q, k, v = (torch.einsum("bnc,chd->bhnd", x, one) for one in (q, k, v))
+        q, k, v = (torch.einsum("bnc,chd->bhnd", x, each) for each in (q, k, v))
         weights = torch.einsum("bhnd,bhmd->bhnm", q, k).softmax(-1)
         return torch.einsum("bhnm,bhmd,hdc", weights, v, out)
 
@@ -46,7 +46,7 @@ def test_einsum_that_is_not_followed_says_so() -> None:
 def test_heads_leave_with_the_keys_and_values_that_they_share(shared: int) -> None:
     def attend(x: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> Tensor:
         query, key, value = (
-            (x @ one).view(2, 5, heads, 2).transpose(1, 2) for one, heads in ((q, 4), (k, shared), (v, shared))
+            (x @ each).view(2, 5, heads, 2).transpose(1, 2) for each, heads in ((q, 4), (k, shared), (v, shared))
         )
         y = functional.scaled_dot_product_attention(query, key, value, enable_gqa=shared < 4)
         return y.transpose(1, 2).flatten(2) @ out

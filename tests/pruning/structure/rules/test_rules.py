@@ -58,18 +58,18 @@ def _views() -> Iterator[tuple[str, Any, list[tuple[Any, ...]]]]:
     """PyTorch's operators that return their input or a part of it: name, overload, arguments to try."""
     for schema in torch._C._jit_get_all_schemas():
         name = schema.name.removeprefix("aten::")
-        is_view = any(one.alias_info is not None and not one.alias_info.is_write for one in schema.returns)
-        required = [one for one in schema.arguments if not one.has_default_value()]
+        is_view = any(each.alias_info is not None and not each.alias_info.is_write for each in schema.returns)
+        required = [argument for argument in schema.arguments if not argument.has_default_value()]
         if name == schema.name or name.startswith("_") or not (is_view or name.endswith("_copy")):
             continue
         if (
             not required
             or str(required[0].type) not in ("Tensor", "List[Tensor]")
-            or any(one.kwarg_only for one in required)
+            or any(each.kwarg_only for each in required)
         ):
             continue
         overload = getattr(getattr(torch.ops.aten, name, None), schema.overload_name or "default", None)
-        guesses = [GUESSES.get(str(one.type), ()) for one in required]
+        guesses = [GUESSES.get(str(each.type), ()) for each in required]
         if overload is not None and torch.Tag.pointwise not in overload.tags:
             yield name, overload, list(product(*guesses))
 
@@ -84,6 +84,6 @@ def _hands_on(overload: Any, arguments: tuple[Any, ...]) -> bool:
 
 
 def test_every_operator_that_can_hand_on_what_it_is_given_has_a_rule() -> None:
-    found = {name for name, overload, tried in _views() if any(_hands_on(overload, one) for one in tried)}
+    found = {name for name, overload, tried in _views() if any(_hands_on(overload, each) for each in tried)}
     assert {"alias", "slice", "expand", "view", "narrow", "detach", "squeeze_copy"} <= found
     assert found - RULES.keys() - set(UNTAGGED) == found & FOREIGN
