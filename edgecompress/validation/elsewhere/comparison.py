@@ -172,7 +172,7 @@ def _result(workload: Workload, place: str, answer: Answer) -> PlaceResult:
         theirs = [outputs[name] for name in names]
         axis = shown_axis(batch, ours[0], "the batch")
         agreement = agreement.merge(Agreement.between(ours, theirs, names=names, class_axis=axis))
-        identical = identical and all(mine.tobytes() == other.tobytes() for mine, other in zip(ours, theirs, strict=True))
+        identical = identical and all(own.tobytes() == far.tobytes() for own, far in zip(ours, theirs, strict=True))
     if not agreement.finite:
         return replace(found, identical=identical, failure="outputs that are not finite")
     return replace(found, identical=identical, agreement=agreement)
