@@ -19,7 +19,7 @@ from edgecompress.arrays import Array
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.quantization.float_layers import narrow_entry
+from edgecompress.quantization.kept_float import narrow_entry
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import open_session, run_session

@@ -41,7 +41,7 @@ CAUGHT = {
 OF_THE_PROGRAM = {
     ("__init__.py", "AttributeError"): "what Python asks of a module",
     ("runtime.py", "TypeError"): "no caller hands on another form",
-    ("calibration/statistics.py", "ValueError"): "histograms of one tensor have the same edges",
+    ("calibration/histogram.py", "ValueError"): "histograms of one tensor have the same edges",
     ("pruning/structure/zeroed_channels.py", "AssertionError"): "a graph has an output",
     ("cli/app.py", "typer.Exit"): "how typer ends after --version",
     ("cli/signals.py", "EndedBySignalError"): "the command line turns it into an exit status",

@@ -2,10 +2,10 @@
 
 from edgecompress.calibration.checkpoint import Sharing
 from edgecompress.calibration.collect import collect
+from edgecompress.calibration.histogram import Extent, Histogram
 from edgecompress.calibration.observer import Demand, Observer, Statistics
 from edgecompress.calibration.schemes import FBGEMM, FBGEMM_NARROW_WEIGHTS, QNNPACK, SCHEMES, QuantParams, Scheme
 from edgecompress.calibration.state import Calibration, Survey
-from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.calibration.workers import Workers, joined_workers
 
 __all__ = [

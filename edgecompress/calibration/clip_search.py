@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecompress.calibration.histogram import Histogram
 from edgecompress.calibration.schemes import LEAST_ACTIVATION_SCALE, scale_of
-from edgecompress.calibration.statistics import Histogram
 
 COARSE_CANDIDATES = 64
 MAX_ROUNDS = 8

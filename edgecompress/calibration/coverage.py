@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from edgecompress.calibration.clip_search import Levels, error_of
+from edgecompress.calibration.histogram import Histogram
 from edgecompress.calibration.schemes import EPSILON, LEAST_ACTIVATION_SCALE, QuantParams, Scheme
-from edgecompress.calibration.statistics import Histogram
 from edgecompress.errors import OUR_FAULT, EdgecompressError, RecipeError
 from edgecompress.registry import NamedFunction
 

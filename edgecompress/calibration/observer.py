@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgecompress.calibration.histogram import Histogram
 from edgecompress.calibration.sample_ends import SampleEnds
-from edgecompress.calibration.statistics import Histogram
 
 
 @dataclass(frozen=True, kw_only=True)

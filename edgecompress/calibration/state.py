@@ -15,9 +15,9 @@ from typing import Self
 import numpy as np
 
 from edgecompress.arrays import Array
+from edgecompress.calibration.histogram import Extent, Histogram
 from edgecompress.calibration.observer import Statistics
 from edgecompress.calibration.sample_ends import SampleEnds
-from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError
 

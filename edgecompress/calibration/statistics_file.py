@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from edgecompress.arrays import Array
+from edgecompress.calibration.histogram import Extent, Histogram
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.state import Calibration, Mark, Marks, Survey
-from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.errors import DataError, OutputError
 from edgecompress.system.archives import read_npz
 from edgecompress.system.durable import replacing

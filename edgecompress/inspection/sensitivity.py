@@ -22,7 +22,7 @@ from edgecompress.pruning.channels.sensitivity import noise_without
 from edgecompress.pruning.channels.structured import FIXED, Subject, examine
 from edgecompress.pruning.channels.widths import choose, rounded
 from edgecompress.pruning.structure.groups import Group, layer_name, producers
-from edgecompress.quantization.float_layers import kept_float
+from edgecompress.quantization.kept_float import kept_float
 from edgecompress.quantization.lowering import lower, schemes
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.sensitivity import Sensitivity, rank_layers

@@ -13,7 +13,7 @@ from torch.nn import functional
 from edgecompress.data.batches import Batch
 from edgecompress.low_rank.layers import Layers, refuse
 from edgecompress.low_rank.parts import Layer
-from edgecompress.low_rank.truncation import InputMoments, Matrix
+from edgecompress.low_rank.truncated_svd import InputMoments, Matrix
 from edgecompress.modules.copies import copied
 from edgecompress.modules.forward import run_example
 from edgecompress.progress import Progress

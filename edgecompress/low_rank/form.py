@@ -12,7 +12,7 @@ from typing import ClassVar
 from torch import nn
 
 from edgecompress.low_rank.parts import Layer, Part, assemble, weight_of
-from edgecompress.low_rank.truncation import InputMoments, Matrix, metric
+from edgecompress.low_rank.truncated_svd import InputMoments, Matrix, metric
 
 Rank = tuple[int, ...]
 """One rank; or two, of the outputs and of the inputs."""

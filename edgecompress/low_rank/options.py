@@ -9,10 +9,10 @@ from functools import cached_property
 from torch import nn
 
 from edgecompress.low_rank.form import Form, LayerCall, Rank, calls_macs
+from edgecompress.low_rank.matrix_form import MatrixForm
 from edgecompress.low_rank.parts import Layer
 from edgecompress.low_rank.spatial import SpatialForm
-from edgecompress.low_rank.svd import MatrixForm
-from edgecompress.low_rank.truncation import InputMoments
+from edgecompress.low_rank.truncated_svd import InputMoments
 from edgecompress.low_rank.tucker import TuckerForm
 
 

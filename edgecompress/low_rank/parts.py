@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from edgecompress.low_rank.truncation import Matrix
+from edgecompress.low_rank.truncated_svd import Matrix
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from edgecompress.low_rank.truncation import Matrix
+from edgecompress.low_rank.truncated_svd import Matrix
 
 RIDGE = 1e-12
 """Ridge as a share of the mean variance, so that readings that repeat each other have a Cholesky factor."""

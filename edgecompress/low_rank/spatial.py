@@ -12,7 +12,7 @@ import numpy as np
 from edgecompress.low_rank.form import Form, LayerCall, Rank, images, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
 from edgecompress.low_rank.regression import ReadingRegression, regress
-from edgecompress.low_rank.truncation import Matrix, Ranked, balance, rank
+from edgecompress.low_rank.truncated_svd import Matrix, Ranked, balance, rank
 
 
 @dataclass(frozen=True, kw_only=True)

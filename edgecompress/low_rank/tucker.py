@@ -13,7 +13,7 @@ import scipy.linalg
 from edgecompress.low_rank.form import Form, LayerCall, Rank, images, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
 from edgecompress.low_rank.regression import ReadingRegression, regress
-from edgecompress.low_rank.truncation import Matrix, balance
+from edgecompress.low_rank.truncated_svd import Matrix, balance
 
 ROUNDS = 10
 """Most steps of the higher-order orthogonal iteration."""

@@ -25,8 +25,8 @@ from edgecompress.calibration import (
 from edgecompress.calibration.coverage import require_coverage, require_range
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant, replace_constant
-from edgecompress.quantization.float_layers import BY_BUDGET
 from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
+from edgecompress.quantization.kept_float import BY_BUDGET
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.qdq import insert_qdq
 from edgecompress.quantization.weights import weight_grids

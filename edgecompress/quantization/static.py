@@ -14,8 +14,8 @@ from edgecompress.errors import ModelError
 from edgecompress.progress import Progress
 from edgecompress.quantization.deduplication import store_once
 from edgecompress.quantization.fallback import Accept, fall_back
-from edgecompress.quantization.float_layers import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
 from edgecompress.quantization.fusion import Fusion, read_fusion
+from edgecompress.quantization.kept_float import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
 from edgecompress.quantization.lowering import Lowering, lower, schemes
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.readback import require_decided

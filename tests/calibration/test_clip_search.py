@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.calibration.clip_search import Cost, cheapest_range, divergence, squared_error
+from edgecompress.calibration.histogram import Extent, Histogram
 from edgecompress.calibration.schemes import Scheme
-from edgecompress.calibration.statistics import Extent, Histogram
 
 BINS = 24
 EXTENTS = [(0.0, 6.0), (-2.0, 5.0), (-3.0, 0.0), (0.5, 2.0)]

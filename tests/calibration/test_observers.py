@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.ao.quantization.observer import HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver
 
+from edgecompress.calibration.histogram import Extent, Histogram
 from edgecompress.calibration.observer import Demand, Observer, Statistics
 from edgecompress.calibration.observers.histogram import histogram_l2_range, quantization_error
 from edgecompress.calibration.sample_ends import SampleEnds
 from edgecompress.calibration.schemes import SCHEMES
-from edgecompress.calibration.statistics import Extent, Histogram
 from edgecompress.recipe.tables import Quantization
 from edgecompress.registry import OBSERVERS, built_in, find
 

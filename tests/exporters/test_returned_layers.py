@@ -15,7 +15,7 @@ from edgecompress.exporters.canonicalize import prepare_for_integers
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.equalization import equalize
-from edgecompress.quantization.float_layers import kept_float
+from edgecompress.quantization.kept_float import kept_float
 from edgecompress.quantization.lowering import floating, lower
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.recovery import PASSES

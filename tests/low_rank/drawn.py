@@ -13,7 +13,7 @@ from torch.nn import functional
 from edgecompress.low_rank.activations import rows
 from edgecompress.low_rank.form import Form
 from edgecompress.low_rank.parts import Layer
-from edgecompress.low_rank.truncation import InputMoments
+from edgecompress.low_rank.truncated_svd import InputMoments
 
 Pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edgecompress.low_rank.form import LayerCall, calls_macs, multiples, outputs, settings_of
-from edgecompress.low_rank.svd import MatrixForm
+from edgecompress.low_rank.matrix_form import MatrixForm
 from tests.low_rank.drawn import moments, normal
 
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given
 
-from edgecompress.quantization.float_layers import BY_RECIPE
+from edgecompress.quantization.kept_float import BY_RECIPE
 from edgecompress.quantization.operators import RULES, Role
 from edgecompress.quantization.placement import LEAST_PRODUCTS, place
 from tests.exporters.drawn_graphs import drawn_graphs

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecompress.calibration.histogram import Histogram
 from edgecompress.calibration.observer import Demand, Statistics
-from edgecompress.calibration.statistics import Histogram
 
 DESTINATION_BINS = 256
 QUANTILE_STEP = 1e-5

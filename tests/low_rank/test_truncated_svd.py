@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.low_rank.truncation import InputMoments, balance, metric, rank, split
+from edgecompress.low_rank.truncated_svd import InputMoments, balance, metric, rank, split
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from edgecompress.calibration.statistics import Extent, Histogram
+from edgecompress.calibration.histogram import Extent, Histogram
 
 Floats = NDArray[np.float32]
 values = hnp.arrays(np.float32, st.integers(1, 200), elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False))

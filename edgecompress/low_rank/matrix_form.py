@@ -11,7 +11,7 @@ from torch import nn
 
 from edgecompress.low_rank.form import Form, LayerCall, Rank, multiples, outputs, settings_of
 from edgecompress.low_rank.parts import Part
-from edgecompress.low_rank.truncation import Matrix, Ranked, rank, split
+from edgecompress.low_rank.truncated_svd import Matrix, Ranked, rank, split
 
 
 @dataclass(frozen=True, kw_only=True)

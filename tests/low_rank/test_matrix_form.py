@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgecompress.low_rank.form import LayerCall
+from edgecompress.low_rank.matrix_form import MatrixForm
 from edgecompress.low_rank.parts import Layer
-from edgecompress.low_rank.svd import MatrixForm
 from tests.low_rank.drawn import correlated_images, moments, normal, output_loss
 
 LAYERS: dict[str, tuple[Layer, tuple[int, ...]]] = {

@@ -8,7 +8,8 @@ import pytest
 
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.progress import Progress
-from edgecompress.quantization.float_layers import (
+from edgecompress.quantization.fusion import optimized_graph
+from edgecompress.quantization.kept_float import (
     BY_RECIPE,
     BY_SPEED,
     MOST_DEPTHWISE,
@@ -16,7 +17,6 @@ from edgecompress.quantization.float_layers import (
     narrow_entry,
     unmatched,
 )
-from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
