@@ -12,7 +12,7 @@ from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.tables import Evaluation, Recipe, parse_recipe
 
-OF_THE_METRIC = ("max_metric_drop", "min_metric_kept", "min_metric", "max_metric")
+OF_THE_METRIC = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,19 @@ def judging(
         own = Evaluation(metric=said.metric, postprocess=postprocess, class_axis=said.class_axis)
         asked = asked.model_copy(update={"evaluation": own})
         budgets = {name: limit for name, limit in budgets.items() if name not in OF_THE_METRIC}
+        if limits.keys().isdisjoint(OF_THE_METRIC):
+            warn(
+                f"no budget bounds {said.metric!r}: those of the bundle are for {recipe.evaluation.metric!r}; give"
+                " --max-metric-drop, --min-metric-kept or, for top1, --max-accuracy-drop"
+            )
     asked = asked.model_copy(update={"budgets": parse_recipe({"budgets": {**budgets, **limits}}).budgets})
     if _names_code(asked.evaluation, by, runs=runs):
         return Judging(measure=_recorded(asked), recipe=asked)
     measure, settled = open_metric(asked, by, warn)
+    if "max_accuracy_drop" in limits and not measure.in_percent:
+        raise RecipeError(
+            f"a drop of accuracy does not bound {measure.name!r}, which is not in percent; give --max-metric-drop"
+        )
     return Judging(measure=measure, recipe=settled)
 
 

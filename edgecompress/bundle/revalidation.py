@@ -27,6 +27,7 @@ from edgecompress.loading.sources import Data, open_batches
 from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.metrics.metric import Measure
 from edgecompress.progress import Progress
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
 from edgecompress.system.archives import read_npz
@@ -150,7 +151,7 @@ def revalidate(
         **elsewhere.agreements,
         "lost_slices": len(lost),
     }
-    _require_measured(limits, measured)
+    _require_measured(_asked(limits, budgets), measured)
     return Revalidation(
         rows=tuple(rows),
         verdict=judge(
@@ -165,7 +166,12 @@ def revalidate(
     )
 
 
-def _require_measured(limits: Mapping[str, float], measured: Mapping[str, float | None]) -> None:
+def _asked(limits: Iterable[str], budgets: Budgets) -> list[str]:
+    """The budgets that stand for the limits: points of accuracy may have become those of another metric."""
+    return [name if getattr(budgets, name) is not None else "max_metric_drop" for name in limits]
+
+
+def _require_measured(limits: Iterable[str], measured: Mapping[str, float | None]) -> None:
     """A gate that was asked for does not stand open because nothing was measured."""
     for budget in limits:
         name, _ = MEASURES[budget]
@@ -178,7 +184,7 @@ def _elsewhere(
     bundle: Bundle, places: Sequence[NamedPlace], golden: Batch, evaluation: Batches | None, progress: Progress
 ) -> Elsewhere:
     """The outcome at every place, on the evaluation data or the golden inputs."""
-    batches: Iterable[Batch] = [golden] if evaluation is None else evaluation
+    batches: Iterable[Batch] = [golden] if evaluation is None else evaluation.as_classes
     return Elsewhere.of(compare_places(bundle.artifact.read_bytes(), golden, batches, places, progress))
 
 

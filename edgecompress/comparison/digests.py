@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
+import uuid
 from collections.abc import Mapping
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from torch.export import ExportedProgram
 from edgecompress.bundle.manifest import canonical
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.digest import digest_of
+from edgecompress.errors import DataError
 from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.copies import copied
@@ -61,19 +65,40 @@ def digest_data(batches: Batches, progress: Progress) -> str:
 
 
 def digest_code(names: Evaluation, by: MeasuredBy) -> dict[str, str]:
-    """Of the files that hold a metric and a postprocessing of the user's own, by what each is for.
+    """Of the files that hold a metric and a postprocessing of the user's own, and of what such an object holds.
 
-    Code that changed makes other figures of the same outputs.
+    Code that changed makes other figures of the same outputs, and so does an object that was made with other values.
     """
     sources = {
         "metric": _source(names.metric, by.metric),
         "postprocess": _source(names.postprocess or "", by.postprocess),
     }
-    return {
+    states = {"metric_state": _state(by.metric), "postprocess_state": _state(by.postprocess)}
+    files = {
         key: hashlib.sha256(source.read_bytes()).hexdigest()
         for key, source in sources.items()
         if source is not None and source.is_file()
     }
+    return {**files, **{key: state for key, state in states.items() if state is not None}}
+
+
+def _state(given: Any) -> str | None:
+    """Of what an object or a function holds; of what cannot be told from another, a text that comes only once."""
+    if given is None or isinstance(given, (str, type)):
+        return None
+    try:
+        return digest_of(_held(given)).hex()
+    except (DataError, TypeError):  # no digest of what it holds, or nothing that can be looked at
+        return uuid.uuid4().hex
+
+
+def _held(given: Any) -> Any:
+    """The values in addition to the code: of a function its place in the file, and what it closes over."""
+    if isinstance(given, partial):
+        return _held(given.func), given.args, given.keywords
+    if inspect.isfunction(given):
+        return given.__code__.co_firstlineno, [cell.cell_contents for cell in given.__closure__ or ()]
+    return vars(given)
 
 
 def _source(name: str, given: Any) -> Path | None:

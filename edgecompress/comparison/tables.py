@@ -20,11 +20,16 @@ CSV_FIELDS = (
 
 def headings(rows: Sequence[Measured]) -> tuple[str, ...]:
     """The heading of each column, with the name of the metric in place of ``accuracy`` where it is another one."""
+    title = _title(rows)
+    return HEADINGS if title is None else tuple(title if heading == "accuracy" else heading for heading in HEADINGS)
+
+
+def _title(rows: Sequence[Measured]) -> str | None:
+    """Of the metric; None where it is accuracy."""
     found = {row.metric for row in rows if row.there}
     if found <= {DEFAULT}:
-        return HEADINGS
-    title = metric_title(found.pop()) if len(found) == 1 else "metric"
-    return tuple(title if heading == "accuracy" else heading for heading in HEADINGS)
+        return None
+    return metric_title(found.pop()) if len(found) == 1 else "metric"
 
 
 def cells(row: Measured) -> list[str]:
@@ -80,8 +85,8 @@ def as_csv(rows: Sequence[Measured]) -> str:
 
 def _csv_fields(rows: Sequence[Measured]) -> list[str]:
     """The fields, with those of the metric in place of accuracy's where it is another one."""
-    (title,) = {*headings(rows)} - {*HEADINGS} or {""}
-    own = {"accuracy_percent": title, "accuracy_drop_points": f"{title}_drop"} if title else {}
+    title = _title(rows)
+    own = {} if title is None else {"accuracy_percent": title, "accuracy_drop_points": f"{title}_drop"}
     return [own.get(field, field) for field in CSV_FIELDS]
 
 

@@ -130,6 +130,11 @@ class Batches:
         if index < 0:
             raise DataError(f"the {self.role} data yields no batches; return at least one")
 
+    @property
+    def as_classes(self) -> Self:
+        """The same data, with labels only where these are classes of the first output."""
+        return replace(self, use_labels=self.use_labels and self.measure.of_raw_scores)
+
     def first(self) -> Batch:
         """The first batch."""
         return next(iter(self))

@@ -20,21 +20,25 @@ FORMS = "give an object with update(outputs, targets), compute() and reset(), or
 def own_measure(found: Any, name: str) -> Measure:
     """The measure of an object, its class, a function without arguments that gives it, or a function of a batch.
 
-    An object is copied for each network that is measured.
+    An object is copied for each network that is measured, also one that a function gives.
 
     Raises:
-        RecipeError: it is none of these, or cannot be made or copied.
+        RecipeError: it is none of these, cannot be made, copied or reset, or says of itself what cannot be read.
     """
     make, source = _maker(found, name)
     try:
         made = make()
+        if not _is_metric(made):
+            raise RecipeError(f"metric {name!r} gives {a_kind(made)}; {FORMS}")
+        made.reset()
+        said = traits(made if source is None else source)
+    except RecipeError:
+        raise
     except USER_CODE_FAILS as error:
         raise RecipeError(
             f"metric {name!r} cannot be made: {first_line(error)}; name a function without arguments that gives it"
         ) from error
-    if not _is_metric(made):
-        raise RecipeError(f"metric {name!r} gives {a_kind(made)}; {FORMS}")
-    return Measure(name=name, make=make, **traits(made if source is None else source))
+    return Measure(name=name, make=make, **said)
 
 
 def _maker(found: Any, name: str) -> tuple[Callable[[], Metric], Any]:
@@ -46,7 +50,7 @@ def _maker(found: Any, name: str) -> tuple[Callable[[], Metric], Any]:
     if callable(found) and takes(found, 2):
         return partial(Averaged, found), found
     if callable(found) and takes(found, 0):
-        return found, None
+        return lambda: copy.deepcopy(found()), None
     raise RecipeError(f"metric {name!r} cannot be called with (outputs, targets); {FORMS}")
 
 

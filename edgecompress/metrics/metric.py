@@ -22,7 +22,7 @@ of ``edgecompress.metrics``: a class, a function without arguments that gives th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -118,17 +118,21 @@ class Measure:
     def kept(self, before: float | None, after: float | None) -> float | None:
         """The share of the first value that the second one is; of an error, the first over the second.
 
-        None where a value is missing, or has no share: below zero, or zero where more is better.
+        None where a value is missing, or the first has no share: below zero, or zero where more is better. A second
+        one below zero, where more is better, keeps less than nothing.
 
         >>> named_measure("top1").kept(80.0, 76.0), named_measure("mae").kept(0.5, 0.625)
         (0.95, 0.8)
+        >>> named_measure("cosine").kept(0.8, -0.2)
+        -0.25
         """
         if before is None or after is None:
             return None
-        part, whole = (after, before) if self.wants_more else (before, after)
-        if min(before, after) < 0 or (self.wants_more and not whole):
+        if self.wants_more:
+            return after / before if before > 0 else None
+        if min(before, after) < 0:
             return None
-        return part / whole if whole else 1.0
+        return before / after if after else 1.0
 
 
 @cache
@@ -142,7 +146,16 @@ def named_measure(name: str) -> Measure:
     return Measure(name=name, make=make, **traits(make))
 
 
+TRAITS: dict[str, Callable[[Any], Any]] = {
+    "unit": str,
+    "higher_is_better": bool,
+    "of_classes": bool,
+    "ignores": lambda said: tuple(int(target) for target in (said if isinstance(said, Iterable) else (said,))),
+}
+"""What a metric may say of itself, and how it is read."""
+
+
 def traits(source: Any) -> dict[str, Any]:
     """What a metric says of itself, as :class:`Measure` takes it; what it does not say is left out."""
-    said = {key: getattr(source, key, None) for key in ("unit", "higher_is_better", "of_classes", "ignores")}
-    return {key: value for key, value in said.items() if value is not None}
+    said = {key: getattr(source, key, None) for key in TRAITS}
+    return {key: TRAITS[key](value) for key, value in said.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -92,6 +93,8 @@ class Running:
             self._counted += targets.size if is_numbers(targets) else samples_of(targets)
         name = self._measure.name
         try:
+            if not self._measure.of_classes:  # what a metric does to its targets spoils nothing for the next network
+                targets = copy.deepcopy(targets)
             self._metric.update(*(map(_tensors, (given, targets)) if self._takes_tensors else (given, targets)))
         except NotOneNumberError as error:
             raise self._not_one_number(str(error), where) from None
@@ -169,9 +172,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _of_classes(
-    scores: Array, labels: Array, ignores: Sequence[int], where: str, axis: int | None
+    scores: Array, labels: Any, ignores: Sequence[int], where: str, axis: int | None
 ) -> tuple[Array, Array]:
     """Scores with their classes along axis 1, and labels that are one of them, or -100."""
+    if not is_numbers(labels):
+        raise DataError(f"{where}: targets are {described(labels)}; give class indices, an array of integers")
     axis = class_axis(scores.shape, labels.shape, where, axis)
     classes, labels = scores.shape[axis], labels.astype(np.int64)
     outside = (labels < 0) | (labels >= classes)

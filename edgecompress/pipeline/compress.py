@@ -16,13 +16,14 @@ from edgecompress.bundle.outcome import NETWORK, Outcome, make_files, make_manif
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.signature import signature_of
 from edgecompress.calibration import Workers
-from edgecompress.data.batches import Batch
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
+from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.named_inputs import answering
 from edgecompress.pipeline.findings import Artifact, look_at
 from edgecompress.pipeline.fold import convert
@@ -231,8 +232,7 @@ def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Prog
     """The file that ships, with the data that it is looked at on."""
     opened, conversion = converted.opened, converted.conversion
     streams = Streams(**opened.batches).with_class_axis(conversion.class_axis)
-    measured = streams.measured or streams.calibration or streams.train
-    assert measured is not None
+    measured = streams.measured or streams.calibration or _trained_on(streams)
     inputs = signature(conversion.artifact)
     return Artifact(
         content=finish(conversion.artifact, converted.named),
@@ -244,6 +244,12 @@ def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Prog
         places=places,
         progress=progress,
     )
+
+
+def _trained_on(streams: Streams) -> Batches:
+    """The training data, where there are no others; labels that are no numbers are those of its loss alone."""
+    assert streams.train is not None
+    return replace(streams.train, use_labels=streams.train.use_labels and is_numbers(streams.train.first().labels))
 
 
 def _network_file(model: Network, converted: Converted, progress: Progress) -> bytes | None:

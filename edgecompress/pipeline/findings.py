@@ -139,5 +139,5 @@ def _run_elsewhere(runtime: str, findings: Findings, artifact: Artifact) -> Find
     places = [place for place in artifact.places if runtime_of(place.name) == runtime]
     # The axis of the classes comes from the data that measures are taken on, which have labels.
     golden = replace(artifact.golden, labels=None, class_axis=artifact.measured.class_axis)
-    results = compare_places(artifact.content, golden, artifact.measured, places, artifact.progress)
+    results = compare_places(artifact.content, golden, artifact.measured.as_classes, places, artifact.progress)
     return replace(findings, elsewhere=(*findings.elsewhere, *results))

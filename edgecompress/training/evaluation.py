@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +42,7 @@ def evaluate(
         RecipeError: the metric fails.
     """
     if measure is not None and not measure.is_top1:
-        with engine.accelerator.autocast():
-            return _measured(engine.result, batches, measure, engine.device, channels_last)
+        return cast("Score", engine.agreed(_measured(engine, batches, measure, channels_last)))
     own = (pair for pair in enumerate(batches) if pair[0] % engine.processes == engine.rank)
     with engine.accelerator.autocast():
         total = _total(engine.result, own, loss, engine.device, channels_last)
@@ -76,17 +75,16 @@ def _total(
     return total
 
 
-def _measured(
-    network: nn.Module, batches: Iterable[Batch], measure: Measure, device: torch.device, channels_last: bool
-) -> Score:
-    """The value of a metric, in this process alone."""
-    running = Running(measure)
+def _measured(engine: Engine, batches: Iterable[Batch], measure: Measure, channels_last: bool) -> Score:
+    """The value of a metric, in this process alone; the metric itself computes in the precision of its own."""
+    network, device, running = engine.result, engine.device, Running(measure)
     with evaluating(network), torch.inference_mode():
         for index, batch in enumerate(batches):
             where = f"evaluation batch {index}"
             targets = _labels(batch, where)
             part = to_part(replace(batch, labels=None), batch.rows, device, channels_last)
-            outputs = run_network(network, part.inputs, where)
+            with engine.accelerator.autocast():
+                outputs = run_network(network, part.inputs, where)
             outputs = outputs.outputs if isinstance(outputs, TappedOutputs) else outputs
             names = names_of_tensors(outputs, batch.inputs)
             running.update(_arrays(outputs), targets, where, batch.class_axis, names)

@@ -247,7 +247,7 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
         axis = _class_axis(batches.measure, batch, outputs[0][0], where)
         found = [Agreement.between(outputs[0], o, names=names, class_axis=axis) for o in outputs]
         agreements = [before.merge(here) for before, here in zip(agreements, found, strict=True)]
-        if axis is not None:
+        if axis is not None and (batch.labels is None or batches.measure.of_raw_scores):
             flips = flips.add(outputs[0][0], outputs[-1][0], batch)
         if batch.labels is None:
             bare.append(index)

@@ -91,10 +91,33 @@ def test_postprocessing_that_the_caller_names_runs_and_the_budgets_hold() -> Non
 
 
 def test_another_metric_does_not_see_what_the_bundle_s_postprocessing_makes() -> None:
-    found = judging(BOXES, MeasuredBy(metric="top5"), {}, _quiet, runs=True)
+    found = judging(BOXES, MeasuredBy(metric="top5"), {"min_metric": 90.0}, _quiet, runs=True)
     assert (found.measure.name, found.measure.postprocess, found.recipe.evaluation.postprocess) == ("top5", None, None)
 
 
 def test_the_record_of_top_1_behind_postprocessing_is_in_percent() -> None:
     recipe = Recipe(evaluation=Evaluation(postprocess="theirs.py:boxes"))
     assert judging(recipe, MeasuredBy(), {}, _quiet, runs=False).measure.unit == "%"
+
+
+def test_points_of_accuracy_do_not_bound_another_metric() -> None:
+    heard: list[str] = []
+    found = judging(
+        Recipe(budgets=Budgets(max_accuracy_drop=1.0)), MeasuredBy(metric="miou"), {}, heard.append, runs=True
+    )
+    assert found.recipe.budgets == Budgets()
+    assert heard == [
+        "no budget bounds 'miou': those of the bundle are for 'top1'; give --max-metric-drop, --min-metric-kept or, for"
+        " top1, --max-accuracy-drop"
+    ]
+
+
+def test_points_that_are_asked_for_bound_a_metric_in_percent_and_no_other() -> None:
+    limits = {"max_accuracy_drop": 2.0}
+    found = judging(Recipe(), MeasuredBy(metric="miou"), limits, _quiet, runs=True)
+    assert found.recipe.budgets == Budgets(max_metric_drop=2.0)
+    with pytest.raises(RecipeError) as caught:
+        judging(Recipe(), MeasuredBy(metric="mae"), limits, lambda _line: None, runs=True)
+    assert str(caught.value) == (
+        "a drop of accuracy does not bound 'mae', which is not in percent; give --max-metric-drop"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,4 +142,28 @@ def test_code_that_changed_shows_in_its_digest(tmp_path: Path) -> None:
     )
     assert digest_code(Evaluation(metric="mae"), MeasuredBy()) == {}
     own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    assert digest_code(Evaluation(), MeasuredBy(postprocess=_digest)) == {"postprocess": own}
+    found = digest_code(Evaluation(), MeasuredBy(postprocess=_digest))
+    assert found["postprocess"] == own
+    assert found.keys() == {"postprocess", "postprocess_state"}
+
+
+class Limited:
+    """A metric with a value of its own."""
+
+    def __init__(self, limit: Any) -> None:
+        self.limit = limit
+
+
+def _limited(limit: int) -> Any:
+    return lambda outputs, targets: float(limit)
+
+
+def test_what_a_metric_holds_counts() -> None:
+    def code(metric: Any) -> dict[str, str]:
+        return digest_code(Evaluation(), MeasuredBy(metric=metric))
+
+    for make in (Limited, _limited, lambda limit: partial(_limited, limit)):
+        assert code(make(1)) == code(make(1)) != code(make(5))
+    unreadable = Limited(object())
+    assert code(Limited(print)) != code(Limited(print)), "what cannot be told apart is never taken for known"
+    assert code(unreadable).keys() == {"metric", "metric_state"}

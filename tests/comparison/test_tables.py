@@ -6,6 +6,8 @@ import csv
 import io
 from dataclasses import replace
 
+import pytest
+
 from edgecompress.comparison.measured import Measured, Timing
 from edgecompress.comparison.tables import as_csv, as_markdown, cells
 
@@ -49,3 +51,10 @@ def test_a_speedup_that_noise_hides_is_none() -> None:
     assert cells(whole)[4] == "1.00x (1.00-1.00)"
     (row,) = csv.DictReader(io.StringIO(as_csv([noisy])))
     assert row["speed_verdict"] == "too noisy to say"
+
+
+@pytest.mark.parametrize("name", ["accuracy", "drop", "speedup"])
+def test_a_metric_may_be_called_as_a_column_is(name: str) -> None:
+    row = replace(INT8, metric=f"scores.py:{name}", metric_value=0.9, metric_unit="")
+    first, _ = as_csv([row]).splitlines()
+    assert first.split(",")[-3:] == [name, f"{name}_drop", "missing"]

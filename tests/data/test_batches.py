@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from edgecompress.arrays import SHARED, TensorSpec
 from edgecompress.data.batches import ANY, Batch, Batches, InputNames, rereadable
 from edgecompress.data.digest import digest_of
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, a_kind
+from edgecompress.metrics.metric import named_measure
 from edgecompress.metrics.targets import samples_of
 from tests.drawn_targets import targets_of_samples
 
@@ -192,7 +193,7 @@ def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
     with pytest.raises(DataError) as caught:
         _first((X, labels))
     assert str(caught.value) == (
-        f"calibration batch 0: labels are a {type(labels).__name__} that is no array of numbers; give class indices, an"
+        f"calibration batch 0: labels are {a_kind(labels)} that is no array of numbers; give class indices, an"
         " integer array of shape (rows,), name a metric that takes them (--metric), or leave labels out"
     )
 
@@ -276,3 +277,12 @@ def test_a_batch_axis_that_is_not_there_is_told(axes: dict[str, int], shape: tup
 def test_a_number_that_all_samples_share_is_an_input() -> None:
     batch = _first((X, torch.tensor(16000.0)), TWO)
     assert (batch.rows, batch.inputs["mask"].shape) == (4, ())
+
+
+@pytest.mark.parametrize(("name", "kept"), [("top1", True), ("miou", True), ("mae", False)])
+def test_labels_are_read_as_classes_where_the_metric_reads_them_so(name: str, kept: bool) -> None:
+    raw = [(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))]
+    names = InputNames(names=("x",), required=1)
+    batches = Batches(role="evaluation", source=lambda: raw, inputs=names, measure=named_measure(name))
+    assert (batches.as_classes.first().labels is not None) is kept
+    assert batches.first().labels is not None

@@ -144,7 +144,7 @@ CALLED = (
     " and reset(), or a function (outputs, targets) -> float"
 )
 GIVES = (
-    "metric 'mine' gives a {}; give an object with update(outputs, targets), compute() and reset(), or a function"
+    "metric 'mine' gives {}; give an object with update(outputs, targets), compute() and reset(), or a function"
     " (outputs, targets) -> float"
 )
 
@@ -154,8 +154,8 @@ GIVES = (
     [
         (_of_three, CALLED),
         (7, CALLED),
-        (dict, GIVES.format("dict")),
-        (lambda: None, GIVES.format("NoneType")),
+        (dict, GIVES.format("a dict")),
+        (lambda: None, GIVES.format("None")),
         (
             Fixed,
             "metric 'mine' cannot be made: Fixed.__init__() missing 1 required positional argument: 'classes'; name a"
@@ -168,3 +168,30 @@ def test_what_is_no_metric_is_refused(form: Callable[..., Any], told: str) -> No
     with pytest.raises(RecipeError) as caught:
         own_measure(form, "mine")
     assert str(caught.value) == told
+
+
+def test_a_function_that_gives_one_object_again_and_again_gives_each_network_its_own() -> None:
+    shared = MeanOfErrors()
+    measure = own_measure(lambda: shared, "mine")
+    first, second = Running(measure), Running(measure)
+    first.update([np.zeros(4)], np.zeros(4), "batch")
+    second.update([np.ones(4)], np.zeros(4), "batch")
+    assert (first.value, second.value) == (0.0, 1.0)
+
+
+class Unready(MeanOfErrors):
+    """It cannot be reset before it has seen anything."""
+
+    def __init__(self) -> None:
+        pass
+
+    def reset(self) -> None:
+        del self.sum
+
+
+@pytest.mark.parametrize("found", [Unready, Unready()])
+def test_a_metric_that_cannot_be_reset_is_refused_in_one_line(found: Any) -> None:
+    with pytest.raises(RecipeError) as caught:
+        own_measure(found, "mine")
+    assert str(caught.value).endswith("; name a function without arguments that gives it")
+    assert str(caught.value).startswith("metric 'mine' cannot be made: ")

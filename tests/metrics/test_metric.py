@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.metrics.metric import Measure, named_measure
+from edgecompress.metrics.metric import Measure, named_measure, traits
 from edgecompress.registry import METRICS, built_in
 
 MORE, LESS = named_measure("top1"), named_measure("mae")
@@ -34,7 +37,8 @@ def test_an_error_that_grows_keeps_what_an_accuracy_keeps_that_falls(value: floa
     [
         (MORE, 0.0, 1.0, None),  # no share of nothing
         (MORE, -0.5, 0.5, None),
-        (MORE, 0.5, -0.5, None),
+        (MORE, 0.5, -0.5, -1.0),
+        (LESS, 0.5, -0.5, None),
         (MORE, 50.0, 0.0, 0.0),
         (LESS, 0.0, 0.0, 1.0),
         (LESS, 0.5, 0.0, 1.0),
@@ -64,3 +68,23 @@ def test_what_does_not_say_is_taken_for_more() -> None:
     silent = Measure(name="mine", make=MORE.make)
     assert silent.wants_more
     assert silent.drop(2.0, 1.0) == 1.0
+
+
+def test_a_value_below_zero_keeps_nothing_of_one_above() -> None:
+    cosine = named_measure("cosine")
+    assert cosine.kept(0.9, -0.18) == pytest.approx(-0.2)
+    assert cosine.kept(0.9, 0.0) == 0.0
+    assert cosine.kept(-0.5, 0.5) is None
+
+
+class Says:
+    """A metric that says of itself what is to be read."""
+
+    def __init__(self, **said: Any) -> None:
+        vars(self).update(said)
+
+
+def test_what_a_metric_says_is_read_as_its_kind() -> None:
+    found = traits(Says(higher_is_better=np.False_, of_classes=1, ignores=255, unit=7))
+    assert found == {"higher_is_better": False, "of_classes": True, "ignores": (255,), "unit": "7"}
+    assert found["higher_is_better"] is False

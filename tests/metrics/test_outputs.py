@@ -55,6 +55,9 @@ class Kept(nn.Module):
 
     def reset(self) -> None: ...
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
+        return self
+
 
 def test_a_module_is_given_tensors_by_name() -> None:
     kept = Kept()

@@ -38,6 +38,9 @@ class Kept:
     def reset(self) -> None:
         self.given.clear()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
+        return self
+
 
 class KeptModule(Kept, nn.Module):
     def __init__(self) -> None:
@@ -62,7 +65,7 @@ def test_what_it_makes_is_what_the_metric_is_given(made: Any) -> None:
         return made
 
     outputs, targets = _given(post, [OUTPUTS], Kept())
-    assert (seen[0] is OUTPUTS, outputs is made, targets is TARGETS) == (True, True, True)
+    assert (seen[0] is OUTPUTS, outputs is made, targets == TARGETS) == (True, True, True)
 
 
 def test_several_outputs_are_a_tuple_in_their_order() -> None:

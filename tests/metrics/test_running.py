@@ -14,6 +14,7 @@ from torch import nn
 
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.loading.own_metric import own_measure
+from edgecompress.metrics.metric import named_measure
 from edgecompress.metrics.running import Running
 
 OUTPUTS, TARGETS = np.zeros((4, 2), np.float32), np.zeros(4, np.float64)
@@ -33,6 +34,9 @@ class Kept:
 
     def reset(self) -> None:
         self.given.clear()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
+        return self
 
 
 class KeptModule(Kept, nn.Module):
@@ -56,7 +60,8 @@ def test_one_output_is_given_as_it_is_and_several_in_their_order() -> None:
     assert outputs is OUTPUTS
     outputs, targets = _given(Kept(), [OUTPUTS, TARGETS], TARGETS)
     assert isinstance(outputs, tuple)
-    assert (outputs[0] is OUTPUTS, outputs[1] is TARGETS, targets is TARGETS) == (True, True, True)
+    assert (outputs[0] is OUTPUTS, outputs[1] is TARGETS) == (True, True)
+    assert np.array_equal(targets, TARGETS)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "uint8", "int64", "bool"])
@@ -180,9 +185,10 @@ def test_a_metric_that_fails_is_named_with_what_it_was_given() -> None:
 BOXES: list[Any] = [{"boxes": np.zeros((count, 4), np.float32), "name": "a"} for count in (1, 0, 3, 2)]
 
 
-def test_targets_of_any_form_are_given_as_the_objects_that_they_are() -> None:
+def test_targets_of_any_form_are_given_as_they_are() -> None:
     _, targets = _given(Kept(), [OUTPUTS], BOXES)
-    assert targets is BOXES
+    assert [entry.keys() for entry in targets] == [entry.keys() for entry in BOXES]
+    assert all(np.array_equal(given["boxes"], entry["boxes"]) for given, entry in zip(targets, BOXES, strict=True))
 
 
 def test_a_module_is_given_tensors_wherever_arrays_of_numbers_stand() -> None:
@@ -210,3 +216,25 @@ def test_what_a_metric_fails_on_is_described() -> None:
 
     with pytest.raises(RecipeError, match=r"and targets a list of 4, the first a dict"):
         Running(own_measure(failing, "mine")).update([OUTPUTS], BOXES, "evaluation batch 0")
+
+
+def _spoiling(outputs: Any, targets: Any) -> float:
+    value = float(abs(outputs - targets["wanted"]).mean())
+    targets.pop("wanted")
+    return value
+
+
+def test_what_a_metric_does_to_its_targets_spoils_nothing_for_the_next_network() -> None:
+    measure, targets = own_measure(_spoiling, "mine"), {"wanted": np.zeros(3)}
+    for _ in range(2):
+        running = Running(measure)
+        running.update([np.ones(3)], targets, "batch")
+        assert running.value == 1.0
+
+
+def test_a_metric_of_classes_refuses_targets_that_are_no_numbers() -> None:
+    with pytest.raises(DataError) as caught:
+        Running(named_measure("top1")).update([np.zeros((2, 3))], ["a", "b"], "train batch 0")
+    assert str(caught.value) == (
+        "train batch 0: targets are a list of 2, the first a str; give class indices, an array of integers"
+    )

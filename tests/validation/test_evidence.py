@@ -182,3 +182,18 @@ def test_a_metric_without_targets_is_told_by_its_name() -> None:
     data = replace(_measured("mae", MEANS[:25], MEANS[25:]), use_labels=False)
     evidence = gather(_stages(FLOAT, FLOAT), data, CPU, Progress())
     assert evidence.doubts == ("the evaluation data has no labels; 'mae' is not measured",)
+
+
+def test_answers_that_changed_are_not_looked_for_among_targets_that_are_no_classes() -> None:
+    raw = [(torch.from_numpy(X[25 * i : 25 * i + 25]), ["a"] * 25) for i in range(2)]
+    batches = Batches(
+        role="evaluation",
+        source=lambda: raw,
+        inputs=InputNames(names=("x",), required=1),
+        label_kinds=ANY,
+        measure=own_measure(lambda outputs, targets: float(len(targets)), "mine"),
+        class_axis=1,
+    )
+    evidence = gather(_stages(FLOAT, MIRRORED), batches, CPU, Progress())
+    assert (evidence.original_metric, evidence.flips.samples) == (25.0, 0)
+    assert evidence.parity.top1_agreement == 0

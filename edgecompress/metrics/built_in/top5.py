@@ -42,7 +42,7 @@ def _ranks(scores: Array, labels: Array) -> Array:
     """How many classes stand before the label's, for scores (samples, classes) and labels (samples,)."""
     own = np.take_along_axis(scores, labels[:, None], 1)
     earlier = np.arange(scores.shape[1]) < labels[:, None]
-    ranks: Array = ((scores > own) | ((scores == own) & earlier)).sum(1)
+    ranks: Array = (~(scores <= own) | ((scores == own) & earlier)).sum(1)  # what is no number stands before all
     return ranks
 
 
