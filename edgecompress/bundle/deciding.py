@@ -65,11 +65,20 @@ def judging(
     if _names_code(asked.evaluation, by, runs=runs):
         return Judging(measure=_recorded(asked), recipe=asked)
     measure, settled = open_metric(asked, by, warn)
-    if "max_accuracy_drop" in limits and not measure.in_percent:
+    return Judging(measure=measure, recipe=_with_points(settled, limits, measure))
+
+
+def _with_points(recipe: Recipe, limits: Mapping[str, float], measure: Measure) -> Recipe:
+    """A recipe whose points of accuracy, where the caller gives some, bound the metric that is measured."""
+    points = limits.get("max_accuracy_drop")
+    if points is None or measure.name == DEFAULT:
+        return recipe
+    if not measure.in_percent:
         raise RecipeError(
             f"a drop of accuracy does not bound {measure.name!r}, which is not in percent; give --max-metric-drop"
         )
-    return Judging(measure=measure, recipe=settled)
+    budgets = {"max_accuracy_drop": None, "max_metric_drop": limits.get("max_metric_drop", points)}
+    return recipe.model_copy(update={"budgets": recipe.budgets.model_copy(update=budgets)})
 
 
 def _names_code(asked: Evaluation, by: MeasuredBy, *, runs: bool) -> bool:

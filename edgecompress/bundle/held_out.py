@@ -68,10 +68,11 @@ def measure_quality(
     if value is None:
         progress.warn(f"the evaluation data has no labels; {measure.in_words} is not measured")
     elif before is None:
-        other = "evaluation data" if _is_recorded(bundle, measure) else "metric and postprocess"
+        recorded_by_it = _is_recorded(bundle, measure)
+        reason = "these are other data than the bundle's" if recorded_by_it else "the bundle was measured otherwise"
         progress.warn(
-            f"these are not the {other} of the bundle, whose accuracies do not compare with theirs; the drop is not"
-            " measured: give the float model (--original), which is then run on them too"
+            f"{reason}, so that its record does not compare; the drop is not measured: give the float model"
+            " (--original), which is then run on the same data"
         )
     agreement = MeasuredRow(measure="sqnr_db", value=scores.agreements[-1].sqnr_db, unit="dB", source=HERE)
     lost = _recorded_losses(bundle) if original is None else scores.agreements[-1].lost(silent=True)

@@ -116,6 +116,9 @@ def test_points_that_are_asked_for_bound_a_metric_in_percent_and_no_other() -> N
     limits = {"max_accuracy_drop": 2.0}
     found = judging(Recipe(), MeasuredBy(metric="miou"), limits, _quiet, runs=True)
     assert found.recipe.budgets == Budgets(max_metric_drop=2.0)
+    bound = Recipe(evaluation=Evaluation(metric="miou"), budgets=Budgets(min_metric_kept=0.9))
+    found = judging(bound, MeasuredBy(), limits, _quiet, runs=True)
+    assert found.recipe.budgets == Budgets(max_metric_drop=2.0, min_metric_kept=0.9)
     with pytest.raises(RecipeError) as caught:
         judging(Recipe(), MeasuredBy(metric="mae"), limits, lambda _line: None, runs=True)
     assert str(caught.value) == (
