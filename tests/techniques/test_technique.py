@@ -111,19 +111,20 @@ def test_the_technique_whose_step_needs_the_module_is_named(tmp_path: Path, monk
     [
         (
             SCALING.replace("copy.deepcopy(module)", "module.shrink()"),
-            "technique 'scale' fails: 'ConvNet' object has no attribute 'shrink'; repair it, or choose another",
+            "technique 'scale' of package 'scaling' fails: 'ConvNet' object has no attribute 'shrink'; repair it,"
+            " or choose another",
         ),
         (
             "def whole(recipe, teacher): return 'later'",
-            "technique 'scale' gives a str as a step; let it give a tuple of steps",
+            "technique 'scale' of package 'scaling' gives a str as a step; let it give a tuple of steps",
         ),
         (
             "def whole(recipe, teacher): return None",
-            "technique 'scale' gives None as a step; let it give a tuple of steps",
+            "technique 'scale' of package 'scaling' gives None as a step; let it give a tuple of steps",
         ),
         (
             "def whole(recipe, teacher): return recipe.options['other']",
-            "technique 'scale' fails: 'other'; repair it, or choose another",
+            "technique 'scale' of package 'scaling' fails: 'other'; repair it, or choose another",
         ),
         (
             "from edgecompress.errors import RecipeError\n"
