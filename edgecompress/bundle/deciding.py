@@ -46,7 +46,7 @@ def judging(
 
     Raises:
         RecipeError: the metric or the postprocessing is code that the caller does not name, there is no such thing, or
-            a limit is none.
+            a limit is none, or is in points where the metric is not.
     """
     budgets = recipe.budgets.model_dump(exclude_none=True)
     asked = by.named_in(recipe)

@@ -11,41 +11,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from edgecompress.errors import RecipeError
 from edgecompress.loading.own_metric import own_measure
 from edgecompress.loading.own_postprocess import own_postprocess
 from edgecompress.metrics.metric import named_measure
 from edgecompress.metrics.running import Running
+from tests.metrics.kept import Kept, KeptModule
 
 OUTPUTS, SECOND = np.arange(8, dtype=np.float32).reshape(4, 2), np.ones(4, np.float32)
 TARGETS: list[Any] = [{"boxes": [1]}, {"boxes": []}, {"boxes": [2, 3]}, {"boxes": [4]}]
-
-
-class Kept:
-    """Keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.given: list[Any] = []
-
-    def update(self, *given: Any) -> None:
-        self.given.append(given)
-
-    def compute(self) -> float:
-        return 1.0
-
-    def reset(self) -> None:
-        self.given.clear()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
-        return self
-
-
-class KeptModule(Kept, nn.Module):
-    def __init__(self) -> None:
-        nn.Module.__init__(self)
-        Kept.__init__(self)
 
 
 def _given(function: Callable[[Any], Any], outputs: list[Any], metric: Kept, targets: Any = TARGETS) -> Any:

@@ -10,41 +10,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.metric import named_measure
 from edgecompress.metrics.running import Running
+from tests.metrics.kept import Kept, KeptModule
 
 OUTPUTS, TARGETS = np.zeros((4, 2), np.float32), np.zeros(4, np.float64)
-
-
-class Kept:
-    """Keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.given: list[Any] = []
-
-    def update(self, *given: Any) -> None:
-        self.given.append(given)
-
-    def compute(self) -> Any:
-        return 1.0
-
-    def reset(self) -> None:
-        self.given.clear()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
-        return self
-
-
-class KeptModule(Kept, nn.Module):
-    """The same as a module."""
-
-    def __init__(self) -> None:
-        nn.Module.__init__(self)
-        Kept.__init__(self)
 
 
 def _given(metric: Kept, outputs: list[Any], targets: Any, axis: int | None = None) -> Any:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from edgecompress.errors import RecipeError, a_kind
 from edgecompress.recipe.tables import Recipe, Validation
-from edgecompress.registry import RUNTIMES, choose, takes
+from edgecompress.registry import RUNTIMES, NamedFunction, choose, takes
 from edgecompress.validation.elsewhere.place import Handling, Place
 
 EMULATOR, BROWSER = "qemu", "browser"
@@ -120,7 +120,10 @@ def handling_of(runtime: str) -> Handling:
     Raises:
         RecipeError: the package that has it is broken.
     """
-    found = choose(RUNTIMES, runtime)
+    return _handling(choose(RUNTIMES, runtime))
+
+
+def _handling(found: NamedFunction) -> Handling:
     handling = getattr(found.function, "handling", Handling())
     if not isinstance(handling, Handling):
         raise RecipeError(f"{found.told} has {a_kind(handling)} as its handling; make it a Handling")
@@ -129,7 +132,8 @@ def handling_of(runtime: str) -> Handling:
 
 def _find_place(name: str, *, spared: bool) -> NamedPlace:
     runtime, _, device = name.partition(":")
-    find_place, handling = choose(RUNTIMES, runtime), handling_of(runtime)
+    find_place = choose(RUNTIMES, runtime)
+    handling = _handling(find_place)
     try:
         place = find_place(device)
     except RecipeError as error:
