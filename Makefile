@@ -3,7 +3,7 @@
 # make check  ruff and mypy, as strict as they go
 # make fuzz   the property tests with many more examples
 # make haswell  the tests of 8-bit products under an emulated CPU that saturates (qemu-user)
-# make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 and pruning beside other tools
+# make bench  the main job on the example models (EDGECOMPRESS_EXAMPLE), then INT8 and pruning compared with other tools
 # make audit  known flaws in the dependencies, risky lines in the code; asks the network
 # make dist   wheel and source archive of the last commit in dist/, the same bytes everywhere
 # make docs   the documentation, served at http://127.0.0.1:8000; make docs-build writes it to site/, warnings fatal

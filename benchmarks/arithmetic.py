@@ -1,7 +1,7 @@
-"""What bundles record, beside what a phone answers: python -m benchmarks.arithmetic [--models NAME ...] [--rows N]
+"""What bundles record, and what a phone answers: python -m benchmarks.arithmetic [--models NAME ...] [--rows N]
 
 Each network is compressed for ``mobile`` on this machine. Its agreement with the float model, as a bundle records it,
-stands beside that of a default session here and that of an emulated Cortex-A72, on the same images.
+stands next to that of a default session here and that of an emulated Cortex-A72, on the same images.
 """
 
 from __future__ import annotations

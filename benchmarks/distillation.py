@@ -1,4 +1,4 @@
-"""A student that is taught beside the same student on labels alone: ResNet-8, taught by ResNet-20, on CIFAR-10.
+"""A student that is taught, compared with the same student on labels only: ResNet-8, taught by ResNet-20, on CIFAR-10.
 
     python -m benchmarks.distillation [--epochs 5] [--seeds 3] [--output docs/benchmarks-distillation.md]
 

@@ -1,4 +1,4 @@
-"""INT8 of files that other exporters wrote, beside ONNX Runtime's own tool: python -m benchmarks.foreign
+"""INT8 of files that other exporters wrote, compared with ONNX Runtime's own tool: python -m benchmarks.foreign
 
 Twelve files with fixed seeds, drawn as in ``tests/foreign``. Each is quantized on the same batches by both tools and
 judged on twenty times as many others by the SQNR of the worst slice: of each output, and of each index of its axis 1

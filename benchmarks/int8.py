@@ -1,4 +1,4 @@
-"""INT8 beside other quantizers, on trained and on seeded networks: python -m benchmarks.int8
+"""INT8 compared with other quantizers, on trained and on seeded networks: python -m benchmarks.int8
 
 Prints one Markdown table for each network, and with ``--output`` writes them as a page. Each quantizer runs in
 a process of its own; one that is missing or fails is a row that says so. The example is found through

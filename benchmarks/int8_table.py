@@ -18,7 +18,7 @@ FAILURE_LENGTH = 110
 def page(command: str, sections: Sequence[str]) -> str:
     """The whole page, Markdown."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    return "\n\n".join(("# INT8 beside other quantizers", _preamble(command, versions), *sections)) + "\n"
+    return "\n\n".join(("# INT8 compared with other quantizers", _preamble(command, versions), *sections)) + "\n"
 
 
 def section(title: str, original: Measured, rows: Sequence[tuple[Quantized, Measured | None]]) -> str:

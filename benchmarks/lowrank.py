@@ -60,7 +60,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A way beside the original: shares left, median ratios with their 95 % interval, the outputs' error."""
+    """A way compared with the original: shares left, median ratios with their 95 % interval, the outputs' error."""
 
     name: str
     result: StepResult[nn.Module]
@@ -150,7 +150,7 @@ def compare(subject: Subject, runs: int) -> list[Row]:
 
 
 def layer_table(subject: Subject) -> list[str]:
-    """Every shape of layer, alone, at several ranks: MACs left, and its latency beside that of its parts."""
+    """Every shape of layer, on its own, at several ranks: MACs left, and its latency and that of its parts."""
     layers, _ = find_layers(subject.network)
     calls = observe(subject.network, layers, subject.sample).calls
     lines: dict[str, list[str]] = {}

@@ -21,7 +21,7 @@ from edgecompress.validation.evidence import score
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One file beside the float file, the first of those that were measured.
+    """One file compared with the float file, the first of those that were measured.
 
     ``speedup`` is the median ratio, float to this, between ``low`` and ``high`` at 95 %; ``accuracy`` is top-1 in
     percent, None without labels; ``emulated`` is None where nothing was emulated.
@@ -47,7 +47,7 @@ class Effort:
 
 
 def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[Measured]:
-    """Measure files, of which the first is the float file, all in turn on the same data.
+    """Measure files, the float file first, all in turn on the same data.
 
     Args:
         files: ONNX files that take the same inputs.

@@ -30,7 +30,7 @@ CHILD = "--child"
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """How many calibration samples, in batches of which size, for which target; where a label begins with ``until``,
+    """How many calibration samples, in batches of what size, for which target; where a label begins with ``until``,
     the run ends behind it."""
 
     samples: int

@@ -42,7 +42,7 @@ def quantize(model: ir.Model, data: list[Array], keep_float: tuple[str, ...]) ->
 
 
 def row(name: str, model: ir.Model, shape: tuple[int, int, int], nodes: tuple[str, ...]) -> tuple[str, ...]:
-    """The cells of one line: a model for inputs of ``shape``, of which some ``nodes`` are in question."""
+    """The cells of one line: a model for inputs of ``shape``; some of its ``nodes`` are in question."""
     draws = [np.random.default_rng(seed).standard_normal((4, *shape)).astype(np.float32) for seed in range(3)]
     data, fresh = draws[:2], {"x": draws[2][:1]}
     models = [model, quantize(model, data, nodes), quantize(model, data, ())]

@@ -1,4 +1,4 @@
-"""Structured pruning beside Torch-Pruning: what each handles, what speed the removed work buys, and how long it takes.
+"""Structured pruning compared with Torch-Pruning: what each handles, how fast the result is, and how long it takes.
 
     python -m benchmarks.pruning [--runs 40] [--output docs/benchmarks-pruning.md]
 
@@ -23,7 +23,7 @@ from benchmarks.artifacts import float_file, int8_file
 from benchmarks.networks import NETWORKS, images
 from benchmarks.sections import write_page
 from edgecompress import ModelPruner
-from edgecompress.pruning.channels.request import Goal, Spread
+from edgecompress.pruning.channels.selection import Goal, Spread
 from edgecompress.timing.latency import interleave_sessions
 from edgecompress.timing.ratios import ratio_of
 
@@ -48,7 +48,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A candidate beside the float original: shares that are left, and median ratios with their 95 % interval."""
+    """A candidate compared with the float original: shares left, and median ratios with their 95 % interval."""
 
     name: str
     macs_left: float

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the Arm root in which `edgecompress validate --cpu cortex-a72` runs: Python 3.11 and its libraries from
 # Debian 12's arm64 packages, numpy and onnxruntime from their aarch64 wheels. No root rights, no foreign
-# architecture in the system's dpkg; what it reads and writes lies in a temporary folder beside the output, which is
+# architecture in the system's dpkg; what it reads and writes lies in a temporary folder next to the output, which is
 # renamed when all is there.
 #
 #     scripts/arm_root.sh [FOLDER]     default: $EDGECOMPRESS_ARM_ROOT, or ~/.cache/edgecompress/arm-root

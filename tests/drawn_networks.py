@@ -77,7 +77,7 @@ class Features(nn.Module):
 
 
 class Side(nn.Module):
-    """Images, and some numbers beside them."""
+    """Images, and some numbers with them."""
 
     def __init__(self, body: RandomNetwork, head: nn.Module) -> None:
         super().__init__()

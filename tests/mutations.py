@@ -47,7 +47,7 @@ def _damaged_once(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def spoiled_json(draw: st.DrawFn, content: bytes) -> bytes:
-    """A JSON document of which one to three values, at any depth, are gone or others."""
+    """A JSON document; one to three of its values, at any depth, are gone or others."""
     document = json.loads(content)
     for _ in range(draw(st.integers(1, 3))):
         document = draw(_spoiled(document))

@@ -57,7 +57,7 @@ class LinearStack(nn.Module):
 
 
 class TwoInputs(nn.Module):
-    """Two inputs, of which the second is integer, and a dict of two outputs."""
+    """Two inputs, the second integer, and a dict of two outputs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -92,7 +92,7 @@ def _in_a_branch(content: bytes) -> bytes:
     return found
 
 
-def _with_weights_beside(content: bytes, path: Path) -> Path:
+def _with_weights_apart(content: bytes, path: Path) -> Path:
     onnx.save(
         onnx.load_from_string(content), path, save_as_external_data=True, location="weights.bin", size_threshold=0
     )
@@ -142,9 +142,9 @@ def test_integers_that_layers_share_may_stand_anywhere_in_a_file(form: Callable[
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_integers_that_layers_share_may_lie_beside_the_file(tmp_path: Path) -> None:
+def test_integers_that_layers_share_may_lie_next_to_the_file(tmp_path: Path) -> None:
     (wanted,) = ReferenceEvaluator(onnx.load_from_string(_sharing())).run(None, X)
-    (found,) = run_session(open_session(_with_weights_beside(_sharing(), tmp_path / "model.onnx"), 1), X)
+    (found,) = run_session(open_session(_with_weights_apart(_sharing(), tmp_path / "model.onnx"), 1), X)
     np.testing.assert_array_equal(found, wanted)
 
 

@@ -40,7 +40,7 @@ CAUGHT = {
 }
 OF_THE_PROGRAM = {
     ("__init__.py", "AttributeError"): "what Python asks of a module",
-    ("runtime.py", "TypeError"): "no caller hands on another form",
+    ("runtime.py", "TypeError"): "no caller passes another form",
     ("calibration/histogram.py", "ValueError"): "histograms of one tensor have the same edges",
     ("pruning/structure/zeroed_channels.py", "AssertionError"): "a graph has an output",
     ("cli/app.py", "typer.Exit"): "how typer ends after --version",

@@ -61,5 +61,5 @@ def test_mobilenet_for_mobile(example: Path, tmp_path: Path) -> None:
     assert operators.count("Conv") + operators.count("FusedConv") == 2  # at the entry, over 3 and 24 channels
     metrics = bundle.manifest.metrics
     assert metrics["accuracy"]["original"] > 65
-    assert metrics["accuracy"]["drop"] <= 3.0  # on 200 images, of which one is half a point
+    assert metrics["accuracy"]["drop"] <= 3.0  # on 200 images; one is half a point
     assert metrics["size_bytes"]["ratio"] >= 3.6

@@ -40,7 +40,7 @@ from edgecompress.recipe.tables import Export, Recipe
 from edgecompress.recipe.wording import in_options
 from edgecompress.targets import effective_profile
 from edgecompress.techniques.context import Context
-from edgecompress.techniques.tuning import loss_gradients
+from edgecompress.techniques.loss_gradients import loss_gradients
 from edgecompress.training.checkpoint import Checkpoints
 
 Mistake = Callable[[], object]

@@ -96,7 +96,7 @@ def reader() -> Iterator[Reader]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a whole file of each kind, with what has to lie beside it."""
+    """A folder with a whole file of each kind, with what has to lie next to it."""
     folder = tmp_path_factory.mktemp("whole")
     network, batch = seeded(ConvNet), Batch(inputs={"image": images(rows=2, batches=1)[0][0].numpy()})
     program = capture(network, batch, Export())
@@ -137,10 +137,10 @@ def test_a_damaged_file_is_read_or_refused(
 
 
 def _alone(kind: str, whole: Path, folder: Path) -> Path:
-    """A copy of a file in a folder of its own, with what it needs beside it."""
-    beside = {"image": ("labels.csv",), "labels": ("0.png",)}.get(kind, ())
+    """A copy of a file in a folder of its own, with what it needs next to it."""
+    companions = {"image": ("labels.csv",), "labels": ("0.png",)}.get(kind, ())
     own = folder / "own"
     own.mkdir(exist_ok=True)
-    for name in (NAMES[kind], *beside):
+    for name in (NAMES[kind], *companions):
         (own / name).write_bytes((whole / name).read_bytes())
     return own / NAMES[kind]

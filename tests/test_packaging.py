@@ -1,4 +1,4 @@
-"""The built wheel: what is in it, and that a user's own files beside their script do no harm."""
+"""The built wheel: what is in it, and that a user's own files next to their script do no harm."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def user(tmp_path: Path) -> Path:
-    """A folder with a script and a user's own ``calibration.py`` beside it."""
+    """A folder with a script and a user's own ``calibration.py`` next to it."""
     (tmp_path / "calibration.py").write_text("MINE = 1\n")
     (tmp_path / "script.py").write_text(USER)
     return tmp_path
@@ -56,7 +56,7 @@ def _run(user: Path, path: Path) -> str:
     return done.stdout
 
 
-def test_it_holds_the_package_and_nothing_beside_it(wheel: Path) -> None:
+def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"edgecompress", "edgecompress-0.1.0.dist-info"}
     data = {
@@ -70,12 +70,12 @@ def test_it_holds_the_package_and_nothing_beside_it(wheel: Path) -> None:
     assert {f"edgecompress/{name}" for name in data} <= set(names)
 
 
-def test_installed_it_lives_beside_a_user_s_calibration_py(wheel: Path, user: Path, tmp_path: Path) -> None:
+def test_installed_it_lives_next_to_a_user_s_calibration_py(wheel: Path, user: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
     subprocess.run(pip, check=True)
     assert _run(user, site).startswith(str(site))
 
 
-def test_in_a_checkout_it_lives_beside_a_user_s_calibration_py(user: Path) -> None:
+def test_in_a_checkout_it_lives_next_to_a_user_s_calibration_py(user: Path) -> None:
     assert _run(user, ROOT).startswith(str(ROOT))

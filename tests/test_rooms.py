@@ -19,7 +19,7 @@ ROOMS = (
     *("training", "pruning", "low_rank", "quantization", "validation", "loading", "diagnosis", "techniques"),
     *("bundle", "report", "pipeline", "inspection", "comparison", "api", "cli", "__main__", "__init__"),
 )
-"""A room is a folder, or a file beside the folders; it stands behind all that it imports from."""
+"""A room is a folder, or a file next to the folders; it stands behind all that it imports from."""
 MOST_LINES, LONGEST_FUNCTION, MOST_ROOMS, MOST_FLOORS = 400, 60, 35, 14
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,4 +1,4 @@
-"""Plain words: docstrings, comments and messages of the package are in idiomatic English, and variables have names."""
+"""Plain words: docstrings, comments, messages and pages are in idiomatic English, and variables have names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN = {
     r"(?<!one )of\s+which": "a relative clause with its subject first, or a sentence of its own",
     r"beside": "next to, in addition to, compared with",
     r"the\s+road": "the steps",
-    r"hands?\s+on": "passes on, returns",
+    r"hands?\s+on": "pass on, return",
 }
 """Words to avoid, and what to write."""
 
@@ -25,6 +25,7 @@ PLAIN = {
 OTHERS = [
     path for folder in ("tests", "benchmarks", "scripts", "examples") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
+PAGES = [ROOT / "mkdocs.yml", *sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def _unplain(text: str) -> list[str]:
@@ -50,8 +51,15 @@ def test_words_are_plain_and_variables_have_names(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_variables_have_names_elsewhere_too(path: Path) -> None:
-    assert _unnamed(path.read_text()) == []
+def test_words_are_plain_and_variables_have_names_elsewhere_too(path: Path) -> None:
+    text = path.read_text()
+    assert path == Path(__file__) or _unplain(text) == []
+    assert _unnamed(text) == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_words_of_pages_are_plain(path: Path) -> None:
+    assert _unplain(path.read_text()) == []
 
 
 def test_what_is_to_be_found_is_found() -> None:

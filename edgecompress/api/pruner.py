@@ -19,7 +19,7 @@ from edgecompress.modules.checks import check_module
 from edgecompress.modules.copies import copied
 from edgecompress.modules.plain import plain_copy
 from edgecompress.progress import CallerWarnings, Progress
-from edgecompress.pruning.channels.request import Goal, Residual, Spread
+from edgecompress.pruning.channels.selection import Goal, Residual, Spread
 from edgecompress.pruning.counts import compare, count
 from edgecompress.pruning.criterion import Criterion
 from edgecompress.pruning.masks.layers import last_classifier

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecompress.axes.classes import settle_class_axis
-from edgecompress.bundle.reading import Bundle
-from edgecompress.bundle.remeasured import HERE, NOWHERE, RECORDED, MeasuredRow, recorded, recorded_number
+from edgecompress.bundle.measured_rows import HERE, NOWHERE, RECORDED, MeasuredRow, recorded
+from edgecompress.bundle.reading import Bundle, recorded_number
 from edgecompress.data.batches import Batches
 from edgecompress.metrics.agreement import listed
 from edgecompress.metrics.metric import DEFAULT, Measure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgecompress.bundle.manifest import MANIFEST, MAX_BYTES, SIGNATURE, FileEntry, Manifest, parse_manifest
 from edgecompress.errors import OutputError
@@ -53,6 +54,22 @@ def read_bundle(path: str | Path) -> Bundle:
         return _read(folder)
     except OSError as error:
         raise OutputError(f"bundle {str(folder)!r} cannot be read: {error.strerror}; make it readable") from error
+
+
+def recorded_number(bundle: Bundle, *path: str | int) -> float | None:
+    """A number of the manifest, which a stranger may have written; None where there is none.
+
+    Raises:
+        OutputError: something else stands there.
+    """
+    value: Any = bundle.manifest.metrics
+    for key in path:
+        inside = isinstance(value, dict) or (isinstance(value, list) and isinstance(key, int) and key < len(value))
+        value = (value.get(key) if isinstance(value, dict) else value[key]) if inside else None
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        name = ".".join(("metrics", *map(str, path)))
+        raise OutputError(f"bundle {str(bundle.path)!r}: {name!r} of its manifest is no number; compress again")
+    return value
 
 
 def _read(path: Path) -> Bundle:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edgecompress.arrays import Array, Inputs
 from edgecompress.bundle.deciding import judging
 from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
+from edgecompress.bundle.measured_rows import HERE, RECORDED, MeasuredRow, recorded, recorded_speedup
 from edgecompress.bundle.reading import Bundle, read_bundle
-from edgecompress.bundle.remeasured import HERE, RECORDED, MeasuredRow, recorded, recorded_speedup
 from edgecompress.bundle.signature import load_verify_key, verify_bundle
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError, ModelError, OutputError, first_line

@@ -17,7 +17,7 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.modules.capture import capture
 from edgecompress.modules.names import check_names, covers
 from edgecompress.pruning.blocks import Block, choose_blocks, find_blocks, remove_blocks
-from edgecompress.pruning.channels.request import PruningRequest, Selection, nothing_goes, selector
+from edgecompress.pruning.channels.selection import PruningRequest, Selection, nothing_goes, selector
 from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut_out, examine
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.groups import layer_name, producers
@@ -27,7 +27,7 @@ from edgecompress.runtime import open_session, run_session, tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.choices import chosen_once
 from edgecompress.techniques.context import Context
-from edgecompress.techniques.tuning import loss_gradients
+from edgecompress.techniques.loss_gradients import loss_gradients
 from edgecompress.timing.latency import Latency, interleave, summarize
 from edgecompress.training.checkpoint import fingerprint
 

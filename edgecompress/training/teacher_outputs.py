@@ -20,7 +20,8 @@ from torch.utils import _pytree as pytree
 
 from edgecompress.errors import OutputError, RecipeError
 from edgecompress.training.checkpoint import fingerprint
-from edgecompress.training.packed_rows import RowForm, digests, pack, some_rows
+from edgecompress.training.packed_outputs import RowForm, digests, pack
+from edgecompress.training.rows import some_rows
 from edgecompress.training.user_calls import run_network
 
 FORMAT = 1

@@ -35,7 +35,7 @@ def classifier() -> nn.Module:
 
 
 def _sinusoids() -> torch.Tensor:
-    """Where positions start (Vaswani et al. 2017): what stands beside what is then learned in fewer steps."""
+    """Where positions start (Vaswani et al. 2017): what stands next to what is then learned in fewer steps."""
     place = torch.arange(LENGTH)[:, None]
     rate = torch.exp(torch.arange(0, WIDTH, 2) * (-math.log(1000) / WIDTH))
     return 0.03 * torch.stack([torch.sin(place * rate), torch.cos(place * rate)], dim=2).flatten(1)

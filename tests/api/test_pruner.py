@@ -102,7 +102,7 @@ def test_a_pattern_holds_in_every_layer_and_over_an_earlier_share() -> None:
     after = _weight(pruner.model, "features.3.weight")
     assert (after[before] == 0).all()
     assert ((after.view(16, 2, 4, 3, 3) != 0).sum(2) <= 2).all()
-    stem = _weight(pruner.model, "features.0.weight")  # three inputs are a remainder, of which two stay
+    stem = _weight(pruner.model, "features.0.weight")  # two of a remainder of three inputs stay
     assert ((stem != 0).sum(1) <= 2).all()
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.bundle.held_out import measure_quality
+from edgecompress.bundle.measured_rows import HERE, NOWHERE, RECORDED, MeasuredRow
 from edgecompress.bundle.reading import Bundle
-from edgecompress.bundle.remeasured import HERE, NOWHERE, RECORDED, MeasuredRow
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
@@ -45,7 +45,7 @@ def _scores(gain: list[float]) -> bytes:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The float model answers the brightest channel; the artifact does so too, but for one class."""
+    """The float model answers the brightest channel; the artifact does so too, except for one class."""
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "model.onnx").write_bytes(_scores([1.0, 1.0, 1.0, 0.0]))
     (folder / "float.onnx").write_bytes(_scores([1.0] * CLASSES))

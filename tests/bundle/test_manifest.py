@@ -66,7 +66,7 @@ def test_other_bytes_are_refused(content: bytes) -> None:
         parse_manifest(content)
 
 
-def test_a_newer_format_is_refused_with_the_mend() -> None:
+def test_a_newer_format_is_refused_with_the_fix() -> None:
     newer = canonical({**json.loads(CONTENT), "format_version": FORMAT_VERSION + 1})
     with pytest.raises(OutputError, match="update it"):
         parse_manifest(newer)

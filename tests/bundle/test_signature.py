@@ -103,7 +103,7 @@ def test_what_a_killed_run_left_does_not_keep_from_signing(signed: Path, keys: t
     assert read_bundle(signed).passed
 
 
-def test_keys_that_cannot_be_used_are_named_with_the_mend(
+def test_keys_that_cannot_be_used_are_named_with_the_fix(
     keys: tuple[Path, Path], openssl: Openssl, tmp_path: Path
 ) -> None:
     rsa = openssl("genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256", "ec.pem")

@@ -1,4 +1,4 @@
-"""Each mistake of a user ends in one line that names the culprit and the mend, and leaves nothing behind."""
+"""Each mistake of a user ends in one line that names the culprit and the fix, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_a_budget_that_nothing_was_measured_for_is_told_and_is_no_gate(
 ) -> None:
     assert main([*COMPRESS, *LOOSE, "--output", "out"]) == 0
     assert _lines(capsys)[-1].startswith("within budget (not measured: max_accuracy_drop): ")
-    for option, budget, measure, mend in (
+    for option, budget, measure, fix in (
         (
             "--max-accuracy-drop",
             "max_accuracy_drop",
@@ -159,7 +159,7 @@ def test_a_budget_that_nothing_was_measured_for_is_told_and_is_no_gate(
         ("--min-runtime-agreement", "min_runtime_agreement", "runtime_agreement", "name a runtime with --on"),
     ):
         assert main(["validate", "out", option, "1"]) == 2
-        line = f"error: '{budget}' was asked for, and {measure} is not measured; {mend}"
+        line = f"error: '{budget}' was asked for, and {measure} is not measured; {fix}"
         assert capsys.readouterr().err.splitlines()[-1] == line
 
 

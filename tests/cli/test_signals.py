@@ -27,7 +27,7 @@ COMMAND = ["compress", "nets.py:net", "--calibration", "waiting.py:calibration",
 
 
 def _start(folder: Path) -> subprocess.Popen[str]:
-    """A compression of which the data never ends; its draft is open when this returns."""
+    """A compression whose data never end; its draft is open when this returns."""
     (folder / "waiting.py").write_text(DATA)
     running = subprocess.Popen(
         [sys.executable, "-B", "-m", "edgecompress", *COMMAND],

@@ -34,7 +34,7 @@ def test_every_layer_with_its_weights_and_its_time() -> None:
     assert found.notes == ()
 
 
-def test_products_without_weights_are_counted_beside_the_layers() -> None:
+def test_products_without_weights_are_counted_in_addition_to_the_layers() -> None:
     found = onnx_layers(to_bytes(graph("p = MatMul(x, x) y = MatMul(p, w)", w=draw(8, 8))), X)
     assert (found.other_macs, found.macs) == (4 * 8 * 64, 2 * 4 * 8 * 64)
 

@@ -41,7 +41,7 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """README, the documentation, and what stands beside the examples."""
+    """README, the documentation, and the pages of the examples."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")), *sorted((ROOT / "examples").glob("*/*.md"))]
 
 

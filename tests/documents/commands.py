@@ -1,4 +1,4 @@
-"""Commands of a block, run as a shell would run them, but for what is in this process already."""
+"""Commands of a block, run as a shell would run them, except for what is in this process already."""
 
 from __future__ import annotations
 

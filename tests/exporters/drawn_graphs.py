@@ -37,7 +37,7 @@ CONSTANTS = {
 
 @st.composite
 def drawn_graphs(draw_: st.DrawFn, least: int = 3, most: int = 9) -> ir.Model:
-    """A model ``x -> y`` of so many operators, named by what they compute, each of which reads what came before."""
+    """A model ``x -> y`` of so many operators, named by what they compute; each reads what came before."""
     values, body = ["x"], list[str]()
     for place in range(draw_(st.integers(least, most))):
         template = draw_(st.sampled_from((*ONE_INPUT, *TWO_INPUTS)))

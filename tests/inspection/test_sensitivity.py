@@ -17,7 +17,7 @@ BATCH = Batch(inputs={"x": draw(16, 4, 8, 8)})
 
 
 class Net(nn.Module):
-    """``idle`` makes channels of which half are silent, ``left`` and ``right`` are summed."""
+    """``idle`` makes channels, half of them silent, ``left`` and ``right`` are summed."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -56,7 +56,7 @@ def _refusal(path: Path) -> str:
     return line
 
 
-def test_weights_beside_the_model_are_read_into_memory(tmp_path: Path) -> None:
+def test_weights_next_to_the_model_are_read_into_memory(tmp_path: Path) -> None:
     path = _with_external(tmp_path, "weights.bin")
     model = read_onnx(path)
     (tmp_path / "weights.bin").unlink()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Wide(nn.Module):
-    """Three linear layers, the last of which classifies; 64 inputs."""
+    """Three linear layers; the last classifies; 64 inputs."""
 
     def __init__(self) -> None:
         super().__init__()

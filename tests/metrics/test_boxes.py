@@ -162,7 +162,7 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_at_half_the_overlap_it_agrees_with_a_detector_s_own(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trained detector on real pictures, by its author's postprocessing and metric.
 
-    That integrates over the recall, of which COCO takes 101 points: with more of them both agree closely.
+    That integrates over the recall, where COCO takes 101 points: with more of them both agree closely.
     """
     code: Any = _imported(example / "detection.py")
     network = code.detector()

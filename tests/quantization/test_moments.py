@@ -44,7 +44,7 @@ def _outputs(layer: ir.Node, arrays: list[Array], weight: Array) -> torch.Tensor
 
 
 def _told(moments: Moments, wanted: Array, given: Array) -> Array:
-    """E[(given q - wanted x)^2] for each channel, but for E[(wanted x)^2], by the moments."""
+    """E[(given q - wanted x)^2] for each channel, without E[(wanted x)^2], by the moments."""
     groups, _, size = moments.second.shape
     w, v = (each.astype(np.float64).reshape(groups, -1, size) for each in (wanted, given))
     squares = np.einsum("gck,gkl,gcl->gc", v, moments.second, v)

@@ -106,7 +106,7 @@ def test_a_concat_is_integer_for_an_anchor_that_reads_it() -> None:
 
 
 def test_what_integers_cannot_pass_is_in_nobodys_way() -> None:
-    # An anchor reads the result, behind an operator that has no integers to hand on.
+    # An anchor reads the result, behind an operator that has no integers to pass on.
     scales, mask = np.array([1, 1, 2, 2], np.float32), np.array([0, np.finfo(np.float32).min], np.float32).repeat(4)
     body = f"a = Conv<{PADS}>(x, w) c = Concat<axis=2>(a, a) {{}} y = Conv<{PADS}>(r, w)"
     resized = graph(body.format('r = Resize<mode="linear">(c, , s)'), w=W, s=scales)

@@ -23,7 +23,7 @@ from tests.exporters.graphs import draw, graph, run
 PADS = "pads=[1,1,1,1]"
 DATA = [draw(8, 4, 8, 8, seed=seed) for seed in range(2)]
 BATCHES = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
-# The weights of ``b`` are small but for one, which takes the resolution of the whole tensor.
+# The weights of ``b`` are small except for one, which takes the resolution of the whole tensor.
 GOOD, BAD = draw(4, 4, 3, 3) * 0.3, draw(4, 4, 3, 3, seed=1) * 0.02
 BAD[0, 0, 0, 0] = 8.0
 CHAIN = (

@@ -217,7 +217,7 @@ def test_the_bounds_of_a_folded_clip_do_not_stay_in_the_file() -> None:
 
 
 def test_values_of_unlike_ranges_in_one_output_keep_a_scale_each() -> None:
-    # Boxes in pixels beside logits: under one scale the logits would have four values.
+    # Boxes in pixels next to logits: under one scale the logits would have four values.
     body = f"a = Conv<{PADS}>(x, w, b) r = Relu(a) p = Conv<{PADS}>(r, far) q = Conv<{PADS}>(r, w2)"
     model = graph(f"{body} y = Concat<axis=1>(p, q)", w=W, w2=W2, b=B, far=W2 * np.float32(1000))
     quantized = _quantize(model).model

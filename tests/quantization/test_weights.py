@@ -57,7 +57,7 @@ def test_without_the_narrow_scheme_a_pair_may_saturate() -> None:
 
 
 def test_each_channel_has_the_finest_grid_that_its_own_pairs_allow() -> None:
-    """Equal weights have half of the integers each; opposite ones, and one beside small ones, all but a few."""
+    """Equal weights have half of the integers each; opposite ones, and one among small ones, all but a few."""
     weight = np.array([[1, 1, 1], [1, -1, 0.1], [1, 0.2, 0.2]], np.float32).reshape(3, 3, 1, 1)
     codes = _grid(weight, FBGEMM_NARROW_WEIGHTS).quantize(weight)[:, :, 0, 0]
     np.testing.assert_array_equal(codes, [[63, 63, 63], [115, -115, 11], [105, 21, 21]])

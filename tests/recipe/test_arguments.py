@@ -31,7 +31,7 @@ from edgecompress.recipe.arguments import named_as_arguments, names, number, pat
 
 ROWS = torch.ones(2, 6)
 NEVER = ("--", "inspect", "pruning.", "low_rank.", "quantization.", "Traceback")
-"""Words of the command line and of recipes, of which the classes of the Python interface have none."""
+"""Words of the command line and of recipes, which the classes of the Python interface do not use."""
 
 
 def _net() -> nn.Sequential:

@@ -164,7 +164,7 @@ def test_the_browser_is_shown_where_it_was_asked(bundle: Path) -> None:
     assert "failed: &lt;b&gt;" in render(report)
 
 
-def test_each_stage_stands_beside_the_one_before(bundle: Path) -> None:
+def test_each_stage_stands_next_to_the_one_before(bundle: Path) -> None:
     report = json.loads((bundle / "report.json").read_text())
     assert [stage["name"] for stage in report["stages"]] == ["original", "canonicalize", "quantize"]
     first, last = report["stages"][0], report["stages"][-1]

@@ -88,7 +88,7 @@ def test_an_output_with_a_wrong_shape_has_that_of_its_operator(tmp_path: Path, d
     np.testing.assert_allclose(execute(model, {"x": X})[0], np.maximum(X @ W, 0), rtol=1e-5)
 
 
-def test_an_output_whose_shape_may_be_right_keeps_it_beside_one_that_is_wrong(tmp_path: Path) -> None:
+def test_an_output_whose_shape_may_be_right_keeps_it_next_to_one_that_is_wrong(tmp_path: Path) -> None:
     proto = _proto(
         "float[N,5] y, float[N,2,4] z", given="float[N,8] x, int64[3] sizes", body=f"{BODY} z = Reshape(y, sizes)"
     )
@@ -119,7 +119,7 @@ def test_whatever_is_declared_the_true_shapes_come_out(inner: list[int], outer: 
     assert all(is_true) == (not notes)
 
 
-def test_a_wrong_shape_beside_a_sequence_is_left_out_all_the_same(tmp_path: Path) -> None:
+def test_a_wrong_shape_next_to_a_sequence_is_left_out_all_the_same(tmp_path: Path) -> None:
     body = "h = MatMul(x, w) y = Relu(h) z = SplitToSequence<axis = 1>(h)"
     path = _saved(_proto("float[N] y, seq(float[N,4]) z", body=body), tmp_path)
     assert repairs(read_onnx(path)) == (

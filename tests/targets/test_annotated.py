@@ -31,7 +31,7 @@ def test_it_loads_as_the_same_profile(name: str, assignments: tuple[str, ...], t
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_every_value_has_its_source_beside_or_above_it() -> None:
+def test_every_value_has_its_source_on_its_line_or_above_it() -> None:
     lines = annotated_toml(explain_profile("edge", ASSIGNMENTS).values).splitlines()
     assert f"{'multiple = 8':<47} # edge" in lines
     assert lines[lines.index("keep_float = [") - 1] == "# --set:"

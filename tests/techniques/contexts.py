@@ -18,7 +18,7 @@ NAMES = InputNames(names=("image",), required=1)
 
 
 def batches(role: str, count: int = 3) -> Batches:
-    """So many batches of eight images, with random labels but for calibration."""
+    """So many batches of eight images, with random labels except for calibration."""
     drawn = torch.Generator().manual_seed(0)
     shown = [image for image, _ in images(rows=8, batches=count)]
     data = [(image, torch.randint(0, CLASSES, (len(image),), generator=drawn)) for image in shown]

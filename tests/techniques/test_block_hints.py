@@ -1,4 +1,4 @@
-"""What residual blocks hand on is learned where the network was made from its teacher."""
+"""What residual blocks pass on is learned where the network was made from its teacher."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecompress.pruning.blocks import Block, remove_blocks
 from edgecompress.recipe.tables import Distillation, Recipe, Training
 from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.cutting import cut, examine_network
-from edgecompress.techniques.tuning import recover
+from edgecompress.techniques.fine_tuning import recover
 from edgecompress.training import BlockHint
 from tests.networks import CLASSES, ConvNet, seeded
 from tests.techniques.contexts import Blocks, context
@@ -74,7 +74,7 @@ def _without(net: nn.Module, *numbers: int) -> nn.Module:
     ("gone", "compared"),
     [
         ((), (0, 1, 2, 3)),
-        ((1,), (1, 2, 3)),  # what comes out of the place of 1 is what 0 hands on, and does the work of both
+        ((1,), (1, 2, 3)),  # what comes out of the place of 1 is what 0 passes on, and does the work of both
         ((1, 2), (2, 3)),
         ((0,), (0, 1, 2, 3)),
         ((3,), (0, 1, 3)),

@@ -24,5 +24,5 @@ def test_only_what_a_run_wrote_is_removed(tmp_path: Path) -> None:
     remove_checkpoints(tmp_path / "not there")
 
 
-def test_it_lies_beside_the_output() -> None:
+def test_it_lies_next_to_the_output() -> None:
     assert checkpoints_of(Path("out/net-edge")) == Path("out/net-edge.checkpoints")

@@ -27,7 +27,7 @@ def _gone(network: nn.Module) -> list[str]:
 
 
 def _quieted(*places: int) -> nn.Module:
-    """Blocks of which these add next to nothing."""
+    """Blocks; these add next to nothing."""
     network = copy.deepcopy(seeded(Blocks))
     with torch.no_grad():
         for place in places:

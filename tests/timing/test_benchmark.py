@@ -55,7 +55,7 @@ def test_thirty_layers_are_slower_than_one(tmp_path: Path) -> None:
     assert (second.size_bytes, second.memory_bytes, second.batch_size) == (thirty.stat().st_size, 7, 1)
 
 
-def test_weights_that_lie_beside_a_file_count_with_it(tmp_path: Path) -> None:
+def test_weights_that_lie_next_to_a_file_count_with_it(tmp_path: Path) -> None:
     whole, parted = _file(tmp_path, "whole.onnx", 4), tmp_path / "parted.onnx"
     onnx.save(onnx.load(whole), parted, save_as_external_data=True, location="weights", size_threshold=0)
     first, second = _run(whole, parted)
@@ -125,7 +125,7 @@ def test_a_folder_cannot_be_timed(tmp_path: Path) -> None:
         _run(tmp_path)
 
 
-def test_weights_beside_the_file_are_found(tmp_path: Path) -> None:
+def test_weights_next_to_the_file_are_found(tmp_path: Path) -> None:
     ir.save(
         graph("y = Conv<pads=[1,1,1,1]>(x, w)", w=draw(4, 4, 3, 3)), tmp_path / "model.onnx", external_data="weights"
     )

@@ -55,7 +55,7 @@ def test_stretches_are_alike_and_their_rounds_even(asked: int, taken: int) -> No
     assert len(interleave_anew([lambda: int], asked)) == taken
 
 
-def test_models_are_timed_beside_each_other() -> None:
+def test_models_are_timed_in_turns() -> None:
     times = interleave_sessions([SMALL, LARGE], X, runs=10, threads=1)
     assert times.shape == (10, 2)
     assert np.median(times[:, 1]) > np.median(times[:, 0])

@@ -35,7 +35,7 @@ from edgecompress.training.evaluation import score
 from edgecompress.training.feature_taps import Tapped
 from edgecompress.training.losses import check_distillation, first_output
 from edgecompress.training.micro_batches import MicroBatch
-from edgecompress.training.packed_rows import RowForm
+from edgecompress.training.packed_outputs import RowForm
 from edgecompress.training.teacher_outputs import TeacherOutputs
 from edgecompress.training.user_calls import run_loss, run_network
 from tests.training.batches import batches

@@ -289,7 +289,7 @@ for name, options in here.kinds(folder).items():
 
 
 def kinds(folder: Path) -> dict[str, dict[str, Any]]:
-    """What beside the logits a killed run has to take up again."""
+    """What a killed run, in addition to the logits, has to take up again."""
     return {"hints": {"features": FEATURES, "augment": crop_and_flip}, "cached": {"cache": folder / "cache"}}
 
 

@@ -49,6 +49,6 @@ def test_what_is_no_image_has_no_thumbnail(shape: tuple[int, ...]) -> None:
     assert thumbnail(Batch(inputs={"x": np.zeros(shape, np.float32)}), 0) is None
 
 
-def test_an_image_beside_other_inputs_is_not_shown() -> None:
+def test_an_image_with_other_inputs_is_not_shown() -> None:
     image = np.zeros((2, 3, 16, 16), np.float32)
     assert thumbnail(Batch(inputs={"x": image, "y": image}), 0) is None

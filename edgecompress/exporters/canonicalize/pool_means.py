@@ -1,4 +1,4 @@
-"""Rewrites that change no value but let ONNX Runtime find an integer kernel."""
+"""Means over height and width become GlobalAveragePool, for which ONNX Runtime has an integer kernel."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from scipy.interpolate import RegularGridInterpolator
 from torch import fx
 
 from edgecompress.pruning.structure.analysis import Structure
-from edgecompress.pruning.structure.labelled import Labelled
+from edgecompress.pruning.structure.channel_labels import Labelled
 from edgecompress.pruning.structure.rules.call import bind, operator_name
 from edgecompress.runtime import open_session, run_session
 

@@ -17,8 +17,8 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from edgecompress.pruning.structure.channel_classes import Classes
+from edgecompress.pruning.structure.channel_labels import Labelled, fresh, labelled, merge, varying
 from edgecompress.pruning.structure.data_dependent import deciding
-from edgecompress.pruning.structure.labelled import Labelled, fresh, labelled, merge, varying
 from edgecompress.pruning.structure.rules import Result, bind, propagate
 
 IS_OUTPUT = "is an output of the network"

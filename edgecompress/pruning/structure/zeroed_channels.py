@@ -10,8 +10,8 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from edgecompress.pruning.structure.analysis import Channels, Structure
+from edgecompress.pruning.structure.channel_labels import Labelled
 from edgecompress.pruning.structure.groups import kept_by_axis
-from edgecompress.pruning.structure.labelled import Labelled
 from edgecompress.pruning.structure.rules.call import bind, operator_name
 from edgecompress.pruning.structure.rules.reduction import GATHERING
 

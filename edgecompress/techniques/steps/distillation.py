@@ -13,8 +13,8 @@ from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
+from edgecompress.techniques.fine_tuning import epochs_in_words, fine_tune, settle
 from edgecompress.techniques.student import NO_LATENCY_BUDGET, Student, derive_student
-from edgecompress.techniques.tuning import epochs_in_words, fine_tune, settle
 from edgecompress.training import Trained
 
 

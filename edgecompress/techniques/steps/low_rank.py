@@ -15,7 +15,7 @@ from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.choices import chosen_once
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.figures import reached
-from edgecompress.techniques.tuning import recover, recovery_planned, untrained
+from edgecompress.techniques.fine_tuning import recover, recovery_planned, untrained
 from edgecompress.training.checkpoint import fingerprint
 
 

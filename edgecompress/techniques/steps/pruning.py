@@ -12,8 +12,8 @@ from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import cut, examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
+from edgecompress.techniques.fine_tuning import recover, recovery_planned, untrained
 from edgecompress.techniques.shallow import shallower, share_gone
-from edgecompress.techniques.tuning import recover, recovery_planned, untrained
 from edgecompress.training import SCHEDULES
 
 SPREADS = {

@@ -71,7 +71,7 @@ RENAMINGS = st.lists(
 
 
 def _renamed(renamings: list[tuple[bool, int, str, list[str]]]) -> tuple[dict[str, str], dict[str, str]]:
-    """Names of which some are another one with something behind it that a step makes up."""
+    """Names; some are another one with something behind it that a step makes up."""
     values, nodes = (dict(names) for names in PLAIN)
     for of_value, index, base, tails in renamings:
         names = values if of_value else nodes

@@ -122,7 +122,7 @@ class WrittenLayerNorm(nn.LayerNorm):
 
 
 class WithConstant(nn.Module):
-    """A convolution that reads its input beside a constant of the same size, as a recurrent one does at its start."""
+    """A convolution that reads its input next to a constant of the same size, as a recurrent one does at its start."""
 
     def __init__(self, width: int, outputs: int, kind: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which tensors of which layers can be pruned, and which layer is the last classifier."""
+"""Which layers have tensors that can be pruned, and which layer is the last classifier."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_json_of_anything_else_is_refused(text: str) -> None:
         Blueprint.model_validate_json(broken, strict=True)
 
 
-def test_a_mask_beside_another_parametrization_is_refused() -> None:
+def test_a_mask_on_top_of_another_parametrization_is_refused() -> None:
     pruner = ModelPruner(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)))
     pruner.magnitude_pruning(0.5)
     parametrizations.weight_norm(pruner.model.get_submodule("0"))

@@ -1,4 +1,4 @@
-"""CPUs are known to the emulator, and what is missing is named with its mend."""
+"""CPUs are known to the emulator, and what is missing is named with its fix."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled
+from edgecompress.pruning.structure.channel_labels import Labelled
 from edgecompress.pruning.structure.rules import (
     constants,
     contraction,

@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled
+from edgecompress.pruning.structure.channel_labels import Labelled
 
 Result = Labelled | list[Labelled]
 FOUND = "found in the data"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled, fresh, labelled
+from edgecompress.pruning.structure.channel_labels import Labelled, fresh, labelled
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule, operator_name
 from edgecompress.pruning.structure.rules.unknown import unknown
 

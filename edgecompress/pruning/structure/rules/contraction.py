@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled, add_up, combine, drop_axes, labelled, reshape, touch_all
+from edgecompress.pruning.structure.channel_labels import (
+    Labelled,
+    add_up,
+    combine,
+    drop_axes,
+    labelled,
+    reshape,
+    touch_all,
+)
 from edgecompress.pruning.structure.rules.call import Call, Rule
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS, along
 

@@ -6,7 +6,7 @@ import torch
 from torch import fx
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, reshape
+from edgecompress.pruning.structure.channel_labels import Labelled, combine, reshape
 from edgecompress.pruning.structure.rules.call import Call, Rule, operator_name
 
 MEETS_CONSTANTS = "meets values that cannot be removed"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, varying
+from edgecompress.pruning.structure.channel_labels import Labelled, combine, labelled, varying
 from edgecompress.pruning.structure.rules.call import Call, Rule, operator_name
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
 from edgecompress.pruning.structure.rules.movement import PICKED

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.channel_classes import UNLABELLED, Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, reshape, varying
+from edgecompress.pruning.structure.channel_labels import Labelled, combine, labelled, reshape, varying
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS
 from edgecompress.pruning.structure.rules.unknown import unknown

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled, labelled, reshape, touch, varying
+from edgecompress.pruning.structure.channel_labels import Labelled, labelled, reshape, touch, varying
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
 from edgecompress.pruning.structure.rules.unknown import unknown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled, combine, labelled, merge, reshape, touch, varying
+from edgecompress.pruning.structure.channel_labels import Labelled, combine, labelled, merge, reshape, touch, varying
 from edgecompress.pruning.structure.rules.call import Call, Rule
 from edgecompress.pruning.structure.rules.elementwise import MEETS_CONSTANTS, along
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled, add_up, drop_axes, labelled, reshape, touch_all
+from edgecompress.pruning.structure.channel_labels import Labelled, add_up, drop_axes, labelled, reshape, touch_all
 from edgecompress.pruning.structure.rules.call import Call, Result, Rule
 from edgecompress.pruning.structure.rules.handwritten_norms import is_normalizing
 from edgecompress.pruning.structure.rules.normalization import normalized

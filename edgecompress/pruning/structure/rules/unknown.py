@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import Labelled
+from edgecompress.pruning.structure.channel_labels import Labelled
 from edgecompress.pruning.structure.rules.call import Call, Result
 
 

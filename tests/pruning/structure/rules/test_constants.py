@@ -37,7 +37,7 @@ def test_a_constant_leaves_with_what_it_meets(make: Callable[[Tensor], Tensor]) 
     assert pattern(structure_of(forward, (2, 3), w=(3, 4), v=(4, 2)), ("w", 1), ("v", 0)) == ["abcd", "abcd"]
 
 
-def test_one_beside_the_channels_is_read_by_weights_of_its_own() -> None:
+def test_a_constant_next_to_the_channels_is_read_by_weights_of_its_own() -> None:
     def forward(x: Tensor, w: Tensor, v: Tensor) -> Tensor:
         y = x @ w
         return torch.cat([y, torch.zeros(y.shape)], 1) @ v

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgecompress.bundle.reading import Bundle
-from edgecompress.errors import OutputError
+from edgecompress.bundle.reading import Bundle, recorded_number
 from edgecompress.timing.ratios import Interval, Ratio, Verdict
 
 HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
@@ -67,19 +66,3 @@ def recorded_speedup(bundle: Bundle) -> MeasuredRow:
     ends = [recorded_number(bundle, "latency_ms", "ratio_interval_95", place) for place in (0, 1)]
     low, high = ends
     return row if low is None or high is None or not 0 < low <= high else replace(row, interval=(low, high))
-
-
-def recorded_number(bundle: Bundle, *path: str | int) -> float | None:
-    """A number of the manifest, which a stranger may have written; None where there is none.
-
-    Raises:
-        OutputError: something else stands there.
-    """
-    value: Any = bundle.manifest.metrics
-    for key in path:
-        inside = isinstance(value, dict) or (isinstance(value, list) and isinstance(key, int) and key < len(value))
-        value = (value.get(key) if isinstance(value, dict) else value[key]) if inside else None
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        name = ".".join(("metrics", *map(str, path)))
-        raise OutputError(f"bundle {str(bundle.path)!r}: {name!r} of its manifest is no number; compress again")
-    return value

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgecompress.errors import DataError, ModelError
-from edgecompress.modules.modes import evaluating
 from edgecompress.recipe.tables import Distillation, Recipe
 from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.checkpoints import TEACHER_OUTPUTS
@@ -27,11 +23,7 @@ from edgecompress.training import (
     task_of,
     teach,
 )
-from edgecompress.training.micro_batches import to_part
-from edgecompress.training.user_calls import run_loss, run_network
 
-GRADIENT_BATCHES = 16
-"""Batches of training data that first-order importance is added up over."""
 STATISTICS_BATCHES = 64
 """Batches that batch-norm statistics are re-estimated from, at most."""
 
@@ -112,7 +104,7 @@ def fine_tune(
         streams.train,
         settings,
         task_of(training.task, learned.temperature, learned.alpha, streams.train.class_axis),
-        features=(*feature_terms(learned), *block_hints(model, learned.block_weight, context)),
+        features=(*asked_terms(learned), *block_hints(model, learned.block_weight, context)),
         cache=context.checkpoint(TEACHER_OUTPUTS) if learned.cache else None,
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,
@@ -120,10 +112,10 @@ def fine_tune(
     )
 
 
-def feature_terms(learned: Distillation) -> tuple[FeatureTerm, ...]:
+def asked_terms(learned: Distillation) -> tuple[FeatureTerm, ...]:
     """The terms on layers that a recipe names, as NAME or STUDENT=TEACHER.
 
-    >>> feature_terms(Distillation(hints=("layer1", "layer2=layer4"))) == (Hint("layer1"), Hint("layer2", "layer4"))
+    >>> asked_terms(Distillation(hints=("layer1", "layer2=layer4"))) == (Hint("layer1"), Hint("layer2", "layer4"))
     True
     """
     return (
@@ -139,34 +131,3 @@ def feature_terms(learned: Distillation) -> tuple[FeatureTerm, ...]:
 def _pair(text: str) -> tuple[str, str | None]:
     student, _, teacher = text.partition("=")
     return student.strip(), teacher.strip() or None
-
-
-def loss_gradients(model: nn.Module, context: Context, criterion: str) -> Mapping[str, Tensor]:
-    """The gradient of the loss by parameter, on the labels of a few batches added up, in evaluation mode.
-
-    Args:
-        model: not modified.
-        context: its data.
-        criterion: what needs the gradients, in messages.
-
-    Raises:
-        DataError: there is no training data, or its labels do not fit.
-        ModelError: no parameter requires a gradient.
-    """
-    data = context.streams.train
-    if data is None:
-        raise DataError(f"{criterion} needs training data; give it (--train), or set pruning.importance=l2")
-    task = task_of(context.recipe.training.task, 1.0, 0.0, data.class_axis)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ModelError(f"{criterion} needs gradients, and no parameter requires one; unfreeze the model")
-    model.zero_grad()
-    with evaluating(model):
-        batches = context.progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
-        for index, batch in enumerate(batches):
-            part, where = to_part(batch, batch.rows, torch.device("cpu"), False), f"train batch {index}"
-            outputs = run_network(model, part.inputs, where)
-            value = run_loss(lambda own, _, labels: task(own, None, labels), outputs, part, where)
-            value.backward()  # type: ignore[no-untyped-call]
-    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
-    model.zero_grad()
-    return found

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edgecompress.errors import RecipeError
-from edgecompress.training.packed_rows import RowForm, digests, pack, some_rows
+from edgecompress.training.packed_outputs import RowForm, digests, pack
 
 CPU = torch.device("cpu")
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool)
@@ -63,11 +63,3 @@ def test_order_and_layout_do_not() -> None:
     assert digests({"x": images.flip(0), "y": images[:, 0].flip(0)}) == keys[::-1]
     with torch.autocast("cpu"):
         assert not set(digests({"x": images, "y": images[:, 0]})) & set(keys)
-
-
-def test_rows_are_chosen_where_they_are() -> None:
-    inputs = {"x": torch.arange(4.0), "scale": torch.ones(7)}
-    chosen = some_rows(inputs, [2, 0])
-    assert chosen["x"].tolist() == [2, 0]
-    assert chosen["scale"] is inputs["scale"]
-    assert some_rows(inputs, range(4))["x"] is inputs["x"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgecompress.pruning.structure.channel_classes import Classes
-from edgecompress.pruning.structure.labelled import (
+from edgecompress.pruning.structure.channel_labels import (
     Labelled,
     add_up,
     combine,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from edgecompress import OutputError
-from edgecompress.bundle.reading import Bundle
-from edgecompress.bundle.remeasured import RECORDED, MeasuredRow, recorded_number, recorded_speedup
+from edgecompress.bundle.measured_rows import RECORDED, MeasuredRow, recorded_speedup
+from edgecompress.bundle.reading import Bundle, recorded_number
 from tests.exporters.bundles import MADE
 
 

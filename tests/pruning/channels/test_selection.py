@@ -11,7 +11,7 @@ from torch import nn
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.pruning.channels.cost_terms import add_up, full
 from edgecompress.pruning.channels.costs import macs_terms, parameter_terms
-from edgecompress.pruning.channels.request import IS_JOINED, PruningRequest, select
+from edgecompress.pruning.channels.selection import IS_JOINED, PruningRequest, select
 from edgecompress.pruning.channels.structured import Subject, examine
 from tests.networks import ConvNet, seeded
 from tests.techniques.contexts import Blocks

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from edgecompress.arrays import Array
 from edgecompress.errors import RecipeError
+from edgecompress.training.rows import count_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +94,6 @@ def digests(inputs: Mapping[str, Tensor]) -> list[bytes]:
         else:
             common.update(pack(value[None]).tobytes())
     return [_extended(common, row) for row in pack(own)]
-
-
-def some_rows(inputs: Mapping[str, Tensor], chosen: Sequence[int]) -> dict[str, Tensor]:
-    """Inputs for the rows ``chosen``; those that do not share the batch dimension stay whole."""
-    rows = count_rows(inputs)
-    if len(chosen) == rows:
-        return dict(inputs)
-    return {name: value[list(chosen)] if value.shape[:1] == (rows,) else value for name, value in inputs.items()}
-
-
-def count_rows(inputs: Mapping[str, Tensor]) -> int:
-    """The first dimension of the first input that has one."""
-    return next((len(value) for value in inputs.values() if value.ndim), 1)
 
 
 def _extended(common: hashlib.blake2b, row: Array) -> bytes:
