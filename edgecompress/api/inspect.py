@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 from edgecompress.bundle.reading import Bundle
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, RecipeError
 from edgecompress.inspection import Inspection, Sensitivities, inspect_model, inspect_sensitivity
+from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import path
@@ -16,56 +17,47 @@ from edgecompress.recipe.wording import in_python_words
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, given_profile
 
-
-@overload
-def inspect(
-    model: Network | Bundle | str | Path,
-    *,
-    weights: str | Path | None = None,
-    sensitivity: Literal[False] = False,
-    calibration: Data | None = None,
-    target: str | Path | TargetProfile = "mobile",
-    overrides: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> Inspection: ...
+Model = Network | Bundle | str | Path
 
 
-@overload
-def inspect(
-    model: Network | Bundle | str | Path,
-    *,
-    weights: str | Path | None = None,
-    sensitivity: Literal[True],
-    calibration: Data | None = None,
-    target: str | Path | TargetProfile = "mobile",
-    overrides: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> Sensitivities: ...
+class Options(TypedDict, total=False):
+    """The keywords of :func:`inspect` that do not say what it returns; it says what they are."""
+
+    weights: str | Path | None
+    calibration: Data | None
+    evaluation: Data | None
+    target: str | Path | TargetProfile
+    overrides: Sequence[str]
+    progress: Progress | None
+    metric: MetricOrName | None
+    postprocess: PostprocessOrName | None
 
 
 @overload
-def inspect(
-    model: Network | Bundle | str | Path,
-    *,
-    weights: str | Path | None = None,
-    sensitivity: bool,
-    calibration: Data | None = None,
-    target: str | Path | TargetProfile = "mobile",
-    overrides: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> Inspection | Sensitivities: ...
+def inspect(model: Model, *, sensitivity: Literal[False] = False, **options: Unpack[Options]) -> Inspection: ...
+
+
+@overload
+def inspect(model: Model, *, sensitivity: Literal[True], **options: Unpack[Options]) -> Sensitivities: ...
+
+
+@overload
+def inspect(model: Model, *, sensitivity: bool, **options: Unpack[Options]) -> Inspection | Sensitivities: ...
 
 
 @in_python_words
 def inspect(
-    model: Network | Bundle | str | Path,
+    model: Model,
     *,
     weights: str | Path | None = None,
     sensitivity: bool = False,
     calibration: Data | None = None,
+    evaluation: Data | None = None,
     target: str | Path | TargetProfile = "mobile",
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
+    metric: MetricOrName | None = None,
+    postprocess: PostprocessOrName | None = None,
 ) -> Inspection | Sensitivities:
     """List the layers of a model or an artifact: weights, multiply-accumulates, bytes, precision, time.
 
@@ -76,9 +68,13 @@ def inspect(
         sensitivity: say instead what the outputs lose with each layer alone as integers, or with half of its channels.
         calibration: batches to run it on, as :func:`compress` takes them; without them a module or a program is not
             timed. For ``sensitivity`` they are needed.
+        evaluation: for ``sensitivity``: the same with labels; what the metric loses with each layer alone as integers
+            is measured on them.
         target: for ``sensitivity``: name of a profile, path of a TOML file, or a profile.
         overrides: a list of ``KEY=VALUE`` for keys of the target's recipe.
         progress: what is told of the progress; by default nobody.
+        metric: what is measured on ``evaluation``, as :func:`compress` takes it.
+        postprocess: what the outputs become before, as :func:`compress` takes it.
 
     Returns:
         The layers; with ``sensitivity`` what each of them costs, the one whose return to float pays most first.
@@ -91,9 +87,14 @@ def inspect(
     recipe = given_profile(target, overrides).recipe
     source = model.artifact if isinstance(model, Bundle) else model
     kept = None if weights is None else path("weights", weights)
-    told = progress or Progress()
+    told, by = progress or Progress(), MeasuredBy(metric=metric, postprocess=postprocess)
+    if by != AS_NAMED and evaluation is None:
+        raise DataError("a metric is measured on data with labels; give --evaluation")
     if not sensitivity:
+        if evaluation is not None:
+            raise RecipeError("layers are measured on evaluation data for --sensitivity only; give it, too")
         return inspect_model(source, kept, calibration, recipe, told)
     if calibration is None:
         raise DataError("--sensitivity runs the model on data; give --calibration")
-    return inspect_sensitivity(source, kept, recipe, calibration, told)
+    data = {"calibration": calibration} | ({} if evaluation is None else {"evaluation": evaluation})
+    return inspect_sensitivity(source, kept, recipe, data, told, by)

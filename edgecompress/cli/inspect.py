@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from edgecompress.cli.compress import Metric, Postprocess
 from edgecompress.cli.tables import console, print_json, print_layers, prints_aside
-from edgecompress.units import count, decibels, kilobytes, milliseconds
+from edgecompress.units import count, decibels, kilobytes, metric_title, milliseconds
 
 if TYPE_CHECKING:
-    from edgecompress.inspection import Inspection, Layer, LayerSensitivity
+    from edgecompress.inspection import Inspection, Layer, LayerSensitivity, Sensitivities
+    from edgecompress.metrics.metric import Measure
+    from edgecompress.quantization.sensitivity import Sensitivity
 
 SHORT = {"float": "fp", "bfloat": "bf"}
 """How a table of 80 columns writes the precisions."""
@@ -27,6 +29,11 @@ def run(
     calibration: Annotated[
         str | None, typer.Option(metavar="DATA", help="To run it on; a MODEL is not timed without.")
     ] = None,
+    evaluation: Annotated[
+        str | None, typer.Option(metavar="DATA", help="The same, with labels; --sensitivity measures the metric on it.")
+    ] = None,
+    metric: Metric = None,
+    postprocess: Postprocess = None,
     target: Annotated[str, typer.Option(help="Name of a profile, or a TOML file; for --sensitivity.")] = "mobile",
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
@@ -45,8 +52,11 @@ def run(
             weights=weights,
             sensitivity=sensitivity,
             calibration=calibration,
+            evaluation=evaluation,
             target=target,
             overrides=assignments or [],
+            metric=metric,
+            postprocess=postprocess,
             progress=progress_for(Console(stderr=True)),
         )
     if as_json:
@@ -54,7 +64,7 @@ def run(
     elif isinstance(found, Inspection):
         _print_layers(found)
     else:
-        _print_sensitivities(found.layers)
+        _print_sensitivities(found)
     return 0
 
 
@@ -91,11 +101,16 @@ def _row(layer: Layer) -> list[str]:
     ]
 
 
-def _print_sensitivities(rows: Sequence[LayerSensitivity]) -> None:
+def _print_sensitivities(found: Sensitivities) -> None:
     """The layers by what their return to float would win, the most rewarding first; then those that stay float."""
     headings = ["layer", "kind", "integer", "float wins", "and costs", "halved"]
-    print_layers(headings, [_losses(row) for row in rows], left=2)
-    _print_reasons(rows)
+    rows = [_losses(row) for row in found.layers]
+    if found.measure is not None:
+        headings.insert(3, "loses")
+        for cells, layer in zip(rows, found.layers, strict=True):
+            cells.insert(3, _lost_metric(layer.quantized, found.measure))
+    print_layers(headings, rows, left=2)
+    _print_reasons(found)
 
 
 def _losses(row: LayerSensitivity) -> list[str]:
@@ -107,9 +122,20 @@ def _losses(row: LayerSensitivity) -> list[str]:
     return [row.name, row.kind, *integer, "-" if halved is None or halved.sqnr_db is None else decibels(halved.sqnr_db)]
 
 
-def _print_reasons(rows: Sequence[LayerSensitivity]) -> None:
+def _lost_metric(quantized: Sensitivity | None, measure: Measure) -> str:
+    """How much the metric loses: a number, whose unit stands below the table."""
+    if quantized is None or quantized.metric_drop is None:
+        return "-"
+    return f"{quantized.metric_drop:.2f}" if measure.in_percent else f"{quantized.metric_drop:.4g}"
+
+
+def _print_reasons(found: Sensitivities) -> None:
     """What the columns say, which layers are halved together, and why others cannot be."""
+    rows = found.layers
     lines = ["integer, halved: how the outputs agree with that layer alone as integers, or with half of its channels"]
+    if found.measure is not None:
+        unit = f", in {found.measure.drop_unit}" if found.measure.drop_unit else ""
+        lines.append(f"loses: of {metric_title(found.measure.name)}, with that layer alone as integers{unit}")
     if all(row.halved is None for row in rows):
         lines.append("halved: only a PyTorch module can be pruned; give file.py:callable")
     together = dict.fromkeys(row.halved.group for row in rows if row.halved is not None and len(row.halved.group) > 1)

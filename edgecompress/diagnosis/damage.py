@@ -13,7 +13,7 @@ from edgecompress.diagnosis.intermediate_values import parts_of, watch
 from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.quantization.operators import SATURATING
-from edgecompress.quantization.pairs import floats_name, read_params
+from edgecompress.quantization.qdq_pairs import floats_name, read_params
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

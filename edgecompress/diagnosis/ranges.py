@@ -12,7 +12,7 @@ from edgecompress.arrays import Array
 from edgecompress.calibration import QuantParams
 from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.intermediate_values import parts_of, watch
-from edgecompress.quantization.pairs import read_params
+from edgecompress.quantization.qdq_pairs import read_params
 
 BINS = 64
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from edgecompress.diagnosis.onnx_layers import declared_layers, onnx_layers
 from edgecompress.errors import ModelError
 from edgecompress.inspection.modules import exported_layers, measured_modules
 from edgecompress.inspection.sensitivity import Halved, LayerSensitivity, Sensitivities, layer_sensitivity
+from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.models import given_model
 from edgecompress.loading.onnx_files import check_onnx, read_onnx
 from edgecompress.loading.opened import open_together
@@ -93,23 +95,30 @@ def _onnx(model: ir.Model, calibration: Data | None, recipe: Recipe) -> Inspecti
 
 
 def inspect_sensitivity(
-    given: Network | str | Path, weights: str | Path | None, recipe: Recipe, calibration: Data, progress: Progress
+    given: Network | str | Path,
+    weights: str | Path | None,
+    recipe: Recipe,
+    data: Mapping[str, Data],
+    progress: Progress,
+    by: MeasuredBy = AS_NAMED,
 ) -> Sensitivities:
     """What the outputs lose with each layer alone as integers, and with half of its channels.
 
     Args:
         given: a network or MODEL.
         weights: of a module that MODEL names.
-        recipe: how the model is quantized.
-        calibration: DATA.
+        recipe: how the model is quantized, and the metric.
+        data: DATA by role: ``calibration``; and ``evaluation``, with labels, where the metric is to be measured, too.
         progress: told of every layer.
+        by: the metric and postprocessing in place of those that the recipe names.
 
     Raises:
         ModelError: the model cannot be loaded or captured.
         DataError: the data is missing or does not fit.
     """
-    opened = open_together(given_model(given, weights), {"calibration": calibration}, recipe, progress.warn)
+    opened = open_together(given_model(given, weights), data, by.named_in(recipe), progress.warn, by)
     if isinstance(opened.network, ir.Model):
         check_onnx(opened.network)
-    rows = layer_sensitivity(opened.network, opened.recipe, opened.batches["calibration"], progress)
-    return Sensitivities(layers=tuple(rows))
+    calibration, evaluation = opened.batches["calibration"], opened.batches.get("evaluation")
+    rows = layer_sensitivity(opened.network, opened.recipe, calibration, progress, evaluation)
+    return Sensitivities(layers=tuple(rows), measure=None if evaluation is None else evaluation.measure)

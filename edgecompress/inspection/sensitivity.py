@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import onnx_ir as ir
 from torch import nn
 
 from edgecompress.arrays import Array
 from edgecompress.calibration import collect
 from edgecompress.data.batches import Batch, Batches
-from edgecompress.errors import EdgecompressError
+from edgecompress.errors import DataError, EdgecompressError
 from edgecompress.exporters.canonicalize import prepare_for_integers
+from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.slices import IDENTICAL_DB
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
@@ -25,10 +27,11 @@ from edgecompress.pruning.structure.groups import Group, layer_name, producers
 from edgecompress.quantization.kept_float import kept_float
 from edgecompress.quantization.lowering import lower, schemes
 from edgecompress.quantization.placement import place
-from edgecompress.quantization.sensitivity import Sensitivity, rank_layers
+from edgecompress.quantization.sensitivity import DropOf, Sensitivity, rank_layers
 from edgecompress.recipe.tables import Pruning, Quantization, Recipe
-from edgecompress.runtime import Network, execute, signature, tensors
+from edgecompress.runtime import ALL_CORES, Network, execute, open_session, signature, tensors
 from edgecompress.techniques.context import Context
+from edgecompress.validation.evidence import score as score_sessions
 
 Outputs = Sequence[Sequence[Array]]
 SHARE = 0.5
@@ -65,24 +68,37 @@ class LayerSensitivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivities:
-    """Every layer that can be quantized or pruned, the one whose return to float pays most first."""
+    """Every layer that can be quantized or pruned, the one whose return to float pays most first.
+
+    ``measure`` is the metric that was measured, too; None where there was no evaluation data.
+    """
 
     layers: tuple[LayerSensitivity, ...]
+    measure: Measure | None = None
 
     def document(self) -> list[dict[str, Any]]:
         """The layers as plain data, for JSON."""
         return [asdict(layer) for layer in self.layers]
 
 
-def layer_sensitivity(network: Network, recipe: Recipe, batches: Batches, progress: Progress) -> list[LayerSensitivity]:
+def layer_sensitivity(
+    network: Network, recipe: Recipe, batches: Batches, progress: Progress, evaluation: Batches | None = None
+) -> list[LayerSensitivity]:
     """Every layer that can be quantized, the one whose return to float pays most first, and then the others.
+
+    Args:
+        network: not modified.
+        recipe: how it is quantized.
+        batches: calibration data.
+        progress: told of every layer.
+        evaluation: data with labels; its metric is measured with each layer alone as integers.
 
     Raises:
         ModelError: the network cannot be run or captured.
         DataError: the data does not fit.
     """
     halved = halve_layers(network, recipe, batches.first(), progress) if isinstance(network, nn.Module) else {}
-    ranked = rank_quantized(network, recipe, batches, progress)
+    ranked = rank_quantized(network, recipe, batches, progress, evaluation)
     unknown = Halved(reason=UNKNOWN) if isinstance(network, nn.Module) else None
     rows = [
         LayerSensitivity(
@@ -111,7 +127,9 @@ def _parts(network: Network) -> Iterable[tuple[str, nn.Module]]:
     return network.named_modules() if isinstance(network, nn.Module) else ()
 
 
-def rank_quantized(network: Network, recipe: Recipe, batches: Batches, progress: Progress) -> list[Sensitivity]:
+def rank_quantized(
+    network: Network, recipe: Recipe, batches: Batches, progress: Progress, evaluation: Batches | None = None
+) -> list[Sensitivity]:
     """What each layer costs in accuracy as integers and in time as floats, the dearest first."""
     plain = recipe.model_copy(update={"quantization": Quantization(), "pruning": Pruning()})
     context = Context(recipe=plain, example=batches.first(), progress=progress)
@@ -120,7 +138,22 @@ def rank_quantized(network: Network, recipe: Recipe, batches: Batches, progress:
     placement = place(model.graph, kept_float(model.graph, recipe.quantization))
     seen = collect(model, placement.pairs, fitted, progress)
     lowering = lower(model, placement, seen, recipe.quantization, schemes(recipe.quantization)[0])
-    return rank_layers(model, lowering, fitted, progress)
+    if evaluation is None:
+        return rank_layers(model, lowering, fitted, progress)
+    drop_of = _drop_from(model, replace(evaluation, signature=signature(model)))
+    return rank_layers(model, lowering, fitted, progress, drop_of)
+
+
+def _drop_from(original: ir.Model, evaluation: Batches) -> DropOf:
+    """What measures models against the float one, on the same samples."""
+
+    def value_of(model: ir.Model) -> float | None:
+        return score_sessions([open_session(model, ALL_CORES)], evaluation, Progress()).values[0]
+
+    before = value_of(original)
+    if before is None:
+        raise DataError(f"no metric is measured without labels; give {evaluation.role} data with labels")
+    return lambda model: evaluation.measure.drop(before, value_of(model))
 
 
 def halve_layers(module: nn.Module, recipe: Recipe, batch: Batch, progress: Progress) -> Mapping[str, Halved]:

@@ -22,8 +22,8 @@ from edgecompress.exporters.graph import constant, initializer, insert_after, no
 from edgecompress.quantization.fusion_barriers import barrier, exposed_input
 from edgecompress.quantization.hard_sigmoid import relabelled, thresholds
 from edgecompress.quantization.operators import RULES, SATURATING, Role
-from edgecompress.quantization.pairs import codes_name, floats_name, pair_of, params_of, zero_point_name
 from edgecompress.quantization.placement import Placement, activations
+from edgecompress.quantization.qdq_pairs import codes_name, floats_name, pair_of, params_of, zero_point_name
 
 INT32_LIMIT = 2.0**30
 """Half the range of an INT32 bias: the other half is left to the sum that it is added to."""

@@ -13,8 +13,8 @@ from edgecompress.calibration import QuantParams
 from edgecompress.errors import OUR_FAULT, EdgecompressError
 from edgecompress.exporters.graph import constant
 from edgecompress.quantization.lowering import Lowering, passed_on
-from edgecompress.quantization.pairs import codes_name, floats_name
 from edgecompress.quantization.qdq import INT32_LIMIT
+from edgecompress.quantization.qdq_pairs import codes_name, floats_name
 from edgecompress.quantization.weights import constant_weight
 
 PAIR = ("QuantizeLinear", "DequantizeLinear")

@@ -27,8 +27,8 @@ from edgecompress.quantization.incremental_run import IncrementalRun
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.moments import Moments, input_moments
 from edgecompress.quantization.operators import RULES
-from edgecompress.quantization.pairs import pair_of, params_of
 from edgecompress.quantization.qdq import restore
+from edgecompress.quantization.qdq_pairs import pair_of, params_of
 from edgecompress.quantization.weights import constant_bias, constant_weight
 from edgecompress.runtime import network_rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -19,6 +19,8 @@ PROBE_ROWS = 32
 """Samples that every layer is judged on."""
 LEAST_MS = 1e-3
 """What a layer costs at least: the profiler counts microseconds."""
+DropOf = Callable[[ir.Model], float | None]
+"""How much worse a model's metric is than that of the float model, in the metric's unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,8 @@ class Sensitivity:
 
     ``sqnr_db`` is the agreement of the outputs where only it is integer. ``gain_db`` is what the INT8 model
     wins where the ``group``, the layer and the layers that feed it, is float, and ``lost_ms`` the time that
-    one sample takes longer then: if only the layer were float, its input would still be integers.
+    one sample takes longer then: if only the layer were float, its input would still be integers. ``metric_drop`` is
+    how much worse the metric is where only the layer is integer, in the metric's unit; None where none was measured.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Sensitivity:
     sqnr_db: float
     gain_db: float
     lost_ms: float
+    metric_drop: float | None = None
 
     @property
     def worth(self) -> float:
@@ -43,7 +47,13 @@ class Sensitivity:
         return self.gain_db / max(self.lost_ms, LEAST_MS)
 
 
-def rank_layers(original: ir.Model, lowering: Lowering, batches: Batches, progress: Progress) -> list[Sensitivity]:
+def rank_layers(
+    original: ir.Model,
+    lowering: Lowering,
+    batches: Batches,
+    progress: Progress,
+    drop_of: DropOf = lambda _: None,
+) -> list[Sensitivity]:
     """The layers with weights, the one whose return to float pays most first.
 
     Args:
@@ -51,25 +61,27 @@ def rank_layers(original: ir.Model, lowering: Lowering, batches: Batches, progre
         lowering: what is quantized, and how.
         batches: calibration data; the first samples are read.
         progress: told of every layer.
+        drop_of: measures the metric of the model with a single layer as integers.
     """
     rows = network_rows(original, batches.axes)
     probe = batches.first().sample(rows) if rows else batches.first().slice(0, PROBE_ROWS)
     reference = execute(original, probe.inputs)
-    whole = _agreement(reference, lowering, probe)
+    whole = _agreement(reference, lowering.write(), probe)
     lost = _milliseconds_lost(original, lowering, batches.first().sample(rows or 1))
     layers = [node for node in lowering.model.graph if node.name in lowering.weights]
     found = []
     for node in progress.track(layers, "sensitivity of layers"):
         others = [str(other.name) for other in layers if other is not node]
-        group = (*feeders(node, lowering), str(node.name))
+        group, alone = (*feeders(node, lowering), str(node.name)), floating(lowering, others).write()
         found.append(
             Sensitivity(
                 name=str(node.name),
                 kind=node.op_type,
                 group=group,
-                sqnr_db=_agreement(reference, floating(lowering, others), probe),
-                gain_db=_agreement(reference, floating(lowering, group), probe) - whole,
+                sqnr_db=_agreement(reference, alone, probe),
+                gain_db=_agreement(reference, floating(lowering, group).write(), probe) - whole,
                 lost_ms=sum(lost[name] for name in group),
+                metric_drop=drop_of(alone),
             )
         )
     return sorted(found, key=lambda layer: layer.worth, reverse=True)
@@ -91,8 +103,8 @@ def feeders(layer: ir.Node, lowering: Lowering) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _agreement(reference: Sequence[object], lowering: Lowering, probe: Batch) -> float:
-    outputs = run_session(open_session(lowering.write(), ALL_CORES), probe.inputs)
+def _agreement(reference: Sequence[object], model: ir.Model, probe: Batch) -> float:
+    outputs = run_session(open_session(model, ALL_CORES), probe.inputs)
     return Agreement.between(reference, outputs).sqnr_db  # type: ignore[arg-type]
 
 

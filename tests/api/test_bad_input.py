@@ -59,6 +59,14 @@ NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.Export
         ),
         (lambda: ec.inspect(NET, sensitivity=True), "sensitivity runs the model on data; give calibration"),
         (
+            lambda: ec.inspect(NET, sensitivity=True, calibration=DATA, metric="f1"),
+            "a metric is measured on data with labels; give evaluation",
+        ),
+        (
+            lambda: ec.inspect(NET, evaluation=DATA),
+            "layers are measured on evaluation data for sensitivity only; give it, too",
+        ),
+        (
             lambda: ec.benchmark("model.onnx"),
             "models is 'model.onnx'; give a list of ONNX files, models or bundles",
         ),

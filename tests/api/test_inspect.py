@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
 import edgecompress
@@ -18,6 +19,21 @@ def test_a_file_a_model_and_a_bundle_have_the_same_layers(small_bundle: Path) ->
     layers = [[replace(layer, share=None) for layer in each.layers] for each in found]
     assert layers[0] == layers[1] == layers[2] == layers[3]
     assert layers[0]
+
+
+def test_sensitivity_measures_a_metric_of_one_s_own() -> None:
+    batches = [(x, np.zeros(len(x), np.int64)) for x, _ in images()]
+    found = edgecompress.inspect(
+        seeded(ConvNet),
+        sensitivity=True,
+        calibration=images(),
+        evaluation=batches,
+        metric=lambda outputs, targets: float(np.abs(outputs).mean()) + float(targets.sum()),
+        overrides=["export.simplify=false", "evaluation.higher_is_better=false"],
+    )
+    drops = [layer.quantized.metric_drop for layer in found.layers if layer.quantized is not None]
+    assert drops
+    assert all(drop is not None and 0 < abs(drop) < 0.1 for drop in drops)
 
 
 def test_sensitivity_names_every_layer() -> None:

@@ -307,6 +307,14 @@ def test_inspect_refuses_in_one_line(project: Path, capsys: pytest.CaptureFixtur
         (["."], "is a folder"),
         (["small.onnx", "--calibration", "batches.py:calibration"], "the exported model takes float32 (N, 4, 8, 8)"),
         (["nets.py:net", "--sensitivity"], "--sensitivity runs the model on data; give --calibration"),
+        (
+            ["nets.py:net", "--sensitivity", "--metric", "f1"],
+            "a metric is measured on data with labels; give --evaluation",
+        ),
+        (
+            ["nets.py:net", "--evaluation", "x"],
+            "layers are measured on evaluation data for --sensitivity only; give it, too",
+        ),
     ):
         assert main(["inspect", *options]) == 2
         (line,) = capsys.readouterr().err.splitlines()

@@ -8,6 +8,7 @@ import pytest
 
 from edgecompress.cli import main
 from edgecompress.inspection import Halved, Inspection, Layer, LayerSensitivity, Sensitivities
+from edgecompress.metrics.metric import named_measure
 from edgecompress.quantization.sensitivity import Sensitivity
 
 LONG = [f"classifier.encoder.layers.{index}.attention.output.query_projection" for index in range(12)]
@@ -71,6 +72,39 @@ def test_losses_stand_side_by_side_and_reasons_below(
     assert second.split() == ["b", "Conv", "-", "-", "-", "12.0", "dB"]
     assert third.split()[-1] == "-"
     assert rest[-2:] == ["halved together: a, b", "not halved: head: it is an output"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "drop", "cell", "told"),
+    [
+        ("top1", 1.5, "1.50", "loses: of accuracy, top-1, with that layer alone as integers, in points"),
+        ("mae", 0.015625, "0.01562", "loses: of mae, with that layer alone as integers"),
+    ],
+)
+def test_what_the_metric_loses_has_a_column(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    metric: str,
+    drop: float,
+    cell: str,
+    told: str,
+) -> None:
+    integer = Sensitivity(
+        name="a", kind="Conv", group=("a",), sqnr_db=40.0, gain_db=1.5, lost_ms=0.02, metric_drop=drop
+    )
+    found = (
+        LayerSensitivity(name="a", kind="Conv", quantized=integer, halved=Halved(sqnr_db=12.0)),
+        LayerSensitivity(name="b", kind="Conv", quantized=None, halved=Halved(sqnr_db=12.0)),
+    )
+    result = Sensitivities(layers=found, measure=named_measure(metric))
+    monkeypatch.setattr("edgecompress.api.inspect.inspect_sensitivity", lambda *_: result)
+    assert main(["inspect", "any", "--sensitivity", "--calibration", "data", "--evaluation", "data"]) == 0
+    heading, first, second, *rest = _lines(capsys)
+    assert heading.split()[2:4] == ["integer", "loses"]
+    assert first.split()[2:5] == ["40.0", "dB", cell]
+    assert second.split()[2:4] == ["-", "-"]
+    assert told in rest
 
 
 def test_an_onnx_file_cannot_be_pruned_and_the_table_says_so(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgecompress.data.batches import Batch, Batches, InputNames
+from edgecompress.errors import DataError
 from edgecompress.inspection.sensitivity import UNKNOWN, Halved, halve_layers, layer_sensitivity
+from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Export, Quantization, Recipe
 from tests.exporters.graphs import draw
@@ -71,9 +76,40 @@ def test_the_damage_is_that_of_the_network_without_these_channels(net: Net) -> N
     assert min(abs(level - found.sqnr_db) for level in levels if found.sqnr_db is not None) < 0.01
 
 
-def test_both_ways_stand_in_one_row(net: Net) -> None:
+def _data(role: str, *batches: Any, measure: str = "top1") -> Batches:
     names = InputNames(names=("x",), required=1)
-    batches = Batches(role="calibration", source=lambda: [BATCH.inputs["x"]], inputs=names)
+    return Batches(
+        role=role, source=lambda: list(batches), inputs=names, measure=named_measure(measure), label_kinds="iuf"
+    )
+
+
+def test_what_the_metric_loses_is_the_noise_of_the_layer_alone(net: Net) -> None:
+    # Against the float model's own outputs its error is 0, and that of an integer layer is the noise in its SQNR.
+    x = BATCH.inputs["x"]
+    with torch.no_grad():
+        expected = net(torch.from_numpy(x)).numpy()
+    evaluation = _data("evaluation", (x, expected), measure="rmse")
+    rows = layer_sensitivity(net, RECIPE, _data("calibration", x), Progress(), evaluation)
+    found = [row.quantized for row in rows if row.quantized is not None]
+    assert {layer.name for layer in found} >= {"idle", "left", "right"}
+    for layer in found:
+        noise = np.sqrt(np.mean(np.square(expected))) * 10 ** (-layer.sqnr_db / 20)
+        assert layer.metric_drop == pytest.approx(noise, rel=1e-3)
+
+
+def test_without_evaluation_data_no_metric_is_measured(net: Net) -> None:
+    rows = layer_sensitivity(net, RECIPE, _data("calibration", BATCH.inputs["x"]), Progress())
+    assert {row.quantized.metric_drop for row in rows if row.quantized is not None} == {None}
+
+
+def test_evaluation_data_without_labels_are_refused(net: Net) -> None:
+    x = BATCH.inputs["x"]
+    with pytest.raises(DataError, match="no metric is measured without labels; give evaluation data with labels"):
+        layer_sensitivity(net, RECIPE, _data("calibration", x), Progress(), _data("evaluation", x))
+
+
+def test_both_ways_stand_in_one_row(net: Net) -> None:
+    batches = _data("calibration", BATCH.inputs["x"])
     rows = {row.name: row for row in layer_sensitivity(net, RECIPE, batches, Progress())}
     for name in ("idle", "left", "right"):
         quantized, halved = rows[name].quantized, rows[name].halved

@@ -10,6 +10,7 @@ from edgecompress.calibration import QNNPACK, collect
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
+from edgecompress.quantization import sensitivity
 from edgecompress.quantization.bias_correction import correct_biases
 from edgecompress.quantization.fallback import fall_back
 from edgecompress.quantization.fusion import optimized_graph
@@ -52,6 +53,20 @@ def test_the_layer_with_the_worst_weights_is_the_most_sensitive(model: ir.Model)
     assert min(ranking, key=lambda value: value.sqnr_db).name == "b"
     assert max(ranking, key=lambda value: value.gain_db).name in ("b", "c")  # the groups that hold it
     assert [each.worth for each in ranking] == sorted((each.worth for each in ranking), reverse=True)
+
+
+def test_the_metric_is_measured_with_each_layer_alone_as_integers(model: ir.Model) -> None:
+    asked: list[ir.Model] = []
+
+    def drop_of(quantized: ir.Model) -> float:
+        asked.append(quantized)
+        return float(len(asked))
+
+    ranking = rank_layers(model, _lowering(model), BATCHES, Progress(), drop_of)
+    assert sorted(each.metric_drop or 0 for each in ranking) == [1, 2, 3, 4]
+    for quantized in asked:
+        operators = [node.op_type for node in optimized_graph(quantized)]
+        assert operators.count("QLinearConv") == 1
 
 
 def test_a_group_is_a_layer_with_the_layers_that_feed_it(model: ir.Model) -> None:
@@ -105,6 +120,13 @@ def test_an_accurate_model_keeps_all_of_its_integers(model: ir.Model) -> None:
     assert fallback.recovered is found
 
 
+@pytest.fixture
+def equal_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All layers take as long as floats as they do as integers: what decides is what they win, on any machine."""
+    monkeypatch.setattr(sensitivity, "node_times", lambda *_: {})
+
+
+@pytest.mark.usefixtures("equal_times")
 def test_as_few_layers_return_as_the_budget_needs(model: ir.Model) -> None:
     asked: list[float] = []
     found = _found(model)

@@ -15,7 +15,7 @@ from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.fusion import optimized_graph
-from edgecompress.quantization.pairs import read_params
+from edgecompress.quantization.qdq_pairs import read_params
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes

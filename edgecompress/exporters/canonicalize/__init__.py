@@ -14,15 +14,15 @@ import onnx_ir.passes.common as passes
 from edgecompress.exporters.canonicalize.attention_scales import fold_attention_scales
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
 from edgecompress.exporters.canonicalize.channel_factors import fold_channel_factors
-from edgecompress.exporters.canonicalize.channels_last import sink_transposes
 from edgecompress.exporters.canonicalize.free_names import free_names
 from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
 from edgecompress.exporters.canonicalize.masks import drop_masks
+from edgecompress.exporters.canonicalize.merge_transposes import merge_transposes
 from edgecompress.exporters.canonicalize.pad_shortcuts import convolve_pad_shortcuts
 from edgecompress.exporters.canonicalize.pool_means import pool_means
 from edgecompress.exporters.canonicalize.products import weigh_products
+from edgecompress.exporters.canonicalize.sink_transposes import sink_transposes
 from edgecompress.exporters.canonicalize.split_biases import hoist_biases
-from edgecompress.exporters.canonicalize.transposes import merge_transposes
 from edgecompress.exporters.canonicalize.up_convolutions import flatten_up_convolutions
 from edgecompress.step import StepResult
 

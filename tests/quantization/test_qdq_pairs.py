@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgecompress.progress import Progress
-from edgecompress.quantization.pairs import read_params
+from edgecompress.quantization.qdq_pairs import read_params
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
 from tests.diagnosis.quantized import BATCHES, TWO_LAYERS

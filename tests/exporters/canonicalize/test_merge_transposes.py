@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from edgecompress.exporters.canonicalize.transposes import merge_transposes
+from edgecompress.exporters.canonicalize.merge_transposes import merge_transposes
 from tests.exporters.canonicalize.sequences import (
     HEADS,
     LENGTH,

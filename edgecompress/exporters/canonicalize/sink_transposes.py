@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
-from edgecompress.exporters.canonicalize.transposes import merge_transposes, permutation
+from edgecompress.exporters.canonicalize.merge_transposes import merge_transposes, permutation
 from edgecompress.exporters.graph import axes_of, constant, initializer, node, producer, substitute
 from edgecompress.step import StepResult
 

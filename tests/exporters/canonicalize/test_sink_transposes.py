@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.exporters.canonicalize.channels_last import sink_transposes
+from edgecompress.exporters.canonicalize.sink_transposes import sink_transposes
 from edgecompress.runtime import execute
 from tests.exporters.canonicalize.sequences import assert_unchanged, integers, operators
 from tests.exporters.graphs import Array, draw, graph, run
