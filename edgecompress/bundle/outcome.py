@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import platform
 from dataclasses import dataclass
@@ -139,6 +140,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "unit": evidence.measure.unit,
             "higher_is_better": evidence.measure.wants_more,
             "postprocess": None if evidence.measure.postprocess is None else evidence.measure.postprocess.name,
+            "worst_class": dataclasses.asdict(evidence.classes[0]) if evidence.classes else None,
         },
         "parity": {
             "original": min(float_parity, key=lambda parity: parity.sqnr_db).entry if float_parity else None,

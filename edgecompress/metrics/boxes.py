@@ -71,8 +71,10 @@ def _numbers(given: Any, what: str) -> Array:
     return values
 
 
-def average_precisions(found: Sequence[Boxes], targets: Sequence[Boxes], overlaps: Sequence[float]) -> Array:
-    """Average precision of each overlap and class, (overlaps, classes), 0 to 1; classes without a target are left out.
+def average_precisions(
+    found: Sequence[Boxes], targets: Sequence[Boxes], overlaps: Sequence[float]
+) -> dict[float, float]:
+    """Average precision of each class, 0 to 1, the mean over the overlaps; classes without a target are left out.
 
     Raises:
         RecipeError: pycocotools is missing.
@@ -93,8 +95,8 @@ def average_precisions(found: Sequence[Boxes], targets: Sequence[Boxes], overlap
         evaluation.accumulate()
     precision: Array = evaluation.eval["precision"][:, :, :, 0, 0]
     there = precision[0, 0] > -1
-    averages: Array = precision[:, :, there].mean(1)
-    return averages
+    averages = precision[:, :, there].mean((0, 1))
+    return dict(zip(np.array(classes)[there].tolist(), averages.tolist(), strict=True))
 
 
 def _index(samples: Sequence[Boxes], classes: Sequence[float]) -> Any:
@@ -160,9 +162,15 @@ class MeanAveragePrecision:
 
     def compute(self) -> float:
         """Percent; NaN where there is no target."""
+        averages = self.per_class().values()
+        return float(np.mean(list(averages))) if averages else float("nan")
+
+    def per_class(self) -> dict[float, float]:
+        """Average precision of each class that has a target, in percent."""
         if not any(len(boxes.corners) for boxes in self._targets):
-            return float("nan")
-        return 100 * float(average_precisions(self._found, self._targets, self._overlaps).mean())
+            return {}
+        averages = average_precisions(self._found, self._targets, self._overlaps)
+        return {label: 100 * average for label, average in averages.items()}
 
     def reset(self) -> None:
         """Forget all batches."""

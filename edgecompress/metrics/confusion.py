@@ -34,11 +34,15 @@ class MeanOverClasses:
 
     def compute(self) -> float:
         """The mean over the classes; NaN where nothing counted."""
+        shares = self.per_class().values()
+        return float(np.mean(list(shares))) if shares else float("nan")
+
+    def per_class(self) -> dict[int, float]:
+        """The share of each class that counts, in percent."""
         right, answered, labels = self._pairs.diagonal(), self._pairs.sum(0), self._pairs.sum(1)
-        seen = answered + labels > 0
-        if not seen.any():
-            return float("nan")
-        return float(100 * self._share(right[seen], answered[seen], labels[seen]).mean())
+        seen = np.flatnonzero(answered + labels)
+        shares = 100 * self._share(right[seen], answered[seen], labels[seen])
+        return dict(zip(seen.tolist(), shares.tolist(), strict=True))
 
     def reset(self) -> None:
         """Forget all batches."""

@@ -16,6 +16,9 @@ where outputs are scores of classes and targets class indices. Such a metric is 
 along axis 1, and targets that are classes of it, or -100 for what does not count (``ignores`` lists other targets that
 do not); labels that are shifted by one, or that guessing would hit as often, are told.
 
+A metric may have ``per_class()``, the value of each class: a dict from the class to a number, or an array of them
+(:mod:`edgecompress.metrics.per_class`). The report then tells which class lost most.
+
 Each file of ``built_in/`` has one, ``make``, under the name of the file. Other packages register theirs as entry points
 of ``edgecompress.metrics``: a class, a function without arguments that gives the object, or a function of a batch.
 """

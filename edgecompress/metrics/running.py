@@ -16,6 +16,7 @@ from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class
 from edgecompress.metrics.described import described
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.outputs import Outputs, given_outputs
+from edgecompress.metrics.per_class import given_by_class, mean_of_classes, named_classes
 from edgecompress.metrics.targets import is_array, is_numbers, samples_of
 
 
@@ -118,17 +119,20 @@ class Running:
         return np.asarray(first)
 
     def require_one_number(self) -> None:
-        """Refuse a metric that gives something else than a number; what it cannot tell of few batches is no fault.
+        """Refuse a metric that gives something else than a number, or than numbers of classes where it gives these.
+
+        What it cannot tell of few batches is no fault.
 
         Raises:
             RecipeError: it does.
         """
         try:
-            value = self._metric.compute()
+            value, classes = self._computed(), given_by_class(self._metric)
         except USER_CODE_FAILS:
             return
         if not _is_number(value):
             raise self._not_one_number(described(value), "all batches")
+        self._named(classes)
 
     @property
     def value(self) -> float | None:
@@ -140,7 +144,7 @@ class Running:
         if not self._counted:
             return None
         try:
-            return _one_number(self._metric.compute())
+            return _one_number(self._computed())
         except NotOneNumberError as error:
             raise self._not_one_number(str(error), "all batches") from None
         except USER_CODE_FAILS as error:
@@ -148,6 +152,36 @@ class Running:
                 f"compute() of metric {self._measure.name!r} raised {type(error).__name__}: {first_line(error)};"
                 " repair it"
             ) from error
+
+    @property
+    def per_class(self) -> dict[str, float]:
+        """The value of each class by its name; empty where the metric has none, or no target counted.
+
+        Raises:
+            RecipeError: ``per_class()`` of the metric fails, or gives something else than a number for each class.
+        """
+        if not self._counted:
+            return {}
+        try:
+            given = given_by_class(self._metric)
+        except USER_CODE_FAILS as error:
+            raise RecipeError(
+                f"per_class() of metric {self._measure.name!r} raised {type(error).__name__}: {first_line(error)};"
+                " repair it"
+            ) from error
+        return self._named(given)
+
+    def _named(self, given: Any) -> dict[str, float]:
+        found = named_classes(given)
+        if found is None:
+            raise RecipeError(
+                f"per_class() of metric {self._measure.name!r} gives {described(given)}; let it give a dict from"
+                " classes to finite numbers, or an array with one for each class"
+            )
+        return found
+
+    def _computed(self) -> Any:
+        return mean_of_classes(self._metric, self._metric.compute())
 
     def _not_one_number(self, given: str, where: str) -> RecipeError:
         return RecipeError(f"metric {self._measure.name!r} gives {given} for {where}; let it give one finite number")

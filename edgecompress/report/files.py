@@ -50,6 +50,7 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
         }
         for stage in outcome.evidence.stages
     ]
+    document["classes"] = [dataclasses.asdict(change) for change in outcome.evidence.classes]
     document["flips"] = _flips(outcome.evidence.flips)
     document["diagnosis"] = dataclasses.asdict(outcome.diagnosis)
     return document

@@ -14,7 +14,7 @@ from edgecompress.arrays import Array
 from edgecompress.axes.classes import shown_axis
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError
-from edgecompress.metrics.agreement import Agreement, listed
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.running import Running
 from edgecompress.progress import Progress
@@ -23,17 +23,13 @@ from edgecompress.runtime import ALL_CORES, open_session, run_session, session_r
 from edgecompress.step import Stage
 from edgecompress.timing.latency import LatencyComparison, compare_times, interleave_sessions
 from edgecompress.timing.noise import doubts_of
+from edgecompress.validation.classes import ClassChange, class_changes
+from edgecompress.validation.doubts import evidence_doubts
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-
-UNLIKE_DB = 10.0
-"""Below this the error is a third of the signal, and more."""
-RIGHT_SHARE = 0.05
-"""How much of the metric may be lost by a network whose outputs are others and whose answers are the same: a share of
-the float model's, or of 100 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +55,7 @@ class Evidence:
     ``doubts`` are reasons not to trust the rest. ``stages`` tell what each step gave, from the original to the
     artifact.
     ``arithmetic`` is that of metric and parity; times are always those of sessions as they are by default.
+    ``classes`` are those of the metric, what lost most first; none where it has no value for each.
     """
 
     original_bytes: int
@@ -75,6 +72,7 @@ class Evidence:
     class_axis: int | None = None
     arithmetic: Arithmetic = "exact"
     measure: Measure = field(default_factory=lambda: named_measure(DEFAULT))
+    classes: tuple[ClassChange, ...] = ()
 
     @property
     def compression_ratio(self) -> float:
@@ -108,7 +106,7 @@ class Scores:
 
     ``agreements`` and ``values``, those of the metric, have one entry for each model; ``labels`` is how the first
     model's classes lie to the labels, where the metric is of classes; ``flips`` are those of the last one; ``digest``
-    is a SHA-256 of the data.
+    is a SHA-256 of the data; ``classes`` are those of the metric, of the first model and the last one.
     """
 
     agreements: tuple[Agreement, ...]
@@ -117,6 +115,7 @@ class Scores:
     flips: Flips
     samples: int
     digest: str
+    classes: tuple[ClassChange, ...] = ()
 
 
 def gather(
@@ -162,10 +161,11 @@ def gather(
             )
             for place, (stage, value, parity) in enumerate(zip(stages, scores.values, scores.agreements, strict=True))
         ),
-        doubts=(*_doubts(scores, [stage.name for stage in stages], batches), *_larger(stages[0], stages[-1])),
+        doubts=evidence_doubts(scores, stages, batches),
         class_axis=batches.class_axis,
         arithmetic=arithmetic,
         measure=batches.measure,
+        classes=scores.classes,
     )
 
 
@@ -174,61 +174,25 @@ def _score_files(
 ) -> tuple[Scores, int]:
     """The scores, and the rows of one call; the sessions that hold all these weights are gone after it."""
     sessions = [open_session(content, ALL_CORES, background=True, arithmetic=arithmetic) for content in contents]
-    return score(sessions, batches, progress, examples), session_rows(sessions[0], batches.axes) or 1
+    return score(sessions, batches, progress, examples, by_class=True), session_rows(sessions[0], batches.axes) or 1
 
 
-def _doubts(scores: Scores, stages: Sequence[str], batches: Batches) -> tuple[str, ...]:
-    measure, parity = batches.measure, scores.agreements[-1]
-    doubts = []
-    if scores.values[0] is None and batches.role == "evaluation":
-        doubts.append(f"the evaluation data has no labels; {measure.in_words} is not measured")
-    if scores.labels is not None and scores.labels.could_be_guessed:
-        doubts.append(
-            f"the float model is right on {scores.labels.percent[1]:.2f} % of the evaluation data, which guessing among"
-            f" {scores.labels.classes} classes could reach; check the weights, the labels and the preprocessing"
-        )
-    if parity.sqnr_db < UNLIKE_DB and not _still_right(measure, scores.values[0], scores.values[-1]):
-        alike = [agreement.sqnr_db >= UNLIKE_DB for agreement in scores.agreements]
-        doubts.append(
-            f"the artifact's outputs agree with the float model's to {parity.sqnr_db:.1f} dB only;"
-            f" {_advice(stages, alike)}"
-        )
-    if lost := parity.lost(silent=True):
-        alike = [not agreement.lost(silent=True) for agreement in scores.agreements]
-        doubts.append(
-            f"{listed(lost)} carries signal in the float model and is zero or a constant in the artifact;"
-            f" {_advice(stages, alike)}"
-        )
-    return tuple(doubts)
+def score(
+    sessions: Sequence[InferenceSession],
+    batches: Batches,
+    progress: Progress,
+    examples: int = 0,
+    *,
+    by_class: bool = False,
+) -> Scores:
+    """Run every model over every batch, once.
 
-
-def _larger(original: Stage, artifact: Stage) -> tuple[str, ...]:
-    """A doubt where nothing was compressed."""
-    before, after = len(original.content), len(artifact.content)
-    if after <= before:
-        return ()
-    told = f"the artifact is larger than the original, {after / before:.2f} times"
-    return (f"{told}; it is worth shipping only where it is faster",)
-
-
-def _advice(stages: Sequence[str], alike: Sequence[bool]) -> str:
-    """What to do, by the step behind the last stage that was still alike; the original, at least, is like itself."""
-    lost_in = stages[max(place for place, fine in enumerate(alike) if fine) + 1]
-    if lost_in == stages[-1]:
-        return "check that the calibration data is like the evaluation data"
-    return f"that was lost in {lost_in!r}, before anything became integer; ask for less of it, or train longer"
-
-
-def _still_right(measure: Measure, before: float | None, after: float | None) -> bool:
-    """Whether the metric says that other outputs are no worse, as after training."""
-    drop = measure.drop(before, after)
-    if before is None or drop is None:
-        return False
-    return drop < RIGHT_SHARE * (100.0 if measure.in_percent else abs(before))
-
-
-def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Progress, examples: int = 0) -> Scores:
-    """Run every model over every batch, once; keep so many ``examples`` of samples whose top class changed.
+    Args:
+        sessions: of the models, the reference first.
+        batches: the data.
+        progress: told of every batch.
+        examples: how many samples whose top class changed are kept.
+        by_class: whether the metric is asked for the value of each class, too.
 
     Raises:
         DataError: a batch does not fit the models, only some of the batches have labels, or the labels are shifted.
@@ -272,6 +236,7 @@ def score(sessions: Sequence[InferenceSession], batches: Batches, progress: Prog
         flips=flips,
         samples=samples,
         digest=hasher.hexdigest(),
+        classes=class_changes(batches.measure, metrics[0].per_class, metrics[-1].per_class) if by_class else (),
     )
 
 

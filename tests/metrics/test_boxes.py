@@ -97,6 +97,23 @@ def test_precision_is_that_of_coco(seed: int, samples: int, size: int, crowds: b
         assert _measured("map50", found, given_targets, size) == pytest.approx(wanted[1], abs=1e-6)
 
 
+def _only(label: int, boxes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The boxes of a class."""
+    return [{key: values[each["labels"] == label] for key, values in each.items()} for each in boxes]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 5))
+def test_a_class_has_the_precision_of_its_boxes_alone(seed: int, samples: int) -> None:
+    generator = np.random.default_rng(seed)
+    targets = [_boxes(generator, int(count), scored=False) for count in generator.integers(1, 5, samples)]
+    found = [_shaken(generator, target) for target in targets]
+    metric: Any = named_measure("map").make()
+    metric.update(found, targets)
+    labels = np.unique(np.concatenate([target["labels"] for target in targets])).tolist()
+    wanted = {label: max(_oracle(_only(label, found), _only(label, targets))[0], 0.0) for label in labels}
+    assert metric.per_class() == pytest.approx(wanted, abs=1e-6)
+
+
 NONE: dict[str, Any] = {"boxes": [], "labels": [], "scores": []}
 BOX: dict[str, Any] = {"boxes": [[0, 0, 1, 1]], "labels": [1], "scores": [0.5]}
 

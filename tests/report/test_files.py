@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,41 @@ def test_nothing_measured_and_nothing_right_can_be_shown(bundle: Path) -> None:
     assert "0.00 %" in render(report)
     report["metrics"]["accuracy"] = {"original": None, "compressed": None, "drop": None}
     assert "no labelled evaluation data was given" in render(report)
+
+
+def _class(name: str, before: float | None, after: float | None) -> dict[str, Any]:
+    drop = None if before is None or after is None else before - after
+    return {"name": name, "before": before, "after": after, "drop": drop}
+
+
+def test_the_classes_of_the_run_are_in_the_report_and_the_worst_in_the_manifest(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    drops = [change["drop"] for change in report["classes"]]
+    assert drops == sorted(drops, reverse=True)
+    assert report["metrics"]["metric"]["worst_class"] == report["classes"][0]
+    labels = {int(label) for _, batch in images(seed=1) for label in batch}
+    assert {int(change["name"]) for change in report["classes"]} == labels
+
+
+def test_classes_are_shown_in_the_order_of_their_losses(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    names = [f"<{name}>" for name in "abcdefghijkl"]
+    report["classes"] = [
+        *(_class(name, 90.0, 70.0 + place) for place, name in enumerate(names)),
+        _class("z", None, 9.0),
+    ]
+    page = render(report)
+    parser = _Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    shown = page.partition("Class by class")[2]
+    places = [shown.index(f"&lt;{name}&gt;") for name in "abcdefghijkl"]
+    assert places == sorted(places)
+    assert "The other 3 classes" in shown
+    assert "-20.00</td>" in shown
+    assert "does not count" in shown
+    del report["classes"]  # a report of before
+    assert "Class by class" not in render(report)
 
 
 def test_a_speedup_that_noise_hides_is_not_shown_as_one(bundle: Path) -> None:

@@ -52,16 +52,21 @@ class AreaUnderCurve:
 
     def compute(self) -> float:
         """Percent; NaN where no class counts."""
+        areas = self.per_class().values()
+        return float(np.mean(list(areas))) if areas else float("nan")
+
+    def per_class(self) -> dict[int, float]:
+        """The area of each class that counts, in percent; of one class, or of two, that of the last one."""
         if not self._scores:
-            return float("nan")
+            return {}
         scores, labels = np.concatenate(self._scores), np.concatenate(self._labels)
         if labels.ndim == 1:
             counted = labels != IGNORED_LABEL
             scores, labels = _of_classes(scores[counted], labels[counted])
         columns = ((own, of, of != IGNORED_LABEL) for own, of in zip(scores.T, labels.T, strict=True))
         areas = [_area(own[counted], of[counted] == 1) for own, of, counted in columns]
-        found = [area for area in areas if area is not None]
-        return 100 * float(np.mean(found)) if found else float("nan")
+        first = 1 if len(areas) == 1 else 0
+        return {label: 100 * area for label, area in enumerate(areas, first) if area is not None}
 
     def reset(self) -> None:
         """Forget all batches."""
