@@ -6,6 +6,7 @@ import dataclasses
 import io
 import platform
 from dataclasses import dataclass
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 class Outcome:
     """All that a run found out; the bundle is written from this alone.
 
-    ``command`` is what started the run, as one would type it; ``network`` the file of the PyTorch network that the
-    techniques made.
+    ``command`` is what started the run, as one would type it; ``model`` what the model is called, and ``made_on`` the
+    day, in UTC; ``network`` the file of the PyTorch network that the techniques made.
     """
 
     artifact: bytes
@@ -51,6 +52,8 @@ class Outcome:
     verdict: Verdict
     golden: Batch
     command: str
+    model: str
+    made_on: date
     elsewhere: tuple[PlaceResult, ...] = ()
     mobile: Mobile | None = None
     network: bytes | None = None

@@ -93,6 +93,7 @@ def run(
             overwrite=overwrite,
             workers=workers,
             command=shlex.join(["edgecompress", *sys.argv[1:]]),
+            name=name_of(model),
             sign=sign,
         )
         if workers.rank > 0:

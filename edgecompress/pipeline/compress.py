@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import onnx_ir as ir
@@ -222,6 +223,8 @@ def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progres
         verdict=findings.verdict(artifact.recipe.budgets),
         golden=artifact.golden,
         command=request.command,
+        model=request.name,
+        made_on=datetime.now(UTC).date(),
         elsewhere=findings.elsewhere,
         mobile=findings.mobile,
         network=_network_file(request.model, converted, progress),

@@ -38,6 +38,7 @@ class Request:
         statistics: file that keeps the statistics of the calibration.
         workers: the processes that share the calibration.
         command: what started the run, for the report.
+        name: of the model, for the report.
         key: signs the bundle.
         by: the objects or functions that are meant where the recipe names those of a Python caller.
     """
@@ -51,6 +52,7 @@ class Request:
     statistics: Path | None = None
     workers: Workers = field(default_factory=Workers)
     command: str = AGAIN
+    name: str = "model"
     key: Ed25519PrivateKey | None = None
     by: MeasuredBy = AS_NAMED
 
@@ -77,10 +79,13 @@ def make_request(
     overwrite: bool = False,
     workers: Workers | None = None,
     command: str = AGAIN,
+    name: str | None = None,
     sign: str | Path | None = None,
     by: MeasuredBy = AS_NAMED,
 ) -> Request:
     """Read the arguments of :func:`~edgecompress.pipeline.compress.compress`, which says what each is.
+
+    ``name`` is what the report and the folder call the model, by default its class.
 
     Raises:
         RecipeError: unknown target, key or metric.
@@ -91,6 +96,7 @@ def make_request(
     taught = None if teacher is None else check_teacher(teacher, network)
     key = load_signing_key(path("sign", sign)) if sign is not None else None
     profile = given_profile(target, overrides)
+    called = name if name is not None else name_of(network)
     profile = replace(profile, recipe=by.named_in(profile.recipe))
     kept = path("statistics", statistics) if statistics is not None else None
     return Request(
@@ -98,11 +104,12 @@ def make_request(
         profile=profile,
         teacher=taught,
         data={role: given for role, given in data.items() if given is not None},
-        output=path("output", output) if output is not None else Path(f"{name_of(network)}-{profile.name}"),
+        output=path("output", output) if output is not None else Path(f"{called}-{profile.name}"),
         overwrite=overwrite,
         statistics=kept,
         workers=workers or Workers(),
         command=command,
+        name=called,
         key=key,
         by=by,
     )

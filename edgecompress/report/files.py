@@ -26,6 +26,7 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
     document = manifest.model_dump(mode="json", exclude={"files"})
     document["plan"] = _plan(outcome.plan)
     document["doubts"] = list(outcome.evidence.doubts)
+    document["model"], document["made_on"] = outcome.model, outcome.made_on.isoformat()
     document["command"] = outcome.command
     document["steps"] = [
         {

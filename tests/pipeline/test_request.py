@@ -22,6 +22,7 @@ def test_what_is_not_given_has_its_default() -> None:
     assert list(request.data) == ["calibration"]
     assert request.profile == load_profile("mobile")
     assert request.output == Path("convnet-mobile")
+    assert request.name == "convnet"
     assert request.checkpoints == Path("convnet-mobile.checkpoints")
     assert (request.sharing.workers.rank, request.sharing.file) == (0, None)
     assert (request.teacher, request.statistics, request.overwrite, request.key) == (None, None, False, None)
@@ -31,6 +32,11 @@ def test_overrides_reach_the_recipe_and_paths_may_be_text() -> None:
     request = _request(overrides=["cpu.threads=3"], output="a/b", statistics="seen.npz")
     assert request.profile.recipe.cpu.threads == 3
     assert (request.output, request.sharing.file) == (Path("a/b"), Path("seen.npz"))
+
+
+def test_a_name_is_that_of_the_report_and_of_the_folder() -> None:
+    request = _request(name="resnet20")
+    assert (request.name, request.output) == ("resnet20", Path("resnet20-mobile"))
 
 
 @pytest.mark.parametrize(

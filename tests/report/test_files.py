@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,23 @@ def test_what_was_left_float_is_named_with_its_reason(bundle: Path) -> None:
     page = (bundle / "report.html").read_text()
     assert "the recipe keeps it float" in page
     assert "over so few channels floats are faster" in page
+
+
+def test_the_title_has_model_metric_and_day(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    assert report["model"] == "convnet"
+    assert abs(date.fromisoformat(report["made_on"]) - datetime.now(UTC).date()) <= timedelta(days=1)
+    report |= {"made_on": "2026-11-29", "model": "<net>"}
+    report["metrics"]["metric"] |= {"original": 77.5, "compressed": 76.25, "drop": 1.25}
+    page = render(report)
+    assert page.startswith("<!doctype html>")
+    assert "<title>&lt;net&gt; for mobile: accuracy, top-1 76.25 %, float 77.50 %, 2026-11-29</title>" in page
+    heading = page.partition("<h1>")[2].partition("</header>")[0]
+    assert heading.startswith("&lt;net&gt; for <code>mobile</code>")
+    assert "<p>accuracy, top-1 76.25 %, float 77.50 %; 2026-11-29</p>" in heading
+    report["metrics"]["metric"] |= {"name": "mine.py:boxes", "original": None, "compressed": None, "drop": None}
+    del report["made_on"], report["model"]  # a report of before
+    assert "<title>a model for mobile: boxes not measured</title>" in render(report)
 
 
 def test_names_are_escaped(bundle: Path) -> None:
