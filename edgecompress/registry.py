@@ -39,6 +39,7 @@ class Kind:
         function: the name of the function in such a file.
         arguments: what it is called with, by position; None where there is more than one way.
         own_code: whether ``file.py:callable`` stands for one, too.
+        has_devices: whether ``NAME:DEVICE`` stands for a device of one.
     """
 
     called: str
@@ -48,6 +49,7 @@ class Kind:
     function: str
     arguments: tuple[str, ...] | None
     own_code: bool = False
+    has_devices: bool = False
 
 
 OBSERVERS = Kind(
@@ -98,8 +100,12 @@ RUNTIMES = Kind(
     folder="validation.elsewhere.runtimes",
     function="find_place",
     arguments=("device",),
+    has_devices=True,
 )
 """Functions from a device of a runtime to the place to run (:mod:`edgecompress.validation.elsewhere.place`)."""
+
+KINDS = (OBSERVERS, CRITERIA, METRICS, TECHNIQUES, RUNTIMES)
+"""All of them."""
 
 
 @dataclass(frozen=True)
@@ -141,23 +147,39 @@ def built_in(kind: Kind) -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
 
 
+def is_known(kind: Kind, name: str) -> bool:
+    """Whether something has a name, as a recipe gives it; nothing is imported."""
+    plain = _without_device(kind, name)
+    return (kind.own_code and ":" in name) or plain in built_in(kind) or bool(_registered(kind, plain))
+
+
 def require_known(kind: Kind, name: str) -> str:
     """A name as it is, where something has it; nothing is imported.
 
     Raises:
         ValueError: nothing has it; the message has the key's path and the nearest name.
     """
-    if kind.own_code and ":" in name:
-        return name
-    own = built_in(kind)
-    if name not in own and not _registered(kind, name):
-        others = {entry.name for entry in entry_points(group=kind.group)}
-        known = sorted({*own, *others})
+    if not is_known(kind, name):
+        plain, known = _without_device(kind, name), _known(kind)
         code = " or file.py:callable" if kind.own_code else ""
         raise ValueError(
-            f"expected a value that is {_listed(known)}{code}, got {name!r} in {kind.key!r}{nearest(name, known)}"
+            f"expected a value that is {_listed(known)}{code}, got {plain!r} in {kind.key!r}{nearest(plain, known)}"
         )
     return name
+
+
+def missing(kind: Kind, name: str) -> str:
+    """What to say of a name in a recipe that nothing has, where the run goes on without it; the nearest is offered.
+
+    >>> missing(OBSERVERS, "min_mix")
+    "no package registers the observer 'min_mix' in 'quantization.observer'; install the one that does before you \
+compress by this recipe; did you mean 'min_max'?"
+    """
+    plain = _without_device(kind, name)
+    return (
+        f"no package registers the {kind.called} {plain!r} in {kind.key!r}; install the one that does before you"
+        f" compress by this recipe{nearest(plain, _known(kind))}"
+    )
 
 
 def find(kind: Kind, name: str) -> Callable[..., Any]:
@@ -189,6 +211,15 @@ def choose(kind: Kind, value: str | Callable[..., Any]) -> NamedFunction:
         return NamedFunction(_told(kind, value), find(kind, value), value in built_in(kind))
     told = f"{kind.called} {getattr(value, '__name__', value)!r}"
     return NamedFunction(told, _fitting(kind, told, value, "give a function of these"))
+
+
+def _without_device(kind: Kind, name: str) -> str:
+    return name.partition(":")[0] if kind.has_devices else name
+
+
+def _known(kind: Kind) -> list[str]:
+    """The names of all that there are."""
+    return sorted({*built_in(kind), *(entry.name for entry in entry_points(group=kind.group))})
 
 
 def _registered(kind: Kind, name: str) -> list[EntryPoint]:

@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from edgecompress.bundle.reading import read_bundle
+from edgecompress.registry import CRITERIA, METRICS, OBSERVERS, RUNTIMES, TECHNIQUES, missing
 from tests.conftest import ROOT
 
 OPTIONS = ("--calibration", "batches.py:calibration", "--target", "mini-pc", "--set", "export.simplify=false")
@@ -161,3 +162,35 @@ def test_a_metric_of_another_package_is_used_by_its_name(
     assert (evaluation["metric"], evaluation["higher_is_better"]) == (name, higher)
     assert metric["drop"] == pytest.approx((metric["original"] - metric["compressed"]) * (1 if higher else -1))
     assert name in done.stdout
+
+
+ALL = (
+    *("--set", 'order=["clip_weights", "pruning", "quantization"]', "--set", "quantization.observer=mean_of_ends"),
+    *("--set", "pruning.importance=median_distance", "--metric", "largest_error", "--on", "onnx_reference"),
+)
+
+
+def test_a_bundle_is_validated_where_the_packages_of_its_recipe_are_gone(
+    site: Path, project: Path, tmp_path: Path
+) -> None:
+    done = _compress(site, project, "", "bundle", (*ALL, *EVALUATED))
+    assert done.returncode in (0, 1), done.stderr
+    gone = tmp_path / "nothing"
+    names = ("mean_of_ends", "median_distance", "largest_error", "clip_weights", "onnx_reference")
+    told = [
+        missing(kind, name)
+        for kind, name in zip((OBSERVERS, CRITERIA, METRICS, TECHNIQUES, RUNTIMES), names, strict=True)
+    ]
+    for command in (("validate", "bundle"), ("validate", "bundle", *EVALUATED, "--metric", "top1")):
+        checked = _run(gone, project, *command)
+        assert checked.returncode in (0, 1), checked.stderr
+        assert [line for line in checked.stderr.splitlines() if "no package" in line] == [f"warning: {t}" for t in told]
+        assert "onnx_reference" in checked.stdout  # what was recorded there
+    shown = _run(gone, project, "targets", "show", "bundle/recipe.toml")
+    assert (shown.returncode, shown.stderr.splitlines()) == (0, [f"warning: {line}" for line in told])
+    needed = _run(gone, project, "validate", "bundle", *EVALUATED)
+    again = _compress(gone, project, "", "again", ("--target", "bundle/recipe.toml"))
+    for refused in (needed, again):
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert needed.stderr.endswith("and no package registers that; install the one that does, or give --metric\n")
+    assert not (project / "again").exists()

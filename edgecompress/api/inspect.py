@@ -13,9 +13,10 @@ from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, MetricOrName, Pos
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import path
+from edgecompress.recipe.recorded import missing_names
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.runtime import Network
-from edgecompress.targets import TargetProfile, given_profile
+from edgecompress.targets import TargetProfile, recorded_profile
 
 Model = Network | Bundle | str | Path
 
@@ -84,12 +85,13 @@ def inspect(
         DataError: data is missing or does not fit.
         RecipeError: there is no such target or key, or an argument is of the wrong type.
     """
-    recipe = given_profile(target, overrides).recipe
+    recipe, told = recorded_profile(target, overrides).recipe, progress or Progress()
     source = model.artifact if isinstance(model, Bundle) else model
-    kept = None if weights is None else path("weights", weights)
-    told, by = progress or Progress(), MeasuredBy(metric=metric, postprocess=postprocess)
+    kept, by = None if weights is None else path("weights", weights), MeasuredBy(metric=metric, postprocess=postprocess)
     if by != AS_NAMED and evaluation is None:
         raise DataError("a metric is measured on data with labels; give --evaluation")
+    for line in missing_names(recipe):
+        told.warn(line)
     if not sensitivity:
         if evaluation is not None:
             raise RecipeError("layers are measured on evaluation data for --sensitivity only; give it, too")

@@ -63,7 +63,8 @@ def validate(
         verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
         progress: what is told of the progress; by default nobody.
 
-    A limit that is left out is that of the bundle's recipe.
+    A limit that is left out is that of the bundle's recipe. What else that names may be of packages that are not
+    installed here; a warning tells of each, and only a metric is needed, where there are data.
 
     Returns:
         The measures and the verdict; ``passed`` says whether every budget holds.

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecompress.errors import RecipeError
-from edgecompress.loading.metrics import MeasuredBy, open_metric
+from edgecompress.loading.metrics import MeasuredBy, open_metric, settle
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.tables import Evaluation, Recipe, parse_recipe
+from edgecompress.registry import METRICS, built_in, is_known
 
 OF_THE_METRIC = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric")
 
@@ -34,7 +35,7 @@ def judging(
     """What decides of a bundle.
 
     A bundle may name code that lies on this machine, and who wrote it may be a stranger: it is run only where the
-    caller names it, too.
+    caller names it, too. Where nothing is measured, the record is read without the metric.
 
     Args:
         recipe: of the bundle.
@@ -46,7 +47,7 @@ def judging(
 
     Raises:
         RecipeError: the metric or the postprocessing is code that the caller does not name, there is no such thing, or
-            a limit is none, or is in points where the metric is not.
+            it cannot be made; or a limit is none, or is in points where the metric is not.
     """
     budgets = recipe.budgets.model_dump(exclude_none=True)
     asked = by.named_in(recipe)
@@ -62,9 +63,13 @@ def judging(
                 " --max-metric-drop, --min-metric-kept or, for top1, --max-accuracy-drop"
             )
     asked = asked.model_copy(update={"budgets": parse_recipe({"budgets": {**budgets, **limits}}).budgets})
-    if _names_code(asked.evaluation, by, runs=runs):
-        return Judging(measure=_recorded(asked), recipe=asked)
-    measure, settled = open_metric(asked, by, warn)
+    given = by.metric is not None or by.postprocess is not None
+    if runs:
+        _require_ours(asked.evaluation, by)
+    if runs or (given and not _names_code(asked.evaluation, by)):
+        measure, settled = open_metric(asked, by, warn)
+    else:
+        measure, settled = settle(_recorded(asked), asked, warn)
     return Judging(measure=measure, recipe=_with_points(settled, limits, measure))
 
 
@@ -81,39 +86,41 @@ def _with_points(recipe: Recipe, limits: Mapping[str, float], measure: Measure) 
     return recipe.model_copy(update={"budgets": recipe.budgets.model_copy(update=budgets)})
 
 
-def _names_code(asked: Evaluation, by: MeasuredBy, *, runs: bool) -> bool:
-    """Whether a bundle names code that the caller does not name.
+def _names_code(asked: Evaluation, by: MeasuredBy) -> bool:
+    """Whether a bundle names code that the caller does not name."""
+    metric = by.metric is None and ":" in asked.metric
+    return metric or (by.postprocess is None and asked.postprocess is not None)
+
+
+def _require_ours(asked: Evaluation, by: MeasuredBy) -> None:
+    """Require that what a bundle is measured by is not its maker's code, and is there.
 
     Raises:
-        RecipeError: it does, and that would run.
+        RecipeError: it is, or is not; the caller may name something else.
     """
     metric, postprocess = asked.metric, asked.postprocess
     if by.metric is None and ":" in metric:
-        if runs:
-            raise RecipeError(
-                f"the bundle is measured by {metric!r}, code that its maker named; give --metric with what is to be run"
-            )
-        return True
+        raise RecipeError(
+            f"the bundle is measured by {metric!r}, code that its maker named; give --metric with what is to be run"
+        )
+    if by.metric is None and not is_known(METRICS, metric):
+        raise RecipeError(
+            f"the bundle is measured by {metric!r}, and no package registers that; install the one that does, or give"
+            " --metric"
+        )
     if by.postprocess is None and postprocess is not None:
-        if runs:
-            raise RecipeError(
-                f"the outputs of the bundle go through {postprocess!r}, code that its maker named; give --postprocess"
-                " with what is to be run"
-            )
-        return True
-    return False
+        raise RecipeError(
+            f"the outputs of the bundle go through {postprocess!r}, code that its maker named; give --postprocess"
+            " with what is to be run"
+        )
 
 
 def _recorded(recipe: Recipe) -> Measure:
     """A metric that is never made: only its record is read."""
-    said = recipe.evaluation
-    unit = said.unit if said.metric != DEFAULT else named_measure(DEFAULT).unit
+    name, postprocess = recipe.evaluation.metric, recipe.evaluation.postprocess
+    said = named_measure(name) if name in built_in(METRICS) else replace(named_measure(DEFAULT), name=name, unit="")
     return replace(
-        named_measure(DEFAULT),
-        name=said.metric,
-        unit=unit or "",
-        higher_is_better=said.higher_is_better,
-        postprocess=None if said.postprocess is None else Postprocess(name=said.postprocess, function=_unchanged),
+        said, postprocess=None if postprocess is None else Postprocess(name=postprocess, function=_unchanged)
     )
 
 

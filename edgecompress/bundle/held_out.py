@@ -14,7 +14,7 @@ from edgecompress.data.batches import Batches
 from edgecompress.metrics.agreement import listed
 from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import parse_recipe
+from edgecompress.recipe.recorded import read_recorded
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.units import metric_title
@@ -144,7 +144,7 @@ def _is_recorded(bundle: Bundle, measure: Measure) -> bool:
 
 def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress) -> Scores:
     """The scores of the files, the artifact last, in the arithmetic of the target."""
-    arithmetic = arithmetic_of(parse_recipe(bundle.manifest.recipe))
+    arithmetic = arithmetic_of(read_recorded(bundle.manifest.recipe))
     sessions = [open_session(file, ALL_CORES, arithmetic=arithmetic) for file in files]
     asked = evaluation.class_axis if evaluation.class_axis is not None else recorded_class_axis(bundle)
     if evaluation.measure.of_raw_scores:

@@ -28,7 +28,8 @@ from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.metrics.metric import Measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.budgets import Budgets
-from edgecompress.recipe.tables import Recipe, parse_recipe
+from edgecompress.recipe.recorded import missing_names, read_recorded
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
 from edgecompress.system.archives import read_npz
 from edgecompress.system.isolation import require_survives
@@ -118,7 +119,10 @@ def revalidate(
     if verify_key is not None:
         verify_bundle(folder, load_verify_key(verify_key))
     bundle = read_bundle(folder)
-    judged = judging(parse_recipe(bundle.manifest.recipe), by, limits, progress.warn, runs=evaluation is not None)
+    named = read_recorded(bundle.manifest.recipe)
+    judged = judging(named, by, limits, progress.warn, runs=evaluation is not None)
+    for line in missing_names(named):
+        progress.warn(line)
     measure, recipe = judged.measure, judged.recipe
     budgets = recipe.budgets
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from edgecompress.cli import recommend
 from edgecompress.cli.tables import console, print_json, print_table
 from edgecompress.recipe.tables import recipe_tables
 from edgecompress.targets import device_names, load_profile, strategy_names
+
+if TYPE_CHECKING:
+    from edgecompress.targets.provenance import Explained
 
 app = typer.Typer(help="Deployment profiles.", rich_markup_mode=None)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,18 +56,25 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """The effective profile of a target as TOML, and where each of its values comes from."""
+    from edgecompress.progress import progress_for
     from edgecompress.targets.annotated import annotated_toml
     from edgecompress.targets.provenance import explain_profile
 
     explained = explain_profile(name, assignments or [])
-    profile = explained.profile
+    for line in explained.missing:
+        progress_for(Console(stderr=True)).warn(line)
     if as_json:
-        head = {"name": profile.name, "strategy": profile.strategy, "reason": profile.reason}
-        sources = {".".join(value.path): value.source for value in explained.values}
-        recipe = recipe_tables(profile.recipe)
-        print_json({**head, "files": explained.chain, "recipe": recipe, "sources": sources})
-        return
-    typer.echo(annotated_toml(explained.values), nl=False)
+        print_json(_document(explained))
+    else:
+        typer.echo(annotated_toml(explained.values), nl=False)
+
+
+def _document(explained: Explained) -> dict[str, Any]:
+    profile = explained.profile
+    head = {"name": profile.name, "strategy": profile.strategy, "reason": profile.reason}
+    sources = {".".join(value.path): value.source for value in explained.values}
+    recipe = recipe_tables(profile.recipe)
+    return {**head, "files": explained.chain, "recipe": recipe, "sources": sources}
 
 
 @app.command()

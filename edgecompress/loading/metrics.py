@@ -69,8 +69,23 @@ def open_metric(recipe: Recipe, by: MeasuredBy, warn: Callable[[str], None]) -> 
     """
     asked = recipe.evaluation
     found = _found(asked.metric, by.metric)
+    return settle(replace(found, postprocess=_postprocess(asked.postprocess, by.postprocess)), recipe, warn)
+
+
+def settle(found: Measure, recipe: Recipe, warn: Callable[[str], None]) -> tuple[Measure, Recipe]:
+    """A metric with what a recipe says of it, and the recipe with all that the metric says of itself.
+
+    Args:
+        found: the metric.
+        recipe: ``evaluation`` goes before what the metric says of itself.
+        warn: as :func:`open_metric` has it.
+
+    Raises:
+        RecipeError: a budget bounds the metric from the wrong side.
+    """
+    asked = recipe.evaluation
     said = {key: value for key in ("unit", "higher_is_better") if (value := getattr(asked, key)) is not None}
-    measure = replace(found, **said, postprocess=_postprocess(asked.postprocess, by.postprocess))
+    measure = replace(found, **said)
     _check_side(measure, recipe.budgets)
     if measure.name == DEFAULT:
         return measure, recipe

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.table import NONE
-from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe, recipe_tables
+from edgecompress.recipe.tables import Recipe, key_paths, recipe_tables
 
 FREE = ("export.batch_axes.", "export.dynamic_axes.", "options.")
 """Beginnings of the keys that go on with a user's own names."""
@@ -24,7 +24,7 @@ class Assignment:
 
 
 def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
-    """A recipe with ``KEY=VALUE`` assignments applied; VALUE is TOML, a bare word, or ``none``.
+    """A recipe of the same class with ``KEY=VALUE`` assignments applied; VALUE is TOML, a bare word, or ``none``.
 
     Raises:
         RecipeError: an assignment without ``=``, an unknown key (the nearest is offered), or a wrong type.
@@ -35,7 +35,7 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     tables = recipe_tables(recipe)
     for assignment in assignments:
         _put(tables, parse_assignment(assignment))
-    return parse_recipe(tables)
+    return type(recipe)(**tables)
 
 
 def parse_assignment(text: str) -> Assignment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -70,12 +70,19 @@ def paths_of(table: type[Table], prefix: str = "") -> list[str]:
 
 def _place(kind: type[Table]) -> tuple[type[Table], str]:
     """The outermost table that holds tables of a kind, and the path of these in it."""
-    for holder in Table.__subclasses__():
+    for holder in _kinds(Table):
         for name, field in holder.model_fields.items():
             if field.annotation is kind:
                 root, above = _place(holder)
                 return root, f"{above}{name}."
     return kind, ""
+
+
+def _kinds(table: type[Table]) -> Iterator[type[Table]]:
+    """All kinds of a table."""
+    for kind in table.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
 
 
 def _as_json(values: Mapping[str, Any], prefix: str) -> str:

@@ -9,20 +9,13 @@ from pydantic import AfterValidator, Field
 
 from edgecompress.registry import CRITERIA, METRICS, OBSERVERS, RUNTIMES, built_in, require_known
 
-
-def _require_runtime(place: str) -> str:
-    """A place as it is, where something has its runtime; its device is looked for when the place is."""
-    require_known(RUNTIMES, place.partition(":")[0])
-    return place
-
-
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 ObserverName = Annotated[str, AfterValidator(partial(require_known, OBSERVERS)), Field(examples=[*built_in(OBSERVERS)])]
 CriterionName = Annotated[str, AfterValidator(partial(require_known, CRITERIA)), Field(examples=[*built_in(CRITERIA)])]
 MetricName = Annotated[str, AfterValidator(partial(require_known, METRICS)), Field(examples=[*built_in(METRICS)])]
-PlaceName = Annotated[str, AfterValidator(_require_runtime), Field(examples=[*built_in(RUNTIMES)])]
+PlaceName = Annotated[str, AfterValidator(partial(require_known, RUNTIMES)), Field(examples=[*built_in(RUNTIMES)])]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 BatchAxis = Annotated[int, Field(ge=-1)]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

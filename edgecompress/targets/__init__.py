@@ -1,7 +1,7 @@
 """Deployment targets: a named recipe with the reason for its strategy."""
 
 from edgecompress.targets.inheritance import device_names, profile_names, strategy_names
-from edgecompress.targets.profile import TargetProfile, effective_profile, given_profile, load_profile
+from edgecompress.targets.profile import TargetProfile, effective_profile, given_profile, load_profile, recorded_profile
 
 __all__ = [
     "TargetProfile",
@@ -10,5 +10,6 @@ __all__ = [
     "given_profile",
     "load_profile",
     "profile_names",
+    "recorded_profile",
     "strategy_names",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.arguments import names
 from edgecompress.recipe.overrides import override
+from edgecompress.recipe.recorded import read_recorded, require_names
 from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe, recipe_tables
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
 
@@ -71,9 +72,7 @@ def load_profile(name: str | Path) -> TargetProfile:
     >>> load_profile("raspberry-pi-4").recipe.techniques
     ('pruning', 'quantization')
     """
-    if not isinstance(name, (str, os.PathLike)):
-        raise RecipeError(f"target is {name!r}; give a name, the path of a TOML file, or a TargetProfile")
-    return profile_levels(read_chain(os.fspath(name)))[-1]
+    return profile_levels(_chain(name))[-1]
 
 
 def given_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
@@ -86,8 +85,40 @@ def given_profile(target: str | Path | TargetProfile, assignments: Iterable[str]
     return overridden(target if isinstance(target, TargetProfile) else load_profile(target), listed)
 
 
-def profile_levels(chain: Iterable[ProfileFile]) -> tuple[TargetProfile, ...]:
+def recorded_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
+    """A profile as :func:`given_profile` has it, for what runs no technique of it.
+
+    Its files may name what no package registers here (:func:`~edgecompress.recipe.recorded.missing_names` tells); the
+    overrides may not.
+
+    Raises:
+        RecipeError: as :func:`given_profile`.
+    """
+    listed = names("overrides", assignments, "KEY=VALUE")
+    if isinstance(target, TargetProfile):
+        return overridden(target, listed)
+    return overridden_record(profile_levels(_chain(target), read_recorded)[-1], listed)
+
+
+def overridden_record(profile: TargetProfile, assignments: Iterable[str]) -> TargetProfile:
+    """A profile that was read as a record, with overrides whose names are looked up.
+
+    Raises:
+        RecipeError: an unknown key or name, or a wrong type.
+    """
+    asked = overridden(profile, assignments)
+    require_names(asked.recipe, profile.recipe)
+    return asked
+
+
+def profile_levels(
+    chain: Iterable[ProfileFile], read: Callable[[Mapping[str, Any]], Recipe] = parse_recipe
+) -> tuple[TargetProfile, ...]:
     """The profile after each file of a chain, each over the one before it.
+
+    Args:
+        chain: what is extended comes first.
+        read: from tables to a recipe.
 
     Raises:
         RecipeError: one of them does not validate; it is named.
@@ -95,7 +126,7 @@ def profile_levels(chain: Iterable[ProfileFile]) -> tuple[TargetProfile, ...]:
     levels: list[TargetProfile] = []
     for file in chain:
         try:
-            levels.append(_extended(levels[-1] if levels else OWN, file))
+            levels.append(_extended(levels[-1] if levels else OWN, file, read))
         except RecipeError as error:
             raise RecipeError(f"target {file.label!r}: {error}") from None
     return tuple(levels)
@@ -117,12 +148,18 @@ def overridden(profile: TargetProfile, assignments: Iterable[str]) -> TargetProf
     return _with_recipe(profile, override(profile.recipe, assignments), "as the overrides ask")
 
 
-def _extended(parent: TargetProfile, file: ProfileFile) -> TargetProfile:
+def _chain(name: str | Path) -> tuple[ProfileFile, ...]:
+    if not isinstance(name, (str, os.PathLike)):
+        raise RecipeError(f"target is {name!r}; give a name, the path of a TOML file, or a TargetProfile")
+    return read_chain(os.fspath(name))
+
+
+def _extended(parent: TargetProfile, file: ProfileFile, read: Callable[[Mapping[str, Any]], Recipe]) -> TargetProfile:
     """What a file says over its parent, table by table."""
     _check_keys(file.tables)
     head: dict[str, Any] = {key: file.tables[key] for key in HEAD if key in file.tables}
     own = {key: value for key, value in file.tables.items() if key not in (*HEAD, EXTENDS)}
-    recipe = parse_recipe(_over(recipe_tables(parent.recipe), own))
+    recipe = read(_over(recipe_tables(parent.recipe), own))
     name = Path(file.label).stem if file.path is not None else file.label
     changed = replace(parent, recipe=recipe)
     if EXTENDS in file.tables:

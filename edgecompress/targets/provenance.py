@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecompress.recipe.overrides import parse_assignment
+from edgecompress.recipe.recorded import missing_names, read_recorded
 from edgecompress.recipe.tables import recipe_tables
 from edgecompress.targets.inheritance import read_chain
-from edgecompress.targets.profile import HEAD, OWN, TargetProfile, overridden, profile_levels
+from edgecompress.targets.profile import HEAD, OWN, TargetProfile, overridden_record, profile_levels
 
 DEFAULT, OVERRIDE = "default", "--set"
 KeyPath = tuple[str, ...]
@@ -26,11 +27,15 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """An effective profile, the labels of its files (what is extended comes first), and its values in their order."""
+    """An effective profile, the labels of its files (what is extended comes first), and its values in their order.
+
+    ``missing`` has a line for each name in the files that no package registers here.
+    """
 
     profile: TargetProfile
     chain: tuple[str, ...]
     values: tuple[Value, ...]
+    missing: tuple[str, ...] = ()
 
 
 def explain_profile(target: str, assignments: Iterable[str] = ()) -> Explained:
@@ -45,8 +50,8 @@ def explain_profile(target: str, assignments: Iterable[str] = ()) -> Explained:
     """
     assignments = tuple(assignments)
     chain = read_chain(target)
-    levels = profile_levels(chain)
-    profile = overridden(levels[-1], assignments)
+    levels = profile_levels(chain, read_recorded)
+    profile = overridden_record(levels[-1], assignments)
     labels = [file.label for file in chain]
     said: dict[KeyPath, str] = {}
     for file in chain:
@@ -57,7 +62,8 @@ def explain_profile(target: str, assignments: Iterable[str] = ()) -> Explained:
     said |= _head_sources([*levels, profile], [*labels, OVERRIDE])
     tables = {**{key: getattr(profile, key) for key in HEAD}, **recipe_tables(profile.recipe)}
     values = (Value(path=path, value=value, source=_source(said, path)) for path, value in _leaves(tables))
-    return Explained(profile=profile, chain=tuple(labels), values=tuple(values))
+    missing = missing_names(profile.recipe)
+    return Explained(profile=profile, chain=tuple(labels), values=tuple(values), missing=missing)
 
 
 def _leaves(tables: Mapping[str, Any], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

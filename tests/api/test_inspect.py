@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
+import pytest
 
 import edgecompress
+from edgecompress.progress import CallerWarnings
 from tests.networks import ConvNet, images, seeded
 
 
@@ -41,3 +43,14 @@ def test_sensitivity_names_every_layer() -> None:
         seeded(ConvNet), sensitivity=True, calibration=images(), overrides=["export.simplify=false"]
     )
     assert len(found.document()) == len(found.layers) > 0
+
+
+def test_a_target_may_name_what_is_gone_where_that_does_not_run(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[quantization]\nobserver = "theirs"\n[export]\nsimplify = false\n')
+    with pytest.warns(UserWarning, match="no package registers the observer 'theirs'") as heard:
+        found = edgecompress.inspect(seeded(ConvNet), target=own, progress=CallerWarnings())
+    assert (len(heard), found.document()) == (1, edgecompress.inspect(seeded(ConvNet)).document())
+    with pytest.raises(edgecompress.RecipeError) as caught:
+        edgecompress.inspect(seeded(ConvNet), sensitivity=True, calibration=images(), target=own)
+    assert str(caught.value) == "no package registers the observer 'theirs'; install the one that does"

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import edgecompress
+from edgecompress.bundle.manifest import dump_manifest
+from edgecompress.progress import Progress
+from edgecompress.registry import CRITERIA, METRICS, OBSERVERS, RUNTIMES, TECHNIQUES, missing
 from tests.networks import images
+
+
+class Warned(Progress):
+    """Keeps what it is warned of."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def warn(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def test_a_bundle_and_its_folder_are_validated_alike(small_bundle: Path) -> None:
@@ -30,3 +47,51 @@ def test_every_limit_that_is_given_is_judged_and_one_that_is_missed_is_no_error(
     }
     assert {name: judged.get(name) for name in given} == given
     assert not found.passed
+
+
+GONE = {
+    "order": ["theirs", "quantization"],
+    "options": {"theirs": {"strength": 2}},
+    "pruning": {"importance": "theirs"},
+    "quantization": {"observer": "theirs"},
+    "validation": {"on": ["theirs:board"]},
+}
+
+
+def _recorded(bundle: Path, folder: Path, changes: dict[str, Any]) -> Path:
+    """A bundle whose recipe has other values in some of its tables."""
+    copied = shutil.copytree(bundle, folder / "bundle")
+    manifest = edgecompress.read_bundle(copied).manifest
+    recipe = dict(manifest.recipe)
+    for key, value in changes.items():
+        recipe[key] = {**recipe.get(key, {}), **value} if isinstance(value, dict) else value
+    (copied / "manifest.json").write_bytes(dump_manifest(manifest.model_copy(update={"recipe": recipe})))
+    return copied
+
+
+def test_packages_that_are_gone_are_told_and_a_bundle_is_validated_without_them(
+    small_bundle: Path, tmp_path: Path
+) -> None:
+    heard = Warned()
+    bundle = _recorded(small_bundle, tmp_path, GONE)
+    found = edgecompress.validate(bundle, evaluation=images(seed=2), progress=heard)
+    assert heard.lines == [missing(kind, "theirs") for kind in (OBSERVERS, CRITERIA, TECHNIQUES, RUNTIMES)]
+    value = next(row.value for row in found.rows if row.measure == "accuracy_drop")
+    assert value == edgecompress.read_bundle(small_bundle).manifest.metrics["accuracy"]["drop"]
+
+
+def test_a_metric_that_is_gone_is_needed_for_data_alone(small_bundle: Path, tmp_path: Path) -> None:
+    heard = Warned()
+    bundle = _recorded(small_bundle, tmp_path, {"evaluation": {"metric": "theirs", "unit": "%"}})
+    edgecompress.validate(bundle, progress=heard)
+    assert heard.lines == [missing(METRICS, "theirs")]
+    with pytest.raises(edgecompress.RecipeError) as caught:
+        edgecompress.validate(bundle, evaluation=images(seed=2))
+    assert str(caught.value).endswith("no package registers that; install the one that does, or give metric")
+    again = edgecompress.validate(bundle, evaluation=images(seed=2), metric="top1")
+    assert next(row for row in again.rows if row.measure == "accuracy").source == "measured here"
+
+
+def test_a_place_that_is_asked_for_now_has_to_be_there(small_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(edgecompress.RecipeError, match=r"got 'theirs' in 'on'$"):
+        edgecompress.validate(_recorded(small_bundle, tmp_path, GONE), on=["theirs:board"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from edgecompress.bundle.deciding import judging
 from edgecompress.errors import RecipeError
 from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.recorded import read_recorded
 from edgecompress.recipe.tables import Evaluation, Recipe
+from edgecompress.registry import METRICS
+from tests.installing import install_package
 
 CODE = Recipe(
     evaluation=Evaluation(metric="theirs.py:score", unit="dB", higher_is_better=True),
@@ -124,3 +128,54 @@ def test_points_that_are_asked_for_bound_a_metric_in_percent_and_no_other() -> N
     assert str(caught.value) == (
         "a drop of accuracy does not bound 'mae', which is not in percent; give --max-metric-drop"
     )
+
+
+GONE = read_recorded(
+    {
+        "evaluation": {"metric": "theirs", "unit": "%", "higher_is_better": False},
+        "budgets": {"max_metric_drop": 1.0, "max_metric": 9.0},
+        "pruning": {"importance": "theirs"},
+    }
+)
+
+
+def test_a_record_is_read_without_its_metric_s_package() -> None:
+    found = judging(GONE, MeasuredBy(), {"min_speedup": 2.0}, _quiet, runs=False)
+    assert (found.measure.name, found.measure.unit, found.measure.wants_more) == ("theirs", "%", False)
+    assert found.recipe.budgets == Budgets(max_metric_drop=1.0, max_metric=9.0, min_speedup=2.0)
+    points = judging(GONE, MeasuredBy(), {"max_accuracy_drop": 2.0}, _quiet, runs=False)
+    assert points.recipe.budgets == Budgets(max_metric_drop=2.0, max_metric=9.0)
+
+
+def test_data_need_the_metric_or_another() -> None:
+    with pytest.raises(RecipeError) as caught:
+        judging(GONE, MeasuredBy(), {}, _quiet, runs=True)
+    assert str(caught.value) == (
+        "the bundle is measured by 'theirs', and no package registers that; install the one that does, or give --metric"
+    )
+    found = judging(GONE, MeasuredBy(metric="mae"), {"max_metric_drop": 0.5}, _quiet, runs=True)
+    assert (found.measure.name, found.recipe.budgets) == ("mae", Budgets(max_metric_drop=0.5))
+
+
+def test_a_name_that_the_caller_gives_has_to_be_known() -> None:
+    with pytest.raises(RecipeError, match=r"got 'maee' in 'evaluation.metric'; did you mean 'mae'\?$"):
+        judging(GONE, MeasuredBy(metric="maee"), {}, _quiet, runs=False)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_broken_package_of_the_metric_matters_only_where_that_runs(
+    runs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_package(tmp_path / "site", monkeypatch, METRICS.group, ("more-things", "theirs"), "import no_such_module")
+    if not runs:
+        assert judging(GONE, MeasuredBy(), {}, _quiet, runs=False).measure.name == "theirs"
+        return
+    with pytest.raises(RecipeError, match="metric 'theirs' of package 'more-things' cannot be imported"):
+        judging(GONE, MeasuredBy(), {}, _quiet, runs=True)
+
+
+@pytest.mark.parametrize("name", ["miou", "mae", "top5"])
+def test_the_record_of_a_metric_of_the_package_s_own_says_what_that_says(name: str) -> None:
+    recipe = Recipe(evaluation=Evaluation(metric=name))
+    recorded, opened = (judging(recipe, MeasuredBy(), {}, _quiet, runs=runs).measure for runs in (False, True))
+    assert recorded == opened
