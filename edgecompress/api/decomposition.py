@@ -20,6 +20,7 @@ from edgecompress.modules.named_inputs import name_inputs
 from edgecompress.modules.plain import plain_copy, unwrapped
 from edgecompress.recipe.arguments import named_as_arguments, names
 from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.wording import in_python_words
 from edgecompress.step import StepResult
 
 
@@ -78,6 +79,7 @@ class LowRankDecomposition:
         return _decompose(layer, (nn.Conv1d, nn.Conv2d), rank_ratio, multiple)
 
     @staticmethod
+    @in_python_words
     def apply_to_model(
         model: nn.Module,
         rank_ratio: float = 0.5,

@@ -20,9 +20,10 @@ from edgecompress.metrics.accuracy import open_class_axes
 from edgecompress.modules.checks import check_teacher, require_module
 from edgecompress.modules.modes import evaluating
 from edgecompress.modules.named_inputs import answering
-from edgecompress.progress import CallerWarnings, Progress
+from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import check_seed, path, whole
 from edgecompress.recipe.tables import Recipe, Training
+from edgecompress.recipe.wording import caller_warnings, in_python_words
 from edgecompress.system.randomness import own_randomness
 from edgecompress.training import (
     Classification,
@@ -117,9 +118,10 @@ class Distiller:
         if self.class_axis is None and labels is not None:
             axes = open_class_axes(student_logits.shape, labels.shape)
             if len(axes) > 1:
-                CallerWarnings().warn(both_open(student_logits.shape))
+                caller_warnings().warn(both_open(student_logits.shape))
         return distillation_loss(student_logits, teacher_logits, labels, self.temperature, self.alpha, self.class_axis)
 
+    @in_python_words
     def train_student(
         self,
         train_loader: Data,
@@ -203,6 +205,7 @@ class Distiller:
         student.load_state_dict(trained.model.state_dict())
         return replace(trained, model=self.student.eval())
 
+    @in_python_words
     def evaluate(self, loader: Data) -> Score:
         """The student's top-1 accuracy in percent; where labels are no classes, its mean loss.
 
@@ -217,6 +220,7 @@ class Distiller:
         """
         return self._score(self.student, loader)
 
+    @in_python_words
     def evaluate_teacher(self, loader: Data) -> Score:
         """The same of the teacher: what the student is after.
 
@@ -242,7 +246,7 @@ class Distiller:
             return first_output(network(**part.inputs)).shape
 
         with own_randomness(), evaluating(network), torch.no_grad():
-            axis = settle_class_axis(shape, reversed(data), self.class_axis, CallerWarnings().warn)
+            axis = settle_class_axis(shape, reversed(data), self.class_axis, caller_warnings().warn)
         task = replace(self.task, class_axis=axis) if isinstance(self.task, Classification) else self.task
         return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
 

@@ -18,7 +18,7 @@ from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_module
 from edgecompress.modules.copies import copied
 from edgecompress.modules.plain import plain_copy
-from edgecompress.progress import CallerWarnings, Progress
+from edgecompress.progress import Progress
 from edgecompress.pruning.channels.selection import Goal, Residual, Spread
 from edgecompress.pruning.counts import compare, count
 from edgecompress.pruning.criterion import Criterion
@@ -38,14 +38,17 @@ from edgecompress.pruning.masks.sparsity import (
 from edgecompress.pruning.masks.weights import Weight, check_finite, find_weights
 from edgecompress.pruning.reload.configuration import tell_configurations
 from edgecompress.pruning.reload.saving import save_pruned
-from edgecompress.recipe.arguments import named_as_arguments, names
+from edgecompress.recipe.arguments import argument_words, named_as_arguments, names
 from edgecompress.recipe.tables import Pruning, Recipe, Training
+from edgecompress.recipe.wording import caller_warnings, in_python_words
 from edgecompress.step import Refusal, StepResult
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.steps.pruning import prune_channels
 
 Method = Literal["filter", "channel", "block"]
 Chosen = tuple[tuple[Weight, ...], tuple[Refusal, ...]]
+WORDS = {"(--train)": "(data)", "inspect lists": "model.named_modules() has"}
+"""What one says on the command line, and of a pruner."""
 
 
 class ModelPruner:
@@ -156,6 +159,7 @@ class ModelPruner:
         ]
         return self._mask(chosen, keep)
 
+    @in_python_words
     def structured_pruning(
         self,
         method: Method = "filter",
@@ -203,14 +207,15 @@ class ModelPruner:
             "residual": residual,
             "protect": names("protect", protect),
         }
-        with named_as_arguments("pruning", {"(--train)": "(data)", "inspect lists": "model.named_modules() has"}):
+        with named_as_arguments("pruning", WORDS):
             recipe = Recipe(pruning=Pruning(enabled=True, **tables), training=Training(epochs=0))
             criterion = importance if callable(importance) else None
             result = _prune_channels(self.model, self._example_inputs, recipe, data, criterion)
         tell_configurations(self.model, result.model)
         self.model = result.model
         self._classifier = last_classifier(self.model, self._example_inputs)
-        return replace(result, changes=(*self._folded, *result.changes))
+        warnings = tuple(argument_words(warning, "pruning", WORDS) for warning in result.warnings)
+        return replace(result, changes=(*self._folded, *result.changes), warnings=warnings)
 
     def apply_masks(self) -> StepResult[nn.Module]:
         """Make the masks permanent: plain weights with zeros in them, which training may revive.
@@ -295,7 +300,7 @@ def _prune_channels(
     wrapped = opened.network is not model
     modes = {path: part.training for path, part in opened.module.named_modules()}
     named = copied(opened.module).eval()
-    streams = settle_streams(named, streams, recipe.evaluation.class_axis, CallerWarnings())
+    streams = settle_streams(named, streams, recipe.evaluation.class_axis, caller_warnings())
     fixed = recipe.model_copy(update={"export": recipe.export.model_copy(update={"batch_size": example.rows})})
     context = Context(
         original=named,

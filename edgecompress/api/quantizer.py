@@ -21,11 +21,11 @@ from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_module
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.pipeline.fold import convert, float_original
-from edgecompress.progress import CallerWarnings, Progress
+from edgecompress.progress import Progress
 from edgecompress.quantization.dynamic import quantize_dynamic
 from edgecompress.recipe.arguments import named_as_arguments
 from edgecompress.recipe.tables import Quantization, Recipe
-from edgecompress.recipe.wording import in_python_words
+from edgecompress.recipe.wording import caller_warnings, in_python_words
 from edgecompress.registry import OBSERVERS, choose
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.step import Conversion, Refusal, Stage, StepResult
@@ -226,7 +226,7 @@ class Quantizer:
             DataError: the data does not fit the model.
         """
         model = check_module(model)
-        told = CallerWarnings()
+        told = caller_warnings()
         opened = open_together(model, {"evaluation": evaluation_data}, Recipe(), told.warn)
         streams, first = Streams(**opened.batches), opened.first()
         exported = float_original(opened.network, opened.recipe, first)
@@ -260,7 +260,7 @@ def _named(observer: str | Observer | None) -> dict[str, Any]:
 
 
 def _static(model: nn.Module, data: Data, recipe: Recipe, observer: str | Observer | None) -> QuantizedModel:
-    told = CallerWarnings()
+    told = caller_warnings()
     opened = open_together(check_module(model), {"calibration": data}, recipe, told.warn)
     streams = Streams(**opened.batches)
     context = Context(
@@ -275,7 +275,7 @@ def _static(model: nn.Module, data: Data, recipe: Recipe, observer: str | Observ
 
 
 def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> QuantizedModel:
-    told = CallerWarnings()
+    told = caller_warnings()
     opened = open_together(model, {"example": [(inputs, None)]}, Recipe(), told.warn)
     context = Context(recipe=opened.recipe, example=opened.first(), progress=told)
     conversion = convert(opened.network, context)

@@ -16,7 +16,7 @@ from edgecompress.recipe.arguments import named_as_arguments, names, number
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
-from edgecompress.recipe.wording import in_python_words
+from edgecompress.recipe.wording import ADVISES, in_python_words
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, load_profile, profile_names
 from edgecompress.targets.cpus import host_isa
@@ -43,7 +43,7 @@ class Advice:
     constraints: Constraints
     measured: MeasuredFloat | None
     found: Recommendation
-    trials: Mapping[str, Trial] = field(default_factory=dict)
+    trials: Mapping[str, Trial] = field(default_factory=dict, metadata=ADVISES)
     not_known: str | None = None
     overrides: tuple[str, ...] = ()
 

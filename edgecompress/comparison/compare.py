@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.recipe.wording import in_options
+from edgecompress.recipe.wording import ADVISES, in_options
 from edgecompress.runtime import Network, open_session, session_rows
 from edgecompress.system.durable import replacing
 from edgecompress.targets import TargetProfile
@@ -48,7 +48,7 @@ class Comparison:
     """The rows in order, the folder that holds them and their bundles, and the keys of those that were measured now."""
 
     folder: Path
-    rows: tuple[Measured, ...]
+    rows: tuple[Measured, ...] = field(metadata=ADVISES)
     fresh: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgecompress.bundle.manifest import canonical
 from edgecompress.errors import OutputError
 from edgecompress.metrics.metric import DEFAULT, PERCENT
+from edgecompress.recipe.wording import ADVISES
 from edgecompress.system.durable import replacing
 from edgecompress.timing.ratios import Ratio
 
@@ -50,7 +51,7 @@ class Measured:
     key: str
     title: str
     digest: str
-    missing: str | None = None
+    missing: str | None = field(default=None, metadata=ADVISES)
     size_bytes: int | None = None
     compression_ratio: float | None = None
     accuracy: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgecompress.errors import EdgecompressError
 from edgecompress.loading.opened import open_together
@@ -13,7 +13,7 @@ from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.recipe.wording import in_options
+from edgecompress.recipe.wording import ADVISES, in_options
 from edgecompress.runtime import Network, open_session, run_session, session_rows, to_bytes
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
@@ -35,7 +35,7 @@ class Trial:
     accuracy_drop: float | None = None
     missed: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
-    failure: str | None = None
+    failure: str | None = field(default=None, metadata=ADVISES)
 
 
 def measure_float(network: Network, calibration: Data, recipe: Recipe) -> MeasuredFloat:

@@ -124,10 +124,20 @@ def named_as_arguments(table: str, options: Mapping[str, str] | None = None) -> 
     try:
         yield
     except InputError as error:
-        told = re.sub(rf"; set {table}\.enabled=false", "; give another model", str(error))
-        told = re.sub(rf"\bset {table}\.(\w+)=(\w+)", r"\1='\2'", told).replace(f"{table}.", "")
-        for option, argument in (options or {}).items():
-            told = told.replace(option, argument)
+        told = argument_words(str(error), table, options)
         if told == str(error):
             raise
         raise type(error)(told) from error.__cause__
+
+
+def argument_words(text: str, table: str, options: Mapping[str, str] | None = None) -> str:
+    """A message in the words of such a front end.
+
+    >>> argument_words("give data (--train), or set pruning.importance=l2", "pruning", {"--train": "data"})
+    "give data (data), or importance='l2'"
+    """
+    told = re.sub(rf"; set {table}\.enabled=false", "; give another model", text)
+    told = re.sub(rf"\bset {table}\.(\w+)=(\w+)", r"\1='\2'", told).replace(f"{table}.", "")
+    for option, argument in (options or {}).items():
+        told = told.replace(option, argument)
+    return told

@@ -1,14 +1,17 @@
-"""Errors in the words of the caller: a function of Python has arguments where the command line has options."""
+"""What is told, in the words of the caller: a function of Python has arguments where the command line has options."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import re
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, ParamSpec, TypeVar
 
 from edgecompress.errors import EdgecompressError
+from edgecompress.progress import CallerWarnings, Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,15 +27,23 @@ PHRASES = (
     (r"(?:\bset|--set) ((?:[a-z_]+\.)+[a-z_]+=[^\s;,]+)", r"give overrides=['\1']"),
 )
 """What one says on the command line, and in Python."""
+ADVICE = "advice"
+ADVISES: Mapping[str, Any] = {ADVICE: True}
+"""Metadata of a field of a record whose texts may tell what to do, or that holds such records."""
 
 
 def in_python_words(function: Callable[P, T]) -> Callable[P, T]:
-    """A function whose errors name arguments, where what it calls names options of the command line."""
+    """A function that names arguments, where what it calls names options of the command line.
+
+    So do its errors, what its ``progress`` is warned of, and the fields of :data:`ADVISES` in the records that it
+    returns, or gives to ``tell``.
+    """
 
     @functools.wraps(function)
     def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        heard: dict[str, Any] = {key: _listener(key, value) for key, value in kwargs.items()}
         try:
-            return function(*args, **kwargs)
+            return _reworded(function(*args, **heard))
         except EdgecompressError as error:
             words = python_words(str(error))
             if words == str(error):
@@ -43,7 +54,7 @@ def in_python_words(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def in_options(function: Callable[P, T]) -> Callable[P, T]:
-    """The function as it is, for the command line: its errors name options."""
+    """The function as it is, for the command line: it names options."""
     whole: Callable[P, T] = inspect.unwrap(function)
     return whole
 
@@ -64,3 +75,56 @@ def _without_options(text: str) -> str:
     for option, argument in PHRASES:
         text = re.sub(option, argument, text)
     return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), text)
+
+
+class InPythonWords(Progress):
+    """Progress of a caller in Python."""
+
+    def __init__(self, told: Progress) -> None:
+        self._told = told
+
+    def track(self, *given: Any, **named: Any) -> Iterator[Any]:
+        """The same items, counted as the caller's progress counts them."""
+        return self._told.track(*given, **named)
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[None]:
+        """The same piece of work, shown as the caller's progress shows it."""
+        with self._told.step(label):
+            yield
+
+    def warn(self, line: str) -> None:
+        """The line, with arguments in the place of options."""
+        self._told.warn(python_words(line))
+
+
+def caller_warnings() -> Progress:
+    """What tells callers in Python where they give nothing to be told: warnings of Python's, in its words."""
+    return InPythonWords(CallerWarnings())
+
+
+def _listener(key: str, value: Any) -> Any:
+    """What is told of a run, in Python's words; other arguments as they are."""
+    if key == "progress" and value is not None:
+        return InPythonWords(value)
+    if key == "tell":
+        return lambda record: value(_reworded(record))
+    return value
+
+
+def _reworded(value: T) -> T:
+    """A record whose advice is in Python's words; anything else as it is."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    advising = [field.name for field in fields(value) if field.metadata.get(ADVICE)]
+    return replace(value, **{name: _advice(getattr(value, name)) for name in advising}) if advising else value
+
+
+def _advice(value: Any) -> Any:
+    if isinstance(value, str):
+        return python_words(value)
+    if isinstance(value, tuple):
+        return tuple(map(_advice, value))
+    if isinstance(value, Mapping):
+        return {key: _advice(each) for key, each in value.items()}
+    return _reworded(value)

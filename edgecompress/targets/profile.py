@@ -13,6 +13,7 @@ from edgecompress.recipe.arguments import names
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.recorded import read_recorded, require_names
 from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe, recipe_tables
+from edgecompress.recipe.wording import in_python_words
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
 
 HEAD = ("name", "strategy", "reason")
@@ -58,6 +59,7 @@ OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the us
 """What a file extends that says nothing of that."""
 
 
+@in_python_words
 def load_profile(name: str | Path) -> TargetProfile:
     """The profile called ``name``, or the one in the TOML file at that path, with all that it extends.
 
@@ -72,7 +74,7 @@ def load_profile(name: str | Path) -> TargetProfile:
     >>> load_profile("raspberry-pi-4").recipe.techniques
     ('pruning', 'quantization')
     """
-    return profile_levels(_chain(name))[-1]
+    return _load(name)
 
 
 def given_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
@@ -82,7 +84,7 @@ def given_profile(target: str | Path | TargetProfile, assignments: Iterable[str]
         RecipeError: an unknown target or key, a wrong type, or overrides that are no list.
     """
     listed = names("overrides", assignments, "KEY=VALUE")
-    return overridden(target if isinstance(target, TargetProfile) else load_profile(target), listed)
+    return overridden(target if isinstance(target, TargetProfile) else _load(target), listed)
 
 
 def recorded_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
@@ -140,12 +142,16 @@ def effective_profile(target: str, assignments: Iterable[str] = ()) -> TargetPro
     Raises:
         RecipeError: an unknown target or key, or a wrong type.
     """
-    return overridden(load_profile(target), assignments)
+    return overridden(_load(target), assignments)
 
 
 def overridden(profile: TargetProfile, assignments: Iterable[str]) -> TargetProfile:
     """A profile with ``KEY=VALUE`` overrides in its recipe, as :func:`effective_profile` has them."""
     return _with_recipe(profile, override(profile.recipe, assignments), "as the overrides ask")
+
+
+def _load(name: str | Path) -> TargetProfile:
+    return profile_levels(_chain(name))[-1]
 
 
 def _chain(name: str | Path) -> tuple[ProfileFile, ...]:

@@ -360,3 +360,8 @@ def test_what_is_no_criterion_is_told_and_changes_nothing(importance: Any, told:
         pruner.structured_pruning(importance=importance)
     assert told in str(caught.value)
     assert _same_state(pruner.model, seeded(ConvNet))
+
+
+def test_a_warning_names_the_argument_that_gives_the_data() -> None:
+    pruned = ModelPruner(seeded(ConvNet), torch.zeros(1, 3, 32, 32)).structured_pruning(amount=0.3)
+    assert pruned.warnings == ("there is no training data (data): the pruned network was not trained to recover",)

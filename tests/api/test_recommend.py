@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 import edgecompress
+from edgecompress.comparison.trials import Trial
 from tests.networks import ConvNet, images, seeded
 
 
@@ -21,3 +24,14 @@ def test_a_limit_that_nothing_keeps_leaves_no_target() -> None:
     assert "max_size_mb" in {rejected.constraint for rejected in advice.found.rejected}
     assert advice.measured is not None
     assert 0 < advice.measured.size_mb < 1
+
+
+def test_a_target_that_fails_says_why_in_python_s_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Trial(failure="distillation needs training data; give train (--train)")
+    monkeypatch.setattr("edgecompress.api.recommend.try_profile", lambda *_: failed)
+    quick = ["cpu.runs=10", "export.simplify=false"]
+    network, data = seeded(ConvNet), images()
+    advice = edgecompress.recommend(model=network, calibration=data, measure=True, overrides=quick, train_data=False)
+    told = {trial.failure for trial in advice.trials.values()}
+    assert told == {"distillation needs training data; give train"}
+    assert {row["measured"]["failure"] for row in advice.document()["ranked"]} == told

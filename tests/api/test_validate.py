@@ -95,3 +95,10 @@ def test_a_metric_that_is_gone_is_needed_for_data_alone(small_bundle: Path, tmp_
 def test_a_place_that_is_asked_for_now_has_to_be_there(small_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(edgecompress.RecipeError, match=r"got 'theirs' in 'on'$"):
         edgecompress.validate(_recorded(small_bundle, tmp_path, GONE), on=["theirs:board"])
+
+
+def test_a_warning_names_arguments(small_bundle: Path) -> None:
+    heard = Warned()
+    edgecompress.validate(small_bundle, evaluation=images(seed=3), metric="f1", progress=heard)
+    assert any("give max_metric_drop, min_metric_kept or, for top1, max_accuracy_drop" in line for line in heard.lines)
+    assert not any("--" in line for line in heard.lines)

@@ -262,3 +262,12 @@ def test_a_profile_made_in_python_comes_back_from_its_file(tables: dict[str, Any
         file = Path(folder) / "recipe.toml"
         file.write_text(recipe_file(profile))
         assert load_profile(str(file)) == profile
+
+
+def test_a_key_that_is_unknown_is_told_in_the_caller_s_words(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("qqq = 1\n")
+    for load, told in ((load_profile, "load_profile(NAME).recipe has"), (effective_profile, "targets show NAME lists")):
+        with pytest.raises(RecipeError) as caught:
+            load(str(own))
+        assert str(caught.value) == f"target {str(own)!r}: unknown key 'qqq'; {told} the keys"
