@@ -14,6 +14,7 @@ from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import path
 from edgecompress.recipe.recorded import missing_names
+from edgecompress.recipe.tables import Evaluation
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, recorded_profile
@@ -92,6 +93,8 @@ def inspect(
         raise DataError("a metric is measured on data with labels; give --evaluation")
     for line in missing_names(recipe):
         told.warn(line)
+    if evaluation is None:  # nothing is measured
+        recipe = recipe.model_copy(update={"evaluation": Evaluation(class_axis=recipe.evaluation.class_axis)})
     if not sensitivity:
         if evaluation is not None:
             raise RecipeError("layers are measured on evaluation data for --sensitivity only; give it, too")

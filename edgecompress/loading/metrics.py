@@ -13,7 +13,7 @@ from edgecompress.loading.user_code import folder_of, importable, place_of, reso
 from edgecompress.metrics.metric import DEFAULT, Measure, Metric, named_measure
 from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.budgets import Budgets
-from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.tables import Evaluation, Recipe
 from edgecompress.registry import METRICS, built_in, find
 
 MetricOrName = str | Metric | Callable[..., Any]
@@ -41,13 +41,14 @@ class MeasuredBy:
             RecipeError: nothing has the name.
         """
         given = {"metric": self.metric, "postprocess": self.postprocess}
-        names = {
+        names: dict[str, Any] = {
             key: value if isinstance(value, str) else place_of(value)
             for key, value in given.items()
             if value is not None
         }
         if not names:
             return recipe
+        Evaluation(**names)  # what a record names need not be there, what is handed over has to
         return recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update=names)})
 
 

@@ -47,10 +47,11 @@ def test_sensitivity_names_every_layer() -> None:
 
 def test_a_target_may_name_what_is_gone_where_that_does_not_run(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
-    own.write_text('[quantization]\nobserver = "theirs"\n[export]\nsimplify = false\n')
-    with pytest.warns(UserWarning, match="no package registers the observer 'theirs'") as heard:
-        found = edgecompress.inspect(seeded(ConvNet), target=own, progress=CallerWarnings())
-    assert (len(heard), found.document()) == (1, edgecompress.inspect(seeded(ConvNet)).document())
+    text = '[quantization]\nobserver = "theirs"\n[evaluation]\nmetric = "theirs"\n[export]\nsimplify = false\n'
+    own.write_text(text)
+    with pytest.warns(UserWarning, match="no package registers the (observer|metric) 'theirs'") as heard:
+        found = edgecompress.inspect(seeded(ConvNet), calibration=images(), target=own, progress=CallerWarnings())
+    assert (len(heard), len(found.layers)) == (2, len(edgecompress.inspect(seeded(ConvNet)).layers))
     with pytest.raises(edgecompress.RecipeError) as caught:
         edgecompress.inspect(seeded(ConvNet), sensitivity=True, calibration=images(), target=own)
     assert str(caught.value) == "no package registers the observer 'theirs'; install the one that does"
