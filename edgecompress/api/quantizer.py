@@ -118,6 +118,10 @@ class DynamicModel:
         return self._captured
 
 
+X86 = Recipe(quantization=Quantization(scheme="fbgemm"))
+"""What is asked for where nothing is said."""
+
+
 class Quantizer:
     """INT8 in one call; :func:`edgecompress.compress` does the same with evidence and a bundle."""
 
@@ -149,19 +153,22 @@ class Quantizer:
         model: nn.Module,
         calibration_data: Data,
         *,
-        scheme: Literal["fbgemm", "qnnpack"] = "fbgemm",
-        granularity: Literal["per_channel", "per_tensor"] = "per_channel",
-        observer: str | Observer = "histogram",
+        scheme: Literal["fbgemm", "qnnpack"] | None = None,
+        granularity: Literal["per_channel", "per_tensor"] | None = None,
+        observer: str | Observer | None = None,
+        recipe: Recipe | None = None,
     ) -> QuantizedModel:
         """Int8 weights and activations; their ranges come from calibration data.
 
         Args:
             model: not modified.
             calibration_data: batches, read twice; labels are ignored.
-            scheme: ``fbgemm`` (x86) or ``qnnpack`` (Arm).
-            granularity: of the weights' scales.
+            scheme: ``fbgemm`` (x86) or ``qnnpack`` (Arm); by default that of the recipe, or ``fbgemm``.
+            granularity: of the weights' scales; by default that of the recipe, or ``per_channel``.
             observer: how the range of an activation is chosen: the name of an observer, as ``quantization.observer`` of
-                a recipe takes it, or a function of one's own (:data:`edgecompress.calibration.Observer`).
+                a recipe takes it, or a function of one's own (:data:`edgecompress.calibration.Observer`); by default
+                that of the recipe, or ``histogram``.
+            recipe: its tables ``quantization`` and ``export`` say the rest; nothing else of it is read.
 
         Warns:
             UserWarning: what the calibration data leave open: few samples, or inputs that never vary.
@@ -170,11 +177,11 @@ class Quantizer:
             ModelError: the model cannot be captured.
             DataError: the calibration data does not fit the model.
             RecipeError: there is no such scheme, granularity or observer, or a function is none, fails, or gives no
-                range of what was seen.
+                range of what was seen; or the recipe is none.
         """
-        with named_as_arguments("quantization"):
-            quantization = Quantization(enabled=True, scheme=scheme, granularity=granularity, **_named(observer))
-        return _static(model, calibration_data, Recipe(quantization=quantization), observer)
+        base = X86 if recipe is None else given_profile(None, recipe=recipe).recipe
+        asked = _asked(base, observer, scheme=scheme, granularity=granularity)
+        return _static(model, calibration_data, asked, observer)
 
     @staticmethod
     @in_python_words
@@ -202,11 +209,7 @@ class Quantizer:
             RecipeError: there is no such target or observer, or a function is none, fails, or gives no range of what
                 was seen.
         """
-        recipe = given_profile(target).recipe
-        with named_as_arguments("quantization"):
-            asked = {**recipe.quantization.model_dump(), "enabled": True, **_named(observer)}
-            quantization = Quantization(**asked)
-        return _static(model, calibration_data, Recipe(quantization=quantization, export=recipe.export), observer)
+        return _static(model, calibration_data, _asked(given_profile(target).recipe, observer), observer)
 
     @staticmethod
     @in_python_words
@@ -249,6 +252,14 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
     if len(args) == 1 and isinstance(args[0], Mapping):
         return {**args[0], **kwargs}
     return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _asked(recipe: Recipe, observer: str | Observer | None, **given: str | None) -> Recipe:
+    """How a recipe quantizes and exports, with what is given in place of its own."""
+    own = {key: value for key, value in given.items() if value is not None}
+    with named_as_arguments("quantization"):
+        tables = {**recipe.quantization.model_dump(), "enabled": True, **own, **_named(observer)}
+        return Recipe(quantization=Quantization(**tables), export=recipe.export)
 
 
 def _named(observer: str | Observer | None) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from edgecompress.pipeline.prepare import sample_rows
 from edgecompress.pipeline.request import AGAIN, Request, make_request
 from edgecompress.progress import Progress
 from edgecompress.pruning.reload.pruned_file import pruned_file
+from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.report import report_files
 from edgecompress.runtime import Network, signature
@@ -50,7 +51,8 @@ GOLDEN_ROWS = 4
 def compress(
     model: nn.Module | ExportedProgram | ir.Model,
     *,
-    target: str | Path | TargetProfile = "mobile",
+    target: str | Path | TargetProfile | None = None,
+    recipe: Recipe | None = None,
     calibration: Data | None = None,
     evaluation: Data | None = None,
     train: Data | None = None,
@@ -70,7 +72,8 @@ def compress(
 
     Args:
         model: not modified. A module is captured in evaluation mode.
-        target: name of a profile, path of a TOML file, or a profile.
+        target: name of a profile, path of a TOML file, or a profile; by default ``mobile``.
+        recipe: what is asked for, in place of a target; the bundle's target is then called ``custom``.
         calibration: batches: an iterable that can be read twice, a callable that
             returns one, or what the command line takes for DATA. Labels are ignored.
         evaluation: the same, with labels: int class indices for accuracy, whatever the metric takes for another one.
@@ -110,6 +113,7 @@ def compress(
     request = make_request(
         model,
         target=target,
+        recipe=recipe,
         data={"calibration": calibration, "evaluation": evaluation, "train": train},
         teacher=teacher,
         output=output,

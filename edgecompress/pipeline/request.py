@@ -16,6 +16,7 @@ from edgecompress.loading.models import name_of
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
 from edgecompress.recipe.arguments import path
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, given_profile
 from edgecompress.techniques.checkpoints import checkpoints_of
@@ -70,8 +71,9 @@ class Request:
 def make_request(
     model: Network,
     *,
-    target: str | Path | TargetProfile,
     data: Mapping[str, Data | None],
+    target: str | Path | TargetProfile | None = None,
+    recipe: Recipe | None = None,
     teacher: nn.Module | None = None,
     output: str | Path | None = None,
     statistics: str | Path | None = None,
@@ -95,7 +97,7 @@ def make_request(
     network = check_network(model)
     taught = None if teacher is None else check_teacher(teacher, network)
     key = load_signing_key(path("sign", sign)) if sign is not None else None
-    profile = given_profile(target, overrides)
+    profile = given_profile(target, overrides, recipe)
     called = name if name is not None else name_of(network)
     profile = replace(profile, recipe=by.named_in(profile.recipe))
     kept = path("statistics", statistics) if statistics is not None else None

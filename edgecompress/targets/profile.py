@@ -55,6 +55,8 @@ class TargetProfile:
             raise RecipeError(f"expected a Recipe, got {self.recipe!r} in 'recipe'; make it with parse_recipe")
 
 
+DEFAULT = "mobile"
+"""The target where none is named."""
 OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the user's own", recipe=Recipe())
 """What a file extends that says nothing of that."""
 
@@ -77,14 +79,25 @@ def load_profile(name: str | Path) -> TargetProfile:
     return _load(name)
 
 
-def given_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
+def given_profile(
+    target: str | Path | TargetProfile | None, assignments: Iterable[str] = (), recipe: Recipe | None = None
+) -> TargetProfile:
     """The profile that a caller of the Python interface names, or gives; with ``KEY=VALUE`` overrides in its recipe.
 
+    Args:
+        target: a name, a path, or a profile; None for :data:`DEFAULT`, or where there is a recipe.
+        assignments: the overrides.
+        recipe: in place of a target; its profile is called ``custom``.
+
     Raises:
-        RecipeError: an unknown target or key, a wrong type, or overrides that are no list.
+        RecipeError: an unknown target or key, a wrong type, target and recipe at once, or overrides that are no list.
     """
     listed = names("overrides", assignments, "KEY=VALUE")
-    return overridden(target if isinstance(target, TargetProfile) else _load(target), listed)
+    if recipe is not None:
+        if target is not None:
+            raise RecipeError("a target has a recipe of its own; give target or recipe")
+        return overridden(replace(OWN, recipe=recipe), listed)
+    return overridden(target if isinstance(target, TargetProfile) else _load(target or DEFAULT), listed)
 
 
 def recorded_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:

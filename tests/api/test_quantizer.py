@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgecompress import ModelError, QuantizedModel, Quantizer, Recipe, RecipeError, TargetProfile
 from edgecompress.calibration import Demand, Statistics
 from edgecompress.metrics.agreement import Agreement
-from edgecompress.recipe.tables import Quantization
+from edgecompress.recipe.tables import Export, Quantization
 from tests.networks import ConvNet, LinearStack, TwoInputs, images, seeded, vectors
 
 
@@ -128,6 +128,33 @@ def test_a_scheme_that_is_not_there_is_one_line() -> None:
     with pytest.raises(RecipeError) as caught:
         Quantizer.static_quantize(seeded(ConvNet), images(), scheme="fbgem")  # type: ignore[arg-type]
     assert str(caught.value) == "expected a value that is 'fbgemm' or 'qnnpack', got 'fbgem' in 'scheme'"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"scheme": "qnnpack", "granularity": "per_tensor", "observer": "min_max"},
+        {"scheme": "fbgemm", "keep_float": ("classifier",), "bias_correction": True},
+    ],
+)
+def test_every_key_of_a_recipe_is_reached(table: dict[str, Any]) -> None:
+    recipe = Recipe(quantization=Quantization(**table), export=Export(simplify=False))
+    profile = TargetProfile(name="mine", strategy="quantization", reason="mine", recipe=recipe)
+    own = Quantizer.static_quantize(seeded(ConvNet), images(), recipe=recipe)
+    assert own.artifact == Quantizer.post_training_quantize(seeded(ConvNet), images(), target=profile).artifact
+    assert own.artifact != Quantizer.static_quantize(seeded(ConvNet), images()).artifact
+
+
+def test_what_is_given_goes_before_the_recipe() -> None:
+    recipe = Recipe(quantization=Quantization(scheme="qnnpack", granularity="per_tensor", observer="min_max"))
+    given: dict[str, Any] = {"scheme": "fbgemm", "granularity": "per_channel", "observer": "histogram"}
+    own = Quantizer.static_quantize(seeded(ConvNet), images(), recipe=recipe, **given)
+    assert own.artifact == Quantizer.static_quantize(seeded(ConvNet), images()).artifact
+
+
+def test_a_recipe_that_is_none_is_one_line() -> None:
+    with pytest.raises(RecipeError, match=r"^expected a Recipe, got 3 in 'recipe'; make it with parse_recipe$"):
+        Quantizer.static_quantize(seeded(ConvNet), images(), recipe=3)  # type: ignore[arg-type]
 
 
 def test_a_target_decides_how_to_quantize() -> None:

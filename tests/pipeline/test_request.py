@@ -9,6 +9,7 @@ import pytest
 
 from edgecompress.errors import InputError, ModelError, RecipeError
 from edgecompress.pipeline.request import make_request
+from edgecompress.recipe.tables import Cpu, Recipe
 from edgecompress.targets import load_profile
 from tests.networks import ConvNet, images, seeded
 
@@ -32,6 +33,14 @@ def test_overrides_reach_the_recipe_and_paths_may_be_text() -> None:
     request = _request(overrides=["cpu.threads=3"], output="a/b", statistics="seen.npz")
     assert request.profile.recipe.cpu.threads == 3
     assert (request.output, request.sharing.file) == (Path("a/b"), Path("seen.npz"))
+
+
+def test_a_recipe_stands_in_place_of_a_target() -> None:
+    recipe = Recipe(cpu=Cpu(threads=3))
+    request = _request(target=None, recipe=recipe)
+    assert (request.profile.name, request.profile.recipe) == ("custom", recipe)
+    assert request.output == Path("convnet-custom")
+    assert _request(target=None).profile == load_profile("mobile")
 
 
 def test_a_name_is_that_of_the_report_and_of_the_folder() -> None:

@@ -20,6 +20,7 @@ from edgecompress.targets import (
     TargetProfile,
     device_names,
     effective_profile,
+    given_profile,
     load_profile,
     profile_names,
     strategy_names,
@@ -249,6 +250,29 @@ def test_a_parent_that_is_no_toml_is_named(tmp_path: Path) -> None:
 def test_a_profile_made_in_python_is_checked(change: dict[str, Any], line: str) -> None:
     with pytest.raises(RecipeError) as caught:
         replace(load_profile("edge"), **change)
+    assert str(caught.value) == line
+
+
+@given(tables())
+def test_a_recipe_is_a_profile_of_its_own(tables: dict[str, Any]) -> None:
+    try:
+        recipe = Recipe(**tables)
+    except RecipeError:
+        return
+    assert given_profile(None, recipe=recipe).recipe == recipe
+    assert given_profile(None, ["seed=7"], recipe).recipe == recipe.model_copy(update={"seed": 7})
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"target": "mobile", "recipe": Recipe()}, "a target has a recipe of its own; give target or recipe"),
+        ({"target": None, "recipe": {}}, "expected a Recipe, got {} in 'recipe'; make it with parse_recipe"),
+    ],
+)
+def test_what_is_no_recipe_or_not_the_only_one_is_told(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        given_profile(**given)
     assert str(caught.value) == line
 
 
