@@ -21,6 +21,8 @@ from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, given_profile
 from edgecompress.techniques.checkpoints import checkpoints_of
 
+TARGET = "mobile"
+"""Where neither a target nor a recipe is given."""
 AGAIN = "edgecompress compress MODEL --target recipe.toml --calibration DATA"
 """How a run that was started in Python is repeated."""
 
@@ -97,7 +99,7 @@ def make_request(
     network = check_network(model)
     taught = None if teacher is None else check_teacher(teacher, network)
     key = load_signing_key(path("sign", sign)) if sign is not None else None
-    profile = given_profile(target, overrides, recipe)
+    profile = given_profile(TARGET if target is None and recipe is None else target, overrides, recipe)
     called = name if name is not None else name_of(network)
     profile = replace(profile, recipe=by.named_in(profile.recipe))
     kept = path("statistics", statistics) if statistics is not None else None

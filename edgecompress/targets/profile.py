@@ -55,8 +55,6 @@ class TargetProfile:
             raise RecipeError(f"expected a Recipe, got {self.recipe!r} in 'recipe'; make it with parse_recipe")
 
 
-DEFAULT = "mobile"
-"""The target where none is named."""
 OWN = TargetProfile(name="custom", strategy="custom", reason="a recipe of the user's own", recipe=Recipe())
 """What a file extends that says nothing of that."""
 
@@ -85,7 +83,7 @@ def given_profile(
     """The profile that a caller of the Python interface names, or gives; with ``KEY=VALUE`` overrides in its recipe.
 
     Args:
-        target: a name, a path, or a profile; None for :data:`DEFAULT`, or where there is a recipe.
+        target: a name, a path, or a profile; None where there is a recipe.
         assignments: the overrides.
         recipe: in place of a target; its profile is called ``custom``.
 
@@ -97,7 +95,7 @@ def given_profile(
         if target is not None:
             raise RecipeError("a target has a recipe of its own; give target or recipe")
         return overridden(replace(OWN, recipe=recipe), listed)
-    return overridden(target if isinstance(target, TargetProfile) else _load(target or DEFAULT), listed)
+    return overridden(target if isinstance(target, TargetProfile) else _load(target), listed)
 
 
 def recorded_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
@@ -163,11 +161,11 @@ def overridden(profile: TargetProfile, assignments: Iterable[str]) -> TargetProf
     return _with_recipe(profile, override(profile.recipe, assignments), "as the overrides ask")
 
 
-def _load(name: str | Path) -> TargetProfile:
+def _load(name: str | Path | None) -> TargetProfile:
     return profile_levels(_chain(name))[-1]
 
 
-def _chain(name: str | Path) -> tuple[ProfileFile, ...]:
+def _chain(name: str | Path | None) -> tuple[ProfileFile, ...]:
     if not isinstance(name, (str, os.PathLike)):
         raise RecipeError(f"target is {name!r}; give a name, the path of a TOML file, or a TargetProfile")
     return read_chain(os.fspath(name))
