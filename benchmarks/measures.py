@@ -16,7 +16,7 @@ from edgecompress.timing.ratios import ratio_of
 from edgecompress.validation.elsewhere.comparison import compare_at, make_workload
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.results import PlaceResult
-from edgecompress.validation.evidence import score
+from edgecompress.validation.scores import score
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.units import metric_title
 from edgecompress.validation.budgets import metric_measures, metric_units
-from edgecompress.validation.evidence import Scores, score
+from edgecompress.validation.scores import Scores, score
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ from edgecompress.quantization.sensitivity import DropOf, Sensitivity, rank_laye
 from edgecompress.recipe.tables import Pruning, Quantization, Recipe
 from edgecompress.runtime import ALL_CORES, Network, execute, open_session, signature, tensors
 from edgecompress.techniques.context import Context
-from edgecompress.validation.evidence import score as score_sessions
+from edgecompress.validation.scores import score as score_sessions
 
 Outputs = Sequence[Sequence[Array]]
 SHARE = 0.5

@@ -12,7 +12,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.validation.budgets import OF_QUALITY, judge, metric_measures
-from edgecompress.validation.evidence import score
+from edgecompress.validation.scores import score
 
 
 def has_limit(budgets: Budgets, evaluation: Batches) -> bool:

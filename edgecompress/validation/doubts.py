@@ -12,7 +12,7 @@ from edgecompress.step import Stage
 from edgecompress.validation.classes import hidden_loss, hidden_loss_in_words
 
 if TYPE_CHECKING:
-    from edgecompress.validation.evidence import Scores
+    from edgecompress.validation.scores import Scores
 
 UNLIKE_DB = 10.0
 """Below this the error is a third of the signal, and more."""

@@ -1,0 +1,71 @@
+"""Scores of one pass: each model's metric and agreement are those of its own outputs, however the data are cut."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.errors import DataError
+from edgecompress.metrics.metric import named_measure
+from edgecompress.progress import Progress
+from edgecompress.runtime import open_session, to_bytes
+from edgecompress.validation.scores import Scores, score
+from tests.exporters.graphs import draw, graph
+
+X = draw(12, 4, 8, 8)
+MEANS = X.mean((2, 3))
+FLOAT = to_bytes(graph("p = GlobalAveragePool(x) y = Flatten(p)"))
+HALF = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k=np.array(0.5, np.float32)))
+MIRRORED = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Neg(f)"))
+
+
+def _scores(cuts: list[int], *, labelled: bool = True, by_class: bool = False) -> Scores:
+    """Of three models on the twelve samples, cut at some places; every label is the brightest channel."""
+    ends = [0, *sorted(cuts), len(X)]
+    parts = [slice(start, end) for start, end in pairwise(ends) if start < end]
+    best = MEANS.argmax(1)
+    raw = [(X[part], best[part] if labelled else None) for part in parts]
+    batches = Batches(
+        role="evaluation",
+        source=lambda: raw,
+        inputs=InputNames(names=("x",), required=1),
+        measure=named_measure("top1"),
+        class_axis=1,
+    )
+    sessions = [open_session(model, 1) for model in (FLOAT, HALF, MIRRORED)]
+    return score(sessions, batches, Progress(), by_class=by_class)
+
+
+@given(st.lists(st.integers(1, 11), max_size=4, unique=True))
+def test_metric_and_agreement_do_not_depend_on_the_cut(cuts: list[int]) -> None:
+    found = _scores(cuts)
+    # Half of the values are wrong by themselves halved: 20 log10(2); what is mirrored is wrong by twice itself.
+    assert found.values == (100.0, 100.0, 0.0)
+    assert found.agreements[1].sqnr_db == pytest.approx(20 * np.log10(2), abs=1e-3)
+    assert found.agreements[2].sqnr_db == pytest.approx(-20 * np.log10(2), abs=1e-3)
+    assert found.samples == len(X)
+    assert (found.flips.samples, found.flips.count) == (len(X), len(X))
+
+
+def test_classes_are_asked_for_only_where_they_are_wanted() -> None:
+    assert _scores([]).classes == ()
+    drops = [change.drop for change in _scores([], by_class=True).classes]
+    assert drops == [100.0] * len({*MEANS.argmax(1)})
+
+
+def test_without_labels_there_is_no_value_and_the_same_digest_for_the_same_data() -> None:
+    found = _scores([5], labelled=False)
+    assert found.values == (None, None, None)
+    assert found.digest == _scores([5], labelled=False).digest != _scores([5]).digest
+
+
+def test_labels_of_some_batches_only_are_refused() -> None:
+    raw = [(X[:6], MEANS[:6].argmax(1)), (X[6:], None)]
+    batches = Batches(role="evaluation", source=lambda: raw, inputs=InputNames(names=("x",), required=1))
+    with pytest.raises(DataError, match=r"^only 6 of 12 evaluation samples have labels, and batch 1 has none"):
+        score([open_session(FLOAT, 1)], batches, Progress())
