@@ -8,12 +8,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
 
 Item = TypeVar("Item")
 PACKAGE = str(Path(__file__).parent / "_")[:-1]
@@ -75,12 +74,16 @@ class TerminalProgress(Progress):
 
     def warn(self, line: str) -> None:
         """A line on stderr."""
+        from rich.markup import escape
+
         self._console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     def _bar(self) -> RichProgress:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         text = (TextColumn("{task.description}"), TextColumn("{task.fields[note]}", markup=False))
         columns = (text[0], BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), text[1])
-        return RichProgress(*columns, console=self._console, transient=True)
+        return Progress(*columns, console=self._console, transient=True)
 
 
 class PlainProgress(Progress):

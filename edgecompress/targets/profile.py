@@ -11,7 +11,6 @@ from typing import Any
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.arguments import names
 from edgecompress.recipe.overrides import override
-from edgecompress.recipe.recorded import read_recorded, require_names
 from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe, recipe_tables
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
@@ -107,6 +106,8 @@ def recorded_profile(target: str | Path | TargetProfile, assignments: Iterable[s
     Raises:
         RecipeError: as :func:`given_profile`.
     """
+    from edgecompress.recipe.recorded import read_recorded
+
     listed = names("overrides", assignments, "KEY=VALUE")
     if isinstance(target, TargetProfile):
         return overridden(target, listed)
@@ -119,6 +120,8 @@ def overridden_record(profile: TargetProfile, assignments: Iterable[str]) -> Tar
     Raises:
         RecipeError: an unknown key or name, or a wrong type.
     """
+    from edgecompress.recipe.recorded import require_names
+
     asked = overridden(profile, assignments)
     require_names(asked.recipe, profile.recipe)
     return asked
