@@ -82,6 +82,17 @@ METRICS = Kind(
 )
 """What makes a metric, or a function of a batch (:mod:`edgecompress.metrics.metric`)."""
 
+LOSSES = Kind(
+    called="loss",
+    key="training.loss",
+    group="edgecompress.losses",
+    folder="training.built_in",
+    function="loss",
+    arguments=None,
+    own_code=True,
+)
+"""Functions from outputs and targets to a scalar, or what makes one (:mod:`edgecompress.training.losses`)."""
+
 TECHNIQUES = Kind(
     called="technique",
     key="order",
@@ -104,7 +115,7 @@ RUNTIMES = Kind(
 )
 """Functions from a device of a runtime to the place to run (:mod:`edgecompress.validation.elsewhere.place`)."""
 
-KINDS = (OBSERVERS, CRITERIA, METRICS, TECHNIQUES, RUNTIMES)
+KINDS = (OBSERVERS, CRITERIA, METRICS, LOSSES, TECHNIQUES, RUNTIMES)
 """All of them."""
 
 

@@ -10,6 +10,7 @@ from edgecompress.comparison import Comparison
 from edgecompress.comparison import compare as compare_rows
 from edgecompress.comparison.measured import Measured
 from edgecompress.errors import DataError
+from edgecompress.loading.losses import LossOrName
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.models import given_model, name_of
 from edgecompress.loading.sources import Data
@@ -33,6 +34,7 @@ def compare(
     tell: Callable[[Measured], None] = lambda _: None,
     metric: MetricOrName | None = None,
     postprocess: PostprocessOrName | None = None,
+    loss: LossOrName | None = None,
 ) -> Comparison:
     """Compress a model in every way and put the artifacts next to each other; what was measured before is kept.
 
@@ -52,6 +54,7 @@ def compare(
         tell: told of every row, as soon as it is known.
         metric: what decides in every row, as :func:`compress` takes it.
         postprocess: what the outputs become before, as :func:`compress` takes it.
+        loss: what training makes small in rows that train, as :func:`compress` takes it.
 
     Raises:
         RecipeError: there is no such row or key, or an argument is of the wrong type.
@@ -72,5 +75,5 @@ def compare(
         overrides=names("overrides", overrides, "KEY=VALUE"),
         progress=progress or Progress(),
         tell=tell,
-        by=MeasuredBy(metric=metric, postprocess=postprocess),
+        by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),
     )

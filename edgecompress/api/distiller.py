@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,23 +14,26 @@ from torch.optim import Optimizer
 from edgecompress.axes.classes import both_open, settle_class_axis
 from edgecompress.data.batches import ANY, Batch, Batches
 from edgecompress.errors import RecipeError
+from edgecompress.loading.losses import LossOrName, open_loss
 from edgecompress.loading.opened import open_together
+from edgecompress.loading.own_loss import takes_batch
 from edgecompress.loading.sources import Data
+from edgecompress.loading.user_code import place_of
 from edgecompress.metrics.accuracy import open_class_axes
 from edgecompress.modules.checks import check_teacher, require_module
 from edgecompress.modules.modes import evaluating
 from edgecompress.modules.named_inputs import answering
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import check_seed, path, whole
-from edgecompress.recipe.tables import Recipe, Training
+from edgecompress.recipe.arguments import check_seed, named_as_arguments, path, whole
+from edgecompress.recipe.tables import Distillation, Recipe, Training
 from edgecompress.recipe.wording import caller_warnings, in_python_words
 from edgecompress.system.randomness import own_randomness
 from edgecompress.training import (
-    Classification,
     DistillationLoss,
     FeatureTerm,
     Score,
     Settings,
+    Taught,
     Trained,
     distillation_loss,
     one_cycle,
@@ -40,11 +43,12 @@ from edgecompress.training import (
 )
 from edgecompress.training.evaluation import score
 from edgecompress.training.learning_rate import SchedulerFactory
-from edgecompress.training.losses import first_output
+from edgecompress.training.losses import BY_TASK
 from edgecompress.training.micro_batches import to_part
 from edgecompress.training.optimizers import OptimizerFactory
+from edgecompress.training.readings import first_output
 from edgecompress.training.settings import Augment
-from edgecompress.training.tasks import OutputLoss, OwnTask, Task
+from edgecompress.training.tasks import Task
 from edgecompress.training.teaching import device_of
 
 
@@ -56,18 +60,24 @@ class Distiller:
         student: is trained in place; what fails leaves it as it was.
         temperature: above 0; the higher, the more the classes after the first count.
         alpha: 0 to 1, the weight of the teacher against the labels; at 0 it is not asked, at 1 no labels are needed.
-        loss: ``classification`` (Hinton et al., 2015), ``regression`` (mean squared errors), both on the first output;
-            or a function of the student's outputs, the teacher's, and the labels, to a scalar, which weighs
-            them by itself.
+        loss: what counts against the labels: ``classification`` (cross entropy, as in Hinton et al., 2015),
+            ``regression`` (the mean squared error), the name of another loss, ``file.py:callable``, or a function
+            ``(outputs, labels) -> scalar``, an object that is called so, or its class. The outputs are also held
+            against the teacher's, each by what it is (:class:`~edgecompress.training.Matching`). A function that takes
+            three arguments, the student's outputs, the teacher's, and the labels, weighs them by itself.
         features: terms on layers, by name, that are added to the loss: :class:`~edgecompress.training.Hint`,
             :class:`~edgecompress.training.AttentionTransfer`, :class:`~edgecompress.training.Relational`.
         cache: a folder where the teacher's outputs are kept, so that it sees each sample once; without features.
         seed: of all that is drawn.
         class_axis: the axis of the scores that holds the classes, 1 or -1; by default the one that the labels lack,
             and axis 1 where as many classes as places leave two open, with a warning.
+        ignore_index: a label that counts for nothing, in addition to -100.
+        output_weights: what the difference from the teacher's output weighs, by the name of the output: the key where
+            the networks return a dict, ``output_0``, ... in a tuple, ``output`` where there is one. 1 where none is
+            given, and 0 leaves an output out.
 
     Raises:
-        RecipeError: temperature, alpha or the class axis is out of range, or there is no such loss.
+        RecipeError: temperature, alpha, the class axis or a weight is out of range, or there is no such loss.
         ModelError: teacher or student is no module, or they are one.
 
     >>> import torch
@@ -84,18 +94,28 @@ class Distiller:
         temperature: float = 4.0,
         alpha: float = 0.5,
         *,
-        loss: Literal["classification", "regression"] | OutputLoss = "classification",
+        loss: LossOrName = "classification",
         features: Sequence[FeatureTerm] = (),
         cache: str | Path | None = None,
         seed: int = 0,
         class_axis: int | None = None,
+        ignore_index: int | None = None,
+        output_weights: Mapping[str, float] | None = None,
     ) -> None:
         self.student = require_module("student", student)
         self.teacher = check_teacher(teacher, student)
         self.temperature, self.alpha, self.seed = temperature, alpha, check_seed(seed)
         give = "give 1, or -1 for the last axis"
         self.class_axis = None if class_axis is None else whole("class_axis", class_axis, -1, give)
-        self.task = task_of(loss, temperature, alpha, self.class_axis)
+        self._recipe = _asked(loss, ignore_index, output_weights)
+        self.task = task_of(
+            loss if _weighs_itself(loss) else open_loss(self._recipe.training, loss),
+            temperature,
+            alpha,
+            self.class_axis,
+            ignore_index=self._recipe.training.ignore_index,
+            output_weights=self._recipe.distillation.output_weights,
+        )
         self.features = tuple(features)
         self.cache = None if cache is None else path("cache", cache)
 
@@ -186,7 +206,7 @@ class Distiller:
             **_rates(optimizer, learning_rate=learning_rate, weight_decay=weight_decay),
         )
         given = {"train": train_loader, **({} if evaluation is None else {"evaluation": evaluation})}
-        opened = open_together(self.student, given, self._recipe())
+        opened = open_together(self.student, given, self._recipe)
         student, batches = opened.module, opened.batches
         (train, measured), task = self._settled(student, batches["train"], batches.get("evaluation"))
         assert train is not None
@@ -229,7 +249,7 @@ class Distiller:
         return self._score(self.teacher, loader)
 
     def _score(self, network: nn.Module, loader: Data) -> Score:
-        opened = open_together(network, {"evaluation": loader}, self._recipe())
+        opened = open_together(network, {"evaluation": loader}, self._recipe)
         named = opened.module
         loss = self.task.measure or DistillationLoss(answering(self.teacher, named, opened.source), self.task)
         (batches,), _ = self._settled(named, opened.batches["evaluation"])
@@ -238,7 +258,7 @@ class Distiller:
 
     def _settled(self, network: nn.Module, *data: Batches | None) -> tuple[list[Batches | None], Task]:
         """The data and the task, with the axis of the classes; the last data count most."""
-        if isinstance(self.task, OwnTask):
+        if self._recipe.training.loss is not None:
             data = tuple(None if batches is None else replace(batches, label_kinds=ANY) for batches in data)
 
         def shape(batch: Batch) -> torch.Size:
@@ -247,13 +267,25 @@ class Distiller:
 
         with own_randomness(), evaluating(network), torch.no_grad():
             axis = settle_class_axis(shape, reversed(data), self.class_axis, caller_warnings().warn)
-        task = replace(self.task, class_axis=axis) if isinstance(self.task, Classification) else self.task
+        task = self.task.with_class_axis(axis) if isinstance(self.task, Taught) else self.task
         return [None if batches is None else replace(batches, class_axis=axis) for batches in data], task
 
-    def _recipe(self) -> Recipe:
-        """What says which labels there are, where the loss is not the user's own."""
-        task: Any = "classification" if isinstance(self.task, Classification) else "regression"
-        return Recipe(training=Training(task=task))
+
+def _asked(loss: Any, ignore_index: int | None, output_weights: Mapping[str, float] | None) -> Recipe:
+    """The recipe that says the same as the arguments: a task, or a loss that takes labels of any form."""
+    with named_as_arguments("training"), named_as_arguments("distillation"):
+        training = Training(ignore_index=ignore_index)
+        if isinstance(loss, str) and loss in BY_TASK:
+            training = training.model_copy(update={"task": loss})
+        else:
+            training = training.model_copy(update={"loss": loss if isinstance(loss, str) else place_of(loss)})
+        learned = Distillation().model_copy(update={"output_weights": output_weights or {}})
+        return Recipe(training=training, distillation=learned)
+
+
+def _weighs_itself(loss: Any) -> bool:
+    """Whether a loss is a function of the student's outputs, the teacher's, and the labels."""
+    return not isinstance(loss, (str, type)) and takes_batch(loss, 3)
 
 
 def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:

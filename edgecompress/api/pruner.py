@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from edgecompress.axes.classes import settle_streams
 from edgecompress.data.splits import Streams
 from edgecompress.errors import ModelError
+from edgecompress.loading.losses import LossOrName
+from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_module
@@ -172,6 +174,7 @@ class ModelPruner:
         residual: Residual = "auto",
         protect: Sequence[str] = (),
         data: Data | None = None,
+        loss: LossOrName | None = None,
     ) -> StepResult[nn.Module]:
         """Remove channels, or blocks, from the network, with everything that depends on them.
 
@@ -189,6 +192,7 @@ class ModelPruner:
             protect: layers whose channels stay.
             data: labelled batches, for criteria that need gradients (``taylor``), for the spread ``sensitivity``, and
                 to estimate batch norms anew on.
+            loss: whose gradients count, as :func:`edgecompress.compress` takes it; by default cross entropy.
 
         Raises:
             RecipeError: an argument is wrong, nothing can be pruned, or the goal cannot be met; it says what can.
@@ -209,8 +213,9 @@ class ModelPruner:
         }
         with named_as_arguments("pruning", WORDS):
             recipe = Recipe(pruning=Pruning(enabled=True, **tables), training=Training(epochs=0))
-            criterion = importance if callable(importance) else None
-            result = _prune_channels(self.model, self._example_inputs, recipe, data, criterion)
+            recipe = MeasuredBy(loss=loss).named_in(recipe)
+            given = {"criterion": importance if callable(importance) else None, "loss": loss}
+            result = _prune_channels(self.model, self._example_inputs, recipe, data, given)
         tell_configurations(self.model, result.model)
         self.model = result.model
         self._classifier = last_classifier(self.model, self._example_inputs)
@@ -290,7 +295,7 @@ class ModelPruner:
 
 
 def _prune_channels(
-    model: nn.Module, inputs: Any, recipe: Recipe, data: Data | None, criterion: Criterion | None
+    model: nn.Module, inputs: Any, recipe: Recipe, data: Data | None, handed_over: Mapping[str, Any]
 ) -> StepResult[nn.Module]:
     """The step of the pipeline, on a model that keeps its own way of being called."""
     several = isinstance(inputs, (tuple, list, Mapping))
@@ -310,7 +315,7 @@ def _prune_channels(
         streams=streams,
         checkpoints=None,
         progress=Progress(),
-        criterion=criterion,
+        **handed_over,
     )
     result = prune_channels(named, context)
     for path, part in result.model.named_modules():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.compress import Data, Metric, Model, Postprocess
+from edgecompress.cli.compress import Data, Loss, Metric, Model, Postprocess
 from edgecompress.cli.tables import console, print_json, print_table, prints_aside
 from edgecompress.metrics.metric import DEFAULT
 from edgecompress.units import metric as metric_text
@@ -27,6 +27,7 @@ def run(
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
     metric: Metric = None,
     postprocess: Postprocess = None,
+    loss: Loss = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="[ROW:]KEY=VALUE", help="Override a key of every recipe, or of one row's."),
@@ -51,6 +52,7 @@ def run(
             overrides=assignments or [],
             metric=metric,
             postprocess=postprocess,
+            loss=loss,
             progress=progress_for(aside),
             tell=lambda row: aside.print(f"{row.title}: {told_of(row)}", highlight=False, markup=False),
         )

@@ -39,6 +39,9 @@ Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: 
 Postprocess = Annotated[
     str | None, typer.Option(metavar="CODE", help="file.py:callable, from the outputs to what the metric reads.")
 ]
+Loss = Annotated[
+    str | None, typer.Option(metavar="NAME", help="What training makes small: a name, or file.py:callable.")
+]
 INDENT = 18
 """Columns before the words of a step of the plan."""
 Data = "file.py:callable, module:callable, FILE.npz, or a folder of images with labels.csv."
@@ -55,6 +58,7 @@ def run(
     teacher_weights: Annotated[str | None, typer.Option(metavar="FILE", help="Its weights.")] = None,
     metric: Metric = None,
     postprocess: Postprocess = None,
+    loss: Loss = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
     ] = None,
@@ -75,7 +79,7 @@ def run(
     from edgecompress.targets import effective_profile
 
     with joined_workers() as workers, prints_aside(as_json):
-        chosen = assigned(metric=metric, postprocess=postprocess)
+        chosen = [*assigned("evaluation", metric=metric, postprocess=postprocess), *assigned("training", loss=loss)]
         places = [f"validation.on={json.dumps(on)}"] if on else []
         profile = effective_profile(target, [*(assignments or []), *chosen, *places])
         folder = output or Path(f"{name_of(model)}-{profile.name}")
@@ -111,13 +115,13 @@ def run(
     return 0 if bundle.passed else 1
 
 
-def assigned(**named: str | None) -> tuple[str, ...]:
-    """The overrides that name a metric and a postprocessing.
+def assigned(table: str, **named: str | None) -> tuple[str, ...]:
+    """The overrides of keys of a table that an option names.
 
-    >>> assigned(metric="miou", postprocess=None)
+    >>> assigned("evaluation", metric="miou", postprocess=None)
     ('evaluation.metric="miou"',)
     """
-    return tuple(f"evaluation.{key}={json.dumps(name)}" for key, name in named.items() if name is not None)
+    return tuple(f"{table}.{key}={json.dumps(name)}" for key, name in named.items() if name is not None)
 
 
 def print_plan(plan: Plan) -> None:

@@ -75,7 +75,7 @@ def compare(
     folder.
 
     Args:
-        by: what decides in every row, and what the outputs become before, in place of what the recipes name.
+        by: what decides in every row, what the outputs become before, and the loss, in place of what the recipes name.
     """
     progress, folder = progress or Progress(), Path(output)
     profiles = {key: _measured_by(profile, by) for key, profile in profiles_of(overrides).items()}
@@ -144,7 +144,7 @@ def _digests(
     digests = {role: digest_data(each, progress) for role, each in opened.batches.items()}
     named, example = opened.network, opened.first()
     check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
-    own = digest_code(recipe.evaluation, by)
+    own = digest_code(recipe, by)
     return {"network": digest_network(named, example), **digests, **own}, opened, example
 
 
@@ -185,6 +185,7 @@ def _measure(
             progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
             metric=by.metric,
             postprocess=by.postprocess,
+            loss=by.loss,
         ).manifest.metrics
     except RecipeError as error:
         return Measured(key=row.key, title=title, digest=digest, missing=str(error))

@@ -25,7 +25,7 @@ from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Evaluation, Recipe, recipe_tables
+from edgecompress.recipe.tables import Recipe, recipe_tables
 from edgecompress.runtime import Network, execute, network_rows, to_bytes
 from edgecompress.training.checkpoint import fingerprint
 
@@ -64,16 +64,17 @@ def digest_data(batches: Batches, progress: Progress) -> str:
     return f"{total % MODULUS:0{2 * SAMPLE_BYTES}x}"
 
 
-def digest_code(names: Evaluation, by: MeasuredBy) -> dict[str, str]:
-    """Of the files that hold a metric and a postprocessing of the user's own, and of what such an object holds.
+def digest_code(recipe: Recipe, by: MeasuredBy) -> dict[str, str]:
+    """Of the files that hold a metric, a postprocessing and a loss of the user's own, and of what such objects hold.
 
     Code that changed makes other figures of the same outputs, and so does an object that was made with other values.
     """
     sources = {
-        "metric": _source(names.metric, by.metric),
-        "postprocess": _source(names.postprocess or "", by.postprocess),
+        "metric": _source(recipe.evaluation.metric, by.metric),
+        "postprocess": _source(recipe.evaluation.postprocess or "", by.postprocess),
+        "loss": _source(recipe.training.loss or "", by.loss),
     }
-    states = {"metric_state": _state(by.metric), "postprocess_state": _state(by.postprocess)}
+    states = {f"{key}_state": _state(getattr(by, key)) for key in sources}
     files = {
         key: hashlib.sha256(source.read_bytes()).hexdigest()
         for key, source in sources.items()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgecompress.arrays import Array, Axes, TensorSpec, batch_sizes
 from edgecompress.data.digest import digest_of
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest
+from edgecompress.metrics.accuracy import IGNORED_LABEL
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.targets import NUMBERS, cut, is_array, is_numbers, require_samples
 
@@ -103,7 +104,8 @@ class Batches:
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
     batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have: class
     indices by default, ``"iuf"`` for a regression; :data:`OTHER` among them stands for every other form.
-    ``class_axis`` and ``axes`` are those of every batch; ``measure`` is what networks are measured by.
+    ``class_axis`` and ``axes`` are those of every batch; ``measure`` is what networks are measured by. Class indices
+    that are ``ignore_index`` become -100, which counts for nothing.
     """
 
     role: str
@@ -113,6 +115,7 @@ class Batches:
     use_labels: bool = True
     label_kinds: str = "iu"
     class_axis: int | None = None
+    ignore_index: int | None = None
     axes: Axes = field(default_factory=dict)
     measure: Measure = field(default_factory=lambda: named_measure(DEFAULT))
 
@@ -122,6 +125,7 @@ class Batches:
             where = f"{self.role} batch {index}"
             features, labels = split_labels(raw, self.inputs)
             taken = _labels(labels, where, self.label_kinds) if self.use_labels and labels is not None else None
+            taken = _without_ignored(taken, self.ignore_index)
             batch = replace(_parse(features, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
             _check_finite(batch, where)
             for spec in self.signature:
@@ -258,6 +262,13 @@ def _labels(value: Any, where: str, kinds: str) -> Any:
     if labels.dtype.kind not in kinds:
         raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
     return labels
+
+
+def _without_ignored(labels: Any, ignored: int | None) -> Any:
+    """Class indices with -100 in the place of those that are ignored; other labels as they are."""
+    if ignored is None or not is_numbers(labels) or labels.dtype.kind not in "iu":
+        return labels
+    return np.where(labels == ignored, IGNORED_LABEL, labels.astype(np.int64))
 
 
 def _numbers(value: Any) -> Array | None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecompress.errors import RecipeError
+from edgecompress.loading.losses import LossOrName
 from edgecompress.loading.own_metric import own_measure
 from edgecompress.loading.own_postprocess import own_postprocess
 from edgecompress.loading.user_code import folder_of, importable, place_of, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, Metric, named_measure
 from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.budgets import Budgets
-from edgecompress.recipe.tables import Evaluation, Recipe
+from edgecompress.recipe.tables import Recipe, parse_recipe
 from edgecompress.registry import METRICS, built_in, find
 
 MetricOrName = str | Metric | Callable[..., Any]
@@ -29,10 +30,12 @@ class MeasuredBy:
     Attributes:
         metric: what decides how good a network is.
         postprocess: what becomes of the outputs before.
+        loss: what training makes small.
     """
 
     metric: MetricOrName | None = None
     postprocess: PostprocessOrName | None = None
+    loss: LossOrName | None = None
 
     def named_in(self, recipe: Recipe) -> Recipe:
         """A recipe that names what was handed over; of an object or a function, where its code is.
@@ -40,16 +43,20 @@ class MeasuredBy:
         Raises:
             RecipeError: nothing has the name.
         """
-        given = {"metric": self.metric, "postprocess": self.postprocess}
-        names: dict[str, Any] = {
-            key: value if isinstance(value, str) else place_of(value)
-            for key, value in given.items()
-            if value is not None
+        given = {
+            "evaluation": _names(metric=self.metric, postprocess=self.postprocess),
+            "training": _names(loss=self.loss),
         }
-        if not names:
-            return recipe
-        Evaluation(**names)  # what a record names need not be there, what is handed over has to
-        return recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update=names)})
+        parse_recipe(given)  # what a record names need not be there, what is handed over has to
+        named = {key: getattr(recipe, key).model_copy(update=names) for key, names in given.items() if names}
+        return recipe.model_copy(update=named) if named else recipe
+
+
+def _names(**given: Any) -> dict[str, Any]:
+    """What a recipe has in place of what was handed over; without what was not."""
+    return {
+        key: value if isinstance(value, str) else place_of(value) for key, value in given.items() if value is not None
+    }
 
 
 AS_NAMED = MeasuredBy()

@@ -140,20 +140,24 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measur
     """Checked batches for a network from any form of DATA; evaluation and train data keep their labels.
 
     Networks are measured on them by ``measure``, by default top-1; for one that is not of classes, the labels of
-    evaluation data have any form. Those of train data may have one, too, for a loss that reads it.
+    evaluation data have any form. Those of train data may have one, too, for a loss that reads it. For a metric of
+    classes, ``training.ignore_index`` is a label that does not count; a loss is told of it.
 
     Raises:
         DataError: the data cannot be opened, or can be read only once.
     """
     source = open_source(data, role, recipe)
     measure = measure or named_measure(DEFAULT)
-    kinds = ("iu" if recipe.training.task == "classification" else "iuf") + OTHER * (role == "train")
+    training, is_judged = recipe.training, role == "evaluation"
+    kinds = "iu" if training.task == "classification" else "iuf"
+    any_form = not measure.of_classes if is_judged else training.loss is not None
     return Batches(
         role=role,
         source=source,
         inputs=input_names(network),
         use_labels=role in ("evaluation", "train"),
-        label_kinds=ANY if role == "evaluation" and not measure.of_classes else kinds,
+        label_kinds=ANY if any_form else kinds + OTHER * (role == "train"),
+        ignore_index=training.ignore_index if is_judged and measure.of_classes else None,
         class_axis=recipe.evaluation.class_axis,
         axes=recipe.export.batch_axes,
         measure=measure,

@@ -52,7 +52,7 @@ def top1(outputs: Array, labels: Array, where: str = "the batch", axis: int | No
     classes = outputs.shape[axis]
     wrong = labels[counted & ((labels < 0) | (labels >= classes))]
     if wrong.size:
-        raise DataError(f"{where}: {no_class(int(wrong.flat[0]), classes)}")
+        raise DataError(f"{where}: {no_class_or_ignored(int(wrong.flat[0]), classes)}")
     right = (outputs.argmax(axis=axis) == labels) & counted
     return Tally(right=int(right.sum()), total=int(counted.sum()), classes=classes)
 
@@ -67,6 +67,15 @@ def no_class(label: int, classes: int) -> str:
         f"label {label} is out of range; the model gives {classes} classes; number them 0 to {classes - 1}, and give"
         f" {IGNORED_LABEL} for what does not count"
     )
+
+
+def no_class_or_ignored(label: int, classes: int) -> str:
+    """The same where a recipe may name a label that does not count.
+
+    >>> no_class_or_ignored(255, 21).rpartition("and ")[2]
+    'give -100 for what does not count, or name it (training.ignore_index)'
+    """
+    return f"{no_class(label, classes)}, or name it (training.ignore_index)"
 
 
 def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the batch", axis: int | None = None) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecompress.arrays import Array
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, RecipeError, first_line
-from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class
+from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class_or_ignored
 from edgecompress.metrics.described import described
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.outputs import Outputs, given_outputs
@@ -216,7 +216,7 @@ def _of_classes(
     outside = (labels < 0) | (labels >= classes)
     wrong = outside & ~np.isin(labels, (IGNORED_LABEL, *ignores))
     if wrong.any():
-        raise DataError(f"{where}: {no_class(int(labels[wrong][0]), classes)}")
+        raise DataError(f"{where}: {no_class_or_ignored(int(labels[wrong][0]), classes)}")
     return np.moveaxis(scores, axis, 1), np.where(outside, IGNORED_LABEL, labels)
 
 

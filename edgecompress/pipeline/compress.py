@@ -21,6 +21,7 @@ from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
+from edgecompress.loading.losses import LossOrName
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
@@ -67,6 +68,7 @@ def compress(
     sign: str | Path | None = None,
     metric: MetricOrName | None = None,
     postprocess: PostprocessOrName | None = None,
+    loss: LossOrName | None = None,
 ) -> Bundle:
     """Compress a trained model for a target and write the bundle.
 
@@ -97,6 +99,9 @@ def compress(
             one of torchmetrics, or a function ``(outputs, targets) -> float`` that is averaged by samples.
         postprocess: what the outputs become before the metric sees them, in place of ``evaluation.postprocess``: a
             function of the outputs, NumPy arrays, or ``file.py:callable``.
+        loss: what training makes small, in place of ``training.loss``: a name, ``file.py:callable``, or a function
+            ``(outputs, targets) -> scalar tensor``, an object that is called so, or its class. Outputs are what the
+            model's ``forward`` returns, targets what ``train`` gives.
 
     Returns:
         The bundle. A missed budget is no error, nor is one that a noisy machine leaves open: ``bundle.passed`` says
@@ -123,7 +128,7 @@ def compress(
         workers=workers,
         command=command,
         sign=sign,
-        by=MeasuredBy(metric=metric, postprocess=postprocess),
+        by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),
     )
     return carry_out(request, plan_of(request), progress or Progress())
 
@@ -150,6 +155,8 @@ def carry_out(request: Request, plan: Plan, progress: Progress) -> Bundle:
             progress.warn("the training data is not read: no technique of this recipe trains")
         if request.teacher is not None and not recipe.trains:
             progress.warn("the teacher is not asked: no technique of this recipe trains")
+        if recipe.training.loss is not None and not recipe.trains:
+            progress.warn("the loss is not asked: no technique of this recipe trains")
         outcome = _produce(request, plan, places, progress)
         manifest = make_manifest(outcome)
         files = {**make_files(outcome), **report_files(outcome, manifest)}
@@ -202,6 +209,7 @@ def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Con
         checkpoints=request.checkpoints,
         sharing=request.sharing,
         progress=progress,
+        loss=request.by.loss,
     )
     return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps))
 
@@ -239,7 +247,7 @@ def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Prog
     """The file that ships, with the data that it is looked at on."""
     opened, conversion = converted.opened, converted.conversion
     streams = Streams(**opened.batches).with_class_axis(conversion.class_axis)
-    measured = streams.measured or streams.calibration or _trained_on(streams)
+    measured = streams.measured or streams.calibration or _trained_on(streams, opened.recipe)
     inputs = signature(conversion.artifact)
     return Artifact(
         content=finish(conversion.artifact, converted.named),
@@ -253,10 +261,12 @@ def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Prog
     )
 
 
-def _trained_on(streams: Streams) -> Batches:
+def _trained_on(streams: Streams, recipe: Recipe) -> Batches:
     """The training data, where there are no others; labels that are no numbers are those of its loss alone."""
     assert streams.train is not None
-    return replace(streams.train, use_labels=streams.train.use_labels and is_numbers(streams.train.first().labels))
+    train = streams.train
+    ignored = recipe.training.ignore_index if train.measure.of_classes else None
+    return replace(train, use_labels=train.use_labels and is_numbers(train.first().labels), ignore_index=ignored)
 
 
 def _network_file(model: Network, converted: Converted, progress: Progress) -> bytes | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from edgecompress.arrays import Array
 from edgecompress.axes.classes import settle_streams
@@ -12,6 +16,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
 from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line
 from edgecompress.exporters.output_names import named_outputs
+from edgecompress.loading.losses import open_loss
 from edgecompress.metrics.accuracy import require_class_axis
 from edgecompress.metrics.running import Running
 from edgecompress.modules.capture import check_runs
@@ -19,6 +24,10 @@ from edgecompress.modules.plain import plain_copy
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, execute, network_rows
 from edgecompress.techniques.context import Context
+from edgecompress.techniques.fine_tuning import learned_by, task_for
+from edgecompress.training import Task
+from edgecompress.training.micro_batches import to_part
+from edgecompress.training.user_calls import try_out
 
 
 def prepare(network: Network, context: Context) -> tuple[Network, Context]:
@@ -40,6 +49,8 @@ def prepare(network: Network, context: Context) -> tuple[Network, Context]:
     if isinstance(network, nn.Module):
         require_fitting(network, streams, trains=recipe.trains)
     context = replace(context, streams=_settled(network, context), original=network)
+    if isinstance(network, nn.Module):
+        require_loss(network, context)
     if not recipe.trains or not isinstance(network, nn.Module):
         return network, context
     teacher = network if context.teacher is None else plain_copy(context.teacher).model.eval()
@@ -81,6 +92,32 @@ def require_fitting(network: nn.Module, streams: Streams, *, trains: bool) -> No
             where = f"{batches.role} batch 0"
             running.update([*outputs.values()], batch.labels, where, batch.class_axis, [*outputs])
             running.require_one_number()
+
+
+def require_loss(network: nn.Module, context: Context) -> None:
+    """Try what training would begin with on the first batch, before anything that takes long.
+
+    Raises:
+        DataError: labels are missing, or do not fit.
+        ModelError: the loss fails.
+        RecipeError: there is no such loss, it cannot be learned by, or a weight is of no output.
+    """
+    recipe, train = context.recipe, context.streams.train
+    if not recipe.trains:
+        return
+    open_loss(recipe.training, context.loss)
+    if train is None:
+        return
+    for learned in learned_by(recipe):
+        task, batch = task_for(learned, context), train.first()
+        part = to_part(batch, batch.rows, torch.device("cpu"), channels_last=False)
+        loss = partial(_against_itself, task)
+        try_out(network, loss, part, "the first train batch")
+
+
+def _against_itself(task: Task, outputs: Any, _inputs: Mapping[str, Tensor], labels: Any, /) -> Tensor:
+    """What a network loses that answers as its teacher does."""
+    return task(outputs, outputs, labels)
 
 
 def _answers(network: nn.Module, batch: Batch, where: str) -> dict[str, Array]:

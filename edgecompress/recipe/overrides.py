@@ -11,7 +11,7 @@ from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.table import NONE
 from edgecompress.recipe.tables import Recipe, key_paths, recipe_tables
 
-FREE = ("export.batch_axes.", "export.dynamic_axes.", "options.")
+FREE = ("distillation.output_weights.", "export.batch_axes.", "export.dynamic_axes.", "options.")
 """Beginnings of the keys that go on with a user's own names."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Evaluation, Pruning, Quantization, Recipe, Validation
+from edgecompress.recipe.tables import Evaluation, Pruning, Quantization, Recipe, Training, Validation
 from edgecompress.registry import KINDS, Kind, is_known, missing, require_known
 
 
@@ -17,6 +17,12 @@ class RecordedPruning(Pruning):
     """Its table with any criterion."""
 
     importance: str = "l2"
+
+
+class RecordedTraining(Training):
+    """Its table with any loss."""
+
+    loss: str | None = None
 
 
 class RecordedEvaluation(Evaluation):
@@ -42,6 +48,7 @@ class RecordedRecipe(Recipe):
 
     order: tuple[str, ...] = Recipe.model_fields["order"].default
     pruning: RecordedPruning = RecordedPruning()
+    training: RecordedTraining = RecordedTraining()
     evaluation: RecordedEvaluation = RecordedEvaluation()
     quantization: RecordedQuantization = RecordedQuantization()
     validation: RecordedValidation = RecordedValidation()

@@ -21,6 +21,7 @@ from edgecompress.recipe.values import (
     AxisNumber,
     BatchAxis,
     CriterionName,
+    LossName,
     MetricName,
     ObserverName,
     PlaceName,
@@ -122,6 +123,9 @@ class Distillation(Table):
     """Layers in which samples lie to one another as in the teacher's (RKD)."""
     relation_weight: Annotated[float, Field(ge=0)] = 25.0
     """Of the distances; angles weigh twice as much."""
+    output_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """What an output's difference from the teacher's weighs: name of the output -> weight; 1 where none is given, and 0
+    leaves the output out."""
     cache: bool = False
     """Keep the teacher's outputs on disk until the bundle is written, so that it sees each sample once."""
 
@@ -136,6 +140,11 @@ class Training(Table):
 
     task: Literal["classification", "regression"] = "classification"
     """What the labels are: class indices, or numbers of the shape of the outputs."""
+    loss: LossName | None = None
+    """What training makes small: a name, or ``file.py:callable`` for a loss of your own; by default ``cross_entropy``
+    for classification and ``mse`` for regression."""
+    ignore_index: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
+    """A label that counts for nothing, in the loss and in metrics of classes, as -100 does."""
     teacher: bool = True
     """Let what was pruned or factorized learn from its teacher too, as the ``distillation`` table says."""
     epochs: Annotated[int, Field(ge=0)] = 4

@@ -11,6 +11,7 @@ from torch import nn
 from edgecompress.calibration import Observer, Sharing
 from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
+from edgecompress.loading.losses import LossOrName
 from edgecompress.progress import Progress
 from edgecompress.pruning.criterion import Criterion
 from edgecompress.recipe.tables import Recipe
@@ -35,6 +36,7 @@ class Context:
         progress: told of long work.
         criterion: a function that stands in for the criterion that the recipe names.
         observer: a function that stands in for the observer that the recipe names.
+        loss: a function or an object that stands in for the loss that the recipe names.
     """
 
     recipe: Recipe
@@ -48,6 +50,7 @@ class Context:
     progress: Progress = field(default_factory=Progress)
     criterion: Criterion | None = None
     observer: Observer | None = None
+    loss: LossOrName | None = None
 
     @property
     def teaching(self) -> nn.Module:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from edgecompress.loading.losses import open_loss
 from edgecompress.recipe.tables import Distillation, Recipe
 from edgecompress.techniques.block_hints import block_hints
 from edgecompress.techniques.checkpoints import TEACHER_OUTPUTS
@@ -18,6 +19,7 @@ from edgecompress.training import (
     Hint,
     Relational,
     Settings,
+    Task,
     Trained,
     reestimate_batch_norm,
     task_of,
@@ -40,8 +42,24 @@ def recover(model: nn.Module, context: Context, epochs: int, checkpoints: Path |
     model = settle(model, context)
     if context.streams.train is None or not epochs:
         return model
-    learned = context.recipe.distillation if context.recipe.training.teacher else Distillation(alpha=0)
-    return fine_tune(model, learned, context, epochs, checkpoints).model
+    return fine_tune(model, learned_in_recovery(context.recipe), context, epochs, checkpoints).model
+
+
+def learned_in_recovery(recipe: Recipe) -> Distillation:
+    """What a network that was made smaller learns of its teacher: nothing where ``training.teacher`` is off."""
+    return recipe.distillation if recipe.training.teacher else Distillation(alpha=0)
+
+
+def learned_by(recipe: Recipe) -> tuple[Distillation, ...]:
+    """What the trainings of a recipe learn of the teacher, a table for each kind; none where it trains for no epoch.
+
+    >>> from edgecompress.recipe.tables import Pruning
+    >>> learned_by(Recipe(pruning=Pruning(enabled=True), distillation=Distillation(alpha=0.9)))[0].alpha
+    0.9
+    """
+    recovers = any(name in recipe.techniques for name in ("pruning", "low_rank"))
+    learned = [learned_in_recovery(recipe)] * recovers + [recipe.distillation] * ("distillation" in recipe.techniques)
+    return tuple(learned) if recipe.training.epochs else ()
 
 
 def recovery_planned(recipe: Recipe) -> str:
@@ -51,8 +69,9 @@ def recovery_planned(recipe: Recipe) -> str:
     >>> recovery_planned(Recipe(training=Training(epochs=4)))
     '; 4 epochs of training where there is data'
     """
-    epochs = recipe.training.epochs
-    return f"; {epochs_in_words(epochs)} of training where there is data" if epochs else ""
+    epochs, loss = recipe.training.epochs, recipe.training.loss
+    by = "" if loss is None else f" by {loss}"
+    return f"; {epochs_in_words(epochs)} of training{by} where there is data" if epochs else ""
 
 
 def epochs_in_words(count: int) -> str:
@@ -103,12 +122,29 @@ def fine_tune(
         context.teaching,
         streams.train,
         settings,
-        task_of(training.task, learned.temperature, learned.alpha, streams.train.class_axis),
+        task_for(learned, context),
         features=(*asked_terms(learned), *block_hints(model, learned.block_weight, context)),
         cache=context.checkpoint(TEACHER_OUTPUTS) if learned.cache else None,
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,
         progress=context.progress,
+    )
+
+
+def task_for(learned: Distillation, context: Context) -> Task:
+    """What the outputs lose: against the targets by the loss of the recipe, and against the teacher's.
+
+    Raises:
+        RecipeError: there is no such loss, or it cannot be made.
+    """
+    training, train = context.recipe.training, context.streams.train
+    return task_of(
+        open_loss(training, context.loss),
+        learned.temperature,
+        learned.alpha,
+        None if train is None else train.class_axis,
+        ignore_index=training.ignore_index,
+        output_weights=learned.output_weights,
     )
 
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from edgecompress.errors import DataError, ModelError
 from edgecompress.modules.modes import evaluating
+from edgecompress.recipe.tables import Distillation
 from edgecompress.techniques.context import Context
-from edgecompress.training import task_of
+from edgecompress.techniques.fine_tuning import task_for
 from edgecompress.training.micro_batches import to_part
 from edgecompress.training.user_calls import run_loss, run_network
 
@@ -34,7 +35,7 @@ def loss_gradients(model: nn.Module, context: Context, criterion: str) -> Mappin
     data = context.streams.train
     if data is None:
         raise DataError(f"{criterion} needs training data; give it (--train), or set pruning.importance=l2")
-    task = task_of(context.recipe.training.task, 1.0, 0.0, data.class_axis)
+    task = task_for(Distillation(alpha=0), context)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(f"{criterion} needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()

@@ -7,11 +7,12 @@ from edgecompress.training.feature_terms import AttentionTransfer, BlockHint, Fe
 from edgecompress.training.history import Epoch, Score, Trained, TrainingStep
 from edgecompress.training.learning_rate import cosine, one_cycle
 from edgecompress.training.loop import train
-from edgecompress.training.losses import Loss, cross_entropy, distillation_loss, mean_squared_error
+from edgecompress.training.losses import Loss, TargetLoss, cross_entropy, mean_squared_error, named_loss
+from edgecompress.training.matching import Matching, distillation_loss
 from edgecompress.training.optimizers import sgd
 from edgecompress.training.schedule import SCHEDULES
 from edgecompress.training.settings import Settings
-from edgecompress.training.tasks import Classification, OwnTask, Regression, Task, task_of
+from edgecompress.training.tasks import OwnTask, Task, Taught, task_of
 from edgecompress.training.teaching import teach
 
 __all__ = [
@@ -19,18 +20,19 @@ __all__ = [
     "SCHEDULES",
     "AttentionTransfer",
     "BlockHint",
-    "Classification",
     "DistillationLoss",
     "Epoch",
     "FeatureTerm",
     "Hint",
     "Loss",
+    "Matching",
     "OwnTask",
-    "Regression",
     "Relational",
     "Score",
     "Settings",
+    "TargetLoss",
     "Task",
+    "Taught",
     "Trained",
     "TrainingStep",
     "cosine",
@@ -39,6 +41,7 @@ __all__ = [
     "distillation_loss",
     "flip",
     "mean_squared_error",
+    "named_loss",
     "one_cycle",
     "reestimate_batch_norm",
     "sgd",

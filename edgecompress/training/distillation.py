@@ -14,9 +14,9 @@ from edgecompress.modules.copies import copied
 from edgecompress.training.checkpoint import fingerprint
 from edgecompress.training.feature_taps import Tapped, TappedOutputs
 from edgecompress.training.feature_terms import FeatureTerm
-from edgecompress.training.losses import first_output
 from edgecompress.training.micro_batches import with_channels_last
-from edgecompress.training.tasks import Classification, Task
+from edgecompress.training.readings import first_output
+from edgecompress.training.tasks import Task, task_of
 from edgecompress.training.teacher_outputs import TeacherOutputs
 from edgecompress.training.user_calls import run_network
 
@@ -58,7 +58,7 @@ class DistillationLoss:
         """
         if cache is not None and features:
             raise RecipeError("the cache keeps the teacher's outputs, not its features; leave cache or features out")
-        self.task = Classification(temperature=temperature, alpha=alpha) if task is None else task
+        self.task = task_of("classification", temperature, alpha) if task is None else task
         self.features = tuple(features)
         frozen = with_channels_last(copied(teacher).eval().requires_grad_(False))
         self.tapped = Tapped(frozen, [term.source for term in self.features])

@@ -21,8 +21,9 @@ from edgecompress.modules.modes import evaluating
 from edgecompress.training.engine import Engine
 from edgecompress.training.feature_taps import TappedOutputs
 from edgecompress.training.history import Score
-from edgecompress.training.losses import Loss, first_output
+from edgecompress.training.losses import Loss
 from edgecompress.training.micro_batches import MicroBatch, to_part
+from edgecompress.training.readings import first_output
 from edgecompress.training.user_calls import run_loss, run_network
 
 NO_SAMPLES = "the evaluation data yields no labelled samples; return at least one batch"

@@ -13,7 +13,7 @@ from edgecompress.errors import ModelError, RecipeError, nearest
 from edgecompress.modules.copies import copied
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.feature_terms import FeatureTerm
-from edgecompress.training.losses import first_output
+from edgecompress.training.readings import first_output
 from edgecompress.training.user_calls import run_network
 
 

@@ -1,23 +1,38 @@
-"""Losses: callables of a network's outputs, its inputs by name, and the labels, each a mean over the batch."""
+"""Losses: what training makes small, a mean over the samples of a batch.
+
+A loss is a function ``(outputs, targets) -> scalar tensor``, an object that is called so, or its class; the package's
+own are files of ``built_in/``, under the name by which recipes call them. Other packages register theirs as entry
+points of ``edgecompress.losses``.
+
+- ``outputs`` are what the network's ``forward`` returns, as in a training loop of one's own.
+- ``targets`` are what the data give in addition to the inputs, in any form that :mod:`edgecompress.metrics.targets` can
+  cut into samples: tensors of int64 or float32 where they are one array of numbers, else as they are, tensors in them
+  on the device of the network.
+
+A function or an object with ``of_classes = True`` is given scores and class indices (:mod:`.readings`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, Protocol
 
-from torch import Tensor, as_tensor
-from torch.nn import functional
+import torch
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from edgecompress.errors import DataError, ModelError, a_kind
-from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class, require_class_axis
-from edgecompress.recipe.arguments import number
+from edgecompress.errors import USER_CODE_FAILS, InputError, RecipeError, first_line
+from edgecompress.metrics.described import described
+from edgecompress.training.readings import NUMBERS, READINGS, is_counted
 
-LOSS = "the loss"
+BY_TASK = {"classification": "cross_entropy", "regression": "mse"}
+"""The loss where a recipe names none."""
 
 
 class Loss(Protocol):
-    """What training minimizes."""
+    """What the training loop makes small; most are a :class:`TargetLoss`, and others look at the inputs, too."""
 
     def __call__(self, outputs: Any, inputs: Mapping[str, Tensor], labels: Any, /) -> Tensor:
         """A scalar: the mean over the samples of the batch.
@@ -26,147 +41,114 @@ class Loss(Protocol):
         """
 
 
-def cross_entropy(outputs: Any, _inputs: Mapping[str, Tensor], labels: Any) -> Tensor:
-    """Softmax cross entropy of the first output against class indices; -100 does not count.
+@dataclass(frozen=True, kw_only=True)
+class TargetLoss:
+    """A loss of outputs and targets, as a recipe names it.
 
-    Raises:
-        DataError: labels are missing, do not fit the outputs' shape, or are out of range.
+    Attributes:
+        name: as the recipe has it.
+        function: from outputs and targets to a scalar; a module is taken to the outputs' device.
+        reading: what it is given, a key of :data:`~edgecompress.training.readings.READINGS`; None for both as they are.
+        class_axis: of the scores, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
+        ignore_index: a label that does not count, in addition to -100.
     """
-    return classification_loss(first_output(outputs), present(labels))
+
+    name: str
+    function: Callable[[Any, Any], Any]
+    reading: str | None = None
+    class_axis: int | None = None
+    ignore_index: int | None = None
+
+    def __call__(self, outputs: Any, _inputs: Mapping[str, Tensor], targets: Any, /) -> Tensor:
+        """The mean over what counts, a scalar; 0 where nothing does, and then the function is not called.
+
+        Raises:
+            DataError: targets are missing, or do not fit.
+            RecipeError: the function fails, or gives no single number, or one that no gradient flows from.
+        """
+        given, wanted = outputs, targets
+        if self.reading is not None:
+            given, wanted = READINGS[self.reading](outputs, targets, self.class_axis, self.ignore_index)
+        if self._is_hidden(wanted):
+            return _nothing(outputs)
+        value = self._number(given, wanted)
+        if value.requires_grad or not _learns(outputs):
+            return value
+        if float(value.detach()):
+            raise RecipeError(
+                f"loss {self.name!r} has no gradient; compute it from the outputs with PyTorch, without detach(),"
+                " item() or NumPy"
+            )
+        return _nothing(outputs)  # the user's own zero for a batch that has nothing to learn
+
+    def _is_hidden(self, wanted: Any) -> bool:
+        """Whether nothing of the targets counts; a mean over nothing would be NaN."""
+        if not isinstance(wanted, Tensor):
+            return False
+        if self.reading == NUMBERS:
+            return not wanted.numel()
+        hides = wanted.numel() > 0 and not wanted.is_floating_point()
+        return hides and not bool(is_counted(wanted, self.ignore_index).any())
+
+    def _number(self, given: Any, wanted: Any) -> Tensor:
+        if isinstance(self.function, nn.Module):
+            device = next((leaf.device for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)), None)
+            self.function.to(device)
+        try:
+            value = self.function(given, wanted)
+        except InputError:
+            raise
+        except USER_CODE_FAILS as error:
+            raise RecipeError(
+                f"loss {self.name!r} raised {type(error).__name__}: {first_line(error)}; repair it: it is given outputs"
+                f" {described(given)}, and targets {described(wanted)}"
+            ) from error
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise RecipeError(
+                f"loss {self.name!r} gives {described(value)}; return a tensor of one number, the mean over the batch"
+            )
+        return value.reshape(())
 
 
-def mean_squared_error(outputs: Any, _inputs: Mapping[str, Tensor], labels: Any) -> Tensor:
-    """The mean square of the difference between the first output and labels of the same shape.
+def named_loss(name: str) -> TargetLoss:
+    """One of the package's own losses.
 
-    Raises:
-        DataError: labels are missing, or have another shape.
+    >>> named_loss("mse").reading
+    'of_numbers'
     """
-    values, wanted = first_output(outputs), present(labels)
-    if values.shape != wanted.shape:
-        raise DataError(
-            f"labels of shape {tuple(wanted.shape)} do not fit outputs of shape {tuple(values.shape)}; give as many"
-        )
-    return functional.mse_loss(values, wanted.to(values.dtype))
+    function = import_module(f"edgecompress.training.built_in.{name}").loss
+    return TargetLoss(name=name, function=function, reading=reading_of(function))
 
 
-def distillation_loss(
-    student: Tensor,
-    teacher: Tensor,
-    labels: Tensor | None,
-    temperature: float,
-    alpha: float,
-    axis: int | None = None,
+def reading_of(function: Any) -> str | None:
+    """What a loss says that it is given; None for outputs and targets as they are."""
+    return next((trait for trait in READINGS if getattr(function, trait, False)), None)
+
+
+cross_entropy = named_loss("cross_entropy")
+"""Softmax cross entropy of the first output against class indices; -100 does not count."""
+mean_squared_error = named_loss("mse")
+"""The mean square of the difference between the first output and labels of the same shape."""
+
+
+def classification_loss(
+    scores: Tensor, labels: Any, axis: int | None = None, ignore_index: int | None = None
 ) -> Tensor:
-    """alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
-
-    Args:
-        student: scores (rows, classes, ...) or (..., classes).
-        teacher: scores of the same shape; no gradient flows into them.
-        labels: class indices; may be None where alpha is 1, and scores are (rows, classes) or ``axis`` is given.
-        temperature: above 0.
-        alpha: 0 to 1.
-        axis: of the classes, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
-
-    Raises:
-        RecipeError: temperature or alpha is out of range.
-        ModelError: the shapes of student and teacher differ.
-        DataError: labels are missing, do not fit the outputs' shape, or are out of range.
-    """
-    check_distillation(temperature, alpha)
-    check_same_shape(student, teacher)
-    labels = None if labels is None else present(labels)
-    if alpha == 0:
-        return classification_loss(student, present(labels), axis)
-    soft = temperature**2 * _divergence(student, teacher.detach(), labels, temperature, axis)
-    return soft if alpha == 1 else alpha * soft + (1 - alpha) * classification_loss(student, present(labels), axis)
-
-
-def check_distillation(temperature: float, alpha: float) -> None:
-    """Refuse a temperature or a weight that means nothing.
-
-    Raises:
-        RecipeError: temperature is 0 or less, or alpha outside [0, 1].
-    """
-    number("temperature", temperature, lambda value: value > 0, "give a number above 0")
-    number("alpha", alpha, lambda share: 0 <= share <= 1, "give 0 (labels only) to 1 (teacher only)")
-
-
-def check_same_shape(student: Tensor, teacher: Tensor) -> None:
-    """Refuse outputs that do not answer the same question.
-
-    Raises:
-        ModelError: the shapes differ.
-    """
-    if student.shape != teacher.shape:
-        raise ModelError(
-            f"the student's outputs are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)};"
-            " give a teacher with the same outputs"
-        )
-
-
-def classification_loss(scores: Tensor, labels: Tensor, axis: int | None = None) -> Tensor:
     """Cross entropy, the classes along the axis that the labels lack, or along ``axis``; -100 does not count.
 
     Raises:
         DataError: the shapes do not fit, or a label is no class of the model.
     """
-    axis = class_axis(scores.shape, labels.shape, LOSS, axis)
-    classes = scores.shape[axis]
-    wrong = labels[((labels < 0) & (labels != IGNORED_LABEL)) | (labels >= classes)]
-    if len(wrong):
-        raise DataError(no_class(int(wrong[0]), classes))
-    total = functional.cross_entropy(scores.movedim(axis, 1), labels, ignore_index=IGNORED_LABEL, reduction="sum")
-    return total / (labels != IGNORED_LABEL).sum().clamp_min(1)
+    return replace(cross_entropy, class_axis=axis, ignore_index=ignore_index)(scores, {}, labels)
 
 
-def first_output(outputs: Any) -> Tensor:
-    """The first tensor of whatever a network returns; it holds the scores.
-
-    Raises:
-        ModelError: there is none.
-    """
-    if isinstance(outputs, Tensor):
-        return outputs
-    found = next((leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)), None)
-    if found is None:
-        raise ModelError(f"the network returns {a_kind(outputs)} without a tensor; return scores")
-    return found
+def _learns(outputs: Any) -> bool:
+    """Whether gradients are taken, of some output."""
+    leaves = pytree.tree_leaves(outputs)
+    return torch.is_grad_enabled() and any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves)
 
 
-def _divergence(
-    student: Tensor, teacher: Tensor, labels: Tensor | None, temperature: float, axis: int | None
-) -> Tensor:
-    """KL divergence, summed over classes, the mean over the positions that count."""
-    axis = _unlabelled_axis(student, axis) if labels is None else class_axis(student.shape, labels.shape, LOSS, axis)
-    own, wanted = (functional.log_softmax(scores / temperature, dim=axis) for scores in (student, teacher))
-    each = functional.kl_div(own, wanted, reduction="none", log_target=True).sum(axis)
-    if labels is None:
-        return each.mean()
-    counted = (labels != IGNORED_LABEL).to(each.dtype)
-    return (each * counted).sum() / counted.sum().clamp_min(1)
-
-
-def _unlabelled_axis(scores: Tensor, axis: int | None) -> int:
-    if axis is None and scores.ndim != 2:
-        raise DataError(
-            f"outputs of shape {tuple(scores.shape)} do not tell their class axis; give labels, or class_axis"
-        )
-    return require_class_axis(1 if axis is None else axis, scores.shape)
-
-
-def present(labels: Any) -> Tensor:
-    """The labels, as a tensor where they are numbers in lists.
-
-    Raises:
-        DataError: there are none, or they are no numbers.
-    """
-    if labels is None:
-        raise DataError("there are no labels; return (inputs, labels)")
-    if isinstance(labels, Tensor):
-        return labels
-    try:
-        return as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError):
-        raise DataError(
-            f"labels are {a_kind(labels)} that is no array of numbers; give such an array, or a loss that reads them"
-        ) from None
+def _nothing(outputs: Any) -> Tensor:
+    """Zero, with a gradient of zero for every output, whatever values these hold."""
+    leaves = (leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.is_floating_point())
+    return sum((leaf.flatten()[:0].sum() for leaf in leaves), start=torch.zeros(()))

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from edgecompress.arrays import Array
 from edgecompress.data.batches import Batch
@@ -53,10 +54,11 @@ def share(batch: Batch, rank: int, count: int) -> tuple[Batch, int]:
 
 
 def to_part(batch: Batch, rows: int, device: torch.device, channels_last: bool) -> MicroBatch:
-    """Tensors on the device; labels are int64 or float32, and as they are where they are no array of numbers."""
+    """Tensors on the device; labels are int64 or float32; where they are no array of numbers, all but the tensors in
+    them are as they are."""
     inputs = {name: _tensor(array, device, channels_last) for name, array in batch.inputs.items()}
     if not is_numbers(batch.labels):
-        return MicroBatch(inputs=inputs, labels=batch.labels, rows=rows)
+        return MicroBatch(inputs=inputs, labels=_moved(batch.labels, device), rows=rows)
     dtype = torch.float32 if batch.labels.dtype.kind == "f" else torch.int64
     return MicroBatch(inputs=inputs, labels=_tensor(batch.labels, device, False).to(dtype), rows=rows)
 
@@ -64,6 +66,14 @@ def to_part(batch: Batch, rows: int, device: torch.device, channels_last: bool) 
 def with_channels_last(network: nn.Module) -> nn.Module:
     """The same network, its filters laid out channel by channel."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _moved(labels: Any, device: torch.device) -> Any:
+    """The same where all tensors in it are there already."""
+    elsewhere = (leaf for leaf in pytree.tree_leaves(labels) if isinstance(leaf, Tensor) and leaf.device != device)
+    if next(elsewhere, None) is None:
+        return labels
+    return pytree.tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, labels)
 
 
 def _tensor(array: Array, device: torch.device, channels_last: bool) -> Tensor:

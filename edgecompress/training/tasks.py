@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from torch import Tensor
-from torch.nn import functional
 
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.training.losses import (
-    Loss,
-    check_distillation,
-    check_same_shape,
-    classification_loss,
-    cross_entropy,
-    distillation_loss,
-    first_output,
-    mean_squared_error,
-    present,
-)
+from edgecompress.training.losses import BY_TASK, Loss, TargetLoss, cross_entropy, named_loss
+from edgecompress.training.matching import Matching, check_distillation
+from edgecompress.training.readings import CLASSES
 
 OutputLoss = Callable[[Any, Any, Any], Tensor]
 """A student's outputs, the teacher's, and the labels, for the same samples, to a scalar: the mean over these."""
@@ -37,26 +28,33 @@ class Task(Protocol):
     def measure(self) -> Loss | None:
         """What a student is measured by where there are no classes; None for the whole loss."""
 
-    def __call__(self, student: Any, teacher: Any, labels: Tensor | None, /) -> Tensor:
+    @property
+    def longest_gradient(self) -> float | None:
+        """What gradients are shortened to where the settings say nothing; None for no limit."""
+
+    def __call__(self, student: Any, teacher: Any, labels: Any, /) -> Tensor:
         """The mean over the samples; no gradient flows into the teacher's outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classification:
-    """Hinton et al. (2015), on the first output of each: :func:`~edgecompress.training.losses.distillation_loss`.
+class Taught:
+    """alpha * what the outputs differ from the teacher's + (1 - alpha) * a loss of outputs and targets.
 
-    ``class_axis`` is the axis of the classes, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
+    Attributes:
+        loss: against the targets; they may be missing where alpha is 1.
+        matching: against the teacher.
+        alpha: 0 to 1; at 0 the teacher is not asked.
 
     Raises:
         RecipeError: temperature or alpha is out of range.
     """
 
-    temperature: float = 4.0
+    loss: TargetLoss = cross_entropy
+    matching: Matching = field(default_factory=Matching)
     alpha: float = 0.5
-    class_axis: int | None = None
 
     def __post_init__(self) -> None:
-        check_distillation(self.temperature, self.alpha)
+        check_distillation(self.matching.temperature, self.alpha)
 
     @property
     def asks_teacher(self) -> bool:
@@ -65,87 +63,76 @@ class Classification:
 
     @property
     def measure(self) -> Loss:
-        """Cross entropy."""
-        return cross_entropy
-
-    def __call__(self, student: Any, teacher: Any, labels: Tensor | None, /) -> Tensor:
-        """The loss of the scores."""
-        scores = first_output(student)
-        if not self.asks_teacher:
-            return classification_loss(scores, present(labels), self.class_axis)
-        return distillation_loss(scores, first_output(teacher), labels, self.temperature, self.alpha, self.class_axis)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Regression:
-    """alpha * MSE(student, teacher) + (1 - alpha) * MSE(student, labels), on the first output of each.
-
-    Raises:
-        RecipeError: alpha is out of range.
-    """
-
-    alpha: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_distillation(1.0, self.alpha)
+        """The loss against the targets."""
+        return self.loss
 
     @property
-    def asks_teacher(self) -> bool:
-        """Whether alpha is above 0."""
-        return self.alpha > 0
+    def longest_gradient(self) -> float | None:
+        """1 where the loss is none of classes: of how steep others are nothing is known."""
+        return None if self.loss.reading == CLASSES else 1.0
 
-    @property
-    def measure(self) -> Loss:
-        """The mean squared error against the labels."""
-        return mean_squared_error
+    def with_class_axis(self, axis: int | None) -> Taught:
+        """The same with the axis of the classes in the first output."""
+        loss, matching = replace(self.loss, class_axis=axis), replace(self.matching, class_axis=axis)
+        return replace(self, loss=loss, matching=matching)
 
-    def __call__(self, student: Any, teacher: Any, labels: Tensor | None, /) -> Tensor:
-        """The loss of the values."""
+    def __call__(self, student: Any, teacher: Any, labels: Any, /) -> Tensor:
+        """The loss of the outputs."""
         if not self.asks_teacher:
-            return mean_squared_error(student, {}, labels)
-        own, given = first_output(student), first_output(teacher)
-        check_same_shape(own, given)
-        taught = functional.mse_loss(own, given.detach())
-        return (
-            taught if self.alpha == 1 else self.alpha * taught + (1 - self.alpha) * mean_squared_error(own, {}, labels)
-        )
+            return self.loss(student, {}, labels)
+        soft = self.matching(student, teacher, labels)
+        return soft if self.alpha == 1 else self.alpha * soft + (1 - self.alpha) * self.loss(student, {}, labels)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnTask:
-    """A loss of the user's own, for whatever the networks return."""
+    """A loss of the user's own, for whatever the networks return, which weighs teacher and labels by itself."""
 
     loss: OutputLoss
     asks_teacher: bool = True
     measure: Loss | None = None
+    longest_gradient: float | None = None
 
-    def __call__(self, student: Any, teacher: Any, labels: Tensor | None, /) -> Tensor:
+    def __call__(self, student: Any, teacher: Any, labels: Any, /) -> Tensor:
         """What the user's loss gives."""
         return self.loss(student, teacher, labels)
 
 
 def task_of(
-    loss: Literal["classification", "regression"] | OutputLoss,
+    loss: str | TargetLoss | OutputLoss,
     temperature: float,
     alpha: float,
     class_axis: int | None = None,
+    *,
+    ignore_index: int | None = None,
+    output_weights: Mapping[str, float] | None = None,
 ) -> Task:
-    """The task of that name, or one of the user's own, which weighs teacher and labels by itself.
+    """The task of a loss of outputs and targets, or of one of three arguments, which weighs the teacher by itself.
 
-    ``class_axis`` is where classes lie in the scores, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
+    Args:
+        loss: ``classification`` (cross entropy), ``regression`` (the squared error), or a loss.
+        temperature: above 0, for scores of classes.
+        alpha: 0 to 1, the weight of the teacher against the targets.
+        class_axis: where classes lie in the scores, as :func:`edgecompress.metrics.accuracy.class_axis` takes it.
+        ignore_index: a label that does not count, in addition to -100.
+        output_weights: of the outputs, by their names.
 
     Raises:
         RecipeError: there is no such task, or temperature or alpha is out of range.
     """
     check_distillation(temperature, alpha)
-    named: dict[Any, Task] = {
-        "classification": Classification(temperature=temperature, alpha=alpha, class_axis=class_axis),
-        "regression": Regression(alpha=alpha),
-    }
-    if callable(loss):
+    if isinstance(loss, str):
+        if loss not in BY_TASK:
+            known = " or ".join(map(repr, BY_TASK))
+            raise RecipeError(f"loss is {loss!r}; give {known}, or a function{nearest(loss, BY_TASK)}")
+        loss = named_loss(BY_TASK[loss])
+    if not isinstance(loss, TargetLoss):
         return OwnTask(loss=loss)
-    if loss not in named:
-        raise RecipeError(
-            f"loss is {loss!r}; give {' or '.join(map(repr, named))}, or a function{nearest(loss, named)}"
-        )
-    return named[loss]
+    matching = Matching(
+        temperature=temperature,
+        reading=loss.reading,
+        class_axis=class_axis,
+        ignore_index=ignore_index,
+        weights=dict(output_weights or {}),
+    )
+    return Taught(loss=replace(loss, class_axis=class_axis, ignore_index=ignore_index), matching=matching, alpha=alpha)

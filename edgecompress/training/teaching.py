@@ -14,7 +14,6 @@ from torch.optim import Optimizer
 
 from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, RecipeError
-from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.bound_optimizer import add_parameters, copied_together
@@ -24,10 +23,10 @@ from edgecompress.training.feature_terms import FeatureTerm
 from edgecompress.training.history import Trained, TrainingStep
 from edgecompress.training.loop import EvaluationData, TrainData, ignore_step, train
 from edgecompress.training.losses import Loss
-from edgecompress.training.micro_batches import MicroBatch, to_part
+from edgecompress.training.micro_batches import to_part
 from edgecompress.training.settings import Settings
 from edgecompress.training.tasks import Task
-from edgecompress.training.user_calls import run_loss, run_network
+from edgecompress.training.user_calls import try_out
 
 PROBE_ROWS = 8
 """Samples on which student, teacher and loss are tried before the first step."""
@@ -79,13 +78,13 @@ def teach(
     part = to_part(first, first.rows, device_of(copied), False)
     loss.tapped.to(next(iter(part.inputs.values())).device)
     network = tap(copied, loss.tapped, loss.features, part.inputs, settings.seed)
-    _try(network, loss, part)
+    try_out(network, loss, part, "the first train batch")
     if isinstance(optimizer, Optimizer):
         add_parameters(optimizer, network.projections)
     trained = train(
         network,
         batches,
-        replace(settings, optimizer=optimizer),
+        replace(settings, optimizer=optimizer, max_gradient_norm=settings.max_gradient_norm or task.longest_gradient),
         loss,
         measure=None if task.measure is None else partial(_of_outputs, task.measure),
         evaluation=evaluation,
@@ -124,9 +123,3 @@ def _require_rows_first(batch: Batch) -> None:
                 "the teacher's cache tells samples apart by the first dimension, which does not hold those of"
                 f" {name!r}; leave cache out"
             )
-
-
-def _try(network: Tapped, loss: DistillationLoss, part: MicroBatch) -> None:
-    duplicate, where = copied(network).eval(), "the first train batch"
-    with own_randomness(), torch.no_grad():
-        run_loss(loss, run_network(duplicate, part.inputs, where), part, where)

@@ -14,7 +14,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from edgecompress import DataError, Distiller, InputError, ModelError, OutputError, RecipeError
 from edgecompress.training import Hint, Relational, crop_and_flip
-from edgecompress.training.losses import distillation_loss
+from edgecompress.training.matching import distillation_loss
 from tests.networks import ConvNet, LinearStack, ResidualNet, TwoInputs, images, seeded
 from tests.training.batches import learnable, same
 from tests.training.test_loop import Lines
@@ -157,6 +157,68 @@ def test_a_loss_of_ones_own_is_given_targets_of_any_form() -> None:
     assert score.loss is not None
 
 
+class Found(nn.Module):
+    """Two outputs by their names."""
+
+    def __init__(self, width: int, seed: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.body, self.boxes, self.scores = nn.Linear(32, width), nn.Linear(width, 4), nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        seen = self.body(x).relu()
+        return {"boxes": 100 * self.boxes(seen), "scores": self.scores(seen)}
+
+
+def _of_boxes(outputs: dict[str, Tensor], targets: list[dict[str, Tensor]]) -> Tensor:
+    return nn.functional.l1_loss(outputs["boxes"], torch.stack([target["box"] for target in targets]))
+
+
+class OfBoxes:
+    def __call__(self, outputs: dict[str, Tensor], targets: list[dict[str, Tensor]]) -> Tensor:
+        return _of_boxes(outputs, targets)
+
+
+@pytest.mark.parametrize("loss", [_of_boxes, OfBoxes, OfBoxes(), f"{__name__}:_of_boxes"])
+def test_several_outputs_learn_by_a_loss_and_from_their_teacher(loss: Any) -> None:
+    taught = Found(24, 0)
+    with torch.no_grad():
+        data = [(x, [{"box": box} for box in taught(x)["boxes"] + 1.0]) for x, _ in DATA]
+    student = Found(8, 1)
+    distiller = Distiller(taught, student, loss=loss, alpha=0.5, output_weights={"boxes": 2.0})
+    before = distiller.evaluate(data).loss
+    trained = distiller.train_student(data, epochs=3)
+    after = distiller.evaluate(data).loss
+    assert distiller.evaluate_teacher(data).loss == pytest.approx(1.0, rel=1e-4)
+    assert before is not None
+    assert after is not None
+    assert after < 0.9 * before
+    assert trained.history[-1].loss < trained.history[0].loss
+
+
+def test_a_label_that_is_ignored_teaches_and_measures_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hides = [torch.rand(len(labels), generator=generator) < 0.3 for _, labels in DATA]
+    students = []
+    for hidden in (-100, 255):
+        data = [(x, y.masked_fill(hide, hidden)) for (x, y), hide in zip(DATA, hides, strict=True)]
+        distiller = Distiller(seeded(LinearStack), Student(), ignore_index=255)
+        distiller.train_student(data, epochs=1, evaluation=data)
+        students.append((distiller.student, distiller.evaluate(data)))
+    assert same(students[0][0], students[1][0])
+    assert students[0][1] == students[1][1]
+
+
+def test_a_loss_is_named_as_pytorch_calls_it() -> None:
+    numbers = [(x, torch.stack([x[:, 0], x[:, 1]], 1)) for x, _ in DATA]
+    distiller = Distiller(Student(2), Student(2), alpha=0.0, loss="smooth_l1")
+    found = distiller.evaluate(numbers).loss
+    with torch.no_grad():
+        wanted = [float(nn.functional.smooth_l1_loss(distiller.student(x), y)) for x, y in numbers]
+    assert found == pytest.approx(sum(wanted) / len(wanted), rel=1e-5)
+
+
 def test_any_setting_reaches_the_training(teacher: nn.Module, tmp_path: Path) -> None:
     def make(groups: Any, rate: float) -> Optimizer:
         made.append((rate, [group["weight_decay"] for group in groups]))
@@ -216,6 +278,19 @@ CULPRITS: dict[str, tuple[dict[str, Any], dict[str, Any], type[InputError], str]
     "layer": ({"features": [Hint("hiden", "layers.0")]}, {}, RecipeError, "no layer 'hiden'; did you mean 'hidden'"),
     "cache": ({"features": [Hint("head", "layers.0")], "cache": "x"}, {}, RecipeError, "leave cache or features out"),
     "foreign": ({}, {"optimizer": SGD(Student().parameters(), lr=0.1)}, RecipeError, "that Student does not have"),
+    "weight": (
+        {"output_weights": {"logit": 2}},
+        {},
+        RecipeError,
+        "names 'logit', and the outputs are output; name one",
+    ),
+    "detached": ({"loss": lambda y, t: y.detach().sum()}, {}, RecipeError, "<lambda>' has no gradient; compute it"),
+    "steep": (
+        {"loss": lambda y, t: y.sum() * math.nan},
+        {},
+        RecipeError,
+        "the loss is nan before the first step; look",
+    ),
     "range": ({}, {"train_loader": [(x, y + 5) for x, y in DATA]}, DataError, "label 1[0-4] is out of range"),
 }
 
@@ -265,3 +340,20 @@ def test_after_a_loss_that_is_not_finite_the_last_checkpoint_stays(teacher: nn.M
 def test_impossible_distillers_are_refused(arguments: Any, kind: type[InputError], words: str) -> None:
     with pytest.raises(kind, match=words):
         Distiller(*arguments(Student()))
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"loss": "smoth_l1"}, r"got 'smoth_l1' in 'loss'; did you mean 'smooth_l1'\?"),
+        ({"loss": "gone.py:loss"}, "file 'gone.py' does not exist; check the path"),
+        ({"loss": lambda outputs: outputs}, r"<lambda>' cannot be called with \(outputs, targets\); give a function"),
+        ({"ignore_index": 0.5}, "expected whole number, got 0.5 in 'ignore_index'"),
+        ({"ignore_index": True}, "expected whole number, got True in 'ignore_index'"),
+        ({"output_weights": {"boxes": -1}}, "got -1 in 'output_weights.boxes'"),
+        ({"output_weights": ["boxes"]}, "in 'output_weights'"),
+    ],
+)
+def test_losses_and_weights_that_mean_nothing_are_refused(named: Any, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        Distiller(Student(), Student(), **named)

@@ -365,3 +365,23 @@ def test_what_is_no_criterion_is_told_and_changes_nothing(importance: Any, told:
 def test_a_warning_names_the_argument_that_gives_the_data() -> None:
     pruned = ModelPruner(seeded(ConvNet), torch.zeros(1, 3, 32, 32)).structured_pruning(amount=0.3)
     assert pruned.warnings == ("there is no training data (data): the pruned network was not trained to recover",)
+
+
+def test_the_gradients_of_a_criterion_are_those_of_the_loss_that_is_given() -> None:
+    def of_two_samples(outputs: Tensor, targets: list[str]) -> Tensor:
+        seen.append(targets)
+        return outputs.mean()
+
+    seen: list[list[str]] = []
+    image = images(2)[0][0]
+    pruner = ModelPruner(seeded(ConvNet), image)
+    result = pruner.structured_pruning(importance="taylor", data=[(image, ["a", "b"])], loss=of_two_samples)
+    assert result.changes
+    assert seen[-1] == ["a", "b"]
+
+
+def test_a_loss_that_cannot_be_learned_by_changes_nothing() -> None:
+    pruner = ModelPruner(seeded(ConvNet), images(2)[0][0])
+    with pytest.raises(RecipeError, match=r"has no gradient; compute it from the outputs with PyTorch, without detach"):
+        pruner.structured_pruning(importance="taylor", data=images(2), loss=lambda outputs, _: outputs.detach().sum())
+    assert _same_state(pruner.model, seeded(ConvNet))

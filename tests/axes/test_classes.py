@@ -24,7 +24,8 @@ from edgecompress.metrics.accuracy import Tally, class_axis, open_class_axes, to
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Evaluation, parse_recipe
 from edgecompress.training.evaluation import score
-from edgecompress.training.losses import classification_loss, cross_entropy, distillation_loss
+from edgecompress.training.losses import classification_loss, cross_entropy
+from edgecompress.training.matching import distillation_loss
 
 CLASSES = 3
 Labels = list[torch.Tensor]

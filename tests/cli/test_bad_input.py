@@ -286,7 +286,7 @@ def test_a_label_out_of_range(refused: Refused) -> None:
     line = refused("nets.py:net", "--evaluation", "bad_batches.py:far_label")
     assert line == (
         "evaluation batch 1: label 10 is out of range; the model gives 10 classes; number them 0 to 9, and give -100"
-        " for what does not count"
+        " for what does not count, or name it (training.ignore_index)"
     )
 
 

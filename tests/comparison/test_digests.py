@@ -128,10 +128,11 @@ def test_targets_of_any_form_count_sample_by_sample(order: list[int], size: int,
 
 
 def test_code_that_changed_shows_in_its_digest(tmp_path: Path) -> None:
-    names = {key: tmp_path / f"{key}.py" for key in ("metric", "postprocess")}
+    names = {key: tmp_path / f"{key}.py" for key in ("metric", "postprocess", "loss")}
     for file in names.values():
         file.write_text("def f(*given): return 1.0\n")
-    asked = Evaluation(metric=f"{names['metric']}:f", postprocess=f"{names['postprocess']}:f")
+    evaluation = Evaluation(metric=f"{names['metric']}:f", postprocess=f"{names['postprocess']}:f")
+    asked = Recipe(evaluation=evaluation, training=Training(loss=f"{names['loss']}:f"))
     first = digest_code(asked, MeasuredBy())
     assert first.keys() == names.keys()
     names["postprocess"].write_text("def f(*given): return 2.0\n")
@@ -140,9 +141,9 @@ def test_code_that_changed_shows_in_its_digest(tmp_path: Path) -> None:
         first["metric"],
         hashlib.sha256(names["postprocess"].read_bytes()).hexdigest(),
     )
-    assert digest_code(Evaluation(metric="mae"), MeasuredBy()) == {}
+    assert digest_code(Recipe(evaluation=Evaluation(metric="mae")), MeasuredBy()) == {}
     own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    found = digest_code(Evaluation(), MeasuredBy(postprocess=_digest))
+    found = digest_code(Recipe(), MeasuredBy(postprocess=_digest))
     assert found["postprocess"] == own
     assert found.keys() == {"postprocess", "postprocess_state"}
 
@@ -160,7 +161,7 @@ def _limited(limit: int) -> Any:
 
 def test_what_a_metric_holds_counts() -> None:
     def code(metric: Any) -> dict[str, str]:
-        return digest_code(Evaluation(), MeasuredBy(metric=metric))
+        return digest_code(Recipe(), MeasuredBy(metric=metric))
 
     for make in (Limited, _limited, lambda limit: partial(_limited, limit)):
         assert code(make(1)) == code(make(1)) != code(make(5))

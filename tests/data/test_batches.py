@@ -286,3 +286,16 @@ def test_labels_are_read_as_classes_where_the_metric_reads_them_so(name: str, ke
     batches = Batches(role="evaluation", source=lambda: raw, inputs=names, measure=named_measure(name))
     assert (batches.as_classes.first().labels is not None) is kept
     assert batches.first().labels is not None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_class_indices_that_are_ignored_are_minus_100(dtype: Any) -> None:
+    labels = np.array([1, 200, 7, 1], dtype)
+    assert _first((X, labels), ignore_index=200).labels.tolist() == [1, -100, 7, 1]
+    assert _first((X, labels), ignore_index=1).labels.tolist() == [-100, labels[1], 7, -100]
+    assert _first((X, labels)).labels is labels
+
+
+@pytest.mark.parametrize("labels", [np.array([1.0, 2.0, 3.0, 4.0]), ["1", "1", "2", "2"]])
+def test_only_class_indices_are_ignored(labels: Any) -> None:
+    assert list(_first((X, labels), ignore_index=1, label_kinds=ANY).labels) == list(labels)

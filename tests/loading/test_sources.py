@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 from edgecompress.errors import DataError
-from edgecompress.loading.sources import load_data
-from edgecompress.recipe.tables import Images
+from edgecompress.loading.sources import load_data, open_batches
+from edgecompress.metrics.metric import named_measure
+from edgecompress.metrics.running import Running
+from edgecompress.recipe.tables import Images, Recipe, Training
 
 
 def _read(spec: str, settings: Images | None = None) -> list[Any]:
@@ -91,3 +94,36 @@ def test_labels_that_are_not_utf_8_name_their_file(project: Path) -> None:
     Path("pictures", "labels.csv").write_bytes("caf\u00e9.png,0\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"'pictures/labels\.csv' is not UTF-8 text"):
         _read("pictures")
+
+
+@pytest.mark.parametrize("metric", ["top1", "top5", "f1", "miou", "dice"])
+@pytest.mark.parametrize("ignored", [255, 2])
+def test_a_label_that_is_ignored_counts_in_no_metric_of_classes(metric: str, ignored: int) -> None:
+    generator = np.random.default_rng(0)
+    scores, labels = generator.normal(size=(4, 7, 5)), generator.integers(0, 3, (4, 5))
+    masks = labels.astype(np.uint8)
+    masks[labels == 2] = ignored
+
+    def value(targets: Any, ignore_index: int | None) -> float | None:
+        recipe = Recipe(training=Training(ignore_index=ignore_index))
+        data = open_batches([(scores, targets)], "evaluation", nn.ReLU(), recipe, named_measure(metric))
+        running = Running(data.measure)
+        for batch in data:
+            running.update([scores], batch.labels, "batch")
+        return running.value
+
+    assert value(masks, ignored) == value(np.where(labels == 2, -100, labels), None)
+
+
+def test_other_targets_are_told_to_the_loss_or_the_metric_as_they_are() -> None:
+    recipe = Recipe(training=Training(ignore_index=255, loss="mine.py:loss"))
+    masks = np.full((2, 3), 255, np.uint8)
+    for role, measure in (("evaluation", named_measure("mae")), ("train", named_measure("top1"))):
+        data = open_batches([(np.zeros((2, 3)), masks)], role, nn.ReLU(), recipe, measure)
+        assert data.first().labels is masks
+
+
+@pytest.mark.parametrize("labels", [np.zeros(2, bool), np.zeros(2), ["a", "b"], [{"boxes": 1}, {}]])
+def test_a_loss_of_ones_own_is_given_targets_of_any_form(labels: Any) -> None:
+    recipe = Recipe(training=Training(loss="mine.py:loss"))
+    assert open_batches([(np.zeros((2, 3)), labels)], "train", nn.ReLU(), recipe).first().labels is labels

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from edgecompress.data.splits import Streams
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, RecipeError
 from edgecompress.pipeline.prepare import prepare, sample_rows
-from edgecompress.recipe.tables import Distillation, Export, Pruning, Quantization, Recipe
+from edgecompress.recipe.tables import Distillation, Export, Pruning, Quantization, Recipe, parse_recipe
 from edgecompress.techniques.context import Context
 from tests.networks import ConvNet, seeded
 from tests.techniques.contexts import batches
@@ -68,3 +68,31 @@ def test_data_that_a_technique_cannot_do_without(recipe: Recipe, lacking: str) -
 def test_the_recipe_or_the_network_fixes_the_samples_of_a_call() -> None:
     assert sample_rows(seeded(ConvNet), Recipe()) is None
     assert sample_rows(seeded(ConvNet), Recipe(export=Export(batch_size=4))) == 4
+
+
+def _off(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return outputs.detach().sum()
+
+
+@pytest.mark.parametrize("technique", ["pruning", "low_rank", "distillation"])
+def test_a_loss_that_cannot_be_learned_by_is_told_before_the_first_step(technique: str) -> None:
+    asked = {technique: {"enabled": True}, "training": {"loss": "mine:off"}}
+    with pytest.raises(RecipeError, match=r"^the first train batch: loss 'mine:off' has no gradient; compute it"):
+        prepare(seeded(ConvNet), _context(parse_recipe(asked), "train", loss=_off))
+
+
+@pytest.mark.parametrize("also", [{"training": {"epochs": 0}}, {"distillation": {"alpha": 1.0}}, {"pruning": {}}])
+def test_a_loss_that_nothing_asks_is_not_tried(also: dict[str, dict[str, Any]]) -> None:
+    tables = {"pruning": {"enabled": True}, **also}
+    tables["training"] = {**tables.get("training", {}), "loss": "mine:off"}
+    prepare(seeded(ConvNet), _context(parse_recipe(tables), "train", loss=_off))
+
+
+def test_a_weight_of_no_output_is_told_before_the_first_step() -> None:
+    recipe = parse_recipe({"pruning": {"enabled": True}, "distillation": {"output_weights": {"boxes": 2.0}}})
+    with pytest.raises(RecipeError) as caught:
+        prepare(seeded(ConvNet), _context(recipe, "train"))
+    assert str(caught.value) == (
+        "the first train batch: 'distillation.output_weights' names 'boxes', and the outputs are output; name one of"
+        " these"
+    )

@@ -73,7 +73,7 @@ METHODS: dict[str, Callable[..., object]] = {
 }
 OTHERS: tuple[str, ...] = ("self", "model", "layer", "teacher", "student", "data", "calibration", "example_inputs")
 OTHERS += ("train_loader", "evaluation", "optimizer", "scheduler", "augment", "progress", "features", "checkpoints")
-OTHERS += ("cache", "loss")
+OTHERS += ("cache", "loss", "ignore_index", "output_weights")
 """Networks, data, functions and folders."""
 NUMBERS = {"float": "a number", "int": "a whole number", "float | None": "a number", "int | None": "a whole number"}
 ARGUMENTS = [

@@ -39,6 +39,8 @@ VALUES = {
     "pruning.steps": "2",
     "pruning.warn_above": "0.5",
     "training.task": "regression",
+    "training.loss": "smooth_l1",
+    "training.ignore_index": "255",
     "training.teacher": "false",
     "training.epochs": "2",
     "training.learning_rate": "0.5",
@@ -65,6 +67,7 @@ VALUES = {
     "distillation.attention_weight": "0.5",
     "distillation.relations": '["layer3"]',
     "distillation.relation_weight": "0.5",
+    "distillation.output_weights": "{boxes = 0.5}",
     "evaluation.class_axis": "-1",
     "quantization.scheme": "fbgemm",
     "quantization.granularity": "per_tensor",
@@ -106,6 +109,12 @@ def test_every_key_can_be_set(key: str) -> None:
 def test_a_batch_axis_can_be_set() -> None:
     changed = override(Recipe(), ["export.batch_axes.h=1", 'export.batch_axes."rate.0"=-1'])
     assert changed.export.batch_axes == {"h": 1, "rate.0": -1}
+    assert parse_recipe(tomllib.loads(dump_recipe(changed))) == changed
+
+
+def test_the_weight_of_an_output_can_be_set() -> None:
+    changed = override(Recipe(), ["distillation.output_weights.boxes=2", 'distillation.output_weights."p.1"=0'])
+    assert changed.distillation.output_weights == {"boxes": 2.0, "p.1": 0.0}
     assert parse_recipe(tomllib.loads(dump_recipe(changed))) == changed
 
 

@@ -13,13 +13,12 @@ from edgecompress.techniques import fine_tuning
 from edgecompress.techniques.fine_tuning import asked_terms, fine_tune, recover
 from edgecompress.training import (
     AttentionTransfer,
-    Classification,
     Epoch,
     Hint,
-    Regression,
     Relational,
     Settings,
     Trained,
+    task_of,
 )
 from edgecompress.training.tasks import Task
 from tests.techniques.linear import context_of, labelled, linear_net
@@ -56,7 +55,7 @@ def test_the_teacher_is_asked_where_the_recipe_says_so(taught: list[dict[str, An
     task = taught[0]["task"]
     assert task.asks_teacher is teacher
     assert taught[0]["features"] == ((Hint("fc"),) if teacher else ())
-    assert not teacher or task == Classification(temperature=2.0, alpha=0.9)
+    assert not teacher or task == task_of("classification", 2.0, 0.9)
 
 
 def test_layers_are_named_once_or_as_a_pair() -> None:
@@ -72,7 +71,17 @@ def test_numbers_are_learned_by_squared_errors(taught: list[dict[str, Any]]) -> 
     fine_tune(
         linear_net(), Distillation(alpha=0.25), context_of(linear_net(), recipe, train=labelled("train")), 1, None
     )
-    assert taught[0]["task"] == Regression(alpha=0.25)
+    assert taught[0]["task"] == task_of("regression", 4.0, 0.25)
+
+
+def test_what_is_learned_is_told_all_that_the_recipe_says(taught: list[dict[str, Any]]) -> None:
+    training = Training(loss="l1", ignore_index=255)
+    learned = Distillation(alpha=0.25, output_weights={"boxes": 2.0})
+    context = context_of(linear_net(), Recipe(training=training), train=labelled("train"))
+    fine_tune(linear_net(), learned, context, 1, None)
+    task = taught[0]["task"]
+    assert (task.loss.name, task.loss.ignore_index, task.alpha) == ("l1", 255, 0.25)
+    assert (task.matching.weights, task.matching.ignore_index, task.longest_gradient) == ({"boxes": 2.0}, 255, 1.0)
 
 
 def test_without_data_nothing_is_done() -> None:

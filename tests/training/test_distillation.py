@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
-from edgecompress.training import AttentionTransfer, Classification, Hint, OwnTask
+from edgecompress.training import AttentionTransfer, Hint, OwnTask, Taught
 from edgecompress.training.distillation import DistillationLoss
 from edgecompress.training.feature_taps import TappedOutputs
-from edgecompress.training.losses import distillation_loss
+from edgecompress.training.matching import distillation_loss
 from tests.networks import ConvNet, images, seeded
 from tests.training.batches import same
 
@@ -86,7 +86,7 @@ def _distance(student: Tensor, teacher: Tensor, labels: Tensor | None) -> Tensor
 
 
 def test_features_alone_need_a_teacher_of_no_certain_classes() -> None:
-    loss = DistillationLoss(Pair(), Classification(alpha=0.0), features=[Hint("inner")])
+    loss = DistillationLoss(Pair(), Taught(alpha=0.0), features=[Hint("inner")])
     scores = torch.zeros(1, 7)
     found = loss(TappedOutputs(scores, (torch.zeros(1, 2),)), {"x": torch.ones(1, 2)}, torch.tensor([0]))
     assert float(found) == pytest.approx(math.log(7) + 1)

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from edgecompress.training import (
     AttentionTransfer,
-    Classification,
     Hint,
     Settings,
+    Taught,
     Trained,
     cross_entropy,
     teach,
@@ -65,7 +65,7 @@ def taught() -> Trained:
         Tokens(stack()),
         batches(learnable(rows=16, count=4), name="features"),
         settings,
-        Classification(),
+        Taught(),
         features=hints,
     )
 

@@ -33,9 +33,10 @@ from edgecompress.training.batch_norm import reestimate_batch_norm
 from edgecompress.training.bound_optimizer import copied_together
 from edgecompress.training.evaluation import score
 from edgecompress.training.feature_taps import Tapped
-from edgecompress.training.losses import check_distillation, first_output
+from edgecompress.training.matching import check_distillation
 from edgecompress.training.micro_batches import MicroBatch
 from edgecompress.training.packed_outputs import RowForm
+from edgecompress.training.readings import first_output
 from edgecompress.training.teacher_outputs import TeacherOutputs
 from edgecompress.training.user_calls import run_loss, run_network
 from tests.training.batches import batches

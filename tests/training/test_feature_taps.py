@@ -13,7 +13,7 @@ from edgecompress.errors import RecipeError
 from edgecompress.system.randomness import RandomStates
 from edgecompress.training import Hint
 from edgecompress.training.feature_taps import Tapped, TappedOutputs, tap
-from edgecompress.training.losses import first_output
+from edgecompress.training.readings import first_output
 from tests.networks import ConvNet, ResidualNet, images, seeded
 from tests.training.batches import same, stack
 

@@ -7,18 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
-from edgecompress.training.losses import (
-    Loss,
-    classification_loss,
-    cross_entropy,
-    distillation_loss,
-    first_output,
-    mean_squared_error,
-)
+from edgecompress.training.losses import Loss, TargetLoss, classification_loss, cross_entropy, mean_squared_error
+from edgecompress.training.matching import distillation_loss
+from edgecompress.training.readings import first_output
 
 LABELS = torch.tensor([0, 1])
 STUDENT = torch.tensor([[0.0, math.log(3.0)], [math.log(3.0), 0.0]], dtype=torch.float64)
@@ -160,3 +155,107 @@ def test_numbers_in_lists_are_labels() -> None:
     scores = torch.randn(2, 3, 2)
     nested = [[0, 1], [2, 2]]
     assert cross_entropy(scores, {}, nested) == cross_entropy(scores, {}, torch.tensor(nested))
+
+
+OUTPUTS = {"boxes": torch.rand(2, 3, requires_grad=True), "scores": torch.rand(2, 4, requires_grad=True)}
+TARGETS = [{"boxes": torch.rand(1, 4)}, {"boxes": torch.rand(0, 4)}]
+
+
+def _own(function: Any, **said: Any) -> TargetLoss:
+    return TargetLoss(name="mine.py:loss", function=function, **said)
+
+
+def test_a_loss_of_ones_own_is_given_outputs_and_targets_as_they_are() -> None:
+    def loss(outputs: Any, targets: Any) -> Tensor:
+        given.append((outputs, targets))
+        total: Tensor = outputs["boxes"].sum() + len(targets)
+        return total.reshape(1, 1)
+
+    given: list[tuple[Any, Any]] = []
+    value = _own(loss)(OUTPUTS, {}, TARGETS)
+    assert given[0][0] is OUTPUTS
+    assert given[0][1] is TARGETS
+    assert value.ndim == 0
+    assert float(value.detach()) == pytest.approx(float(OUTPUTS["boxes"].detach().sum()) + 2)
+
+
+def test_one_of_classes_is_given_what_a_metric_of_classes_is() -> None:
+    def loss(scores: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(scores, labels)
+
+    scores, labels = torch.randn(2, 5, 3), torch.tensor([[0, 1, 255, 2, 2], [1, -100, 0, 0, 255]])
+    found = _own(loss, reading="of_classes", ignore_index=255)(scores, {}, labels)
+    torch.testing.assert_close(found, functional.cross_entropy(scores.movedim(2, 1), labels.where(labels < 3, -100)))
+
+
+def test_a_mean_over_nothing_spoils_no_loss_of_ones_own() -> None:
+    loss = _own(nn.CrossEntropyLoss(ignore_index=255), ignore_index=255)
+    scores = torch.randn(2, 3, requires_grad=True)
+    value = loss(scores, {}, torch.tensor([255, 255]))
+    value.backward()  # type: ignore[no-untyped-call]
+    assert float(value.detach()) == 0
+    assert scores.grad is not None
+    assert not scores.grad.any()
+    assert float(loss(scores, {}, torch.tensor([255, 1])).detach()) > 0
+
+
+def test_no_boxes_are_targets_all_the_same() -> None:
+    value = _own(lambda outputs, boxes: outputs.sum() + boxes.numel())(torch.ones(2, 3), {}, torch.zeros(2, 0, 5))
+    assert float(value) == 6
+
+
+def test_a_zero_of_ones_own_for_a_batch_without_anything_to_learn_has_a_gradient() -> None:
+    scores = torch.full((2, 3), math.inf, requires_grad=True)
+    value = _own(lambda *_: torch.tensor(0))(scores, {}, TARGETS)
+    value.backward()  # type: ignore[no-untyped-call]
+    assert float(value.detach()) == 0
+    assert scores.grad is not None
+    assert not scores.grad.any()
+
+
+def test_a_loss_without_a_gradient_measures_where_none_is_asked_for() -> None:
+    with torch.inference_mode():
+        assert float(_own(lambda *_: torch.tensor(3.0))(torch.ones(2), {}, TARGETS)) == 3
+
+
+def test_a_module_follows_the_outputs_to_their_device() -> None:
+    class Weighed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3))
+
+        def forward(self, outputs: Tensor, targets: Any) -> Tensor:
+            return (outputs * self.weight).sum()
+
+    module = Weighed()
+    assert _own(module)(torch.ones(2, 3, device="meta"), {}, TARGETS).device.type == "meta"
+    assert module.weight.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (
+            lambda outputs, targets: targets["masks"],
+            "loss 'mine.py:loss' raised TypeError: list indices must be integers or slices, not str; repair it: it is"
+            " given outputs a dict, and targets a list of 2, the first a dict",
+        ),
+        (
+            lambda outputs, targets: outputs["scores"].sum(1),
+            "loss 'mine.py:loss' gives torch.float32 (2,); return a tensor of one number, the mean over the batch",
+        ),
+        (
+            lambda outputs, targets: 0.5,
+            "loss 'mine.py:loss' gives a float; return a tensor of one number, the mean over the batch",
+        ),
+        (
+            lambda outputs, targets: outputs["scores"].detach().sum(),
+            "loss 'mine.py:loss' has no gradient; compute it from the outputs with PyTorch, without detach(), item() or"
+            " NumPy",
+        ),
+    ],
+)
+def test_what_a_loss_of_ones_own_does_wrong_is_one_line(function: Any, told: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        _own(function)(OUTPUTS, {}, TARGETS)
+    assert str(caught.value) == told

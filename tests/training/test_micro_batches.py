@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -85,3 +86,23 @@ def test_arrays_that_must_not_be_written_are_copied() -> None:
     array = np.zeros((2, 3), np.float32)
     array.setflags(write=False)
     assert to_part(Batch(inputs={"x": array}), 2, CPU, channels_last=False).inputs["x"].shape == (2, 3)
+
+
+class Marks(NamedTuple):
+    """Targets of a user's own form."""
+
+    boxes: list[torch.Tensor]
+    text: list[str]
+
+
+def test_targets_of_any_form_keep_it_and_their_tensors_move() -> None:
+    boxes, polygon = [torch.rand(2, 4), torch.rand(0, 4)], np.zeros(3)
+    targets = [{"marks": Marks(boxes, ["a", "b"]), "polygon": polygon}, {"id": 3, "none": None}]
+    batch = Batch(inputs={"x": np.zeros((2, 1))}, labels=targets)
+    assert to_part(batch, 2, CPU, False).labels is targets
+    moved = to_part(batch, 2, torch.device("meta"), False).labels
+    assert {box.device.type for box in moved[0]["marks"].boxes} == {"meta"}
+    assert isinstance(moved[0]["marks"], Marks)
+    assert moved[0]["marks"].text == ["a", "b"]
+    assert moved[0]["polygon"] is polygon
+    assert moved[1] == targets[1]

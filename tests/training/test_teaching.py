@@ -23,15 +23,15 @@ from edgecompress.progress import Progress
 from edgecompress.system.randomness import RandomStates
 from edgecompress.training import (
     AttentionTransfer,
-    Classification,
     Hint,
     OwnTask,
-    Regression,
     Relational,
     Settings,
+    Taught,
     Trained,
     TrainingStep,
     crop_and_flip,
+    task_of,
     teach,
 )
 from tests.conftest import ROOT
@@ -64,7 +64,7 @@ def taught(
         seeded(ResidualNet, seed=1),
         shuffled(),
         settings,
-        Classification(),
+        Taught(),
         features=features,
         cache=cache,
         evaluation=shuffled(),
@@ -107,9 +107,7 @@ def test_projections_are_trained_whatever_the_optimizer(make: Any) -> None:
     def note(step: TrainingStep) -> None:
         seen.append({name: value.clone() for name, value in step.model.named_parameters()})
 
-    teach(
-        student, stack(), _vectors(), settings, Classification(), features=[Hint("layers.1", "layers.3")], on_step=note
-    )
+    teach(student, stack(), _vectors(), settings, Taught(), features=[Hint("layers.1", "layers.3")], on_step=note)
     assert all(not torch.equal(value, seen[-1][name]) for name, value in seen[0].items())
     assert {name for name in seen[0] if name.startswith("projections")} == {
         "projections.0.weight",
@@ -124,7 +122,7 @@ def test_nothing_that_was_given_is_modified() -> None:
     student, teacher, state = seeded(ConvNet), seeded(ResidualNet).train(), RandomStates.now()
     before = copy.deepcopy(student), copy.deepcopy(teacher)
     student.get_parameter("classifier.bias").requires_grad_(False)
-    teach(student, teacher, shuffled(), SETTINGS, Classification(), features=FEATURES)
+    teach(student, teacher, shuffled(), SETTINGS, Taught(), features=FEATURES)
     assert same(student, before[0])
     assert same(teacher, before[1])
     assert teacher.training
@@ -139,7 +137,7 @@ def test_a_regression_is_measured_by_its_labels() -> None:
     """The loss counts the teacher's error, the score does not."""
     data = batches([(x, x[:, :10]) for x, _ in learnable()], name="features", label_kinds="iuf")
     settings = Settings(epochs=1, learning_rate=1e-9)
-    trained = teach(Narrow(), stack(), data, settings, Regression(alpha=0.5), evaluation=data)
+    trained = teach(Narrow(), stack(), data, settings, task_of("regression", 4.0, 0.5), evaluation=data)
     wanted = [(trained.model(x) - x[:, :10]).square().mean().item() for x, _ in learnable()]
     assert trained.best.score is not None
     assert trained.best.score.loss == pytest.approx(sum(wanted) / len(wanted), rel=1e-5)
@@ -151,10 +149,10 @@ class Broken(nn.Module):
 
 
 def test_a_teacher_that_counts_for_nothing_is_not_run() -> None:
-    for task in (Classification(alpha=0.0), OwnTask(loss=lambda own, *_: own.square().mean(), asks_teacher=False)):
+    for task in (Taught(alpha=0.0), OwnTask(loss=lambda own, *_: own.square().mean(), asks_teacher=False)):
         teach(Narrow(), Broken(), _vectors(count=2), Settings(epochs=1), task)
     with pytest.raises(ModelError, match="the teacher: the network fails: AssertionError"):
-        teach(Narrow(), Broken(), _vectors(count=2), Settings(epochs=1), Classification(alpha=0.1))
+        teach(Narrow(), Broken(), _vectors(count=2), Settings(epochs=1), Taught(alpha=0.1))
 
 
 def _wide() -> nn.Module:
@@ -202,7 +200,7 @@ def test_what_does_not_fit_is_one_line_before_the_first_step(
             teacher,
             batches(data, name="features"),
             Settings(),
-            Classification(),
+            Taught(),
             checkpoints=folder,
             **options,
         )
@@ -222,7 +220,7 @@ class Empty:
 
 def test_data_without_a_batch_are_refused() -> None:
     with pytest.raises(DataError, match="the train data yields no batches; return at least one"):
-        teach(Narrow(), stack(), Empty(), Settings(), Classification())
+        teach(Narrow(), stack(), Empty(), Settings(), Taught())
 
 
 def test_the_cache_changes_no_weight_and_the_teacher_sees_each_sample_once(tmp_path: Path) -> None:
@@ -241,7 +239,7 @@ def test_a_cache_of_augmented_samples_is_warned_of(tmp_path: Path) -> None:
     student, teacher = seeded(ConvNet), seeded(ResidualNet)
     for augment in (None, crop_and_flip):
         settings = Settings(epochs=1, augment=augment)
-        teach(student, teacher, shuffled(), settings, Classification(), cache=tmp_path, progress=Warned())
+        teach(student, teacher, shuffled(), settings, Taught(), cache=tmp_path, progress=Warned())
     assert lines == ["augmentation makes new samples: the teacher's cache grows, and saves little"]
 
 
@@ -253,7 +251,7 @@ def test_the_cache_takes_no_inputs_whose_samples_lie_elsewhere(tmp_path: Path, a
         " cache out"
     )
     with pytest.raises(RecipeError, match=told):
-        teach(stack(), stack(1), data, SETTINGS, Classification(), cache=tmp_path / "cache")
+        teach(stack(), stack(1), data, SETTINGS, Taught(), cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 

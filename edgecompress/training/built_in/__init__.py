@@ -1,0 +1,1 @@
+"""The losses of the package, one file each."""
