@@ -63,7 +63,7 @@ class Distiller:
         loss: what counts against the labels: ``classification`` (cross entropy, as in Hinton et al., 2015),
             ``regression`` (the mean squared error), the name of another loss, ``file.py:callable``, or a function
             ``(outputs, labels) -> scalar``, an object that is called so, or its class. The outputs are also held
-            against the teacher's, each by what it is (:class:`~edgecompress.training.Matching`). A function that takes
+            against the teacher's, each by what it is (:class:`~edgecompress.training.Matching`). A function that needs
             three arguments, the student's outputs, the teacher's, and the labels, weighs them by itself.
         features: terms on layers, by name, that are added to the loss: :class:`~edgecompress.training.Hint`,
             :class:`~edgecompress.training.AttentionTransfer`, :class:`~edgecompress.training.Relational`.
@@ -284,8 +284,8 @@ def _asked(loss: Any, ignore_index: int | None, output_weights: Mapping[str, flo
 
 
 def _weighs_itself(loss: Any) -> bool:
-    """Whether a loss is a function of the student's outputs, the teacher's, and the labels."""
-    return not isinstance(loss, (str, type)) and takes_batch(loss, 3)
+    """Whether a loss asks for the student's outputs, the teacher's, and the labels, and does not do with fewer."""
+    return not isinstance(loss, (str, type)) and takes_batch(loss, 3) and not takes_batch(loss, 2)
 
 
 def _rates(optimizer: Callable[..., Any] | Optimizer | None, **given: float | None) -> dict[str, Any]:

@@ -108,6 +108,12 @@ def _measured_by(profile: TargetProfile, by: MeasuredBy) -> TargetProfile:
     return replace(profile, recipe=by.named_in(profile.recipe))
 
 
+def _without_loss(profile: TargetProfile) -> TargetProfile:
+    """A target of a row that does not train: that nothing asks its loss is no news."""
+    training = profile.recipe.training.model_copy(update={"loss": None})
+    return replace(profile, recipe=profile.recipe.model_copy(update={"training": training}))
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the folder of a comparison, or see that all in it is of one.
 
@@ -173,19 +179,20 @@ def _measure(
     lacking = [role for role in row.needs if role not in data]
     if lacking:
         return Measured(key=row.key, title=title, digest=digest, missing=f"needs {lacking[0]} data")
+    trains = profile.recipe.trains
     try:
         metrics = in_options(compress)(
             network,
-            target=profile,
+            target=profile if trains else _without_loss(profile),
             calibration=data.get("calibration"),
             evaluation=data.get("evaluation"),
-            train=data.get("train") if profile.recipe.trains else None,
+            train=data.get("train") if trains else None,
             output=folder / row.key,
             overwrite=True,
             progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
             metric=by.metric,
             postprocess=by.postprocess,
-            loss=by.loss,
+            loss=by.loss if trains else None,
         ).manifest.metrics
     except RecipeError as error:
         return Measured(key=row.key, title=title, digest=digest, missing=str(error))

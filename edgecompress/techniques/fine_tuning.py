@@ -68,6 +68,8 @@ def recovery_planned(recipe: Recipe) -> str:
     >>> from edgecompress.recipe.tables import Training
     >>> recovery_planned(Recipe(training=Training(epochs=4)))
     '; 4 epochs of training where there is data'
+    >>> recovery_planned(Recipe(training=Training(epochs=1, loss="l1")))
+    '; 1 epoch of training by l1 where there is data'
     """
     epochs, loss = recipe.training.epochs, recipe.training.loss
     by = "" if loss is None else f" by {loss}"

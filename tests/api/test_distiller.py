@@ -210,9 +210,11 @@ def test_a_label_that_is_ignored_teaches_and_measures_nothing() -> None:
     assert students[0][1] == students[1][1]
 
 
-def test_a_loss_is_named_as_pytorch_calls_it() -> None:
+@pytest.mark.parametrize("loss", ["smooth_l1", nn.functional.smooth_l1_loss, nn.SmoothL1Loss, nn.SmoothL1Loss()])
+def test_losses_of_pytorch_are_taken_by_name_and_as_they_are(loss: Any) -> None:
+    """PyTorch's functions have more arguments, which need not be given."""
     numbers = [(x, torch.stack([x[:, 0], x[:, 1]], 1)) for x, _ in DATA]
-    distiller = Distiller(Student(2), Student(2), alpha=0.0, loss="smooth_l1")
+    distiller = Distiller(Student(2), Student(2), alpha=0.0, loss=loss)
     found = distiller.evaluate(numbers).loss
     with torch.no_grad():
         wanted = [float(nn.functional.smooth_l1_loss(distiller.student(x), y)) for x, y in numbers]

@@ -14,6 +14,7 @@ from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.recipe.tables import Recipe, Training
 from edgecompress.registry import LOSSES, built_in
 from edgecompress.training.losses import named_loss
+from tests.installing import install_package
 
 OWN = """
 def halves(outputs, targets):
@@ -59,6 +60,15 @@ def test_what_is_handed_over_is_named_in_the_recipe_and_stands_for_that_name() -
         training=Training(loss="l1"), evaluation=Recipe().evaluation.model_copy(update={"metric": "mae"})
     )
     assert open_loss(Training(loss="l1"), "l1") == named_loss("l1")
+
+
+@pytest.mark.parametrize("code", [OWN.replace("halves", "whole"), OWN.replace("Halves", "whole")])
+def test_a_loss_of_another_package_is_used_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    install_package(tmp_path, monkeypatch, LOSSES.group, ("lost-things", "theirs"), code)
+    found = open_loss(Training(loss="theirs"))
+    assert float(found(torch.tensor([3.0]), {}, torch.tensor([1.0]))) == 1.0
 
 
 def test_a_name_that_nothing_has_is_refused_when_the_recipe_is_made() -> None:
