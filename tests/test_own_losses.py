@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx_ir as ir
 import pytest
+import torch
 
 import edgecompress
 from edgecompress.bundle.reading import Bundle, read_bundle
@@ -154,6 +155,15 @@ def test_a_small_detector_learns_from_a_large_one(nets: Any, capsys: pytest.Capt
     assert bundle.passed
     assert _recipe(bundle).training.loss == "finders:DetectionLoss"
     assert nets.seen
+
+
+def test_numbers_that_a_loss_reads_measure_no_accuracy(nets: Any) -> None:
+    with torch.no_grad():
+        train = [(image, nets.segmenter()(image)) for image in nets.images()]
+    bundle = edgecompress.compress(
+        nets.segmenter(), target="cloud", train=train, loss="smooth_l1", overrides=QUICK, output="numbers"
+    )
+    assert bundle.manifest.metrics["accuracy"]["compressed"] is None
 
 
 def test_a_loss_that_nothing_asks_is_told(nets: Any, capsys: pytest.CaptureFixture[str]) -> None:

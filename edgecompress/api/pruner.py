@@ -213,7 +213,8 @@ class ModelPruner:
         }
         with named_as_arguments("pruning", WORDS):
             recipe = Recipe(pruning=Pruning(enabled=True, **tables), training=Training(epochs=0))
-            recipe = MeasuredBy(loss=loss).named_in(recipe)
+            with named_as_arguments("training"):
+                recipe = MeasuredBy(loss=loss).named_in(recipe)
             given = {"criterion": importance if callable(importance) else None, "loss": loss}
             result = _prune_channels(self.model, self._example_inputs, recipe, data, given)
         tell_configurations(self.model, result.model)

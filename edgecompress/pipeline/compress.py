@@ -42,6 +42,7 @@ from edgecompress.step import Conversion, Plan, Step, first_graph
 from edgecompress.targets import TargetProfile
 from edgecompress.techniques.checkpoints import remove_checkpoints
 from edgecompress.techniques.context import Context
+from edgecompress.training.losses import BY_TASK
 from edgecompress.validation import NamedPlace, places_of
 
 GOLDEN_ROWS = 4
@@ -262,11 +263,12 @@ def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Prog
 
 
 def _trained_on(streams: Streams, recipe: Recipe) -> Batches:
-    """The training data, where there are no others; labels that are no numbers are those of its loss alone."""
+    """The training data, where there are no others; labels that need not be classes are those of its loss alone."""
     assert streams.train is not None
-    train = streams.train
-    ignored = recipe.training.ignore_index if train.measure.of_classes else None
-    return replace(train, use_labels=train.use_labels and is_numbers(train.first().labels), ignore_index=ignored)
+    train, training = streams.train, recipe.training
+    measurable = training.loss in (None, BY_TASK["classification"]) and is_numbers(train.first().labels)
+    ignored = training.ignore_index if train.measure.of_classes else None
+    return replace(train, use_labels=train.use_labels and measurable, ignore_index=ignored)
 
 
 def _network_file(model: Network, converted: Converted, progress: Progress) -> bytes | None:

@@ -385,3 +385,9 @@ def test_a_loss_that_cannot_be_learned_by_changes_nothing() -> None:
     with pytest.raises(RecipeError, match=r"has no gradient; compute it from the outputs with PyTorch, without detach"):
         pruner.structured_pruning(importance="taylor", data=images(2), loss=lambda outputs, _: outputs.detach().sum())
     assert _same_state(pruner.model, seeded(ConvNet))
+
+
+def test_a_loss_that_nothing_has_is_told_by_its_argument() -> None:
+    pruner = ModelPruner(seeded(ConvNet), images(2)[0][0])
+    with pytest.raises(RecipeError, match=r"got 'mze' in 'loss'; did you mean 'mse'\?"):
+        pruner.structured_pruning(loss="mze")
