@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.comparison import ROWS, Comparison, compare
 from edgecompress.comparison.compare import prepare_folder
-from edgecompress.errors import OutputError
+from edgecompress.errors import OutputError, RecipeError
+from edgecompress.loading.metrics import MeasuredBy
 from tests.networks import images, seeded
 from tests.techniques.contexts import Blocks
 
@@ -92,6 +95,25 @@ def test_all_rows_with_all_data(tmp_path: Path) -> None:
     lines = (tmp_path / "all" / "comparison.md").read_text().splitlines()
     assert len(lines) == 2 + len(ROWS)
     assert len((tmp_path / "all" / "comparison.csv").read_text().splitlines()) == 1 + len(ROWS)
+
+
+def test_rows_that_train_have_the_loss_and_others_are_told_of_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_network: Any, *, target: Any, loss: Any, **_: Any) -> None:
+        asked.append((target.recipe.trains, target.recipe.training.loss, loss))
+        raise RecipeError("not now; wait")
+
+    asked: list[tuple[bool, str | None, Any]] = []
+    monkeypatch.setattr(sys.modules[prepare_folder.__module__], "compress", refuse)
+    by = MeasuredBy(loss=_sum)
+    compare(seeded(Blocks), **DATA, train=images(), output=tmp_path / "all", overrides=QUICK, by=by)
+    place = f"{__name__}:_sum"
+    assert set(asked) == {(True, place, _sum), (False, None, None)}
+
+
+def _sum(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return outputs.sum()
 
 
 def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
