@@ -21,9 +21,9 @@ from edgecompress.calibration.statistics_file import load
 from edgecompress.errors import EdgecompressError
 from edgecompress.loading.models import load_model
 from edgecompress.loading.onnx_files import read_onnx
-from edgecompress.loading.sources import load_data
+from edgecompress.loading.sources import open_source
 from edgecompress.loading.weights import load_weights
-from edgecompress.recipe.tables import Images
+from edgecompress.recipe.tables import Images, Recipe
 from edgecompress.report.reading import read_report, write_page
 from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.system.onnx_sanitizer import sanitize
@@ -40,7 +40,7 @@ def _onnx(path: Path) -> None:
 
 
 def _data(path: Path) -> None:
-    for _ in load_data(str(path), "calibration", Images(size=(8, 8)))():
+    for _ in open_source(str(path), "calibration", Recipe(images=Images(size=(8, 8))))():
         pass
 
 
@@ -59,6 +59,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "npz": _data,
     "image": lambda path: _data(path.parent),
     "labels": lambda path: _data(path.parent),
+    "coco": lambda path: _data(path.parent),
+    "yolo": lambda path: _data(path.parent.parent),
+    "mask": lambda path: _data(path.parent.parent),
     "manifest": lambda path: read_bundle(path.parent),
     "report": _report,
     "profile": lambda path: load_profile(str(path)),

@@ -16,10 +16,10 @@ from edgecompress.arrays import TensorSpec
 from edgecompress.data.batches import ANY, Batches, InputNames, rereadable
 from edgecompress.data.splits import Streams
 from edgecompress.errors import InputError
-from edgecompress.loading.sources import load_data
+from edgecompress.loading.sources import load_data, open_source
 from edgecompress.metrics.accuracy import top1
 from edgecompress.pipeline.prepare import require_data, require_fitting
-from edgecompress.recipe.tables import Images, Quantization, Recipe
+from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.recipe.wording import in_options
 
 Mistake = Callable[[], object]
@@ -70,7 +70,7 @@ def _saved(name: str, **arrays: Any) -> str:
 
 def _listed(lines: bytes) -> Mistake:
     _written("pictures/labels.csv", lines)
-    return lambda: list(load_data("pictures", "evaluation", Images())())
+    return lambda: list(open_source("pictures", "evaluation", Recipe())())
 
 
 @pytest.fixture(autouse=True)
@@ -189,7 +189,7 @@ def test_files_of_data() -> None:
         ),
     }
     for name, told in read.items():
-        assert _told(lambda name=name: list(load_data(name, "evaluation", Images())())) == told  # type: ignore[misc]
+        assert _told(lambda name=name: list(load_data(name, "evaluation")())) == told  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -197,13 +197,14 @@ def test_files_of_data() -> None:
     [
         (b"\xff\xfe", "'pictures/labels.csv' is not UTF-8 text; save it as UTF-8"),
         (
-            b"image,label\ncat.png,cat\n",
-            "'pictures/labels.csv' line 2 is 'cat.png,cat'; write 'image,label', the label a class from 0",
+            b"cat.png,cat\ndog.png,1\n",
+            "'pictures/labels.csv' line 1 has the label 'cat', where others have numbers; give all as class"
+            " indices from 0, or all as names",
         ),
         (
             b"cat.png,1\n",
             "image 'pictures/cat.png' cannot be read: cannot identify image file 'pictures/cat.png'; repair the file,"
-            " or take it out of labels.csv",
+            " or take it out",
         ),
     ],
 )
@@ -212,8 +213,9 @@ def test_folders_of_images(lines: bytes, told: str) -> None:
     assert _told(_listed(lines)) == told
 
 
-def test_a_folder_without_labels() -> None:
+def test_a_folder_without_pictures() -> None:
     Path("pictures").mkdir()
-    assert _told(lambda: list(load_data("pictures", "evaluation", Images())())) == (
-        "folder 'pictures' has no labels.csv; write one line 'image,label' for each image"
+    assert _told(lambda: list(open_source("pictures", "evaluation", Recipe())())) == (
+        "the evaluation folder 'pictures' has none of these: labels.csv, images/ and masks/, a JSON file of COCO"
+        " instances, images/ and labels/, a folder of pictures for each class, pictures; put there what its kind needs"
     )

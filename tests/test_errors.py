@@ -32,7 +32,7 @@ CAUGHT = {
     ("metrics/outputs.py", "KeyError"): "Running names the metric and the batch",
     ("metrics/running.py", "NotOneNumberError"): "Running names the metric and the batch",
     ("loading/onnx_files.py", "ValueError"): "the file is named",
-    ("loading/sources.py", "ValueError"): "the image is named",
+    ("loading/folders/picture.py", "ValueError"): "the image is named",
     ("recipe/table.py", "TypeError"): "the key is named",
     ("loading/programs.py", "pickle.UnpicklingError"): "the program is named",
     ("training/teacher_outputs.py", "sqlite3.DatabaseError"): "the file is named",

@@ -25,6 +25,7 @@ from edgecompress.modules.capture import capture
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import to_bytes
 from tests.calibration.states import calibration_of, survey_of
+from tests.drawn_folders import coco, draw, draw_mask, write, write_json
 from tests.mutations import damaged, spoiled_json
 from tests.networks import ConvNet, images, seeded
 
@@ -39,12 +40,15 @@ NAMES = {
     "npz": "data.npz",
     "image": "0.png",
     "labels": "labels.csv",
+    "coco": "instances.json",
+    "yolo": "labels/0.txt",
+    "mask": "masks/0.png",
     "manifest": "manifest.json",
     "report": "report.json",
     "profile": "mine.toml",
     "statistics": "statistics.npz",
 }
-JSON = ("manifest", "report")
+JSON = ("manifest", "report", "coco")
 
 
 class Reader:
@@ -94,6 +98,16 @@ def reader() -> Iterator[Reader]:
     started.close()
 
 
+COMPANIONS = {
+    "image": ("labels.csv",),
+    "labels": ("0.png",),
+    "coco": ("0.png",),
+    "yolo": ("images/0.png",),
+    "mask": ("images/0.png",),
+}
+"""What has to lie next to a file."""
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a whole file of each kind, with what has to lie next to it."""
@@ -107,6 +121,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "data.npz", image=batch.inputs["image"], labels=np.array([0, 1]))
     Image.fromarray(np.arange(3 * 64, dtype=np.uint8).reshape(8, 8, 3)).save(folder / "0.png")
     (folder / "labels.csv").write_text("image,label\n0.png,3\n")
+    draw(folder / "images" / "0.png")
+    write_json(folder / "instances.json", coco({"0.png": (8, 8)}, [(1, 7, [1, 2, 3.5, 4])], cat=7))
+    write(folder / "labels" / "0.txt", "0 0.5 0.5 0.25 0.5\n3 0.5 0.5 0.25 0.5\n")
+    draw_mask(folder / "masks" / "0.png", np.eye(8))
     (folder / "mine.toml").write_text('extends = "edge"\nreason = "mine"\n[pruning]\namount = 0.25\n[budgets]\n')
     save(calibration_of(replace(survey_of([0, 1, 5]), complete=True), [0, 1, 5]), folder / "statistics.npz")
     made = compress(network, target="mobile", calibration=images(), output=folder / "bundle")
@@ -138,9 +156,8 @@ def test_a_damaged_file_is_read_or_refused(
 
 def _alone(kind: str, whole: Path, folder: Path) -> Path:
     """A copy of a file in a folder of its own, with what it needs next to it."""
-    companions = {"image": ("labels.csv",), "labels": ("0.png",)}.get(kind, ())
     own = folder / "own"
-    own.mkdir(exist_ok=True)
-    for name in (NAMES[kind], *companions):
+    for name in (NAMES[kind], *COMPANIONS.get(kind, ())):
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
         (own / name).write_bytes((whole / name).read_bytes())
     return own / NAMES[kind]

@@ -21,8 +21,9 @@ from edgecompress.bundle.draft import open_draft
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.cli import main
 from edgecompress.errors import DataError
-from edgecompress.loading import sources
-from edgecompress.recipe.tables import Images
+from edgecompress.loading.folders import picture
+from edgecompress.loading.sources import open_source
+from edgecompress.recipe.tables import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "edgecompress").rglob("*.py"))
@@ -131,11 +132,11 @@ def _pictures(folder: Path, name: str) -> Path:
 
 
 def _first_batch(folder: Path) -> None:
-    next(iter(sources.load_data(str(folder), "calibration", Images())()))
+    next(iter(open_source(str(folder), "calibration", Recipe())()))
 
 
 def test_a_picture_that_is_a_bomb_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_PIXELS", 63)
+    monkeypatch.setattr(picture, "MAX_PIXELS", 63)
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"a\.png' cannot be read: it has 8 x 8 pixels, more than 63; repair the file"):
         _first_batch(_pictures(tmp_path, "a.png"))

@@ -44,7 +44,7 @@ Loss = Annotated[
 ]
 INDENT = 18
 """Columns before the words of a step of the plan."""
-Data = "file.py:callable, module:callable, FILE.npz, or a folder of images with labels.csv."
+Data = "file.py:callable, module:callable, FILE.npz, or a folder of pictures."
 
 
 def run(

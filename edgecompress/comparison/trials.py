@@ -50,7 +50,7 @@ def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measur
         ModelError: the model cannot be run or captured.
         DataError: the data is missing or does not fit.
     """
-    plain = Recipe(export=recipe.export, images=recipe.images, cpu=recipe.cpu)
+    plain = Recipe(export=recipe.export, data=recipe.data, images=recipe.images, cpu=recipe.cpu)
     opened = open_together(network, {"calibration": calibration}, plain)
     plain, example = opened.recipe, opened.first()
     artifact = to_bytes(float_original(opened.network, plain, example))

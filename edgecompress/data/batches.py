@@ -1,8 +1,8 @@
 """DATA: batches of a user's own, in the forms that the documentation lists, checked as they stream.
 
 A batch is ``(inputs, labels)`` or ``inputs``; ``inputs`` is one tensor, a tuple of tensors, or a dict
-from input name to tensor (a dict may hold its labels under ``labels``). Nothing is kept: each pass
-opens the source again and holds one batch at a time.
+from input name to tensor (a dict may hold its labels under ``labels`` or ``label``). Nothing is kept: each pass
+opens the source again and holds one batch at a time. A dataset is loaded in batches.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
 
 from edgecompress.arrays import Array, Axes, TensorSpec, batch_sizes
+from edgecompress.data.datasets import BATCH_ROWS, Loaded, target_key
 from edgecompress.data.digest import digest_of
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest
 from edgecompress.metrics.accuracy import IGNORED_LABEL
@@ -152,32 +154,37 @@ class Batches:
             return sum(1 for _ in opened)
 
 
-def rereadable(source: Source, role: str) -> Source:
+def rereadable(source: Source, role: str, rows: int = BATCH_ROWS) -> Source:
     """``source`` as something that every pass can open anew.
 
-    A list, a ``DataLoader`` or a generator function can be read again; a generator that is already
+    A list, a ``DataLoader``, a ``Dataset`` or a generator function can be read again; a generator that is already
     running cannot, since calibration takes two passes.
+
+    Args:
+        source: gives the batches, or a dataset of single samples.
+        role: of the data; that of training is shuffled where it is a dataset.
+        rows: samples to a batch, where it is a dataset.
 
     Raises:
         DataError: it can be read only once, or it is no iterable at all.
     """
-    first = _open(source, role)
+    first = _open(source, role, rows)
     if not isinstance(first, Iterator):
-        return lambda: _Reading(lambda: first, role)
-    if _open(source, role) is first:
+        return lambda: _Reading(lambda: first, role, rows)
+    if _open(source, role, rows) is first:
         raise DataError(f"the {role} data can be read only once; return a list, a DataLoader or a new generator")
-    return lambda: _Reading(source, role)
+    return lambda: _Reading(source, role, rows)
 
 
 class _Reading:
     """The user's own batches; what the user's code raises while making them is named as theirs."""
 
-    def __init__(self, source: Source, role: str) -> None:
-        self._source, self._role = source, role
+    def __init__(self, source: Source, role: str, rows: int) -> None:
+        self._source, self._role, self._rows = source, role, rows
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            yield from _open(self._source, self._role)
+            yield from _open(self._source, self._role, self._rows)
         except InputError:
             raise
         except USER_CODE_FAILS as error:
@@ -185,16 +192,18 @@ class _Reading:
 
     def __len__(self) -> int:
         """Number of batches; a ``TypeError``, as ``len`` raises it, where the source does not tell."""
-        return len(_open(self._source, self._role))  # type: ignore[arg-type]
+        return len(_open(self._source, self._role, self._rows))  # type: ignore[arg-type]
 
 
-def _open(source: Source, role: str) -> Iterable[Any]:
+def _open(source: Source, role: str, rows: int) -> Iterable[Any]:
     try:
         opened = source()
     except InputError:
         raise
     except USER_CODE_FAILS as error:
         raise DataError(_raised(role, error)) from error
+    if isinstance(opened, Dataset):
+        return Loaded(opened, role=role, rows=rows)
     if not isinstance(opened, Iterable) or isinstance(opened, (torch.Tensor, np.ndarray, str, Mapping)):
         raise DataError(f"the {role} data is {a_kind(opened)}; return an iterable of batches")
     return opened
@@ -230,8 +239,8 @@ def _parse(features: Any, labels: Any, inputs: InputNames, axes: Axes, where: st
 def split_labels(raw: Any, inputs: InputNames) -> tuple[Any, Any]:
     """Inputs and labels. A pair of tensors is ``(inputs, labels)`` unless the model needs two inputs."""
     if isinstance(raw, Mapping):
-        named = {name: value for name, value in raw.items() if name != "labels"}
-        return named, raw.get("labels")
+        key = target_key(raw, inputs.names)
+        return {name: value for name, value in raw.items() if name != key}, raw.get(key)
     if not isinstance(raw, (tuple, list)) or len(raw) == 1:
         return raw, None
     nested = isinstance(raw[0], (tuple, list, Mapping))

@@ -9,6 +9,7 @@ from torch import nn
 
 from edgecompress.axes.batch import settle_batch
 from edgecompress.data.batches import Batch, Batches, Source
+from edgecompress.loading.folders.settling import settle_folders
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, open_metric
 from edgecompress.loading.sources import Data, open_batches, open_source
 from edgecompress.modules.named_inputs import name_inputs
@@ -22,7 +23,7 @@ class Opened:
 
     Attributes:
         network: its inputs have names, and its batch dimension is fixed where no other number of samples runs.
-        recipe: says where the batch lies in each input, and all of the metric.
+        recipe: says where the batch lies in each input, all of the metric, and how folders are read.
         source: the first data, as they are.
         batches: all data by role, checked as they are read.
     """
@@ -70,7 +71,8 @@ def open_together(
             or there is no such metric or postprocessing.
     """
     measure, recipe = open_metric(recipe, by, warn)
-    sources = {role: open_source(each, role, recipe) for role, each in data.items()}
+    given, recipe = settle_folders(data, recipe, network)
+    sources = {role: open_source(each, role, recipe, network) for role, each in given.items()}
     role, source = next(iter(sources.items()))
     settled = settle_batch(name_inputs(network, source), source, role, recipe, warn)
     batches = {

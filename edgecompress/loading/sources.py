@@ -2,52 +2,42 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
-import math
 import os
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from torch.utils.data import Dataset
 
 from edgecompress.arrays import Axes, batch_sizes
 from edgecompress.data.batches import ANY, OTHER, Batch, Batches, Source, rereadable
-from edgecompress.errors import DataError, first_line
+from edgecompress.errors import DataError
+from edgecompress.loading.folders.settling import settle_folders
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.modules.named_inputs import input_names
-from edgecompress.recipe.tables import Images, Recipe
-from edgecompress.runtime import Network
+from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import Network, network_rows
 from edgecompress.system.archives import read_npz
 
 NO_AXES: Axes = {}
 NPZ_BATCH_ROWS = 32
-IMAGE_BATCH_ROWS = 16
-IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded; among Pillow's other formats are some for which it starts a program."""
-MAX_PIXELS = 2**26
-Data = str | os.PathLike[str] | Iterable[Any] | Source
+Data = str | os.PathLike[str] | Iterable[Any] | Dataset[Any] | Source
 
 
-def load_data(spec: str, role: str, images: Images, axes: Axes = NO_AXES) -> Source:
-    """DATA: ``file.py:callable``, ``package.module:callable``, ``file.npz``, or a folder with ``labels.csv``.
+def load_data(spec: str, role: str, axes: Axes = NO_AXES) -> Source:
+    """DATA: ``file.py:callable``, ``package.module:callable`` or ``file.npz``.
 
     Args:
         spec: one of these.
         role: what the data is for, as messages call it.
-        images: how a folder of images is read.
         axes: along which axis an array of a ``file.npz`` holds its samples, where that is not the first.
 
     Raises:
         DataError: it is missing or is none of these.
     """
     path = Path(spec)
-    if path.is_dir():
-        return lambda: _read_images(path, images)
     if path.suffix == ".npz":
         if not path.is_file():
             raise DataError(f"{role} file {spec!r} does not exist; check the path")
@@ -78,62 +68,26 @@ def _read_npz(path: Path, axes: Axes) -> Iterable[Any]:
     return [whole.slice(start, start + NPZ_BATCH_ROWS).inputs for start in range(0, whole.rows, NPZ_BATCH_ROWS)]
 
 
-def _read_images(folder: Path, images: Images) -> Iterator[Any]:
-    """Batches of ``IMAGE_BATCH_ROWS`` images as float32 (rows, 3, height, width), with their labels."""
-    rows = _read_labels(folder)
-    for start in range(0, len(rows), IMAGE_BATCH_ROWS):
-        part = rows[start : start + IMAGE_BATCH_ROWS]
-        pixels = np.stack([_read_image(folder / name, images) for name, _ in part])
-        yield pixels, np.array([label for _, label in part], np.int64)
-
-
-def _read_labels(folder: Path) -> list[tuple[str, int]]:
-    table = folder / "labels.csv"
-    if not table.is_file():
-        raise DataError(f"folder {str(folder)!r} has no labels.csv; write one line 'image,label' for each image")
-    try:
-        text = table.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise DataError(f"{str(table)!r} is not UTF-8 text; save it as UTF-8") from None
-    rows: list[tuple[str, int]] = []
-    for number, fields in enumerate(csv.reader(io.StringIO(text)), 1):
-        if len(fields) == 2 and fields[1].strip().isdigit():
-            rows.append((fields[0], int(fields[1])))
-        elif fields and number > 1:  # the first line may be a header
-            raise DataError(
-                f"{str(table)!r} line {number} is {','.join(fields)!r}; write 'image,label', the label a class from 0"
-            )
-    return rows
-
-
-def _read_image(path: Path, images: Images) -> np.ndarray[Any, np.dtype[np.float32]]:
-
-    from PIL import Image
-
-    height, width = images.size
-    try:
-        with warnings.catch_warnings(), Image.open(path, formats=IMAGE_FORMATS) as image:
-            warnings.simplefilter("ignore")
-            if math.prod(image.size) > MAX_PIXELS:
-                raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-            pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR), np.float32)
-    except Exception as error:  # each decoder has exceptions of its own for what is damaged
-        raise DataError(
-            f"image {str(path)!r} cannot be read: {first_line(error)}; repair the file, or take it out of labels.csv"
-        ) from None
-    normalized = (pixels / 255 - np.array(images.mean, np.float32)) / np.array(images.std, np.float32)
-    return np.ascontiguousarray(normalized.transpose(2, 0, 1))
-
-
-def open_source(data: Data, role: str, recipe: Recipe) -> Source:
+def open_source(data: Data, role: str, recipe: Recipe, network: Network | None = None) -> Source:
     """Any form of DATA as something that every pass can open anew.
+
+    Args:
+        data: in any form.
+        role: what the data is for, as messages call it.
+        recipe: says how folders and datasets become batches.
+        network: for defaults of that, where it fixes them.
 
     Raises:
         DataError: the data cannot be opened, or can be read only once.
     """
-    if isinstance(data, (str, os.PathLike)):
-        return rereadable(load_data(os.fspath(data), role, recipe.images, recipe.export.batch_axes), role)
-    return rereadable(data if callable(data) else functools.partial(_same, data), role)
+    axes = recipe.export.batch_axes
+    settled, recipe = settle_folders({role: data}, recipe, network)
+    given = settled[role]
+    if isinstance(given, (str, os.PathLike)):
+        given = load_data(os.fspath(given), role, axes)
+    fixed = None if network is None else network_rows(network, axes)
+    rows = recipe.export.batch_size or fixed or recipe.data.batch_size
+    return rereadable(given if callable(given) else functools.partial(_same, given), role, rows)
 
 
 def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measure: Measure | None = None) -> Batches:
@@ -146,7 +100,7 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measur
     Raises:
         DataError: the data cannot be opened, or can be read only once.
     """
-    source = open_source(data, role, recipe)
+    source = open_source(data, role, recipe, network)
     measure = measure or named_measure(DEFAULT)
     training, is_judged = recipe.training, role == "evaluation"
     kinds = "iu" if training.task == "classification" else "iuf"
@@ -164,5 +118,5 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measur
     )
 
 
-def _same(data: Iterable[Any]) -> Iterable[Any]:
+def _same(data: Any) -> Any:
     return data

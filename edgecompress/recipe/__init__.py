@@ -12,6 +12,7 @@ from edgecompress.recipe.tables import (
     Quantization,
     Recipe,
     Report,
+    Samples,
     Training,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "Quantization",
     "Recipe",
     "Report",
+    "Samples",
     "Training",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
@@ -59,3 +60,32 @@ def check_steps(techniques: Sequence[str], *, steps: int, epochs: int, cache: bo
         )
     if "distillation" in techniques and not epochs:
         raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")
+
+
+def check_channels(channels: str | None, values: Mapping[str, Sequence[float]]) -> None:
+    """Require a value for each channel of a picture, or one for all.
+
+    Args:
+        channels: ``rgb``, ``bgr``, ``gray``, or None where the network decides.
+        values: those of each key, by its path.
+
+    Raises:
+        RecipeError: there are more or fewer.
+    """
+    wanted = (1,) if channels == "gray" else (1, 3)
+    for path, given in values.items():
+        if len(given) not in wanted:
+            pictures = "gray" if channels == "gray" else "colored"
+            raise RecipeError(
+                f"{path!r} has {len(given)} values for {pictures} pictures; give {' or '.join(map(str, wanted))}"
+            )
+
+
+def check_names(path: str, names: Sequence[str | int]) -> None:
+    """Require that nothing is named twice.
+
+    Raises:
+        RecipeError: it is.
+    """
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise RecipeError(f"{path!r} names {twice[0]!r} twice; name each class once")

@@ -14,7 +14,7 @@ import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.recipe.budgets import Budgets
-from edgecompress.recipe.consistency import check_order, check_steps
+from edgecompress.recipe.consistency import check_channels, check_names, check_order, check_steps
 from edgecompress.recipe.table import NONE, Table, paths_of
 from edgecompress.recipe.values import (
     AxisName,
@@ -237,15 +237,53 @@ class Report(Table):
     """Samples whose top class changed, the worst first, with a thumbnail where the input is an image; 0 for none."""
 
 
-class Images(Table):
-    """How a folder of images becomes batches: RGB, resized (bilinear), scaled to [0, 1], normalized."""
+class Samples(Table):
+    """How a folder, or a dataset, becomes batches of samples with their targets."""
 
-    size: tuple[PositiveInt, PositiveInt] = (224, 224)
-    """Height and width in pixels."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Of each channel, subtracted."""
-    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
-    """Of each channel, divided by."""
+    folder: Literal["classes", "labels", "masks", "coco", "yolo", "pictures"] | None = None
+    """What a folder holds; by default what is found in it. Calibration data may lie in another way."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of their indices; by default those of the folder with the most of them."""
+    batch_size: PositiveInt = 16
+    """Samples to a batch, where the network and ``export.batch_size`` leave it open."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        check_names("data.classes", self.classes)
+        return self
+
+
+class Images(Table):
+    """How a picture of a folder becomes an input: turned upright, resized (bilinear), scaled, normalized."""
+
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width in pixels; by default what the network declares, else 224 and 224."""
+    resize: Literal["stretch", "crop", "letterbox"] | None = None
+    """How a picture fits: ``stretch`` takes all of it, ``crop`` its middle, ``letterbox`` all of it with borders;
+    by default ``letterbox`` where there are boxes, else ``stretch``."""
+    crop_share: Annotated[float, Field(gt=0, le=1)] = 0.875
+    """For ``crop``: the share of the largest middle of the input's shape that is taken."""
+    border: Annotated[int, Field(ge=0, le=255)] = 114
+    """For ``letterbox``: the value of the border, 0 to 255."""
+    channels: Literal["rgb", "bgr", "gray"] | None = None
+    """Their order; by default ``gray`` where the network declares one channel, else ``rgb``."""
+    layout: Literal["channels_first", "channels_last"] | None = None
+    """Where they lie; by default as the network declares it, else first."""
+    scaled: bool = True
+    """Scale 0 to 255 to 0 to 1 before the mean is subtracted."""
+    mean: Annotated[tuple[float, ...], Field(min_length=1, max_length=3)] = (0.485, 0.456, 0.406)
+    """Of each channel in their order, or one for all; subtracted."""
+    std: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=3)] = (0.229, 0.224, 0.225)
+    """Of each channel in their order, or one for all; divided by."""
+    mask_values: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """The value of each class in the masks, in the order of the classes; by default the values are the classes, and 255
+    does not count."""
+
+    @model_validator(mode="after")
+    def _fits_channels(self) -> Self:
+        check_channels(self.channels, {"images.mean": self.mean, "images.std": self.std})
+        check_names("images.mask_values", self.mask_values)
+        return self
 
 
 class Cpu(Table):
@@ -285,6 +323,7 @@ class Recipe(Table):
     evaluation: Evaluation = Evaluation()
     quantization: Quantization = Quantization()
     export: Export = Export()
+    data: Samples = Samples()
     images: Images = Images()
     cpu: Cpu = Cpu()
     validation: Validation = Validation()

@@ -327,9 +327,9 @@ def test_npz_arrays_of_different_lengths(refused: Refused) -> None:
     assert "arrays need the same first dimension" in refused(calibration="uneven.npz")
 
 
-def test_a_folder_without_labels(refused: Refused, tmp_path: Path) -> None:
+def test_a_folder_without_pictures(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
-    assert "has no labels.csv" in refused(calibration=str(tmp_path / "pictures"))
+    assert "has none of these: labels.csv" in refused(calibration=str(tmp_path / "pictures"))
 
 
 def test_an_unknown_target(refused: Refused) -> None:

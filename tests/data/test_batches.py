@@ -24,6 +24,7 @@ from tests.drawn_targets import targets_of_samples
 
 ONE = InputNames(names=("image",), required=1)
 TWO = InputNames(names=("image", "mask"), required=2)
+LABELLED = InputNames(names=("image", "label"), required=2)
 OPTIONAL = InputNames(names=("image", "mask"), required=1)
 X, M, Y = torch.ones(4, 3), torch.zeros(4, 2), torch.arange(4)
 
@@ -45,6 +46,8 @@ def _first(raw: Any, names: InputNames = ONE, **options: Any) -> Batch:
         (((X, M), Y), OPTIONAL, ["image", "mask"], True),
         ({"image": X}, ONE, ["image"], False),
         ({"image": X, "labels": Y}, ONE, ["image"], True),
+        ({"image": X, "label": Y}, ONE, ["image"], True),
+        ({"image": X, "label": M}, LABELLED, ["image", "label"], False),
         (({"image": X, "mask": M}, Y), TWO, ["image", "mask"], True),
         ((X, None), ONE, ["image"], False),
         ((X.numpy(), Y.numpy()), ONE, ["image"], True),

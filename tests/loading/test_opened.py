@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from edgecompress.errors import RecipeError
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
-from edgecompress.recipe.tables import Export, Recipe
+from edgecompress.recipe.tables import Export, Images, Recipe, Samples
+from tests.drawn_folders import draw
 from tests.networks import LinearStack, seeded, vectors
 
 
@@ -53,3 +59,42 @@ def test_an_axis_that_is_not_there_is_refused() -> None:
     recipe = Recipe(export=Export(batch_axes={"features": 4}))
     with pytest.raises(RecipeError, match=r"^export\.batch_axes\.features names axis 4; 'features' has 2 dimensions$"):
         open_together(_Stream(), {"calibration": [_batch(4, 0)]}, recipe)
+
+
+class _Seeing(nn.Module):
+    """As models of transformers have it: labels may be given, too."""
+
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None) -> Tensor:
+        return pixel_values.mean((2, 3))
+
+
+@pytest.mark.parametrize("key", ["label", "labels"])
+@pytest.mark.parametrize("loaded", [True, False])
+def test_dicts_as_hugging_face_has_them_are_inputs_and_targets(key: str, loaded: bool) -> None:
+    samples: Any = [{"pixel_values": torch.full((3, 4, 4), float(n)), key: n % 3} for n in range(6)]
+    data: Data = DataLoader(samples, batch_size=4) if loaded else _Listed(samples)
+    opened = open_together(_Seeing(), {"evaluation": data}, Recipe(data=Samples(batch_size=4)))
+    batches = list(opened.batches["evaluation"])
+    assert [list(batch.inputs) for batch in batches] == [["pixel_values"]] * 2
+    assert [batch.labels.tolist() for batch in batches] == [[0, 1, 2, 0], [1, 2]]
+    assert np.concatenate([batch.inputs["pixel_values"][:, 0, 0, 0] for batch in batches]).tolist() == list(range(6))
+
+
+class _Listed(Dataset[Any]):
+    def __init__(self, samples: Any) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._samples[index]
+
+
+def test_what_a_folder_settles_is_in_the_recipe(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        draw(tmp_path / "data" / name / "1.png")
+    opened = open_together(_Seeing(), {"evaluation": str(tmp_path / "data")}, Recipe(images=Images(size=(4, 4))))
+    assert opened.recipe.data.classes == ("cat", "dog")
+    assert opened.recipe.images.resize == "stretch"
+    assert opened.first().inputs["pixel_values"].shape == (2, 3, 4, 4)

@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
+import torch
 from PIL import Image
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from edgecompress.errors import DataError
-from edgecompress.loading.sources import load_data, open_batches
+from edgecompress.loading.sources import load_data, open_batches, open_source
 from edgecompress.metrics.metric import named_measure
 from edgecompress.metrics.running import Running
-from edgecompress.recipe.tables import Images, Recipe, Training
+from edgecompress.recipe.tables import Export, Images, Recipe, Samples, Training
 
 
 def _read(spec: str, settings: Images | None = None) -> list[Any]:
-    return list(load_data(spec, "calibration", settings or Images())())
+    return list(open_source(spec, "calibration", Recipe(images=settings or Images()))())
 
 
 def test_data_from_npz(project: Path) -> None:
@@ -34,7 +38,7 @@ def test_npz_of_states_is_cut_along_the_axis_that_the_recipe_names(project: Path
     np.savez("data.npz", x=x, h=h, rate=np.array(16000.0))
     with pytest.raises(DataError, match="name the axis that holds the samples"):
         _read("data.npz")
-    batches = list(load_data("data.npz", "calibration", Images(), {"h": 1})())
+    batches = list(load_data("data.npz", "calibration", {"h": 1})())
     assert [batch["x"].shape[0] for batch in batches] == [batch["h"].shape[1] for batch in batches] == [32, 8]
     assert (np.concatenate([batch["h"] for batch in batches], 1) == h).all()
     assert all(batch["rate"] == 16000 for batch in batches)
@@ -67,7 +71,7 @@ def test_data_from_a_folder_of_images(project: Path, header: str) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("0.png,0\n1.png\n", "line 2 is '1.png'; write 'image,label', the label a class from 0"),
+        ("0.png,0\n1.png\n", "line 2 is '1.png'; write 'image,label' there"),
         ("0.png,0\n", "image '.*0.png' cannot be read"),
     ],
 )
@@ -127,3 +131,18 @@ def test_other_targets_are_told_to_the_loss_or_the_metric_as_they_are() -> None:
 def test_a_loss_of_ones_own_is_given_targets_of_any_form(labels: Any) -> None:
     recipe = Recipe(training=Training(loss="mine.py:loss"))
     assert open_batches([(np.zeros((2, 3)), labels)], "train", nn.ReLU(), recipe).first().labels is labels
+
+
+def test_a_network_of_so_many_samples_gets_them(project: Path) -> None:
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, 3])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, 3])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    network = ir.from_proto(onnx.helper.make_model(graph))
+    data = TensorDataset(torch.ones(6, 3), torch.arange(6))
+    for recipe, given, rows in (
+        (Recipe(), network, 2),
+        (Recipe(), None, 6),
+        (Recipe(data=Samples(batch_size=4)), None, 4),
+        (Recipe(export=Export(batch_size=3), data=Samples(batch_size=4)), None, 3),
+    ):
+        assert len(next(iter(open_source(data, "train", recipe, given)()))[0]) == rows

@@ -14,7 +14,6 @@ from edgecompress.errors import DataError, ModelError
 from edgecompress.loading.models import load_model
 from edgecompress.loading.sources import load_data
 from edgecompress.loading.user_code import importable, require_no_arguments, resolve
-from edgecompress.recipe.tables import Images
 from tests.networks import ConvNet
 
 
@@ -22,7 +21,7 @@ def test_a_user_s_own_json_py_and_calibration_py_do_no_harm(project: Path) -> No
     (project / "json.py").write_text("from tests.networks import ConvNet, seeded\nnet = lambda: seeded(ConvNet)\n")
     (project / "calibration.py").write_text("from tests.networks import images\ndata = images\n")
     assert isinstance(load_model("json.py:net"), ConvNet)
-    assert len(list(load_data("calibration.py:data", "calibration", Images())())) == 4
+    assert len(list(load_data("calibration.py:data", "calibration")())) == 4
     import json
 
     assert json.loads("[1]") == [1]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.consistency import check_order, check_steps
+from edgecompress.recipe.consistency import check_channels, check_names, check_order, check_steps
 
 STAGES = {"cut": 0, "thin": 0, "teach": 1, "round": 2}
 NAMES = st.sampled_from([*STAGES, "foreign"])
@@ -55,3 +55,25 @@ def test_the_first_pair_that_is_out_of_order_is_named() -> None:
     first, second = next(iter(pairwise(order)))
     with pytest.raises(RecipeError, match=f"^'{first}' stands before '{second}' in 'order'"):
         check_order(order, order, (), STAGES)
+
+
+@pytest.mark.parametrize("channels", [None, "rgb", "bgr", "gray"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_there_is_a_value_for_each_channel_or_one_for_all(channels: str | None, count: int) -> None:
+    sound = count == 1 or (count == 3 and channels != "gray")
+    assert _refused(check_channels, channels, {"images.std": [0.5] * count}) is not sound
+
+
+def test_what_does_not_fit_the_channels_is_told() -> None:
+    with pytest.raises(RecipeError, match=r"^'images\.std' has 2 values for colored pictures; give 1 or 3$"):
+        check_channels("rgb", {"images.mean": [0.5], "images.std": [0.5, 0.5]})
+
+
+@given(st.lists(st.integers(0, 4), max_size=4))
+def test_nothing_is_named_twice(names: list[int]) -> None:
+    assert _refused(check_names, "data.classes", names) is (len({*names}) < len(names))
+
+
+def test_what_is_named_twice_is_told() -> None:
+    with pytest.raises(RecipeError, match=r"^'data\.classes' names 'cat' twice; name each class once$"):
+        check_names("data.classes", ["cat", "dog", "cat"])

@@ -26,7 +26,17 @@ def test_every_value_has_a_source_and_the_profile_is_the_effective_one(name: str
     assert replace(explained.profile, recipe=effective.recipe) == effective
     assert {value.source for value in explained.values} == {"default", "--set", *explained.chain}
     shown = {".".join(value.path) for value in explained.values} - {"name", "strategy", "reason"}
-    unset = ("budgets.", "training.", "evaluation.", "validation.", "export.batch", "cpu.isa", "options")
+    unset = (
+        "budgets.",
+        "training.",
+        "evaluation.",
+        "validation.",
+        "export.batch",
+        "cpu.isa",
+        "options",
+        "data.folder",
+        "images.",
+    )
     absent = {key for key in key_paths() if key.startswith(unset)}
     assert shown <= set(key_paths()) <= shown | absent
 

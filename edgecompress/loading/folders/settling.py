@@ -1,0 +1,124 @@
+"""What a recipe leaves open of how folders are read: the network, and what lies in the folders, settle it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecompress.errors import DataError
+from edgecompress.loading.folders.dataset import Pictures
+from edgecompress.loading.folders.folder import Folder
+from edgecompress.loading.folders.picture import UNKNOWN, read_mask
+from edgecompress.loading.folders.recognition import read_folder
+from edgecompress.recipe.tables import Images, Recipe
+from edgecompress.runtime import Network, declared_shapes
+
+DEFAULT_SIZE = (224, 224)
+CHANNELS = (1, 3)
+IMAGE_RANK = 4
+
+
+def is_folder(data: Any) -> bool:
+    """Whether DATA is the path of a folder."""
+    return isinstance(data, (str, os.PathLike)) and Path(data).is_dir()
+
+
+def settle_folders(
+    data: Mapping[str, Any], recipe: Recipe, network: Network | None = None
+) -> tuple[dict[str, Any], Recipe]:
+    """DATA with datasets in the place of folders, and the recipe with all that says how these are read.
+
+    Args:
+        data: by role.
+        recipe: ``data`` and ``images`` hold where they say something.
+        network: what its first image declares is the default.
+
+    Raises:
+        DataError: a folder cannot be read, or the classes of folders differ.
+        RecipeError: ``images`` does not fit the network's channels.
+    """
+    folders = {
+        role: read_folder(Path(given), role, recipe.data.folder) for role, given in data.items() if is_folder(given)
+    }
+    if not folders:
+        return dict(data), recipe
+    if recipe.training.augmentation != "none" and "train" in folders and folders["train"].has_places:
+        raise DataError(
+            f"'training.augmentation' is {recipe.training.augmentation!r}, which moves pictures and not their masks or"
+            " boxes; set training.augmentation=none"
+        )
+    if not recipe.images.mask_values:
+        for folder in folders.values():
+            _require_classes(folder)
+    images = settled_images(recipe.images, network, boxes=any(folder.has_boxes for folder in folders.values()))
+    classes = recipe.data.classes or max((folder.names for folder in folders.values()), key=len)
+    for role, folder in folders.items():
+        _require_known(folder, role, classes)
+    settled = {"images": images, "data": recipe.data.model_copy(update={"classes": classes})}
+    read = {role: Pictures(folder=folder, images=images, classes=classes) for role, folder in folders.items()}
+    return {**data, **read}, recipe.model_copy(update=settled)
+
+
+def settled_images(images: Images, network: Network | None, *, boxes: bool) -> Images:
+    """``images`` with a value in the place of each that is left open.
+
+    Raises:
+        RecipeError: the values of mean or deviation do not fit the channels.
+    """
+    shape = _image_shape(network)
+    layout = images.layout or ("channels_last" if _is_last(shape) else "channels_first")
+    channels, *size = (shape[3], *shape[1:3]) if layout == "channels_last" else shape[1:]
+    fixed = tuple(side for side in size if isinstance(side, int))
+    return images.model_copy(
+        update={
+            "size": images.size or (fixed if len(fixed) == len(size) else DEFAULT_SIZE),
+            "resize": images.resize or ("letterbox" if boxes else "stretch"),
+            "channels": images.channels or ("gray" if channels == 1 else "rgb"),
+            "layout": layout,
+        }
+    )
+
+
+def _image_shape(network: Network | None) -> tuple[int | str, ...]:
+    """The shape that a network declares for its first image; unnamed dimensions where it declares none."""
+    shapes = declared_shapes(network).values() if network is not None else ()
+    return next((shape for shape in shapes if len(shape) == IMAGE_RANK), ("",) * IMAGE_RANK)
+
+
+def _is_last(shape: tuple[int | str, ...]) -> bool:
+    return shape[1] not in CHANNELS and shape[3] in CHANNELS
+
+
+def _require_known(folder: Folder, role: str, classes: Iterable[str]) -> None:
+    """Refuse a label that is no class, where the classes have names."""
+    names = list(classes)
+    known = {*names, *range(len(names))}
+    for sample in folder.samples if names else ():
+        if strange := [label for label in sample.labels if label not in known]:
+            raise DataError(
+                f"{role} sample {str(sample.picture)!r} has the class {strange[0]!r} in {str(sample.told_in)!r}, which"
+                f" is none of {_few(names)}; name all classes in order (data.classes)"
+            )
+
+
+def _require_classes(folder: Folder) -> None:
+    """Refuse masks of black and white; the first one that has another value says that they are not."""
+    white = False
+    for sample in folder.samples:
+        values = {0} if sample.mask is None else {*np.unique(read_mask(sample.mask)).tolist()}
+        if values - {0, UNKNOWN}:
+            return
+        white = white or UNKNOWN in values
+    if white:
+        raise DataError(
+            f"the masks of {str(folder.path)!r} hold 0 and 255 only, and 255 does not count; where it is a class, set"
+            " images.mask_values=[0,255], else images.mask_values=[0]"
+        )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:4])}, ... {names[-1]}"
