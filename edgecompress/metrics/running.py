@@ -67,7 +67,7 @@ class Running:
         where: str,
         axis: int | None = None,
         names: Sequence[str] = (),
-    ) -> None:
+    ) -> tuple[Any, Any]:
         """Add a batch.
 
         Args:
@@ -78,6 +78,9 @@ class Running:
                 metrics of classes.
 
             names: of the outputs, where there are several.
+
+        Returns:
+            What the metric was given: outputs, postprocessed, and targets.
 
         Raises:
             DataError: the targets do not fit the outputs.
@@ -94,9 +97,9 @@ class Running:
             self._counted += targets.size if is_numbers(targets) else samples_of(targets)
         name = self._measure.name
         try:
-            if not self._measure.of_classes:  # what a metric does to its targets spoils nothing for the next network
-                targets = copy.deepcopy(targets)
-            self._metric.update(*(map(_tensors, (given, targets)) if self._takes_tensors else (given, targets)))
+            # What a metric does to its targets spoils nothing for the next network.
+            own = targets if self._measure.of_classes else copy.deepcopy(targets)
+            self._metric.update(*(map(_tensors, (given, own)) if self._takes_tensors else (given, own)))
         except NotOneNumberError as error:
             raise self._not_one_number(str(error), where) from None
         except InputError as error:
@@ -107,6 +110,7 @@ class Running:
                 f" {'tensors' if self._takes_tensors else 'NumPy arrays'}, outputs {described(given)}, and targets"
                 f" {described(targets)}"
             ) from error
+        return given, targets
 
     def _scores(self, given: Any) -> Array:
         """The scores of classes that a metric of classes reads: the first of several arrays."""

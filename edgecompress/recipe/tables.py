@@ -234,7 +234,7 @@ class Report(Table):
     """What the report shows of the user's own data."""
 
     examples: Annotated[int, Field(ge=0, le=200)] = 24
-    """Samples whose top class changed, the worst first, with a thumbnail where the input is an image; 0 for none."""
+    """Samples whose answer changed, the worst first, with a thumbnail where the input is an image; 0 for none."""
 
 
 class Samples(Table):

@@ -9,6 +9,7 @@ from typing import Any
 from edgecompress.bundle.manifest import Manifest, canonical
 from edgecompress.bundle.outcome import Outcome
 from edgecompress.metrics.metric import DEFAULT
+from edgecompress.report.answers import answers_entry
 from edgecompress.report.page import render
 from edgecompress.step import Plan
 from edgecompress.validation.flips import Flips
@@ -53,6 +54,7 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
     ]
     document["classes"] = [dataclasses.asdict(change) for change in outcome.evidence.classes]
     document["flips"] = _flips(outcome.evidence.flips)
+    document["answers"] = answers_entry(outcome.evidence.changes)
     document["diagnosis"] = dataclasses.asdict(outcome.diagnosis)
     return document
 

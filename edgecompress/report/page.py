@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.bundle.manifest import metric_entry
+from edgecompress.report.boxes import boxes_of_answer
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
 from edgecompress.timing.ratios import Ratio, ratio_of
 from edgecompress.units import (
@@ -35,7 +36,7 @@ def render(report: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     forms = (decibels, kilobytes, metric, metric_change, metric_title, milliseconds, outcome, percent, times)
-    drawn = (damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
+    drawn = (boxes_of_answer, damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
     named = {function.__name__: function for function in (*forms, *drawn)}
     return environment.get_template("report.html").render(
         report=report,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +17,11 @@ from edgecompress.runtime import ALL_CORES, open_session, session_rows
 from edgecompress.step import Stage
 from edgecompress.timing.latency import LatencyComparison, compare_times, interleave_sessions
 from edgecompress.timing.noise import doubts_of
+from edgecompress.validation.changes import Changes
 from edgecompress.validation.classes import ClassChange
 from edgecompress.validation.doubts import evidence_doubts
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.scores import Scores, score
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +48,7 @@ class Evidence:
     artifact.
     ``arithmetic`` is that of metric and parity; times are always those of sessions as they are by default.
     ``classes`` are those of the metric, what lost most first; none where it has no value for each.
+    ``changes`` are those of answers that are no class of a sample, which ``flips`` has.
     """
 
     original_bytes: int
@@ -68,6 +66,7 @@ class Evidence:
     arithmetic: Arithmetic = "exact"
     measure: Measure = field(default_factory=lambda: named_measure(DEFAULT))
     classes: tuple[ClassChange, ...] = ()
+    changes: Changes = field(default_factory=lambda: Changes(kept=0))
 
     @property
     def compression_ratio(self) -> float:
@@ -110,7 +109,7 @@ def gather(
         batches: evaluation data; where they have labels, their metric is measured too.
         cpu: threads and number of timed runs.
         progress: told of every batch.
-        examples: how many samples whose top class changed are kept.
+        examples: how many samples whose answer changed are kept.
         arithmetic: of the outputs that are compared: the target's.
     """
     contents = [stage.content for stage in stages]
@@ -143,6 +142,7 @@ def gather(
         arithmetic=arithmetic,
         measure=batches.measure,
         classes=scores.classes,
+        changes=scores.changes,
     )
 
 

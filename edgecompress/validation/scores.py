@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from edgecompress.arrays import Array
 from edgecompress.axes.classes import shown_axis
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError
 from edgecompress.metrics.agreement import Agreement
-from edgecompress.metrics.metric import Measure
+from edgecompress.metrics.outputs import given_outputs
 from edgecompress.metrics.running import Running
 from edgecompress.progress import Progress
 from edgecompress.runtime import run_session
+from edgecompress.validation.changes import Answered, Changes
 from edgecompress.validation.classes import ClassChange, class_changes
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
@@ -30,7 +31,8 @@ class Scores:
 
     ``agreements`` and ``values``, those of the metric, have one entry for each model; ``labels`` is how the first
     model's classes lie to the labels, where the metric is of classes; ``flips`` are those of the last one; ``digest``
-    is a SHA-256 of the data; ``classes`` are those of the metric, of the first model and the last one.
+    is a SHA-256 of the data; ``classes`` are those of the metric, and ``changes`` those of other answers than classes,
+    of the first model and the last one.
     """
 
     agreements: tuple[Agreement, ...]
@@ -40,6 +42,7 @@ class Scores:
     samples: int
     digest: str
     classes: tuple[ClassChange, ...] = ()
+    changes: Changes = field(default_factory=lambda: Changes(kept=0))
 
 
 def score(
@@ -56,55 +59,83 @@ def score(
         sessions: of the models, the reference first.
         batches: the data.
         progress: told of every batch.
-        examples: how many samples whose top class changed are kept.
+        examples: how many samples whose answer changed are kept.
         by_class: whether the metric is asked for the value of each class, too.
 
     Raises:
         DataError: a batch does not fit the models, only some of the batches have labels, or the labels are shifted.
         RecipeError: the metric fails.
     """
-    agreements = [Agreement() for _ in sessions]
-    metrics = [Running(batches.measure) for _ in sessions]
-    samples, labelled, flips, shift = 0, 0, Flips(kept=examples), None
-    bare: list[int] = []
-    hasher, names = hashlib.sha256(), [spec.name for spec in sessions[0].get_outputs()]
-    for index, batch in enumerate(progress.track(batches, "evaluate")):
-        samples += batch.rows
-        batch.update(hasher)
-        outputs = [run_session(session, batch.inputs) for session in sessions]
-        where = f"{batches.role} batch {index}"
-        axis = _class_axis(batches.measure, batch, outputs[0][0], where)
-        found = [Agreement.between(outputs[0], o, names=names, class_axis=axis) for o in outputs]
-        agreements = [before.merge(here) for before, here in zip(agreements, found, strict=True)]
-        if axis is not None and (batch.labels is None or batches.measure.of_raw_scores):
-            flips = flips.add(outputs[0][0], outputs[-1][0], batch)
-        if batch.labels is None:
-            bare.append(index)
-            continue
-        labelled += batch.rows
-        for metric, own in zip(metrics, outputs, strict=True):
-            metric.update(own, batch.labels, where, batch.class_axis, names)
-        if batches.measure.of_raw_scores:
-            here = LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)
-            shift = here if shift is None else shift.merge(here)
-    if labelled not in (0, samples):
-        raise DataError(
-            f"only {labelled} of {samples} {batches.role} samples have labels, and batch {bare[0]} has none; give all"
-            " or none"
+    scoring = _Scoring(sessions, batches, examples)
+    for batch in progress.track(batches, "evaluate"):
+        scoring.add(batch)
+    return scoring.scores(by_class=by_class)
+
+
+class _Scoring:
+    """What is added up over the batches of a pass."""
+
+    def __init__(self, sessions: Sequence[InferenceSession], batches: Batches, examples: int) -> None:
+        self._sessions, self._measure, self._role = sessions, batches.measure, batches.role
+        self._names = [spec.name for spec in sessions[0].get_outputs()]
+        self._agreements = [Agreement() for _ in sessions]
+        self._metrics = [Running(batches.measure) for _ in sessions]
+        self._flips, self._changes = Flips(kept=examples), Changes(kept=examples)
+        self._shift: LabelShift | None = None
+        self._hasher = hashlib.sha256()
+        self._samples = self._labelled = self._batches = 0
+        self._first_bare: int | None = None
+
+    def add(self, batch: Batch) -> None:
+        """Run every model over a batch."""
+        batch.update(self._hasher)
+        outputs = [run_session(session, batch.inputs) for session in self._sessions]
+        where = f"{self._role} batch {self._batches}"
+        axis = self._class_axis(batch, outputs[0][0], where)
+        found = [Agreement.between(outputs[0], own, names=self._names, class_axis=axis) for own in outputs]
+        self._agreements = [before.merge(here) for before, here in zip(self._agreements, found, strict=True)]
+        if axis is not None and (batch.labels is None or self._measure.of_raw_scores):
+            self._flips = self._flips.add(outputs[0][0], outputs[-1][0], batch)
+        given = self._measured(batch, outputs, where)
+        if not self._flips.samples:  # which has the answers that are a class for each sample
+            before, after = (Answered(outputs=outputs[end], given=given[end][0]) for end in (0, -1))
+            self._changes = self._changes.add(self._measure, batch, before, after, given[0][1])
+        self._samples, self._batches = self._samples + batch.rows, self._batches + 1
+
+    def scores(self, *, by_class: bool) -> Scores:
+        """What the pass gave."""
+        if self._labelled not in (0, self._samples):
+            raise DataError(
+                f"only {self._labelled} of {self._samples} {self._role} samples have labels, and batch"
+                f" {self._first_bare} has none; give all or none"
+            )
+        if self._shift is not None:
+            require_unshifted(self._shift, self._role)
+        ends = (self._metrics[0], self._metrics[-1])
+        return Scores(
+            agreements=tuple(self._agreements),
+            values=tuple(metric.value for metric in self._metrics),
+            labels=self._shift,
+            flips=self._flips,
+            samples=self._samples,
+            digest=self._hasher.hexdigest(),
+            changes=self._changes,
+            classes=class_changes(self._measure, *(end.per_class for end in ends)) if by_class else (),
         )
-    if shift is not None:
-        require_unshifted(shift, batches.role)
-    return Scores(
-        agreements=tuple(agreements),
-        values=tuple(metric.value for metric in metrics),
-        labels=shift,
-        flips=flips,
-        samples=samples,
-        digest=hasher.hexdigest(),
-        classes=class_changes(batches.measure, metrics[0].per_class, metrics[-1].per_class) if by_class else (),
-    )
 
+    def _measured(self, batch: Batch, outputs: Sequence[Sequence[Array]], where: str) -> list[tuple[Any, Any]]:
+        """What the metric was given of each model, and of the targets; without these the outputs as they are."""
+        if batch.labels is None:
+            self._first_bare = self._batches if self._first_bare is None else self._first_bare
+            return [(given_outputs(own, self._names), None) for own in outputs]
+        self._labelled += batch.rows
+        pairs = zip(self._metrics, outputs, strict=True)
+        given = [metric.update(own, batch.labels, where, batch.class_axis, self._names) for metric, own in pairs]
+        if self._measure.of_raw_scores:
+            here = LabelShift.of(outputs[0][0], batch.labels, batch.class_axis)
+            self._shift = here if self._shift is None else self._shift.merge(here)
+        return given
 
-def _class_axis(measure: Measure, batch: Batch, scores: Array, where: str) -> int | None:
-    """Where the first output holds the scores of classes: as the labels say, where the metric is of classes."""
-    return shown_axis(batch, scores, where) if measure.of_raw_scores else batch.class_axis
+    def _class_axis(self, batch: Batch, scores: Array, where: str) -> int | None:
+        """Where the first output holds the scores of classes: as the labels say, where the metric is of classes."""
+        return shown_axis(batch, scores, where) if self._measure.of_raw_scores else batch.class_axis

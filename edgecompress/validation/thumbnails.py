@@ -17,25 +17,38 @@ QUALITY = 80
 """Of JPEG, for what is no longer a few pixels."""
 
 
-def thumbnail(batch: Batch, row: int) -> str | None:
-    """A sample as a data URI; None where it is no image.
+def thumbnail(batch: Batch, row: int, most_pixels: int = MOST_PIXELS) -> str | None:
+    """A sample as a data URI, its sides at most so many pixels long; None where it is no image.
 
     An image is the only input of its model, of shape (rows, 1 or 3, height, width) or (rows, height, width, 1 or 3).
     How it was normalized is not known: its least value becomes black, its greatest white.
     """
-    if len(batch.inputs) != 1:
-        return None
-    pixels = _channels_last(next(iter(batch.inputs.values())), row)
+    pixels = _pixels(batch, row)
     if pixels is None:
         return None
     low, high = float(pixels.min()), float(pixels.max())
     shades = np.rint((pixels.astype(np.float64) - low) * (255 / ((high - low) or 1))).astype(np.uint8)
     image = Image.fromarray(shades if shades.shape[2] == 3 else shades[:, :, 0])
-    image.thumbnail((MOST_PIXELS, MOST_PIXELS))
-    small = max(image.size) <= MOST_PIXELS // 2
+    image.thumbnail((most_pixels, most_pixels))
+    return data_uri(image, exact=max(image.size) <= MOST_PIXELS // 2)
+
+
+def image_size(batch: Batch, row: int) -> tuple[int, int] | None:
+    """Width and height of a sample in pixels; None where it is no image."""
+    pixels = _pixels(batch, row)
+    return None if pixels is None else (pixels.shape[1], pixels.shape[0])
+
+
+def data_uri(image: Image.Image, *, exact: bool) -> str:
+    """An image as a part of a page: a PNG where each pixel has to stay as it is, else a JPEG."""
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG" if small else "JPEG", quality=QUALITY)
-    return f"data:image/{'png' if small else 'jpeg'};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    image.save(buffer, format="PNG" if exact else "JPEG", quality=QUALITY)
+    return f"data:image/{'png' if exact else 'jpeg'};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _pixels(batch: Batch, row: int) -> Array | None:
+    """A sample of shape (height, width, channels), if it is an image."""
+    return _channels_last(next(iter(batch.inputs.values())), row) if len(batch.inputs) == 1 else None
 
 
 def _channels_last(images: Array, row: int) -> Array | None:

@@ -9,11 +9,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import edgecompress
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.report.page import render
+from edgecompress.validation.answers import read_answer
 from edgecompress.validation.budgets import judge
 from tests.networks import ConvNet, images, seeded
 
@@ -142,6 +144,46 @@ def test_classes_are_shown_in_the_order_of_their_losses(bundle: Path) -> None:
     assert "does not count" in shown
     del report["classes"]  # a report of before
     assert "Class by class" not in render(report)
+
+
+def _answer(value: Any) -> dict[str, Any]:
+    answer = read_answer(value)
+    return {**answer.entry, **({"mask": "data:image/png;base64,AA"} if answer.kind == "mask" else {})}
+
+
+BOX = {"boxes": np.array([[0.0, 0, 4, 4]]), "labels": np.array([3]), "scores": np.array([0.5])}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("<a> cat", "a dog", ["<q>&lt;a&gt; cat</q>", "<q>a dog</q>"]),
+        (np.array([0.5, np.nan]), np.array([0.25, 1.0]), ["<td>0.5, no number", "<td>0.25, 1"]),
+        (np.eye(8, dtype=int), np.zeros((8, 8), int), ['alt="before: 8 x 8 places"', 'alt="after: 8 x 8 places"']),
+        (BOX, BOX, ["<title>class 3, 50 %</title>", 'class="box before"', 'class="box after"', 'class="box target"']),
+        (2, 7, ["class 2", "class 7"]),
+    ],
+)
+@pytest.mark.parametrize("valued", [True, False])
+def test_answers_of_any_kind_are_shown_side_by_side(
+    bundle: Path, before: Any, after: Any, shown: list[str], valued: bool
+) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    example = {"index": 4, "sqnr_db": 12.5, "picture": "data:image/png;base64,AA", "size": [8, 8], "difference": None}
+    values = {"value_before": 75.0, "value_after": 25.0, "loss": 50.0}
+    example |= values if valued else dict.fromkeys(values)
+    example |= {"before": _answer(before), "after": _answer(after), "target": _answer(before)}
+    report["answers"] = {"samples": 9, "lost": 1, "won": 0, "unvalued": 0 if valued else 9, "examples": [example]}
+    page = render(report)
+    parser = _Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    part = page.partition("Answers that changed")[2].partition("<h2>Steps")[0]
+    assert all(words in part for words in shown)
+    assert ("-50.00 points" in part) is ("1 are worse" in part) is valued
+    assert ("12.5 dB" in part) is ("whose outputs agree least" in part) is not valued
+    del report["answers"]  # a report of before
+    assert "agree least" not in render(report)
 
 
 def test_a_speedup_that_noise_hides_is_not_shown_as_one(bundle: Path) -> None:
