@@ -156,7 +156,7 @@ def test_a_batch(raw: Any, told: str) -> None:
         (
             lambda: top1(ROWS, np.full(2, 3)),
             "the batch: label 3 is out of range; the model gives 3 classes; number them 0 to 2, and give -100 for what"
-            " does not count",
+            " does not count, or name it (training.ignore_index)",
         ),
         (
             lambda: require_data(Recipe(quantization=Quantization(enabled=True)), Streams()),

@@ -54,7 +54,7 @@ def compare(
         tell: told of every row, as soon as it is known.
         metric: what decides in every row, as :func:`compress` takes it.
         postprocess: what the outputs become before, as :func:`compress` takes it.
-        loss: what training makes small in rows that train, as :func:`compress` takes it.
+        loss: what training minimizes in rows that train, as :func:`compress` takes it.
 
     Raises:
         RecipeError: there is no such row or key, or an argument is of the wrong type.

@@ -174,7 +174,7 @@ class Distiller:
             learning_rate: the highest one, 0.02 by default.
             weight_decay: 0.0005 by default, not on norms and biases.
             accumulation: batches to one step.
-            max_gradient_norm: longer gradients are shortened to it.
+            max_gradient_norm: longer gradients are clipped to it.
             mixed_precision: ``auto`` is bf16 on a GPU that has it.
             patience: epochs without a better evaluation after which training stops.
             average_decay: take the moving average of the weights, which keeps this share of itself at each step.

@@ -24,7 +24,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.mobile import Mobile
 from edgecompress.metrics.metric import DEFAULT
-from edgecompress.recipe.tables import dump_recipe, recipe_tables
+from edgecompress.recipe.toml import dump_recipe, recipe_tables
 from edgecompress.runtime import in_words, open_session, run_session
 from edgecompress.step import Done, Plan
 from edgecompress.targets import TargetProfile

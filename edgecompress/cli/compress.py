@@ -39,9 +39,7 @@ Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: 
 Postprocess = Annotated[
     str | None, typer.Option(metavar="CODE", help="file.py:callable, from the outputs to what the metric reads.")
 ]
-Loss = Annotated[
-    str | None, typer.Option(metavar="NAME", help="What training makes small: a name, or file.py:callable.")
-]
+Loss = Annotated[str | None, typer.Option(metavar="NAME", help="What training minimizes: a name, or file.py:callable.")]
 INDENT = 18
 """Columns before the words of a step of the plan."""
 Data = "file.py:callable, module:callable, FILE.npz, or a folder of pictures."

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from edgecompress.cli import recommend
 from edgecompress.cli.tables import console, print_json, print_table
-from edgecompress.recipe.tables import recipe_tables
+from edgecompress.recipe.toml import recipe_tables
 from edgecompress.targets import device_names, load_profile, strategy_names
 
 if TYPE_CHECKING:

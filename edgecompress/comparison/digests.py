@@ -25,7 +25,8 @@ from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.copies import copied
 from edgecompress.progress import Progress
-from edgecompress.recipe.tables import Recipe, recipe_tables
+from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.toml import recipe_tables
 from edgecompress.runtime import Network, execute, network_rows, to_bytes
 from edgecompress.training.checkpoint import fingerprint
 

@@ -18,7 +18,7 @@ LossOrName = str | Callable[..., Any]
 
 
 def open_loss(training: Training, given: LossOrName | None = None) -> TargetLoss:
-    """What training makes small.
+    """What training minimizes.
 
     Args:
         training: ``loss`` names it; where it names none, ``task`` does.

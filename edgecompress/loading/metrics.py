@@ -30,7 +30,7 @@ class MeasuredBy:
     Attributes:
         metric: what decides how good a network is.
         postprocess: what becomes of the outputs before.
-        loss: what training makes small.
+        loss: what training minimizes.
     """
 
     metric: MetricOrName | None = None

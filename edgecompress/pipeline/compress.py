@@ -100,7 +100,7 @@ def compress(
             one of torchmetrics, or a function ``(outputs, targets) -> float`` that is averaged by samples.
         postprocess: what the outputs become before the metric sees them, in place of ``evaluation.postprocess``: a
             function of the outputs, NumPy arrays, or ``file.py:callable``.
-        loss: what training makes small, in place of ``training.loss``: a name, ``file.py:callable``, or a function
+        loss: what training minimizes, in place of ``training.loss``: a name, ``file.py:callable``, or a function
             ``(outputs, targets) -> scalar tensor``, an object that is called so, or its class. Outputs are what the
             model's ``forward`` returns, targets what ``train`` gives.
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.table import NONE
-from edgecompress.recipe.tables import Recipe, key_paths, recipe_tables
+from edgecompress.recipe.tables import Recipe, key_paths
+from edgecompress.recipe.toml import recipe_tables
 
 FREE = ("distillation.output_weights.", "export.batch_axes.", "export.dynamic_axes.", "options.")
 """Beginnings of the keys that go on with a user's own names."""

@@ -1,4 +1,4 @@
-"""What is asked for: the recipe, one table per technique, and its way to and from TOML.
+"""What is asked for: the recipe, one table per technique.
 
 A recipe is data: frozen, validated when it is made, equal to itself after a round trip through TOML.
 Every key has a dotted path (``quantization.scheme``) that errors name and that overrides (``overrides.py``) reach.
@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
-import tomli_w
 from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.consistency import check_channels, check_names, check_order, check_steps
-from edgecompress.recipe.table import NONE, Table, paths_of
+from edgecompress.recipe.table import Table, paths_of
 from edgecompress.recipe.values import (
     AxisName,
     AxisNumber,
@@ -141,7 +140,7 @@ class Training(Table):
     task: Literal["classification", "regression"] = "classification"
     """What the labels are: class indices, or numbers of the shape of the outputs."""
     loss: LossName | None = None
-    """What training makes small: a name, or ``file.py:callable`` for a loss of your own; by default ``cross_entropy``
+    """What training minimizes: a name, or ``file.py:callable`` for a loss of your own; by default ``cross_entropy``
     for classification and ``mse`` for regression."""
     ignore_index: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     """A label that counts for nothing, in the loss and in metrics of classes, as -100 does."""
@@ -160,7 +159,7 @@ class Training(Table):
     accumulation: PositiveInt = 1
     """Batches to one step."""
     max_gradient_norm: Positive | None = None
-    """Longer gradients are shortened to it."""
+    """Longer gradients are clipped to it."""
     patience: PositiveInt | None = None
     """Epochs without a better evaluation after which training stops."""
 
@@ -366,34 +365,6 @@ def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
     edgecompress.errors.RecipeError: expected number, got 'much' in 'pruning.amount'
     """
     return Recipe(**tables)
-
-
-def dump_recipe(recipe: Recipe) -> str:
-    """The recipe as TOML, every key written out; reading it back gives an equal recipe."""
-    return tomli_w.dumps(recipe_tables(recipe))
-
-
-def recipe_tables(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as nested tables, every key that has a value or lacks the one it has by default (``none``).
-
-    A table without such a key is left out.
-
-    >>> recipe_tables(Recipe(training=Training(average_decay=None)))["training"]["average_decay"]
-    'none'
-    """
-    defaults = Recipe().model_dump(mode="json")
-    tables = {key: _valued(value, defaults[key]) for key, value in recipe.model_dump(mode="json").items()}
-    return {key: table for key, table in tables.items() if table != {}}
-
-
-def _valued(value: Any, default: Any) -> Any:
-    if not isinstance(value, dict) or not default:
-        return value
-    return {
-        key: NONE if entry is None else entry
-        for key, entry in value.items()
-        if entry is not None or default[key] is not None
-    }
 
 
 def key_paths() -> list[str]:

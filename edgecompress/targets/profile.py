@@ -11,7 +11,8 @@ from typing import Any
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.arguments import names
 from edgecompress.recipe.overrides import override
-from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe, recipe_tables
+from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
+from edgecompress.recipe.toml import recipe_tables
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
 

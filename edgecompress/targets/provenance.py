@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecompress.recipe.overrides import parse_assignment
 from edgecompress.recipe.recorded import missing_names, read_recorded
-from edgecompress.recipe.tables import recipe_tables
+from edgecompress.recipe.toml import recipe_tables
 from edgecompress.targets.inheritance import read_chain
 from edgecompress.targets.profile import HEAD, OWN, TargetProfile, overridden_record, profile_levels
 

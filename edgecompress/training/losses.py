@@ -1,4 +1,4 @@
-"""Losses: what training makes small, a mean over the samples of a batch.
+"""Losses: what training minimizes, a mean over the samples of a batch.
 
 A loss is a function ``(outputs, targets) -> scalar tensor``, an object that is called so, or its class; the package's
 own are files of ``built_in/``, under the name by which recipes call them. Other packages register theirs as entry
@@ -32,7 +32,7 @@ BY_TASK = {"classification": "cross_entropy", "regression": "mse"}
 
 
 class Loss(Protocol):
-    """What the training loop makes small; most are a :class:`TargetLoss`, and others look at the inputs, too."""
+    """What the training loop minimizes; most are a :class:`TargetLoss`, and others look at the inputs, too."""
 
     def __call__(self, outputs: Any, inputs: Mapping[str, Tensor], labels: Any, /) -> Tensor:
         """A scalar: the mean over the samples of the batch.

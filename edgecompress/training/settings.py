@@ -27,7 +27,7 @@ class Settings:
 
     ``learning_rate`` is the highest one; ``scheduler`` shapes it over the run. ``weight_decay`` spares norms and
     biases. ``accumulation`` batches make one step, the mean over all their samples. Gradients longer than
-    ``max_gradient_norm`` are shortened to it. ``patience`` is the number of epochs without a better evaluation
+    ``max_gradient_norm`` are clipped to it. ``patience`` is the number of epochs without a better evaluation
     after which training stops. A checkpoint is written ``checkpoint_steps`` steps or ``checkpoint_seconds``
     seconds after the last one, whichever comes first, and after every epoch.
 

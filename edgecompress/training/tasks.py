@@ -29,8 +29,8 @@ class Task(Protocol):
         """What a student is measured by where there are no classes; None for the whole loss."""
 
     @property
-    def longest_gradient(self) -> float | None:
-        """What gradients are shortened to where the settings say nothing; None for no limit."""
+    def max_gradient_norm(self) -> float | None:
+        """The norm to which gradients are clipped where the settings say nothing; None for no limit."""
 
     def __call__(self, student: Any, teacher: Any, labels: Any, /) -> Tensor:
         """The mean over the samples; no gradient flows into the teacher's outputs."""
@@ -67,7 +67,7 @@ class Taught:
         return self.loss
 
     @property
-    def longest_gradient(self) -> float | None:
+    def max_gradient_norm(self) -> float | None:
         """1 where the loss is none of classes: of how steep others are nothing is known."""
         return None if self.loss.reading == CLASSES else 1.0
 
@@ -91,7 +91,7 @@ class OwnTask:
     loss: OutputLoss
     asks_teacher: bool = True
     measure: Loss | None = None
-    longest_gradient: float | None = None
+    max_gradient_norm: float | None = None
 
     def __call__(self, student: Any, teacher: Any, labels: Any, /) -> Tensor:
         """What the user's loss gives."""

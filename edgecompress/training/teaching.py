@@ -84,7 +84,7 @@ def teach(
     trained = train(
         network,
         batches,
-        replace(settings, optimizer=optimizer, max_gradient_norm=settings.max_gradient_norm or task.longest_gradient),
+        replace(settings, optimizer=optimizer, max_gradient_norm=settings.max_gradient_norm or task.max_gradient_norm),
         loss,
         measure=None if task.measure is None else partial(_of_outputs, task.measure),
         evaluation=evaluation,

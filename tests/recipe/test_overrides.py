@@ -10,7 +10,8 @@ import pytest
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.overrides import override, parse_assignment
-from edgecompress.recipe.tables import Recipe, dump_recipe, key_paths, parse_recipe
+from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
+from edgecompress.recipe.toml import dump_recipe
 
 
 def _value(recipe: Recipe, key: str) -> Any:

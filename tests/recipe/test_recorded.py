@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.recorded import RecordedRecipe, missing_names, read_recorded, require_names
-from edgecompress.recipe.tables import Recipe, parse_recipe, recipe_tables
+from edgecompress.recipe.tables import Recipe, parse_recipe
+from edgecompress.recipe.toml import recipe_tables
 from edgecompress.registry import CRITERIA, KINDS, RUNTIMES, TECHNIQUES, Kind, missing
 from tests.drawn_recipes import tables
 from tests.installing import install_package

@@ -23,9 +23,9 @@ from edgecompress.recipe.tables import (
     Quantization,
     Recipe,
     Training,
-    dump_recipe,
     parse_recipe,
 )
+from edgecompress.recipe.toml import dump_recipe
 from tests.drawn_recipes import tables
 
 HOLDS_TOGETHER = "'quantization' is enabled but not listed in 'order'"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import key_paths, recipe_tables
+from edgecompress.recipe.tables import key_paths
+from edgecompress.recipe.toml import recipe_tables
 from edgecompress.registry import CRITERIA, RUNTIMES, missing
 from edgecompress.targets import effective_profile, given_profile, load_profile, profile_names, recorded_profile
 from edgecompress.targets.provenance import explain_profile

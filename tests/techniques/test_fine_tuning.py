@@ -81,7 +81,7 @@ def test_what_is_learned_is_told_all_that_the_recipe_says(taught: list[dict[str,
     fine_tune(linear_net(), learned, context, 1, None)
     task = taught[0]["task"]
     assert (task.loss.name, task.loss.ignore_index, task.alpha) == ("l1", 255, 0.25)
-    assert (task.matching.weights, task.matching.ignore_index, task.longest_gradient) == ({"boxes": 2.0}, 255, 1.0)
+    assert (task.matching.weights, task.matching.ignore_index, task.max_gradient_norm) == ({"boxes": 2.0}, 255, 1.0)
 
 
 def test_without_data_nothing_is_done() -> None:

@@ -102,4 +102,4 @@ def test_impossible_values_are_refused(loss: Any, temperature: float, alpha: flo
 
 def test_gradients_of_a_loss_of_which_nothing_is_known_are_shortened() -> None:
     tasks = [task_of(loss, 4.0, 0.5) for loss in ("classification", "regression", lambda *outputs: outputs[0])]
-    assert [task.longest_gradient for task in tasks] == [None, 1.0, None]
+    assert [task.max_gradient_norm for task in tasks] == [None, 1.0, None]
