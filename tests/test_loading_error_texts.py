@@ -111,6 +111,16 @@ def test_a_model(spec: str, told: str) -> None:
         ),
         (
             "weights.pt",
+            {"epoch": 3, "net": {"module.weight": FLOATS}},
+            "weights 'weights.pt' do not fit the model (missing: bias); give this model's own",
+        ),
+        (
+            "weights.pt",
+            {name: {"weight": FLOATS, "bias": torch.full((3,), value)} for name, value in (("net", 0.0), ("ema", 1.0))},
+            "weights 'weights.pt' fit the model 2 times (['net'], ['ema']); save those to take in a file of their own",
+        ),
+        (
+            "weights.pt",
             {"weight": FLOATS, "bias": torch.zeros(2)},
             "weights 'weights.pt' do not fit the model: 'bias' has shape (2,), the model's is (3,); give this model's"
             " own",

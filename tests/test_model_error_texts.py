@@ -229,7 +229,7 @@ def _nan() -> nn.Module:
 def _frozen(context: Any = None) -> Mistake:
     network = nn.Linear(3, 2).requires_grad_(False)
     batches = Batches(role="train", source=lambda: [FLOATS], inputs=InputNames(names=("input",), required=1))
-    given = SimpleNamespace(streams=Streams(train=batches), recipe=Recipe())
+    given = SimpleNamespace(streams=Streams(train=batches), recipe=Recipe(), loss=None)
     return lambda: loss_gradients(network, cast("Context", given), "criterion 'taylor'")
 
 

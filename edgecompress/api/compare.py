@@ -64,7 +64,7 @@ def compare(
     """
     if calibration is None:
         raise DataError("rows are made with calibration data; give calibration")
-    network = given_model(model, weights)
+    network = given_model(model, weights, progress)
     named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else network
     return compare_rows(
         network,

@@ -146,7 +146,7 @@ def recommend(
     foreign = cpu is not None and cpu != host_isa()
     budgets = constraints.budgets(float_latency_ms, foreign=foreign)
     profiles = [overridden(load_profile(name), asked) for name in profile_names()]
-    network = None if model is None else given_model(model, weights)
+    network = None if model is None else given_model(model, weights, progress)
     measured = None if network is None else measure_float(network, data["calibration"], recipe)
     if measured is not None and (foreign or float_latency_ms is not None):
         measured = replace(measured, latency_ms=float_latency_ms)

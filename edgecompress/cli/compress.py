@@ -73,7 +73,7 @@ def run(
     from edgecompress.loading.models import load_model, load_teacher, name_of
     from edgecompress.pipeline.compress import assist, carry_out, plan_of
     from edgecompress.pipeline.request import make_request
-    from edgecompress.progress import progress_for
+    from edgecompress.progress import Progress, progress_for
     from edgecompress.targets import effective_profile
 
     with joined_workers() as workers, prints_aside(as_json):
@@ -83,8 +83,9 @@ def run(
         folder = output or Path(f"{name_of(model)}-{profile.name}")
         if workers.rank == 0:
             require_free(folder, overwrite=overwrite)  # before what takes long
-        network = load_model(model, weights)
-        teaching = load_teacher(teacher, teacher_weights)
+        progress = progress_for(Console(stderr=True)) if workers.rank == 0 else Progress()
+        network = load_model(model, weights, progress)
+        teaching = load_teacher(teacher, teacher_weights, progress)
         request = make_request(
             network,
             target=profile,
@@ -104,7 +105,7 @@ def run(
         plan = plan_of(request)
         if not as_json:
             print_plan(plan)
-        bundle = carry_out(request, plan, progress_for(Console(stderr=True)))
+        bundle = carry_out(request, plan, progress)
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:

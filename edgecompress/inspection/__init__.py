@@ -59,7 +59,7 @@ def inspect_model(
         ModelError: it cannot be loaded, or, with data, run or captured.
         DataError: the data is missing or does not fit.
     """
-    network = _as_it_is(given, weights)
+    network = _as_it_is(given, weights, progress)
     if isinstance(network, ir.Model):
         return _onnx(network, calibration, recipe)
     if calibration is None:
@@ -74,10 +74,10 @@ def inspect_model(
     return exported_layers(network, example, recipe, progress)
 
 
-def _as_it_is(given: Network | str | Path, weights: str | Path | None) -> Network:
+def _as_it_is(given: Network | str | Path, weights: str | Path | None, progress: Progress) -> Network:
     """A network, without what a file needs to be compressed: an ONNX file keeps its version."""
     if not isinstance(given, (str, Path)) or Path(given).suffix != ".onnx":
-        return given_model(given, weights)
+        return given_model(given, weights, progress)
     if weights is not None:
         raise ModelError(
             f"weights {str(weights)!r} are for a module, and {str(given)!r} holds its own; leave --weights out"
@@ -116,7 +116,7 @@ def inspect_sensitivity(
         ModelError: the model cannot be loaded or captured.
         DataError: the data is missing or does not fit.
     """
-    opened = open_together(given_model(given, weights), data, by.named_in(recipe), progress.warn, by)
+    opened = open_together(given_model(given, weights, progress), data, by.named_in(recipe), progress.warn, by)
     if isinstance(opened.network, ir.Model):
         check_onnx(opened.network)
     calibration, evaluation = opened.batches["calibration"], opened.batches.get("evaluation")

@@ -21,12 +21,13 @@ from edgecompress.loading.weights import with_weights
 from edgecompress.modules.checks import check_network
 from edgecompress.modules.plain import unwrapped
 from edgecompress.modules.torchscript import OR_ONNX, refuse_torchscript
+from edgecompress.progress import Progress
 from edgecompress.runtime import Network
 from edgecompress.system.isolation import require_file
 from edgecompress.system.randomness import own_randomness, seed_all
 
 
-def load_teacher(spec: str | None, weights: str | None = None) -> nn.Module | None:
+def load_teacher(spec: str | None, weights: str | None = None, progress: Progress | None = None) -> nn.Module | None:
     """The teacher that ``--teacher`` and ``--teacher-weights`` name; None without.
 
     Raises:
@@ -36,30 +37,35 @@ def load_teacher(spec: str | None, weights: str | None = None) -> nn.Module | No
         if weights is not None:
             raise ModelError(f"the teacher's weights {weights!r} have no teacher; give --teacher file.py:callable too")
         return None
-    teacher = load_model(spec, weights)
+    teacher = load_model(spec, weights, progress)
     if not isinstance(teacher, nn.Module):
         raise ModelError(f"the teacher {spec!r} is no PyTorch module; give file.py:callable or module:callable")
     return teacher
 
 
-def given_model(model: Network | str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Network:
+def given_model(
+    model: Network | str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Network:
     """A network that Python hands over, or MODEL.
 
     Args:
         model: a module, an exported program, an ONNX model, or what :func:`load_model` takes.
         weights: of a module that MODEL names.
+        progress: told of what is taken of the weights, where that is not all.
 
     Raises:
         ModelError: it is none of these or cannot be loaded; or there are weights for what has its own.
     """
     if isinstance(model, (str, os.PathLike)):
-        return load_model(str(model), None if weights is None else str(weights))
+        return load_model(str(model), None if weights is None else str(weights), progress)
     if weights is not None:
         raise ModelError("weights are for a model that is given by its name; load them into the module")
     return check_network(model)
 
 
-def load_model(spec: str, weights: str | None = None) -> Network:
+def load_model(spec: str, weights: str | None = None, progress: Progress | None = None) -> Network:
     """MODEL: ``file.py:callable``, ``package.module:callable``, ``model.onnx`` or ``model.pt2``.
 
     Raises:
@@ -69,7 +75,7 @@ def load_model(spec: str, weights: str | None = None) -> Network:
     if suffix not in (".onnx", ".pt2") and not Path(spec).is_dir():
         refuse_model_file(Path(spec))
         module = _call_for_module(spec)
-        return module if weights is None else with_weights(module, Path(weights))
+        return module if weights is None else with_weights(module, Path(weights), progress)
     if weights is not None:
         raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
     require_file(Path(spec))

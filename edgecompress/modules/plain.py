@@ -17,8 +17,6 @@ from edgecompress.modules.copies import copied, unshare_class
 from edgecompress.step import StepResult
 
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-WRAPPED = ("module.", "_orig_mod.")
-"""What stands before the names in a state dict of a wrapper: of the parallel ones, of ``torch.compile``."""
 PARAMETRIZATIONS: dict[type[nn.Module], str] = {_WeightNorm: "weight norm", _SpectralNorm: "spectral norm"}
 LOADERS = tuple(norm.__module__ for norm in (_WeightNorm, SpectralNorm))
 """Modules of PyTorch that define the hooks which read the state dict of a norm."""

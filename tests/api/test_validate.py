@@ -10,19 +10,9 @@ import pytest
 
 import edgecompress
 from edgecompress.bundle.manifest import dump_manifest
-from edgecompress.progress import Progress
 from edgecompress.registry import CRITERIA, METRICS, OBSERVERS, RUNTIMES, TECHNIQUES, missing
+from tests.heard import Heard
 from tests.networks import images
-
-
-class Warned(Progress):
-    """Keeps what it is warned of."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def test_a_bundle_and_its_folder_are_validated_alike(small_bundle: Path) -> None:
@@ -72,7 +62,7 @@ def _recorded(bundle: Path, folder: Path, changes: dict[str, Any]) -> Path:
 def test_packages_that_are_gone_are_told_and_a_bundle_is_validated_without_them(
     small_bundle: Path, tmp_path: Path
 ) -> None:
-    heard = Warned()
+    heard = Heard()
     bundle = _recorded(small_bundle, tmp_path, GONE)
     found = edgecompress.validate(bundle, evaluation=images(seed=2), progress=heard)
     assert heard.lines == [missing(kind, "theirs") for kind in (OBSERVERS, CRITERIA, TECHNIQUES, RUNTIMES)]
@@ -81,7 +71,7 @@ def test_packages_that_are_gone_are_told_and_a_bundle_is_validated_without_them(
 
 
 def test_a_metric_that_is_gone_is_needed_for_data_alone(small_bundle: Path, tmp_path: Path) -> None:
-    heard = Warned()
+    heard = Heard()
     bundle = _recorded(small_bundle, tmp_path, {"evaluation": {"metric": "theirs", "unit": "%"}})
     edgecompress.validate(bundle, progress=heard)
     assert heard.lines == [missing(METRICS, "theirs")]
@@ -98,7 +88,7 @@ def test_a_place_that_is_asked_for_now_has_to_be_there(small_bundle: Path, tmp_p
 
 
 def test_a_warning_names_arguments(small_bundle: Path) -> None:
-    heard = Warned()
+    heard = Heard()
     edgecompress.validate(small_bundle, evaluation=images(seed=3), metric="f1", progress=heard)
     assert any("give max_metric_drop, min_metric_kept or, for top1, max_accuracy_drop" in line for line in heard.lines)
     assert not any("--" in line for line in heard.lines)

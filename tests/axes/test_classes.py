@@ -26,19 +26,10 @@ from edgecompress.recipe.tables import Evaluation, parse_recipe
 from edgecompress.training.evaluation import score
 from edgecompress.training.losses import classification_loss, cross_entropy
 from edgecompress.training.matching import distillation_loss
+from tests.heard import Heard
 
 CLASSES = 3
 Labels = list[torch.Tensor]
-
-
-class Heard(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def _batches(shapes: list[tuple[int, int]], axis: int) -> list[tuple[Tensor, Tensor]]:

@@ -20,21 +20,12 @@ from edgecompress.progress import Progress
 from edgecompress.runtime import to_bytes
 from tests.exporters.bundles import MADE
 from tests.exporters.graphs import graph
+from tests.heard import Heard
 
 CLASSES = 4
 TOP1 = named_measure("top1")
 BLIND = 3
 """The class that the artifact never answers."""
-
-
-class Heard(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def _scores(gain: list[float]) -> bytes:

@@ -13,6 +13,7 @@ from torch import nn
 
 from edgecompress.errors import ModelError
 from edgecompress.loading.weights import load_weights
+from tests.heard import Heard
 from tests.networks import ConvNet, seeded
 
 
@@ -33,6 +34,24 @@ def test_weights_of_a_wrapped_model_fit_the_model(prefix: str, tmp_path: Path) -
     load_weights(module, tmp_path / "wrapped.safetensors")
     wanted = seeded(ConvNet).state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in module.state_dict().items())
+
+
+def test_what_is_taken_of_a_checkpoint_is_told(tmp_path: Path) -> None:
+    state = {f"model.{name}": value for name, value in seeded(ConvNet).state_dict().items()}
+    torch.save({"state_dict": {**state, "loss.weight": torch.ones(3)}, "epoch": 7}, tmp_path / "run.ckpt")
+    told = Heard()
+    load_weights(seeded(ConvNet, 1), tmp_path / "run.ckpt", told)
+    assert told.lines == [
+        f"weights {str(tmp_path / 'run.ckpt')!r}: taken from ['state_dict'], behind 'model.'; other tensors there (1)"
+        " are left out"
+    ]
+
+
+def test_nothing_is_told_of_plain_weights(tmp_path: Path) -> None:
+    torch.save({"model": seeded(ConvNet).state_dict(), "epoch": 7}, tmp_path / "run.pt")
+    told = Heard()
+    load_weights(seeded(ConvNet, 1), tmp_path / "run.pt", told)
+    assert not told.lines
 
 
 def test_a_model_that_wraps_by_itself_keeps_its_names(tmp_path: Path) -> None:

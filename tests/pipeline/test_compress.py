@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 import edgecompress
-from edgecompress.progress import Progress
 from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.runtime import open_session, run_session
+from tests.heard import Heard
 from tests.networks import ConvNet, LinearStack, ResidualNet, TwoInputs, images, seeded, vectors
 
 QUICK = ("export.simplify=false", "cpu.runs=10")
@@ -266,16 +266,13 @@ class Counting(ConvNet):
 
 
 def test_a_network_that_no_file_can_hold_is_left_out_with_a_warning(tmp_path: Path) -> None:
-    told: list[str] = []
-
-    class Listening(Progress):
-        def warn(self, line: str) -> None:
-            told.append(line)
-
+    told = Heard()
     overrides = ("quantization.enabled=false", "pruning.enabled=true", "pruning.multiple=1")
-    bundle = _compress(Counting(), tmp_path / "bundle", overrides=overrides, progress=Listening())
+    bundle = _compress(Counting(), tmp_path / "bundle", overrides=overrides, progress=told)
     assert "model.safetensors" not in bundle.manifest.files
-    assert [line for line in told if line.startswith("the bundle holds no model.safetensors: '' keeps extra state")]
+    assert [
+        line for line in told.lines if line.startswith("the bundle holds no model.safetensors: '' keeps extra state")
+    ]
 
 
 def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,11 @@ from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ParityError
 from edgecompress.loading.sources import open_batches
 from edgecompress.pipeline.fold import convert, run_steps
-from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.step import Step, StepResult
 from edgecompress.techniques.context import Context
 from tests.exporters.graphs import draw, graph
+from tests.heard import Heard
 from tests.networks import ConvNet, ResidualNet, images, seeded
 
 PROBE = {"x": draw(2, 4, 8, 8)}
@@ -47,18 +47,14 @@ def test_a_step_without_floor_may_diverge_and_is_measured() -> None:
 
 
 def test_warnings_of_a_step_are_passed_on() -> None:
-    lines: list[str] = []
-
-    class Heard(Progress):
-        def warn(self, line: str) -> None:
-            lines.append(line)
+    told = Heard()
 
     def run(model: ir.Model, _context: Context) -> StepResult[ir.Model]:
         return StepResult(model=model, warnings=("onnxsim was left out",))
 
     step = Step(name="simplify", what="", run=run)
-    run_steps(_scaled(1.0), _scaled(1.0), [step], PROBE, replace(CONTEXT, progress=Heard()))
-    assert lines == ["onnxsim was left out"]
+    run_steps(_scaled(1.0), _scaled(1.0), [step], PROBE, replace(CONTEXT, progress=told))
+    assert told.lines == ["onnxsim was left out"]
 
 
 def test_quantization_needs_calibration_data() -> None:

@@ -19,7 +19,6 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from edgecompress.arrays import SHARED
 from edgecompress.data.batches import Batch
 from edgecompress.errors import DataError, InputError, ModelError, RecipeError
-from edgecompress.progress import Progress
 from edgecompress.system.randomness import RandomStates
 from edgecompress.training import (
     AttentionTransfer,
@@ -35,6 +34,7 @@ from edgecompress.training import (
     teach,
 )
 from tests.conftest import ROOT
+from tests.heard import Heard
 from tests.networks import ConvNet, ResidualNet, seeded
 from tests.training.batches import batches, learnable, same, shuffled, stack
 
@@ -231,16 +231,12 @@ def test_the_cache_changes_no_weight_and_the_teacher_sees_each_sample_once(tmp_p
 
 
 def test_a_cache_of_augmented_samples_is_warned_of(tmp_path: Path) -> None:
-    class Warned(Progress):
-        def warn(self, line: str) -> None:
-            lines.append(line)
-
-    lines: list[str] = []
+    told = Heard()
     student, teacher = seeded(ConvNet), seeded(ResidualNet)
     for augment in (None, crop_and_flip):
         settings = Settings(epochs=1, augment=augment)
-        teach(student, teacher, shuffled(), settings, Taught(), cache=tmp_path, progress=Warned())
-    assert lines == ["augmentation makes new samples: the teacher's cache grows, and saves little"]
+        teach(student, teacher, shuffled(), settings, Taught(), cache=tmp_path, progress=told)
+    assert told.lines == ["augmentation makes new samples: the teacher's cache grows, and saves little"]
 
 
 @pytest.mark.parametrize("axis", [1, SHARED])

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from edgecompress.arrays import Inputs
 from edgecompress.data.batches import Batch
-from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.validation.elsewhere.comparison import compare_places, first_samples
 from edgecompress.validation.elsewhere.place import Answer, Handling
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.results import PlaceResult
 from tests.exporters.graphs import draw, graph
+from tests.heard import Heard
 
 Change = Callable[[list[dict[str, Any]]], Any]
 MODEL = to_bytes(graph("p = GlobalAveragePool(x) y = Flatten(p)"))
@@ -44,16 +44,6 @@ class Host:
         return self.change([{"y": run_session(session, batch)[0]} for batch in batches])
 
 
-class Lines(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.warnings.append(line)
-
-
 def _named(place: Any, **handling: Any) -> NamedPlace:
     return NamedPlace(name="mine", told=MINE, handling=Handling(**handling), place=place)
 
@@ -61,8 +51,8 @@ def _named(place: Any, **handling: Any) -> NamedPlace:
 def _compare(
     *places: NamedPlace, batches: Sequence[Batch] = BATCHES, golden: Batch = BATCHES[0], model: bytes = MODEL
 ) -> tuple[list[PlaceResult], list[str]]:
-    lines = Lines()
-    return list(compare_places(model, golden, batches, places, lines)), lines.warnings
+    lines = Heard()
+    return list(compare_places(model, golden, batches, places, lines)), lines.lines
 
 
 def _failure(change: Change) -> str:

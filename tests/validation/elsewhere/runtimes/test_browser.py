@@ -26,6 +26,7 @@ from edgecompress.validation.elsewhere.places import BROWSER, find_places
 from edgecompress.validation.elsewhere.results import Elsewhere, PlaceResult
 from edgecompress.validation.elsewhere.runtimes.browser import CHROMIUM, WEB, find_place, what_is_missing
 from tests.exporters.graphs import draw, graph
+from tests.heard import Heard
 from tests.networks import ConvNet, images, seeded
 
 SCORES = to_bytes(graph("p = GlobalAveragePool(x) y = Flatten(p)"))
@@ -44,16 +45,6 @@ ANSWER
 urllib.request.urlopen(url + "answer", json.dumps(answer).encode())
 __import__("time").sleep(60)
 """
-
-
-class Lines(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.warnings.append(line)
 
 
 @pytest.fixture
@@ -79,9 +70,9 @@ def _page(factor: float = 1.0, answer: str = "") -> str:
 
 
 def _run(class_axis: int | None = None) -> tuple[PlaceResult, list[str]]:
-    lines, places = Lines(), find_places([BROWSER], spared=[BROWSER])
+    lines, places = Heard(), find_places([BROWSER], spared=[BROWSER])
     (result,) = compare_places(SCORES, Batch(inputs=INPUTS, class_axis=class_axis), [], places, lines)
-    return result, lines.warnings
+    return result, lines.lines
 
 
 def _agreement(result: PlaceResult) -> float | None:
