@@ -70,7 +70,16 @@ def metric_change(before: float, after: float, unit: str) -> str:
     >>> metric_change(77.5, 76.25, "%"), metric_change(0.5, 0.75, "m")
     ('-1.25 points', '+0.2500 m')
     """
-    return f"{after - before:+.2f} points" if unit == PERCENT else f"{after - before:+#.4g} {unit}".rstrip()
+    return f"{signed(after - before, unit)} {'points' if unit == PERCENT else unit}".rstrip()
+
+
+def signed(difference: float, unit: str) -> str:
+    """A difference of two values of a metric as a number with its sign.
+
+    >>> signed(-1.25, "%"), signed(0.25, "m")
+    ('-1.25', '+0.2500')
+    """
+    return f"{difference:+.2f}" if unit == PERCENT else f"{difference:+#.4g}"
 
 
 def metric_title(name: str) -> str:

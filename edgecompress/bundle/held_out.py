@@ -19,6 +19,7 @@ from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.units import metric_title
 from edgecompress.validation.budgets import metric_measures, metric_units
+from edgecompress.validation.drops import Drop
 from edgecompress.validation.scores import Scores, score
 
 
@@ -56,7 +57,7 @@ def measure_quality(
     """
     if evaluation is None:
         before, after = (_recorded_value(bundle, measure, side) for side in ("original", "compressed"))
-        rows = _metric_rows(measure, before, after, RECORDED)
+        rows = _metric_rows(measure, before, after, RECORDED, _recorded_drop(bundle, measure, before, after))
         return Quality(
             rows=(*rows, _recorded_agreement(bundle)),
             measured=metric_measures(measure, before, after),
@@ -80,13 +81,15 @@ def measure_quality(
         progress.warn(f"{listed(lost)} carries signal in the float model and is zero or a constant in the artifact")
     last = _recorded_agreement(bundle) if original is None else agreement
     return Quality(
-        rows=(*_metric_rows(measure, before, value, HERE), last),
+        rows=(*_metric_rows(measure, before, value, HERE, None if original is None else scores.drop), last),
         measured=metric_measures(measure, before, value),
         lost=lost,
     )
 
 
-def _metric_rows(measure: Measure, before: float | None, after: float | None, source: str) -> Iterator[MeasuredRow]:
+def _metric_rows(
+    measure: Measure, before: float | None, after: float | None, source: str, drop: Drop | None
+) -> Iterator[MeasuredRow]:
     """The rows of the metric: of top-1 the accuracy and its drop, of another one its share, too."""
     values = metric_measures(measure, before, after)
     units = {**metric_units(measure), "metric_kept": "share"}
@@ -100,7 +103,9 @@ def _metric_rows(measure: Measure, before: float | None, after: float | None, so
     for name, unit in shown.items():
         value = values[name]
         found = NOWHERE if value is None and source == HERE else source
-        yield MeasuredRow(measure=name, value=value, unit=unit, source=found)
+        yield MeasuredRow(
+            measure=name, value=value, unit=unit, source=found, drop=drop if name.endswith("_drop") else None
+        )
 
 
 def recorded_class_axis(bundle: Bundle) -> int | None:
@@ -134,6 +139,20 @@ def _recorded_value(bundle: Bundle, measure: Measure, side: str) -> float | None
     return recorded_number(bundle, "accuracy" if measure.name == DEFAULT else "metric", side)
 
 
+def _recorded_drop(bundle: Bundle, measure: Measure, before: float | None, after: float | None) -> Drop | None:
+    """The drop with its interval, where one was recorded."""
+    low, high = (recorded_number(bundle, "metric", "drop_interval_95", place) for place in (0, 1))
+    if before is None or after is None or low is None or high is None:
+        return None
+    return Drop(
+        before=before,
+        after=after,
+        unit=measure.unit,
+        higher_is_better=measure.wants_more,
+        interval_95=(low, high),
+    )
+
+
 def _is_recorded(bundle: Bundle, measure: Measure) -> bool:
     """Whether a bundle records this metric, of outputs that went through the same."""
     metric = bundle.manifest.metrics.get("metric")
@@ -152,4 +171,4 @@ def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress
             lambda batch: run_session(sessions[-1], batch.inputs)[0].shape, [evaluation], asked, progress.warn
         )
         evaluation = replace(evaluation, class_axis=axis)
-    return score(sessions, evaluation, progress)
+    return score(sessions, evaluation, progress, in_full=len(files) > 1)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecompress.bundle.reading import Bundle, recorded_number
-from edgecompress.timing.ratios import Interval, Ratio, Verdict
+from edgecompress.metrics.bootstrap import Interval
+from edgecompress.timing.ratios import Ratio, Verdict
+from edgecompress.validation.drops import Drop, DropVerdict, span
 
 HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
 
@@ -15,8 +17,8 @@ HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
 class MeasuredRow:
     """One measure, its value, and whether it was taken now or when the bundle was written.
 
-    ``interval`` bounds it at 95 % where it is a time or a ratio of times; ``title`` is what a table calls it, where
-    that is not ``measure``.
+    ``interval`` bounds it at 95 % where it is a time or a ratio of times; ``drop`` is that of the metric, with its
+    interval, where it is one; ``title`` is what a table calls it, where that is not ``measure``.
     """
 
     measure: str
@@ -24,30 +26,37 @@ class MeasuredRow:
     unit: str
     source: str
     interval: Interval | None = None
+    drop: Drop | None = None
     title: str | None = None
 
     @property
-    def verdict(self) -> Verdict | None:
-        """What a ratio of times says."""
+    def verdict(self) -> Verdict | DropVerdict | None:
+        """What a ratio of times, or a drop, says."""
+        if self.drop is not None:
+            return self.drop.verdict
         if self.measure != "speedup" or self.value is None or self.interval is None:
             return None
         return self._ratio(self.value, self.interval).verdict
 
     @property
     def text(self) -> str:
-        """The value with its unit; a ratio of times in words."""
+        """The value with its unit; a ratio of times in words, and a drop with its interval, where it is known."""
         if self.value is None:
             return "not measured"
         if self.measure == "speedup" and self.interval is not None:
             return self._ratio(self.value, self.interval).words
-        return f"{self.value:#.4g} {self.unit}".rstrip()
+        told = f"{self.value:#.4g} {self.unit}".rstrip()
+        if self.drop is None or self.drop.interval_95 is None:
+            return told
+        return f"{told if self.drop.is_one else self.drop.verdict} ({span(self.drop.interval_95, self.drop.unit)})"
 
     @property
     def entry(self) -> dict[str, Any]:
         """The row for JSON, without its name."""
         found: dict[str, Any] = {"value": self.value, "unit": self.unit, "source": self.source}
-        if self.interval is not None:
-            found["interval_95"] = list(self.interval)
+        interval = self.interval if self.drop is None else self.drop.interval_95
+        if interval is not None:
+            found["interval_95"] = list(interval)
         return found if self.verdict is None else {**found, "verdict": self.verdict}
 
     @staticmethod

@@ -31,7 +31,7 @@ from edgecompress.targets import TargetProfile
 from edgecompress.validation import Elsewhere, Evidence, Latency, PlaceResult, Verdict
 
 NETWORK = "model.safetensors"
-VALUES = ("original", "compressed", "drop")
+VALUES = ("original", "compressed", "drop", "drop_interval_95")
 VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 
@@ -138,6 +138,7 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
         },
         "metric": {
             **_values(evidence),
+            "verdict": None if evidence.drop is None else evidence.drop.verdict,
             "kept": evidence.measure.kept(evidence.original_metric, evidence.compressed_metric),
             "name": evidence.measure.name,
             "unit": evidence.measure.unit,
@@ -154,8 +155,10 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _values(evidence: Evidence) -> dict[str, float | None]:
-    return dict(zip(VALUES, (evidence.original_metric, evidence.compressed_metric, evidence.metric_drop), strict=True))
+def _values(evidence: Evidence) -> dict[str, Any]:
+    interval = None if evidence.drop is None or evidence.drop.interval_95 is None else list(evidence.drop.interval_95)
+    values = (evidence.original_metric, evidence.compressed_metric, evidence.metric_drop, interval)
+    return dict(zip(VALUES, values, strict=True))
 
 
 def latency_entry(latency: Latency) -> dict[str, float]:

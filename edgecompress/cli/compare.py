@@ -77,12 +77,14 @@ def told_of(row: Measured) -> str:
 
 def print_comparison(comparison: Comparison) -> None:
     """The table, then why rows are missing, and where all of it is."""
-    from edgecompress.comparison.tables import cells, headings
+    from edgecompress.comparison.tables import DOUBTED, cells, headings
 
     out = console()
     titles = ["ratio" if heading == "smaller" else heading for heading in headings(comparison.rows)]
     print_table(titles, [_narrow(cells(row), row) for row in comparison.rows if row.missing is None])
     out.print()
+    if any(row.metric_verdict in DOUBTED for row in comparison.rows):
+        out.print("drop: none or open where its 95 % interval, which comparison.md has, holds 0", style="dim")
     for row in comparison.rows:
         for remark in row.remarks:
             out.print(f"{row.title}: {remark}", style="yellow", highlight=False, markup=False)
@@ -92,11 +94,11 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _narrow(cells: list[str], row: Measured) -> list[str]:
-    """The cells with the interval's ends as close to the speedup as 80 columns want them, and none without one."""
-    from edgecompress.comparison.tables import HEADINGS, factor
+    """The cells with the interval's ends as close to the speedup as 80 columns want them, and none at the drop."""
+    from edgecompress.comparison.tables import HEADINGS, factor, short_drop
 
     place = HEADINGS.index("speedup")
     timing = row.timing
     said = "" if timing is None else factor(timing)
     speedup = f"{said} {timing.low:.2f}-{timing.high:.2f}" if timing is not None and said.endswith("x") else said
-    return [*cells[:place], speedup, *cells[place + 1 :]]
+    return [*cells[:place], speedup, *cells[place + 1 : -1], short_drop(row)]

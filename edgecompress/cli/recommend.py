@@ -139,8 +139,7 @@ def _print_trials(found: Recommendation, measured: MeasuredFloat | None, trials:
         predicted = _predicted(choice.prediction) if choice.prediction is not None else "-"
         latency_ms = None if measured.latency_ms is None else measured.latency_ms / trial.speedup
         reached = f"{kilobytes(1e6 * trial.size_mb)}, {_time(latency_ms, trial.speedup)}"
-        drop = "-" if trial.accuracy_drop is None else f"{trial.accuracy_drop:.2f} points"
-        rows.append([choice.profile.name, predicted, reached, drop, _outcome(trial)])
+        rows.append([choice.profile.name, predicted, reached, trial.drop_in_words, _outcome(trial)])
     out = console()
     if rows:
         out.print()

@@ -20,7 +20,6 @@ from edgecompress.units import (
     decibels,
     kilobytes,
     metric,
-    metric_change,
     metric_title,
     milliseconds,
     outcome,
@@ -29,6 +28,7 @@ from edgecompress.units import (
 )
 
 if TYPE_CHECKING:
+    from edgecompress.validation.drops import Drop
     from edgecompress.validation.elsewhere.results import Elsewhere
 
 WIDTH = 80
@@ -118,6 +118,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Size, latency and the metric before and after."""
     from edgecompress.bundle.manifest import metric_entry
     from edgecompress.timing.ratios import Ratio
+    from edgecompress.validation.drops import Drop
 
     size, latency, measured = metrics["size_bytes"], metrics["latency_ms"], metric_entry(metrics)
     low, high = latency["ratio_interval_95"]
@@ -134,7 +135,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             milliseconds(latency["compressed"]["median"]),
             Ratio(value=latency["ratio"], low=low, high=high).words,
         ],
-        [metric_title(measured["name"]), *_metric(measured)],
+        [metric_title(measured["name"]), *_metric(Drop.recorded(measured))],
     ]
     parity = metrics["parity"]["compressed"]
     agreement = parity["top1_agreement"]
@@ -222,8 +223,7 @@ def _place(entry: Mapping[str, Any]) -> list[str]:
     return ["yes" if entry["identical"] else "no", decibels(entry["sqnr_db"]), same, error, str(entry["samples"])]
 
 
-def _metric(measured: Mapping[str, Any]) -> list[str]:
-    if measured["drop"] is None:
+def _metric(drop: Drop | None) -> list[str]:
+    if drop is None:
         return ["", "", "not measured"]
-    before, after, unit = measured["original"], measured["compressed"], measured["unit"]
-    return [metric(before, unit), metric(after, unit), metric_change(before, after, unit)]
+    return [metric(drop.before, drop.unit), metric(drop.after, drop.unit), drop.words]

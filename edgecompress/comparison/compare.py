@@ -38,6 +38,7 @@ from edgecompress.targets import TargetProfile
 from edgecompress.timing.latency import interleave_sessions
 from edgecompress.timing.noise import doubts_of
 from edgecompress.timing.ratios import ratio_of
+from edgecompress.validation.drops import Drop
 
 ORIGINAL = ROWS[0].key
 MARKDOWN, CSV = "comparison.md", "comparison.csv"
@@ -201,6 +202,7 @@ def _measure(
     size, decided = metrics["size_bytes"], metric_entry(metrics)
     value = decided[side]
     drop = None if decided["drop"] is None else 0.0 if side == "original" else decided["drop"]
+    doubted = Drop.recorded(decided) if side == "compressed" else None
     is_accuracy = decided["name"] == DEFAULT
     return Measured(
         key=row.key,
@@ -214,6 +216,8 @@ def _measure(
         metric_unit=decided["unit"],
         metric_value=value,
         metric_drop=drop,
+        metric_drop_interval_95=None if doubted is None else doubted.interval_95,
+        metric_verdict=None if doubted is None else doubted.verdict,
     )
 
 

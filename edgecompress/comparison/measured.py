@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecompress.bundle.manifest import canonical
 from edgecompress.errors import OutputError
+from edgecompress.metrics.bootstrap import Interval
 from edgecompress.metrics.metric import DEFAULT, PERCENT
 from edgecompress.recipe.wording import ADVISES
 from edgecompress.system.durable import replacing
@@ -44,8 +45,9 @@ class Measured:
 
     ``digest`` is of all that the row is made of; ``accuracy`` is top-1 in percent, None without labels. ``metric`` is
     the name of what decided, ``metric_value`` and ``metric_drop`` its value and by how much that is worse than the
-    original's, in its unit; of top-1 these are the accuracy and its drop. ``timing`` is from one run that all rows
-    shared, and None until that.
+    original's, in its unit; of top-1 these are the accuracy and its drop. Between ``metric_drop_interval_95`` the drop
+    lies at 95 %, and ``metric_verdict`` says whether it is one; None where that is not known. ``timing`` is from one
+    run that all rows shared, and None until that.
     """
 
     key: str
@@ -60,6 +62,8 @@ class Measured:
     metric_unit: str = PERCENT
     metric_value: float | None = None
     metric_drop: float | None = None
+    metric_drop_interval_95: Interval | None = None
+    metric_verdict: str | None = None
     timing: Timing | None = None
 
     def document(self) -> dict[str, Any]:
@@ -114,4 +118,7 @@ def _row(entry: Mapping[str, Any]) -> Measured:
     timing = entry["timing"]
     if timing is not None:
         timing = Timing(**{**timing, "doubts": tuple(timing.get("doubts", ()))})
-    return Measured(**{**entry, "timing": timing})
+    interval = entry.get("metric_drop_interval_95")
+    return Measured(
+        **{**entry, "timing": timing, "metric_drop_interval_95": None if interval is None else tuple(interval)}
+    )

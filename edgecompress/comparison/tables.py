@@ -7,14 +7,17 @@ import io
 from collections.abc import Sequence
 
 from edgecompress.comparison.measured import Measured, Timing
-from edgecompress.metrics.metric import DEFAULT, PERCENT
-from edgecompress.units import kilobytes, metric, metric_title, milliseconds
+from edgecompress.metrics.metric import DEFAULT
+from edgecompress.units import kilobytes, metric, metric_title, milliseconds, signed
+from edgecompress.validation.drops import span
 
 HEADINGS = ("model", "size", "smaller", "latency", "speedup", "accuracy", "drop")
+DOUBTED = {"no difference": "none", "too few samples to say": "open"}
+"""What is said of a drop that may be chance, in a few words and in a word."""
 CSV_FIELDS = (
     *("row", "model", "size_bytes", "compression_ratio", "latency_ms", "speedup", "speedup_low", "speedup_high"),
     "speed_verdict",
-    *("accuracy_percent", "accuracy_drop_points", "missing"),
+    *("accuracy_percent", "accuracy_drop_points", "drop_low", "drop_high", "drop_verdict", "missing"),
 )
 
 
@@ -50,11 +53,23 @@ def cells(row: Measured) -> list[str]:
 def _measured(row: Measured) -> list[str]:
     """The metric and its drop; what was kept from before the metric had a name is accuracy."""
     value, drop = _figures(row)
-    drop_text = "+.2f" if row.metric_unit == PERCENT else "+#.4g"
     return [
         "-" if value is None else metric(value, row.metric_unit),
-        "-" if drop is None else format(drop, drop_text),
+        "-" if drop is None else _drop_cell(row, drop),
     ]
+
+
+def _drop_cell(row: Measured, drop: float) -> str:
+    """A drop with its interval, or why it says nothing."""
+    said = row.metric_verdict if row.metric_verdict in DOUBTED else signed(drop, row.metric_unit)
+    interval = row.metric_drop_interval_95
+    return said if interval is None else f"{said} ({span(interval, row.metric_unit)})"
+
+
+def short_drop(row: Measured) -> str:
+    """A drop, or a word on why it says nothing."""
+    _, drop = _figures(row)
+    return "-" if drop is None else DOUBTED.get(row.metric_verdict or "") or signed(drop, row.metric_unit)
 
 
 def factor(timing: Timing) -> str:
@@ -78,7 +93,8 @@ def as_csv(rows: Sequence[Measured]) -> str:
         times: list[float | str | None] = [None] * 5
         if timing is not None:
             times = [timing.median_ms, timing.speedup, timing.low, timing.high, timing.ratio.verdict]
-        figures = [row.size_bytes, row.compression_ratio, *times, *_figures(row)]
+        ends = row.metric_drop_interval_95 or (None, None)
+        figures = [row.size_bytes, row.compression_ratio, *times, *_figures(row), *ends, row.metric_verdict]
         writer.writerow([row.key, row.title, *figures, row.missing])
     return buffer.getvalue()
 

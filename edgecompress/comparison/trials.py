@@ -27,15 +27,31 @@ class Trial:
     leaves undecided; or why there is none.
 
     ``speedup`` is from one interleaved run of the float model and the artifact; ``accuracy_drop`` is in points, and
-    None without labels.
+    None without labels; ``drop_verdict`` says whether it is one beyond chance, where that is known.
     """
 
     size_mb: float | None = None
     speedup: float | None = None
     accuracy_drop: float | None = None
+    drop_verdict: str | None = None
     missed: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     failure: str | None = field(default=None, metadata=ADVISES)
+
+    @property
+    def drop_in_words(self) -> str:
+        """The drop of accuracy, or why it says nothing.
+
+        >>> Trial(accuracy_drop=0.25).drop_in_words, Trial(accuracy_drop=0.25, drop_verdict="worse").drop_in_words
+        ('0.25 points', '0.25 points')
+        >>> Trial(accuracy_drop=0.25, drop_verdict="no difference").drop_in_words, Trial().drop_in_words
+        ('no difference', '-')
+        """
+        if self.accuracy_drop is None:
+            return "-"
+        return (
+            f"{self.accuracy_drop:.2f} points" if self.drop_verdict in ("better", "worse", None) else self.drop_verdict
+        )
 
 
 def measure_float(network: Network, calibration: Data, recipe: Recipe) -> MeasuredFloat:
@@ -91,6 +107,7 @@ def try_profile(
         size_mb=manifest.metrics["size_bytes"]["compressed"] / 1e6,
         speedup=manifest.metrics["latency_ms"]["ratio"],
         accuracy_drop=manifest.metrics["accuracy"]["drop"],
+        drop_verdict=manifest.metrics["metric"]["verdict"],
         missed=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "fail"),
         undecided=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "too noisy to say"),
     )

@@ -13,6 +13,8 @@ import numpy as np
 from edgecompress.arrays import Array
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.metrics.described import described
+from edgecompress.metrics.found_boxes import drawable_precision, found_boxes
+from edgecompress.metrics.sums import Drawable, Redrawn
 
 MOST = 100
 """Boxes of a sample that count, those with the highest scores: COCO's."""
@@ -71,10 +73,8 @@ def _numbers(given: Any, what: str) -> Array:
     return values
 
 
-def average_precisions(
-    found: Sequence[Boxes], targets: Sequence[Boxes], overlaps: Sequence[float]
-) -> dict[float, float]:
-    """Average precision of each class, 0 to 1, the mean over the overlaps; classes without a target are left out.
+def evaluate(found: Sequence[Boxes], targets: Sequence[Boxes], overlaps: Sequence[float]) -> Any:
+    """What pycocotools' ``COCOeval`` says of the boxes.
 
     Raises:
         RecipeError: pycocotools is missing.
@@ -85,7 +85,7 @@ def average_precisions(
         raise RecipeError(
             "metrics of boxes need pycocotools, which is not installed; pip install 'edgecompress[detection]'"
         ) from None
-    classes = sorted({float(label) for boxes in (*found, *targets) for label in boxes.labels})
+    classes = _classes(found, targets)
     with contextlib.redirect_stdout(io.StringIO()):  # it tells its progress
         evaluation = COCOeval(_index(targets, classes), _index(found, classes), "bbox")
         evaluation.params.iouThrs = np.array(overlaps)
@@ -93,10 +93,19 @@ def average_precisions(
         evaluation.params.maxDets = [MOST]
         evaluation.evaluate()
         evaluation.accumulate()
+    return evaluation
+
+
+def average_precisions(evaluation: Any, classes: Sequence[float]) -> dict[float, float]:
+    """Average precision of each class, 0 to 1, the mean over the overlaps; classes without a target are left out."""
     precision: Array = evaluation.eval["precision"][:, :, :, 0, 0]
     there = precision[0, 0] > -1
     averages = precision[:, :, there].mean((0, 1))
     return dict(zip(np.array(classes)[there].tolist(), averages.tolist(), strict=True))
+
+
+def _classes(found: Sequence[Boxes], targets: Sequence[Boxes]) -> list[float]:
+    return sorted({float(label) for boxes in (*found, *targets) for label in boxes.labels})
 
 
 def _index(samples: Sequence[Boxes], classes: Sequence[float]) -> Any:
@@ -128,7 +137,7 @@ def _index(samples: Sequence[Boxes], classes: Sequence[float]) -> Any:
     return index
 
 
-class MeanAveragePrecision:
+class MeanAveragePrecision(Redrawn):
     """Mean average precision of boxes, in percent, over the classes that the targets have.
 
     Args:
@@ -139,6 +148,7 @@ class MeanAveragePrecision:
 
     def __init__(self, overlaps: Sequence[float]) -> None:
         self._overlaps = overlaps
+        self._evaluation: Any = None
         self.reset()
 
     def update(self, outputs: Any, targets: Any, /) -> None:
@@ -159,6 +169,7 @@ class MeanAveragePrecision:
         there = [boxes_of(given, f"targets of sample {row}", scored=False) for row, given in enumerate(targets)]
         self._found += found
         self._targets += there
+        self._evaluation = None
 
     def compute(self) -> float:
         """Percent; NaN where there is no target."""
@@ -167,12 +178,27 @@ class MeanAveragePrecision:
 
     def per_class(self) -> dict[float, float]:
         """Average precision of each class that has a target, in percent."""
-        if not any(len(boxes.corners) for boxes in self._targets):
+        evaluation = self._evaluated()
+        if evaluation is None:
             return {}
-        averages = average_precisions(self._found, self._targets, self._overlaps)
+        averages = average_precisions(evaluation, _classes(self._found, self._targets))
         return {label: 100 * average for label, average in averages.items()}
+
+    def drawable(self) -> Drawable | None:
+        """Pictures with all their boxes."""
+        evaluation = self._evaluated()
+        if evaluation is None:
+            return None
+        return drawable_precision(found_boxes(evaluation, len(self._targets)), self.compute())
+
+    def _evaluated(self) -> Any:
+        """The evaluation of all boxes, which takes longer than all the rest; None where there is no target."""
+        if self._evaluation is None and any(len(boxes.corners) for boxes in self._targets):
+            self._evaluation = evaluate(self._found, self._targets, self._overlaps)
+        return self._evaluation
 
     def reset(self) -> None:
         """Forget all batches."""
         self._found: list[Boxes] = []
         self._targets: list[Boxes] = []
+        self._evaluation = None

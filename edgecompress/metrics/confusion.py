@@ -1,55 +1,61 @@
-"""How often each class was answered for each: what metrics of classes are computed from, whatever the batches."""
+"""How often each class was right, answered and there: what metrics of classes are computed from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecompress.arrays import Array
 from edgecompress.metrics.accuracy import IGNORED_LABEL
+from edgecompress.metrics.sums import OfSums, Sums, share_of
 
-Counts = NDArray[np.int64]
 
-
-class MeanOverClasses:
+class MeanOverClasses(OfSums):
     """The mean of a share of each class, in percent; classes that neither are labels nor are answered do not count.
 
     Args:
-        share: from how often each class was right, answered, and a label, to its share, 0 to 1.
+        share: from how often each class was right, answered, and a label, to its share, 0 to 1, in two parts: the
+            numerator and the denominator, which is not zero for a class that counts.
     """
 
     unit, higher_is_better, of_classes = "%", True, True
 
-    def __init__(self, share: Callable[[Counts, Counts, Counts], Array]) -> None:
+    def __init__(self, share: Callable[[Sums, Sums, Sums], tuple[Sums, Sums]]) -> None:
+        super().__init__()
         self._share = share
-        self._pairs: Counts = np.zeros((1, 1), np.int64)
 
     def update(self, scores: Array, labels: Array, /) -> None:
         """Add scores of shape (rows, classes, ...) and class indices (rows, ...)."""
-        counted, classes = labels != IGNORED_LABEL, scores.shape[1]
-        pairs = labels[counted].astype(np.int64) * classes + scores.argmax(1)[counted]
-        self._pairs = self._pairs + np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-    def compute(self) -> float:
-        """The mean over the classes; NaN where nothing counted."""
-        shares = self.per_class().values()
-        return float(np.mean(list(shares))) if shares else float("nan")
+        classes, answers = scores.shape[1], scores.argmax(1)
+        kinds = (labels == answers, labels), (True, answers), (True, labels)
+        counted = labels != IGNORED_LABEL
+        self._add(*(_counts(of, counted & which, classes) for which, of in kinds))
 
     def per_class(self) -> dict[int, float]:
         """The share of each class that counts, in percent."""
-        right, answered, labels = self._pairs.diagonal(), self._pairs.sum(0), self._pairs.sum(1)
-        seen = np.flatnonzero(answered + labels)
-        shares = 100 * self._share(right[seen], answered[seen], labels[seen])
-        return dict(zip(seen.tolist(), shares.tolist(), strict=True))
+        totals = self._sums.totals
+        shares = self._shares(totals[None])[0] if totals.size else totals
+        return {int(label): float(shares[label]) for label in np.flatnonzero(~np.isnan(shares))}
 
-    def reset(self) -> None:
-        """Forget all batches."""
-        self._pairs = np.zeros((1, 1), np.int64)
+    def _values(self, sums: Sums) -> Sums:
+        shares = self._shares(sums)
+        return share_of(np.nansum(shares, 1), (~np.isnan(shares)).sum(1))
+
+    def _shares(self, sums: Sums) -> Sums:
+        """The share of each class in percent, (resamples, classes), NaN of one that does not count."""
+        right, answered, labels = np.split(sums, 3, axis=1)
+        part, whole = self._share(right, answered, labels)
+        return share_of(100 * part, whole)
 
 
-def harmonic_mean(right: Counts, answered: Counts, labels: Counts) -> Array:
+def _counts(classes: Array, counted: Array, of: int) -> Array:
+    """How often each of so many classes stands in each row, (rows, classes), where it counts."""
+    rows = np.broadcast_to(np.arange(len(classes)).reshape(-1, *(1,) * (classes.ndim - 1)), classes.shape)
+    places = rows[counted] * of + classes[counted].astype(np.int64)
+    return np.bincount(places, minlength=len(classes) * of).reshape(len(classes), of)
+
+
+def harmonic_mean(right: Sums, answered: Sums, labels: Sums) -> tuple[Sums, Sums]:
     """F1, which is Dice: the harmonic mean of precision and recall."""
-    share: Array = 2 * right / (answered + labels)
-    return share
+    return 2 * right, answered + labels

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from edgecompress.arrays import Array
 from edgecompress.metrics.accuracy import IGNORED_LABEL
+from edgecompress.metrics.sums import OfSums, Sums, share_of
 
 
-class HitRate:
+class HitRate(OfSums):
     """The share of right answers among the labels that count, in percent.
 
     Args:
@@ -22,6 +23,7 @@ class HitRate:
     unit, higher_is_better, of_classes = "%", True, True
 
     def __init__(self, hits: Callable[[Array, Array], Array]) -> None:
+        super().__init__()
         self._hits = hits
         self._right: NDArray[np.int64] = np.zeros(1, np.int64)
         self._total: NDArray[np.int64] = np.zeros(1, np.int64)
@@ -30,13 +32,9 @@ class HitRate:
         """Add scores of shape (rows, classes, ...) and class indices (rows, ...)."""
         counted, classes = labels != IGNORED_LABEL, scores.shape[1]
         hits = self._hits(scores, labels) & counted
+        self._add(*(found.reshape(len(labels), -1).sum(1) for found in (hits, counted)))
         self._right = self._right + np.bincount(labels[hits], minlength=classes)
         self._total = self._total + np.bincount(labels[counted], minlength=classes)
-
-    def compute(self) -> float:
-        """Percent; NaN of no label."""
-        total = int(self._total.sum())
-        return 100 * int(self._right.sum()) / total if total else float("nan")
 
     def per_class(self) -> dict[int, float]:
         """Recall of each class that is a label, in percent."""
@@ -46,4 +44,8 @@ class HitRate:
 
     def reset(self) -> None:
         """Forget all batches."""
+        super().reset()
         self._right = self._total = np.zeros(1, np.int64)
+
+    def _values(self, sums: Sums) -> Sums:
+        return share_of(100 * sums[:, 0], sums[:, 1])

@@ -16,6 +16,9 @@ where outputs are scores of classes and targets class indices. Such a metric is 
 along axis 1, and targets that are classes of it, or -100 for what does not count (``ignores`` lists other targets that
 do not); labels that are shifted by one, or that guessing would hit as often, are told.
 
+Where it is a :class:`~edgecompress.metrics.sums.Redrawn`, as a function of sums over the samples is
+(:class:`~edgecompress.metrics.sums.OfSums`), a drop of it is told with its interval.
+
 A metric may have ``per_class()``, the value of each class: a dict from the class to a number, or an array of them
 (:mod:`edgecompress.metrics.per_class`). The report then tells which class lost most.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgecompress.arrays import Array
 from edgecompress.errors import DataError, a_kind
+from edgecompress.metrics.sums import OfSums, Sums, share_of
 from edgecompress.metrics.targets import is_numbers
 
 Numbers = NDArray[np.float64]
@@ -44,27 +45,22 @@ def _numbers(given: Any, what: str) -> Array:
     return array
 
 
-class MeanOf:
+class MeanOf(OfSums):
     """The mean of a function of values and targets, over all batches.
 
     Args:
-        function: from values and targets of one shape to the array that the mean is of.
+        function: from values and targets of one shape (rows, ...) to the array that the mean is of, (rows, ...).
     """
 
     def __init__(self, function: Callable[[Numbers, Numbers], Numbers]) -> None:
+        super().__init__()
         self._function = function
-        self.reset()
 
     def update(self, outputs: Any, targets: Any, /) -> None:
         """Add a batch: numbers of any shape, and targets of the same."""
-        each = self._function(*paired(outputs, targets))
-        self._sum += float(each.sum())
-        self._count += each.size
+        each = np.atleast_1d(self._function(*paired(outputs, targets)))
+        each = each.reshape(len(each), -1)
+        self._add(each.sum(1), np.full(len(each), each.shape[1]))
 
-    def compute(self) -> float:
-        """The mean; NaN of nothing."""
-        return self._sum / self._count if self._count else float("nan")
-
-    def reset(self) -> None:
-        """Forget all batches."""
-        self._sum, self._count = 0.0, 0
+    def _values(self, sums: Sums) -> Sums:
+        return share_of(sums[:, 0], sums[:, 1])

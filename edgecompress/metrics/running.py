@@ -17,29 +17,24 @@ from edgecompress.metrics.described import described
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.outputs import Outputs, given_outputs
 from edgecompress.metrics.per_class import given_by_class, mean_of_classes, named_classes
+from edgecompress.metrics.sums import Drawable, OfSums, Redrawn, Sums, share_of
 from edgecompress.metrics.targets import is_array, is_numbers, samples_of
 
 
-class Averaged:
+class Averaged(OfSums):
     """The values of a function of a batch, averaged by samples."""
 
     def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
         self._function = function
-        self.reset()
 
     def update(self, outputs: Any, targets: Any, /) -> None:
-        """Add a batch."""
+        """Add a batch; of what the function says of one, no part is known."""
         samples = samples_of(targets)
-        self._sum += samples * _one_number(self._function(outputs, targets))
-        self._samples += samples
+        self._add([samples * _one_number(self._function(outputs, targets))], [samples])
 
-    def compute(self) -> float:
-        """The mean."""
-        return self._sum / self._samples
-
-    def reset(self) -> None:
-        """Forget all batches."""
-        self._sum, self._samples = 0.0, 0
+    def _values(self, sums: Sums) -> Sums:
+        return share_of(sums[:, 0], sums[:, 1])
 
 
 class Running:
@@ -156,6 +151,11 @@ class Running:
                 f"compute() of metric {self._measure.name!r} raised {type(error).__name__}: {first_line(error)};"
                 " repair it"
             ) from error
+
+    @property
+    def drawable(self) -> Drawable | None:
+        """What the value was computed from, where samples of it can be drawn; None where it cannot, or has no value."""
+        return self._metric.drawable() if self._counted and isinstance(self._metric, Redrawn) else None
 
     @property
     def per_class(self) -> dict[str, float]:

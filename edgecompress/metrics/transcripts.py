@@ -10,13 +10,14 @@ import numpy as np
 from edgecompress.arrays import Array
 from edgecompress.errors import DataError
 from edgecompress.metrics.described import described
+from edgecompress.metrics.sums import OfSums, Sums, share_of
 
 BLANK = 0
 """The class of CTC that stands for nothing, PyTorch's."""
 Symbols = Sequence[Hashable]
 
 
-class ErrorRate:
+class ErrorRate(OfSums):
     """Edits of all samples over the symbols of all targets, in percent; more than 100 where most is inserted.
 
     Args:
@@ -26,8 +27,8 @@ class ErrorRate:
     unit, higher_is_better = "%", False
 
     def __init__(self, split: Callable[[str], Symbols]) -> None:
+        super().__init__()
         self._split = split
-        self.reset()
 
     def update(self, outputs: Any, targets: Any, /) -> None:
         """Add a batch.
@@ -45,6 +46,7 @@ class ErrorRate:
             found = greedy_ctc(np.asarray(found))
         if len(found) != len(targets):
             raise DataError(f"{len(found)} transcripts do not fit {len(targets)} targets; give one for each sample")
+        counts = []
         for own, wanted in zip(found, targets, strict=True):
             if isinstance(own, str) is not isinstance(wanted, str):
                 raise DataError(
@@ -52,16 +54,11 @@ class ErrorRate:
                     " indices of both (--postprocess makes texts of outputs)"
                 )
             read, right = self._symbols(own), self._symbols(wanted)
-            self._edits += edits(read, right)
-            self._all += len(right)
+            counts.append((edits(read, right), len(right)))
+        self._add(np.array(counts, np.float64).reshape(-1, 2))
 
-    def compute(self) -> float:
-        """Percent; NaN where the targets are empty."""
-        return 100 * self._edits / self._all if self._all else float("nan")
-
-    def reset(self) -> None:
-        """Forget all batches."""
-        self._edits = self._all = 0
+    def _values(self, sums: Sums) -> Sums:
+        return share_of(100 * sums[:, 0], sums[:, 1])
 
     def _symbols(self, transcript: Any) -> Symbols:
         if isinstance(transcript, str):

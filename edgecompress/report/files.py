@@ -47,6 +47,7 @@ def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:
             "size_bytes": stage.size_bytes,
             "accuracy": stage.metric if outcome.evidence.measure.name == DEFAULT else None,
             "metric": stage.metric,
+            "metric_drop_interval_95": None if stage.drop is None else stage.drop.interval_95,
             "parity": stage.parity.entry,
             "times_ms": [round(time_ms, 5) for time_ms in stage.times_ms],
         }

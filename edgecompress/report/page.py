@@ -24,10 +24,12 @@ from edgecompress.units import (
     percent,
     times,
 )
+from edgecompress.validation.drops import Drop
 
 
 def render(report: Mapping[str, Any]) -> str:
     """The page of a report as ``report.json`` holds it."""
+    measured = metric_entry(report["metrics"])
     environment = Environment(
         loader=PackageLoader("edgecompress.report"),
         autoescape=True,
@@ -40,10 +42,12 @@ def render(report: Mapping[str, Any]) -> str:
     named = {function.__name__: function for function in (*forms, *drawn)}
     return environment.get_template("report.html").render(
         report=report,
-        measured=metric_entry(report["metrics"]),
+        measured=measured,
         median=statistics.median,
+        drop=Drop.recorded(measured),
         Ratio=Ratio,
         factor=_factor,
+        stage_change=_stage_change,
         **named,
     )
 
@@ -51,3 +55,11 @@ def render(report: Mapping[str, Any]) -> str:
 def _factor(before_ms: Sequence[float], after_ms: Sequence[float]) -> str:
     """What a stage gained in time over the one before it, from runs that took turns, where that can be told."""
     return ratio_of(np.array(before_ms), np.array(after_ms)).factor
+
+
+def _stage_change(former: float, own: float, stage: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
+    """What a stage gained of the metric over the one before it, where that can be told; points without their unit."""
+    entry = {**measured, "original": former, "compressed": own}
+    drop = Drop.recorded({**entry, "drop_interval_95": stage.get("metric_drop_interval_95")})
+    assert drop is not None
+    return drop.change.removesuffix(" points")

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.arrays import Inputs
+from edgecompress.metrics.bootstrap import Interval
 from edgecompress.runtime import open_session, run_session
-from edgecompress.timing.ratios import STRETCHES, Interval, Ratio, interval_of, ratio_of
+from edgecompress.timing.ratios import STRETCHES, Ratio, interval_of, ratio_of
 
 WARM_UP_RUNS = 6
 """Even, so that the first round that counts goes forwards, as every other one."""

@@ -8,15 +8,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
+
+from edgecompress.metrics.bootstrap import Interval, bounds, draws
 
 Verdict = Literal["faster", "slower", "no difference", "too noisy to say"]
-Interval = tuple[float, float]
 
 STRETCHES = 10
 """Parts of a run that are resampled whole."""
-RESAMPLES = 2000
-CONFIDENCE = 0.95
 SMALLEST_DIFFERENCE = 0.01
 """What is not worth a verdict: where its memory comes to lie makes a model faster or slower by as much."""
 WIDEST = 0.05
@@ -104,8 +102,7 @@ def ratio_of(
 
     The two of a round share what the machine does to both. Rounds that follow one another are alike, and so are all
     that one pair of sessions ran; so the bootstrap draws whole stretches of rounds (Carlstein 1986, "The use of
-    subseries values"). They are few, which makes its percentiles too narrow: these are widened to what Student's t
-    asks for (Hesterberg 2015, "What teachers should know about the bootstrap").
+    subseries values"), few as they are (:mod:`edgecompress.metrics.bootstrap`).
 
     Args:
         first: times of the rounds in their order, (runs,), at least 4; forwards, backwards, forwards, ...
@@ -117,8 +114,8 @@ def ratio_of(
     # Rounds beyond whole stretches of whole pairs, the earliest, are left out.
     logs = np.log(first / second)[len(first) % (2 * count) :]
     directions = logs[::2], logs[1::2]
-    draws = _draws(count, seed)
-    low, high = np.exp(_bounds(np.mean([_quantiles(direction, draws, 0.5) for direction in directions], axis=0), count))
+    drawn = draws(count, seed)
+    low, high = np.exp(bounds(np.mean([_quantiles(direction, drawn, 0.5) for direction in directions], axis=0), count))
     value = np.exp(np.mean([np.median(direction) for direction in directions]))
     return Ratio(value=float(value), low=float(low), high=float(high))
 
@@ -133,26 +130,13 @@ def interval_of(times: NDArray[np.float64], share: float, stretches: int = STRET
         seed: of the bootstrap.
     """
     count = min(stretches, len(times) // 2)
-    low, high = _bounds(_quantiles(times[len(times) % count :], _draws(count, seed), share), count)
-    return float(low), float(high)
+    return bounds(_quantiles(times[len(times) % count :], draws(count, seed), share), count)
 
 
-def _draws(count: int, seed: int) -> NDArray[np.int64]:
-    """Number of times that each of ``count`` stretches is drawn in each resample."""
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-
-
-def _bounds(resampled: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The ends of the 95 % interval, as wide as ``count`` stretches ask for."""
-    tail = ndtr(-math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 + CONFIDENCE) / 2))
-    ends: NDArray[np.float64] = np.quantile(resampled, [tail, 1 - tail])
-    return ends
-
-
-def _quantiles(values: NDArray[np.float64], draws: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+def _quantiles(values: NDArray[np.float64], drawn: NDArray[np.int64], share: float) -> NDArray[np.float64]:
     """What ``share`` of the values stay under, for each row of draws: how often each equal part of them counts."""
     order = np.argsort(values)
-    below = np.cumsum(draws[:, order // (len(values) // draws.shape[1])], axis=1)
+    below = np.cumsum(drawn[:, order // (len(values) // drawn.shape[1])], axis=1)
     rank = share * len(values)
     lower, upper = np.argmax(below >= rank, axis=1), np.argmax(below > rank, axis=1)
     middle: NDArray[np.float64] = (values[order][lower] + values[order][upper]) / 2

@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgecompress.metrics.bootstrap import Interval
 from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.timing.latency import latency_intervals
-from edgecompress.timing.ratios import Interval, undecided
+from edgecompress.timing.ratios import undecided
 from edgecompress.validation.evidence import Evidence
 
 Outcome = Literal["pass", "fail", "not measured", "too noisy to say"]

@@ -20,6 +20,7 @@ from edgecompress.timing.noise import doubts_of
 from edgecompress.validation.changes import Changes
 from edgecompress.validation.classes import ClassChange
 from edgecompress.validation.doubts import evidence_doubts
+from edgecompress.validation.drops import Drop
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.scores import Scores, score
 
@@ -28,7 +29,8 @@ from edgecompress.validation.scores import Scores, score
 class StageFigures:
     """What was measured of one stage: ``metric`` in its unit, or None; agreement with the original.
 
-    ``times_ms`` are those of single calls, in runs that took turns with those of the other stages.
+    ``times_ms`` are those of single calls, in runs that took turns with those of the other stages. ``drop`` is that of
+    the metric from the stage before.
     """
 
     name: str
@@ -36,6 +38,7 @@ class StageFigures:
     metric: float | None
     parity: Agreement
     times_ms: tuple[float, ...]
+    drop: Drop | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,8 @@ class Evidence:
     artifact.
     ``arithmetic`` is that of metric and parity; times are always those of sessions as they are by default.
     ``classes`` are those of the metric, what lost most first; none where it has no value for each.
-    ``changes`` are those of answers that are no class of a sample, which ``flips`` has.
+    ``changes`` are those of answers that are no class of a sample, which ``flips`` has. ``drop`` is that of the metric,
+    with its interval.
     """
 
     original_bytes: int
@@ -67,6 +71,7 @@ class Evidence:
     measure: Measure = field(default_factory=lambda: named_measure(DEFAULT))
     classes: tuple[ClassChange, ...] = ()
     changes: Changes = field(default_factory=lambda: Changes(kept=0))
+    drop: Drop | None = None
 
     @property
     def compression_ratio(self) -> float:
@@ -134,6 +139,7 @@ def gather(
                 metric=value,
                 parity=parity,
                 times_ms=tuple(times[:, place].tolist()),
+                drop=scores.drops[place],
             )
             for place, (stage, value, parity) in enumerate(zip(stages, scores.values, scores.agreements, strict=True))
         ),
@@ -143,6 +149,7 @@ def gather(
         measure=batches.measure,
         classes=scores.classes,
         changes=scores.changes,
+        drop=scores.drop,
     )
 
 
@@ -151,4 +158,4 @@ def _score_files(
 ) -> tuple[Scores, int]:
     """The scores, and the rows of one call; the sessions that hold all these weights are gone after it."""
     sessions = [open_session(content, ALL_CORES, background=True, arithmetic=arithmetic) for content in contents]
-    return score(sessions, batches, progress, examples, by_class=True), session_rows(sessions[0], batches.axes) or 1
+    return score(sessions, batches, progress, examples, in_full=True), session_rows(sessions[0], batches.axes) or 1

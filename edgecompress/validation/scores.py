@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from edgecompress.arrays import Array
@@ -18,6 +19,7 @@ from edgecompress.progress import Progress
 from edgecompress.runtime import run_session
 from edgecompress.validation.changes import Answered, Changes
 from edgecompress.validation.classes import ClassChange, class_changes
+from edgecompress.validation.drops import Drop, drops
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
 
@@ -32,7 +34,8 @@ class Scores:
     ``agreements`` and ``values``, those of the metric, have one entry for each model; ``labels`` is how the first
     model's classes lie to the labels, where the metric is of classes; ``flips`` are those of the last one; ``digest``
     is a SHA-256 of the data; ``classes`` are those of the metric, and ``changes`` those of other answers than classes,
-    of the first model and the last one.
+    of the first model and the last one. ``drop`` is that of the metric from the first model to the last one, and
+    ``drops`` are those of each model from the one before it, the first's None.
     """
 
     agreements: tuple[Agreement, ...]
@@ -43,6 +46,8 @@ class Scores:
     digest: str
     classes: tuple[ClassChange, ...] = ()
     changes: Changes = field(default_factory=lambda: Changes(kept=0))
+    drop: Drop | None = None
+    drops: tuple[Drop | None, ...] = ()
 
 
 def score(
@@ -51,7 +56,7 @@ def score(
     progress: Progress,
     examples: int = 0,
     *,
-    by_class: bool = False,
+    in_full: bool = False,
 ) -> Scores:
     """Run every model over every batch, once.
 
@@ -60,7 +65,7 @@ def score(
         batches: the data.
         progress: told of every batch.
         examples: how many samples whose answer changed are kept.
-        by_class: whether the metric is asked for the value of each class, too.
+        in_full: whether the metric is asked for the value of each class, and its drops for their intervals, too.
 
     Raises:
         DataError: a batch does not fit the models, only some of the batches have labels, or the labels are shifted.
@@ -69,7 +74,7 @@ def score(
     scoring = _Scoring(sessions, batches, examples)
     for batch in progress.track(batches, "evaluate"):
         scoring.add(batch)
-    return scoring.scores(by_class=by_class)
+    return scoring.scores(in_full=in_full)
 
 
 class _Scoring:
@@ -102,7 +107,7 @@ class _Scoring:
             self._changes = self._changes.add(self._measure, batch, before, after, given[0][1])
         self._samples, self._batches = self._samples + batch.rows, self._batches + 1
 
-    def scores(self, *, by_class: bool) -> Scores:
+    def scores(self, *, in_full: bool) -> Scores:
         """What the pass gave."""
         if self._labelled not in (0, self._samples):
             raise DataError(
@@ -112,16 +117,26 @@ class _Scoring:
         if self._shift is not None:
             require_unshifted(self._shift, self._role)
         ends = (self._metrics[0], self._metrics[-1])
+        values = tuple(metric.value for metric in self._metrics)
+        whole, *steps = self._drops(values) if in_full else (None,)
         return Scores(
             agreements=tuple(self._agreements),
-            values=tuple(metric.value for metric in self._metrics),
+            values=values,
             labels=self._shift,
             flips=self._flips,
             samples=self._samples,
             digest=self._hasher.hexdigest(),
             changes=self._changes,
-            classes=class_changes(self._measure, *(end.per_class for end in ends)) if by_class else (),
+            classes=class_changes(self._measure, *(end.per_class for end in ends)) if in_full else (),
+            drop=whole,
+            drops=(None, *steps),
         )
+
+    def _drops(self, values: Sequence[float | None]) -> tuple[Drop | None, ...]:
+        """From the first model to the last one; and from each one to the next."""
+        places = range(len(values))
+        drawables = [metric.drawable for metric in self._metrics]
+        return drops(self._measure, values, drawables, [(0, places[-1]), *pairwise(places)])
 
     def _measured(self, batch: Batch, outputs: Sequence[Sequence[Array]], where: str) -> list[tuple[Any, Any]]:
         """What the metric was given of each model, and of the targets; without these the outputs as they are."""

@@ -15,6 +15,7 @@ from edgecompress.bundle.held_out import measure_quality
 from edgecompress.bundle.measured_rows import HERE, NOWHERE, RECORDED, MeasuredRow
 from edgecompress.bundle.reading import Bundle
 from edgecompress.data.batches import Batches, InputNames
+from edgecompress.errors import OutputError
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
 from edgecompress.runtime import to_bytes
@@ -94,6 +95,33 @@ def test_the_drop_on_other_data_is_that_of_both_files_on_them(files: Path, drawn
     assert rows["accuracy_drop"].value == pytest.approx(before - after)
     assert {row.source for row in rows.values()} == {HERE}
     assert all(line.startswith("'y[:, 3]' carries signal") for line in lines)  # the class that it is blind to
+
+
+def test_the_drop_of_both_files_has_an_interval_and_one_against_the_record_has_none(files: Path) -> None:
+    data = _data([0, 1, 2, BLIND] * 25)
+    here = _rows(_bundle(files, MADE_WITH), data, files / "float.onnx")[0]["accuracy_drop"]
+    assert here.drop is not None
+    low, high = here.drop.interval_95 or (0.0, 0.0)
+    assert 15 < low < 25 < high < 35
+    assert here.text == f"25.00 points ({low:+.2f} to {high:+.2f})"
+    assert here.entry["interval_95"] == [low, high]
+    assert here.entry["verdict"] == "worse"
+    assert here.interval is None  # the budget is held against the drop
+    recorded = _rows(_bundle(files, data), data)[0]["accuracy_drop"]
+    assert recorded.value is not None
+    assert "interval_95" not in recorded.entry
+
+
+def test_a_recorded_interval_is_read_and_one_that_is_none_refused(files: Path) -> None:
+    entry = {"name": "top1", "original": 99.0, "compressed": 98.0, "drop": 1.0, "drop_interval_95": [-0.5, 2.0]}
+    bundle = _bundle(files, MADE_WITH)
+    bundle.manifest.metrics["metric"] = entry
+    row = _rows(bundle, None)[0]["accuracy_drop"]
+    assert row.text == "no difference (-0.50 to +2.00)"
+    assert (row.value, row.entry["verdict"]) == (1.0, "no difference")
+    bundle.manifest.metrics["metric"] = {**entry, "drop_interval_95": ["[bold]", 1]}
+    with pytest.raises(OutputError, match=r"'metrics\.metric\.drop_interval_95\.0' of its manifest is no number"):
+        _rows(bundle, None)
 
 
 def test_a_class_that_the_artifact_never_answers_is_named(files: Path) -> None:

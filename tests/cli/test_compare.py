@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,21 @@ def test_the_table_lines_up_at_80_columns(capsys: pytest.CaptureFixture[str]) ->
     assert lines[-3:-1] == ["original: interrupted", "pruned 50 % + INT8: interrupted"]
     assert [line.split("  ")[0] for line in lines[1:3]] == ["original", "pruned 50 % + INT8"]
     assert "2 of 2 rows were kept from before" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "drop"), [("no difference", "none"), ("too few samples to say", "open"), ("worse", "-0.25")]
+)
+def test_a_drop_that_may_be_chance_is_said_in_a_word(
+    verdict: str, drop: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = replace(_row("pruned-int8", "pruned 50 % + INT8", 8.25), metric_verdict=verdict)
+    print_comparison(Comparison(folder=Path("out"), rows=(row,), fresh=("pruned-int8",)))
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split()[-1] == drop
+    assert ("drop: none or open where its 95 % interval" in printed) is (verdict != "worse")
 
 
 @pytest.mark.usefixtures("project")

@@ -57,6 +57,25 @@ def test_a_speedup_is_said_where_it_is_one(
     assert ("slower" in line, "faster" in line) == (False, "faster" in told)
 
 
+@pytest.mark.parametrize(
+    ("interval", "told"),
+    [
+        ([0.25, 1.75], "-1.00 points (-1.75 to -0.25)"),
+        ([-0.5, 2.5], "no difference (-2.50 to +0.50)"),
+        ([-8.0, 9.0], "too few samples to say (-9.00 to +8.00)"),
+        (None, "-1.00 points"),
+    ],
+)
+def test_a_drop_of_the_metric_is_said_where_it_is_one(
+    interval: list[float] | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = {"name": "top1", "original": 80.0, "compressed": 79.0, "drop": 1.0, "unit": "%", "higher_is_better": True}
+    print_metrics(_metrics(2.0, 1.9, 2.1) | {"metric": {**entry, "drop_interval_95": interval}})
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("accuracy"))
+    assert len(line) <= 80
+    assert line.split() == ["accuracy,", "top-1", "80.00", "%", "79.00", "%", *told.split()]
+
+
 def test_a_budget_that_noise_leaves_open_is_not_called_missed(capsys: pytest.CaptureFixture[str]) -> None:
     verdict = judge(Budgets(min_speedup=1), {"speedup": 0.33}, {"speedup": (0.24, 1.06)}).entry
     print_budgets(verdict)

@@ -16,6 +16,8 @@ ROWS = [
         key="int8",
         title="INT8",
         digest="b",
+        metric_drop_interval_95=(-0.5, 1.25),
+        metric_verdict="no difference",
         timing=Timing(median_ms=1.5, speedup=2.0, low=1.9, high=2.1, doubts=("why",)),
     ),
     Measured(key="distilled", title="distilled", digest="c", missing="needs train data (--train)"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from edgecompress.comparison.measured import Measured, Timing
-from edgecompress.comparison.tables import as_csv, as_markdown, cells
+from edgecompress.comparison.tables import as_csv, as_markdown, cells, short_drop
 
 INT8 = Measured(
     key="int8",
@@ -53,8 +53,28 @@ def test_a_speedup_that_noise_hides_is_none() -> None:
     assert row["speed_verdict"] == "too noisy to say"
 
 
+@pytest.mark.parametrize(
+    ("verdict", "interval", "cell", "short"),
+    [
+        ("worse", (0.1, 0.55), "+0.30 (+0.10 to +0.55)", "+0.30"),
+        ("no difference", (-0.1, 0.75), "no difference (-0.10 to +0.75)", "none"),
+        ("too few samples to say", (-9.0, 8.0), "too few samples to say (-9.00 to +8.00)", "open"),
+        (None, None, "+0.30", "+0.30"),
+    ],
+)
+def test_a_drop_that_may_be_chance_is_none(
+    verdict: str | None, interval: tuple[float, float] | None, cell: str, short: str
+) -> None:
+    row = replace(INT8, metric_verdict=verdict, metric_drop_interval_95=interval)
+    assert cells(row)[-1] == cell
+    assert short_drop(row) == short
+    (found,) = csv.DictReader(io.StringIO(as_csv([row])))
+    assert (found["drop_low"], found["drop_verdict"]) == ("" if interval is None else str(interval[0]), verdict or "")
+    assert float(found["accuracy_drop_points"]) == 0.3
+
+
 @pytest.mark.parametrize("name", ["accuracy", "drop", "speedup"])
 def test_a_metric_may_be_called_as_a_column_is(name: str) -> None:
     row = replace(INT8, metric=f"scores.py:{name}", metric_value=0.9, metric_unit="")
     first, _ = as_csv([row]).splitlines()
-    assert first.split(",")[-3:] == [name, f"{name}_drop", "missing"]
+    assert first.split(",")[-6:-4] == [name, f"{name}_drop"]

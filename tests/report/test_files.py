@@ -96,6 +96,29 @@ def test_the_title_has_model_metric_and_day(bundle: Path) -> None:
     assert "<title>a model for mobile: boxes not measured</title>" in render(report)
 
 
+@pytest.mark.parametrize(
+    ("interval", "shown"),
+    [
+        ([0.5, 2.0], '<b>-1.25 points</b>top-1 accuracy\n<span class="dim">(-2.00 to -0.50 points at 95 %)</span>'),
+        ([-1, 3.5], '<b>no difference</b>top-1 accuracy\n<span class="dim">(-3.50 to +1.00 points at 95 %)</span>'),
+        (None, "<b>-1.25 points</b>top-1 accuracy\n\n"),
+    ],
+)
+def test_a_drop_has_its_interval_and_chance_is_no_drop(bundle: Path, interval: list[float] | None, shown: str) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    stage = report["stages"][-1]
+    assert stage["metric_drop_interval_95"] == report["metrics"]["metric"]["drop_interval_95"] is not None
+    values = {"original": 77.5, "compressed": 76.25, "drop": 1.25, "drop_interval_95": interval}
+    report["metrics"]["metric"] |= values
+    stage |= {"metric": 76.25, "metric_drop_interval_95": interval}
+    report["stages"] = [report["stages"][0] | {"metric": 77.5}, stage]
+    page = render(report)
+    assert shown in page
+    steps = page.partition("What each step gave")[2].partition("</table>")[0]
+    *_, change, _ = re.findall(r'<td class="num">(.*?)</td>', steps)
+    assert change == ("no difference" if interval == [-1, 3.5] else "-1.25")
+
+
 def test_names_are_escaped(bundle: Path) -> None:
     report = json.loads((bundle / "report.json").read_text())
     report["target"]["name"] = "<script>alert(1)</script>"

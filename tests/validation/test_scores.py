@@ -25,7 +25,7 @@ HALF = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Mul(f, k)", k
 MIRRORED = to_bytes(graph("p = GlobalAveragePool(x) f = Flatten(p) y = Neg(f)"))
 
 
-def _scores(cuts: list[int], *, labelled: bool = True, by_class: bool = False) -> Scores:
+def _scores(cuts: list[int], *, labelled: bool = True, in_full: bool = False) -> Scores:
     """Of three models on the twelve samples, cut at some places; every label is the brightest channel."""
     ends = [0, *sorted(cuts), len(X)]
     parts = [slice(start, end) for start, end in pairwise(ends) if start < end]
@@ -39,7 +39,7 @@ def _scores(cuts: list[int], *, labelled: bool = True, by_class: bool = False) -
         class_axis=1,
     )
     sessions = [open_session(model, 1) for model in (FLOAT, HALF, MIRRORED)]
-    return score(sessions, batches, Progress(), by_class=by_class)
+    return score(sessions, batches, Progress(), in_full=in_full)
 
 
 @given(st.lists(st.integers(1, 11), max_size=4, unique=True))
@@ -55,7 +55,7 @@ def test_metric_and_agreement_do_not_depend_on_the_cut(cuts: list[int]) -> None:
 
 def test_classes_are_asked_for_only_where_they_are_wanted() -> None:
     assert _scores([]).classes == ()
-    drops = [change.drop for change in _scores([], by_class=True).classes]
+    drops = [change.drop for change in _scores([], in_full=True).classes]
     assert drops == [100.0] * len({*MEANS.argmax(1)})
 
 

@@ -12,11 +12,12 @@ from edgecompress.arrays import Array
 from edgecompress.errors import DataError
 from edgecompress.metrics.accuracy import IGNORED_LABEL, no_class
 from edgecompress.metrics.described import described
+from edgecompress.metrics.sums import Drawable, Redrawn, Sums, groups_of, share_of
 
 TWO_CLASSES = 2
 
 
-class AreaUnderCurve:
+class AreaUnderCurve(Redrawn):
     """How often a sample of a class has a higher score for it than one of another class; equal scores count half.
 
     - Scores (rows,) or (rows, 1), and labels 0 and 1: one class.
@@ -57,16 +58,31 @@ class AreaUnderCurve:
 
     def per_class(self) -> dict[int, float]:
         """The area of each class that counts, in percent; of one class, or of two, that of the last one."""
+        columns = self._columns()
+        areas = [_area(*column) for column in columns]
+        first = 1 if len(areas) == 1 else 0
+        return {label: 100 * area for label, area in enumerate(areas, first) if area is not None}
+
+    def drawable(self) -> Drawable | None:
+        """The share of each sample in each area, of which these are means (DeLong et al., 1988)."""
+        columns = self._columns()
+        if not columns:
+            return None
+        groups = groups_of(len(columns[0][0]))
+        parts = np.concatenate([_by_group(groups, _placements(*column)) for column in columns], axis=1)
+        areas = [_area(*column) for column in columns]
+        own = np.array([np.nan if area is None else area for area in areas])
+        return Drawable(parts=parts, values=lambda drawn: _mean_areas(drawn @ parts, own))
+
+    def _columns(self) -> list[tuple[Array, Array]]:
+        """Scores and labels, 0, 1 or -100, of each class."""
         if not self._scores:
-            return {}
+            return []
         scores, labels = np.concatenate(self._scores), np.concatenate(self._labels)
         if labels.ndim == 1:
             counted = labels != IGNORED_LABEL
             scores, labels = _of_classes(scores[counted], labels[counted])
-        columns = ((own, of, of != IGNORED_LABEL) for own, of in zip(scores.T, labels.T, strict=True))
-        areas = [_area(own[counted], of[counted] == 1) for own, of, counted in columns]
-        first = 1 if len(areas) == 1 else 0
-        return {label: 100 * area for label, area in enumerate(areas, first) if area is not None}
+        return list(zip(scores.T, labels.T, strict=True))
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -90,8 +106,37 @@ def _of_classes(scores: Array, labels: Array) -> tuple[Array, Array]:
     return scores, np.eye(classes, dtype=np.int64)[labels.astype(np.int64)]
 
 
-def _area(scores: Array, positive: Array) -> float | None:
-    """By the ranks of the positives (Mann and Whitney); None where all samples are of one kind."""
+def _placements(scores: Array, labels: Array) -> Sums:
+    """How much of the other kind each sample is on the right side of, 0 to 1, its ties half; (samples, 4).
+
+    The columns are that of a positive, 1 for a positive, that of a negative, 1 for a negative; else 0.
+    """
+    found = np.zeros((len(scores), 4))
+    for place, (kind, other) in enumerate(((1, 0), (0, 1))):
+        own, both = labels == kind, (labels == kind) | (labels == other)
+        rest = int((labels == other).sum())
+        signed = scores if kind else -scores
+        above = rankdata(signed[both])[own[both]] - rankdata(signed[own])
+        found[own, 2 * place] = above / rest if rest else 0.0
+        found[own, 2 * place + 1] = 1.0
+    return found
+
+
+def _by_group(groups: Array, parts: Sums) -> Sums:
+    return np.stack([np.bincount(groups, weights=column) for column in parts.T], axis=1)
+
+
+def _mean_areas(sums: Sums, areas: Sums) -> Sums:
+    """Percent: the mean over the classes that count, from the sums of the placements of each."""
+    positive, positives, negative, negatives = (sums[:, column::4] for column in range(4))
+    drawn = 100 * (share_of(positive, positives) + share_of(negative, negatives) - areas)
+    return share_of(np.nansum(drawn, 1), (~np.isnan(drawn)).sum(1))
+
+
+def _area(scores: Array, labels: Array) -> float | None:
+    """The mean of the positives' placements (Mann and Whitney); None where all samples are of one kind."""
+    counted = labels != IGNORED_LABEL
+    scores, positive = scores[counted], labels[counted] == 1
     count = int(positive.sum())
     pairs = count * (len(positive) - count)
     return None if not pairs else float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / pairs)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgecompress.arrays import Array
-from edgecompress.metrics.confusion import Counts, MeanOverClasses
+from edgecompress.metrics.confusion import MeanOverClasses
+from edgecompress.metrics.sums import Sums
 
 
 class MeanIoU(MeanOverClasses):
@@ -18,9 +18,8 @@ class MeanIoU(MeanOverClasses):
         super().__init__(_intersection_over_union)
 
 
-def _intersection_over_union(right: Counts, answered: Counts, labels: Counts) -> Array:
-    share: Array = right / (answered + labels - right)
-    return share
+def _intersection_over_union(right: Sums, answered: Sums, labels: Sums) -> tuple[Sums, Sums]:
+    return right, answered + labels - right
 
 
 make = MeanIoU

@@ -9,12 +9,13 @@ import numpy as np
 from edgecompress.arrays import Array
 from edgecompress.errors import DataError
 from edgecompress.metrics.described import described
+from edgecompress.metrics.sums import Drawable, GroupSums, Redrawn, Sums, share_of
 
 ROWS_AT_ONCE = 1024
 """Samples that are compared with all others at a time."""
 
 
-class RecallAtK:
+class RecallAtK(Redrawn):
     """Each sample is looked up among all others by the cosine; one whose class no other sample has does not count.
 
     Args:
@@ -45,8 +46,22 @@ class RecallAtK:
 
     def compute(self) -> float:
         """Percent; NaN where no sample counts."""
+        sums = self._found_and_counted().sum(0, keepdims=True)
+        return float(_percent(sums)[0])
+
+    def drawable(self) -> Drawable | None:
+        """Samples that are looked up; those among which they are looked up stay the same."""
         if not self._embeddings:
-            return float("nan")
+            return None
+        sums = GroupSums()
+        sums.add(self._found_and_counted())
+        groups = sums.groups
+        return Drawable(parts=groups, values=lambda drawn: _percent(drawn @ groups))
+
+    def _found_and_counted(self) -> Sums:
+        """Whether each sample was found, where it counts, and whether it counts, (rows, 2)."""
+        if not self._embeddings:
+            return np.zeros((0, 2))
         embeddings, labels = np.concatenate(self._embeddings), np.concatenate(self._labels)
         found = [
             self._found(embeddings, labels, np.arange(start, min(start + ROWS_AT_ONCE, len(labels))))
@@ -54,7 +69,7 @@ class RecallAtK:
         ]
         _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
         counted = counts[places] > 1
-        return 100 * float(np.concatenate(found)[counted].mean()) if counted.any() else float("nan")
+        return np.column_stack([np.concatenate(found) & counted, counted]).astype(np.float64)
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -68,6 +83,10 @@ class RecallAtK:
         nearest = np.argsort(-cosines, axis=1, kind="stable")[:, : min(self._k, len(labels) - 1)]
         same: Array = (labels[nearest] == labels[rows][:, None]).any(1)
         return same
+
+
+def _percent(sums: Sums) -> Sums:
+    return share_of(100 * sums[:, 0], sums[:, 1])
 
 
 make = RecallAtK

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
 from edgecompress.metrics.paired import MeanOf, Numbers
+from edgecompress.metrics.sums import Sums
 
 
 class RootMeanSquaredError(MeanOf):
@@ -15,9 +16,8 @@ class RootMeanSquaredError(MeanOf):
     def __init__(self) -> None:
         super().__init__(_squares)
 
-    def compute(self) -> float:
-        """The root; NaN of nothing."""
-        return math.sqrt(super().compute())
+    def _values(self, sums: Sums) -> Sums:
+        return np.sqrt(super()._values(sums))
 
 
 def _squares(values: Numbers, targets: Numbers) -> Numbers:
