@@ -63,6 +63,21 @@ def number(): return 3
         ("mistaken.py:needs", "'mistaken.py:needs' needs the argument 'width'; give a callable that takes none"),
         ("mistaken.py:raises", "'mistaken.py:raises' raised RuntimeError: no such backbone; repair it"),
         ("mistaken.py:number", "'mistaken.py:number' returned int, not a torch.nn.Module; return one"),
+        (
+            "mistaken.py",
+            "model 'mistaken.py' is a file of code; name a callable of it: mistaken.py:needs or mistaken.py:raises or"
+            " mistaken.py:number",
+        ),
+        ("empty.py", "model 'empty.py' is a file of code; name a callable of it: empty.py:callable"),
+        (
+            "net.h5",
+            "'net.h5' is a Keras model; convert it to ONNX first: python -m tf2onnx.convert --keras net.h5 --output"
+            " model.onnx",
+        ),
+        (
+            "net.engine",
+            "'net.engine' is a TensorRT engine, made for a single GPU; give the ONNX file that it was built from",
+        ),
         ("broken.py:net", "'broken.py' raised ValueError: too early; repair it"),
         ("junk.onnx", "'junk.onnx' is not a valid ONNX model: "),
         ("folder", "'folder' is a folder; give a file in it, folder/model.onnx for a bundle"),
@@ -77,6 +92,7 @@ def test_a_model(spec: str, told: str) -> None:
     for name in ("junk.onnx", "junk.pt2"):
         _written(name, "junk")
     _written("mistaken.py", CODE)
+    _written("empty.py", "def broken(:")
     _written("broken.py", "raise ValueError('too early')")
     Path("folder").mkdir()
     found = _told(lambda: load_model(spec))

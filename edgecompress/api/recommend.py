@@ -19,7 +19,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import ADVISES, in_python_words
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, load_profile, profile_names
-from edgecompress.targets.cpus import host_isa
+from edgecompress.targets.cpus import as_named, host_isa
 from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.targets.profile import overridden
 from edgecompress.targets.recommendation import Recommendation
@@ -143,7 +143,7 @@ def recommend(
     own = ("cpu.threads=1", *asked)
     recipe = override(Recipe(budgets=Budgets(**constraints.limits)), own)
     # A device, or another CPU than this one, has milliseconds of its own.
-    foreign = cpu is not None and cpu != host_isa()
+    foreign = cpu is not None and as_named(cpu) != host_isa()
     budgets = constraints.budgets(float_latency_ms, foreign=foreign)
     profiles = [overridden(load_profile(name), asked) for name in profile_names()]
     network = None if model is None else given_model(model, weights, progress)

@@ -10,9 +10,12 @@ from rich.console import Console
 
 from edgecompress.cli.compress import print_bundle, print_plan
 
+FOLDER = Path("demo-mobile")
+
 
 def run(
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the bundle; replaced.")] = Path("demo-mobile"),
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the bundle.")] = FOLDER,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another bundle than demo-mobile.")] = False,
 ) -> int:
     """Train a small network on scikit-learn's digits and compress it for mobile."""
     from edgecompress.bundle.draft import open_draft
@@ -24,7 +27,8 @@ def run(
     from edgecompress.targets import load_profile
 
     progress = progress_for(Console(stderr=True))
-    with open_draft(output, overwrite=True):  # an output that cannot be written is refused before the training
+    overwrite = overwrite or output == FOLDER
+    with open_draft(output, overwrite=overwrite):  # an output that cannot be written is refused before the training
         demo = make_demo(progress)
     print_plan(make_plan(demo.model, load_profile("mobile")))
     bundle = in_options(compress)(
@@ -33,7 +37,7 @@ def run(
         calibration=demo.calibration,
         evaluation=demo.evaluation,
         output=output,
-        overwrite=True,
+        overwrite=overwrite,
         progress=progress,
     )
     print_bundle(bundle)

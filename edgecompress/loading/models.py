@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 
 from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, first_line
 from edgecompress.loading.onnx_files import read_onnx
+from edgecompress.loading.other_formats import refuse_other_format
 from edgecompress.loading.programs import read_program
 from edgecompress.loading.pytorch_files import refuse_model_file
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
@@ -73,6 +74,7 @@ def load_model(spec: str, weights: str | None = None, progress: Progress | None 
     """
     suffix = Path(spec).suffix
     if suffix not in (".onnx", ".pt2") and not Path(spec).is_dir():
+        refuse_other_format(Path(spec))
         refuse_model_file(Path(spec))
         module = _call_for_module(spec)
         return module if weights is None else with_weights(module, Path(weights), progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.util
 import inspect
@@ -12,11 +13,17 @@ from typing import Any
 
 from edgecompress.errors import USER_CODE_FAILS, InputError, a_kind, first_line, nearest
 
+SHOWN = 3
+"""Callables of a file that a message names."""
+
 
 def resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[], Any]:
     """The callable that ``file.py:name`` or ``package.module:name`` stands for."""
     place, separator, name = spec.rpartition(":")
     if not separator or not place or not name:
+        if spec.endswith(".py") and Path(spec).is_file():
+            listed = " or ".join(f"{spec}:{called}" for called in _callables_in(Path(spec))) or f"{spec}:callable"
+            raise error_type(f"{what} {spec!r} is a file of code; name a callable of it: {listed}")
         forms = "file.py:callable or package.module:callable"
         raise error_type(f"{what} {spec!r} is neither a known file nor a callable; give {forms}")
     module = _import_file(Path(place), error_type) if place.endswith(".py") else _import_module(place, error_type)
@@ -27,6 +34,16 @@ def resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[], 
     if not callable(factory):
         raise error_type(f"{spec!r} is {a_kind(factory)}, not a callable; name a function")
     return factory  # type: ignore[no-any-return]
+
+
+def _callables_in(path: Path) -> list[str]:
+    """The first public functions and classes of a file, which is not run for that."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, ValueError, SyntaxError):
+        return []
+    named = (node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
+    return [name for name in named if not name.startswith("_")][:SHOWN]
 
 
 def _import_file(path: Path, error_type: type[InputError]) -> Any:

@@ -29,7 +29,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: it cannot be written; the old file stays, and nothing else is left.
+        OutputError: it is a folder.
     """
+    if path.is_dir():
+        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
     partial = partial_of(path)
     with owned(partial, wait=True) as file:
         try:
@@ -50,8 +53,6 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written; what was there stays.
     """
-    if path.is_dir():
-        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:

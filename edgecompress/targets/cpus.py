@@ -18,7 +18,8 @@ class CpuFamily:
     """CPUs with the same instructions.
 
     ``saturates``: sums of two products of 8-bit activations and weights are cut off at 16 bits. ``stand_in`` is the
-    CPU for ``cpu.emulate``, where QEMU has one; ``names`` are CPUs of the family. Profiles for the family ``also``
+    CPU for ``cpu.emulate``, where QEMU has one; ``names`` are CPUs of the family, and what people call
+    what has them. Profiles for the family ``also``
     serve this one too.
     """
 
@@ -39,12 +40,25 @@ FAMILIES: Mapping[Isa, CpuFamily] = {
     ),
     "x86-vnni": CpuFamily(what="x86 with AVX-512 VNNI", names=("cascadelake", "icelake", "sapphirerapids", "zen4")),
     "armv8.0": CpuFamily(
-        what="Armv8.0, no dot product", stand_in="cortex-a72", names=("cortex-a53", "cortex-a57", "cortex-a72")
+        what="Armv8.0, no dot product",
+        stand_in="cortex-a72",
+        names=("cortex-a53", "cortex-a57", "cortex-a72", "jetson-nano", "raspberry-pi-3"),
     ),
     "armv8.2-dotprod": CpuFamily(
         what="Armv8.2 with dot product",
         stand_in="cortex-a76",
-        names=("cortex-a55", "cortex-a75", "cortex-a76", "cortex-a78", "cortex-x1", "neoverse-n1"),
+        names=(
+            "cortex-a55",
+            "cortex-a75",
+            "cortex-a76",
+            "cortex-a78",
+            "cortex-x1",
+            "neoverse-n1",
+            "apple-m1",
+            "jetson-orin",
+            "phone",
+            "pixel",
+        ),
     ),
     "wasm": CpuFamily(what="WebAssembly in a browser", names=("browser",)),
 }
@@ -60,6 +74,15 @@ FLAGS: tuple[tuple[Isa, set[str]], ...] = (
 """What Linux calls the instructions of each family, the richest first."""
 
 
+def as_named(name: str) -> str:
+    """A name as CPUs and devices have it here.
+
+    >>> as_named("Raspberry Pi 5")
+    'raspberry-pi-5'
+    """
+    return "-".join(name.lower().replace("_", " ").split())
+
+
 def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
     """The family that a CPU is of, or that is called so itself; ``others`` are more names to offer.
 
@@ -70,10 +93,10 @@ def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
     ('x86-avx2', 'armv8.0')
     """
     for isa, family in FAMILIES.items():
-        if name in (isa, *family.names):
+        if as_named(name) in (isa, *family.names):
             return isa
     known = [*others, *get_args(Isa), *(alias for family in FAMILIES.values() for alias in family.names)]
-    near = nearest(name, known)
+    near = nearest(as_named(name), known)
     raise RecipeError(
         f"unknown CPU {name!r}{f'{near} Families' if near else '; families'} are {', '.join(get_args(Isa))}"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edgecompress.recipe.tables import Isa, Technique
-from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa
+from edgecompress.targets.cpus import FAMILIES, answers_differ, as_named, find_isa
 from edgecompress.targets.effects import EFFECTS, Prediction
 from edgecompress.targets.inheritance import device_names
 from edgecompress.targets.profile import TargetProfile, load_profile
@@ -83,11 +83,12 @@ def find_cpu_or_device(name: str) -> tuple[Isa, str | None]:
     >>> find_cpu_or_device("raspberry-pi-5"), find_cpu_or_device("cortex-a72")
     (('armv8.2-dotprod', 'raspberry-pi-5'), ('armv8.0', None))
     """
-    if name not in device_names():
+    device = as_named(name)
+    if device not in device_names():
         return find_isa(name, device_names()), None
-    isa = load_profile(name).recipe.cpu.isa
+    isa = load_profile(device).recipe.cpu.isa
     assert isa is not None
-    return isa, name
+    return isa, device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,8 +40,17 @@ def test_the_demo_looks_at_its_output_before_it_trains(
         raise AssertionError("trained for nothing")
 
     monkeypatch.setattr("edgecompress.cli.demo_network.make_demo", train)
-    assert main(["demo", "--output", "."]) == 2
+    assert main(["demo", "--output", ".", "--overwrite"]) == 2
     assert "is no bundle and is kept" in capsys.readouterr().err
+
+
+def test_the_demo_keeps_a_bundle_that_is_not_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "mine" / "manifest.json"
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    assert main(["demo", "--output", str(kept.parent)]) == 2
+    assert capsys.readouterr().err.endswith("exists; choose another --output or add --overwrite\n")
+    assert kept.read_text() == "{}"
 
 
 @pytest.mark.parametrize("place", ["nets.py/out", "/proc/edgecompress-out"])

@@ -34,6 +34,17 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", [".", "..", "/", "inner"])
+def test_what_a_folder_has_the_name_of_is_not_replaced(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inner").mkdir()
+    with pytest.raises(OutputError, match="is a folder; name a file in it"), replacing(Path(name)):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["inner"]
+
+
 def test_a_folder_is_no_place_for_a_file(tmp_path: Path) -> None:
     for place in (tmp_path, Path()):
         with pytest.raises(OutputError) as caught:

@@ -35,6 +35,11 @@ def test_no_name_stands_twice() -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize("name", ["Cortex-A76", "cortex a76", " CORTEX_A76 "])
+def test_names_are_taken_as_people_write_them(name: str) -> None:
+    assert find_isa(name) == "armv8.2-dotprod"
+
+
 def test_an_unknown_cpu_gets_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"unknown CPU 'hasswell'; did you mean 'haswell'\? Families are x86-sse"):
         find_isa("hasswell")

@@ -32,7 +32,7 @@ def _drop(measure: Measure, before: Array, after: Array, targets: Any, rows: int
 
 
 def _answers(right: Array) -> Array:
-    """Scores of two classes, of which class 0 is right."""
+    """Scores of two classes; class 0 is right."""
     return np.where(right[:, None], [[1.0, 0.0]], [[0.0, 1.0]])
 
 

@@ -64,7 +64,7 @@ class AreaUnderCurve(Redrawn):
         return {label: 100 * area for label, area in enumerate(areas, first) if area is not None}
 
     def drawable(self) -> Drawable | None:
-        """The share of each sample in each area, of which these are means (DeLong et al., 1988)."""
+        """The share of each sample in each area; an area is the mean of its shares (DeLong et al., 1988)."""
         columns = self._columns()
         if not columns:
             return None
