@@ -64,6 +64,8 @@ def measure_quality(
             lost=_recorded_losses(bundle),
         )
     scores = _scored(bundle, evaluation, [path for path in (original, bundle.artifact) if path is not None], progress)
+    for line in scores.misread:
+        progress.warn(line)
     value = scores.values[-1]
     before = scores.values[0] if original is not None else _before(bundle, measure, scores)
     if value is None:

@@ -59,8 +59,20 @@ def boxes_of(given: Any, what: str, *, scored: bool) -> Boxes:
     for key, values in rest.items():
         if values.reshape(-1).shape != corners.shape[:1]:
             raise DataError(f"{key!r} of {what} are {described(values)} for {len(corners)} boxes; give one for each")
+    if not scored:
+        _require_order(corners, what)
     flat = {key: values.reshape(-1) for key, values in rest.items()}
     return Boxes(corners=corners, labels=flat["labels"], scores=flat.get("scores"), crowds=flat.get("iscrowd"))
+
+
+def _require_order(corners: Array, what: str) -> None:
+    """Refuse boxes that end before they begin, as one in another order does."""
+    turned = np.flatnonzero((corners[:, 2:] < corners[:, :2]).any(1))
+    if turned.size:
+        box = ", ".join(f"{value:g}" for value in corners[turned[0]])
+        raise DataError(
+            f"box {turned[0]} of {what} is ({box}), which ends before it begins; give left, top, right, bottom"
+        )
 
 
 def _numbers(given: Any, what: str) -> Array:

@@ -10,6 +10,7 @@ from edgecompress.metrics.agreement import listed
 from edgecompress.metrics.metric import Measure
 from edgecompress.step import Stage
 from edgecompress.validation.classes import hidden_loss, hidden_loss_in_words
+from edgecompress.validation.label_shift import LabelShift
 
 if TYPE_CHECKING:
     from edgecompress.validation.scores import Scores
@@ -43,7 +44,9 @@ def _of_scores(scores: Scores, stages: Sequence[str], batches: Batches) -> tuple
             f"the float model is right on {scores.labels.percent[1]:.2f} % of the evaluation data, which guessing among"
             f" {scores.labels.classes} classes could reach; check the weights, the labels and the preprocessing"
         )
-    doubts += _hidden_losses(measure, scores)
+    if scores.labels is not None:
+        doubts += _silent_classes(scores.labels, scores.samples)
+    doubts += [*scores.misread, *_hidden_losses(measure, scores)]
     if parity.sqnr_db < UNLIKE_DB and not _still_right(measure, scores.values[0], scores.values[-1]):
         alike = [agreement.sqnr_db >= UNLIKE_DB for agreement in scores.agreements]
         doubts.append(
@@ -57,6 +60,18 @@ def _of_scores(scores: Scores, stages: Sequence[str], batches: Batches) -> tuple
             f" {_advice(stages, alike)}"
         )
     return tuple(doubts)
+
+
+def _silent_classes(labels: LabelShift, samples: int) -> list[str]:
+    """A doubt where the float model never answers a class that it should know."""
+    if not (silent := labels.silent(samples)):
+        return []
+    share = 100 * labels.labels[[*silent]].sum() / labels.labels.sum()
+    named = f"class {silent[0]}" if len(silent) == 1 else f"{len(silent)} classes, {silent[0]} for one"
+    return [
+        f"the float model never answers {named}, the label of {share:.2f} % of the evaluation data; check its head, and"
+        " how the classes are numbered"
+    ]
 
 
 def _hidden_losses(measure: Measure, scores: Scores) -> list[str]:

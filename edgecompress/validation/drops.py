@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgecompress.metrics.bootstrap import Interval, bounds, draws
 from edgecompress.metrics.metric import PERCENT, Measure
-from edgecompress.metrics.sums import Drawable
+from edgecompress.metrics.sums import Drawable, Sums
 from edgecompress.units import metric_change, signed
 
 DropVerdict = Literal["better", "worse", "no difference", "too few samples to say"]
@@ -150,11 +150,15 @@ def _between(
     if resampled:
         parts, changes = zip(*((drawables[place].parts, resampled[place]) for place in pair), strict=True)
         worse = (changes[0] - changes[1]) * (1 if measure.wants_more else -1)
-        differing = int((parts[0] != parts[1]).any(1).sum())
-        interval = _interval(worse, differing, measure.drop(before, after) or 0.0)
+        interval = _interval(worse, _differing(*parts), measure.drop(before, after) or 0.0)
     return Drop(
         before=before, after=after, unit=measure.unit, higher_is_better=measure.wants_more, interval_95=interval
     )
+
+
+def _differing(before: Sums, after: Sums) -> int:
+    """How many groups count differently; all do where not even what is counted is the same."""
+    return int((before != after).any(1).sum()) if before.shape == after.shape else len(before)
 
 
 def _interval(worse: NDArray[np.float64], differing: int, value: float) -> Interval | None:

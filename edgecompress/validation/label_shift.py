@@ -16,6 +16,8 @@ from edgecompress.metrics.accuracy import class_axis
 GUESSED, PROVEN = 1e-2, 1e-9
 """The chance that a model which answers without looking agrees with the labels as often: above the first it may be
 one, below the second it is none."""
+UNLIKELY = 1e-6
+"""The chance that a class is never answered, below which that is told."""
 SHIFTS = (-1, 0, 1)
 OWN = SHIFTS.index(0)
 
@@ -68,6 +70,18 @@ class LabelShift:
         """Whether guessing would do as well: within three standard deviations of a binomial's mean."""
         total, chance = int(self.labels.sum()), 1 / self.classes
         return total > 0 and int(self.right[OWN]) <= total * chance + 3 * sqrt(total * chance * (1 - chance))
+
+    def silent(self, samples: int) -> tuple[int, ...]:
+        """Classes that are never answered, as a model which is right as often would not leave them by chance.
+
+        Args:
+            samples: of the data; of the positions of one sample no more is known than of one of them.
+        """
+        total = max(int(self.labels.sum()), 1)
+        wrong = 1 - int(self.right[OWN]) / total
+        chances = wrong ** (self.labels * samples / total)
+        found = np.flatnonzero((self.answers == 0) & (self.labels > 0) & (chances < UNLIKELY))
+        return tuple(found.tolist())
 
     @property
     def percent(self) -> tuple[float, float, float]:

@@ -22,6 +22,7 @@ from edgecompress.validation.classes import ClassChange, class_changes
 from edgecompress.validation.drops import Drop, drops
 from edgecompress.validation.flips import Flips
 from edgecompress.validation.label_shift import LabelShift, require_unshifted
+from edgecompress.validation.readings import Readings
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -35,7 +36,8 @@ class Scores:
     model's classes lie to the labels, where the metric is of classes; ``flips`` are those of the last one; ``digest``
     is a SHA-256 of the data; ``classes`` are those of the metric, and ``changes`` those of other answers than classes,
     of the first model and the last one. ``drop`` is that of the metric from the first model to the last one, and
-    ``drops`` are those of each model from the one before it, the first's None.
+    ``drops`` are those of each model from the one before it, the first's None; ``misread`` says in which other reading
+    the targets fit the first model far better.
     """
 
     agreements: tuple[Agreement, ...]
@@ -48,6 +50,7 @@ class Scores:
     changes: Changes = field(default_factory=lambda: Changes(kept=0))
     drop: Drop | None = None
     drops: tuple[Drop | None, ...] = ()
+    misread: tuple[str, ...] = ()
 
 
 def score(
@@ -65,13 +68,14 @@ def score(
         batches: the data.
         progress: told of every batch.
         examples: how many samples whose answer changed are kept.
-        in_full: whether the metric is asked for the value of each class, and its drops for their intervals, too.
+        in_full: whether the metric is asked for the value of each class, its drops for their intervals, and the targets
+            for other readings, too.
 
     Raises:
         DataError: a batch does not fit the models, only some of the batches have labels, or the labels are shifted.
         RecipeError: the metric fails.
     """
-    scoring = _Scoring(sessions, batches, examples)
+    scoring = _Scoring(sessions, batches, examples, Readings(batches.measure) if in_full else None)
     for batch in progress.track(batches, "evaluate"):
         scoring.add(batch)
     return scoring.scores(in_full=in_full)
@@ -80,13 +84,16 @@ def score(
 class _Scoring:
     """What is added up over the batches of a pass."""
 
-    def __init__(self, sessions: Sequence[InferenceSession], batches: Batches, examples: int) -> None:
+    def __init__(
+        self, sessions: Sequence[InferenceSession], batches: Batches, examples: int, readings: Readings | None
+    ) -> None:
         self._sessions, self._measure, self._role = sessions, batches.measure, batches.role
         self._names = [spec.name for spec in sessions[0].get_outputs()]
         self._agreements = [Agreement() for _ in sessions]
         self._metrics = [Running(batches.measure) for _ in sessions]
         self._flips, self._changes = Flips(kept=examples), Changes(kept=examples)
         self._shift: LabelShift | None = None
+        self._readings = readings
         self._hasher = hashlib.sha256()
         self._samples = self._labelled = self._batches = 0
         self._first_bare: int | None = None
@@ -102,6 +109,8 @@ class _Scoring:
         if axis is not None and (batch.labels is None or self._measure.of_raw_scores):
             self._flips = self._flips.add(outputs[0][0], outputs[-1][0], batch)
         given = self._measured(batch, outputs, where)
+        if self._readings is not None and batch.labels is not None:
+            self._readings.add(*given[0], batch.rows)
         if not self._flips.samples:  # which has the answers that are a class for each sample
             before, after = (Answered(outputs=outputs[end], given=given[end][0]) for end in (0, -1))
             self._changes = self._changes.add(self._measure, batch, before, after, given[0][1])
@@ -130,6 +139,7 @@ class _Scoring:
             classes=class_changes(self._measure, *(end.per_class for end in ends)) if in_full else (),
             drop=whole,
             drops=(None, *steps),
+            misread=() if self._readings is None else self._readings.doubts,
         )
 
     def _drops(self, values: Sequence[float | None]) -> tuple[Drop | None, ...]:

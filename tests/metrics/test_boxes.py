@@ -128,6 +128,11 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_no_number() -> None:
     ("found", "target", "told"),
     [
         (
+            BOX,
+            {"boxes": [[0, 0, 1, 1], [9, 6, 8, 4]], "labels": [0, 0]},
+            "box 1 of targets of sample 0 is (9, 6, 8, 4), which ends before it begins; give left, top, right, bottom",
+        ),
+        (
             {**BOX, "boxes": [[0, 0, 1]]},
             BOX,
             "'boxes' of outputs of sample 0 are float64 (1, 3); give (boxes, 4): left, top, right, bottom",

@@ -96,3 +96,20 @@ def test_ten_classes_can_be_guessed_at_a_tenth(right: int, guessed: bool) -> Non
 def test_labels_that_are_no_class_of_the_scores_do_not_count() -> None:
     shift = LabelShift.of(np.eye(3), np.array([0, -100, 255]))
     assert (shift.right.tolist(), shift.labels.tolist(), shift.classes) == ([0, 1, 0], [1, 0, 0], 3)
+
+
+@given(st.integers(2, 10), st.integers(1, 300), st.integers(0, 100))
+def test_a_class_is_silent_where_a_model_as_right_would_have_answered_it(classes: int, each: int, percent: int) -> None:
+    """Class 0 is never answered; the others are right so often."""
+    labels = np.arange(classes).repeat(each)
+    right = np.arange(each * classes) % each * 100 < percent * each
+    answers = np.where((labels > 0) & right, labels, 1 + labels % (classes - 1))
+    shift = LabelShift.of(np.eye(classes)[answers], labels)
+    wrong = (answers != labels).mean()
+    assert shift.silent(len(labels)) == ((0,) if wrong**each < 1e-6 else ())
+    assert shift.silent(2) == ((0,) if wrong ** (2 / classes) < 1e-6 else ())
+
+
+def test_where_every_class_is_answered_none_is_silent() -> None:
+    labels = np.arange(4).repeat(100)
+    assert LabelShift.of(np.eye(4)[labels], labels).silent(400) == ()
