@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from edgecompress.errors import RecipeError
+from edgecompress.pruning.channels.structured import Pruned, Subject
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import parse_recipe
 from edgecompress.techniques import cutting, student
@@ -77,6 +78,25 @@ def test_it_is_as_fast_as_asked_and_hardly_faster(kind: type[nn.Module]) -> None
     with torch.no_grad():
         image = images(rows=2, batches=1)[0][0]
         assert found.model(image).shape == network(image).shape
+
+
+@pytest.mark.parametrize(("enough", "tried"), [(16, [16]), (8, [16, 8]), (4, [16, 8, 4])])
+def test_a_multiple_that_is_too_coarse_is_halved(
+    monkeypatch: pytest.MonkeyPatch, enough: int, tried: list[int]
+) -> None:
+    asked: list[int] = []
+
+    def cut(subject: Subject, _share: float, _name: str, given: Context) -> Pruned:
+        asked.append(given.recipe.pruning.multiple)
+        if asked[-1] > enough:
+            raise RecipeError("the goal cannot be met; lower it")
+        return Pruned(model=subject.module, removed={}, refusals=())
+
+    monkeypatch.setattr(student, "cut", cut)
+    network = seeded(ConvNet)
+    recipe = parse_recipe({"pruning": {"multiple": 16}, "budgets": {"min_speedup": 2.0}})
+    found = derive_student(network, context(network, recipe, "calibration"))
+    assert (found.multiple, found.slow, asked) == (enough, False, tried)
 
 
 def test_a_run_that_goes_on_measures_nothing_again(tmp_path: Path, counting_clock: list[int]) -> None:

@@ -72,11 +72,14 @@ def distill(module: nn.Module, context: Context) -> StepResult[nn.Module]:
         )
 
 
+TOO_COARSE = "with those of 'pruning.multiple' no student is fast enough"
 SLOW = "no student that was tried is as fast as the latency budgets ask; the smallest was taught"
 
 
 def _changes(derived: Student | None, trained: Trained, context: Context) -> Iterator[str]:
     if derived is not None:
+        if derived.multiple != context.recipe.pruning.multiple:
+            yield f"layers keep multiples of {derived.multiple} channels: {TOO_COARSE}"
         yield from narrower_layers(*(examine_network(module, context) for module in (context.teaching, derived.model)))
     first, last = trained.history[0], trained.history[-1]
     yield f"learned for {last.number} epochs, the loss from {first.loss:.4f} to {last.loss:.4f}"

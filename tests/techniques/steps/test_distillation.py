@@ -50,7 +50,7 @@ def test_a_network_that_is_its_own_teacher_gets_a_student(monkeypatch: pytest.Mo
 
     def derive(teacher: nn.Module, _context: Context) -> Student:
         asked.append(teacher)
-        return Student(model=smaller, refusals=())
+        return Student(model=smaller, refusals=(), multiple=16)
 
     monkeypatch.setattr(distillation, "derive_student", derive)
     result = distill(network, _context(network))
