@@ -64,6 +64,19 @@ examples: $(READY)
 		--weights classifier.safetensors --target mobile --calibration batches.py:calibration \
 		--evaluation batches.py:validation --output classifier-int8 --overwrite \
 		--set budgets.max_accuracy_drop=1 --set budgets.min_speedup=1.5
+	cd examples/segmentation && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && \
+		task="nets.py:unet --weights unet.safetensors --metric miou --calibration batches.py:calibration \
+			--evaluation batches.py:validation --overwrite" && \
+		edgecompress compress $$task --target mobile --output unet-mobile --set budgets.max_metric_drop=0.5 && \
+		edgecompress compress $$task --target edge --train batches.py:training --output unet-edge \
+			--set budgets.max_metric_drop=1
+	cd examples/keywords && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && \
+		task="nets.py:spotter --weights spotter.safetensors --calibration batches.py:calibration \
+			--evaluation batches.py:validation --overwrite" && \
+		edgecompress compress $$task --target mobile --output spotter-mobile --set budgets.max_accuracy_drop=0.3 && \
+		edgecompress compress $$task --target edge --train batches.py:training --output spotter-edge \
+			--set budgets.max_accuracy_drop=1
+	$(BIN)/python -m benchmarks.examples segmentation keywords
 
 arm-root: $(READY)
 	PYTHON=$(BIN)/python scripts/arm_root.sh

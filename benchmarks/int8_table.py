@@ -17,7 +17,7 @@ FAILURE_LENGTH = 110
 
 def page(command: str, sections: Sequence[str]) -> str:
     """The whole page, Markdown."""
-    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return "\n\n".join(("# INT8 compared with other quantizers", _preamble(command, versions), *sections)) + "\n"
 
 
@@ -85,7 +85,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _preamble(command: str, versions: str) -> str:
     return (
-        f"Written by `{command}` on {_cpu()}, with {versions}.\n\n"
+        f"Written by `{command}` on {machine()}, with {versions}.\n\n"
         "All quantizers read the same float ONNX file, as torch exports it, and the same calibration batches. "
         "*Faster* is the float file's latency over the INT8 file's: one thread, one sample, all files of a network "
         "in turn in one run, medians, in brackets the 95 % interval of the ratio. *Smaller* is bytes of the float "
@@ -98,14 +98,26 @@ def _preamble(command: str, versions: str) -> str:
     )
 
 
-def _cpu() -> str:
+def machine() -> str:
+    """Cores, CPU, and whether its sums of 8-bit products are exact."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    vnni = " with AVX512-VNNI" if "avx512_vnni" in fields.get("flags", "") else ""
-    return f"{os.cpu_count()} cores of an {fields.get('model name', 'unknown CPU')}{vnni}"
+    extensions = _extensions(fields.get("flags", ""))
+    return f"{os.cpu_count()} cores of an {fields.get('model name', 'unknown CPU')}{extensions}"
 
 
-def _version(package: str) -> str:
+def _extensions(flags: str) -> str:
+    """What of the instruction sets matters here.
+
+    >>> _extensions("sse2 avx2"), _extensions("avx2 avx512_vnni"), _extensions("asimd")
+    (' with AVX2, without VNNI', ' with AVX512-VNNI', '')
+    """
+    known = {"avx512_vnni": " with AVX512-VNNI", "avx_vnni": " with AVX-VNNI", "avx2": " with AVX2, without VNNI"}
+    return next((words for flag, words in known.items() if flag in flags.split()), "")
+
+
+def version(package: str) -> str:
+    """Of an installed package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -132,12 +132,9 @@ def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> No
 def _ort(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
     """As ONNX Runtime's documentation advises: its own preparation, QDQ, a scale for each channel, uint8 by int8."""
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = output.with_suffix(".prepared.onnx")
-    quant_pre_process(str(folder / "float.onnx"), str(prepared))
     quantize_static(
-        str(prepared),
+        str(_prepared(folder / "float.onnx", output.with_suffix(".prepared.onnx"))),
         str(output),
         _Reader(folder),
         quant_format=QuantFormat.QDQ,
@@ -147,6 +144,16 @@ def _ort(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod[settings["calibrate_method"]],
     )
+
+
+def _prepared(file: Path, prepared: Path) -> Path:
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    try:
+        quant_pre_process(str(file), str(prepared))
+    except Exception:  # its symbolic shapes know fewer operators than its quantizer
+        quant_pre_process(str(file), str(prepared), skip_symbolic_shape=True)
+    return prepared
 
 
 class _Reader:

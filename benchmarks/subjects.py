@@ -103,16 +103,21 @@ def prepare(subject: Subject, folder: Path) -> Prepared:
     network: nn.Module = subject.network()
     calibration = open_batches(subject.calibration, "calibration", network, Recipe())
     program = capture(network.eval(), calibration.first(), Recipe().export)
-    (folder / "calibration").mkdir()
     (folder / "float.onnx").write_bytes(to_bytes(to_onnx(program, Recipe().export)))
-    for index, batch in enumerate(calibration):
-        np.savez(folder / "calibration" / f"{index:04}.npz", allow_pickle=False, **batch.inputs)
+    write_calibration(calibration, folder)
     model = ir.load(folder / "float.onnx")
     return Prepared(folder=folder, evaluation=open_batches(subject.evaluation, "evaluation", model, Recipe()))
 
 
+def write_calibration(batches: Batches, folder: Path) -> None:
+    """A file in ``folder/calibration`` for each batch."""
+    (folder / "calibration").mkdir()
+    for index, batch in enumerate(batches):
+        np.savez(folder / "calibration" / f"{index:04}.npz", allow_pickle=False, **batch.inputs)
+
+
 def calibration_batches(folder: Path) -> Iterator[dict[str, Any]]:
-    """The batches that :func:`prepare` wrote, one in memory at a time."""
+    """The batches that :func:`write_calibration` wrote, one in memory at a time."""
     for file in sorted((folder / "calibration").glob("*.npz")):
         with np.load(file, allow_pickle=False) as pack:
             yield dict(pack)

@@ -34,6 +34,23 @@ SMALLER = {
     "text/batches.py": {"CALIBRATION = 256": "CALIBRATION = 32", "VALIDATION = 2048": "VALIDATION = 32"},
     "text/train.py": {"STEPS = 500": "STEPS = 50", "ROWS = 32": "ROWS = 2"},
     "text/reviews.py": {},
+    "segmentation/nets.py": {"WIDTHS = (16, 32, 64, 128)": "WIDTHS = (16, 16)"},
+    "segmentation/batches.py": {
+        "TRAINING = 1536": "TRAINING = 16",
+        "CALIBRATION = 128": "CALIBRATION = 8",
+        "VALIDATION = 512": "VALIDATION = 8",
+    },
+    "segmentation/train.py": {"EPOCHS = 10": "EPOCHS = 1"},
+    "segmentation/scenes.py": {},
+    "keywords/nets.py": {"WIDTHS = (96, 192, 192, 64)": "WIDTHS = (16, 32, 32, 16)"},
+    "keywords/batches.py": {
+        "TRAINING = 4096": "TRAINING = 64",
+        "CALIBRATION = 256": "CALIBRATION = 32",
+        "VALIDATION = 3072": "VALIDATION = 32",
+    },
+    "keywords/train.py": {"EPOCHS = 8": "EPOCHS = 1"},
+    "keywords/sounds.py": {},
+    "keywords/features.py": {},
 }
 
 
