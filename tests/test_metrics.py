@@ -277,7 +277,12 @@ def test_every_row_of_a_comparison_is_measured_by_the_metric(nets: Path, capsys:
     head, _, first, *_ = (nets / "table" / "comparison.md").read_text().splitlines()
     assert head == "| model | size | smaller | latency | speedup | mae | drop |"
     assert first.endswith("| 0.1000 | +0.000 |")
-    assert (nets / "table" / "comparison.csv").read_text().splitlines()[0].endswith(",mae,mae_drop,missing")
+    assert (
+        (nets / "table" / "comparison.csv")
+        .read_text()
+        .splitlines()[0]
+        .endswith(",mae,mae_drop,drop_low,drop_high,drop_verdict,missing")
+    )
 
 
 def test_a_row_is_measured_again_where_the_code_of_its_metric_changed(

@@ -1,205 +1,349 @@
-"""Planted faults: a classifier, a segmenter and a detector on data that are shifted, or with a head that is silent.
-
-The float model is wrong then, and the artifact as wrong as that: no budget of a drop is missed, so words name the
-fault. What dies on the way to the artifact is in ``test_lost_slices.py``.
-"""
+"""A fault that is planted in a step ends the run at that very step."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 import torch
 from torch import Tensor, nn
 
-import edgecompress
-from edgecompress.errors import DataError
+from edgecompress import ModelPruner
+from edgecompress.calibration import QuantParams, Scheme, Sharing
+from edgecompress.calibration.freshness import UNREPEATABLE
+from edgecompress.data.splits import Streams
+from edgecompress.errors import DataError, EdgecompressError, ParityError
+from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
+from edgecompress.loading.sources import open_batches
+from edgecompress.pipeline.fold import convert
+from edgecompress.progress import Progress
+from edgecompress.pruning.channels.structured import cut_out, examine
+from edgecompress.pruning.structure.analysis import Channels
+from edgecompress.recipe.tables import Cpu, Export, Quantization, Recipe
+from edgecompress.registry import OBSERVERS, find
+from edgecompress.runtime import signature, to_bytes
+from edgecompress.step import Conversion, Stage, StepResult
+from edgecompress.techniques.context import Context
+from edgecompress.validation import gather
+from tests.networks import ConvNet, ResidualNet, images, seeded
 
-CLASSES, SAMPLES, SIDE, BOXES = 5, 48, 16, 3
-QUICK = (
-    *("export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0"),
-    *("budgets.min_compression_ratio=none", "budgets.min_speedup=none"),
+RECIPE = Recipe(
+    quantization=Quantization(enabled=True, adaround=False, bias_correction=False), export=Export(simplify=False)
 )
-Array = np.ndarray[Any, Any]
+FLOAT = Recipe(export=Export(simplify=False))
+Run = Callable[..., Any]
 
 
-class Brightest(nn.Module):
-    """The brightness of each channel is the score of its class, at each place or, over all of these, of the picture."""
-
-    def __init__(self, *, of_places: bool) -> None:
-        super().__init__()
-        self.same = nn.Conv2d(CLASSES, CLASSES, 1, bias=False)
-        self.same.weight.data = torch.eye(CLASSES)[:, :, None, None]
-        self.of_places = of_places
-
-    def forward(self, picture: Tensor) -> Tensor:
-        scores: Tensor = self.same(picture)
-        return scores if self.of_places else scores.mean((2, 3))
-
-
-class Boxes(nn.Module):
-    """Boxes, a score and a class each, as they stand in the input."""
+class TwoHeads(nn.Module):
+    """Two outputs of one shape."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.same = nn.Linear(6 * BOXES, 6 * BOXES, bias=False)
-        self.same.weight.data = torch.eye(6 * BOXES)
+        self.body = seeded(ConvNet)
+        self.other = seeded(ConvNet, seed=1)
 
-    def forward(self, encoded: Tensor) -> Tensor:
-        found: Tensor = self.same(encoded)
-        return found
-
-
-def _pictures(classes: Array) -> Array:
-    """Pictures whose brightest channel is the class of each place."""
-    noise = np.random.default_rng(1).random((len(classes), CLASSES, SIDE, SIDE)) * 0.3
-    shown = np.eye(CLASSES)[
-        np.broadcast_to(classes.reshape(len(classes), *classes.shape[1:] or (1, 1)), noise[:, 0].shape)
-    ]
-    pictures: Array = (noise + np.moveaxis(shown, -1, 1)).astype(np.float32)
-    return pictures
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {"sign": self.body(image), "mirror": -2 * self.other(image)}
 
 
-def _corners() -> tuple[Array, Array]:
-    """Boxes (samples, boxes, 4), left, top, right, bottom, far from the corner of the picture, and their classes."""
-    generator = np.random.default_rng(2)
-    low = 20 + generator.random((SAMPLES, BOXES, 2)) * 60
-    size = 4 + generator.random((SAMPLES, BOXES, 2)) * [12, 6]
-    return np.concatenate([low, low + size], -1), generator.integers(0, 3, (SAMPLES, BOXES))
+class Difference(nn.Module):
+    """Two inputs of one shape, whose order counts."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return torch.relu(left) - right
 
 
-def _encoded(boxes: Array, labels: Array) -> Array:
-    scores = 0.5 + 0.1 * np.arange(BOXES)[None].repeat(SAMPLES, 0)
-    return np.concatenate([boxes, scores[..., None], labels[..., None]], -1).reshape(SAMPLES, -1).astype(np.float32)
+def _convert(network: nn.Module, recipe: Recipe, data: Any = None, sharing: Sharing | None = None) -> Conversion:
+    batches = open_batches(images() if data is None else data, "calibration", network, recipe)
+    streams = Streams(calibration=batches)
+    return convert(network, Context(recipe=recipe, example=batches.first(), streams=streams, sharing=sharing))
 
 
-def _decoded(outputs: Array, order: Callable[[Array], Array] = lambda boxes: boxes) -> list[dict[str, Array]]:
-    rows = outputs.reshape(len(outputs), BOXES, 6)
-    return [{"boxes": order(row[:, :4]), "scores": row[:, 4], "labels": np.rint(row[:, 5])} for row in rows]
+def _raises_if(told: bool, kind: type[Exception], message: str) -> AbstractContextManager[object]:
+    return pytest.raises(kind, match=message) if told else nullcontext()
 
 
-def _targets(boxes: Array, labels: Array) -> list[dict[str, Array]]:
-    return [{"boxes": own, "labels": label} for own, label in zip(boxes, labels, strict=True)]
+def _plant(monkeypatch: pytest.MonkeyPatch, place: str, name: str, fault: Callable[[Run], Run]) -> None:
+    module = importlib.import_module(place)
+    monkeypatch.setattr(module, name, fault(getattr(module, name)))
 
 
-def _batches(inputs: Array, targets: Any, rows: int = 8) -> list[Any]:
-    return [
-        (torch.from_numpy(inputs[start : start + rows]), targets[start : start + rows])
-        for start in range(0, len(inputs), rows)
-    ]
+def _spoiling(change: Callable[[ir.Model], None]) -> Callable[[Run], Run]:
+    """A fault in a function that makes a model, or a step's result with one."""
+
+    def fault(run: Run) -> Run:
+        def spoiled(*args: Any, **kwargs: Any) -> Any:
+            made = run(*args, **kwargs)
+            change(made.model if isinstance(made, StepResult) else made)
+            return made
+
+        return spoiled
+
+    return fault
 
 
-def _doubts(folder: Path, network: nn.Module, evaluation: list[Any], **options: Any) -> list[str]:
-    """What the report of a run doubts of the float model."""
-    bundle = edgecompress.compress(
-        network.eval(),
-        calibration=[inputs for inputs, _ in evaluation],
-        evaluation=evaluation,
-        output=folder / "bundle",
-        overrides=QUICK,
-        **options,
-    )
-    doubts: list[str] = json.loads((bundle.path / "report.json").read_text())["doubts"]
-    return [doubt for doubt in doubts if doubt.startswith("the float model")]
+def _drop(kind: str) -> Callable[[ir.Model], None]:
+    """Let the readers of a node read what the node reads, where the shape stays."""
+
+    def change(model: ir.Model) -> None:
+        node = next(node for node in reversed(model.graph) if node.op_type == kind and _same_shape(node))
+        source = node.inputs[0]
+        assert source is not None
+        for user, place in tuple(node.outputs[0].uses()):
+            user.replace_input_with(place, source)
+
+    return change
 
 
-LABELS = np.random.default_rng(0).integers(0, CLASSES, SAMPLES)
-BLOCKS = np.random.default_rng(3).integers(0, CLASSES, (SAMPLES, 4, 4)).repeat(4, 1).repeat(4, 2)
+def _same_shape(node: ir.Node) -> bool:
+    source, result = node.inputs[0], node.outputs[0]
+    return source is not None and (node.op_type == "Relu" or source.shape == result.shape)
 
 
-@pytest.mark.parametrize(
-    ("moved", "told"),
-    [
-        (0, None),
-        (1, "each sample has the target of the one after it; check that inputs and targets are in one order"),
-        (-1, "each sample has the target of the one before it; check that inputs and targets are in one order"),
-    ],
-)
-def test_targets_of_a_classifier_that_are_shifted_by_a_sample(moved: int, told: str | None, tmp_path: Path) -> None:
-    evaluation = _batches(_pictures(LABELS), torch.from_numpy(np.roll(LABELS, moved)))
-    doubts = _doubts(tmp_path, Brightest(of_places=False), evaluation)
-    assert any(told in doubt for doubt in doubts) if told else doubts == []
+def _swap_outputs(model: ir.Model) -> None:
+    first, second = model.graph.outputs
+    model.graph.outputs.clear()
+    model.graph.outputs.extend([second, first])
 
 
-@pytest.mark.parametrize(
-    ("axis", "moved", "told"),
-    [
-        (2, 0, None),
-        (2, 1, "the masks are moved left by a pixel; check how images and masks are resized and cut"),
-        (1, -1, "the masks are moved down by a pixel"),
-        (0, 1, "each sample has the target of the one after it"),
-    ],
-)
-def test_masks_of_a_segmenter_that_are_shifted(axis: int, moved: int, told: str | None, tmp_path: Path) -> None:
-    evaluation = _batches(_pictures(BLOCKS), torch.from_numpy(np.roll(BLOCKS, moved, axis)))
-    doubts = _doubts(tmp_path, Brightest(of_places=True), evaluation, metric="miou")
-    assert any(told in doubt for doubt in doubts) if told else doubts == []
+def _swap_input_names(model: ir.Model) -> None:
+    first, second = model.graph.inputs
+    first.name, second.name = "swapped", first.name
+    first.name = "right"
 
 
-@pytest.mark.parametrize("of_places", [False, True])
-def test_a_head_with_a_silent_class(of_places: bool, tmp_path: Path) -> None:
-    network, targets = Brightest(of_places=of_places), BLOCKS if of_places else LABELS
-    network.same.weight.data[3] = 0.0
-    doubts = _doubts(
-        tmp_path,
-        network,
-        _batches(_pictures(targets), torch.from_numpy(targets)),
-        metric="miou" if of_places else "top1",
-    )
-    share = 100 * (targets == 3).mean()
-    assert doubts == [
-        f"the float model never answers class 3, the label of {share:.2f} % of the evaluation data; check its head, and"
-        " how the classes are numbered"
-    ]
+def test_without_a_fault_nothing_is_refused() -> None:
+    for network in (seeded(ConvNet), seeded(ResidualNet), TwoHeads().eval()):
+        assert _convert(network, RECIPE).done[-1].agreement.sqnr_db > 10
 
 
-def _as_sizes(boxes: Array) -> Array:
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+@pytest.mark.parametrize("kind", ["Relu", "Conv"])
+@pytest.mark.parametrize(("step", "function"), [("export", "to_onnx"), ("canonicalize", "canonicalize")])
+def test_a_dropped_layer(step: str, function: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = seeded(ConvNet) if kind == "Relu" else seeded(ResidualNet)
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", function, _spoiling(_drop(kind)))
+    with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
+        _convert(network, FLOAT)
 
 
-def _around_centers(boxes: Array) -> Array:
-    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], 1)
+def test_a_layer_that_simplification_drops(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(_run: Run) -> Run:
+        def dropping(model: ir.Model) -> StepResult[ir.Model]:
+            copy = model.clone()
+            _drop("Relu")(copy)
+            return StepResult(model=copy)
+
+        return dropping
+
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "simplify", fault)
+    with pytest.raises(ParityError, match="step 'simplify' changed what the model computes"):
+        _convert(seeded(ConvNet), Recipe())
 
 
 @pytest.mark.parametrize(
-    ("order", "told"),
+    ("step", "place", "function", "recipe"),
     [
-        (lambda boxes: boxes, None),
-        (_as_sizes, "its boxes are read as left, top, width and height; give left, top, right, bottom (--postprocess)"),
-        (_around_centers, "its boxes are read as center, width and height"),
-        (lambda boxes: boxes[:, [1, 0, 3, 2]], "its boxes are read as top, left, bottom and right"),
-        (
-            lambda boxes: boxes[::-1],
-            "classes do not count; check that the boxes, scores and labels of a sample are in one",
-        ),
+        ("export", "edgecompress.pipeline.to_onnx", "to_onnx", FLOAT),
+        ("quantize", "edgecompress.techniques.steps.quantization", "quantize_static", RECIPE),
     ],
 )
-def test_boxes_in_another_order(order: Callable[[Array], Array], told: str | None, tmp_path: Path) -> None:
-    boxes, labels = _corners()
-    labels[:] = np.arange(BOXES)
-    evaluation = _batches(_encoded(boxes, labels), _targets(boxes, labels))
-    options = {"metric": "map50", "postprocess": lambda outputs: _decoded(outputs, order)}
-    doubts = _doubts(tmp_path, Boxes(), evaluation, **options)
-    assert any(told in doubt for doubt in doubts) if told else doubts == []
+def test_swapped_outputs(step: str, place: str, function: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant(monkeypatch, place, function, _spoiling(_swap_outputs))
+    with pytest.raises(ParityError, match=f"step '{step}' changed what the model computes"):
+        _convert(TwoHeads().eval(), recipe)
 
 
-def test_targets_of_a_detector_that_are_shifted_by_a_sample(tmp_path: Path) -> None:
-    boxes, labels = _corners()
-    targets = _targets(np.roll(boxes, 1, 0), np.roll(labels, 1, 0))
-    doubts = _doubts(
-        tmp_path, Boxes(), _batches(_encoded(boxes, labels), targets), metric="map50", postprocess=_decoded
-    )
-    assert any("each sample has the target of the one after it" in doubt for doubt in doubts)
+def test_swapped_input_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "to_onnx", _spoiling(_swap_input_names))
+    data = [((torch.randn(4, 8), torch.randn(4, 8)), None)]
+    with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
+        _convert(Difference(), FLOAT, data)
 
 
-def test_targets_with_sizes_in_the_place_of_ends_are_refused(tmp_path: Path) -> None:
-    boxes, labels = _corners()
-    targets = _targets(np.stack([_as_sizes(each) for each in boxes]), labels)
+def test_a_batch_norm_that_is_folded_without_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(model: ir.Model) -> None:
+        conv = next(node for node in model.graph if node.op_type == "Conv" and len(node.inputs) > 2)
+        bias = conv.inputs[2]
+        assert bias is not None
+        assert bias.const_value is not None
+        bias.const_value = ir.tensor(0 * bias.const_value.numpy(), name=bias.name)
+
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "to_onnx", _spoiling(change))
+    with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
+        _convert(seeded(ConvNet), FLOAT)
+    assert callable(convolve_batch_norms)
+
+
+def test_a_step_whose_model_answers_nothing_that_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(model: ir.Model) -> None:
+        for value in model.graph.initializers.values():
+            if value.const_value is not None and value.const_value.dtype == ir.DataType.FLOAT:
+                value.const_value = ir.tensor(np.nan * value.const_value.numpy(), name=value.name)
+
+    _plant(monkeypatch, "edgecompress.pipeline.to_onnx", "to_onnx", _spoiling(change))
+    with pytest.raises(ParityError, match="step 'export' changed what the model computes"):
+        _convert(seeded(ConvNet), FLOAT)
+
+
+def test_statistics_of_another_model(tmp_path: Path) -> None:
+    sharing = Sharing(file=tmp_path / "statistics.npz")
+    _convert(seeded(ConvNet), RECIPE, sharing=sharing)
+    with pytest.raises(DataError, match="belong to another model or other tensors; delete the file"):
+        _convert(seeded(ConvNet, seed=1), RECIPE, sharing=sharing)
+
+
+def test_integers_that_always_answer_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silence(model: ir.Model) -> None:
+        for name, value in model.graph.initializers.items():
+            if name.endswith("/q"):
+                value.const_value = ir.tensor(0 * value.const_value.numpy(), name=name)  # type: ignore[union-attr]
+
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=False)).eval()
+    _plant(monkeypatch, "edgecompress.techniques.steps.quantization", "quantize_static", _spoiling(silence))
+    with pytest.raises(ParityError, match=r"step 'quantize' changed what the model computes: 0\.0 dB agreement"):
+        _convert(network, RECIPE)
+
+
+def test_statistics_of_other_data(tmp_path: Path) -> None:
+    sharing = Sharing(file=tmp_path / "statistics.npz")
+    _convert(seeded(ConvNet), RECIPE, sharing=sharing)
+    with pytest.raises(DataError, match="belong to other calibration data: batch 0 is not the one that was counted"):
+        _convert(seeded(ConvNet), RECIPE, images(seed=1), sharing=sharing)
+
+
+def test_a_mask_that_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    pruner = ModelPruner(seeded(ConvNet))
+    pruner.magnitude_pruning(0.5)
+    monkeypatch.setattr(Tensor, "masked_fill_", lambda weight, _keep, _value: weight)  # nothing is written
+    with pytest.raises(EdgecompressError, match=r"'features\.0\.weight' is not zero where its mask is"):
+        pruner.apply_masks()
+
+
+@pytest.mark.parametrize("factor", [1 / 8, 8, 1.1])
+@pytest.mark.parametrize("name", ["fbgemm", "qnnpack"])
+def test_a_scale_of_an_activation_that_is_wrong(name: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(run: Run) -> Run:
+        def wrong(*args: Any) -> QuantParams:
+            params: QuantParams = run(*args)
+            return replace(params, scale=np.asarray(params.scale * factor, np.float32))
+
+        return wrong
+
+    monkeypatch.setattr(Scheme, "activation_params", fault(Scheme.activation_params))
+    recipe = RECIPE.model_copy(update={"quantization": RECIPE.quantization.model_copy(update={"scheme": name})})
+    with pytest.raises(EdgecompressError, match=r"the integers of tensor '.*' stand for .*, where .* was decided"):
+        _convert(seeded(ConvNet), recipe)
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"), [(1 / 8, r"clips tensor '.*' to .* times the error of no clipping"), (8, r"gives tensor '.*'")]
+)
+@pytest.mark.parametrize("observer", ["min_max", "mse", "histogram"])
+def test_a_range_that_is_not_that_of_what_was_seen(
+    observer: str, factor: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*args: Any) -> tuple[float, float]:
+        low, high = observe(*args)
+        return factor * low, factor * high
+
+    observe = find(OBSERVERS, observer)
+    monkeypatch.setattr(f"edgecompress.calibration.observers.{observer}.find_range", wrong)
+    recipe = RECIPE.model_copy(update={"quantization": RECIPE.quantization.model_copy(update={"observer": observer})})
+    with pytest.raises(EdgecompressError, match=f"observer '{observer}' {told}"):
+        _convert(seeded(ConvNet), recipe)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("params", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
+        ("params", lambda params: {"zero_point": (params.zero_point + 1).astype(params.dtype)}),
+        ("weights", lambda params: {"scale": np.asarray(params.scale * np.float32(8))}),
+        ("weights", lambda params: {"scale": np.asarray(params.scale / np.float32(8))}),
+    ],
+)
+def test_a_scale_in_the_file_that_is_not_the_one_decided_on(
+    part: str, change: Callable[[QuantParams], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(run: Run) -> Run:
+        def wrong(*args: Any) -> Any:
+            decided = dict(zip(("model", "placement", "params", "weights"), args, strict=True))
+            changed = {name: replace(params, **change(params)) for name, params in decided[part].items()}
+            return run(**{**decided, part: changed})
+
+        return wrong
+
+    _plant(monkeypatch, "edgecompress.quantization.lowering", "insert_qdq", fault)
+    monkeypatch.setattr("edgecompress.techniques.steps.quantization.GARBAGE_DB", -200.0)
+    with pytest.raises(EdgecompressError, match=r"has another scale than was decided|stand for another weight"):
+        _convert(seeded(ConvNet), RECIPE)
+
+
+def test_statistics_that_are_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = seeded(ConvNet)
+    other = open_batches(images(seed=1), "calibration", network, RECIPE)
+
+    def fault(run: Run) -> Run:
+        def stale(model: Any, tensors: Any, batches: Any, *rest: Any) -> Any:
+            return run(model, tensors, replace(other, signature=batches.signature), *rest)
+
+        return stale
+
+    _plant(monkeypatch, "edgecompress.quantization.static", "collect", fault)
     with pytest.raises(DataError) as caught:
-        _doubts(tmp_path, Boxes(), _batches(_encoded(boxes, labels), targets), metric="map50", postprocess=_decoded)
-    assert "which ends before it begins; give left, top, right, bottom" in str(caught.value)
-    assert not (tmp_path / "bundle").exists()
+        _convert(network, RECIPE)
+    assert str(caught.value) == (
+        "the statistics are of other calibration data: batch 0 is not the one that was counted; give data that repeats"
+        " itself"
+    )
+
+
+def test_calibration_data_that_does_not_repeat_itself_is_told() -> None:
+    def drawn() -> Iterator[Tensor]:
+        yield torch.randn(16, 3, 16, 16)
+
+    assert _convert(seeded(ConvNet), RECIPE, drawn).done[-1].result.warnings == (UNREPEATABLE,)
+
+
+@pytest.mark.parametrize("place", ["edgecompress.pruning.structure.surgery", "edgecompress.pruning.structure.groups"])
+def test_other_channels_removed_than_were_chosen(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the surgery alone, or in what it shares with the oracle that it is compared with."""
+    function = "cut" if place.endswith("surgery") else "kept_by_axis"
+
+    def fault(run: Run) -> Run:
+        def wrong(channels: Channels, gone: Tensor) -> Any:
+            return run(channels, gone.roll(1))
+
+        def wrong_cut(tensor: Tensor, channels: Channels, gone: Tensor) -> Any:
+            return run(tensor, channels, gone.roll(1))
+
+        return wrong_cut if function == "cut" else wrong
+
+    subject = examine(seeded(ConvNet), (images()[0][0],))
+    units = [unit for group in subject.groups for unit in group.units[:3]]
+    assert cut_out(subject, units).removed
+    for module in (place, "edgecompress.pruning.structure.zeroed_channels"):
+        if function == "kept_by_axis" or module == place:
+            _plant(monkeypatch, module, function, fault)
+    with pytest.raises(EdgecompressError, match=r"was left with other channels than were chosen"):
+        cut_out(subject, units)
+
+
+def test_labels_shifted_by_one() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 10, bias=False)).eval()
+    answers = [network(image).argmax(1) for image, _ in images()]
+    conversion = _convert(network, FLOAT)
+    stages = [Stage(name=name, content=to_bytes(model)) for name, model in conversion.stages]
+    for shift in (0, 1, -1):
+        data = [(image, (answer + shift) % 10) for (image, _), answer in zip(images(), answers, strict=True)]
+        batches = replace(open_batches(data, "evaluation", network, FLOAT), signature=signature(conversion.artifact))
+        with _raises_if(shift != 0, DataError, "the labels of the evaluation data are shifted by one"):
+            assert gather(stages, batches, Cpu(runs=10), Progress()).doubts == ()

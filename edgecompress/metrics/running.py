@@ -185,7 +185,10 @@ class Running:
         return found
 
     def _computed(self) -> Any:
-        return mean_of_classes(self._metric, self._metric.compute())
+        computed = self._metric.compute()
+        if isinstance(computed, Mapping):  # several values, as those of boxes and collections of torchmetrics
+            computed = next(iter(computed.values()), None)
+        return mean_of_classes(self._metric, computed)
 
     def _not_one_number(self, given: str, where: str) -> RecipeError:
         return RecipeError(f"metric {self._measure.name!r} gives {given} for {where}; let it give one finite number")

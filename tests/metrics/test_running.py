@@ -94,7 +94,6 @@ def test_nothing_is_measured_where_nothing_counts() -> None:
         (torch.zeros(2), "torch.float32 (2,)"),
         (None, "None"),
         ("good", "a str"),
-        ({"map": 0.5}, "a dict"),
     ],
 )
 def test_what_is_no_number_is_told(value: Any, told: str) -> None:
@@ -106,6 +105,27 @@ def test_what_is_no_number_is_told(value: Any, told: str) -> None:
     with pytest.raises(RecipeError) as caught:
         _ = running.value
     assert str(caught.value) == f"metric 'mine' gives {told} for all batches; let it give one finite number"
+
+
+def test_the_first_of_several_values_decides() -> None:
+    running = Running(own_measure(lambda: _Answers({"map": 0.5, "map_50": torch.tensor(0.75)}), "mine"))
+    running.update([OUTPUTS], TARGETS, "batch")
+    assert running.value == 0.5
+
+
+@pytest.mark.parametrize(("values", "told"), [({}, "None"), ({"classes": np.zeros(3)}, r"float64 \(3,\)")])
+def test_the_first_of_several_values_has_to_be_a_number(values: dict[str, Any], told: str) -> None:
+    running = Running(own_measure(lambda: _Answers(values), "mine"))
+    running.update([OUTPUTS], TARGETS, "batch")
+    with pytest.raises(RecipeError, match=f"^metric 'mine' gives {told} for all batches; let it give one finite"):
+        _ = running.value
+
+
+def test_a_function_gives_a_single_number() -> None:
+    with pytest.raises(
+        RecipeError, match=r"^metric 'mine' gives a dict for evaluation batch 3; let it give one finite"
+    ):
+        Running(own_measure(lambda o, t: {"map": 0.5}, "mine")).update([OUTPUTS], TARGETS, "evaluation batch 3")
 
 
 class _Answers(Kept):
