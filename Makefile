@@ -73,7 +73,7 @@ examples: $(READY)
 			--evaluation batches.py:validation --overwrite" && \
 		edgecompress compress $$task --target mobile --output unet-mobile --set budgets.max_metric_drop=0.5 && \
 		edgecompress compress $$task --target edge --train batches.py:training --output unet-edge \
-			--set budgets.max_metric_drop=1
+			--set budgets.max_metric_drop=1 --set budgets.min_speedup=1.5
 	cd examples/keywords && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && \
 		task="nets.py:spotter --weights spotter.safetensors --calibration batches.py:calibration \
 			--evaluation batches.py:validation --overwrite" && \
