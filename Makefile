@@ -80,7 +80,7 @@ examples: $(READY)
 		edgecompress compress $$task --target mobile --output spotter-mobile --set budgets.max_accuracy_drop=0.3 && \
 		edgecompress compress $$task --target edge --train batches.py:training --output spotter-edge \
 			--set budgets.max_accuracy_drop=1
-	$(BIN)/python -m benchmarks.examples segmentation keywords
+	$(BIN)/python -m benchmarks.examples detection segmentation keywords
 
 arm-root: $(READY)
 	PYTHON=$(BIN)/python scripts/arm_root.sh

@@ -57,7 +57,7 @@ class Matching:
         """A scalar; no gradient flows into the teacher's outputs.
 
         Raises:
-            ModelError: the outputs differ in number or in shape.
+            ModelError: the teacher gives more outputs, or others in shape.
             RecipeError: a weight is of no output.
             DataError: labels do not fit, or the axis of the classes is unknown.
         """
@@ -68,7 +68,9 @@ class Matching:
                 f"'distillation.output_weights' names {unknown[0]!r}, and the outputs are {known}; name one of these"
             )
         total = torch.zeros((), device=next(iter(pairs.values()))[0].device)
-        for place, (name, (own, given)) in enumerate(pairs.items()):
+        places = {name: place for place, name in enumerate(_named(student))}
+        for name, (own, given) in pairs.items():
+            place = places[name]
             weight = self.weights.get(name, 1.0)
             if weight:
                 leave_out = f", or set distillation.output_weights.{name}=0" if len(pairs) > 1 else ""
@@ -201,20 +203,21 @@ def check_same_shape(student: Tensor, teacher: Tensor, otherwise: str = "") -> N
 def paired_outputs(student: Any, teacher: Any) -> dict[str, tuple[Tensor, Tensor]]:
     """The outputs of floating point by the student's names for them, each with the teacher's.
 
-    They are paired by their names where both have the same, else in their order.
+    They are paired by their names where the student has all of the teacher's, else in their order. What a student gives
+    beyond that, as auxiliary heads do that are there in training only, has nothing to match.
 
     Raises:
-        ModelError: there are none, or more on one side.
+        ModelError: the teacher gives none, or more than the student.
     """
     own, given = (_named(outputs) for outputs in (student, teacher))
-    if not own or len(own) != len(given):
+    if not given or len(own) < len(given):
         raise ModelError(
             f"the student gives {len(own)} outputs of floating point, the teacher {len(given)}; give a teacher with the"
             " same outputs"
         )
-    if own.keys() == given.keys():
-        return {name: (output, given[name]) for name, output in own.items()}
-    return dict(zip(own, zip(own.values(), given.values(), strict=True), strict=True))
+    if own.keys() >= given.keys():
+        return {name: (output, given[name]) for name, output in own.items() if name in given}
+    return dict(zip(own, zip(own.values(), given.values(), strict=False), strict=False))
 
 
 def labels_of(labels: Any, name: str, place: int) -> Any:

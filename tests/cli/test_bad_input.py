@@ -127,7 +127,8 @@ def test_a_missing_callable(refused: Refused) -> None:
 
 
 def test_a_model_without_callable(refused: Refused) -> None:
-    assert "file.py:callable" in refused("nets.py")
+    assert refused("nets.py").startswith("model 'nets.py' is a file of code; name a callable of it: nets.py:net or ")
+    assert "file.py:callable" in refused("nets")
 
 
 def test_a_callable_that_needs_arguments(refused: Refused) -> None:

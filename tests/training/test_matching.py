@@ -153,6 +153,22 @@ def test_outputs_are_paired_by_their_names_and_else_by_their_place() -> None:
     assert paired_outputs({"a": a, "b": b}, (b, index, c)) == {"a": (a, b), "b": (b, c)}
 
 
+def test_what_a_student_gives_beyond_its_teacher_matches_nothing() -> None:
+    a, b, c = (_drawn(2, seed=seed) for seed in range(3))
+    assert paired_outputs((a, b), c) == {"output_0": (a, c)}  # an auxiliary head, which is there in training only
+    assert paired_outputs({"extra": a, "b": b}, {"b": c}) == {"b": (b, c)}
+    labels, scores = torch.tensor([0, 2]), _drawn(2, 3, seed=4)
+    alone = Matching()(scores, scores + 1.0 * labels[:, None], labels)
+    extra = Matching()((scores, _drawn(2, 7, seed=5)), scores + 1.0 * labels[:, None], labels)
+    assert float(extra) == float(alone)
+
+
+def test_an_output_keeps_its_place_where_the_first_has_no_teacher() -> None:
+    labels, boxes = torch.tensor([0, 2]), _drawn(2, 3, seed=6)
+    found = Matching()({"scores": SCORES, "boxes": boxes}, {"boxes": boxes + boxes.square()}, labels)
+    assert float(found) == pytest.approx(float(normalized_squared_error(boxes, boxes + boxes.square())), rel=1e-12)
+
+
 def test_an_output_of_no_weight_may_have_any_shape() -> None:
     found = Matching(reading=None, weights={"output_1": 0})((SCORES, BOXES), (GIVEN, torch.zeros(7)), None)
     assert float(found) == pytest.approx(SQUARES, rel=1e-12)
@@ -175,8 +191,8 @@ def test_half_precision_is_compared_in_full() -> None:
         ),
         (
             {},
-            ((BOXES, SCORES), BOXES),
-            "the student gives 2 outputs of floating point, the teacher 1; give a teacher with the same outputs",
+            (BOXES, (BOXES, SCORES)),
+            "the student gives 1 outputs of floating point, the teacher 2; give a teacher with the same outputs",
         ),
         (
             {},
