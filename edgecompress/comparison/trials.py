@@ -19,6 +19,7 @@ from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.timing.latency import interleave, summarize
+from edgecompress.validation.drops import is_sure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +50,7 @@ class Trial:
         """
         if self.accuracy_drop is None:
             return "-"
-        return (
-            f"{self.accuracy_drop:.2f} points" if self.drop_verdict in ("better", "worse", None) else self.drop_verdict
-        )
+        return f"{self.accuracy_drop:.2f} points" if is_sure(self.drop_verdict) else str(self.drop_verdict)
 
 
 def measure_float(network: Network, calibration: Data, recipe: Recipe) -> MeasuredFloat:

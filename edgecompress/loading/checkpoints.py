@@ -94,13 +94,17 @@ def _mappings(checkpoint: object, keys: tuple[str, ...]) -> Iterator[tuple[tuple
 def _states(keys: tuple[str, ...], mapping: Tensors, own: Tensors) -> Iterator[SavedState]:
     for added in _prefixes_of_all(own):
         wanted = {name.removeprefix(added): name for name in own}
-        first = next(iter(wanted), None)
-        for prefix in dict.fromkeys(key.removesuffix(first) for key in mapping if first and key.endswith(first)):
+        for prefix in _prefixes_before(next(iter(wanted), ""), mapping):
             named = {key.removeprefix(prefix): value for key, value in mapping.items() if key.startswith(prefix)}
-            if (not prefix or prefix.endswith(".")) and named.keys() == wanted.keys():
+            if named.keys() == wanted.keys() and all(own[wanted[name]].shape == named[name].shape for name in named):
                 tensors = {wanted[name]: value for name, value in named.items()}
-                if all(value.shape == own[name].shape for name, value in tensors.items()):
-                    yield SavedState(keys=keys, prefix=prefix, tensors=tensors, left_out=len(mapping) - len(named))
+                yield SavedState(keys=keys, prefix=prefix, tensors=tensors, left_out=len(mapping) - len(named))
+
+
+def _prefixes_before(name: str, state: Tensors) -> dict[str, None]:
+    """What stands before a name in a state, in the order that it has: nothing, or something up to a dot."""
+    before = (key.removesuffix(name) for key in state if name and key.endswith(name))
+    return dict.fromkeys(prefix for prefix in before if not prefix or prefix.endswith("."))
 
 
 def _prefixes_of_all(state: Tensors) -> list[str]:

@@ -48,11 +48,26 @@ def value_of(measure: Measure, given: Any, targets: Any) -> float | None:
         targets: of the sample.
     """
     running = Running(replace(measure, postprocess=None))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return known_value(running) if add_sample(running, given, targets) else None
+
+
+def add_sample(running: Running, given: Any, targets: Any) -> bool:
+    """Whether a metric could be given a sample, as :func:`value_of` takes it."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             running.update([given], targets, "a sample", 1)
-            return running.value
+    except InputError:
+        return False
+    return True
+
+
+def known_value(running: Running) -> float | None:
+    """The value of a metric so far; None where it cannot say a finite one."""
+    try:
+        return running.value
     except InputError:
         return None
 

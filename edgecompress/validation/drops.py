@@ -75,7 +75,7 @@ class Drop:
     @property
     def is_one(self) -> bool:
         """Whether the values differ by more than chance, as far as is known."""
-        return self.verdict in ("better", "worse", None)
+        return is_sure(self.verdict)
 
     @property
     def change(self) -> str:
@@ -104,6 +104,11 @@ class Drop:
         low, high = self.interval_95
         ends = (-high, -low) if self.higher_is_better else (low, high)
         return span(ends, self.unit)
+
+
+def is_sure(verdict: str | None) -> bool:
+    """Whether a verdict lets a drop stand as it is; so does none."""
+    return verdict in ("better", "worse", None)
 
 
 def span(ends: Interval, unit: str) -> str:

@@ -7,7 +7,6 @@ samples are therefore measured as such a fault would have them, too.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from edgecompress.arrays import Array
-from edgecompress.errors import InputError
 from edgecompress.metrics.accuracy import IGNORED_LABEL
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.running import Running
-from edgecompress.metrics.single import sample_of
+from edgecompress.metrics.single import add_sample, known_value, sample_of
 from edgecompress.metrics.sums import Redrawn
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.units import metric
@@ -159,14 +157,14 @@ class Readings:
                 continue
             if self._others is None:
                 self._others = {reading: Running(self._measure) for reading in readings_of(self._measure, own)}
-            if self._former is not None and _update(self._own, own):
+            if self._former is not None and add_sample(self._own, own.given, own.targets):
                 self._add(self._former, own, self._others)
             self._former = own
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """A sentence on the reading that is best, where it is better beyond chance."""
-        own = _value(self._own)
+        own = known_value(self._own)
         if own is None or not self._others:
             return ()
         better = [(self._better(reading), reading) for reading in self._others]
@@ -188,7 +186,8 @@ class Readings:
         """Add a sample to every reading; one that cannot have it is no reading of these data."""
         for reading, running in [*others.items()]:
             try:
-                fits = _update(running, reading.read(former, own))
+                pair = reading.read(former, own)
+                fits = add_sample(running, pair.given, pair.targets)
             except (LookupError, TypeError, ValueError):
                 fits = False
             if not fits:
@@ -199,11 +198,11 @@ class Readings:
         known = self._others or {}
         opposites = [running for other, running in known.items() if other.where == reading.opposite]
         better = all(self._is_better(other, known[reading]) for other in (self._own, *opposites))
-        return _value(known[reading]) if better else None
+        return known_value(known[reading]) if better else None
 
     def _is_better(self, first: Running, second: Running) -> bool:
         """Whether the second is better by twice what chance explains."""
-        values = [_value(running) for running in (first, second)]
+        values = [known_value(running) for running in (first, second)]
         drop = self._measure.drop(*values)
         if drop is None or -drop <= LEAST * (100.0 if self._measure.in_percent else abs(values[0] or 0.0)):
             return False
@@ -220,21 +219,3 @@ def readings_of(measure: Measure, pair: PairedSample) -> tuple[Reading, ...]:
     given = pair.given[0] if isinstance(pair.given, list) else None
     boxes = isinstance(given, dict) and {"boxes", "labels", "scores"} <= given.keys()
     return (*MOVED_SAMPLES, *(MOVED_MASKS if masks else ()), *(OTHER_BOXES if boxes else ()))
-
-
-def _update(running: Running, pair: PairedSample) -> bool:
-    """Whether a metric could be given a sample."""
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            running.update([pair.given], pair.targets, "a sample", 1)
-    except InputError:
-        return False
-    return True
-
-
-def _value(running: Running) -> float | None:
-    try:
-        return running.value
-    except InputError:
-        return None
