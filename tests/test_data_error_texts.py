@@ -96,7 +96,7 @@ def test_targets_of_a_metric_are_numbers_of_any_shape(dtype: str, shape: tuple[i
     ("raw", "told"),
     [
         ({}, "calibration batch 0 holds no inputs; the model takes x"),
-        ((ROWS, ROWS, ROWS), "calibration batch 0 has 3 inputs; the model takes x"),
+        (((ROWS, ROWS, ROWS), None), "calibration batch 0 has 3 inputs; the model takes x"),
         ("a cat", "calibration batch 0: 'x' is a str; a tensor of numbers is needed"),
         (np.zeros(()), "calibration batch 0: 'x' has shape (); the first dimension must be the batch, and not 0"),
         (
@@ -113,7 +113,7 @@ def test_targets_of_a_metric_are_numbers_of_any_shape(dtype: str, shape: tuple[i
             "calibration batch 0 has 2 samples but labels of shape (3,); give each its own",
         ),
         (
-            {"picture": ROWS},
+            {"picture": ROWS, "mask": ROWS},
             "calibration batch 0 has an input 'picture' that the model does not take; its inputs are x",
         ),
         (
@@ -143,7 +143,10 @@ def test_a_batch(raw: Any, told: str) -> None:
             lambda: rereadable(lambda: STREAM, "train"),
             "the train data can be read only once; return a list, a DataLoader or a new generator",
         ),
-        (lambda: rereadable(lambda: FLOATS, "train"), "the train data is a Tensor; return an iterable of batches"),
+        (
+            lambda: rereadable(lambda: FLOATS[0, 0], "train"),
+            "the train data is a Tensor; return an iterable of batches",
+        ),
         (
             lambda: rereadable(lambda: 1 // 0, "train"),  # type: ignore[arg-type,return-value]
             "the train data raised ZeroDivisionError: integer division or modulo by zero; repair the code that makes"

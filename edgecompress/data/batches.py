@@ -1,7 +1,7 @@
 """DATA: batches of a user's own, in the forms that the documentation lists, checked as they stream.
 
 A batch is ``(inputs, labels)`` or ``inputs``; ``inputs`` is one tensor, a tuple of tensors, or a dict
-from input name to tensor (a dict may hold its labels under ``labels`` or ``label``). Nothing is kept: each pass
+from input name to tensor (:mod:`edgecompress.data.parts` says where the labels are). Nothing is kept: each pass
 opens the source again and holds one batch at a time. A dataset is loaded in batches.
 """
 
@@ -19,27 +19,23 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from edgecompress.arrays import Array, Axes, TensorSpec, batch_sizes
-from edgecompress.data.datasets import BATCH_ROWS, Loaded, target_key
+from edgecompress.data.datasets import BATCH_ROWS, Loaded
 from edgecompress.data.digest import digest_of
+from edgecompress.data.parts import InputNames as InputNames
+from edgecompress.data.parts import parts_of
+from edgecompress.data.whole import as_batches
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest
 from edgecompress.metrics.accuracy import IGNORED_LABEL
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.targets import NUMBERS, cut, is_array, is_numbers, require_samples
 
 Source = Callable[[], Iterable[Any]]
+NO_AXES: Axes = {}
 OTHER = "O"
 """In addition to NumPy's letters: whatever is no array of numbers."""
 ANY = f"{NUMBERS}{OTHER}"
 """Labels of any form."""
 Index = slice | NDArray[np.intp]
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputNames:
-    """The names of a model's inputs in order; the first ``required`` of them have no default."""
-
-    names: tuple[str, ...]
-    required: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +121,11 @@ class Batches:
         index = -1
         for index, raw in enumerate(self.source()):
             where = f"{self.role} batch {index}"
-            features, labels = split_labels(raw, self.inputs)
-            taken = _labels(labels, where, self.label_kinds) if self.use_labels and labels is not None else None
+            parts = parts_of(raw, self.inputs)
+            wanted = self.use_labels and parts.labels is not None
+            taken = _labels(parts.labels, where, self.label_kinds) if wanted else None
             taken = _without_ignored(taken, self.ignore_index)
-            batch = replace(_parse(features, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
+            batch = replace(_parse(parts.inputs, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
             _check_finite(batch, where)
             for spec in self.signature:
                 _check_spec(batch, spec, where)
@@ -154,7 +151,7 @@ class Batches:
             return sum(1 for _ in opened)
 
 
-def rereadable(source: Source, role: str, rows: int = BATCH_ROWS) -> Source:
+def rereadable(source: Source, role: str, rows: int = BATCH_ROWS, axes: Axes = NO_AXES) -> Source:
     """``source`` as something that every pass can open anew.
 
     A list, a ``DataLoader``, a ``Dataset`` or a generator function can be read again; a generator that is already
@@ -163,15 +160,16 @@ def rereadable(source: Source, role: str, rows: int = BATCH_ROWS) -> Source:
     Args:
         source: gives the batches, or a dataset of single samples.
         role: of the data; that of training is shuffled where it is a dataset.
-        rows: samples to a batch, where it is a dataset.
+        rows: samples to a batch, where it is a dataset, or arrays of all samples.
+        axes: along which axis such arrays hold their samples, where that is not the first.
 
     Raises:
         DataError: it can be read only once, or it is no iterable at all.
     """
-    first = _open(source, role, rows)
+    first = _open(source, role, rows, axes)
     if not isinstance(first, Iterator):
         return lambda: _Reading(lambda: first, role, rows)
-    if _open(source, role, rows) is first:
+    if _open(source, role, rows, axes) is first:
         raise DataError(f"the {role} data can be read only once; return a list, a DataLoader or a new generator")
     return lambda: _Reading(source, role, rows)
 
@@ -195,7 +193,7 @@ class _Reading:
         return len(_open(self._source, self._role, self._rows))  # type: ignore[arg-type]
 
 
-def _open(source: Source, role: str, rows: int) -> Iterable[Any]:
+def _open(source: Source, role: str, rows: int, axes: Axes = NO_AXES) -> Iterable[Any]:
     try:
         opened = source()
     except InputError:
@@ -204,6 +202,7 @@ def _open(source: Source, role: str, rows: int) -> Iterable[Any]:
         raise DataError(_raised(role, error)) from error
     if isinstance(opened, Dataset):
         return Loaded(opened, role=role, rows=rows)
+    opened = as_batches(opened, role=role, rows=rows, axes=axes)
     if not isinstance(opened, Iterable) or isinstance(opened, (torch.Tensor, np.ndarray, str, Mapping)):
         raise DataError(f"the {role} data is {a_kind(opened)}; return an iterable of batches")
     return opened
@@ -234,19 +233,6 @@ def _parse(features: Any, labels: Any, inputs: InputNames, axes: Axes, where: st
     batch = Batch(inputs=arrays, labels=labels, axes=axes)
     _check_rows(batch, where)
     return batch
-
-
-def split_labels(raw: Any, inputs: InputNames) -> tuple[Any, Any]:
-    """Inputs and labels. A pair of tensors is ``(inputs, labels)`` unless the model needs two inputs."""
-    if isinstance(raw, Mapping):
-        key = target_key(raw, inputs.names)
-        return {name: value for name, value in raw.items() if name != key}, raw.get(key)
-    if not isinstance(raw, (tuple, list)) or len(raw) == 1:
-        return raw, None
-    nested = isinstance(raw[0], (tuple, list, Mapping))
-    if len(raw) == 2 and (nested or inputs.required < 2):
-        return raw[0], raw[1]
-    return raw, None
 
 
 def _array(value: Any, where: str) -> Array:

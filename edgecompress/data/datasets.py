@@ -7,7 +7,7 @@ is a list.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -15,21 +15,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
+from edgecompress.data.parts import target_key
 from edgecompress.errors import DataError, a_kind
 from edgecompress.metrics.targets import is_array
 
 BATCH_ROWS = 16
 """Samples to a batch where nothing else is said."""
-LABELS, LABEL = "labels", "label"
-
-
-def target_key(sample: Mapping[str, Any], inputs: Collection[str] = ()) -> str:
-    """Under which key a batch or a sample has its targets: ``label`` where there are no ``labels``, and no such input.
-
-    >>> target_key({"pixel_values": 0, "label": 3}), target_key({"x": 0, "label": 3}, ["x", "label"])
-    ('label', 'labels')
-    """
-    return LABEL if LABEL in sample and LABELS not in sample and LABEL not in inputs else LABELS
 
 
 class Loaded:
@@ -39,12 +30,12 @@ class Loaded:
     seed for each epoch.
 
     Args:
-        dataset: with ``__getitem__`` and ``__len__``, or an ``IterableDataset`` of samples.
+        dataset: with ``__getitem__`` and ``__len__``, such as a list, or an ``IterableDataset`` of samples.
         role: of the data.
         rows: samples to a batch; the last one may have fewer.
     """
 
-    def __init__(self, dataset: Dataset[Any], *, role: str, rows: int) -> None:
+    def __init__(self, dataset: Dataset[Any] | Sequence[Any], *, role: str, rows: int) -> None:
         self._dataset, self._role, self._rows = dataset, role, rows
         if not isinstance(dataset, IterableDataset) and not hasattr(dataset, "__len__"):
             raise DataError(f"the {role} data is {a_kind(dataset)} without a length; define __len__")
@@ -89,7 +80,8 @@ def collate(samples: Sequence[Any], where: str) -> Any:
     if isinstance(first, Mapping):
         key = target_key(first)
         parts = {name: _column(samples, name, where) for name in first}
-        return {name: _targets(part) if name == key else _inputs(part, where) for name, part in parts.items()}
+        texts = {name for name, part in parts.items() if isinstance(part[0], (str, bytes))}
+        return {n: _targets(part) if n == key or n in texts else _inputs(part, where) for n, part in parts.items()}
     if isinstance(first, (tuple, list)):
         inputs, *others = (_column(samples, place, where) for place in range(len(first)))
         return (_inputs(inputs, where), *map(_targets, others))

@@ -97,7 +97,7 @@ def name_of(model: Network | str) -> str:
 
 
 def _call_for_module(spec: str) -> nn.Module:
-    factory = resolve(spec, ModelError, "model")
+    factory = resolve(spec, ModelError, "model", (nn.Module,))
     require_no_arguments(factory, spec, ModelError)
     try:
         with importable(folder_of(spec)), own_randomness():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,10 +10,11 @@ from torch import nn
 
 from edgecompress.axes.batch import settle_batch
 from edgecompress.data.batches import Batch, Batches, Source
+from edgecompress.data.parts import parts_of
 from edgecompress.loading.folders.settling import settle_folders
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, open_metric
 from edgecompress.loading.sources import Data, open_batches, open_source
-from edgecompress.modules.named_inputs import name_inputs
+from edgecompress.modules.named_inputs import input_names, name_inputs
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 
@@ -61,7 +63,8 @@ def open_together(
         network: not modified.
         data: by role; one at least.
         recipe: ``export.batch_axes`` settles what it names, and ``evaluation`` names the metric.
-        warn: told of a batch that became fixed, and of what a metric does not say of itself.
+        warn: told of a batch that became fixed, of what a metric does not say of itself, and of how batches were taken
+            apart where that does not go without saying.
         by: the objects or functions that are meant where ``evaluation`` names those of a Python caller.
 
     Raises:
@@ -74,8 +77,21 @@ def open_together(
     given, recipe = settle_folders(data, recipe, network)
     sources = {role: open_source(each, role, recipe, network) for role, each in given.items()}
     role, source = next(iter(sources.items()))
-    settled = settle_batch(name_inputs(network, source), source, role, recipe, warn)
+    named = name_inputs(network, source)
+    _tell_parts(sources, named, warn)
+    settled = settle_batch(named, source, role, recipe, warn)
     batches = {
         role: open_batches(each, role, settled.network, settled.recipe, measure) for role, each in sources.items()
     }
     return Opened(network=settled.network, recipe=settled.recipe, source=source, batches=batches)
+
+
+def _tell_parts(sources: Mapping[str, Source], network: Network, warn: Callable[[str], None]) -> None:
+    """Tell what of the first batches is input, and what labels; a line for all data that are alike."""
+    roles: dict[str, list[str]] = {}
+    for role, source in sources.items():
+        for raw in itertools.islice(source(), 1):
+            roles.setdefault(parts_of(raw, input_names(network)).told, []).append(role)
+    for told, alike in roles.items():
+        if told:
+            warn(f"{' and '.join(alike)} data: {told}")

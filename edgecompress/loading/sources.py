@@ -10,62 +10,43 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from edgecompress.arrays import Axes, batch_sizes
-from edgecompress.data.batches import ANY, OTHER, Batch, Batches, Source, rereadable
+from edgecompress.arrays import Axes
+from edgecompress.data.batches import ANY, NO_AXES, OTHER, Batches, Source, rereadable
 from edgecompress.errors import DataError
+from edgecompress.loading.data_files import FILES, read_file, refuse_other_data
 from edgecompress.loading.folders.settling import settle_folders
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, network_rows
-from edgecompress.system.archives import read_npz
 
-NO_AXES: Axes = {}
-NPZ_BATCH_ROWS = 32
 Data = str | os.PathLike[str] | Iterable[Any] | Dataset[Any] | Source
 
 
 def load_data(spec: str, role: str, axes: Axes = NO_AXES) -> Source:
-    """DATA: ``file.py:callable``, ``package.module:callable`` or ``file.npz``.
+    """DATA: ``file.py:callable``, ``package.module:callable``, ``file.npz`` or ``file.npy``.
+
+    What is called so may be the data themselves, such as a list or a ``DataLoader``.
 
     Args:
         spec: one of these.
         role: what the data is for, as messages call it.
-        axes: along which axis an array of a ``file.npz`` holds its samples, where that is not the first.
+        axes: along which axis an array of a file holds its samples, where that is not the first.
 
     Raises:
         DataError: it is missing or is none of these.
     """
     path = Path(spec)
-    if path.suffix == ".npz":
+    if path.suffix in FILES:
         if not path.is_file():
             raise DataError(f"{role} file {spec!r} does not exist; check the path")
-        return lambda: _read_npz(path, axes)
-    factory = resolve(spec, DataError, f"{role} data")
+        return lambda: read_file(path, axes)
+    refuse_other_data(spec, role)
+    factory = resolve(spec, DataError, f"{role} data", (Iterable, Dataset))
     with importable(folder_of(spec)):
         require_no_arguments(factory, spec, DataError)
     return factory
-
-
-def _read_npz(path: Path, axes: Axes) -> Iterable[Any]:
-    """Batches of ``NPZ_BATCH_ROWS`` rows: a dict of inputs, with the labels where the file has them."""
-    try:
-        arrays = read_npz(path)
-    except Exception:  # numpy's reasons advise to unpickle, which is never done here
-        raise DataError(
-            f"{str(path)!r} cannot be read as npz: it is damaged, no npz, larger than memory, or holds objects;"
-            " write arrays with numpy.savez"
-        ) from None
-    lengths = {name: batch_sizes({name: array.shape}, axes) for name, array in arrays.items() if array.ndim}
-    sizes = {name: size[0] for name, size in lengths.items() if size}
-    if len(set(sizes.values())) != 1 or 0 in sizes.values():
-        raise DataError(
-            f"{str(path)!r}: arrays need the same first dimension, not {sizes}; save one row for each sample, or name"
-            " the axis that holds the samples (export.batch_axes.NAME)"
-        )
-    whole = Batch(inputs=arrays, axes=axes)
-    return [whole.slice(start, start + NPZ_BATCH_ROWS).inputs for start in range(0, whole.rows, NPZ_BATCH_ROWS)]
 
 
 def open_source(data: Data, role: str, recipe: Recipe, network: Network | None = None) -> Source:
@@ -87,7 +68,7 @@ def open_source(data: Data, role: str, recipe: Recipe, network: Network | None =
         given = load_data(os.fspath(given), role, axes)
     fixed = None if network is None else network_rows(network, axes)
     rows = recipe.export.batch_size or fixed or recipe.data.batch_size
-    return rereadable(given if callable(given) else functools.partial(_same, given), role, rows)
+    return rereadable(given if callable(given) else functools.partial(_same, given), role, rows, axes)
 
 
 def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measure: Measure | None = None) -> Batches:

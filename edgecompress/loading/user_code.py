@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import importlib.util
 import inspect
 import sys
@@ -17,8 +18,20 @@ SHOWN = 3
 """Callables of a file that a message names."""
 
 
-def resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[], Any]:
-    """The callable that ``file.py:name`` or ``package.module:name`` stands for."""
+def resolve(
+    spec: str, error_type: type[InputError], what: str, objects: tuple[type[Any], ...] = ()
+) -> Callable[[], Any]:
+    """The callable that ``file.py:name`` or ``package.module:name`` stands for.
+
+    Args:
+        spec: what the user gave.
+        error_type: of what is raised.
+        what: it is meant to be, as messages call it.
+        objects: types; an instance of them may be named itself, and is what the callable then returns.
+
+    Raises:
+        InputError: there is none; the error is of ``error_type``.
+    """
     place, separator, name = spec.rpartition(":")
     if not separator or not place or not name:
         if spec.endswith(".py") and Path(spec).is_file():
@@ -31,9 +44,15 @@ def resolve(spec: str, error_type: type[InputError], what: str) -> Callable[[], 
         names = [key for key, value in vars(module).items() if callable(value)]
         raise error_type(f"{place!r} has no callable {name!r}{nearest(name, names, '; name one that it has')}")
     factory = getattr(module, name)
+    if isinstance(factory, objects):
+        return functools.partial(_same, factory)
     if not callable(factory):
         raise error_type(f"{spec!r} is {a_kind(factory)}, not a callable; name a function")
     return factory  # type: ignore[no-any-return]
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _callables_in(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from edgecompress.data.batches import Batch
 from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line
 from edgecompress.modules.copies import frozen
+from edgecompress.modules.near_inputs import near_inputs
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import Network, execute, tensors
 from edgecompress.system.quiet import quiet_torch
@@ -32,10 +33,8 @@ def check_runs(network: Network, batch: Batch) -> None:
         first, second = execute(network, batch.inputs), execute(network, batch.inputs)
     except USER_CODE_FAILS as error:
         given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in batch.inputs.items())
-        raise ModelError(
-            f"the model cannot run on the first batch ({given}): {first_line(error)};"
-            " give inputs as its forward takes them"
-        ) from error
+        helps = near_inputs(network, batch.inputs) or "give inputs as its forward takes them"
+        raise ModelError(f"the model cannot run on the first batch ({given}): {first_line(error)}; {helps}") from error
     if not first:
         raise ModelError("the model returns no tensor; return a tensor, or a tuple or dict of tensors")
     if not all(np.isfinite(output).all() for output in first if output.dtype.kind == "f"):

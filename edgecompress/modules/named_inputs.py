@@ -10,7 +10,8 @@ import onnx_ir as ir
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from edgecompress.data.batches import InputNames, Source, split_labels
+from edgecompress.data.batches import Source
+from edgecompress.data.parts import InputNames, parts_of
 from edgecompress.errors import ModelError
 from edgecompress.runtime import Network
 
@@ -27,7 +28,7 @@ def name_inputs(network: Network, source: Source) -> Network:
     if not isinstance(network, nn.Module):
         return network
     names = input_names(network)
-    features = next((split_labels(raw, names)[0] for raw in source()), None)
+    features = next((parts_of(raw, names).inputs for raw in source()), None)
     if len(names.names) > 1 or not isinstance(features, Mapping) or len(features) < 2 or names.names[0] in features:
         return network
     return _calling(tuple(features), lambda module, inputs: module(inputs))(network)

@@ -85,7 +85,7 @@ def far_label():
     batches = images()
     batches[1][1][2] = 10
     return batches
-def other_input(): return [{"picture": torch.zeros(4, 3, 16, 16)}]
+def other_input(): return [{"picture": torch.zeros(4, 3, 16, 16), "mask": torch.zeros(4, 2)}]
 def grey(): return [(torch.zeros(4, 1, 16, 16), torch.zeros(4, dtype=torch.int64))]
 def smaller(): return [torch.randn(4, 3, 12, 16)]
 def later_grey(): return images() + grey()
@@ -270,7 +270,10 @@ def test_a_file_that_is_no_program(refused: Refused, project: Path) -> None:
         ("leaves", "the calibration data raised SystemExit: 0; repair the code that makes it"),
         ("leaves_at_once", "the calibration data raised SystemExit: 1; repair the code that makes it"),
         ("no_batches", "the calibration data is an int; return an iterable of batches"),
-        ("other_input", "has an input 'picture' that the model does not take"),
+        (
+            "other_input",
+            "the model cannot run on the first batch (picture float32 (4, 3, 16, 16), mask float32 (4, 2))",
+        ),
     ],
 )
 def test_data_that_cannot_be_used(refused: Refused, name: str, words: str) -> None:

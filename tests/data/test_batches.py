@@ -71,7 +71,7 @@ def test_labels_are_left_out_where_they_are_not_wanted() -> None:
         (torch.zeros(0, 3), "the first dimension must be the batch, and not 0"),
         (torch.tensor(1.0), "the first dimension must be the batch"),
         (X.to(torch.bfloat16), "convert it to float32"),
-        ({"picture": X}, "'picture' that the model does not take"),
+        ({"picture": X, "mask": X}, "'picture' that the model does not take"),
         ((X, torch.rand(4)), "labels are float32; give class indices"),
         ((X, torch.arange(3)), "4 samples but labels of shape (3,)"),
         ({}, "holds no inputs"),
@@ -89,8 +89,8 @@ def test_what_cannot_be_used_is_named_in_one_line(raw: Any, words: str) -> None:
 
 
 def test_too_many_inputs_are_refused() -> None:
-    with pytest.raises(DataError, match="has 3 inputs; the model takes image"):
-        _first((X, X, X))
+    with pytest.raises(DataError, match="has 3 inputs; the model takes image, mask"):
+        _first((X, X, X), OPTIONAL)
 
 
 @pytest.mark.parametrize("array", [np.zeros((4, 3), np.float64), np.zeros((4, 2), np.float32), np.zeros(4, np.float32)])
@@ -115,7 +115,7 @@ def test_a_generator_function_a_list_and_a_loader_can_be_read_again() -> None:
         assert len(list(batches)) == len(list(batches)) == 1
 
 
-@pytest.mark.parametrize("value", [X, 3, "text", {"image": X}])
+@pytest.mark.parametrize("value", [torch.tensor(3.0), 3, "text", {"image": [X]}, {}])
 def test_what_is_no_iterable_of_batches_is_refused(value: Any) -> None:
     with pytest.raises(DataError, match="return an iterable of batches"):
         rereadable(lambda: value, "calibration")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from edgecompress.data.batches import ANY, Batches, InputNames, rereadable
-from edgecompress.data.datasets import Loaded, collate, target_key
+from edgecompress.data.datasets import Loaded, collate
+from edgecompress.data.parts import target_key
 from tests.drawn_folders import told
 
 X = torch.arange(10.0)[:, None].repeat(1, 3)

@@ -98,3 +98,15 @@ def test_what_a_folder_settles_is_in_the_recipe(tmp_path: Path) -> None:
     assert opened.recipe.data.classes == ("cat", "dog")
     assert opened.recipe.images.resize == "stretch"
     assert opened.first().inputs["pixel_values"].shape == (2, 3, 4, 4)
+
+
+def test_how_batches_were_taken_apart_is_told_once_for_all_data_that_are_alike() -> None:
+    x, y = torch.randn(4, 8), torch.arange(4)
+    told: list[str] = []
+    named = [{"rows": x, "target": y}]
+    data: dict[str, Data] = {"calibration": named, "evaluation": named, "train": [(x, y)]}
+    opened = open_together(nn.Linear(8, 4), data, Recipe(), told.append)
+    assert told == [
+        "calibration and evaluation data: 'rows' is taken for the input 'input', 'target' is taken for the labels"
+    ]
+    assert all((batches.first().inputs["input"] == x.numpy()).all() for batches in opened.batches.values())

@@ -1,0 +1,44 @@
+"""What would make a network run is found by trying it, and is what was done to the inputs, undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgecompress.modules.near_inputs import near_inputs
+from tests.networks import ConvNet, images, seeded
+
+Spoil = Callable[[Tensor], Tensor]
+IMAGES = images(rows=3, batches=1)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda x: x.double(), "give float32, as the model has it: x.float()"),
+        (lambda x: (100 * x).to(torch.uint8), "give float32, as the model has it: x.float()"),
+        (lambda x: x.permute(0, 2, 3, 1), "the channels are last in them: give x.permute(0, 3, 1, 2)"),
+        (
+            lambda x: x.permute(0, 2, 3, 1).to(torch.uint8),
+            "the channels are last in them, and they are no float32: give x.permute(0, 3, 1, 2).float()",
+        ),
+    ],
+)
+def test_images_in_another_form(spoil: Spoil, words: str) -> None:
+    assert near_inputs(seeded(ConvNet), {"image": spoil(IMAGES).numpy()}) == words
+
+
+def test_a_model_in_half_precision_tokens_that_are_no_whole_numbers_and_single_samples() -> None:
+    half = near_inputs(nn.Linear(3, 2).half(), {"input": torch.ones(4, 3).numpy()})
+    assert half == "the model is in half precision: give it in float32, with model.float()"
+    tokens = near_inputs(nn.Embedding(9, 2), {"input": torch.ones(4, 3).numpy()})
+    assert tokens == "give whole numbers (int64): x.long()"
+    single = near_inputs(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), {"input": torch.ones(3, 4).numpy()})
+    assert single == "it is a single sample: give batches, with the samples along the first dimension"
+
+
+def test_nothing_is_told_where_nothing_helps() -> None:
+    assert near_inputs(nn.Linear(5, 2), {"input": torch.ones(4, 3).numpy()}) is None
