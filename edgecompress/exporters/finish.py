@@ -8,6 +8,9 @@ import onnx
 import onnx_ir as ir
 
 from edgecompress.errors import EdgecompressError, ModelError, first_line
+from edgecompress.exporters.bias_scales import multiply_bias_scales
+from edgecompress.exporters.short_names import graphs_of, shorten_names
+from edgecompress.exporters.zero_points import make_zero_points
 
 BY_AXIS = {"strides": 1, "dilations": 1, "pads": 0}
 """What convolutions and pools do along each axis by default; the schemas of onnx do not say so."""
@@ -16,13 +19,18 @@ BY_AXIS = {"strides": 1, "dilations": 1, "pads": 0}
 def finish(model: ir.Model, original: ir.Model) -> bytes:
     """The bytes of the file that ships; equal networks give equal bytes.
 
-    A dynamic axis of an input or output that has no name gets one, ``<value>_<axis>``.
+    A dynamic axis of an input or output that has no name gets one, ``<value>_<axis>``. What only the file refers to
+    has a short name, and constants that follow from others are computed when it is loaded.
 
     Raises:
         EdgecompressError: it is not valid ONNX, or its inputs and outputs are not called as those of ``original``.
     """
     _require_names(model, original)
-    content = compact(model)
+    proto = _plain(model)
+    multiply_bias_scales(proto)
+    make_zero_points(proto)
+    shorten_names(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
     fault = fault_of(content)
     if fault is not None:
         raise EdgecompressError(f"the artifact is not valid ONNX: {fault}")
@@ -32,16 +40,25 @@ def finish(model: ir.Model, original: ir.Model) -> bytes:
 def compact(model: ir.Model) -> bytes:
     """The bytes of a model's file without what goes without saying: in small networks that is 4 % of it.
 
-    Shapes are found again by inference, and attributes that are left out have their default.
+    Shapes are found again by inference, attributes that are left out have their default, and notes on single operators
+    and constants (where in the source they come from) are for whoever made the model.
     """
+    content: bytes = _plain(model).SerializeToString(deterministic=True)
+    return content
+
+
+def _plain(model: ir.Model) -> onnx.ModelProto:
     proto = ir.to_proto(model)
     for value in (*proto.graph.input, *proto.graph.output):
         _name_axes(value)
-    del proto.graph.value_info[:]
-    for node in proto.graph.node:
-        _drop_defaults(node, model.opset_imports)
-    content: bytes = proto.SerializeToString(deterministic=True)
-    return content
+    for graph in graphs_of(proto.graph):
+        del graph.value_info[:]
+        for part in (*graph.node, *graph.initializer):
+            part.ClearField("doc_string")
+            part.ClearField("metadata_props")
+        for node in graph.node:
+            _drop_defaults(node, model.opset_imports)
+    return proto
 
 
 def _drop_defaults(node: onnx.NodeProto, versions: Mapping[str, int]) -> None:

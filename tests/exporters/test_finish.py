@@ -6,12 +6,20 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from hypothesis import given
 from onnx import TensorProto, helper
 
 import edgecompress
+from edgecompress.arithmetic import Arithmetic
+from edgecompress.data.batches import Batches, InputNames
+from edgecompress.diagnosis.onnx_layers import layers_of
 from edgecompress.errors import EdgecompressError, ModelError
-from edgecompress.exporters.finish import fault_of, finish, require_valid
-from edgecompress.runtime import to_bytes
+from edgecompress.exporters.finish import compact, fault_of, finish, require_valid
+from edgecompress.progress import Progress
+from edgecompress.quantization.static import quantize_static
+from edgecompress.recipe.tables import Quantization
+from edgecompress.runtime import open_session, run_session, to_bytes
+from tests.exporters.drawn_graphs import drawn_graphs
 from tests.exporters.graphs import draw, graph, run
 
 Shape = list[int | str | None]
@@ -43,7 +51,45 @@ def test_what_shape_inference_finds_is_not_shipped() -> None:
     assert [value.name for value in model.graph.value_info] == ["a"]
     shipped = onnx.load_from_string(finish(ir.from_proto(model), ir.from_proto(model)))
     assert not shipped.graph.value_info
-    assert onnx.shape_inference.infer_shapes(shipped).graph.value_info == model.graph.value_info
+    (found,), (known,) = onnx.shape_inference.infer_shapes(shipped).graph.value_info, model.graph.value_info
+    assert found.type == known.type
+
+
+def test_notes_on_operators_are_not_shipped_and_those_on_the_model_are() -> None:
+    model = ir.to_proto(graph("y = Mul(x, table)", table=draw(4, 8, 8)))
+    bare = len(finish(ir.from_proto(model), ir.from_proto(model)))
+    model.graph.node[0].doc_string = model.graph.initializer[0].doc_string = "File '/home/me/net.py', line 3" * 9
+    model.graph.node[0].metadata_props.add(key="pkg.torch.onnx.stack_trace", value="Traceback" * 99)
+    assert len(finish(ir.from_proto(model), ir.from_proto(model))) == bare
+    model.metadata_props.add(key="labels", value="cat, dog")
+    (kept,) = onnx.load_from_string(finish(ir.from_proto(model), ir.from_proto(model))).metadata_props
+    assert kept.value == "cat, dog"
+
+
+@pytest.mark.arithmetic
+@pytest.mark.parametrize("arithmetic", ["exact", "native"])
+@given(drawn_graphs())
+def test_what_ships_answers_as_what_was_quantized(arithmetic: Arithmetic, model: ir.Model) -> None:
+    batches = Batches(
+        role="calibration", source=lambda: [draw(4, 4, 8, 8)], inputs=InputNames(names=("x",), required=1)
+    )
+    quantized = quantize_static(model, Quantization(enabled=True, scheme="qnnpack"), batches, Progress()).model
+    content, inputs = finish(quantized, model), {"x": draw(2, 4, 8, 8, seed=9)}
+    assert len(content) < len(compact(quantized))
+    before, after = (
+        run_session(open_session(each, 1, arithmetic=arithmetic), inputs)[0] for each in (quantized, content)
+    )
+    np.testing.assert_array_equal(before, after)
+
+
+@given(drawn_graphs())
+def test_layers_are_found_in_what_ships(model: ir.Model) -> None:
+    batches = Batches(
+        role="calibration", source=lambda: [draw(4, 4, 8, 8)], inputs=InputNames(names=("x",), required=1)
+    )
+    quantized = quantize_static(model, Quantization(enabled=True), batches, Progress()).model
+    shipped = ir.from_proto(onnx.load_from_string(finish(quantized, model)))
+    assert [layer for _, layer in layers_of(shipped.graph)] == [layer for _, layer in layers_of(quantized.graph)]
 
 
 def test_attributes_that_say_the_default_are_not_shipped() -> None:

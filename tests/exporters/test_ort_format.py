@@ -90,7 +90,8 @@ def test_other_outputs_are_refused() -> None:
 def test_a_bundle_whose_formats_disagree_does_not_validate(quantized: Path, tmp_path: Path) -> None:
     files = {name: (quantized / name).read_bytes() for name in edgecompress.read_bundle(quantized).manifest.files}
     model = onnx.load(quantized / "model.onnx")
-    scale = next(each for each in model.graph.initializer if each.name.endswith("scale"))
+    steps = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    scale = next(each for each in model.graph.initializer if each.name in steps)
     scale.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(scale) * 2, scale.name))
     files["model.ort"] = to_ort(model.SerializeToString())
     with open_draft(tmp_path / "bundle", overwrite=False) as draft:
