@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from numpy.typing import NDArray
 
 from edgecompress.arithmetic import Arithmetic
 from edgecompress.exporters.zero_points import make_zero_points
@@ -19,7 +22,8 @@ X = {"x": draw(2, 4, 8, 8)}
 
 def _model(*, channels: int = 512, kernel: int = 1, zero: int = 0) -> ir.Model:
     """Two convolutions of 4 to 512 to 4 channels."""
-    body, constants = "q0 = QuantizeLinear(x, step, mid) d0 = DequantizeLinear(q0, step, mid) ", {}
+    constants: dict[str, NDArray[Any]] = {}
+    body = "q0 = QuantizeLinear(x, step, mid) d0 = DequantizeLinear(q0, step, mid) "
     for place, (outputs, inputs) in enumerate(((channels, 4), (4, channels))):
         end = "y" if place else "d1"
         body += (

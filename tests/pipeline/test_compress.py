@@ -217,7 +217,9 @@ def test_a_target_without_techniques_gives_the_float_model(tmp_path: Path) -> No
     bundle = _compress(seeded(ConvNet), tmp_path / "bundle", overrides=["quantization.enabled=false"])
     # Nothing but the order of float32 sums has changed, and float32 resolves 20 log10(2^24) = 144 dB.
     assert bundle.manifest.metrics["parity"]["compressed"]["sqnr_db"] > 120
-    assert bundle.manifest.metrics["size_bytes"]["ratio"] == pytest.approx(1.0, abs=0.05)
+    weights = sum(each.numel() * each.element_size() for each in seeded(ConvNet).parameters())
+    size = bundle.manifest.metrics["size_bytes"]
+    assert weights < size["compressed"] <= size["original"] < weights + 8000  # what is saved is names, no weights
 
 
 class OneDict(nn.Module):
