@@ -22,9 +22,13 @@ from edgecompress.timing.benchmark import benchmark as time_files
 LEAST_RUNS = 10
 
 
+Timeable = ir.Model | Bundle | str | Path
+"""An ONNX model in memory, a bundle, or the path of a file."""
+
+
 @in_python_words
 def benchmark(
-    models: Sequence[ir.Model | Bundle | str | Path],
+    models: Sequence[Timeable] | Timeable,
     *,
     threads: int = 1,
     runs: int = 100,
@@ -35,6 +39,7 @@ def benchmark(
 
     Args:
         models: paths of ONNX files, bundles, or ONNX models in memory; the first is what the others are compared with.
+            A single one is timed by itself.
         threads: intra-op threads.
         runs: timed runs of each, at least 10; on a noisy machine up to ten times as many.
         batch_size: sizes for a dynamic batch dimension, each timed by itself; by default 1.
@@ -49,8 +54,11 @@ def benchmark(
             are given and the batch dimension is fixed.
         RecipeError: an argument is of the wrong type or out of range.
     """
-    if isinstance(models, (str, bytes, Path, Bundle, ir.Model)) or not isinstance(models, Collection) or not models:
-        raise RecipeError(f"models is {models!r}; give a list of ONNX files, models or bundles")
+    if isinstance(models, (str, Path, Bundle, ir.Model)):
+        models = (models,)
+    if not isinstance(models, (list, tuple)) or not models:
+        told = models if isinstance(models, (int, list, tuple)) else a_kind(models)
+        raise RecipeError(f"models is {told}; give a list of ONNX files, models or bundles")
     sizes = _sizes(batch_size)
     whole("threads", threads, 1, f"give 1 to {MAX_THREADS}", MAX_THREADS)
     whole("runs", runs, LEAST_RUNS, f"give at least {LEAST_RUNS}")
@@ -69,7 +77,7 @@ def _sizes(batch_size: Sequence[int]) -> list[int]:
     return [whole("batch_size", size, 1, f"give 1 to {MAX_BATCH_SIZE}", MAX_BATCH_SIZE) for size in batch_size]
 
 
-def _file(model: ir.Model | Bundle | str | Path, place: Path) -> Path:
+def _file(model: Timeable, place: Path) -> Path:
     """The file of a model; one in memory is written to the place."""
     if isinstance(model, Bundle):
         return model.artifact

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from edgecompress.comparison import Comparison
@@ -15,7 +15,7 @@ from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOr
 from edgecompress.loading.models import given_model, name_of
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import names, path
+from edgecompress.recipe.arguments import Overrides, assignments, path
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.runtime import Network
 
@@ -28,7 +28,7 @@ def compare(
     evaluation: Data | None = None,
     train: Data | None = None,
     weights: str | Path | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     output: str | Path | None = None,
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
@@ -48,7 +48,8 @@ def compare(
         evaluation: the same with labels, to measure on.
         train: the same with labels; rows that train are left out without it, and say so.
         weights: of a module that MODEL names: safetensors, or a state dict.
-        overrides: a list of ``KEY=VALUE`` for the recipe of every row, or of ``ROW:KEY=VALUE`` for that of one.
+        overrides: for the recipe of every row: ``KEY=VALUE`` in a list, or values by key in a dict; a key that begins
+            with ``ROW:`` is for that row.
         output: folder, made where there is none; by default ``<model>-compare`` in the current folder.
         progress: what is told of the progress; by default nobody.
         tell: told of every row, as soon as it is known.
@@ -72,7 +73,7 @@ def compare(
         evaluation=evaluation,
         train=train,
         output=Path(f"{name_of(named)}-compare") if output is None else path("output", output),
-        overrides=names("overrides", overrides, "KEY=VALUE"),
+        overrides=assignments("overrides", overrides),
         progress=progress or Progress(),
         tell=tell,
         by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),

@@ -12,7 +12,7 @@ from edgecompress.inspection import Inspection, Sensitivities, inspect_model, in
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import path
+from edgecompress.recipe.arguments import Overrides, path
 from edgecompress.recipe.recorded import missing_names
 from edgecompress.recipe.tables import Evaluation
 from edgecompress.recipe.wording import in_python_words
@@ -56,7 +56,7 @@ def inspect(
     calibration: Data | None = None,
     evaluation: Data | None = None,
     target: str | Path | TargetProfile = "mobile",
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     progress: Progress | None = None,
     metric: MetricOrName | None = None,
     postprocess: PostprocessOrName | None = None,
@@ -73,7 +73,7 @@ def inspect(
         evaluation: for ``sensitivity``: the same with labels; what the metric loses with each layer alone as integers
             is measured on them.
         target: for ``sensitivity``: name of a profile, path of a TOML file, or a profile.
-        overrides: a list of ``KEY=VALUE`` for keys of the target's recipe.
+        overrides: ``KEY=VALUE`` in a list, or values by key in a dict, for keys of the target's recipe.
         progress: what is told of the progress; by default nobody.
         metric: what is measured on ``evaluation``, as :func:`compress` takes it.
         postprocess: what the outputs become before, as :func:`compress` takes it.

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import onnx_ir as ir
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from edgecompress.api.called_as_module import CalledAsModule, as_array
+from edgecompress.arrays import Array, TensorSpec
 from edgecompress.axes.classes import settle_streams
 from edgecompress.calibration import Observer
 from edgecompress.data.splits import Streams
-from edgecompress.errors import ModelError
+from edgecompress.errors import ModelError, a_kind
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_module
@@ -27,7 +30,7 @@ from edgecompress.recipe.arguments import named_as_arguments
 from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.recipe.wording import caller_warnings, in_python_words
 from edgecompress.registry import OBSERVERS, choose
-from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
+from edgecompress.runtime import ALL_CORES, open_session, run_session, signature, to_bytes
 from edgecompress.step import Conversion, Refusal, Stage, StepResult
 from edgecompress.system.durable import write_whole
 from edgecompress.targets import TargetProfile, given_profile
@@ -35,7 +38,7 @@ from edgecompress.techniques.context import Context
 from edgecompress.validation import Evidence, gather
 
 
-class QuantizedModel:
+class QuantizedModel(CalledAsModule):
     """An INT8 ONNX model that is called like the module it was made from.
 
     Attributes:
@@ -43,15 +46,26 @@ class QuantizedModel:
         refusals: the operators that were left float, with the reason for each.
     """
 
-    def __init__(self, artifact: bytes, outputs: pytree.TreeSpec, refusals: tuple[Refusal, ...]) -> None:
+    def __init__(
+        self,
+        artifact: bytes,
+        inputs: Sequence[TensorSpec],
+        outputs: pytree.TreeSpec,
+        refusals: tuple[Refusal, ...],
+    ) -> None:
         self.artifact = artifact
         self.refusals = refusals
         self._outputs = outputs
         self._session = open_session(artifact, ALL_CORES)
-        self._names = [spec.name for spec in self._session.get_inputs()]
+        self._inputs = {spec.name: spec for spec in inputs}
+        self._names = list(self._inputs)
 
-    def __call__(self, *args: Any, **kwargs: torch.Tensor) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The module's outputs, in the module's own structure, as CPU tensors.
+
+        Args:
+            args: tensors or NumPy arrays, or one dict of them by input name.
+            kwargs: the same by input name.
 
         Raises:
             ModelError: the inputs are not those that the model was captured with.
@@ -59,9 +73,20 @@ class QuantizedModel:
         inputs = _by_name(self._names, args, kwargs)
         if len(args) > len(self._names) or set(inputs) != set(self._names):
             raise ModelError(f"the quantized model takes the inputs {', '.join(self._names)}; call it with those")
-        arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
+        arrays = {name: self._array(name, value) for name, value in inputs.items()}
         outputs = [torch.from_numpy(array) for array in run_session(self._session, arrays)]
         return pytree.tree_unflatten(outputs, self._outputs)
+
+    def _array(self, name: str, value: Any) -> Array:
+        array, spec = as_array(value), self._inputs[name]
+        if not isinstance(array, np.ndarray):
+            raise ModelError(f"{name!r} is {a_kind(value)}; give a tensor or an array")
+        if not spec.accepts(array):
+            raise ModelError(
+                f"{name!r} is {array.dtype} {array.shape}, the quantized model takes {spec}; give it as the module"
+                " takes it"
+            )
+        return array
 
     @property
     def size_bytes(self) -> int:
@@ -81,7 +106,7 @@ class QuantizedModel:
         return Path(path)
 
 
-class DynamicModel:
+class DynamicModel(CalledAsModule):
     """A dynamically quantized model that is captured at its first call, whose inputs it needs to see.
 
     Until then it has no file: ``size_bytes`` and ``save`` raise :class:`ModelError`.
@@ -91,7 +116,7 @@ class DynamicModel:
         self._model = model
         self._captured: QuantizedModel | None = None
 
-    def __call__(self, *args: Any, **kwargs: torch.Tensor) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The module's outputs; the first call also captures and quantizes it."""
         if self._captured is None:
             names = input_names(self._model).names
@@ -295,4 +320,4 @@ def _dynamic(model: nn.Module, inputs: tuple[Any, ...] | Mapping[str, Any]) -> Q
 
 def _wrap(conversion: Conversion, result: StepResult[ir.Model]) -> QuantizedModel:
     program = next(step.result.model for step in conversion.done if isinstance(step.result.model, ExportedProgram))
-    return QuantizedModel(to_bytes(result.model), program.call_spec.out_spec, result.refusals)
+    return QuantizedModel(to_bytes(result.model), signature(result.model), program.call_spec.out_spec, result.refusals)

@@ -12,7 +12,7 @@ from edgecompress.errors import DataError, InputError, RecipeError
 from edgecompress.loading.models import given_model
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import named_as_arguments, names, number
+from edgecompress.recipe.arguments import Overrides, assignments, named_as_arguments, number
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
@@ -89,7 +89,7 @@ def recommend(
     evaluation: Data | None = None,
     train: Data | None = None,
     measure: bool = False,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     float_latency_ms: float | None = None,
     progress: Progress | None = None,
 ) -> Advice:
@@ -108,7 +108,7 @@ def recommend(
         evaluation: for ``measure``: the same, with labels.
         train: for ``measure``: the same, with labels, to train on.
         measure: compress for each target that is left, and measure.
-        overrides: a list of ``KEY=VALUE`` for the recipe of every target.
+        overrides: ``KEY=VALUE`` in a list, or values by key in a dict, for the recipe of every target.
         float_latency_ms: median latency of the float model on that CPU, measured there, in milliseconds.
         progress: what is told of the progress; by default nobody.
 
@@ -138,7 +138,7 @@ def recommend(
         max_accuracy_drop=max_accuracy_drop,
         train_data=True if train is not None else train_data,
     )
-    asked = names("overrides", overrides, "KEY=VALUE")
+    asked = assignments("overrides", overrides)
     # One thread for all, so that the float model is measured as the artifacts are.
     own = ("cpu.threads=1", *asked)
     recipe = override(Recipe(budgets=Budgets(**constraints.limits)), own)

@@ -39,17 +39,17 @@ class Bundle:
         return Elsewhere(cpus=manifest.cpus, browser=manifest.browser, runtimes=manifest.runtimes)
 
 
-def read_bundle(path: str | Path) -> Bundle:
+def read_bundle(path: str | Path | Bundle) -> Bundle:
     """Read a bundle, every byte of it checked against the manifest.
 
     Args:
-        path: its folder.
+        path: its folder, or a bundle that was read before, whose folder is read anew.
 
     Raises:
         OutputError: it is no bundle, or a file is missing, changed, or not of the bundle.
         RecipeError: it is no path.
     """
-    folder = checked_path("bundle", path)
+    folder = path.path if isinstance(path, Bundle) else checked_path("bundle", path)
     try:
         return _read(folder)
     except OSError as error:

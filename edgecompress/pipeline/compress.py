@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import onnx_ir as ir
 from torch import nn
-from torch.export import ExportedProgram
 
 from edgecompress.bundle.draft import open_draft
 from edgecompress.bundle.outcome import NETWORK, Outcome, make_files, make_manifest
@@ -23,6 +23,7 @@ from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
 from edgecompress.loading.losses import LossOrName
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
+from edgecompress.loading.models import given_model, load_teacher, name_of
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.metrics.targets import is_numbers
@@ -34,6 +35,7 @@ from edgecompress.pipeline.prepare import sample_rows
 from edgecompress.pipeline.request import AGAIN, Request, make_request
 from edgecompress.progress import Progress
 from edgecompress.pruning.reload.pruned_file import pruned_file
+from edgecompress.recipe.arguments import Overrides
 from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.report import report_files
@@ -51,17 +53,18 @@ GOLDEN_ROWS = 4
 
 @in_python_words
 def compress(
-    model: nn.Module | ExportedProgram | ir.Model,
-    *,
+    model: Network | str | os.PathLike[str],
     target: str | Path | TargetProfile | None = None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
     recipe: Recipe | None = None,
     calibration: Data | None = None,
     evaluation: Data | None = None,
     train: Data | None = None,
-    teacher: nn.Module | None = None,
+    teacher: nn.Module | str | None = None,
     output: str | Path | None = None,
     statistics: str | Path | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     overwrite: bool = False,
     progress: Progress | None = None,
     workers: Workers | None = None,
@@ -74,8 +77,10 @@ def compress(
     """Compress a trained model for a target and write the bundle.
 
     Args:
-        model: not modified. A module is captured in evaluation mode.
+        model: not modified. A module is captured in evaluation mode. A text or a path is what the command line takes
+            for MODEL: ``file.py:callable``, ``module:callable``, or an ONNX file.
         target: name of a profile, path of a TOML file, or a profile; by default ``mobile``.
+        weights: of a module that is given by its name: a file of safetensors, or of a state dict.
         recipe: what is asked for, in place of a target; the bundle's target is then called ``custom``.
         calibration: batches: an iterable that can be read twice, a callable that
             returns one, or what the command line takes for DATA. Labels are ignored.
@@ -88,7 +93,7 @@ def compress(
         output: folder of the bundle; by default ``<model>-<target>`` in the current folder.
         statistics: file that keeps the statistics of the calibration as it runs. A run that was killed goes on
             from it, and one with another observer or scheme reads no activation again.
-        overrides: a list of ``KEY=VALUE`` for keys of the target's recipe.
+        overrides: for keys of the target's recipe: ``KEY=VALUE`` in a list, or values by key in a dict.
         overwrite: replace an existing output.
         progress: what is told of the progress; by default nobody.
         workers: the processes that share the calibration; this is the first of them, and the others call
@@ -116,22 +121,24 @@ def compress(
         OutputError: the output exists or cannot be written.
         ParityError: a step changed what the network computes.
     """
+    told = progress or Progress()
     request = make_request(
-        model,
+        given_model(model, weights, told),
         target=target,
         recipe=recipe,
         data={"calibration": calibration, "evaluation": evaluation, "train": train},
-        teacher=teacher,
+        teacher=load_teacher(teacher, None, told) if isinstance(teacher, str) else teacher,
         output=output,
         statistics=statistics,
         overrides=overrides,
         overwrite=overwrite,
         workers=workers,
         command=command,
+        name=name_of(str(model)) if isinstance(model, (str, os.PathLike)) else None,
         sign=sign,
         by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),
     )
-    return carry_out(request, plan_of(request), progress or Progress())
+    return carry_out(request, plan_of(request), told)
 
 
 def plan_of(request: Request) -> Plan:

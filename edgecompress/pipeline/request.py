@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.models import name_of
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
-from edgecompress.recipe.arguments import path
+from edgecompress.recipe.arguments import Overrides, path
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, given_profile
@@ -79,7 +79,7 @@ def make_request(
     teacher: nn.Module | None = None,
     output: str | Path | None = None,
     statistics: str | Path | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     overwrite: bool = False,
     workers: Workers | None = None,
     command: str = AGAIN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -11,7 +12,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from edgecompress.errors import InputError, RecipeError, nearest
+from edgecompress.errors import InputError, RecipeError, a_kind, nearest
+
+Overrides = Sequence[str] | Mapping[str, Any]
+"""``KEY=VALUE``, or values by key."""
 
 
 def names(argument: str, value: Any, what: str = "module names") -> tuple[str, ...]:
@@ -28,6 +32,39 @@ def names(argument: str, value: Any, what: str = "module names") -> tuple[str, .
     if not listed or not all(isinstance(name, str) for name in value):
         raise RecipeError(f"{argument} is {value!r}; give a list of {what}")
     return tuple(value)
+
+
+def assignments(argument: str, value: Overrides) -> tuple[str, ...]:
+    """Overrides: a list of ``KEY=VALUE``, or a dict of keys or tables.
+
+    Raises:
+        RecipeError: they are neither.
+
+    >>> assignments("overrides", {"pruning.amount": 0.4, "quantization": {"enabled": True, "scheme": "fbgemm"}})
+    ('pruning.amount=0.4', 'quantization.enabled=true', 'quantization.scheme="fbgemm"')
+    """
+    if isinstance(value, Mapping):
+        return tuple(f"{key}={_written(leaf)}" for key, leaf in _leaves(value))
+    return names(argument, value, "KEY=VALUE, or a dict of them")
+
+
+def _leaves(tables: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tables.items():
+        part = str(key) if not prefix or re.fullmatch(r"[\w-]+", str(key)) else json.dumps(str(key))
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{part}.")
+        else:
+            yield f"{prefix}{part}", value
+
+
+def _written(value: Any) -> str:
+    """A value as TOML has it; NumPy's as Python's."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_written, value))}]"
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
 def number(argument: str, value: Any, within: Callable[[float], bool], give: str) -> float:
@@ -106,7 +143,8 @@ def path(argument: str, value: Any) -> Path:
         RecipeError: it is neither.
     """
     if not isinstance(value, (str, os.PathLike)):
-        raise RecipeError(f"{argument} is {value!r}; give a path")
+        told = value if isinstance(value, (int, float, bool)) else a_kind(value)
+        raise RecipeError(f"{argument} is {told}; give a path")
     return Path(value)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecompress.errors import RecipeError, nearest
-from edgecompress.recipe.arguments import names
+from edgecompress.recipe.arguments import Overrides
+from edgecompress.recipe.arguments import assignments as listed_overrides
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
 from edgecompress.recipe.toml import recipe_tables
@@ -78,7 +79,7 @@ def load_profile(name: str | Path) -> TargetProfile:
 
 
 def given_profile(
-    target: str | Path | TargetProfile | None, assignments: Iterable[str] = (), recipe: Recipe | None = None
+    target: str | Path | TargetProfile | None, assignments: Overrides = (), recipe: Recipe | None = None
 ) -> TargetProfile:
     """The profile that a caller of the Python interface names, or gives; with ``KEY=VALUE`` overrides in its recipe.
 
@@ -88,9 +89,10 @@ def given_profile(
         recipe: in place of a target; its profile is called ``custom``.
 
     Raises:
-        RecipeError: an unknown target or key, a wrong type, target and recipe at once, or overrides that are no list.
+        RecipeError: an unknown target or key, a wrong type, target and recipe at once, or overrides that are neither a
+            list nor a dict.
     """
-    listed = names("overrides", assignments, "KEY=VALUE")
+    listed = listed_overrides("overrides", assignments)
     if recipe is not None:
         if target is not None:
             raise RecipeError("a target has a recipe of its own; give target or recipe")
@@ -98,7 +100,7 @@ def given_profile(
     return overridden(target if isinstance(target, TargetProfile) else _load(target), listed)
 
 
-def recorded_profile(target: str | Path | TargetProfile, assignments: Iterable[str] = ()) -> TargetProfile:
+def recorded_profile(target: str | Path | TargetProfile, assignments: Overrides = ()) -> TargetProfile:
     """A profile as :func:`given_profile` has it, for what runs no technique of it.
 
     Its files may name what no package registers here (:func:`~edgecompress.recipe.recorded.missing_names` tells); the
@@ -109,7 +111,7 @@ def recorded_profile(target: str | Path | TargetProfile, assignments: Iterable[s
     """
     from edgecompress.recipe.recorded import read_recorded
 
-    listed = names("overrides", assignments, "KEY=VALUE")
+    listed = listed_overrides("overrides", assignments)
     if isinstance(target, TargetProfile):
         return overridden(target, listed)
     return overridden_record(profile_levels(_chain(target), read_recorded)[-1], listed)

@@ -66,9 +66,22 @@ NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.Export
             lambda: ec.inspect(NET, evaluation=DATA),
             "layers are measured on evaluation data for sensitivity only; give it, too",
         ),
+        (lambda: ec.benchmark("model.onnx"), "model file 'model.onnx' does not exist; check the path"),
+        (lambda: ec.benchmark(ANY), "models is 3; give a list of ONNX files, models or bundles"),
         (
-            lambda: ec.benchmark("model.onnx"),
-            "models is 'model.onnx'; give a list of ONNX files, models or bundles",
+            lambda: ec.benchmark(nn.Linear(1, 1)),  # type: ignore[arg-type]
+            "models is a Linear; give a list of ONNX files, models or bundles",
+        ),
+        (lambda: ec.read_bundle(nn.Linear(1, 1)), "bundle is a Linear; give a path"),  # type: ignore[arg-type]
+        (
+            lambda: ec.compress(NET, calibration=DATA, weights="net.safetensors"),
+            "weights are for a model that is given by its name; load them into the module",
+        ),
+        (lambda: ec.compress("gone.onnx", calibration=DATA), "model file 'gone.onnx' does not exist; check the path"),
+        (lambda: ec.compress("gone.py:net", "mobile"), "file 'gone.py' does not exist; check the path"),
+        (
+            lambda: ec.compress(NET, "mobile", calibration=DATA, teacher="gone.py:net"),
+            "file 'gone.py' does not exist; check the path",
         ),
         (
             lambda: ec.benchmark([nn.Linear(1, 1)]),  # type: ignore[list-item]

@@ -23,11 +23,13 @@ from edgecompress import (
     LowRankDecomposition,
     ModelPruner,
     Quantizer,
+    Recipe,
     RecipeError,
     compress,
     load_profile,
 )
-from edgecompress.recipe.arguments import named_as_arguments, names, number, path, whole, word
+from edgecompress.recipe.arguments import assignments, named_as_arguments, names, number, path, whole, word
+from edgecompress.recipe.overrides import override
 
 ROWS = torch.ones(2, 6)
 NEVER = ("--", "inspect", "pruning.", "low_rank.", "quantization.", "Traceback")
@@ -207,7 +209,7 @@ def test_a_target_may_be_a_path_and_overrides_are_a_list(tmp_path: Path) -> None
             compress(_net(), target=target, output=tmp_path / "o", overrides=["cpu.runs=10"])
         with pytest.raises(RecipeError, match=r"^expected whole number, got 'few' in 'cpu\.runs'$"):
             compress(_net(), target=target, output=tmp_path / "o", overrides=["cpu.runs=few"])
-    with pytest.raises(RecipeError, match=r"^overrides is 'seed=3'; give a list of KEY=VALUE$"):
+    with pytest.raises(RecipeError, match=r"^overrides is 'seed=3'; give a list of KEY=VALUE, or a dict of them$"):
         compress(_net(), overrides="seed=3", calibration=[ROWS])
     with pytest.raises(RecipeError, match=r"^target is 3; give a name, the path of a TOML file, or a TargetProfile$"):
         compress(_net(), target=3, calibration=[ROWS])  # type: ignore[arg-type]
@@ -217,3 +219,28 @@ def test_a_target_may_be_a_path_and_overrides_are_a_list(tmp_path: Path) -> None
         Quantizer.static_quantize(_net(), [ROWS], scheme="fbgem")  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="target is None"):
         Quantizer.post_training_quantize(_net(), [ROWS], target=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given_", "listed"),
+    [
+        ({}, []),
+        ({"pruning.amount": 0.4}, ["pruning.amount=0.4"]),
+        ({"pruning": {"amount": np.float64(0.4), "enabled": True}}, ["pruning.amount=0.4", "pruning.enabled=true"]),
+        (
+            {"cpu": {"threads": np.int64(2)}, "quantization.scheme": "fbgemm"},
+            ["cpu.threads=2", "quantization.scheme=fbgemm"],
+        ),
+        ({"images": {"size": (32, 16), "mean": [0.5]}}, ["images.size=[32, 16]", "images.mean=[0.5]"]),
+        ({"export.dynamic_axes": {"x.1": {2: "length"}}}, ['export.dynamic_axes."x.1".2=length']),
+        ({"budgets.max_accuracy_drop": None}, ["budgets.max_accuracy_drop=none"]),
+        ({"data.classes": ['a "cat"', "b"]}, ['data.classes=["a \\"cat\\"", "b"]']),
+    ],
+)
+def test_overrides_in_a_dict_are_those_in_a_list(given_: dict[str, Any], listed: list[str]) -> None:
+    assert override(Recipe(), assignments("overrides", given_)) == override(Recipe(), listed)
+
+
+def test_a_key_of_a_dict_that_is_unknown_is_told_as_ever() -> None:
+    with pytest.raises(RecipeError, match=r"^unknown key 'prune\.amount'; did you mean 'pruning\.amount'\?$"):
+        compress(_net(), overrides={"prune.amount": 0.4}, calibration=[ROWS])
