@@ -163,7 +163,9 @@ def _missing(levels: NDArray[Any], many: NDArray[Any], clear: NDArray[Any], only
     """Which slices lost their level, and not to rounding, which takes the weakest slices first.
 
     Rounding does not explain a loss where slices no stronger than :data:`NEAR` times are far more exact, or where most
-    of the weaker ones live on. Where nothing comparable lives, a silent slice is lost if it is clear.
+    of the weaker ones live on. Where nothing comparable lives, a silent slice is lost if it is clear. A slice that is
+    wrong without being silent is singled out only where most of the comparable ones live: where most are as wrong, the
+    output is noisy as a whole, and the few that happen to be exact say nothing of the others.
 
     Args:
         levels: for each slice what it carries, what is kept of it and its error; shape (3, slices).
@@ -180,12 +182,15 @@ def _missing(levels: NDArray[Any], many: NDArray[Any], clear: NDArray[Any], only
     live = counted & ~wrong & ~silent
     order = np.argsort(level[live], kind="stable")
     alive, errors = level[live][order], error[live][order]
+    noisy = np.sort(level[wrong & ~silent])
     lost = np.zeros(level.shape, bool)
     for place in np.flatnonzero((silent if only_silent else silent | wrong) & (level >= _least(level))).tolist():
         near = errors[: np.searchsorted(alive, NEAR * level[place], "right")]
+        as_noisy = int(np.searchsorted(noisy, NEAR * level[place], "right")) - 1
         weaker = int((counted & (level <= level[place])).sum()) - 1
         living = int(np.searchsorted(alive, level[place], "right"))
-        if near.size and level[place] >= NEAR * np.quantile(near, 0.9):
+        singular = silent[place] or near.size > as_noisy
+        if near.size and singular and level[place] >= NEAR * np.quantile(near, 0.9):
             lost[place] = True
         elif silent[place]:
             singled_out = many[place] and weaker >= 3 and 2 * living > weaker

@@ -152,6 +152,27 @@ def test_what_is_wrong_without_being_silent_counts_unless_the_network_may_answer
     assert _lost(values, -values) == ["x"]
 
 
+@given(st.integers(0, 2**32), st.integers(8, 100), st.integers(0, 3), st.floats(0.9, 3))
+def test_noise_in_most_slices_is_no_loss_of_some(seed: int, channels: int, exact: int, noise: float) -> None:
+    """Scores that drown in noise, next to boxes that do not: the few that are exact single no other one out."""
+    random = np.random.default_rng(seed)
+    values = np.concatenate([50 * random.random((4, 4, 90)), random.random((4, channels, 90)) ** 4], axis=1)
+    actual = values.copy()
+    actual[:, 4 + exact :] += noise * random.standard_normal((4, channels - exact, 90))
+    assert _lost(values, actual) == []
+
+
+@given(st.integers(0, 2**32), st.integers(5, 100), st.floats(0.01, 0.49))
+def test_noise_in_fewer_slices_than_half_is_a_loss_of_these(seed: int, channels: int, share: float) -> None:
+    random = np.random.default_rng(seed)
+    values = random.standard_normal((4, channels, 90))
+    wrong = random.choice(channels, 1 + int(share * (channels - 2)), replace=False)
+    actual = values.copy()
+    actual[:, wrong] = 2 * random.standard_normal((4, len(wrong), 90))
+    found = _lost(values, actual)
+    assert found == ["x"] or found == [f"x[:, {index}]" for index in sorted(wrong)]
+
+
 def test_what_is_no_number_is_lost() -> None:
     values = np.random.default_rng(0).standard_normal((8, 6))
     actual = values.copy()
