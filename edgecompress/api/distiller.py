@@ -37,7 +37,6 @@ from edgecompress.training import (
     Trained,
     distillation_loss,
     one_cycle,
-    sgd,
     task_of,
     teach,
 )
@@ -166,7 +165,8 @@ class Distiller:
         Args:
             train_loader: labelled batches, read once for each epoch.
             optimizer: one for the student's parameters, whose own learning rates and weight decays hold; or a function
-                of parameter groups and a learning rate; by default SGD with momentum.
+                of parameter groups and a learning rate; by default SGD with momentum, and AdamW at a tenth of the
+                learning rate for a loss that is none of classes.
             epochs: passes over the data.
             evaluation: labelled batches, measured after each epoch; the weights of the best epoch are kept. Without it
                 those of the last.
@@ -194,7 +194,7 @@ class Distiller:
         """
         settings = Settings(
             epochs=epochs,
-            optimizer=sgd if optimizer is None else optimizer,
+            optimizer=optimizer,
             scheduler=scheduler,
             accumulation=accumulation,
             max_gradient_norm=max_gradient_norm,

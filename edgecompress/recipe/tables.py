@@ -149,7 +149,8 @@ class Training(Table):
     epochs: Annotated[int, Field(ge=0)] = 4
     """Passes over the training data after each technique that changes the network; 0 for no training."""
     learning_rate: Positive = 0.02
-    """The highest one; it rises and falls over the run (one cycle)."""
+    """The highest one of SGD; it rises and falls over the run (one cycle). Losses that read no classes are learned by
+    AdamW, at a tenth of it."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """Not on norms and biases."""
     augmentation: Literal["none", "flip", "crop_and_flip"] = "none"

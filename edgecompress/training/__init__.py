@@ -9,7 +9,7 @@ from edgecompress.training.learning_rate import cosine, one_cycle
 from edgecompress.training.loop import train
 from edgecompress.training.losses import Loss, TargetLoss, cross_entropy, mean_squared_error, named_loss
 from edgecompress.training.matching import Matching, distillation_loss
-from edgecompress.training.optimizers import sgd
+from edgecompress.training.optimizers import adaptive, sgd
 from edgecompress.training.schedule import SCHEDULES
 from edgecompress.training.settings import Settings
 from edgecompress.training.tasks import OwnTask, Task, Taught, task_of
@@ -35,6 +35,7 @@ __all__ = [
     "Taught",
     "Trained",
     "TrainingStep",
+    "adaptive",
     "cosine",
     "crop_and_flip",
     "cross_entropy",

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from edgecompress.errors import RecipeError
 from edgecompress.training.bound_optimizer import copied_together, freeze_others
 from edgecompress.training.micro_batches import with_channels_last
-from edgecompress.training.optimizers import OptimizerFactory, parameter_groups
+from edgecompress.training.optimizers import OptimizerFactory, parameter_groups, sgd
 from edgecompress.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -163,9 +163,9 @@ class Engine:
             self.average.load_state_dict(state["average"])
 
 
-def _optimizer(given: OptimizerFactory | Optimizer, module: nn.Module, settings: Settings) -> Optimizer:
+def _optimizer(given: OptimizerFactory | Optimizer | None, module: nn.Module, settings: Settings) -> Optimizer:
     if not isinstance(given, Optimizer):
-        return given(parameter_groups(module, settings.weight_decay), settings.learning_rate)
+        return (given or sgd)(parameter_groups(module, settings.weight_decay), settings.learning_rate)
     freeze_others(module, given)
     return given
 

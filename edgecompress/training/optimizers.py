@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 from edgecompress.errors import ModelError
 
@@ -15,12 +15,22 @@ Groups = list[dict[str, Any]]
 OptimizerFactory = Callable[[Groups, float], Optimizer]
 """Parameter groups, each with its ``weight_decay``, and the learning rate, to an optimizer."""
 
+ADAPTIVE_SHARE = 0.1
+"""The learning rate of :func:`adaptive` as a share of that of :func:`sgd`."""
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def sgd(groups: Groups, learning_rate: float) -> Optimizer:
     """Stochastic gradient descent with a Nesterov momentum of 0.9."""
     return SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True)
+
+
+def adaptive(groups: Groups, learning_rate: float) -> Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019) at a tenth of the learning rate, which is that of SGD.
+
+    Its steps are as long whatever the loss is multiplied by: for losses of which nobody knows how steep they are.
+    """
+    return AdamW(groups, lr=ADAPTIVE_SHARE * learning_rate)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> Groups:

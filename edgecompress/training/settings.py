@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from edgecompress.recipe.arguments import number, whole, word
 from edgecompress.training.learning_rate import SchedulerFactory, one_cycle
-from edgecompress.training.optimizers import OptimizerFactory, sgd
+from edgecompress.training.optimizers import OptimizerFactory
 
 Augment = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 """Inputs by name to inputs of the same names: what varies the samples of a batch, on the device."""
@@ -38,9 +38,10 @@ class Settings:
     epochs: int = 4
     learning_rate: float = 0.02
     weight_decay: float = 5e-4
-    optimizer: OptimizerFactory | Optimizer = sgd
-    """What makes one; or one that was made for the parameters of the network that is trained: a copy of it trains the
-    copy, and its own learning rates, which the scheduler scales, and weight decays hold in the place of those here."""
+    optimizer: OptimizerFactory | Optimizer | None = None
+    """What makes one, by default what the task asks for, or else SGD; or one that was made for the parameters of the
+    network that is trained: a copy of it trains the copy, and its own learning rates, which the scheduler scales, and
+    weight decays hold in the place of those here."""
     scheduler: SchedulerFactory = one_cycle
     accumulation: int = 1
     max_gradient_norm: float | None = None

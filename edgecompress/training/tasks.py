@@ -11,6 +11,7 @@ from torch import Tensor
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.training.losses import BY_TASK, Loss, TargetLoss, cross_entropy, named_loss
 from edgecompress.training.matching import Matching, check_distillation
+from edgecompress.training.optimizers import OptimizerFactory, adaptive, sgd
 from edgecompress.training.readings import CLASSES
 
 OutputLoss = Callable[[Any, Any, Any], Tensor]
@@ -31,6 +32,10 @@ class Task(Protocol):
     @property
     def max_gradient_norm(self) -> float | None:
         """The norm to which gradients are clipped where the settings say nothing; None for no limit."""
+
+    @property
+    def optimizer(self) -> OptimizerFactory:
+        """What makes the optimizer where the settings say nothing."""
 
     def __call__(self, student: Any, teacher: Any, labels: Any, /) -> Tensor:
         """The mean over the samples; no gradient flows into the teacher's outputs."""
@@ -71,6 +76,11 @@ class Taught:
         """1 where the loss is none of classes: of how steep others are nothing is known."""
         return None if self.loss.reading == CLASSES else 1.0
 
+    @property
+    def optimizer(self) -> OptimizerFactory:
+        """SGD for a loss of classes, and one whose steps do not depend on how steep the loss is for others."""
+        return sgd if self.loss.reading == CLASSES else adaptive
+
     def with_class_axis(self, axis: int | None) -> Taught:
         """The same with the axis of the classes in the first output."""
         loss, matching = replace(self.loss, class_axis=axis), replace(self.matching, class_axis=axis)
@@ -92,6 +102,7 @@ class OwnTask:
     asks_teacher: bool = True
     measure: Loss | None = None
     max_gradient_norm: float | None = None
+    optimizer: OptimizerFactory = sgd
 
     def __call__(self, student: Any, teacher: Any, labels: Any, /) -> Tensor:
         """What the user's loss gives."""

@@ -52,7 +52,8 @@ def teach(
         student: not modified.
         teacher: takes the student's inputs; not modified.
         batches: the train data.
-        settings: how; an optimizer bound to the student trains the projections of feature terms too, with its defaults.
+        settings: how, by the task's optimizer where they have none; one that is bound to the student trains the
+            projections of feature terms too, with its defaults.
         task: what counts on the outputs, and what evaluation data are measured by.
         features: what counts on layers.
         cache: a folder for the teacher's outputs; those of each sample are then computed once.
@@ -74,7 +75,7 @@ def teach(
     if cache is not None:
         _require_rows_first(first)
     loss = DistillationLoss(teacher, task, features=features, cache=cache)
-    copied, optimizer = copied_together(student, settings.optimizer)
+    copied, optimizer = copied_together(student, settings.optimizer or task.optimizer)
     part = to_part(first, first.rows, device_of(copied), False)
     loss.tapped.to(next(iter(part.inputs.values())).device)
     network = tap(copied, loss.tapped, loss.features, part.inputs, settings.seed)

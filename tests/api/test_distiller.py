@@ -117,7 +117,7 @@ def test_a_regression_learns_numbers_and_is_measured_by_them() -> None:
     data = [(x, x[:, :2].sum(1, keepdim=True)) for x, _ in DATA]
     student, taught = Student(1), Student(1)
     distiller = Distiller(taught, student, alpha=0.0, loss="regression")
-    distiller.train_student(data, epochs=8)
+    distiller.train_student(data, epochs=8, learning_rate=0.1)
     wanted = [float((student(x) - y).square().mean().detach()) for x, y in data]
     assert distiller.evaluate(data).loss == pytest.approx(sum(wanted) / len(wanted), rel=1e-5)
     assert sum(wanted) < 8

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import parametrize
 
 from edgecompress.errors import ModelError
-from edgecompress.training.optimizers import parameter_groups, sgd
+from edgecompress.training.optimizers import adaptive, parameter_groups, sgd
 from tests.networks import ConvNet, seeded
 
 
@@ -59,3 +63,26 @@ def test_nothing_to_train_is_refused() -> None:
 def test_sgd_has_nesterov_momentum() -> None:
     group = sgd(parameter_groups(nn.Linear(2, 2), 5e-4), 0.1).param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.1, 0.9, True, 5e-4)
+
+
+@given(st.floats(1e-2, 1e4), st.integers(0, 2**32))
+def test_steps_of_the_adaptive_one_do_not_depend_on_how_steep_the_loss_is(steepness: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    start, samples = nn.Linear(4, 2), torch.randn(3, 8, 4)
+    ends = []
+    for factor in (1.0, steepness):
+        layer = copy.deepcopy(start)
+        optimizer = adaptive(parameter_groups(layer, 5e-4), 0.02)
+        for inputs in samples:
+            (factor * layer(inputs).square().mean()).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        ends.append(layer.weight.detach())
+    first, second = ends
+    assert torch.allclose(first, second, atol=1e-5)
+    assert (first - start.weight).abs().max() > 1e-3
+
+
+def test_the_adaptive_one_takes_a_tenth_of_the_rate_of_sgd() -> None:
+    group = adaptive(parameter_groups(nn.Linear(2, 2), 5e-4), 0.1).param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (pytest.approx(0.01), 5e-4)

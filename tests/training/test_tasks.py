@@ -12,6 +12,7 @@ from torch import Tensor
 from edgecompress.errors import DataError, ModelError, RecipeError
 from edgecompress.training.losses import TargetLoss, cross_entropy, mean_squared_error
 from edgecompress.training.matching import distillation_loss
+from edgecompress.training.optimizers import adaptive, sgd
 from edgecompress.training.tasks import OwnTask, Taught, task_of
 
 VALUES = torch.tensor([[1.0], [3.0]])
@@ -103,3 +104,8 @@ def test_impossible_values_are_refused(loss: Any, temperature: float, alpha: flo
 def test_gradients_of_a_loss_of_which_nothing_is_known_are_shortened() -> None:
     tasks = [task_of(loss, 4.0, 0.5) for loss in ("classification", "regression", lambda *outputs: outputs[0])]
     assert [task.max_gradient_norm for task in tasks] == [None, 1.0, None]
+
+
+def test_steps_for_a_loss_of_which_nothing_is_known_do_not_depend_on_how_steep_it_is() -> None:
+    tasks = [task_of(loss, 4.0, 0.5) for loss in ("classification", "regression", lambda *outputs: outputs[0])]
+    assert [task.optimizer for task in tasks] == [sgd, adaptive, sgd]

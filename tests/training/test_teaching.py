@@ -30,6 +30,7 @@ from edgecompress.training import (
     Trained,
     TrainingStep,
     crop_and_flip,
+    sgd,
     task_of,
     teach,
 )
@@ -297,3 +298,16 @@ def test_killed_by_a_signal_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
         unbroken = taught(**{**options, "cache": None})
         assert same(resumed.model, unbroken.model), name
         assert [epoch.loss for epoch in resumed.history] == [epoch.loss for epoch in unbroken.history]
+
+
+@pytest.mark.parametrize(("loss", "given"), [("regression", False), ("classification", False), ("regression", True)])
+def test_without_an_optimizer_the_task_s_is_taken(loss: str, given: bool) -> None:
+    """After a step of Adam every weight moved by its learning rate; with others it depends on the gradient."""
+    data = batches([(x, x[:, :10]) for x, _ in learnable(count=1)], name="features", label_kinds="iuf")
+    data = data if loss == "regression" else _vectors(count=1)
+    settings = Settings(epochs=1, weight_decay=0, scheduler=_constant, optimizer=sgd if given else None)
+    student = Narrow()
+    trained = teach(student, stack(), data, settings, task_of(loss, 4.0, 0.5))
+    moved = trained.model.get_parameter("layers.2.bias") - student.get_parameter("layers.2.bias")
+    alike = torch.allclose(moved.abs(), torch.tensor(settings.learning_rate / 10), rtol=0.01)
+    assert alike == (loss == "regression" and not given)
