@@ -9,6 +9,8 @@ from edgecompress.arrays import Inputs
 from edgecompress.timing.profiling import NodeTime, profile_nodes
 
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
+DYNAMIC = "DynamicQuantize"
+"""How the operators begin that read floats and compute in integers."""
 INTEGERS = ("uint8", "int8")
 FLOATS = ("float", "float16", "double", "bfloat16")
 
@@ -50,6 +52,6 @@ def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kerne
 def _numbers(node: NodeTime) -> str:
     if node.operator in CONVERSIONS:
         return "conversion"
-    if node.reads in INTEGERS:
+    if node.reads in INTEGERS or node.operator.startswith(DYNAMIC):
         return "integer"
     return "float" if node.reads in FLOATS else "other"

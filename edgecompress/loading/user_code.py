@@ -37,8 +37,10 @@ def resolve(
         if spec.endswith(".py") and Path(spec).is_file():
             listed = " or ".join(f"{spec}:{called}" for called in _callables_in(Path(spec))) or f"{spec}:callable"
             raise error_type(f"{what} {spec!r} is a file of code; name a callable of it: {listed}")
-        forms = "file.py:callable or package.module:callable"
-        raise error_type(f"{what} {spec!r} is neither a known file nor a callable; give {forms}")
+        fix = _meant(spec) or "give file.py:callable or package.module:callable"
+        raise error_type(f"{what} {spec!r} is neither a known file nor a callable; {fix}")
+    if place.endswith(":"):
+        raise error_type(f"{what} {spec!r} has two colons; did you mean '{place.rstrip(':')}:{name}'?")
     module = _import_file(Path(place), error_type) if place.endswith(".py") else _import_module(place, error_type)
     if not hasattr(module, name):
         names = [key for key, value in vars(module).items() if callable(value)]
@@ -49,6 +51,12 @@ def resolve(
     if not callable(factory):
         raise error_type(f"{spec!r} is {a_kind(factory)}, not a callable; name a function")
     return factory  # type: ignore[no-any-return]
+
+
+def _meant(spec: str) -> str:
+    """The callable of a file that a text with a dot in the place of the colon means."""
+    file, dot, name = spec.rpartition(".")
+    return f"did you mean '{file}.py:{name}'?" if dot and Path(f"{file}.py").is_file() else ""
 
 
 def _same(value: Any) -> Any:

@@ -18,6 +18,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line
 from edgecompress.modules.copies import frozen
 from edgecompress.modules.near_inputs import near_inputs
+from edgecompress.modules.shadowing import shadowing_folder
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import Network, execute, tensors
 from edgecompress.system.quiet import quiet_torch
@@ -87,6 +88,8 @@ def _explain(error: BaseException) -> str:
     specialized = re.search(r"marked (\w+) as dynamic but your code specialized it to be a constant", str(error))
     if specialized and specialized[1] == "batch":
         return "the model works for one batch size only; set export.batch_size=1"
+    if (folder := shadowing_folder(error)) is not None:
+        return f"the folder {folder!r} is imported in the place of an installed module; rename it, or run elsewhere"
     fix = "write that part without what depends on values"
     return f"torch.export cannot capture the model: {first_line(error)}{_user_line(error)}; {fix}"
 

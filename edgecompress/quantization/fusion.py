@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -18,6 +18,7 @@ INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values() if rule.integ
     "QLinearMatMul",
     "QLinearWhere",
     "DynamicQuantizeMatMul",
+    "DynamicQuantizeLSTM",
 }
 STRAYED = {
     False: "was meant to be integer, but ONNX Runtime did not fuse it",
@@ -40,11 +41,20 @@ class Fusion:
     kernels: Mapping[str, int]
 
 
-def read_fusion(float_model: ir.Model, quantized: ir.Model, placement: Placement) -> Fusion:
-    """Compare what was meant with what ONNX Runtime runs."""
+def read_fusion(
+    float_model: ir.Model, quantized: ir.Model, placement: Placement, dynamic: Sequence[str] = ()
+) -> Fusion:
+    """Compare what was meant with what ONNX Runtime runs.
+
+    Args:
+        float_model: what was quantized.
+        quantized: what became of it.
+        placement: what was to become integer by calibration.
+        dynamic: names of the layers that were to be integer without it.
+    """
     optimized = optimized_graph(quantized)
     found = {str(node.name): node.op_type in INTEGER_OPS for node in optimized}
-    wanted = set(placement.placed) | set(placement.folded)
+    wanted = {*placement.placed, *placement.folded, *dynamic}
     counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     strays: dict[bool, list[Refusal]] = {True: [], False: []}
     for node in float_model.graph:

@@ -6,10 +6,11 @@ The passes that recover accuracy take a lowering and return another; only the la
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from glob import escape
 
 import onnx_ir as ir
+import onnx_ir.passes.common as passes
 
 from edgecompress.calibration import (
     FBGEMM,
@@ -29,6 +30,7 @@ from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
 from edgecompress.quantization.kept_float import BY_BUDGET
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.qdq import insert_qdq
+from edgecompress.quantization.recurrent import Recurrent, find_recurrent, write_recurrent
 from edgecompress.quantization.weights import weight_grids
 from edgecompress.recipe.tables import Quantization
 from edgecompress.registry import OBSERVERS, NamedFunction, choose
@@ -40,7 +42,7 @@ class Lowering:
 
     ``params`` are uint8 scale and zero point for each value in ``placement.pairs``; ``weights`` are int8
     scales by name of node. They stay what they are while the model's weights and biases move.
-    ``floats`` is the model before anything moved.
+    ``floats`` is the model before anything moved; ``recurrent`` says how LSTM, GRU and RNN are written.
     """
 
     model: ir.Model
@@ -49,10 +51,19 @@ class Lowering:
     placement: Placement
     params: Mapping[str, QuantParams]
     weights: Mapping[str, QuantParams]
+    recurrent: Recurrent = field(default_factory=Recurrent)
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """Names of the nodes whose weights are integers."""
+        return frozenset((*self.weights, *self.recurrent.layers))
 
     def write(self) -> ir.Model:
         """The INT8 model."""
-        return insert_qdq(self.model, self.placement, self.params, self.weights)
+        written = insert_qdq(self.model, self.placement, self.params, self.weights)
+        write_recurrent(written, self.recurrent)
+        passes.RemoveUnusedNodesPass()(written)
+        return written
 
 
 def lower(
@@ -81,6 +92,7 @@ def lower(
         placement=placement,
         params=align_thresholds(model.graph, placement, params, scheme),
         weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
+        recurrent=find_recurrent(model.graph, placement.kept),
     )
 
 
@@ -98,7 +110,14 @@ def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
         assert known is not None  # what is quantized now was, or moves what was
         params[name] = known
     weights = {name: grid for name, grid in lowering.weights.items() if name in placement.placed}
-    return replace(lowering, model=_restored(lowering, names), placement=placement, params=params, weights=weights)
+    return replace(
+        lowering,
+        model=_restored(lowering, names),
+        placement=placement,
+        params=params,
+        weights=weights,
+        recurrent=find_recurrent(lowering.floats.graph, placement.kept),
+    )
 
 
 def _restored(lowering: Lowering, names: Sequence[str]) -> ir.Model:
@@ -107,7 +126,7 @@ def _restored(lowering: Lowering, names: Sequence[str]) -> ir.Model:
         return lowering.model
     restored = lowering.model.clone()
     for moved, before in zip(restored.graph, lowering.floats.graph, strict=True):
-        if moved.name in names:
+        if moved.name in names and moved.name in lowering.weights:
             for index, value in enumerate(before.inputs):
                 array = constant(value)
                 if array is not None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edgecompress.data.batches import Batch, Batches
+from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.lowering import Lowering, floating
-from edgecompress.quantization.placement import activations
 from edgecompress.runtime import ALL_CORES, execute, network_rows, open_session, run_session, to_bytes
 from edgecompress.timing.profiling import node_times, time_of
 
@@ -68,7 +68,7 @@ def rank_layers(
     reference = execute(original, probe.inputs)
     whole = _agreement(reference, lowering.write(), probe)
     lost = _milliseconds_lost(original, lowering, batches.first().sample(rows or 1))
-    layers = [node for node in lowering.model.graph if node.name in lowering.weights]
+    layers = [node for node in lowering.model.graph if node.name in lowering.layers]
     found = []
     for node in progress.track(layers, "sensitivity of layers"):
         others = [str(other.name) for other in layers if other is not node]
@@ -90,13 +90,14 @@ def rank_layers(
 def feeders(layer: ir.Node, lowering: Lowering) -> tuple[str, ...]:
     """The layers with weights whose outputs reach a layer's input through operators without weights."""
     found: dict[str, None] = {}
-    waiting, seen = [value.producer() for value in activations(layer)], set[ir.Node]()
+    computed = [value for value in layer.inputs if value is not None and constant(value) is None]
+    waiting, seen = [value.producer() for value in computed], set[ir.Node]()
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        if node.name in lowering.weights:
+        if node.name in lowering.layers:
             found[str(node.name)] = None
         else:
             waiting.extend(value.producer() for value in node.inputs if value is not None)
@@ -111,10 +112,10 @@ def _agreement(reference: Sequence[object], model: ir.Model, probe: Batch) -> fl
 def _milliseconds_lost(original: ir.Model, lowering: Lowering, sample: Batch) -> dict[str, float]:
     """What each layer takes longer as floats; a layer that the profiles do not tell apart takes the mean of all."""
     real, integer = (node_times(to_bytes(model), sample.inputs) for model in (original, lowering.write()))
-    mean = (sum(real.values()) - sum(integer.values())) / max(1, len(lowering.weights))
+    mean = (sum(real.values()) - sum(integer.values())) / max(1, len(lowering.layers))
     lost = {}
     for node in lowering.model.graph:
-        if node.name in lowering.weights:
+        if node.name in lowering.layers:
             before, after = (time_of(node, times) for times in (real, integer))
             lost[str(node.name)] = max(mean if before is None or after is None else before - after, 0.0)
     return lost

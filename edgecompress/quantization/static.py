@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -20,9 +20,10 @@ from edgecompress.quantization.lowering import Lowering, lower, schemes
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.readback import require_decided
 from edgecompress.quantization.recovery import Recovered, recover
+from edgecompress.quantization.recurrent import Recurrent
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
-from edgecompress.step import StepResult
+from edgecompress.step import Refusal, StepResult
 from edgecompress.system.isolation import require_bytes_survive
 
 
@@ -66,13 +67,14 @@ def quantize_static(
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)
-    fusion = read_fusion(model, final.model, final.lowering.placement)
+    placement, recurrent = final.lowering.placement, final.lowering.recurrent
+    fusion = read_fusion(model, final.model, placement, recurrent.dynamic)
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
         model=store_once(final.model),
         changes=(*_choice(best, rivals), *final.changes, *_changes(fusion)),
-        refusals=(*final.lowering.placement.refusals, *fusion.unfused),
-        warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering.placement, fusion)),
+        refusals=(*_refusals(placement, recurrent), *fusion.unfused),
+        warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering, fusion)),
         metrics=metrics,
     )
 
@@ -121,8 +123,17 @@ def _without_match(model: ir.Model, recipe: Quantization) -> tuple[str, ...]:
     )
 
 
-def _warnings(placement: Placement, fusion: Fusion) -> tuple[str, ...]:
-    if not placement.placed:
+def _refusals(placement: Placement, recurrent: Recurrent) -> Iterator[Refusal]:
+    """What stays float; of recurrent layers those tell why who decided on them."""
+    own = {refusal.name: refusal for refusal in recurrent.refusals}
+    for refusal in placement.refusals:
+        if refusal.name not in recurrent.dynamic:
+            yield own.get(refusal.name, refusal)
+
+
+def _warnings(lowering: Lowering, fusion: Fusion) -> tuple[str, ...]:
+    placement = lowering.placement
+    if not placement.placed and not lowering.recurrent.layers:
         return (_why_all_float({refusal.reason for refusal in placement.refusals}),)
     return tuple(f"{stray.kind} {stray.name!r} {stray.reason}" for stray in (*fusion.unfused, *fusion.taken))
 

@@ -75,3 +75,21 @@ def test_a_file_that_fails_is_imported_anew_once_it_is_repaired(project: Path) -
         resolve("repaired.py:net", ModelError, "model")
     path.write_text("def net(): return 3\n")
     assert resolve("repaired.py:net", ModelError, "model")() == 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("nets.py::net", "model 'nets.py::net' has two colons; did you mean 'nets.py:net'?"),
+        ("nets.net", "model 'nets.net' is neither a known file nor a callable; did you mean 'nets.py:net'?"),
+        (
+            "other.net",
+            "model 'other.net' is neither a known file nor a callable; give file.py:callable or"
+            " package.module:callable",
+        ),
+    ],
+)
+def test_a_callable_that_is_written_another_way_is_offered_as_it_is_read(project: Path, spec: str, told: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        resolve(spec, ModelError, "model")
+    assert str(caught.value) == told
