@@ -30,7 +30,7 @@ class Candidate:
     name: str
     tool: Tool
     settings: Mapping[str, Any] = field(default_factory=dict)
-    kinds: tuple[Kind, ...] = ("residual", "mobile", "transformer")
+    kinds: tuple[Kind, ...] = ("residual", "mobile", "transformer", "small")
 
 
 def _ours(name: str, **settings: Any) -> Candidate:
@@ -41,10 +41,12 @@ def _runtime(name: str, **settings: Any) -> Candidate:
     return Candidate(name=f"ONNX Runtime, {name}", tool="ort", settings=settings)
 
 
+NARROW: Mapping[str, Any] = {"scheme": "fbgemm", "adaround": True, "bias_correction": True, "narrow": "auto"}
 CANDIDATES = (
     _ours("qnnpack", scheme="qnnpack", adaround=True, bias_correction=True),
     _ours("fbgemm", scheme="fbgemm", adaround=True, bias_correction=True),
-    _ours("fbgemm, narrow auto", scheme="fbgemm", adaround=True, bias_correction=True, narrow="auto"),
+    _ours("fbgemm, narrow auto", **NARROW),
+    _ours("fbgemm, placement measured", **NARROW, placement="measured"),
     _runtime("min-max", calibrate_method="MinMax"),
     _runtime("percentile", calibrate_method="Percentile"),
     _runtime("entropy", calibrate_method="Entropy"),

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from torch import Tensor, nn
 
 from benchmarks.networks import NETWORKS, images
+from benchmarks.small_networks import SMALL, Small
 from edgecompress.data.batches import Batches
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.loading.models import load_model
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = Path(os.environ.get("EDGECOMPRESS_EXAMPLE", ROOT.parent / "shared" / "example"))
 SEEDED_IMAGES, BATCH = 32, 8
 
-Kind = Literal["residual", "mobile", "transformer"]
+Kind = Literal["residual", "mobile", "transformer", "small"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +71,25 @@ def _trained(name: str, title: str, kind: Kind, calibration: str, evaluation: st
 
 
 def _seeded(name: str, title: str, kind: Kind) -> Subject:
+    return _untrained(title, kind, NETWORKS[name], images)
+
+
+def _small(network: Small) -> Subject:
+    return _untrained(network.title, "small", network.network, network.inputs)
+
+
+def _untrained(title: str, kind: Kind, network: Callable[[], nn.Module], draw: Callable[[int, int], Tensor]) -> Subject:
     return Subject(
-        title=f"{title}, seeded random weights, {SEEDED_IMAGES} random images to calibrate and as many to judge",
+        title=f"{title}, seeded random weights, {SEEDED_IMAGES} random samples to calibrate and as many to judge",
         kind=kind,
-        network=NETWORKS[name],
-        calibration=_batches(seed=2),
-        evaluation=_batches(seed=3),
+        network=network,
+        calibration=_batches(draw(SEEDED_IMAGES, 2)),
+        evaluation=_batches(draw(SEEDED_IMAGES, 3)),
         emulated_images=BATCH,
     )
 
 
-def _batches(seed: int) -> list[Tensor]:
-    drawn = images(SEEDED_IMAGES, seed)
+def _batches(drawn: Tensor) -> list[Tensor]:
     return [drawn[start : start + BATCH] for start in range(0, SEEDED_IMAGES, BATCH)]
 
 
@@ -95,6 +103,7 @@ def subjects() -> dict[str, Subject]:
         "mobilenet_v2": _seeded("mobilenet_v2", "MobileNetV2", "mobile"),
         "mobilenet_v2_kaiming": _seeded("mobilenet_v2_kaiming", "MobileNetV2 (Kaiming)", "mobile"),
         "vit_tiny": _seeded("vit_tiny", "ViT-tiny", "transformer"),
+        **{name: _small(network) for name, network in SMALL.items()},
     }
 
 

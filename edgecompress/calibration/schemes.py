@@ -40,18 +40,19 @@ class QuantParams:
     def quantize(self, values: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
         """Integers of ``dtype`` with the shape of ``values``; ties round to even, as in ONNX."""
         limits = np.iinfo(self.dtype)
-        codes = np.rint(values / self._spread(self.scale, values.ndim))
-        codes += self._spread(self.zero_point, values.ndim)
+        codes = np.rint(values / self.spread(self.scale, values.ndim))
+        codes += self.spread(self.zero_point, values.ndim)
         stored: NDArray[np.integer[Any]] = np.clip(codes, limits.min, limits.max).astype(self.dtype)
         return stored
 
     def dequantize(self, codes: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """Float32 values with the shape of ``codes``."""
-        offset = codes.astype(np.float32) - self._spread(self.zero_point, codes.ndim).astype(np.float32)
-        values: NDArray[np.float32] = (offset * self._spread(self.scale, codes.ndim)).astype(np.float32)
+        offset = codes.astype(np.float32) - self.spread(self.zero_point, codes.ndim).astype(np.float32)
+        values: NDArray[np.float32] = (offset * self.spread(self.scale, codes.ndim)).astype(np.float32)
         return values
 
-    def _spread(self, parameter: NDArray[Any], rank: int) -> NDArray[Any]:
+    def spread(self, parameter: NDArray[Any], rank: int) -> NDArray[Any]:
+        """A parameter of shape () or (channels,), so that it is broadcast along the axis of values of that rank."""
         if self.axis is None:
             return parameter
         return parameter.reshape([-1 if axis == self.axis else 1 for axis in range(rank)])
@@ -98,11 +99,13 @@ def scale_of(step: ArrayLike, least: float) -> NDArray[np.float64]:
 
 
 def weight_params(weight: NDArray[np.float32], axis: int | None) -> QuantParams:
-    """int8 symmetric parameters of a weight, for each index along ``axis``, or per tensor for None.
-
-    The scale is max|w| / 127.5, as that of PyTorch's weight observers.
-    """
+    """int8 symmetric parameters of a weight, for each index along ``axis``, or per tensor for None."""
     others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.abs(weight.astype(np.float64)).max(axis=others)
-    scale = scale_of(peak / 127.5, LEAST_WEIGHT_SCALE).astype(np.float32)
-    return QuantParams(scale=np.asarray(scale), zero_point=np.zeros(np.shape(scale), np.int8), axis=axis)
+    scale = weight_scale(peak)
+    return QuantParams(scale=scale, zero_point=np.zeros(np.shape(scale), np.int8), axis=axis)
+
+
+def weight_scale(peak: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The scale of int8 weights whose largest magnitude is ``peak``: a 127.5th, as PyTorch's weight observers have it."""
+    return np.asarray(scale_of(peak / 127.5, LEAST_WEIGHT_SCALE), np.float32)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import onnx
 import onnx_ir as ir
 
 from edgecompress.arrays import Inputs
+from edgecompress.exporters.shapes import known_shape, with_sizes
 
 Shape = tuple[int, ...]
 
@@ -67,7 +67,7 @@ def count_macs(model: ir.Model, inputs: Inputs) -> dict[str, int | None]:
         model: not modified.
         inputs: by name; their shapes are read.
     """
-    return {str(node.name): _count(node) for node in _shaped(model, inputs).graph}
+    return {str(node.name): _count(node) for node in with_sizes(model, inputs).graph}
 
 
 def _count(node: ir.Node) -> int | None:
@@ -75,37 +75,9 @@ def _count(node: ir.Node) -> int | None:
     if formula is None:
         return None if node.domain not in ("", "ai.onnx") or node.op_type in UNCOUNTED else 0
     try:
-        return formula(node, [_shape(value) for value in node.inputs], _shape(node.outputs[0]))
+        return formula(node, [known_shape(value) for value in node.inputs], known_shape(node.outputs[0]))
     except _UnknownShapeError:
         return None
-
-
-def _shaped(model: ir.Model, inputs: Inputs) -> ir.Model:
-    """A copy in which all shapes follow from those of the inputs."""
-    copy = model.clone()
-    sizes: dict[str, int] = {}
-    for value in copy.graph.inputs:
-        if value.name in inputs:
-            given = inputs[str(value.name)].shape
-            names = [None if isinstance(declared, int) else declared.value for declared in value.shape or ()]
-            sizes |= {name: size for name, size in zip(names, given, strict=False) if name}
-            value.shape = ir.Shape(given)
-    for node in copy.graph:
-        for value in node.outputs:
-            # Of an operator that the inference does not know, what the file says is all there is.
-            said = None if node.domain in ("", "ai.onnx") else value.shape
-            value.shape = None if said is None else ir.Shape([_size(size, sizes) for size in said])
-    return ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(copy), data_prop=True))
-
-
-def _size(declared: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
-    return declared if isinstance(declared, int) else sizes.get(str(declared.value), declared)
-
-
-def _shape(value: ir.Value | None) -> Shape | None:
-    if value is None or value.shape is None or not all(isinstance(size, int) for size in value.shape):
-        return None
-    return tuple(int(size) for size in value.shape.numpy())
 
 
 class _UnknownShapeError(Exception):

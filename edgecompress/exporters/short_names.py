@@ -2,7 +2,7 @@
 
 In a small quantized network the names of inner values are a quarter of the file. Inputs and outputs keep their names,
 since callers use them, and so do nodes, by which reports and recipes know the layers; those that only convert numbers
-(QuantizeLinear, DequantizeLinear) stand in no report and have none.
+(QuantizeLinear, DequantizeLinear) or constants, which runtimes fold, stand in no report and have none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import onnx
 
@@ -31,7 +31,7 @@ def shorten_names(proto: onnx.ModelProto) -> None:
     graphs = list(graphs_of(proto.graph))
     fixed = {value.name for value in (*proto.graph.input, *proto.graph.output)} | {""}
     for graph in graphs:
-        _drop_names_of_conversions(graph.node)
+        _drop_names_of_conversions(graph)
     free = _names_without(fixed | {node.name for graph in graphs for node in graph.node})
     said = Counter(name for graph in graphs for name in _values_of(graph))
     inner = sorted(said.keys() - fixed, key=lambda name: (-said[name], name))
@@ -55,9 +55,13 @@ def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
             yield from graphs_of(inner)
 
 
-def _drop_names_of_conversions(nodes: Iterable[onnx.NodeProto]) -> None:
-    for node in nodes:
-        if node.op_type in CONVERSIONS and node.domain in ("", "ai.onnx"):
+def _drop_names_of_conversions(graph: onnx.GraphProto) -> None:
+    constants = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        of_constants = bool(node.input) and constants.issuperset(node.input)
+        if of_constants:
+            constants.update(node.output)
+        if node.domain in ("", "ai.onnx") and (of_constants or node.op_type in CONVERSIONS):
             node.ClearField("name")
 
 

@@ -30,6 +30,7 @@ MOST_DEPTHWISE = 64
 
 BY_RECIPE = "the recipe keeps it float (quantization.keep_float)"
 BY_BUDGET = "it returned to float for the accuracy budget"
+BY_TIME = "as floats it was faster where this was timed (quantization.placement)"
 BY_SPEED = "over so few channels floats are faster (quantization.integer_entry)"
 
 

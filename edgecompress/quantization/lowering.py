@@ -27,10 +27,11 @@ from edgecompress.calibration.coverage import require_coverage, require_range
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
-from edgecompress.quantization.kept_float import BY_BUDGET
+from edgecompress.quantization.kept_float import BY_BUDGET, BY_TIME
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.qdq import insert_qdq
 from edgecompress.quantization.recurrent import Recurrent, find_recurrent, write_recurrent
+from edgecompress.quantization.stored_weights import store_weights
 from edgecompress.quantization.weights import weight_grids
 from edgecompress.recipe.tables import Quantization
 from edgecompress.registry import OBSERVERS, NamedFunction, choose
@@ -62,6 +63,7 @@ class Lowering:
         """The INT8 model."""
         written = insert_qdq(self.model, self.placement, self.params, self.weights)
         write_recurrent(written, self.recurrent)
+        store_weights(written, {refusal.name for refusal in self.placement.refusals if refusal.reason == BY_TIME})
         passes.RemoveUnusedNodesPass()(written)
         return written
 
@@ -96,13 +98,13 @@ def lower(
     )
 
 
-def floating(lowering: Lowering, names: Sequence[str]) -> Lowering:
+def floating(lowering: Lowering, names: Sequence[str], reason: str = BY_BUDGET) -> Lowering:
     """The lowering with the named nodes left float, and all that follows from that.
 
     They compute what they did before anything moved. A value that only passed integers on, and is now quantized
     itself, takes the parameters that it passed on.
     """
-    placement = place(lowering.floats.graph, dict.fromkeys(map(escape, names), BY_BUDGET) | lowering.placement.kept)
+    placement = place(lowering.floats.graph, dict.fromkeys(map(escape, names), reason) | lowering.placement.kept)
     params = dict(lowering.params)
     values = {str(value.name): value for node in lowering.floats.graph for value in node.outputs}
     for name in placement.pairs:

@@ -70,8 +70,7 @@ def _rounded(dequantize: ir.Node, layer: ir.Node) -> bool:
     scale, zero = _constants(dequantize)
     axis = dequantize.attributes.get_int("axis", 1) if scale.ndim else None
     params = QuantParams(scale=scale, zero_point=zero, axis=axis)
-    step = scale if axis is None else scale.reshape([-1 if place == axis else 1 for place in range(weight.ndim)])
-    return bool((np.abs(params.dequantize(codes) - weight) <= HALF * step).all())
+    return bool((np.abs(params.dequantize(codes) - weight) <= HALF * params.spread(scale, weight.ndim)).all())
 
 
 def _as_fine(dequantize: ir.Node, layer: ir.Node, lowering: Lowering, written: Mapping[str, ir.Node]) -> bool:

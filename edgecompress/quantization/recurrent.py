@@ -87,7 +87,7 @@ def write_recurrent(model: ir.Model, recurrent: Recurrent) -> None:
             quantize_lstm(model, layer)
         elif layer.name in recurrent.stored:
             for letter, position in GATES.items():
-                store_weight(model.graph, layer, position, f"{layer.name}/{letter}")
+                store_weight(model.graph, layer, position, f"{layer.name}/{letter}", shared=(-1,))
 
 
 def _why_kept(name: str, kept: Mapping[str, str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -15,16 +15,20 @@ from edgecompress.progress import Progress
 from edgecompress.quantization.deduplication import store_once
 from edgecompress.quantization.fallback import Accept, fall_back
 from edgecompress.quantization.fusion import Fusion, read_fusion
-from edgecompress.quantization.kept_float import BY_BUDGET, BY_RECIPE, BY_SPEED, kept_float, unmatched
-from edgecompress.quantization.lowering import Lowering, lower, schemes
+from edgecompress.quantization.kept_float import BY_BUDGET, BY_RECIPE, BY_SPEED, BY_TIME, kept_float, unmatched
+from edgecompress.quantization.lowering import Lowering, floating, lower, schemes
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.readback import require_decided
 from edgecompress.quantization.recovery import Recovered, recover
 from edgecompress.quantization.recurrent import Recurrent
+from edgecompress.quantization.timed_placement import TimedChoice
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
 from edgecompress.step import Refusal, StepResult
 from edgecompress.system.isolation import require_bytes_survive
+
+Choose = Callable[[Lowering], TimedChoice]
+"""What stays float, of a lowering with all integer that the table allows."""
 
 
 def quantize_static(
@@ -35,6 +39,7 @@ def quantize_static(
     sharing: Sharing | None = None,
     accept: Accept | None = None,
     observer: Observer | None = None,
+    choose: Choose | None = None,
 ) -> StepResult[ir.Model]:
     """An INT8 copy of a float ONNX model.
 
@@ -46,6 +51,8 @@ def quantize_static(
         sharing: the workers and the file of the calibration; by default only this process, and no file.
         accept: whether an INT8 model is accurate enough; where one is not, layers return to float.
         observer: a function that stands in for the observer that the recipe names.
+        choose: what stays float for the sake of time, of a lowering with all integer that the table allows; by default
+            nothing does.
 
     Raises:
         DataError: the calibration data does not fit the model, or the statistics are of other data.
@@ -62,6 +69,8 @@ def quantize_static(
         return StepResult(model=model, metrics=metrics)  # only the first worker goes on
     stale = staleness(calibration, batches)
     rivals = [lower(model, placement, calibration, recipe, scheme, observer) for scheme in schemes(recipe)]
+    choice = TimedChoice() if choose is None or not placement.placed else choose(rivals[0])
+    rivals = [floating(rival, choice.floats, BY_TIME) if choice.floats else rival for rival in rivals]
     fix = "name its layers in quantization.keep_float"
     require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, fix)
     best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
@@ -72,7 +81,7 @@ def quantize_static(
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
         model=store_once(final.model),
-        changes=(*_choice(best, rivals), *final.changes, *_changes(fusion)),
+        changes=(*choice.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*_refusals(placement, recurrent), *fusion.unfused),
         warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering, fusion)),
         metrics=metrics,

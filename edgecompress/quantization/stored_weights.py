@@ -1,32 +1,58 @@
 """Stored weights: int8 in the file, floats once it is loaded.
 
-For operators without an integer kernel that pays. A Cast and a Mul make floats of the integers; runtimes fold both when
-the file is loaded, where they would run a DequantizeLinear for every sample.
+For layers that compute in floats, since they have no integer kernel or none that pays. A Cast and a Mul make floats of
+the integers; runtimes fold both when the file is loaded, and from then on the layer is what it was, its weights
+rounded. A DequantizeLinear would be run for every sample, and would keep ONNX Runtime from fusing the layer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
+
+import numpy as np
 import onnx_ir as ir
 
-from edgecompress.calibration.schemes import weight_params
+from edgecompress.calibration.schemes import QuantParams, weight_scale
 from edgecompress.exporters.graph import constant, initializer, node
+from edgecompress.quantization.operators import RULES
+from edgecompress.quantization.weights import constant_weight, weight_axis
+
+LEAST_STORED = 256
+"""Numbers in a weight below which its scales and the two nodes take most of what integers save."""
 
 
-def store_weight(graph: ir.Graph, layer: ir.Node, index: int, name: str) -> None:
-    """Store a constant float32 input of a layer as int8, symmetric, with a scale for each row along its last axis.
+def store_weights(model: ir.Model, names: Container[str]) -> None:
+    """Store the constant weights of the named nodes, one scale for each output channel.
+
+    Args:
+        model: changed in place; the floats that nobody reads any more are left in it.
+        names: of float nodes; those without a weight, or with a small one, stay as they are.
+    """
+    for layer in list(model.graph):
+        weight = constant_weight(layer) if layer.name in names else None
+        position = RULES[layer.op_type].weight if layer.op_type in RULES else None
+        if weight is not None and position is not None and weight.size >= LEAST_STORED:
+            channels = weight_axis(layer, weight)
+            shared = [axis for axis in range(weight.ndim) if axis != channels]
+            store_weight(model.graph, layer, position, f"{layer.name}/weight", shared)
+
+
+def store_weight(graph: ir.Graph, layer: ir.Node, index: int, name: str, shared: Sequence[int]) -> None:
+    """Store a constant float32 input of a layer as int8, symmetric.
 
     Args:
         graph: the layer's, changed in place.
         layer: what reads it.
         index: of the input.
         name: what the constants and nodes are called after.
+        shared: the axes along which numbers share a scale.
     """
     weight = constant(layer.inputs[index])
     assert weight is not None
-    rows = weight.reshape(-1, weight.shape[-1])
-    params = weight_params(rows, axis=0)
-    codes = initializer(graph, f"{name}_quantized", params.quantize(rows).reshape(weight.shape))
-    scale = initializer(graph, f"{name}/scale", params.scale.reshape(*weight.shape[:-1], 1))
+    scales = weight_scale(np.abs(weight.astype(np.float64)).max(axis=tuple(shared), keepdims=True))
+    params = QuantParams(scale=scales, zero_point=np.zeros(scales.shape, np.int8))
+    codes = initializer(graph, f"{name}_quantized", params.quantize(weight))
+    scale = initializer(graph, f"{name}/scale", scales)
     real = node("Cast", [codes], f"{name}/cast", f"{name}/cast", to=ir.DataType.FLOAT.value)
     scaled = node("Mul", [real.outputs[0], scale], f"{name}/scaled", f"{name}/scaled")
     graph.insert_before(layer, [real, scaled])

@@ -190,6 +190,8 @@ class Quantization(Table):
     """How often the accuracy may be measured while layers return to float until its budget holds; 0 for never."""
     keep_float: tuple[str, ...] = ()
     """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
+    placement: Literal["table", "measured"] = "table"
+    """What of it becomes integer: all that the ``table`` allows, or what makes it faster here, as ``measured``."""
     integer_entry: bool = False
     """Make the first convolutions INT8 even over few channels, where floats run faster, for chips without floats."""
 

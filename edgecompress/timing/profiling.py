@@ -107,3 +107,8 @@ def _name_in(layer: ir.Node, times: Mapping[str, float]) -> str | None:
 def _names(node: ir.Node) -> tuple[str, ...]:
     """What ONNX Runtime may call a node: by its name, or, in the layouts of its own, by what it computes."""
     return (str(node.name), *(str(output.name) for output in node.outputs))
+
+
+def own_time(node: ir.Node, times: Mapping[str, float]) -> float | None:
+    """The time under a node's own name, or under that of what it computes; None where it was fused into another."""
+    return next((times[name] for name in _names(node) if name in times), None)

@@ -47,7 +47,8 @@ def test_a_signal_ends_in_one_line_and_leaves_nothing(project: Path) -> None:
     running.send_signal(signal.SIGTERM)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 128 + signal.SIGTERM
-    assert errors == "error: ended by SIGTERM; nothing was written\n"
+    *_, last = errors.splitlines()  # on a slow machine, lines of progress stand before it
+    assert last == "error: ended by SIGTERM; nothing was written"
     assert not (project / "deep").exists()
 
 

@@ -46,6 +46,11 @@ def test_inner_values_are_called_by_a_letter() -> None:
     assert [node.name for node in proto.graph.node] == ["inner", "another", "y"]
 
 
+def test_a_node_of_constants_which_runtimes_fold_has_no_name() -> None:
+    proto = _short(graph("w = Neg(k) v = Abs(w) m = Mul(x, v) y = Relu(m)", k=draw(4, 1, 1)))
+    assert [node.name for node in proto.graph.node] == ["", "", "m", "y"]
+
+
 def test_what_is_referred_to_most_has_the_shortest_name() -> None:
     body = " ".join(f"n{place} = Add(n{place - 1}, table)" for place in range(1, 80))
     proto = _short(graph(f"n0 = Relu(x) {body} y = Tanh(n79)", table=draw(4, 8, 8)))

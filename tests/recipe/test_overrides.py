@@ -85,6 +85,7 @@ VALUES = {
     "quantization.observer": "mse",
     "quantization.percentile": "99.0",
     "quantization.narrow": "auto",
+    "quantization.placement": "measured",
     "quantization.fallback_evaluations": "4",
     "quantization.keep_float": '["head*"]',
     "export.opset": "18",

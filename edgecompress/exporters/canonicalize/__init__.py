@@ -22,6 +22,7 @@ from edgecompress.exporters.canonicalize.pad_shortcuts import convolve_pad_short
 from edgecompress.exporters.canonicalize.pool_means import pool_means
 from edgecompress.exporters.canonicalize.products import weigh_products
 from edgecompress.exporters.canonicalize.sink_transposes import sink_transposes
+from edgecompress.exporters.canonicalize.softmax_axes import turn_softmax
 from edgecompress.exporters.canonicalize.split_biases import hoist_biases
 from edgecompress.exporters.canonicalize.up_convolutions import flatten_up_convolutions
 from edgecompress.step import StepResult
@@ -30,6 +31,7 @@ __all__ = ["canonicalize", "prepare_for_integers"]
 
 PASSES = (
     free_names,
+    turn_softmax,
     merge_transposes,
     sink_transposes,
     fold_channel_factors,

@@ -14,13 +14,16 @@ import onnx_ir as ir
 from edgecompress.exporters.graph import insert_after, node
 from edgecompress.step import StepResult
 
-CONSTANTS = ("fill", "high", "low", "scale", "spread", "weight", "zero_point", *("W", "R"))
+CONSTANTS = (
+    *("fill", "high", "low", "rows", "scale", "spread", "weight", "zero_point"),
+    *("W", "R"),
+)
 """Last words of names that only constants get; where another constant has the name, these are numbered."""
 OTHERS = (
     *("bias", "biased", "cast", "clip", "copies", "copy", "correct", "corrected", "dq", "flat", "flatten", "gate"),
     *("input", "input_quantized", "input_scale", "input_zero_point", "mean", "moved", "operand", "ordered", "peak"),
-    *("pool", "product", "q", "quantize", "real", "scaled", "scales", "shape", "shift", "shift_column", "split"),
-    *("tile", "tiles", "wanted_mean", "whole"),
+    *("pool", "product", "q", "quantize", "real", "row", "scaled", "scales", "shape", "shift"),
+    *("shift_column", "split", "tile", "tiles", "wanted_mean", "whole"),
 )
 """Last words of names of nodes and of what they compute."""
 ENDINGS = ("axes", "clipped", "float", "quantized")

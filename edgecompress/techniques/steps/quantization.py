@@ -9,14 +9,17 @@ import onnx_ir as ir
 from torch import nn
 
 from edgecompress.calibration.variety import doubts_of_calibration
+from edgecompress.data.batches import Batches
 from edgecompress.data.splits import Streams
 from edgecompress.quantization.equalization import equalize
+from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import PASSES
-from edgecompress.quantization.static import quantize_static
+from edgecompress.quantization.static import Choose, quantize_static
+from edgecompress.quantization.timed_placement import TimedChoice, by_table, choose_by_time
 from edgecompress.recipe.tables import Quantization, Recipe
-from edgecompress.runtime import signature
+from edgecompress.runtime import network_rows, signature
 from edgecompress.step import Step, StepResult
-from edgecompress.targets.cpus import arithmetic_of
+from edgecompress.targets.cpus import FAMILIES, arithmetic_of, host_isa
 from edgecompress.techniques.context import Context
 from edgecompress.validation.acceptance import accuracy_test, has_limit
 
@@ -48,7 +51,8 @@ def _sentence(quantization: Quantization) -> str:
     weights = quantization.granularity.replace("_", " ")
     recovery = "".join(f", {key.replace('_', ' ')}" for key in PASSES if getattr(quantization, key))
     fallback = ", layers return to float for the accuracy budget" if quantization.fallback_evaluations else ""
-    return f"static INT8, {quantization.scheme}, weights {weights}{recovery}{fallback}{kept}"
+    timed = ", placed by measured time" if quantization.placement == "measured" else ""
+    return f"static INT8, {quantization.scheme}, weights {weights}{timed}{recovery}{fallback}{kept}"
 
 
 def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]:
@@ -80,10 +84,30 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
         context.sharing,
         accept,
         context.observer,
+        _choice(model, fitted.calibration, context),
     )
     samples = int(result.metrics["calibration_samples"])
     doubts = doubts_of_calibration(fitted.calibration, samples, judged_apart=fitted.measured is not None)
     return replace(result, warnings=(*doubts, *result.warnings))
+
+
+def _choice(model: ir.Model, calibration: Batches, context: Context) -> Choose | None:
+    """How it is chosen what stays float for the sake of time; None where the recipe leaves that to the table."""
+    recipe = context.recipe
+    if recipe.quantization.placement == "table":
+        return None
+    here, there = host_isa(), recipe.cpu.isa
+    if there is not None and there != here:
+        reason = f"this machine cannot time {FAMILIES[there].what}, the target's CPU"
+        return lambda _: by_table(reason)
+    first = calibration.first()
+    sample = first.sample(network_rows(model, calibration.axes) or 1).inputs
+
+    def choose(lowering: Lowering) -> TimedChoice:
+        with context.progress.step("time placements"):
+            return choose_by_time(lowering, sample, recipe.cpu.threads)
+
+    return choose
 
 
 def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Callable[[ir.Model], bool] | None:
