@@ -107,5 +107,5 @@ def weight_params(weight: NDArray[np.float32], axis: int | None) -> QuantParams:
 
 
 def weight_scale(peak: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The scale of int8 weights whose largest magnitude is ``peak``: a 127.5th, as PyTorch's weight observers have it."""
+    """The scale of int8 weights up to ``peak`` in magnitude: a 127.5th of it, as in PyTorch's observers of weights."""
     return np.asarray(scale_of(peak / 127.5, LEAST_WEIGHT_SCALE), np.float32)

@@ -28,7 +28,7 @@ def sgd(groups: Groups, learning_rate: float) -> Optimizer:
 def adaptive(groups: Groups, learning_rate: float) -> Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) at a tenth of the learning rate, which is that of SGD.
 
-    Its steps are as long whatever the loss is multiplied by: for losses of which nobody knows how steep they are.
+    Its steps are as long whatever the loss is multiplied by: for losses that may be of any steepness.
     """
     return AdamW(groups, lr=ADAPTIVE_SHARE * learning_rate)
 
