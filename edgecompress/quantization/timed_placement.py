@@ -24,7 +24,7 @@ from edgecompress.runtime import to_bytes
 from edgecompress.timing.latency import WARM_UP_RUNS, interleave_sessions
 from edgecompress.timing.ratios import STRETCHES, ratio_of
 
-FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """On the price of a crossing."""
 SHORTEST_MS = 0.2
 """Of a float run: less is mostly the call itself, and a placement by its time would be one by chance."""
