@@ -31,7 +31,7 @@ from edgecompress.quantization.kept_float import BY_BUDGET, BY_TIME
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.qdq import insert_qdq
 from edgecompress.quantization.recurrent import Recurrent, find_recurrent, write_recurrent
-from edgecompress.quantization.stored_weights import store_weights
+from edgecompress.quantization.stored_weights import is_storable, store_weights
 from edgecompress.quantization.weights import weight_grids
 from edgecompress.recipe.tables import Quantization
 from edgecompress.registry import OBSERVERS, NamedFunction, choose
@@ -57,13 +57,19 @@ class Lowering:
     @property
     def layers(self) -> frozenset[str]:
         """Names of the nodes whose weights are integers."""
-        return frozenset((*self.weights, *self.recurrent.layers))
+        return frozenset((*self.weights, *self.recurrent.layers, *self.stored))
+
+    @property
+    def stored(self) -> frozenset[str]:
+        """Names of the layers that compute in floats for the sake of time, with integers in the file."""
+        timed = {refusal.name for refusal in self.placement.refusals if refusal.reason == BY_TIME}
+        return frozenset(str(node.name) for node in self.floats.graph if node.name in timed and is_storable(node))
 
     def write(self) -> ir.Model:
         """The INT8 model."""
         written = insert_qdq(self.model, self.placement, self.params, self.weights)
         write_recurrent(written, self.recurrent)
-        store_weights(written, {refusal.name for refusal in self.placement.refusals if refusal.reason == BY_TIME})
+        store_weights(written, self.stored)
         passes.RemoveUnusedNodesPass()(written)
         return written
 
@@ -104,7 +110,9 @@ def floating(lowering: Lowering, names: Sequence[str], reason: str = BY_BUDGET) 
     They compute what they did before anything moved. A value that only passed integers on, and is now quantized
     itself, takes the parameters that it passed on.
     """
-    placement = place(lowering.floats.graph, dict.fromkeys(map(escape, names), reason) | lowering.placement.kept)
+    now = dict.fromkeys(map(escape, names), reason)
+    before = {name: known for name, known in lowering.placement.kept.items() if name not in now}
+    placement = place(lowering.floats.graph, now | before)
     params = dict(lowering.params)
     values = {str(value.name): value for node in lowering.floats.graph for value in node.outputs}
     for name in placement.pairs:

@@ -72,7 +72,8 @@ def rank_layers(
     found = []
     for node in progress.track(layers, "sensitivity of layers"):
         others = [str(other.name) for other in layers if other is not node]
-        group, alone = (*feeders(node, lowering), str(node.name)), floating(lowering, others).write()
+        feeding = () if node.name in lowering.stored else feeders(node, lowering)
+        group, alone = (*feeding, str(node.name)), floating(lowering, others).write()
         found.append(
             Sensitivity(
                 name=str(node.name),

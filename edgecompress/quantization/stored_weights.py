@@ -21,17 +21,23 @@ LEAST_STORED = 256
 """Numbers in a weight below which its scales and the two nodes take most of what integers save."""
 
 
+def is_storable(layer: ir.Node) -> bool:
+    """Whether a layer has a constant weight that takes less room as integers."""
+    weight = constant_weight(layer)
+    return weight is not None and weight.size >= LEAST_STORED
+
+
 def store_weights(model: ir.Model, names: Container[str]) -> None:
-    """Store the constant weights of the named nodes, one scale for each output channel.
+    """Store the constant weights of the named layers, one scale for each output channel.
 
     Args:
         model: changed in place; the floats that nobody reads any more are left in it.
-        names: of float nodes; those without a weight, or with a small one, stay as they are.
+        names: of float layers with a weight worth it (:func:`is_storable`).
     """
     for layer in list(model.graph):
         weight = constant_weight(layer) if layer.name in names else None
         position = RULES[layer.op_type].weight if layer.op_type in RULES else None
-        if weight is not None and position is not None and weight.size >= LEAST_STORED:
+        if weight is not None and position is not None:
             channels = weight_axis(layer, weight)
             shared = [axis for axis in range(weight.ndim) if axis != channels]
             store_weight(model.graph, layer, position, f"{layer.name}/weight", shared)

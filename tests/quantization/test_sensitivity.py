@@ -14,6 +14,7 @@ from edgecompress.quantization import sensitivity
 from edgecompress.quantization.bias_correction import correct_biases
 from edgecompress.quantization.fallback import fall_back
 from edgecompress.quantization.fusion import optimized_graph
+from edgecompress.quantization.kept_float import BY_TIME
 from edgecompress.quantization.lowering import Lowering, floating, lower
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.recovery import Recovered, recover
@@ -53,6 +54,20 @@ def test_the_layer_with_the_worst_weights_is_the_most_sensitive(model: ir.Model)
     assert min(ranking, key=lambda value: value.sqnr_db).name == "b"
     assert max(ranking, key=lambda value: value.gain_db).name in ("b", "c")  # the groups that hold it
     assert [each.worth for each in ranking] == sorted((each.worth for each in ranking), reverse=True)
+
+
+def test_a_layer_with_stored_weights_returns_to_the_floats_that_it_had() -> None:
+    model = graph(f"a = Conv<{PADS}>(x, g) r = Relu(a) y = Conv<{PADS}>(r, h)", g=GOOD, h=draw(24, 4, 3, 3))
+    lowering = floating(_lowering(model), ["a", "r", "y"], BY_TIME)
+    assert lowering.layers == lowering.stored == {"y"}  # the other has too few weights
+    (ranked,) = rank_layers(model, lowering, BATCHES, Progress())
+    assert ranked.group == ("y",)
+    recipe = Quantization(enabled=True, fallback_evaluations=3)
+    start = recover(model, lowering, recipe, BATCHES, Progress())
+    fallback = fall_back(model, start, lambda tried: _sqnr(model, tried) > 100, recipe, BATCHES, Progress())
+    assert _sqnr(model, start.model) < 60
+    assert fallback.accepted
+    assert fallback.returned == ("y",)
 
 
 def test_the_metric_is_measured_with_each_layer_alone_as_integers(model: ir.Model) -> None:
