@@ -64,10 +64,13 @@ examples: $(READY)
 		--weights classifier.safetensors --target mobile --calibration batches.py:calibration \
 		--evaluation batches.py:validation --output classifier-int8 --overwrite \
 		--set budgets.max_accuracy_drop=1 --set budgets.min_speedup=1.5
-	cd examples/detection && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && edgecompress compress nets.py:detector \
-		--weights detector.safetensors --target mobile --metric map --postprocess boxes.py:postprocess \
-		--calibration batches.py:calibration --evaluation batches.py:validation --output detector-mobile --overwrite \
-		--set budgets.max_metric_drop=0.5
+	cd examples/detection && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && \
+		task="nets.py:detector --weights detector.safetensors --metric map --postprocess boxes.py:postprocess \
+			--calibration batches.py:calibration --evaluation batches.py:validation --overwrite" && \
+		edgecompress compress $$task --target mobile --output detector-mobile --set budgets.max_metric_drop=0.5 && \
+		edgecompress compress $$task --target edge --train batches.py:training --loss losses.py:detection_loss \
+			--output detector-edge --set distillation.alpha=0.5 --set budgets.max_metric_drop=1.5 \
+			--set budgets.min_speedup=1.5
 	cd examples/segmentation && PATH="$(CURDIR)/$(BIN):$$PATH" && python train.py && \
 		task="nets.py:unet --weights unet.safetensors --metric miou --calibration batches.py:calibration \
 			--evaluation batches.py:validation --overwrite" && \

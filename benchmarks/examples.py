@@ -58,7 +58,9 @@ class Example:
 
 
 EXAMPLES = {
-    "detection": Example(network="nets.py:detector", weights="detector.safetensors", bundles=("detector-mobile",)),
+    "detection": Example(
+        network="nets.py:detector", weights="detector.safetensors", bundles=("detector-mobile", "detector-edge")
+    ),
     "segmentation": Example(network="nets.py:unet", weights="unet.safetensors", bundles=("unet-mobile", "unet-edge")),
     "keywords": Example(
         network="nets.py:spotter", weights="spotter.safetensors", bundles=("spotter-mobile", "spotter-edge")
