@@ -84,7 +84,8 @@ def test_a_teacher_may_name_its_input_otherwise(tmp_path: Path) -> None:
     ("teacher", "fault"),
     [
         (Doubled(2), r"the model gives \(1, 10\), its teacher \(1, 20\); give a teacher with the same outputs"),
-        ("resnet", "the teacher is a str; give a torch.nn.Module"),
+        ("resnet", "model 'resnet' is neither a known file nor a callable"),
+        (7, "the teacher is an int; give a torch.nn.Module"),
         (nn.Linear(7, 3), "the teacher cannot run on the first batch"),
     ],
 )

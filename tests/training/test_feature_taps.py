@@ -97,7 +97,7 @@ def test_of_a_tuple_the_first_tensor_is_taken() -> None:
 
 
 def test_a_feature_is_what_the_layer_gave_though_it_is_changed_in_place_later() -> None:
-    outputs, (feature,) = Tapped(Odd(), ["last"])(torch.randn(8, 4))
+    outputs, (feature,) = Tapped(seeded(Odd), ["last"])(torch.randn(8, 4))
     assert (feature < 0).any()
     assert torch.equal(feature.relu(), outputs)
 
