@@ -18,7 +18,7 @@ METRIC = "detection.py:mean_average_precision"
 DATA = ("--calibration", "detection.py:calibration", "--evaluation", "detection.py:validation", "--metric", METRIC)
 QUICK = (
     *("export.simplify=false", "cpu.runs=10", "report.examples=0"),
-    *("quantization.adaround=false", "quantization.fallback_evaluations=0"),
+    *("quantization.adaround=false", "quantization.fallback_evaluations=0", "quantization.placement=table"),
     *(f"budgets.{name}=none" for name in ("min_speedup", "min_compression_ratio", "max_accuracy_drop")),
     *("evaluation.unit=%", "evaluation.higher_is_better=true"),
 )
