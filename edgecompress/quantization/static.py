@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -68,12 +68,18 @@ def quantize_static(
     if sharing is not None and sharing.workers.rank:
         return StepResult(model=model, metrics=metrics)  # only the first worker goes on
     stale = staleness(calibration, batches)
-    rivals = [lower(model, placement, calibration, recipe, scheme, observer) for scheme in schemes(recipe)]
-    choice = TimedChoice() if choose is None or not placement.placed else choose(rivals[0])
-    rivals = [floating(rival, choice.floats, BY_TIME) if choice.floats else rival for rival in rivals]
+    by_table = [lower(model, placement, calibration, recipe, scheme, observer) for scheme in schemes(recipe)]
+    choice = TimedChoice() if choose is None or not placement.placed else choose(by_table[0])
+    rivals = [floating(rival, choice.floats, BY_TIME) if choice.floats else rival for rival in by_table]
     fix = "name its layers in quantization.keep_float"
     require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, fix)
-    best = max((recover(model, rival, recipe, batches, progress) for rival in rivals), key=_agreement)
+
+    def recovered(lowerings: Sequence[Lowering]) -> Recovered:
+        return max((recover(model, each, recipe, batches, progress) for each in lowerings), key=_agreement)
+
+    best = recovered(rivals)
+    if choice.floats and accept is not None and not accept(best.model):
+        best = _more_accurate(best, recovered(by_table), accept)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)
     placement, recurrent = final.lowering.placement, final.lowering.recurrent
@@ -90,6 +96,14 @@ def quantize_static(
 
 def _agreement(recovered: Recovered) -> float:
     return recovered.agreement.sqnr_db
+
+
+def _more_accurate(timed: Recovered, by_table: Recovered, accept: Accept) -> Recovered:
+    """The table's placement, where that is within the accuracy budget and the one chosen by time is not."""
+    if not accept(by_table.model):
+        return timed
+    told = "placement: that of the table after all, since the one by time is not within the accuracy budget"
+    return replace(by_table, changes=(told, *by_table.changes))
 
 
 def _budgeted(

@@ -17,6 +17,7 @@ from edgecompress.progress import Progress
 from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.quantization.qdq_pairs import read_params
 from edgecompress.quantization.static import quantize_static
+from edgecompress.quantization.timed_placement import TimedChoice
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
 from edgecompress.step import StepResult
@@ -243,3 +244,25 @@ def test_a_model_whose_layers_all_returned_says_that() -> None:
 
 def _is_integer(model: ir.Model) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in model.graph)
+
+
+WIDE = draw(24, 4, 3, 3, seed=3)
+
+
+@pytest.mark.parametrize("holds", ["table", "time", "neither"])
+def test_a_placement_by_time_gives_way_to_the_table_s_where_only_that_is_within_the_budget(holds: str) -> None:
+    model = graph(f"a = Conv<{PADS}>(x, w) r = Relu(a) y = Conv<{PADS}>(r, v)", w=W, v=WIDE)
+
+    def is_stored(tried: ir.Model) -> bool:
+        return any(node.op_type == "Cast" for node in tried.graph)
+
+    def accept(tried: ir.Model) -> bool:
+        return {"table": not is_stored(tried), "time": is_stored(tried), "neither": False}[holds]
+
+    batches = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
+    recipe = Quantization(enabled=True, fallback_evaluations=1)
+    choice = TimedChoice(floats=("a", "r", "y"), changes=("by time",))
+    result = quantize_static(model, recipe, batches, Progress(), accept=accept, choose=lambda _: choice)
+    assert is_stored(result.model) is (holds != "table")
+    assert any("that of the table after all" in change for change in result.changes) is (holds == "table")
+    assert result.changes[0] == "by time"
