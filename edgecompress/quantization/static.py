@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
@@ -78,6 +79,7 @@ def quantize_static(
         return max((recover(model, each, recipe, batches, progress) for each in lowerings), key=_agreement)
 
     best = recovered(rivals)
+    accept = None if accept is None else functools.lru_cache(maxsize=2)(accept)  # the fallback asks once more
     if choice.floats and accept is not None and not accept(best.model):
         best = _more_accurate(best, recovered(by_table), accept)
     final = _budgeted(model, best, recipe, batches, progress, accept)

@@ -8,7 +8,7 @@ from math import prod
 import onnx_ir as ir
 
 from edgecompress.arrays import Inputs
-from edgecompress.exporters.shapes import known_shape, with_sizes
+from edgecompress.exporters.shapes import known_shape
 from edgecompress.quantization.crossing_price import CrossingPrice
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.minimum_cut import Crossing, Times
@@ -52,12 +52,14 @@ def movable(lowering: Lowering) -> frozenset[str]:
     return frozenset((*lowering.placement.placed, *lowering.placement.folded))
 
 
-def crossings_of(lowering: Lowering, part: Mapping[str, str], sample: Inputs, price: CrossingPrice) -> list[Crossing]:
-    """The values between parts, and what each costs where one side of it is integer and the other float."""
-    return list(_crossings(with_sizes(lowering.floats, sample), part, price))
+def crossings_of(model: ir.Model, part: Mapping[str, str], price: CrossingPrice) -> Iterator[Crossing]:
+    """The values between parts, and what each costs where one side of it is integer and the other float.
 
-
-def _crossings(model: ir.Model, part: Mapping[str, str], price: CrossingPrice) -> Iterator[Crossing]:
+    Args:
+        model: float, with the sizes of all values at the batch that runs.
+        part: the part of each node that may be integer.
+        price: of a value that crosses.
+    """
     values = [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]
     for value in values:
         writer = value.producer()

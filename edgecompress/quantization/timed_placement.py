@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.arrays import Inputs
+from edgecompress.exporters.shapes import with_sizes
 from edgecompress.quantization.crossing_price import crossing_price
 from edgecompress.quantization.kept_float import BY_TIME
 from edgecompress.quantization.lowering import Lowering, floating
@@ -108,9 +109,10 @@ def _rivals(lowering: Lowering, sample: Inputs, threads: int) -> list[Rival]:
 def _cuts(lowering: Lowering, sample: Inputs, threads: int) -> Iterator[tuple[str, ...]]:
     """What stays float at each price of a crossing."""
     part, times = parts_of(lowering, sample, threads)
+    sized = with_sizes(lowering.floats, sample)
     for factor in FACTORS:
         price = crossing_price(threads).times(factor)
-        integers = fastest_integers(times, crossings_of(lowering, part, sample, price))
+        integers = fastest_integers(times, list(crossings_of(sized, part, price)))
         yield tuple(name for name, of in part.items() if of not in integers)
 
 

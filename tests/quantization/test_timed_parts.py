@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgecompress.exporters.shapes import with_sizes
 from edgecompress.quantization.crossing_price import CrossingPrice
 from edgecompress.quantization.minimum_cut import Crossing, Times
 from edgecompress.quantization.timed_parts import OUTSIDE, crossings_of, movable, parts_of
@@ -50,7 +51,7 @@ def test_values_between_parts_cost_by_their_size_at_the_batch_that_runs() -> Non
     part = {"a": "first", "r": "first", "c": "second", "s": "sum", "y": "last"}
     price = CrossingPrice(each=0.5, value=0.001)
     cost = 0.5 + 0.001 * X.size
-    found = crossings_of(lowering, part, {"x": X}, price)
+    found = list(crossings_of(with_sizes(lowering.floats, {"x": X}), part, price))
 
     def crossing(writer: str, *readers: str) -> Crossing:
         return Crossing(writer=writer, readers=readers, quantize=cost, dequantize=cost)

@@ -100,10 +100,9 @@ def _choice(model: ir.Model, calibration: Batches, context: Context) -> Choose |
     if there is not None and there != here:
         reason = f"this machine cannot time {FAMILIES[there].what}, the target's CPU"
         return lambda _: by_table(reason)
-    first = calibration.first()
-    sample = first.sample(network_rows(model, calibration.axes) or 1).inputs
 
     def choose(lowering: Lowering) -> TimedChoice:
+        sample = calibration.first().sample(network_rows(model, calibration.axes) or 1).inputs
         with context.progress.step("time placements"):
             return choose_by_time(lowering, sample, recipe.cpu.threads)
 
