@@ -24,7 +24,7 @@ import psutil  # type: ignore[import-untyped]
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_EVERY_S = 0.05
 LIMIT_GB = 2.5
-LAST = "calibrate 2/2"
+LAST = "calibrating, pass 2"
 CHILD = "--child"
 
 

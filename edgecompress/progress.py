@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -25,14 +26,22 @@ class Progress:
     """Says nothing. The pipeline reports to this; a subclass shows it."""
 
     def track(
-        self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
+        self, items: Iterable[Item], label: str, counted: str, total: int | None = None, note: Callable[[], str] = str
     ) -> Iterator[Item]:
-        """The same items, counted under ``label`` as they pass; ``note`` gives the text next to the bar."""
+        """The same items, counted as they pass.
+
+        Args:
+            items: handed on.
+            label: the work, as in "calibrating, pass 1 of 2".
+            counted: an item, as in "batch".
+            total: of the items, where these do not know it.
+            note: gives the text after the count, as in "loss 0.1".
+        """
         return iter(items)
 
     @contextmanager
     def step(self, label: str) -> Iterator[None]:
-        """A piece of work without a count."""
+        """A piece of work without a count; the label is as in "measuring latency"."""
         yield
 
     def warn(self, line: str) -> None:
@@ -57,14 +66,15 @@ class TerminalProgress(Progress):
         self._console = console
 
     def track(
-        self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
+        self, items: Iterable[Item], label: str, counted: str, total: int | None = None, note: Callable[[], str] = str
     ) -> Iterator[Item]:
         """A bar where the length is known, a count where it is not; ``note`` is asked after every item."""
+        total = _length(items, total)
         with self._bar() as bar:
-            task = bar.add_task(label, total=_length(items, total), note="")
-            for item in items:
+            task = bar.add_task(label, total=total, place="", note="")
+            for number, item in enumerate(items, 1):
                 yield item
-                bar.update(task, advance=1, note=note())
+                bar.update(task, advance=1, place=_place(counted, number, total), note=note())
 
     @contextmanager
     def step(self, label: str) -> Iterator[None]:
@@ -79,10 +89,12 @@ class TerminalProgress(Progress):
         self._console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     def _bar(self) -> RichProgress:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        text = (TextColumn("{task.description}"), TextColumn("{task.fields[note]}", markup=False))
-        columns = (text[0], BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), text[1])
+        text = [
+            TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[place]", "fields[note]")
+        ]
+        columns = (text[0], BarColumn(bar_width=20), text[1], TimeElapsedColumn(), text[2])
         return Progress(*columns, console=self._console, transient=True)
 
 
@@ -92,23 +104,47 @@ class PlainProgress(Progress):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last_line = clock()
+        self._steps: list[str] = []
 
     def track(
-        self, items: Iterable[Item], label: str, total: int | None = None, note: Callable[[], str] = str
+        self, items: Iterable[Item], label: str, counted: str, total: int | None = None, note: Callable[[], str] = str
     ) -> Iterator[Item]:
         """A line where the last one, of whatever work, is old enough."""
         total = _length(items, total)
         for number, item in enumerate(items, 1):
             yield item
-            now = self._clock()
-            if now - self._last_line >= LINE_SECONDS:
-                count = f"{number} of {total}" if total else str(number)
-                print(f"{label}: {', '.join(filter(None, (count, note())))}", file=sys.stderr, flush=True)
-                self._last_line = now
+            if self._due():
+                self._tell(f"{label}: {', '.join(filter(None, (_place(counted, number, total), note())))}")
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[None]:
+        """A line now and then while the work lasts, by a thread of its own; of nested steps, the inner one's."""
+        ended = threading.Event()
+        self._steps.append(label)
+        thread = threading.Thread(target=self._tell_until, args=(ended, label, self._clock()), name=label, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self._steps.pop()
 
     def warn(self, line: str) -> None:
         """A line on stderr."""
         print(f"warning: {line}", file=sys.stderr, flush=True)
+
+    def _tell_until(self, ended: threading.Event, label: str, start: float) -> None:
+        while not ended.wait(min(LINE_SECONDS, threading.TIMEOUT_MAX)):
+            if self._steps[-1] is label and self._due():
+                self._tell(f"{label}, for {self._clock() - start:.0f} s")
+
+    def _due(self) -> bool:
+        return self._clock() - self._last_line >= LINE_SECONDS
+
+    def _tell(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+        self._last_line = self._clock()
 
 
 def progress_for(console: Console) -> Progress:
@@ -118,3 +154,12 @@ def progress_for(console: Console) -> Progress:
 
 def _length(items: Iterable[Item], total: int | None) -> int | None:
     return len(items) if total is None and isinstance(items, Sized) else total
+
+
+def _place(counted: str, number: int, total: int | None) -> str:
+    """Which item it is.
+
+    >>> _place("batch", 4, 16), _place("batch", 4, None)
+    ('batch 4 of 16', 'batch 4')
+    """
+    return f"{counted} {number}" + (f" of {total}" if total else "")

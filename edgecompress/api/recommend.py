@@ -186,7 +186,7 @@ def _try(
     """A trial of each profile that is left, by its name."""
     trials = {}
     for ranked in found.ranked:
-        with progress.step(f"try {ranked.profile.name}"):
+        with progress.step(f"trying {ranked.profile.name}"):
             profile = overridden(ranked.profile, overrides)
         trials[profile.name] = try_profile(network, profile, data, progress)
     return trials

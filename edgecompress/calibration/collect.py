@@ -63,16 +63,20 @@ def collect(
 def _two_passes(probe: _Probe, batches: Batches, progress: Progress, sharing: Sharing) -> Calibration:
     """Both passes as far as they are not kept already; every worker has the same sums after each."""
     known = sharing.resume(probe.digest)
-    surveys = sharing.workers.exchange(lambda: _survey(probe, known, progress.track(batches, EXTENTS), sharing))
+    surveys = sharing.workers.exchange(
+        lambda: _survey(probe, known, progress.track(batches, EXTENTS, "batch"), sharing)
+    )
     if known.complete:
         return known
     if not known.survey.complete:
         known = Calibration.over(replace(reduce(Survey.merge, surveys), complete=True), probe.digest)
-    parts = sharing.workers.exchange(lambda: _count(probe, known, progress.track(batches, HISTOGRAMS), sharing))
+    parts = sharing.workers.exchange(
+        lambda: _count(probe, known, progress.track(batches, HISTOGRAMS, "batch"), sharing)
+    )
     return reduce(Calibration.merge, parts)
 
 
-EXTENTS, HISTOGRAMS = "calibrate 1/2: extents", "calibrate 2/2: histograms"
+EXTENTS, HISTOGRAMS = "calibrating, pass 1 of 2", "calibrating, pass 2 of 2"
 
 
 def _survey(probe: _Probe, known: Calibration, batches: Iterator[Batch], sharing: Sharing) -> Survey:

@@ -88,7 +88,7 @@ def _train(model: nn.Module, images: Tensor, labels: Tensor, epochs: int, progre
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     steps = [rows for _ in range(epochs) for rows in torch.split(torch.randperm(len(labels)), BATCH_ROWS)]
     model.train()
-    for rows in progress.track(steps, "train"):
+    for rows in progress.track(steps, "training the network of the demo", "step"):
         loss = nn.functional.cross_entropy(model(images[rows]), labels[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -97,7 +97,7 @@ def compare(
         keep(folder, [*rows, *(row for key, row in known.items() if key not in {done.key for done in rows})])
         tell(kept)
     if any(row.there and row.timing is None for row in rows):
-        with progress.step("measure latency"):
+        with progress.step("measuring latency"):
             original = compact(float_original(opened.network, opened.recipe, example))
             rows = _timed(rows, folder, original, example, opened.recipe)
         keep(folder, rows)

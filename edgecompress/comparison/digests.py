@@ -59,7 +59,7 @@ def digest_data(batches: Batches, progress: Progress) -> str:
     """
     values = _repeats(batches)
     total = 0
-    for batch in progress.track(batches, f"read the {batches.role} data"):
+    for batch in progress.track(batches, f"reading the {batches.role} data", "batch"):
         for row in range(batch.rows):
             total += _sample(batch.slice(row, row + 1), values=values)
     return f"{total % MODULUS:0{2 * SAMPLE_BYTES}x}"

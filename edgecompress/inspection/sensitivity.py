@@ -170,7 +170,7 @@ def halve_layers(module: nn.Module, recipe: Recipe, batch: Batch, progress: Prog
     scores, expected = score(subject, "l2"), [execute(subject.module, probe.inputs)]
     found = {refusal.name: Halved(reason=refusal.reason) for refusal in subject.refusals}
     measured: dict[tuple[str, ...], Halved] = {}
-    for name, groups in progress.track(_groups_of_layers(subject).items(), "halves of layers"):
+    for name, groups in progress.track(_groups_of_layers(subject).items(), "halving each layer in turn", "layer"):
         key = tuple(group.name for group in groups)
         if key not in measured:
             widths = {group.name: rounded(group, SHARE * len(group.units), 1) for group in groups}

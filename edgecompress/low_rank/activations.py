@@ -44,7 +44,7 @@ def gather(
     for name, layer in taken.items():
         sums[name] = _Sums(layer.weight[0].numel())
         running.get_submodule(name).register_forward_pre_hook(_adding(sums[name]))
-    for batch in progress.track(batches, "moments"):
+    for batch in progress.track(batches, "measuring the inputs of layers", "batch"):
         run_example(running, tensors(batch.inputs))
     wide = {name: layer for name, layer in layers.items() if name not in taken}
     reason = f"weighed without data: more than {WIDEST} inputs times kernel"

@@ -159,7 +159,7 @@ def _choose(
         case "macs":
             assert example is not None
             whole = count_macs(copied(module), tensors(example.inputs))
-    with progress.step("ranks"):
+    with progress.step("choosing ranks"):
         priced = [price(candidate, request.goal, request.multiple) for candidate in candidates]
         chosen = share_out(priced, whole, request.amount, request.goal)
     return Chosen(options=chosen, refusals=_unchosen(candidates, chosen, "the goal is met at less loss elsewhere"))
@@ -168,7 +168,7 @@ def _choose(
 def _one_by_one(candidates: Sequence[Candidate], request: LowRankRequest, progress: Progress) -> Chosen:
     options: dict[str, Option] = {}
     refusals: list[Refusal] = []
-    for candidate in progress.track(candidates, "ranks"):
+    for candidate in progress.track(candidates, "choosing ranks", "layer"):
         choice = _choice_of(candidate, request)
         if isinstance(choice, Option):
             options[candidate.name] = choice

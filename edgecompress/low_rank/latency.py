@@ -70,7 +70,7 @@ def price_latency(
     known: dict[Any, LayerTiming] = {}
     priced: list[Priced] = []
     refusals: list[Refusal] = []
-    for candidate in progress.track(candidates, "layers timed"):
+    for candidate in progress.track(candidates, "timing layers", "layer"):
         options = candidate.options(multiple)
         key = (type(candidate.layer), str(candidate.layer), candidate.calls)
         if key not in known:

@@ -112,7 +112,7 @@ def _validation(recipe: Recipe) -> str:
 
 
 def _convert(findings: Findings, artifact: Artifact) -> Findings:
-    with artifact.progress.step("convert to ORT format"):
+    with artifact.progress.step("converting to ORT format"):
         mobile = make_mobile(artifact.content, artifact.golden.inputs)
     if mobile.failure is not None:
         artifact.progress.warn(f"ONNX Runtime's mobile tools were left out: {mobile.failure}")
@@ -127,7 +127,7 @@ def _measure(findings: Findings, artifact: Artifact) -> Findings:
     evidence = gather([*stages, ending], artifact.measured, recipe.cpu, progress, recipe.report.examples, arithmetic)
     for doubt in evidence.doubts:
         progress.warn(doubt)
-    with progress.step("diagnose"):
+    with progress.step("diagnosing"):
         diagnosis = diagnose(artifact.conversion, artifact.content, artifact.calibration, recipe)
     if (fails_here := doubt_of_self_test(artifact.content, artifact.golden.inputs, arithmetic)) is not None:
         progress.warn(fails_here)

@@ -103,7 +103,7 @@ def run_steps(
     done: list[Done] = []
     for step in steps:
         start = time.perf_counter()
-        with context.progress.step(step.name):
+        with context.progress.step(f"step {step.name}"):
             result = step.run(network, context)
         for warning in result.warnings:
             context.progress.warn(warning)

@@ -46,7 +46,7 @@ def correct_biases(lowering: Lowering, batches: Batches, progress: Progress) -> 
     sessions = [open_session(model, ALL_CORES, background=True) for model in (watched, correcting)]
     splits = network_rows(lowering.model, batches.axes) is None
     total, samples = {name: np.zeros(1) for name in layers}, 0
-    for batch in progress.track(batches, "correct biases"):
+    for batch in progress.track(batches, "correcting biases", "batch"):
         for run in _runs(batch) if splits else [batch]:
             means = run_session(sessions[0], run.inputs)
             wanted = {_wanted(name): mean for name, mean in zip(layers, means, strict=True)}

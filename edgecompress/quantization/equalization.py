@@ -202,7 +202,7 @@ def channel_peaks(
             watched.graph.outputs.append(peak)
     session = open_session(watched, ALL_CORES)
     peaks = {name: np.full(1, -np.inf) for name in layers}
-    for batch in progress.track(batches, "channel peaks"):
+    for batch in progress.track(batches, "measuring channel peaks", "batch"):
         for name, found in zip(layers, run_session(session, batch.inputs), strict=True):
             peaks[name] = np.maximum(peaks[name], found)
     return peaks

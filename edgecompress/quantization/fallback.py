@@ -56,7 +56,7 @@ def fall_back(
         return best
     ranking = [ranked.group for ranked in rank_layers(original, found.lowering, batches, progress)]
     too_few, enough = 0, None
-    for _ in progress.track(range(recipe.fallback_evaluations - 1), "return layers to float"):
+    for _ in progress.track(range(recipe.fallback_evaluations - 1), "returning layers to float", "trial"):
         count = next_count(too_few, enough, len(ranking), recipe.fallback_evaluations)
         if count is None:
             break

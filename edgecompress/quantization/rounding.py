@@ -69,7 +69,7 @@ def round_adaptively(lowering: Lowering, batches: Batches, progress: Progress) -
     known = [{str(node.name): node for node in each.graph} for each in (lowering.floats, integers)]
     sources = [source_of(known[0][str(node.name)]) for node in layers]
     float_run, integer_run = _start((lowering.floats, integers), batches, sources)
-    for node in progress.track(layers, "round"):
+    for node in progress.track(layers, "rounding weights", "layer"):
         real, integer = (nodes[str(node.name)] for nodes in known)
         inputs = float_run.to(source_of(real)), _dequantized(integer_run, integer)
         _round_layer(model.graph, node, lowering.weights[str(node.name)], input_moments(node, *inputs))

@@ -70,7 +70,7 @@ def rank_layers(
     lost = _milliseconds_lost(original, lowering, batches.first().sample(rows or 1))
     layers = [node for node in lowering.model.graph if node.name in lowering.layers]
     found = []
-    for node in progress.track(layers, "sensitivity of layers"):
+    for node in progress.track(layers, "measuring what each layer loses", "layer"):
         others = [str(other.name) for other in layers if other is not node]
         feeding = () if node.name in lowering.stored else feeders(node, lowering)
         group, alone = (*feeding, str(node.name)), floating(lowering, others).write()

@@ -38,7 +38,7 @@ def measured_value(model: nn.Module, data: Batches, progress: Progress) -> float
         RecipeError: the metric fails.
     """
     running = Running(data.measure)
-    for index, batch in enumerate(progress.track(data, "accuracy")):
+    for index, batch in enumerate(progress.track(data, "evaluating", "batch")):
         if batch.labels is None:
             return None
         outputs = named_outputs(model, batch.inputs)

@@ -40,7 +40,9 @@ def loss_gradients(model: nn.Module, context: Context, criterion: str) -> Mappin
         raise ModelError(f"{criterion} needs gradients, and no parameter requires one; unfreeze the model")
     model.zero_grad()
     with evaluating(model):
-        batches = context.progress.track(islice(data, GRADIENT_BATCHES), "importance", GRADIENT_BATCHES)
+        batches = context.progress.track(
+            islice(data, GRADIENT_BATCHES), "measuring gradients", "batch", GRADIENT_BATCHES
+        )
         for index, batch in enumerate(batches):
             part, where = to_part(batch, batch.rows, torch.device("cpu"), False), f"train batch {index}"
             outputs = run_network(model, part.inputs, where)

@@ -42,7 +42,7 @@ def least_noise_first(module: nn.Module, samples: Sequence[Batch], context: Cont
 
     def measure() -> list[int]:
         expected = [execute(module, batch.inputs) for batch in samples]
-        tracked = context.progress.track(blocks, "sensitivity of blocks")
+        tracked = context.progress.track(blocks, "leaving each block out in turn", "block")
         noise = [_noise(remove_blocks(module, [block]), samples, expected) for block in tracked]
         return sorted(range(len(blocks)), key=noise.__getitem__)
 

@@ -88,7 +88,7 @@ def benchmark(
     if unknown := free_dimensions(specs):
         progress.warn(f"dynamic dimensions other than the batch are timed as 1: {', '.join(unknown)}")
     stored, rows = [_stored_bytes(file) for file in files], list[Timed]()
-    for size in progress.track(_sizes(files, specs, batch_sizes), "batch sizes"):
+    for size in progress.track(_sizes(files, specs, batch_sizes), "timing the files", "size"):
         inputs = dummy_inputs(specs, size)
         for file in files:
             _check_runs(file, inputs, threads)

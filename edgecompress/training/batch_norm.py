@@ -45,7 +45,7 @@ def reestimate_batch_norm(network: nn.Module, batches: Iterable[Batch], progress
         norm.train()
     index = -1
     with torch.no_grad():
-        for index, batch in enumerate(progress.track(batches, "batch-norm statistics")):
+        for index, batch in enumerate(progress.track(batches, "estimating batch-norm statistics", "batch")):
             run_network(duplicate, to_part(batch, batch.rows, CPU, False).inputs, f"batch {index}")
     if index < 0:
         raise DataError("the data for batch norm yields no batches; return at least one")

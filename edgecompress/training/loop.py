@@ -175,10 +175,10 @@ def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Positi
         score = f", {position.best.in_words}" if position.best and position.best.in_words else ""
         return f"loss {position.loss:.4f}{score}, {rate:.0f} samples/s"
 
-    label = f"epoch {position.epoch} of {settings.epochs}"
+    label = f"training, epoch {position.epoch} of {settings.epochs}"
     steps = math.ceil((run.count - position.batches) / settings.accumulation)
     stream = windows(run.batches, settings.accumulation, position.batches, settings.seed, position.epoch)
-    for window in run.progress.track(stream, label, steps, note):
+    for window in run.progress.track(stream, label, "step", steps, note):
         position, loss = take_step(run.engine, settings, run.loss, position, window)
         run.on_step(TrainingStep(number=position.step, epoch=position.epoch, loss=loss, model=run.engine.module))
         rate = (position.rows - skipped_rows) / (time.perf_counter() - start)
@@ -195,7 +195,9 @@ def _close_epoch(run: _Run, position: Position, rate: float) -> Position:
     if run.evaluation is not None:
         # The processes take turns at its batches: where it draws its order, all have to draw the same.
         seed_all("evaluation", run.settings.seed, position.epoch)
-        tracked = run.progress.track(run.evaluation, "evaluate")
+        tracked = run.progress.track(
+            run.evaluation, f"evaluating, epoch {position.epoch} of {run.settings.epochs}", "batch"
+        )
         score = evaluate(run.engine, tracked, run.measure, run.settings.channels_last, run.evaluation.measure)
     epoch = Epoch(number=position.epoch, loss=position.loss, score=score, samples_per_second=rate)
     better = score is None or score.better_than(position.best)

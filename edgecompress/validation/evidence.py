@@ -119,7 +119,7 @@ def gather(
     """
     contents = [stage.content for stage in stages]
     scores, rows = _score_files(contents, batches, progress, examples, arithmetic)
-    with progress.step("measure latency"):
+    with progress.step("measuring latency"):
         sample = batches.first().sample(rows).inputs
         times = interleave_sessions(contents, sample, runs=cpu.runs, threads=cpu.threads)
     return Evidence(

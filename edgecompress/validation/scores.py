@@ -76,7 +76,7 @@ def score(
         RecipeError: the metric fails.
     """
     scoring = _Scoring(sessions, batches, examples, Readings(batches.measure) if in_full else None)
-    for batch in progress.track(batches, "evaluate"):
+    for batch in progress.track(batches, "evaluating", "batch"):
         scoring.add(batch)
     return scoring.scores(in_full=in_full)
 

@@ -78,7 +78,7 @@ class Heard(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def track(self, items: Iterable[Item], label: str, **_: Any) -> Iterator[Item]:  # type: ignore[override]
+    def track(self, items: Iterable[Item], label: str, *_: Any, **__: Any) -> Iterator[Item]:  # type: ignore[override]
         self.lines.append(label)
         yield from items
 
@@ -116,8 +116,8 @@ IN_OPTIONS, IN_PYTHON = Row(name="--train", advice="give --train"), Row(name="--
 def _run(*, progress: Progress | None, tell: Callable[[Row], None] = lambda _: None) -> Table:
     tell(IN_OPTIONS)
     if progress is not None:
-        with progress.step("train"):
-            assert list(progress.track([1, 2], "epoch")) == [1, 2]
+        with progress.step("training"):
+            assert list(progress.track([1, 2], "epoch 1", "step")) == [1, 2]
             progress.warn("give --train")
     return Table(rows=(IN_OPTIONS, Row(name="")), named={"--first": IN_OPTIONS})
 
@@ -126,7 +126,7 @@ def _run(*, progress: Progress | None, tell: Callable[[Row], None] = lambda _: N
 def test_what_a_run_tells_and_returns_is_in_the_caller_s_words(words: Callable[..., Any], told: Row) -> None:
     heard, rows = Heard(), list[Row]()
     found = words(_run)(progress=heard, tell=rows.append)
-    assert heard.lines == ["train", "epoch", told.advice, "done"]
+    assert heard.lines == ["training", "epoch 1", told.advice, "done"]
     assert rows == [told]
     assert found == Table(rows=(told, Row(name="")), named={"--first": told})
 

@@ -311,17 +311,17 @@ class Lines(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def track(self, items: Any, label: str, total: int | None = None, note: Any = str) -> Iterator[Any]:
+    def track(self, items: Any, label: str, counted: str, total: int | None = None, note: Any = str) -> Iterator[Any]:
         for item in items:
             yield item
-            self.lines.append(f"{label} of {total} batches: {note()}")
+            self.lines.append(f"{label}: {counted}, {total} in all, {note()}")
 
 
 def test_progress_is_one_line_with_loss_accuracy_and_rate() -> None:
     progress = Lines()
     evaluation = batches(learnable(count=1), "evaluation", "features")
     train(stack(), _vectors(count=2), FAST, cross_entropy, evaluation=evaluation, progress=progress)
-    lines = [line for line in progress.lines if "epoch 2 of 2 of 2 batches: loss " in line]
+    lines = [line for line in progress.lines if "training, epoch 2 of 2: step, 2 in all, loss " in line]
     assert len(lines) == 2
     assert all("accuracy " in line and " samples/s" in line for line in lines)
 

@@ -49,7 +49,7 @@ def measured_damage(
     """
     expected = [execute(subject.module, batch.inputs) for batch in batches]
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    for group in progress.track(groups, "sensitivity"):
+    for group in progress.track(groups, "measuring what is lost with channels", "group"):
         widths = sorted({rounded(group, len(group.units) * share, multiple) for share in SHARES} - {len(group.units)})
         losses = []
         for kept in widths:

@@ -69,7 +69,7 @@ def _prune(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     subject, refusals = before if model is module else examine_network(model, context), before.refusals
     for number, (share, epochs) in enumerate(planned_cuts(context.recipe, share_gone(module, model, context)), 1):
         seed_all("prune", context.recipe.seed, number)
-        with context.progress.step(f"prune {share:.0%} of the {context.recipe.pruning.goal}"):
+        with context.progress.step(f"pruning {100 * share:.0f} % of the {context.recipe.pruning.goal}"):
             pruned = cut(subject, share, str(number), context)
         seed_all("prune", context.recipe.seed, number, "recover")
         model = recover(pruned.model, context, epochs, context.checkpoint(f"training-{number}"))

@@ -103,7 +103,7 @@ def _choice(model: ir.Model, calibration: Batches, context: Context) -> Choose |
 
     def choose(lowering: Lowering) -> TimedChoice:
         sample = calibration.first().sample(network_rows(model, calibration.axes) or 1).inputs
-        with context.progress.step("time placements"):
+        with context.progress.step("timing placements"):
             return choose_by_time(lowering, sample, recipe.cpu.threads)
 
     return choose

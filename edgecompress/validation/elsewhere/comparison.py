@@ -97,7 +97,7 @@ def compare_at(workload: Workload, named: NamedPlace, progress: Progress) -> Pla
     if named.place is None:
         progress.warn(named.missing or "")
         return PlaceResult(place=named.name, samples=workload.samples, installed=False, failure=named.missing)
-    with progress.step(f"run {named.where}"):
+    with progress.step(f"running {named.where}"):
         answer = _answer(workload, named)
     result = _result(workload, named.name, answer)
     if result.failure is not None:
