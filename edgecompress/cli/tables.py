@@ -159,15 +159,17 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
     """A line for each place; where nothing ran, a line below says why."""
     if not places:
         return
-    rows = [[name, *_place(entry)] for name, entry in places.items()]
+    told = any(entry.get("nodes") for entry in places.values())
+    rows = [[name, *_place(entry), *[_integer_nodes(entry)] * told] for name, entry in places.items()]
     classes = any(entry["top1_agreement"] is not None for entry in places.values())
     same = "same class" if classes else f"to {ALIKE_DB:g} dB"
-    print_table([heading, "identical", "agreement", same, "max error", "samples"], rows)
+    headings = [heading, "identical", "agreement", same, "max error", "samples", *["integer"] * told]
+    print_table(headings, rows)
     for name, entry in places.items():
         lost = entry.get("lost")
-        told = entry["failure"] or (f"{listed(lost)} is lost there: zero, a constant or noise" if lost else "")
-        if told:
-            console().print(f"{name}: {told}", style="red", highlight=False, markup=False)
+        wrong = entry["failure"] or (f"{listed(lost)} is lost there: zero, a constant or noise" if lost else "")
+        if wrong:
+            console().print(f"{name}: {wrong}", style="red", highlight=False, markup=False)
     if source is not None:
         console().print(f"outputs there against the host's, {source}", style="dim", highlight=False)
     console().print()
@@ -221,6 +223,11 @@ def _place(entry: Mapping[str, Any]) -> list[str]:
     same = "-" if share is None else percent(100 * share)
     error = f"{entry['max_abs_error']:.3g}"
     return ["yes" if entry["identical"] else "no", decibels(entry["sqnr_db"]), same, error, str(entry["samples"])]
+
+
+def _integer_nodes(entry: Mapping[str, Any]) -> str:
+    nodes = entry.get("nodes")  # bundles of before have none, nor have runtimes that do not tell
+    return f"{nodes['integer']} of {nodes['ran']}" if nodes else "-"
 
 
 def _metric(drop: Drop | None) -> list[str]:

@@ -57,7 +57,7 @@ except Exception as error:
         raise MemoryError from None
 """
 
-SANITIZE = """
+SCRIPT = """
 import runpy, sys
 runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """
@@ -107,6 +107,13 @@ def run_isolated(
     return f"it failed: {lines[-1]}"
 
 
+def run_script_isolated(
+    script: Path, arguments: Sequence[str], *, timeout_s: float = TIMEOUT_S, memory_bytes: int | None = None
+) -> str | None:
+    """The same for a file of Python code, which is run as ``__main__``."""
+    return run_isolated(SCRIPT, [str(script), *arguments], timeout_s=timeout_s, memory_bytes=memory_bytes)
+
+
 def load_fault(path: Path, *, timeout_s: float = TIMEOUT_S, memory_bytes: int | None = None) -> str | None:
     """What happens when ONNX Runtime loads a file for the first time and runs it on zeros; None where it survives.
 
@@ -126,8 +133,8 @@ def sanitize_onnx(source: Path, folder: Path, *, upgrade: bool = True) -> str | 
     Returns:
         What broke, and how: a crash, a hang, or too much memory; None where the child came to its end.
     """
-    fault = run_isolated(
-        SANITIZE, [str(onnx_sanitizer.__file__), str(source), str(folder), "upgrade" if upgrade else "as it is"]
+    fault = run_script_isolated(
+        Path(onnx_sanitizer.__file__), [str(source), str(folder), "upgrade" if upgrade else "as it is"]
     )
     stage = folder / onnx_sanitizer.STAGE
     return None if fault is None else f"{stage.read_text() if stage.exists() else 'Python'}: {fault}"

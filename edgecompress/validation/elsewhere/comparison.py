@@ -18,7 +18,7 @@ from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.system.scratch import scratch_folder
-from edgecompress.validation.elsewhere.place import Answer
+from edgecompress.validation.elsewhere.place import Answer, RunNode
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.results import PlaceResult
 
@@ -126,6 +126,8 @@ def _misfits(expected: Sequence[Mapping[str, Array]], answer: Any) -> Iterator[s
         yield f"{a_kind(answer)}, expected an Answer"
     elif answer.failure is None and not isinstance(answer.outputs, Sequence):
         yield f"{a_kind(answer.outputs)} as its outputs, expected a list"
+    elif not isinstance(answer.nodes, Sequence) or not all(isinstance(node, RunNode) for node in answer.nodes):
+        yield f"{a_kind(answer.nodes)} as its nodes, expected RunNodes"
     elif answer.failure is None:
         given, wanted = len(answer.outputs), len(expected)
         if given != wanted:
@@ -163,7 +165,7 @@ def _ran_on(answer: Any) -> dict[str, str]:
 
 
 def _result(workload: Workload, place: str, answer: Answer) -> PlaceResult:
-    found = PlaceResult(place=place, samples=workload.samples, ran_on=_ran_on(answer))
+    found = PlaceResult(place=place, samples=workload.samples, ran_on=_ran_on(answer), nodes=tuple(answer.nodes))
     if answer.failure is not None:
         return replace(found, failure=" ".join(str(answer.failure).split()) or "no reason given")
     agreement, identical = Agreement(), True

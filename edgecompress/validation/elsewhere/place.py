@@ -14,6 +14,35 @@ from typing import Any, Protocol, TypeVar
 
 from edgecompress.arrays import Array, Inputs
 
+NARROW = frozenset({"u4", "i4", "u8", "i8", "u16", "i16"})
+"""Precisions of quantized arithmetic; wider integers count and index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunNode:
+    """A node of the network as a runtime ran it: one of the file, or what several of these became there.
+
+    Attributes:
+        name: as the runtime calls it.
+        operator: its type there.
+        unit: of the device that ran it: ``CPU``, ``GPU``, ``NPU``.
+        precision: of its arithmetic, ``u8`` or ``f32``; empty where the runtime does not say.
+    """
+
+    name: str
+    operator: str
+    unit: str
+    precision: str = ""
+
+    @property
+    def integer(self) -> bool:
+        """Whether it multiplied integers of at most 16 bits.
+
+        >>> [RunNode(name="a", operator="Add", unit="CPU", precision=p).integer for p in ("u8", "i16", "i64", "f32")]
+        [True, True, False, False]
+        """
+        return self.precision in NARROW
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -21,11 +50,13 @@ class Answer:
 
     Attributes:
         outputs: for each batch its outputs, by the names and with the shapes and dtypes of the model.
+        nodes: that ran, in their order; none where the runtime does not tell.
         ran_on: what it ran on, name -> version or model, for the manifest and the report.
         failure: why there are no outputs, in one line; None where there are.
     """
 
     outputs: Sequence[Mapping[str, Array]] = ()
+    nodes: Sequence[RunNode] = ()
     ran_on: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
 

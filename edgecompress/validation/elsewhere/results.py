@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from edgecompress.metrics.agreement import Agreement, share_of
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import MEASURES
+from edgecompress.validation.elsewhere.place import RunNode
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, label_of, runtime_of
 
 Entry = Mapping[str, Any]
@@ -27,6 +29,7 @@ class PlaceResult:
         identical: whether the outputs are the same bit for bit.
         agreement: with those on this machine.
         ran_on: what it ran on, name -> version or model.
+        nodes: that ran there; none where the place does not tell.
         failure: why there are no outputs, in one line.
     """
 
@@ -36,6 +39,7 @@ class PlaceResult:
     identical: bool = False
     agreement: Agreement = field(default_factory=Agreement)
     ran_on: Mapping[str, str] = field(default_factory=dict)
+    nodes: tuple[RunNode, ...] = ()
     failure: str | None = None
 
     @property
@@ -49,8 +53,26 @@ class PlaceResult:
             "lost": list(self.agreement.lost()),
             "samples": self.samples,
             "ran_on": dict(self.ran_on),
+            "nodes": summary_of(self.nodes),
             "failure": self.failure,
         }
+
+
+def summary_of(nodes: Sequence[RunNode]) -> dict[str, Any] | None:
+    """Nodes as manifests hold them: how many ran, and in integers, by unit and precision; those in floats by name.
+
+    >>> summary_of([RunNode(name="a", operator="Conv", unit="CPU", precision="u8")])
+    {'ran': 1, 'integer': 1, 'units': {'CPU': 1}, 'precisions': {'u8': 1}, 'float': []}
+    """
+    if not nodes:
+        return None
+    return {
+        "ran": len(nodes),
+        "integer": sum(node.integer for node in nodes),
+        "units": dict(Counter(node.unit for node in nodes)),
+        "precisions": dict(Counter(node.precision for node in nodes)),
+        "float": [f"{node.name} ({node.operator})" for node in nodes if not node.integer],
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +96,7 @@ class Elsewhere:
         own = {name: entry for name, entry in entries.items() if runtime_of(name) in (EMULATOR, BROWSER)}
         emulated = {label_of(name): entry for name, entry in own.items() if name != BROWSER}
         return cls(
-            cpus={cpu: _flat(entry, "onnxruntime", without="outcome") for cpu, entry in emulated.items()},
+            cpus={cpu: _flat(entry, "onnxruntime", without=("outcome",)) for cpu, entry in emulated.items()},
             browser=_flat(own[BROWSER], "browser", "onnxruntime_web") if BROWSER in own else {},
             runtimes={name: entry for name, entry in entries.items() if name not in own},
         )
@@ -124,7 +146,7 @@ def _share(entry: Entry) -> float | None:
     return 0.0 if failed else share_of(entry)
 
 
-def _flat(entry: Entry, *names: str, without: str = "") -> Entry:
+def _flat(entry: Entry, *names: str, without: Sequence[str] = ()) -> Entry:
     """An entry with the names of what it ran on among the other keys, as manifests always had those."""
-    rest = {key: value for key, value in entry.items() if key not in ("ran_on", without)}
+    rest = {key: value for key, value in entry.items() if key not in ("ran_on", "nodes", *without)}
     return rest | {name: entry["ran_on"].get(name) or None for name in names}

@@ -110,6 +110,8 @@ def _like(wanted: dict[str, Any], **changed: Any) -> dict[str, Any]:
             lambda o: Answer(outputs=[{"y": each["y"].tolist()} for each in o]),
             "output 'y' as a list, expected float32 (5, 4)",
         ),
+        (lambda o: Answer(outputs=o, nodes=3), "an int as its nodes, expected RunNodes"),  # type: ignore[arg-type]
+        (lambda o: Answer(outputs=o, nodes=["conv"]), "a list as its nodes, expected RunNodes"),  # type: ignore[list-item]
     ],
 )
 def test_an_answer_that_is_none_is_told_with_the_package(change: Change, told: str) -> None:
@@ -122,7 +124,7 @@ WILD = st.recursive(
 )
 
 
-@given(WILD | st.builds(Answer, outputs=WILD, ran_on=WILD, failure=st.none() | st.text()))
+@given(WILD | st.builds(Answer, outputs=WILD, nodes=WILD, ran_on=WILD, failure=st.none() | st.text()))
 def test_whatever_else_comes_back_is_a_failure_of_one_line(answer: Any) -> None:
     assert _failure(lambda _: answer)
 

@@ -91,7 +91,8 @@ def test_a_name_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", ["", ":", "browsr", "qemu haswell", "mine:board"])
 def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(name: str) -> None:
     told = _told(lambda: find_places(["browser", name]))
-    known = " or ".join(map(repr, built_in(RUNTIMES)))
+    *others, last = map(repr, built_in(RUNTIMES))
+    known = f"{', '.join(others)} or {last}"
     assert told.startswith(f"expected a value that is {known}, got {name.partition(':')[0]!r} in 'validation.on'")
 
 

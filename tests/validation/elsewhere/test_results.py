@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import MEASURES
+from edgecompress.validation.elsewhere.place import RunNode
 from edgecompress.validation.elsewhere.results import LIMITS, Elsewhere, PlaceResult
 
 HALF = Agreement(agreed=1, decided=2)
@@ -30,6 +31,23 @@ def test_a_runtime_of_another_package_is_recorded_with_what_it_ran_on() -> None:
     entry = elsewhere.runtimes["mine:board"]
     assert (entry["outcome"], entry["top1_agreement"], entry["ran_on"]) == ("ran", 0.5, {"mine": "1.0"})
     assert elsewhere.agreements["runtime_agreement"] == 0.5
+
+
+def test_where_and_how_nodes_ran_is_recorded_where_a_runtime_tells_it() -> None:
+    nodes = (
+        RunNode(name="conv", operator="Conv", unit="NPU", precision="u8"),
+        RunNode(name="soft", operator="Softmax", unit="CPU", precision="f32"),
+    )
+    entries = Elsewhere.of([_result("mine", nodes=nodes), _result("yours"), _result("qemu:haswell", nodes=nodes)])
+    assert entries.runtimes["mine"]["nodes"] == {
+        "ran": 2,
+        "integer": 1,
+        "units": {"NPU": 1, "CPU": 1},
+        "precisions": {"u8": 1, "f32": 1},
+        "float": ["soft (Softmax)"],
+    }
+    assert entries.runtimes["yours"]["nodes"] is None
+    assert "nodes" not in entries.cpus["haswell"]
 
 
 def test_every_result_has_its_place_in_a_manifest() -> None:

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from edgecompress.arrays import Array, Inputs
+from edgecompress.arrays import Inputs
 from edgecompress.validation.elsewhere import emulated
 from edgecompress.validation.elsewhere.cpus import EmulatedCpu, emulated_python, find_cpu
+from edgecompress.validation.elsewhere.packs import load_outputs, save_batches
 from edgecompress.validation.elsewhere.place import Answer, Handling, handled
 
 TIME_LIMIT_S = 900.0
@@ -32,7 +31,7 @@ class Emulator:
         """Run every batch in ONNX Runtime, with one thread."""
         # The model's folder is the current one, so that a core dump goes with it.
         folder, written = model.parent, model.parent / "outputs.npz"
-        _save(folder / "inputs.npz", batches)
+        save_batches(folder / "inputs.npz", batches)
         command = [*self.python, str(CHILD), model.name, "inputs.npz", written.name]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
@@ -45,12 +44,7 @@ class Emulator:
             return Answer(failure=f"{self.cpu.emulator} cannot be started: {error.strerror}")
         if done.returncode or not written.is_file():
             return Answer(failure=_reason(self.cpu.emulator, done.returncode, done.stderr))
-        with np.load(written, allow_pickle=False) as pack:
-            outputs: list[dict[str, Array]] = [{} for _ in batches]
-            for key in pack.files:
-                batch, _, name = key.partition("_")
-                outputs[int(batch)][name] = pack[key]
-        return Answer(outputs=outputs, ran_on={"onnxruntime": done.stdout.strip()})
+        return Answer(outputs=load_outputs(written, len(batches)), ran_on={"onnxruntime": done.stdout.strip()})
 
 
 @handled(Handling(step="emulate"))
@@ -69,8 +63,3 @@ def _reason(emulator: str, status: int, stderr: str) -> str:
         return f"{emulator} died of {signal.Signals(-status).name}"
     lines = [line for line in stderr.splitlines() if line.strip()]
     return lines[-1].strip() if lines else f"{emulator} ended with status {status}"
-
-
-def _save(path: Path, batches: Sequence[Inputs]) -> None:
-    arrays = {f"{index}_{name}": array for index, batch in enumerate(batches) for name, array in batch.items()}
-    np.savez(path, allow_pickle=False, **arrays)
