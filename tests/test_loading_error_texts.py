@@ -56,7 +56,17 @@ def number(): return 3
             "absent_module:net",
             "module 'absent_module' cannot be imported: No module named 'absent_module'; install it, or check the name",
         ),
-        ("net", "model 'net' is neither a known file nor a callable; give file.py:callable or package.module:callable"),
+        (
+            "net",
+            "model 'net' is neither a known file nor a callable; give file.py:callable, or timm:net or hf:net for a"
+            " model of one of these libraries",
+        ),
+        (
+            "some/net",
+            "model 'some/net' is neither a known file nor a callable; give file.py:callable, or hf:some/net for a model"
+            " of the Hugging Face hub",
+        ),
+        ("hf:", "'hf:' has no name; give hf:NAME, or hf:FOLDER"),
         ("mistaken.py:ned", "'mistaken.py' has no callable 'ned'; did you mean 'needs'?"),
         ("mistaken.py:zzz", "'mistaken.py' has no callable 'zzz'; name one that it has"),
         ("mistaken.py:net", "'mistaken.py:net' is an int, not a callable; name a function"),
@@ -80,7 +90,7 @@ def number(): return 3
         ),
         ("broken.py:net", "'broken.py' raised ValueError: too early; repair it"),
         ("junk.onnx", "'junk.onnx' is not a valid ONNX model: "),
-        ("folder", "'folder' is a folder; give a file in it, folder/model.onnx for a bundle"),
+        ("folder", "'folder' is a folder; give a file in it, such as model.onnx"),
         (
             "junk.pt2",
             f"'junk.pt2' is no program of torch.export.save that PyTorch {torch.__version__} can read; save it again"

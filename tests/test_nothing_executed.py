@@ -49,7 +49,17 @@ def test_no_line_runs_what_it_reads(path: Path) -> None:
         assert name not in FORBIDDEN, f"line {call.lineno}"
         assert name != "torch.load" or given["weights_only"] == "True", f"line {call.lineno}"
         assert not name.endswith(("np.load", "np.savez", "np.savez_compressed")) or given["allow_pickle"] == "False"
-        assert not {"shell", "trust_remote_code"} & given.keys(), f"line {call.lineno}"
+        assert "shell" not in given, f"line {call.lineno}"
+        assert given.get("trust_remote_code", "False") == "False", f"line {call.lineno}"
+        assert (
+            not name.endswith("from_pretrained")
+            or {
+                "trust_remote_code",
+                "weights_only",
+            }
+            & given.keys()
+        ), f"line {call.lineno}"
+        assert given.get("weights_only", "True") == "True", f"line {call.lineno}"
 
 
 def test_pickle_is_imported_only_to_keep_pytorch_from_it() -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edgecompress.step import Plan
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="file.py:callable, module:callable, FILE.onnx or FILE.pt2.")
+    str, typer.Argument(metavar="MODEL", help="file.py:callable, FILE.onnx, FILE.pt2, hf:NAME or timm:NAME.")
 ]
 Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: top1, map, ..., or file.py:callable.")]
 Postprocess = Annotated[

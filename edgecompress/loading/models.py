@@ -6,6 +6,8 @@ The Python file that a user names is the user's own code and is run; weights are
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnx_ir as ir
@@ -14,7 +16,9 @@ from torch.export import ExportedProgram
 
 from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, first_line
 from edgecompress.loading.onnx_files import read_onnx
-from edgecompress.loading.other_formats import refuse_other_format
+from edgecompress.loading.other_formats import refuse_folder, refuse_other_format
+from edgecompress.loading.pretrained.hugging_face import load_hugging_face
+from edgecompress.loading.pretrained.timm_models import load_timm
 from edgecompress.loading.programs import read_program
 from edgecompress.loading.pytorch_files import refuse_model_file
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
@@ -26,6 +30,9 @@ from edgecompress.progress import Progress
 from edgecompress.runtime import Network
 from edgecompress.system.isolation import require_file
 from edgecompress.system.randomness import own_randomness, seed_all
+
+LIBRARIES: Mapping[str, Callable[..., nn.Module]] = {"hf": load_hugging_face, "timm": load_timm}
+"""What loads the networks of other libraries, by what stands before the colon."""
 
 
 def load_teacher(spec: str | None, weights: str | None = None, progress: Progress | None = None) -> nn.Module | None:
@@ -67,13 +74,19 @@ def given_model(
 
 
 def load_model(spec: str, weights: str | None = None, progress: Progress | None = None) -> Network:
-    """MODEL: ``file.py:callable``, ``package.module:callable``, ``model.onnx`` or ``model.pt2``.
+    """MODEL: ``file.py:callable``, ``package.module:callable``, ``model.onnx``, ``model.pt2``, ``hf:NAME_OR_FOLDER`` or
+    ``timm:NAME_OR_FOLDER``.
 
     Raises:
         ModelError: it is missing, cannot be read, or is no model; or the weights do not fit.
     """
+    library, separator, name = spec.partition(":")
+    if separator and library in LIBRARIES:
+        module = LIBRARIES[library](name, filled=weights is None)
+        return module if weights is None else with_weights(module, Path(weights), progress)
     suffix = Path(spec).suffix
-    if suffix not in (".onnx", ".pt2") and not Path(spec).is_dir():
+    refuse_folder(Path(spec))
+    if suffix not in (".onnx", ".pt2"):
         refuse_other_format(Path(spec))
         refuse_model_file(Path(spec))
         module = _call_for_module(spec)
@@ -89,15 +102,28 @@ def name_of(model: Network | str) -> str:
 
     >>> name_of("models.py:resnet20"), name_of("nets/resnet20.onnx"), name_of(nn.Linear(1, 1))
     ('resnet20', 'resnet20', 'linear')
+    >>> name_of("hf:google/vit-base-patch16-224")
+    'vit-base-patch16-224'
     """
     if isinstance(model, str):
         place, _, name = model.rpartition(":")
+        if place in LIBRARIES:
+            return Path(name).resolve().name if Path(name).is_dir() else name.rpartition("/")[2]
         return name if place else Path(model).stem
     return "model" if isinstance(model, (ir.Model, ExportedProgram)) else type(model).__name__.lower()
 
 
+def _fix(spec: str) -> str:
+    """What to give in place of a text that names nothing here, and may be a name of another library's."""
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", spec):
+        return f"give file.py:callable, or hf:{spec} for a model of the Hugging Face hub"
+    if re.fullmatch(r"[\w.-]+", spec):
+        return f"give file.py:callable, or timm:{spec} or hf:{spec} for a model of one of these libraries"
+    return "give file.py:callable or package.module:callable"
+
+
 def _call_for_module(spec: str) -> nn.Module:
-    factory = resolve(spec, ModelError, "model", (nn.Module,))
+    factory = resolve(spec, ModelError, "model", (nn.Module,), _fix(spec))
     require_no_arguments(factory, spec, ModelError)
     try:
         with importable(folder_of(spec)), own_randomness():

@@ -15,6 +15,7 @@ from edgecompress.data.batches import ANY, NO_AXES, OTHER, Batches, Source, rere
 from edgecompress.errors import DataError
 from edgecompress.loading.data_files import FILES, read_file, refuse_other_data
 from edgecompress.loading.folders.settling import settle_folders
+from edgecompress.loading.texts import tokenized
 from edgecompress.loading.user_code import folder_of, importable, require_no_arguments, resolve
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.modules.named_inputs import input_names
@@ -68,7 +69,8 @@ def open_source(data: Data, role: str, recipe: Recipe, network: Network | None =
         given = load_data(os.fspath(given), role, axes)
     fixed = None if network is None else network_rows(network, axes)
     rows = recipe.export.batch_size or fixed or recipe.data.batch_size
-    return rereadable(given if callable(given) else functools.partial(_same, given), role, rows, axes)
+    source = rereadable(given if callable(given) else functools.partial(_same, given), role, rows, axes)
+    return tokenized(source, network, recipe.data.max_tokens)
 
 
 def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measure: Measure | None = None) -> Batches:

@@ -19,7 +19,11 @@ SHOWN = 3
 
 
 def resolve(
-    spec: str, error_type: type[InputError], what: str, objects: tuple[type[Any], ...] = ()
+    spec: str,
+    error_type: type[InputError],
+    what: str,
+    objects: tuple[type[Any], ...] = (),
+    fix: str = "give file.py:callable or package.module:callable",
 ) -> Callable[[], Any]:
     """The callable that ``file.py:name`` or ``package.module:name`` stands for.
 
@@ -28,6 +32,7 @@ def resolve(
         error_type: of what is raised.
         what: it is meant to be, as messages call it.
         objects: types; an instance of them may be named itself, and is what the callable then returns.
+        fix: what to do where the text names no place and nothing that is near to it.
 
     Raises:
         InputError: there is none; the error is of ``error_type``.
@@ -37,8 +42,7 @@ def resolve(
         if spec.endswith(".py") and Path(spec).is_file():
             listed = " or ".join(f"{spec}:{called}" for called in _callables_in(Path(spec))) or f"{spec}:callable"
             raise error_type(f"{what} {spec!r} is a file of code; name a callable of it: {listed}")
-        fix = _meant(spec) or "give file.py:callable or package.module:callable"
-        raise error_type(f"{what} {spec!r} is neither a known file nor a callable; {fix}")
+        raise error_type(f"{what} {spec!r} is neither a known file nor a callable; {_meant(spec) or fix}")
     if place.endswith(":"):
         raise error_type(f"{what} {spec!r} has two colons; did you mean '{place.rstrip(':')}:{name}'?")
     module = _import_file(Path(place), error_type) if place.endswith(".py") else _import_module(place, error_type)

@@ -24,6 +24,7 @@ from edgecompress.loading.models import load_model
 from edgecompress.modules.capture import capture
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import execute, to_bytes
+from edgecompress.system.isolation import require_file
 from tests.networks import ConvNet, images, seeded
 
 BATCH = Batch(inputs={"image": images(rows=3, batches=1)[0][0].numpy()})
@@ -115,5 +116,7 @@ def test_pytorch_does_not_log_a_program_that_it_cannot_read(tmp_path: Path) -> N
 
 def test_a_folder_is_no_model(project: Path) -> None:
     Path("out").mkdir()
-    with pytest.raises(ModelError, match=r"'out' is a folder; give a file in it, out/model\.onnx for a bundle"):
+    with pytest.raises(ModelError, match=r"'out' is a folder; give a file in it, such as model\.onnx"):
         load_model("out")
+    with pytest.raises(ModelError, match=r"'out' is a folder; give a file in it, out/model\.onnx for a bundle"):
+        require_file(Path("out"))

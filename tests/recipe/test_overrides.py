@@ -29,6 +29,7 @@ VALUES = {
     "data.folder": "coco",
     "data.classes": '["cat", "dog"]',
     "data.batch_size": "4",
+    "data.max_tokens": "64",
     "images.resize": "crop",
     "images.crop_share": "0.5",
     "images.border": "0",

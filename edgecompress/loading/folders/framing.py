@@ -70,6 +70,7 @@ def framing(picture: Size, images: Images) -> Framing:
         images: ``size`` and ``resize`` are settled.
     """
     assert images.size is not None
+    assert images.crop_share is not None
     size = images.size
     height, width = picture
     whole = (0.0, 0.0, float(width), float(height))

@@ -14,10 +14,18 @@ from edgecompress.loading.folders.dataset import Pictures
 from edgecompress.loading.folders.folder import Folder
 from edgecompress.loading.folders.picture import UNKNOWN, read_mask
 from edgecompress.loading.folders.recognition import read_folder
+from edgecompress.modules.preprocessing import preprocessing_of
 from edgecompress.recipe.tables import Images, Recipe
 from edgecompress.runtime import Network, declared_shapes
 
-DEFAULT_SIZE = (224, 224)
+DEFAULTS: Mapping[str, Any] = {
+    "size": (224, 224),
+    "resize": "stretch",
+    "crop_share": 0.875,
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+}
+"""Where neither the recipe nor the network says anything; mean and deviation are ImageNet's."""
 CHANNELS = (1, 3)
 IMAGE_RANK = 4
 
@@ -64,7 +72,8 @@ def settle_folders(
 
 
 def settled_images(images: Images, network: Network | None, *, boxes: bool) -> Images:
-    """``images`` with a value in the place of each that is left open.
+    """``images`` with a value in the place of each that is left open: what the network declares, what was stored with a
+    pretrained one, or a default.
 
     Raises:
         RecipeError: the values of mean or deviation do not fit the channels.
@@ -73,14 +82,12 @@ def settled_images(images: Images, network: Network | None, *, boxes: bool) -> I
     layout = images.layout or ("channels_last" if _is_last(shape) else "channels_first")
     channels, *size = (shape[3], *shape[1:3]) if layout == "channels_last" else shape[1:]
     fixed = tuple(side for side in size if isinstance(side, int))
-    return images.model_copy(
-        update={
-            "size": images.size or (fixed if len(fixed) == len(size) else DEFAULT_SIZE),
-            "resize": images.resize or ("letterbox" if boxes else "stretch"),
-            "channels": images.channels or ("gray" if channels == 1 else "rgb"),
-            "layout": layout,
-        }
-    )
+    declared: dict[str, Any] = {"size": fixed} if len(fixed) == len(size) else {}
+    pretrained = preprocessing_of(network).images
+    settled = {**DEFAULTS, **pretrained, **declared, **({"resize": "letterbox"} if boxes else {})}
+    settled |= {"channels": pretrained.get("channels", "gray" if channels == 1 else "rgb"), "layout": layout}
+    asked = {key: value for key, value in dict(images).items() if value is not None}
+    return images.model_copy(update=settled | asked)
 
 
 def _image_shape(network: Network | None) -> tuple[int | str, ...]:

@@ -12,6 +12,7 @@ import pytest
 from edgecompress.errors import RecipeError
 from edgecompress.loading.folders.dataset import Pictures
 from edgecompress.loading.folders.settling import settle_folders, settled_images
+from edgecompress.modules.preprocessing import Preprocessing, with_preprocessing
 from edgecompress.recipe.tables import Images, Recipe, Samples, Training
 from tests.drawn_folders import coco, draw, draw_mask, told, write, write_json
 from tests.networks import ConvNet, seeded
@@ -44,9 +45,26 @@ def test_the_network_says_what_it_declares(
 
 def test_what_the_recipe_says_holds() -> None:
     asked = Images(size=(8, 9), resize="crop", channels="bgr", layout="channels_last")
-    assert settled_images(asked, _network(1, 3, 32, 32), boxes=True) == asked
+    images = settled_images(asked, _network(1, 3, 32, 32), boxes=True)
+    assert (images.size, images.resize, images.channels, images.layout) == ((8, 9), "crop", "bgr", "channels_last")
     assert settled_images(Images(), seeded(ConvNet), boxes=True).size == (224, 224)
     assert settled_images(Images(), None, boxes=True).resize == "letterbox"
+
+
+def test_what_was_stored_with_a_pretrained_network_stands_between_recipe_and_defaults() -> None:
+    said = {"size": (30, 40), "resize": "crop", "crop_share": 0.5, "mean": (0.5,), "std": (0.25,), "channels": "bgr"}
+    network = with_preprocessing(seeded(ConvNet), Preprocessing(images=said))
+    images = settled_images(Images(), network, boxes=False)
+    assert {key: getattr(images, key) for key in said} == said
+    assert settled_images(Images(), network, boxes=True).resize == "letterbox"
+    asked = Images(size=(8, 9), mean=(0.1, 0.2, 0.3), channels="rgb")
+    images = settled_images(asked, network, boxes=False)
+    assert (images.size, images.mean, images.std, images.channels) == ((8, 9), (0.1, 0.2, 0.3), (0.25,), "rgb")
+
+
+def test_without_any_word_of_it_pictures_are_those_of_imagenet() -> None:
+    images = settled_images(Images(), None, boxes=False)
+    assert (images.mean, images.std, images.crop_share) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.875)
 
 
 def test_the_default_mean_of_colors_does_not_do_for_gray() -> None:
@@ -61,7 +79,7 @@ def test_classes_are_those_of_the_folder_with_the_most_for_all_roles(tmp_path: P
     data: dict[str, Any] = {"evaluation": tmp_path / "test", "train": str(tmp_path / "train"), "calibration": []}
     settled, recipe = settle_folders(data, Recipe(images=Images(size=(4, 4))))
     assert recipe.data.classes == ("cat", "dog", "owl")
-    assert recipe.images == Images(size=(4, 4), resize="stretch", channels="rgb", layout="channels_first")
+    assert recipe.images == settled_images(Images(size=(4, 4)), None, boxes=False)
     assert [target for _, target in settled["evaluation"]] == [0, 2]
     assert [target for _, target in settled["train"]] == [0, 1, 2]
     assert settled["calibration"] is data["calibration"]
