@@ -81,10 +81,10 @@ def _explain(error: BaseException) -> str:
 
 
 def _name_nodes(graph: ir.Graph) -> None:
-    """Name each node, and the value that it computes, after the module that it comes from."""
+    """Name each node, and the value that it computes, after the module that it comes from; in branches, too."""
     counts: Counter[str] = Counter()
     taken = {str(value.name) for value in (*graph.inputs, *graph.outputs, *graph.initializers.values())}
-    for node in graph:
+    for node in ir.traversal.RecursiveGraphIterator(graph):
         name = _module_path(node)
         counts[name] += 1
         node.name = name if counts[name] == 1 else f"{name}.{counts[name]}"

@@ -31,6 +31,10 @@ MOST_DEPTHWISE = 64
 BY_RECIPE = "the recipe keeps it float (quantization.keep_float)"
 BY_BUDGET = "it returned to float for the accuracy budget"
 BY_TIME = "as floats it was faster where this was timed (quantization.placement)"
+UNSEEN = "its body never ran on the calibration data; its weights are stored as INT8"
+BODY_BY_BUDGET = "its body computes in floats for the accuracy budget; its weights are stored as INT8"
+STORED = (BY_TIME, UNSEEN, BODY_BY_BUDGET)
+"""The reasons that leave the weights of a layer INT8 in the file."""
 BY_SPEED = "over so few channels floats are faster (quantization.integer_entry)"
 
 
@@ -47,8 +51,8 @@ def kept_float(graph: ir.Graph, recipe: Quantization) -> dict[str, str]:
 
 
 def unmatched(graph: ir.Graph, keep_float: Sequence[str]) -> tuple[str, ...]:
-    """The wildcards that no node's name matches."""
-    names = [str(node.name) for node in graph]
+    """The wildcards that no node's name matches, in bodies of control flow either."""
+    names = [str(node.name) for node in graph.all_nodes()]
     return tuple(pattern for pattern in keep_float if not any(fnmatchcase(name, pattern) for name in names))
 
 

@@ -27,7 +27,7 @@ from edgecompress.calibration.coverage import require_coverage, require_range
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
-from edgecompress.quantization.kept_float import BY_BUDGET, BY_TIME
+from edgecompress.quantization.kept_float import BY_BUDGET, STORED, kept_float
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.qdq import insert_qdq
 from edgecompress.quantization.recurrent import Recurrent, find_recurrent, write_recurrent
@@ -61,9 +61,9 @@ class Lowering:
 
     @property
     def stored(self) -> frozenset[str]:
-        """Names of the layers that compute in floats for the sake of time, with integers in the file."""
-        timed = {refusal.name for refusal in self.placement.refusals if refusal.reason == BY_TIME}
-        return frozenset(str(node.name) for node in self.floats.graph if node.name in timed and is_storable(node))
+        """Names of the layers that compute in floats, with integers in the file."""
+        floats = {refusal.name for refusal in self.placement.refusals if refusal.reason in STORED}
+        return frozenset(str(node.name) for node in self.floats.graph if node.name in floats and is_storable(node))
 
     def write(self) -> ir.Model:
         """The INT8 model."""
@@ -101,6 +101,26 @@ def lower(
         params=align_thresholds(model.graph, placement, params, scheme),
         weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
         recurrent=find_recurrent(model.graph, placement.kept),
+    )
+
+
+def storing(model: ir.Model, recipe: Quantization, reason: str) -> Lowering:
+    """The lowering of a model in which nothing computes in calibrated integers: weights are stored as INT8.
+
+    Args:
+        model: float, not modified.
+        recipe: names what stays float, weights included.
+        reason: why, one of those that leave weights INT8.
+    """
+    kept = kept_float(model.graph, recipe)
+    return Lowering(
+        model=model,
+        floats=model,
+        scheme=schemes(recipe)[0],
+        placement=place(model.graph, kept | {"*": reason}),
+        params={},
+        weights={},
+        recurrent=find_recurrent(model.graph, kept),
     )
 
 

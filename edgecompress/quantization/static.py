@@ -13,6 +13,7 @@ from edgecompress.calibration.freshness import staleness
 from edgecompress.data.batches import Batches
 from edgecompress.errors import ModelError
 from edgecompress.progress import Progress
+from edgecompress.quantization.control_flow import rewrite_bodies, with_bodies
 from edgecompress.quantization.deduplication import store_once
 from edgecompress.quantization.fallback import Accept, fall_back
 from edgecompress.quantization.fusion import Fusion, read_fusion
@@ -28,8 +29,8 @@ from edgecompress.runtime import to_bytes
 from edgecompress.step import Refusal, StepResult
 from edgecompress.system.isolation import require_bytes_survive
 
-Choose = Callable[[Lowering], TimedChoice]
-"""What stays float, of a lowering with all integer that the table allows."""
+Choose = Callable[[Lowering, Batches], TimedChoice]
+"""What stays float, of a lowering with all integer that the table allows, and of the inputs that it will have."""
 
 
 def quantize_static(
@@ -60,6 +61,33 @@ def quantize_static(
         RecipeError: the observer fails, or gives no range of what was seen.
         EdgecompressError: a scale cannot be right, or the file holds another one than was decided.
     """
+    once = None if accept is None else functools.lru_cache(maxsize=2)(accept)  # what is accepted is asked for again
+
+    def alone(
+        graph: ir.Model, given: Batches, sharing: Sharing | None = None, accept: Accept | None = None
+    ) -> StepResult[ir.Model]:
+        return _quantized(graph, recipe, given, progress, sharing, accept, observer, choose)
+
+    def inside(graph: ir.Model, runs: Batches) -> StepResult[ir.Model]:
+        return with_bodies(alone(graph, runs), rewrite_bodies(graph, runs, recipe, inside))
+
+    result = alone(model, batches, sharing, once)
+    if sharing is not None and sharing.workers.rank:
+        return result  # only the first worker goes on
+    result = with_bodies(result, rewrite_bodies(model, batches, recipe, inside), once)
+    return replace(result, warnings=(*_without_match(model, recipe), *result.warnings, *_all_float(result)))
+
+
+def _quantized(
+    model: ir.Model,
+    recipe: Quantization,
+    batches: Batches,
+    progress: Progress,
+    sharing: Sharing | None,
+    accept: Accept | None,
+    observer: Observer | None,
+    choose: Choose | None,
+) -> StepResult[ir.Model]:
     placement = place(model.graph, kept_float(model.graph, recipe))
     calibration = collect(model, placement.pairs, batches, progress, sharing)
     metrics: dict[str, int | float | str] = {
@@ -70,7 +98,7 @@ def quantize_static(
         return StepResult(model=model, metrics=metrics)  # only the first worker goes on
     stale = staleness(calibration, batches)
     by_table = [lower(model, placement, calibration, recipe, scheme, observer) for scheme in schemes(recipe)]
-    choice = TimedChoice() if choose is None or not placement.placed else choose(by_table[0])
+    choice = TimedChoice() if choose is None or not placement.placed else choose(by_table[0], batches)
     rivals = [floating(rival, choice.floats, BY_TIME) if choice.floats else rival for rival in by_table]
     fix = "name its layers in quantization.keep_float"
     require_bytes_survive(to_bytes(rivals[0].write()), "the quantized model", ModelError, fix)
@@ -79,7 +107,6 @@ def quantize_static(
         return max((recover(model, each, recipe, batches, progress) for each in lowerings), key=_agreement)
 
     best = recovered(rivals)
-    accept = None if accept is None else functools.lru_cache(maxsize=2)(accept)  # the fallback asks once more
     if choice.floats and accept is not None and not accept(best.model):
         best = _more_accurate(best, recovered(by_table), accept)
     final = _budgeted(model, best, recipe, batches, progress, accept)
@@ -91,7 +118,7 @@ def quantize_static(
         model=store_once(final.model),
         changes=(*choice.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*_refusals(placement, recurrent), *fusion.unfused),
-        warnings=(*stale, *_without_match(model, recipe), *_warnings(final.lowering, fusion)),
+        warnings=(*stale, *_strays(fusion)),
         metrics=metrics,
     )
 
@@ -156,11 +183,21 @@ def _refusals(placement: Placement, recurrent: Recurrent) -> Iterator[Refusal]:
             yield own.get(refusal.name, refusal)
 
 
-def _warnings(lowering: Lowering, fusion: Fusion) -> tuple[str, ...]:
-    placement = lowering.placement
-    if not placement.placed and not lowering.recurrent.layers:
-        return (_why_all_float({refusal.reason for refusal in placement.refusals}),)
+def _strays(fusion: Fusion) -> tuple[str, ...]:
     return tuple(f"{stray.kind} {stray.name!r} {stray.reason}" for stray in (*fusion.unfused, *fusion.taken))
+
+
+def _all_float(result: StepResult[ir.Model]) -> tuple[str, ...]:
+    """Why nothing is integer, bodies of control flow included; nothing where something is."""
+    graphs = (result.model.graph, *result.model.graph.subgraphs())
+    if any(_holds_integers(graph) for graph in graphs):
+        return ()
+    return (_why_all_float({refusal.reason for refusal in result.refusals}),)
+
+
+def _holds_integers(graph: ir.Graph) -> bool:
+    weights = any(value.dtype is ir.DataType.INT8 for value in graph.initializers.values())
+    return weights or any(node.op_type == "QuantizeLinear" for node in graph)
 
 
 def _why_all_float(reasons: Container[str]) -> str:

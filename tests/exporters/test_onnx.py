@@ -39,6 +39,25 @@ def test_nodes_carry_the_path_of_their_module() -> None:
     assert len({node.name for node in model.graph}) == len(model.graph)
 
 
+class _Choice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bright, self.dark = (nn.Conv2d(3, 4, 3) for _ in range(2))
+
+    def forward(self, image: Tensor) -> Tensor:
+        chosen: Tensor = torch.cond(image.mean() > 0, self.bright, self.dark, (image,))
+        return chosen
+
+
+def test_nodes_of_branches_do_so_too() -> None:
+    network = seeded(_Choice)
+    model = to_onnx(capture(network, IMAGES, Export()), Export())
+    names = [node.name for graph in model.graph.subgraphs() for node in graph if node.op_type == "Conv"]
+    assert sorted(names, key=str) == ["bright", "dark"]
+    (wanted,), (found,) = execute(network, IMAGES.inputs), execute(model, IMAGES.inputs)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_dict_outputs_keep_their_keys_and_inputs_their_names() -> None:
     model = to_onnx(capture(seeded(TwoInputs), EMBEDDED, Export()), Export())
     assert [value.name for value in model.graph.inputs] == ["features", "token"]

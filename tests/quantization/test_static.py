@@ -262,7 +262,9 @@ def test_a_placement_by_time_gives_way_to_the_table_s_where_only_that_is_within_
     batches = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
     recipe = Quantization(enabled=True, fallback_evaluations=1)
     choice = TimedChoice(floats=("a", "r", "y"), changes=("by time",))
-    result = quantize_static(model, recipe, batches, Progress(), accept=accept, choose=lambda _: choice)
+    result = quantize_static(
+        model, recipe, batches, Progress(), accept=accept, choose=lambda _lowering, _batches: choice
+    )
     assert is_stored(result.model) is (holds != "table")
     assert any("that of the table after all" in change for change in result.changes) is (holds == "table")
     assert result.changes[0] == "by time"

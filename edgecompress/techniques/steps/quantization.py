@@ -84,14 +84,14 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
         context.sharing,
         accept,
         context.observer,
-        _choice(model, fitted.calibration, context),
+        _choice(context),
     )
     samples = int(result.metrics["calibration_samples"])
     doubts = doubts_of_calibration(fitted.calibration, samples, judged_apart=fitted.measured is not None)
     return replace(result, warnings=(*doubts, *result.warnings))
 
 
-def _choice(model: ir.Model, calibration: Batches, context: Context) -> Choose | None:
+def _choice(context: Context) -> Choose | None:
     """How it is chosen what stays float for the sake of time; None where the recipe leaves that to the table."""
     recipe = context.recipe
     if recipe.quantization.placement == "table":
@@ -99,10 +99,10 @@ def _choice(model: ir.Model, calibration: Batches, context: Context) -> Choose |
     here, there = host_isa(), recipe.cpu.isa
     if there is not None and there != here:
         reason = f"this machine cannot time {FAMILIES[there].what}, the target's CPU"
-        return lambda _: by_table(reason)
+        return lambda _lowering, _batches: by_table(reason)
 
-    def choose(lowering: Lowering) -> TimedChoice:
-        sample = calibration.first().sample(network_rows(model, calibration.axes) or 1).inputs
+    def choose(lowering: Lowering, batches: Batches) -> TimedChoice:
+        sample = batches.first().sample(network_rows(lowering.floats, batches.axes) or 1).inputs
         with context.progress.step("timing placements"):
             return choose_by_time(lowering, sample, recipe.cpu.threads)
 
