@@ -51,7 +51,7 @@ def measure_damage(floats: ir.Model, artifact: ir.Model, batch: Batch) -> list[D
     afters = watch(artifact, [name for *_, name in found], parts)
     for before, after in zip(befores, afters, strict=True):
         for place, (real, shipped, grid) in enumerate(zip(before, after, grids, strict=True)):
-            agreements[place] = agreements[place].merge(_agreement(real, shipped))
+            agreements[place] = agreements[place].merge(_agreement(real, _as_many(shipped, real)))
             if grid is not None:
                 rounded = grid.dequantize(grid.quantize(real))
                 roundings[place] = roundings[place].merge(_agreement(real, rounded))
@@ -65,6 +65,11 @@ def measure_damage(floats: ir.Model, artifact: ir.Model, batch: Batch) -> list[D
         )
         for (node, value, _), agreement, rounding, grid in zip(found, agreements, roundings, grids, strict=True)
     ]
+
+
+def _as_many(shipped: Array, real: Array) -> Array:
+    """The channels that the float model has: an artifact may have more behind them."""
+    return shipped if shipped.ndim < 2 else shipped[:, : real.shape[1]]
 
 
 def _agreement(reference: Array, actual: Array) -> Agreement:

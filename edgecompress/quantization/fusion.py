@@ -15,6 +15,7 @@ from edgecompress.step import Refusal
 from edgecompress.system.scratch import scratch_folder
 
 INTEGER_OPS = frozenset(rule.integer_op for rule in RULES.values() if rule.integer_op) | {
+    "QLinearAveragePool",
     "QLinearMatMul",
     "QLinearWhere",
     "DynamicQuantizeMatMul",

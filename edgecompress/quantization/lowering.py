@@ -26,6 +26,7 @@ from edgecompress.calibration import (
 from edgecompress.calibration.coverage import require_coverage, require_range
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant, replace_constant
+from edgecompress.quantization.concat_scales import share_concat_scales
 from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
 from edgecompress.quantization.kept_float import BY_BUDGET, STORED, kept_float
 from edgecompress.quantization.placement import Placement, place
@@ -93,12 +94,13 @@ def lower(
         observer: a function that stands in for the observer that the recipe names.
     """
     params = activation_params(calibration, recipe, scheme, observer)
+    shared = share_concat_scales(model.graph, placement, params, scheme)
     return Lowering(
         model=model,
         floats=model,
         scheme=scheme,
         placement=placement,
-        params=align_thresholds(model.graph, placement, params, scheme),
+        params=align_thresholds(model.graph, placement, shared, scheme),
         weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
         recurrent=find_recurrent(model.graph, placement.kept),
     )

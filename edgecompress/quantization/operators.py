@@ -57,7 +57,7 @@ RULES: dict[str, Rule] = {
     "Add": Rule(role=Role.CONNECTIVE, integer_op="QLinearAdd"),
     "Mul": Rule(role=Role.CONNECTIVE, integer_op="QLinearMul"),
     "GlobalAveragePool": Rule(role=Role.CONNECTIVE, integer_op="QLinearGlobalAveragePool"),
-    "AveragePool": Rule(role=Role.BRIDGE, integer_op="QLinearAveragePool"),
+    "AveragePool": Rule(role=Role.BRIDGE, integer_op="QLinearConv"),
     "Concat": Rule(role=Role.BRIDGE, integer_op="QLinearConcat"),
     "LeakyRelu": Rule(role=Role.BRIDGE, integer_op="QLinearLeakyRelu"),
     "Sigmoid": Rule(role=Role.BRIDGE, integer_op="QLinearSigmoid"),

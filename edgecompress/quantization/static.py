@@ -14,10 +14,10 @@ from edgecompress.data.batches import Batches
 from edgecompress.errors import ModelError
 from edgecompress.progress import Progress
 from edgecompress.quantization.control_flow import rewrite_bodies, with_bodies
-from edgecompress.quantization.deduplication import store_once
 from edgecompress.quantization.fallback import Accept, fall_back
 from edgecompress.quantization.fusion import Fusion, read_fusion
 from edgecompress.quantization.kept_float import BY_BUDGET, BY_RECIPE, BY_SPEED, BY_TIME, kept_float, unmatched
+from edgecompress.quantization.kernel_forms import for_kernels
 from edgecompress.quantization.lowering import Lowering, floating, lower, schemes
 from edgecompress.quantization.placement import Placement, place
 from edgecompress.quantization.readback import require_decided
@@ -112,10 +112,11 @@ def _quantized(
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)
     placement, recurrent = final.lowering.placement, final.lowering.recurrent
-    fusion = read_fusion(model, final.model, placement, recurrent.dynamic)
+    shipped = for_kernels(final.model)
+    fusion = read_fusion(model, shipped, placement, recurrent.dynamic)
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
-        model=store_once(final.model),
+        model=shipped,
         changes=(*choice.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*_refusals(placement, recurrent), *fusion.unfused),
         warnings=(*stale, *_strays(fusion)),

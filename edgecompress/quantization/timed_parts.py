@@ -10,6 +10,7 @@ import onnx_ir as ir
 from edgecompress.arrays import Inputs
 from edgecompress.exporters.shapes import known_shape
 from edgecompress.quantization.crossing_price import CrossingPrice
+from edgecompress.quantization.kernel_forms import for_kernels
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.minimum_cut import Crossing, Times
 from edgecompress.quantization.operators import RULES
@@ -26,7 +27,7 @@ def parts_of(lowering: Lowering, sample: Inputs, threads: int) -> tuple[dict[str
     ONNX Runtime fuses an operator with its neighbours, and the time of all is told under the name of one. So a node
     without a time in a profile is of one part with the neighbour that has it.
     """
-    files = (to_bytes(model) for model in (lowering.floats, lowering.write()))
+    files = (to_bytes(model) for model in (lowering.floats, for_kernels(lowering.write())))
     real, integer = (node_times(file, sample, threads=threads) for file in files)
     nodes = {str(node.name): node for node in lowering.floats.graph if node.name in movable(lowering)}
     part = {name: name for name in nodes}

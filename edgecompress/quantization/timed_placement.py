@@ -18,6 +18,7 @@ from edgecompress.arrays import Inputs
 from edgecompress.exporters.shapes import with_sizes
 from edgecompress.quantization.crossing_price import crossing_price
 from edgecompress.quantization.kept_float import BY_TIME
+from edgecompress.quantization.kernel_forms import for_kernels
 from edgecompress.quantization.lowering import Lowering, floating
 from edgecompress.quantization.minimum_cut import fastest_integers
 from edgecompress.quantization.timed_parts import crossings_of, movable, parts_of
@@ -81,7 +82,7 @@ def choose_by_time(lowering: Lowering, sample: Inputs, threads: int) -> TimedCho
     if alone < SHORTEST_MS:
         return by_table(f"a run takes {alone:.3f} ms, too little to time parts of it")
     rivals = _rivals(lowering, sample, threads)
-    files = [before, *(to_bytes(rival.lowering.write()) for rival in rivals)]
+    files = [before, *(to_bytes(for_kernels(rival.lowering.write())) for rival in rivals)]
 
     def measure(chosen: Sequence[int]) -> NDArray[np.float64]:
         runs = _runs(int(1e3 * SECONDS / (alone * len(chosen))))

@@ -58,7 +58,7 @@ INTEGER = (
         name="AveragePool",
         body="m = AveragePool<kernel_shape=[2,2], strides=[2,2]>(a)",
         nodes=("m",),
-        kernels=("QLinearAveragePool",),
+        kernels=("QLinearConv",),
     ),
     Pattern(
         name="GlobalAveragePool", body="m = GlobalAveragePool(a)", nodes=("m",), kernels=("QLinearGlobalAveragePool",)
