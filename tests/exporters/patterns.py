@@ -87,8 +87,8 @@ INTEGER = (
     Pattern(
         name="ChannelShuffle",
         body="u = Reshape(a, grouped) t = Transpose<perm=[0,2,1,3,4]>(u) m = Reshape(t, flat)",
-        nodes=("u", "t", "m"),
-        kernels=("Transpose",),
+        nodes=("m",),
+        kernels=("Gather",),
     ),
     Pattern(name="Slice", body="m = Slice(a, starts, ends, axes)", nodes=("m",), kernels=("Slice",), read=0.5),
     Pattern(name="Gather", body="m = Gather<axis=1>(a, index)", nodes=("m",), kernels=("Gather",), read=0.5),
@@ -101,8 +101,9 @@ INTEGER = (
     ),
     Pattern(
         name="Squeeze, Expand",
-        body="p = GlobalAveragePool(a) s = Squeeze(p, spatial) u = Unsqueeze(s, spatial) m = Expand(u, whole)",
-        nodes=("p", "s", "u", "m"),
+        body="p = GlobalAveragePool(a) s = Squeeze(p, spatial) r = Relu(s) u = Unsqueeze(r, spatial) "
+        "m = Expand(u, whole)",
+        nodes=("p", "s", "r", "u", "m"),
         kernels=("Expand",),
     ),
     Pattern(name="Tile", body="m = Tile(a, twice)", nodes=("m",), kernels=("Tile",)),

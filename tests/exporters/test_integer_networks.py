@@ -18,7 +18,19 @@ from edgecompress.runtime import execute
 from edgecompress.techniques.context import Context
 from tests.networks import CLASSES, images, seeded
 
-MOVES = {"Split", "Transpose", "Reshape", "Slice", "Concat", "MaxPool", "Resize", "DepthToSpace", "Clip", "Flatten"}
+MOVES = {
+    "Split",
+    "Transpose",
+    "Reshape",
+    "Slice",
+    "Concat",
+    "MaxPool",
+    "Resize",
+    "DepthToSpace",
+    "Clip",
+    "Flatten",
+    "Gather",
+}
 
 
 def _block(inputs: int, outputs: int, activation: type[nn.Module], groups: int = 1, size: int = 3) -> nn.Sequential:

@@ -16,7 +16,7 @@ from tests.exporters.graphs import draw, graph, run
 from tests.quantization.lowerings import lowering_of
 
 PADS = "pads=[1,1,1,1]"
-W = draw(4, 4, 3, 3)
+W = draw(4, 4, 3, 3) * np.float32(0.2)
 X = draw(2, 4, 8, 8)
 BODY = f"a = Conv<{PADS}>(x, w) r = Relu(a) c = Conv<{PADS}>(r, v) s = Add(c, r) t = Sin(s) y = Conv<{PADS}>(t, u)"
 

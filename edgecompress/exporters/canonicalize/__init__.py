@@ -14,6 +14,7 @@ import onnx_ir.passes.common as passes
 from edgecompress.exporters.canonicalize.attention_scales import fold_attention_scales
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
 from edgecompress.exporters.canonicalize.channel_factors import fold_channel_factors
+from edgecompress.exporters.canonicalize.channel_shuffles import gather_channels
 from edgecompress.exporters.canonicalize.free_names import free_names
 from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
 from edgecompress.exporters.canonicalize.masks import drop_masks
@@ -33,6 +34,7 @@ PASSES = (
     free_names,
     turn_softmax,
     merge_transposes,
+    gather_channels,
     sink_transposes,
     fold_channel_factors,
     hoist_biases,

@@ -15,7 +15,7 @@ from edgecompress.exporters.graph import insert_after, node
 from edgecompress.step import StepResult
 
 CONSTANTS = (
-    *("fill", "high", "low", "rows", "scale", "spread", "weight", "zero_point"),
+    *("axis", "channels", "end", "fill", "first", "high", "low", "rows", "scale", "spread", "weight", "zero_point"),
     *("W", "R"),
 )
 """Last words of names that only constants get; where another constant has the name, these are numbered."""
