@@ -78,7 +78,7 @@ class Heard(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def track(self, items: Iterable[Item], label: str, *_: Any, **__: Any) -> Iterator[Item]:  # type: ignore[override]
+    def track(self, items: Iterable[Item], label: str, *_: Any, **__: Any) -> Iterator[Item]:
         self.lines.append(label)
         yield from items
 
