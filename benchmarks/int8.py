@@ -23,7 +23,7 @@ from edgecompress.errors import RecipeError
 from edgecompress.validation.elsewhere.places import NamedPlace, emulated, find_places
 from edgecompress.validation.elsewhere.runtimes.qemu import Emulator
 
-PEERS = ("ort", "nncf", "onnxsim")
+PEERS = ("ort", "nncf", "openvino", "onnxsim")
 EMULATION_LIMIT_S = 300.0
 """For one file; those with float convolutions take many times longer than integer ones."""
 
@@ -33,6 +33,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.int8", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=list(subjects()), default=list(subjects()))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="none: ours alone")
+    parser.add_argument(
+        "--quantizers", nargs="+", metavar="TEXT", default=[""], help="those with such a text in their name"
+    )
     parser.add_argument("--haswell", action="store_true", help="emulate one, on 100 images; on 8 for seeded networks")
     parser.add_argument("--runs", type=int, default=100, help="timed runs of each file")
     parser.add_argument("--memory-gb", type=float, default=12.0, help="what one quantizer may allocate")
@@ -57,7 +60,8 @@ def run(subject: Subject, folder: Path, options: argparse.Namespace, place: Name
     prepared = prepare(subject, folder)
     tried: list[Quantized] = []
     for number, candidate in enumerate(CANDIDATES):
-        if subject.kind in candidate.kinds and candidate.tool in ("edgecompress", *options.peers):
+        asked = any(text in candidate.name for text in options.quantizers)
+        if asked and subject.kind in candidate.kinds and candidate.tool in ("edgecompress", *options.peers):
             print(f"{subject.title}: {candidate.name}", file=sys.stderr, flush=True)
             tried.append(run_candidate(number, folder, int(options.memory_gb * 1e9)))
     good = [each for each in tried if each.failure is None]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sessions import open_file, size_of
 from edgecompress.data.batches import Batches
 from edgecompress.progress import Progress
-from edgecompress.runtime import ALL_CORES, open_session
-from edgecompress.timing.latency import interleave_sessions
+from edgecompress.runtime import ALL_CORES, run_session
+from edgecompress.timing.latency import Call, interleave_anew
 from edgecompress.timing.ratios import ratio_of
 from edgecompress.validation.elsewhere.comparison import compare_at, make_workload
 from edgecompress.validation.elsewhere.places import NamedPlace
@@ -50,13 +52,18 @@ def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[
     """Measure files, the float file first, all in turn on the same data.
 
     Args:
-        files: ONNX files that take the same inputs.
+        files: ONNX files, or OpenVINO's, that take the same inputs.
         evaluation: batches, with or without labels.
         effort: how often to time one sample with one thread, and what to emulate with the files but the first.
     """
-    scores = score([open_session(file, ALL_CORES) for file in files], evaluation, Progress())
+    scores = score([open_file(file, ALL_CORES) for file in files], evaluation, Progress())
     sample = evaluation.first().sample(1)
-    times = interleave_sessions(files, sample.inputs, runs=effort.runs, threads=1)
+
+    def opened(file: Path) -> Call:
+        session = open_file(file, 1, arithmetic="native")
+        return lambda: run_session(session, sample.inputs)
+
+    times = interleave_anew([partial(opened, file) for file in files], effort.runs)
     ratios = [ratio_of(times[:, 0], column) for column in times.T]
     return [
         Measured(
@@ -64,7 +71,7 @@ def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[
             speedup=ratios[index].value,
             low=ratios[index].low,
             high=ratios[index].high,
-            size_bytes=file.stat().st_size,
+            size_bytes=size_of(file),
             accuracy=scores.values[index],
             sqnr_db=scores.agreements[index].sqnr_db,
             emulated=_emulated(file, evaluation, effort) if index else None,
@@ -74,6 +81,6 @@ def measure(files: Sequence[Path], evaluation: Batches, effort: Effort) -> list[
 
 
 def _emulated(file: Path, evaluation: Batches, effort: Effort) -> PlaceResult | None:
-    if effort.place is None:
+    if effort.place is None or file.suffix != ".onnx":
         return None
     return compare_at(make_workload(file.read_bytes(), evaluation, effort.images), effort.place, Progress())

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from benchmarks.subjects import Kind, calibration_batches
 
-Tool = Literal["edgecompress", "ort", "nncf", "onnxsim"]
+Tool = Literal["edgecompress", "ort", "nncf", "openvino", "onnxsim"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ CANDIDATES = (
     _ours("fbgemm", scheme="fbgemm", adaround=True, bias_correction=True),
     _ours("fbgemm, narrow auto", **NARROW),
     _ours("fbgemm, placement measured", **NARROW, placement="measured"),
+    _ours("qnnpack, placement measured", scheme="qnnpack", adaround=True, bias_correction=True, placement="measured"),
     _runtime("min-max", calibrate_method="MinMax"),
     _runtime("percentile", calibrate_method="Percentile"),
     _runtime("entropy", calibrate_method="Entropy"),
@@ -54,6 +55,7 @@ CANDIDATES = (
     Candidate(name="NNCF, default", tool="nncf"),
     Candidate(name="NNCF, preset mixed", tool="nncf", settings={"preset": "MIXED"}, kinds=("mobile",)),
     Candidate(name="NNCF, transformer", tool="nncf", settings={"model_type": "TRANSFORMER"}, kinds=("transformer",)),
+    Candidate(name="NNCF in OpenVINO", tool="openvino"),
     Candidate(name="onnxsim, static", tool="onnxsim"),
     Candidate(name="onnxsim, full graph", tool="onnxsim", settings={"full_graph": True}),
 )
@@ -63,6 +65,7 @@ MODULES: Mapping[Tool, tuple[str, ...]] = {
     "edgecompress": ("edgecompress", "edgecompress.pipeline.fold"),
     "ort": ("onnxruntime.quantization", "onnxruntime.quantization.shape_inference"),
     "nncf": ("nncf", "nncf.onnx.quantization.quantize_model"),
+    "openvino": ("nncf", "openvino"),
     "onnxsim": ("onnxsim",),
 }
 """Imported before the clock starts."""
@@ -85,7 +88,7 @@ class Quantized:
 
 def run_candidate(number: int, folder: Path, memory_bytes: int, limit_s: float = TIME_LIMIT_S) -> Quantized:
     """Quantize as candidate ``number``, in a child that may hold ``memory_bytes`` of data and take ``limit_s``."""
-    candidate, file = CANDIDATES[number], folder / f"{number}.onnx"
+    candidate, file = CANDIDATES[number], output_file(number, folder)
     command = [sys.executable, "-m", "benchmarks.quantizers", str(folder), str(number), str(memory_bytes)]
     root = str(Path(__file__).resolve().parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
@@ -101,6 +104,11 @@ def run_candidate(number: int, folder: Path, memory_bytes: int, limit_s: float =
     if status:
         return Quantized(candidate=candidate, file=file, failure=reason(status, log.read_text(errors="replace")))
     return Quantized(candidate=candidate, file=file, **json.loads((folder / f"{number}.json").read_text()))
+
+
+def output_file(number: int, folder: Path) -> Path:
+    """Where the candidate of that number writes its file."""
+    return folder / f"{number}{'.xml' if CANDIDATES[number].tool == 'openvino' else '.onnx'}"
 
 
 def reason(status: int, log: str) -> str:
@@ -181,6 +189,16 @@ def _nncf(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
     onnx.save(nncf.quantize(model, nncf.Dataset(_Images(folder)), **chosen), output)
 
 
+def _openvino(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
+    """As OpenVINO's documentation advises: NNCF on OpenVINO's own model."""
+    import nncf
+    import openvino
+
+    model = openvino.convert_model(folder / "float.onnx")
+    quantized = nncf.quantize(model, nncf.Dataset(_Images(folder)), **settings)
+    openvino.save_model(quantized, output, compress_to_fp16=False)
+
+
 class _Images:
     """The calibration images one at a time, as often as they are asked for."""
 
@@ -207,6 +225,7 @@ TOOLS: Mapping[Tool, Callable[[Path, Path, Mapping[str, Any]], None]] = {
     "edgecompress": _edgecompress,
     "ort": _ort,
     "nncf": _nncf,
+    "openvino": _openvino,
     "onnxsim": _onnxsim,
 }
 
@@ -220,12 +239,13 @@ def _peak_bytes() -> int:
 
 
 def main() -> None:
-    """The child: quantize, note the time, and see that ONNX Runtime takes the file."""
-    from edgecompress.runtime import open_session, run_session
+    """The child: quantize, note the time, and see that the file is taken."""
+    from benchmarks.sessions import open_file
+    from edgecompress.runtime import run_session
 
     folder, number, memory_bytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    candidate, output = CANDIDATES[number], folder / f"{number}.onnx"
+    candidate, output = CANDIDATES[number], output_file(number, folder)
     for module in MODULES[candidate.tool]:
         importlib.import_module(module)
     start = time.perf_counter()
@@ -233,7 +253,7 @@ def main() -> None:
     cost = {"seconds": time.perf_counter() - start, "peak_bytes": _peak_bytes()}
     (folder / f"{number}.json").write_text(json.dumps(cost))
     first = next(calibration_batches(folder))
-    run_session(open_session(output, 1), {name: array[:1] for name, array in first.items()})
+    run_session(open_file(output, 1), {name: array[:1] for name, array in first.items()})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Channels between layers rounded up to whole blocks, since kernels are slow at what is left over of one.
 
 ONNX Runtime's integer convolutions by channel work on 16 channels at once and on the rest one by one: 58 channels take
-as long as 128. Its float pools leave the blocked layout of AVX-512 where channels do not fill the blocks. A value
-between convolutions can have more channels: filters of zeros write them, and weights of zeros read them. Integer sums
-stay the same, bit for bit.
+as long as 128. A value between convolutions can have more channels: filters of zeros write them, and weights of zeros
+read them. Integer sums stay the same, bit for bit. On CPUs with AVX-512 it holds for float pools, too: they leave the
+blocked layout where channels do not fill its blocks, which are of 8 with AVX2.
 """
 
 from __future__ import annotations
@@ -56,16 +56,17 @@ class Fact:
     same: ir.Value | None = None
 
 
-def align_channels(model: ir.Model) -> ir.Model:
+def align_channels(model: ir.Model, *, pools: bool = False) -> ir.Model:
     """A copy of a quantized model whose convolutions by channel have whole blocks of channels, where that is exact.
 
     New channels come last, so the first ones of a value are what they were.
 
     Args:
         model: with QuantizeLinear and DequantizeLinear; not modified.
+        pools: whether float pools gain by whole blocks as well, on the CPU that the model is for.
     """
     aligned = model.clone()
-    for facts in list(_same_channels(aligned.graph)):
+    for facts in list(_same_channels(aligned.graph, pools=pools)):
         left = _channels(facts) % BLOCK
         if left >= LEAST_LEFT:
             for fact in facts:
@@ -74,7 +75,7 @@ def align_channels(model: ir.Model) -> ir.Model:
     return aligned
 
 
-def _same_channels(graph: ir.Graph) -> Iterator[list[Fact]]:
+def _same_channels(graph: ir.Graph, *, pools: bool) -> Iterator[list[Fact]]:
     """All facts on values that have the same channels, where they may have more, and a kernel gains by it."""
     facts, sets = list(_facts_of(graph)), DisjointSet()
     for fact in facts:
@@ -87,7 +88,11 @@ def _same_channels(graph: ir.Graph) -> Iterator[list[Fact]]:
         classes[sets[fact.value]].append(fact)
     for known in classes.values():
         roles = {fact.role for fact in known}
-        if "unknown" not in roles and {"writer", "reader"} <= roles and any(map(_gains, known)):
+        if (
+            "unknown" not in roles
+            and {"writer", "reader"} <= roles
+            and any(_gains(fact, pools=pools) for fact in known)
+        ):
             yield known
 
 
@@ -147,10 +152,10 @@ def _filters(conv: ir.Node) -> tuple[int, ...] | None:
     return None if held is None else held.shape
 
 
-def _gains(fact: Fact) -> bool:
+def _gains(fact: Fact, *, pools: bool) -> bool:
     """Whether its kernel is slow at channels that are left over: an integer convolution by channel, or a float pool."""
     integer = fact.node is not None and producer(fact.node.inputs[0], "DequantizeLinear") is not None
-    return integer if fact.role == "between" else fact.role == "pool" and not integer
+    return integer if fact.role == "between" else pools and fact.role == "pool" and not integer
 
 
 def _channels(facts: list[Fact]) -> int:

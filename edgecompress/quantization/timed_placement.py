@@ -9,7 +9,7 @@ a whole are another: each is built, and they are timed against each other, inter
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,12 @@ Measure = Callable[[Sequence[int]], NDArray[np.float64]]
 class TimedChoice:
     """What the timing chose.
 
-    ``floats`` are names of nodes that the table makes integer, and that are to stay float; ``changes`` say why.
+    ``floats`` are names of nodes that the table makes integer, and that are to stay float; ``pools`` whether float
+    pools get whole blocks of channels; ``changes`` say why.
     """
 
     floats: tuple[str, ...] = ()
+    pools: bool = False
     changes: tuple[str, ...] = ()
 
 
@@ -88,7 +90,24 @@ def choose_by_time(lowering: Lowering, sample: Inputs, threads: int) -> TimedCho
         runs = _runs(int(1e3 * SECONDS / (alone * len(chosen))))
         return interleave_sessions([files[index] for index in chosen], sample, runs=runs, threads=threads)
 
-    return fastest_of(rivals, measure)
+    choice = fastest_of(rivals, measure)
+    chosen = next(rival.lowering for rival in rivals if rival.floats == choice.floats).write()
+    files = [to_bytes(for_kernels(chosen, pools=pools)) for pools in (False, True)]
+    return choice if files[0] == files[1] else with_pools(choice, measure((0, 1)))
+
+
+def with_pools(choice: TimedChoice, times: NDArray[np.float64]) -> TimedChoice:
+    """The choice, with whole blocks of channels for float pools if that is faster beyond doubt.
+
+    Args:
+        choice: what stays float.
+        times: milliseconds, (runs, 2), of the file without and with them.
+    """
+    ratio = ratio_of(times[:, 0], times[:, 1], STRETCHES)
+    if ratio.low < 1 or ratio.value < GAIN:
+        return choice
+    told = f"float pools have whole blocks of channels: {ratio.value:.2f}x as fast ({ratio.low:.2f}-{ratio.high:.2f})"
+    return replace(choice, pools=True, changes=(*choice.changes, told))
 
 
 def _runs(calls: int) -> int:

@@ -168,7 +168,8 @@ def test_a_float_pool_gets_whole_blocks(written: Callable[[ir.Model], ir.Model])
             v=draw(16, ODD, 1, 1, seed=5),
         )
     )
-    aligned = align_channels(model)
+    assert _filters(align_channels(model)) == _filters(model)  # on most CPUs it gains nothing
+    aligned = align_channels(model, pools=True)
     assert _filters(aligned) == {"a": (WHOLE, 4, 3, 3), "y": (16, WHOLE, 1, 1)}
     (before,), (after,) = (execute(each, {"x": X}) for each in (model, aligned))
     reference: Array = before

@@ -10,7 +10,14 @@ from edgecompress.metrics.agreement import Agreement
 from edgecompress.quantization.kept_float import BY_TIME
 from edgecompress.quantization.lowering import Lowering, floating
 from edgecompress.quantization.timed_parts import movable
-from edgecompress.quantization.timed_placement import Measure, Rival, choose_by_time, fastest_of
+from edgecompress.quantization.timed_placement import (
+    Measure,
+    Rival,
+    TimedChoice,
+    choose_by_time,
+    fastest_of,
+    with_pools,
+)
 from edgecompress.runtime import to_bytes
 from tests.exporters.graphs import draw, graph, run
 from tests.quantization.lowerings import lowering_of
@@ -100,3 +107,42 @@ def test_all_that_is_float_for_its_time_is_the_float_network(lowering: Lowering)
     everything = floating(lowering, sorted(movable(lowering)), BY_TIME).write()
     assert len(to_bytes(everything)) <= len(to_bytes(lowering.floats))
     np.testing.assert_array_equal(run(everything, X), run(lowering.floats, X))
+
+
+@pytest.mark.parametrize(
+    ("times", "pools"),
+    [
+        (_runs(2.0, 1.8), True),
+        (_runs(2.0, 1.99), False),
+        (_runs(2.0, 2.2), False),
+        (_runs(2.0, 1.8) * SHAKEN[:, :2], True),
+    ],
+)
+def test_float_pools_get_whole_blocks_where_that_is_faster(times: NDArray[np.float64], *, pools: bool) -> None:
+    choice = with_pools(TimedChoice(floats=("y",), changes=("told",)), times)
+    assert (choice.floats, choice.pools, choice.changes[0]) == (("y",), pools, "told")
+    assert ("1.11x as fast" in choice.changes[-1]) is pools
+
+
+@pytest.mark.parametrize(("channels", "timed"), [(24, 1), (32, 0)])
+def test_a_network_with_a_float_pool_is_timed_both_ways(
+    channels: int, timed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def noted(choice: TimedChoice, times: NDArray[np.float64]) -> TimedChoice:
+        seen.append(times.shape[1])
+        return choice
+
+    module = "edgecompress.quantization.timed_placement"
+    monkeypatch.setattr(f"{module}.SHORTEST_MS", 0.0)
+    monkeypatch.setattr(f"{module}.SECONDS", 0.0)
+    monkeypatch.setattr(f"{module}.with_pools", noted)
+    monkeypatch.setattr(f"{module}.fastest_of", lambda rivals, measure: TimedChoice(floats=rivals[-1].floats))
+    pooled = graph(
+        f"a = Conv<{PADS}>(x, w) r = Relu(a) m = MaxPool<kernel_shape=[2,2]>(r) y = Conv(m, v)",
+        w=draw(channels, 4, 3, 3),
+        v=draw(4, channels, 1, 1),
+    )
+    choose_by_time(lowering_of(pooled, X), {"x": X}, 1)
+    assert seen == [2] * timed
