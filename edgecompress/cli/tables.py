@@ -170,11 +170,15 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
         wrong = entry["failure"] or (f"{listed(lost)} is lost there: zero, a constant or noise" if lost else "")
         if wrong:
             console().print(f"{name}: {wrong}", style="red", highlight=False, markup=False)
+        if split := _split(entry):
+            console().print(f"{name}: {split}", style="yellow", highlight=False, markup=False)
     if source is not None:
         console().print(f"outputs there against the host's, {source}", style="dim", highlight=False)
     console().print()
 
 
+SHOWN = 3
+"""Nodes that are named on the terminal; the manifest names all."""
 PLAIN_UNITS = ("points", "share", "x", "ms", "MB", "dB")
 """Of budgets with two digits behind the point; a metric has a unit of its own."""
 
@@ -228,6 +232,18 @@ def _place(entry: Mapping[str, Any]) -> list[str]:
 def _integer_nodes(entry: Mapping[str, Any]) -> str:
     nodes = entry.get("nodes")  # bundles of before have none, nor have runtimes that do not tell
     return f"{nodes['integer']} of {nodes['ran']}" if nodes else "-"
+
+
+def _split(entry: Mapping[str, Any]) -> str:
+    """What another unit left to the CPU, with the first reason that was given; empty where it left nothing."""
+    nodes = entry.get("nodes") or {}
+    refused = nodes.get("refused")
+    if not refused:
+        return ""
+    there = " and ".join(f"{count} on the {unit}" for unit, count in nodes["units"].items() if unit != "CPU")
+    more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+    why = next((f"; {name}: {reason}" for name, reason in refused.items() if reason), "")
+    return f"of {nodes['ran']} nodes {there}; on the CPU {', '.join(list(refused)[:SHOWN])}{more}{why}"
 
 
 def _metric(drop: Drop | None) -> list[str]:

@@ -12,7 +12,8 @@ import pytest
 from edgecompress.cli.tables import print_budgets, print_elsewhere, print_json, print_metrics, print_verdict
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import judge
-from edgecompress.validation.elsewhere.results import Elsewhere
+from edgecompress.validation.elsewhere.place import RunNode
+from edgecompress.validation.elsewhere.results import Elsewhere, PlaceResult
 
 
 def _refuse(constant: str) -> Any:
@@ -108,3 +109,16 @@ def test_other_cpus_are_compared_in_what_is_known_of_the_outputs(capsys: pytest.
     printed = capsys.readouterr().out
     assert "same class" in printed
     assert "50.00 %" in printed
+
+
+def test_nodes_that_an_npu_left_to_the_cpu_are_named_with_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    cpu = [RunNode(name=name, operator="Gemm", unit="CPU", precision="f32", why=f"no {name}") for name in "abcde"]
+    nodes = (RunNode(name="conv", operator="Conv", unit="NPU", precision="u8"), *cpu)
+    whole = PlaceResult(place="whole", samples=1, nodes=nodes[:1])
+    print_elsewhere(Elsewhere.of([PlaceResult(place="split", samples=1, nodes=nodes), whole]))
+    printed = " ".join(capsys.readouterr().out.split())
+    told = "split: of 6 nodes 1 on the NPU; on the CPU a (Gemm), b (Gemm), c (Gemm) and 2 more; a (Gemm): no a"
+    assert told in printed
+    assert "1 of 6" in printed
+    assert "1 of 1" in printed
+    assert "whole:" not in printed

@@ -27,12 +27,14 @@ class RunNode:
         operator: its type there.
         unit: of the device that ran it: ``CPU``, ``GPU``, ``NPU``.
         precision: of its arithmetic, ``u8`` or ``f32``; empty where the runtime does not say.
+        why: it ran on no better unit, in the words of the compiler; empty where it did, or nothing was said.
     """
 
     name: str
     operator: str
     unit: str
     precision: str = ""
+    why: str = ""
 
     @property
     def integer(self) -> bool:

@@ -59,17 +59,22 @@ class PlaceResult:
 
 
 def summary_of(nodes: Sequence[RunNode]) -> dict[str, Any] | None:
-    """Nodes as manifests hold them: how many ran, and in integers, by unit and precision; those in floats by name.
+    """Nodes as manifests hold them: how many ran, and in integers, by unit and precision.
+
+    By name are those that another unit left to the CPU, each with the reason, and those in floats.
 
     >>> summary_of([RunNode(name="a", operator="Conv", unit="CPU", precision="u8")])
-    {'ran': 1, 'integer': 1, 'units': {'CPU': 1}, 'precisions': {'u8': 1}, 'float': []}
+    {'ran': 1, 'integer': 1, 'units': {'CPU': 1}, 'refused': {}, 'precisions': {'u8': 1}, 'float': []}
     """
     if not nodes:
         return None
+    units = dict(Counter(node.unit for node in nodes))
+    left = [node for node in nodes if node.unit == "CPU" and len(units) > 1]
     return {
         "ran": len(nodes),
         "integer": sum(node.integer for node in nodes),
-        "units": dict(Counter(node.unit for node in nodes)),
+        "units": units,
+        "refused": {f"{node.name} ({node.operator})": node.why for node in left},
         "precisions": dict(Counter(node.precision for node in nodes)),
         "float": [f"{node.name} ({node.operator})" for node in nodes if not node.integer],
     }

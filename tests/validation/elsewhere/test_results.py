@@ -36,13 +36,14 @@ def test_a_runtime_of_another_package_is_recorded_with_what_it_ran_on() -> None:
 def test_where_and_how_nodes_ran_is_recorded_where_a_runtime_tells_it() -> None:
     nodes = (
         RunNode(name="conv", operator="Conv", unit="NPU", precision="u8"),
-        RunNode(name="soft", operator="Softmax", unit="CPU", precision="f32"),
+        RunNode(name="soft", operator="Softmax", unit="CPU", precision="f32", why="no room"),
     )
     entries = Elsewhere.of([_result("mine", nodes=nodes), _result("yours"), _result("qemu:haswell", nodes=nodes)])
     assert entries.runtimes["mine"]["nodes"] == {
         "ran": 2,
         "integer": 1,
         "units": {"NPU": 1, "CPU": 1},
+        "refused": {"soft (Softmax)": "no room"},
         "precisions": {"u8": 1, "f32": 1},
         "float": ["soft (Softmax)"],
     }
