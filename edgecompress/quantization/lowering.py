@@ -28,14 +28,15 @@ from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant, replace_constant
 from edgecompress.quantization.concat_scales import share_concat_scales
 from edgecompress.quantization.hard_sigmoid import align_thresholds, relabelled
-from edgecompress.quantization.kept_float import BY_BUDGET, STORED, kept_float
-from edgecompress.quantization.placement import Placement, place
+from edgecompress.quantization.kept_float import BY_BUDGET, BY_RECIPE, STORED, kept_float
+from edgecompress.quantization.placement import Placement, place, why_kept
 from edgecompress.quantization.qdq import insert_qdq
 from edgecompress.quantization.recurrent import Recurrent, find_recurrent, write_recurrent
 from edgecompress.quantization.stored_weights import is_storable, store_weights
 from edgecompress.quantization.weights import weight_grids
 from edgecompress.recipe.tables import Quantization
 from edgecompress.registry import OBSERVERS, NamedFunction, choose
+from edgecompress.step import Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class Lowering:
 
     ``params`` are uint8 scale and zero point for each value in ``placement.pairs``; ``weights`` are int8
     scales by name of node. They stay what they are while the model's weights and biases move.
-    ``floats`` is the model before anything moved; ``recurrent`` says how LSTM, GRU and RNN are written.
+    ``floats`` is the model before anything moved; ``recurrent`` says how LSTM, GRU and RNN are written. ``stores_all``
+    has the weights of all layers in integers in the file that compute in floats, and are not to.
     """
 
     model: ir.Model
@@ -54,6 +56,7 @@ class Lowering:
     params: Mapping[str, QuantParams]
     weights: Mapping[str, QuantParams]
     recurrent: Recurrent = field(default_factory=Recurrent)
+    stores_all: bool = False
 
     @property
     def layers(self) -> frozenset[str]:
@@ -63,8 +66,12 @@ class Lowering:
     @property
     def stored(self) -> frozenset[str]:
         """Names of the layers that compute in floats, with integers in the file."""
-        floats = {refusal.name for refusal in self.placement.refusals if refusal.reason in STORED}
+        floats = {refusal.name for refusal in self.placement.refusals if self._is_stored(refusal)}
         return frozenset(str(node.name) for node in self.floats.graph if node.name in floats and is_storable(node))
+
+    def _is_stored(self, refusal: Refusal) -> bool:
+        reason = why_kept(refusal.name, self.placement.kept) or refusal.reason
+        return reason in STORED or (self.stores_all and reason not in (BY_RECIPE, BY_BUDGET))
 
     def write(self) -> ir.Model:
         """The INT8 model."""
@@ -103,6 +110,7 @@ def lower(
         params=align_thresholds(model.graph, placement, shared, scheme),
         weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
         recurrent=find_recurrent(model.graph, placement.kept),
+        stores_all=recipe.prefer == "size",
     )
 
 
@@ -123,6 +131,7 @@ def storing(model: ir.Model, recipe: Quantization, reason: str) -> Lowering:
         params={},
         weights={},
         recurrent=find_recurrent(model.graph, kept),
+        stores_all=recipe.prefer == "size",
     )
 
 

@@ -114,8 +114,9 @@ def _rule(node: ir.Node) -> Rule | None:
     return RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
 
 
-def _why_kept(node: ir.Node, kept: Kept) -> str | None:
-    return next((reason for pattern, reason in kept.items() if fnmatchcase(str(node.name), pattern)), None)
+def why_kept(name: str, kept: Kept) -> str | None:
+    """The reason for which a node of that name was to stay float; None where it was not."""
+    return next((reason for pattern, reason in kept.items() if fnmatchcase(name, pattern)), None)
 
 
 def _why_float(node: ir.Node, integers: dict[str, ir.Value], wanted: set[str], kept: Kept) -> str | None:
@@ -138,7 +139,7 @@ def _why_unable(node: ir.Node, rule: Rule, kept: Kept) -> str | None:
     """The reason to leave a node float whatever its neighbours are."""
     if rule.role is Role.FLOAT:
         return rule.reason
-    if (reason := _why_kept(node, kept)) is not None:
+    if (reason := why_kept(str(node.name), kept)) is not None:
         return reason
     if rule.role is Role.PASSTHROUGH:
         return _why_no_passthrough(node)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 import onnx_ir as ir
 
 from edgecompress.exporters.graph import constant
 from edgecompress.quantization.dynamic_lstm import GATES, quantize_lstm, why_no_lstm
+from edgecompress.quantization.placement import why_kept
 from edgecompress.quantization.stored_weights import store_weight
 from edgecompress.step import Refusal
 
@@ -64,7 +64,7 @@ def find_recurrent(graph: ir.Graph, kept: Mapping[str, str]) -> Recurrent:
         if layer.op_type not in RECURRENT or layer.domain not in ("", "ai.onnx"):
             continue
         name = str(layer.name)
-        reason = _why_kept(name, kept) or _why_not_stored(layer)
+        reason = why_kept(name, kept) or _why_not_stored(layer)
         floats = _why_in_floats(layer)
         if reason is None and floats is None:
             dynamic.append(name)
@@ -88,10 +88,6 @@ def write_recurrent(model: ir.Model, recurrent: Recurrent) -> None:
         elif layer.name in recurrent.stored:
             for letter, position in GATES.items():
                 store_weight(model.graph, layer, position, f"{layer.name}/{letter}", shared=(-1,))
-
-
-def _why_kept(name: str, kept: Mapping[str, str]) -> str | None:
-    return next((reason for pattern, reason in kept.items() if fnmatchcase(name, pattern)), None)
 
 
 def _why_not_stored(layer: ir.Node) -> str | None:

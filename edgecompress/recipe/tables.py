@@ -192,6 +192,9 @@ class Quantization(Table):
     """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
     placement: Literal["table", "measured"] = "table"
     """What of it becomes integer: all that the ``table`` allows, or what makes it faster here, as ``measured``."""
+    prefer: Literal["size", "speed"] = "speed"
+    """What decides on weights of layers that compute in floats: ``speed`` leaves them as they are, where no integer
+    kernel was an alternative; with ``size`` they are INT8 in the file, embeddings included."""
     integer_entry: bool = False
     """Make the first convolutions INT8 even over few channels, where floats run faster, for chips without floats."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx_ir as ir
 
 from edgecompress.calibration import collect
@@ -14,9 +16,9 @@ from edgecompress.recipe.tables import Quantization
 from tests.exporters.graphs import Array
 
 
-def lowering_of(model: ir.Model, *data: Array) -> Lowering:
+def lowering_of(model: ir.Model, *data: Array, **options: Any) -> Lowering:
     """The lowering with all integer that the table allows, for a model with one input ``x``, calibrated on ``data``."""
-    recipe = Quantization(enabled=True, scheme="fbgemm")
+    recipe = Quantization.model_validate({"enabled": True, "scheme": "fbgemm"} | options)
     batches = Batches(role="calibration", source=lambda: data, inputs=InputNames(names=("x",), required=1))
     placement = place(model.graph, kept_float(model.graph, recipe))
     calibration = collect(model, placement.pairs, batches, Progress())

@@ -82,3 +82,43 @@ def test_only_what_stays_float_for_its_time_is_rounded() -> None:
     assert kinds == {"c/weight_quantized": ir.DataType.INT8, "c/weight/scale": ir.DataType.FLOAT}
     assert len(to_bytes(plain)) - len(to_bytes(stored)) > 2 * W.size
     assert [value.dtype for value in plain.graph.initializers.values()] == [ir.DataType.FLOAT]
+
+
+def test_a_table_has_a_scale_for_each_row_and_gives_its_rows() -> None:
+    table = draw(50, 16, seed=4) * np.logspace(-3, 3, 50, dtype=np.float32)[:, None]
+    model = graph(
+        "f = Flatten<axis=3>(x) i = Cast<to=7>(f) a = Abs(i) m = Mod(a, n) y = Gather(t, m)", t=table, n=np.array(50)
+    )
+    assert is_storable(model.graph[-1])
+    store_weights(model, {"y"})
+    rows = np.abs(X.reshape(-1, 8).astype(np.int64)) % 50
+    steps = np.abs(table).max(axis=1) / 127.5
+    assert (np.abs(run(model, X) - table[rows]) <= 0.501 * steps[rows][..., None] + 1e-9).all()
+
+
+def test_a_table_that_is_read_along_another_axis_has_no_rows() -> None:
+    model = graph("y = Gather<axis=1>(t, i)", t=draw(50, 16), i=np.array([1], np.int64))
+    assert not is_storable(model.graph[-1])
+
+
+def test_a_transposed_convolution_has_a_scale_for_each_channel_that_it_writes() -> None:
+    weight = draw(4, 32, 2, 2, seed=5) * np.logspace(-2, 2, 32, dtype=np.float32)[:, None, None]
+    model = graph("y = ConvTranspose<strides=[2,2]>(x, w)", w=weight)
+    assert is_storable(model.graph[-1])
+    wanted = run(model, X)
+    store_weights(model, {"y"})
+    error = (run(model, X) - wanted).astype(np.float64)
+    noise = 10 * np.log10((wanted.astype(np.float64) ** 2).mean(axis=(0, 2, 3)) / (error**2).mean(axis=(0, 2, 3)))
+    assert noise.min() > 38, "channels of whatever size are rounded alike"
+
+
+@pytest.mark.parametrize(("prefer", "stored"), [("speed", set()), ("size", {"c", "y"})])
+def test_size_has_the_weights_of_all_float_layers_stored(prefer: str, stored: set[str]) -> None:
+    """A first convolution, float for its time by the table, and one without a kernel."""
+    text = "p = Slice(x, b, e, a) c = Conv<pads=[1,1,1,1]>(p, w) r = Relu(c) y = ConvTranspose(r, t)"
+    ends = {key: np.array([at], np.int64) for key, at in (("b", 0), ("e", 3), ("a", 1))}
+    model = graph(text, w=draw(32, 3, 3, 3), t=draw(32, 8, 3, 3), **ends)
+    lowering = lowering_of(model, X, prefer=prefer)
+    assert lowering.stored == stored
+    assert all(reason != BY_TIME for reason in lowering.placement.kept.values())
+    assert not floating(lowering, ["c", "y"], BY_BUDGET).stored, "what returns for the budget has its floats"

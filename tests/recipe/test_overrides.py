@@ -87,6 +87,7 @@ VALUES = {
     "quantization.percentile": "99.0",
     "quantization.narrow": "auto",
     "quantization.placement": "measured",
+    "quantization.prefer": "size",
     "quantization.fallback_evaluations": "4",
     "quantization.keep_float": '["head*"]',
     "export.opset": "18",

@@ -52,7 +52,8 @@ def _sentence(quantization: Quantization) -> str:
     recovery = "".join(f", {key.replace('_', ' ')}" for key in PASSES if getattr(quantization, key))
     fallback = ", layers return to float for the accuracy budget" if quantization.fallback_evaluations else ""
     timed = ", placed by measured time" if quantization.placement == "measured" else ""
-    return f"static INT8, {quantization.scheme}, weights {weights}{timed}{recovery}{fallback}{kept}"
+    small = ", those of float layers INT8 in the file" if quantization.prefer == "size" else ""
+    return f"static INT8, {quantization.scheme}, weights {weights}{small}{timed}{recovery}{fallback}{kept}"
 
 
 def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]:

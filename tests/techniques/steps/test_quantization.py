@@ -43,6 +43,12 @@ def _convert(recipe: Recipe) -> Conversion:
     return convert(_model(), Context(recipe=recipe, example=BATCHES.first(), streams=Streams(calibration=BATCHES)))
 
 
+@pytest.mark.parametrize(("prefer", "told"), [("speed", False), ("size", True)])
+def test_the_plan_says_where_size_is_preferred(prefer: str, *, told: bool) -> None:
+    (step,) = conversion_steps(_model(), _recipe(prefer=prefer))[-1:]
+    assert ("those of float layers INT8 in the file" in step.what) is told
+
+
 def test_equalization_is_a_step_of_the_plan_where_the_recipe_asks_for_it() -> None:
     model = _model()
     plain, equalized = (
