@@ -157,6 +157,16 @@ def test_a_batch(raw: Any, told: str) -> None:
             "the batch: labels of shape (4,) do not fit outputs of shape (2, 3); give a class for each row",
         ),
         (
+            lambda: top1(ROWS, np.eye(2, 3, dtype=int)),
+            "the batch: labels of shape (2, 3) do not fit outputs of shape (2, 3); where they are one-hot, give class"
+            " indices, labels.argmax(1)",
+        ),
+        (
+            lambda: top1(ROWS, np.zeros((2, 1), int)),
+            "the batch: labels of shape (2, 1) do not fit outputs of shape (2, 3); give them without the dimension of"
+            " 1, labels.squeeze(-1)",
+        ),
+        (
             lambda: top1(ROWS, np.full(2, 3)),
             "the batch: label 3 is out of range; the model gives 3 classes; number them 0 to 2, and give -100 for what"
             " does not count, or name it (training.ignore_index)",

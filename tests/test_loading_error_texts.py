@@ -72,7 +72,7 @@ def number(): return 3
         ("mistaken.py:net", "'mistaken.py:net' is an int, not a callable; name a function"),
         ("mistaken.py:needs", "'mistaken.py:needs' needs the argument 'width'; give a callable that takes none"),
         ("mistaken.py:raises", "'mistaken.py:raises' raised RuntimeError: no such backbone; repair it"),
-        ("mistaken.py:number", "'mistaken.py:number' returned int, not a torch.nn.Module; return one"),
+        ("mistaken.py:number", "'mistaken.py:number' returned an int, not a torch.nn.Module; return one"),
         (
             "mistaken.py",
             "model 'mistaken.py' is a file of code; name a callable of it: mistaken.py:needs or mistaken.py:raises or"

@@ -19,6 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, sign, targets, validate
+from edgecompress.cli.meant import told, with_plain_numbers
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
 from edgecompress.errors import EdgecompressError, first_line
 from edgecompress.system.durable import UNWRITABLE
@@ -31,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command(name="compress")(compress.run)
 app.command(name="validate")(validate.run)
@@ -66,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments, debug = _without_debug(sys.argv[1:] if arguments is None else arguments)
     try:
         with raised_signals():
-            status = app(arguments or ["--help"], prog_name="edgecompress", standalone_mode=False)
+            status = app(with_plain_numbers(arguments) or ["--help"], prog_name="edgecompress", standalone_mode=False)
             sys.stdout.flush()  # what was printed reaches its place now, or is missed now
     except TyperException as error:
-        return _fail(f"{error.format_message()} (--help shows what there is)", 2)
+        return _fail(told(error.format_message(), arguments), 2)
     except EndedBySignalError as error:
         return _fail(f"ended by {error.name}; nothing was written", error.exit_status)
     except EdgecompressError as error:

@@ -32,7 +32,9 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="[ROW:]KEY=VALUE", help="Override a key of every recipe, or of one row's."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the table and its bundles.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the table and its bundles.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> int:
     """Compress a model in every way and print the table; what was measured before is not measured again."""

@@ -14,7 +14,7 @@ FOLDER = Path("demo-mobile")
 
 
 def run(
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the bundle.")] = FOLDER,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the bundle.")] = FOLDER,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another bundle than demo-mobile.")] = False,
 ) -> int:
     """Train a small network on scikit-learn's digits and compress it for mobile."""

@@ -12,7 +12,7 @@ from edgecompress.cli.tables import console, print_json
 
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that compress wrote.")],
-    output: Annotated[Path, typer.Option(metavar="FILE", help="The page.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and write no page.")] = False,
 ) -> int:
     """Write the report of a bundle as a page that this version draws, every hash of the bundle checked first."""

@@ -254,6 +254,11 @@ def _labels(value: Any, where: str, kinds: str) -> Any:
             f"{where}: labels are {a_kind(value)} that is no array of numbers; give class indices, an integer"
             " array of shape (rows,), name a metric that takes them (--metric), or leave labels out"
         )
+    if labels.dtype.kind not in kinds and labels.ndim > 1:
+        raise DataError(
+            f"{where}: labels are {labels.dtype} of shape {labels.shape}; give class indices (integers): where they are"
+            " one-hot, labels.argmax(1)"
+        )
     if labels.dtype.kind not in kinds:
         raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
     return labels

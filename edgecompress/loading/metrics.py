@@ -14,8 +14,9 @@ from edgecompress.loading.user_code import folder_of, importable, place_of, reso
 from edgecompress.metrics.metric import DEFAULT, Measure, Metric, named_measure
 from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.meant import name_as_meant
 from edgecompress.recipe.tables import Recipe, parse_recipe
-from edgecompress.registry import METRICS, built_in, find
+from edgecompress.registry import LOSSES, METRICS, built_in, find
 
 MetricOrName = str | Metric | Callable[..., Any]
 """A name, ``file.py:callable``, an object, its class, or a function of a batch."""
@@ -44,8 +45,8 @@ class MeasuredBy:
             RecipeError: nothing has the name.
         """
         given = {
-            "evaluation": _names(metric=self.metric, postprocess=self.postprocess),
-            "training": _names(loss=self.loss),
+            "evaluation": _names(metric=name_as_meant(METRICS.key, self.metric), postprocess=self.postprocess),
+            "training": _names(loss=name_as_meant(LOSSES.key, self.loss)),
         }
         parse_recipe(given)  # what a record names need not be there, what is handed over has to
         named = {key: getattr(recipe, key).model_copy(update=names) for key, names in given.items() if names}

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, first_line
+from edgecompress.errors import USER_CODE_FAILS, InputError, ModelError, a_kind, first_line
 from edgecompress.loading.onnx_files import read_onnx
 from edgecompress.loading.other_formats import refuse_folder, refuse_other_format
 from edgecompress.loading.pretrained.hugging_face import load_hugging_face
@@ -136,5 +136,5 @@ def _call_for_module(spec: str) -> nn.Module:
         raise ModelError(f"{spec!r} raised {type(error).__name__}: {first_line(error)}; repair it") from error
     refuse_torchscript(module, f"{spec!r} returned", OR_ONNX)
     if not isinstance(module, nn.Module):
-        raise ModelError(f"{spec!r} returned {type(module).__name__}, not a torch.nn.Module; return one")
+        raise ModelError(f"{spec!r} returned {a_kind(module)}, not a torch.nn.Module; return one")
     return module

@@ -20,6 +20,11 @@ from edgecompress.pruning.reload.saving import load_pruned
 from edgecompress.system.archives import check_archive
 from edgecompress.system.quiet import quiet_torch
 
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+"""Of files that hold weights."""
+WHOLE_MODELS = (".onnx", ".pt2")
+"""Of files that hold the network, too."""
+
 
 def with_weights(module: nn.Module, path: Path, progress: Progress | None = None) -> nn.Module:
     """The module, filled; or a copy of it that was shrunk first, as the file of a pruned network says.
@@ -78,9 +83,20 @@ def _misfit(path: Path, state: Mapping[str, Tensor] | None, own: Mapping[str, Te
     )
 
 
-def _read(path: Path) -> object:
+def _require_weights(path: Path) -> None:
+    """Refuse what is no file of weights by its place or its name."""
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES)
+        fix = f"give {inside[0]}" if len(inside) == 1 else f"give the file in it ({', '.join(SUFFIXES)})"
+        raise ModelError(f"weights {str(path)!r} are a folder; {fix}")
+    if path.suffix in WHOLE_MODELS:
+        raise ModelError(f"weights {str(path)!r} are a whole model; give it as MODEL, without --weights")
     if not path.is_file():
         raise ModelError(f"weights file {str(path)!r} does not exist; check the path")
+
+
+def _read(path: Path) -> object:
+    _require_weights(path)
     refuse_weights_file(path)
     try:
         if path.suffix == ".safetensors":

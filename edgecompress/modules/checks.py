@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
-from torch import nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.nn.parameter import is_lazy
 
@@ -27,6 +29,7 @@ def check_network(network: Any) -> Network:
         return network
     if isinstance(unwrapped(network), nn.Module):
         return check_module(network, OR_ONNX)
+    _refuse_near(network, "model")
     raise ModelError(
         f"the model is {a_kind(network)}; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model"
     )
@@ -72,5 +75,17 @@ def require_module(role: str, network: Any, advice: str = IN_ITS_PLACE) -> nn.Mo
     module = unwrapped(network)
     refuse_torchscript(module, f"the {role} is", advice)
     if not isinstance(module, nn.Module):
+        _refuse_near(network, role)
         raise ModelError(f"the {role} is {a_kind(network)}; give a torch.nn.Module")
     return module
+
+
+def _refuse_near(network: Any, role: str) -> None:
+    """Refuse what makes a module, or belongs to one."""
+    name = getattr(network, "__name__", "")
+    if isinstance(network, type) and issubclass(network, nn.Module):
+        raise ModelError(f"the {role} is the class {name}; give an instance with its weights loaded, such as {name}()")
+    if inspect.isroutine(network):
+        raise ModelError(f"the {role} is the function {name}; call it, and give the module that it returns")
+    if isinstance(network, Mapping) and any(isinstance(value, Tensor) for value in network.values()):
+        raise ModelError(f"the {role} is a state dict; load it into a module (load_state_dict), and give that")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -44,6 +45,16 @@ def describe_fault(error: ValidationError, keys: Sequence[str], prefix: str = ""
         return f"too many values in {path!r}: {fault['input']!r}"
     expected = EXPECTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing")) else None
     if expected:
-        return f"expected {expected}, got {fault['input']!r} in {path!r}"
+        return f"expected {expected}, got {fault['input']!r} in {path!r}{_written(expected, fault['input'])}"
     message = fault["msg"].removeprefix("Input should be ")
-    return f"expected a value that is {message}, got {fault['input']!r} in {path!r}"
+    share = kind.startswith("less_than") and fault["ctx"].get("lt", fault["ctx"].get("le")) == 1
+    hint = f"; for {fault['input']:g} percent write {fault['input'] / 100:g}" if share and fault["input"] <= 100 else ""
+    return f"expected a value that is {message}, got {fault['input']!r} in {path!r}{hint}"
+
+
+def _written(expected: str, given: object) -> str:
+    """How a value is written that was given in another way, where that shows."""
+    if expected == EXPECTED["tuple"]:
+        return f"; write [{given}]" if isinstance(given, (int, float)) else "; write [first, second]"
+    comma = isinstance(given, str) and re.fullmatch(r"\d+,\d+", given)
+    return f"; write {given.replace(',', '.')}" if comma and isinstance(given, str) else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecompress.errors import RecipeError, nearest
+from edgecompress.targets.meant import suggestion
 
 EXTENDS = "extends"
 DEVICES = "devices"
@@ -102,6 +103,8 @@ def _read_shipped(name: str) -> ProfileFile:
 def _check_known(name: str, where: str = "") -> None:
     known = profile_names()
     if name not in known:
+        if meant := suggestion(name, known):
+            raise RecipeError(f"{where}unknown target {name!r}; {meant}")
         raise RecipeError(f"{where}unknown target {name!r}; choose one of {', '.join(known)}{nearest(name, known)}")
 
 

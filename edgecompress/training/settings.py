@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from torch import Tensor
 from torch.optim import Optimizer
 
+from edgecompress.errors import RecipeError
 from edgecompress.recipe.arguments import number, whole, word
 from edgecompress.training.learning_rate import SchedulerFactory, one_cycle
 from edgecompress.training.optimizers import OptimizerFactory
@@ -76,3 +77,8 @@ class Settings:
             give = "give a number between 0 and 1, or None"
             number("average_decay", self.average_decay, lambda share: 0 < share < 1, give)
         word("mixed_precision", self.mixed_precision, PRECISIONS)
+        if not (self.optimizer is None or isinstance(self.optimizer, Optimizer) or callable(self.optimizer)):
+            raise RecipeError(
+                f"optimizer is {self.optimizer!r}; give a class of torch.optim, such as torch.optim.Adam, or an"
+                " optimizer of the parameters that are trained"
+            )

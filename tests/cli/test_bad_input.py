@@ -139,7 +139,7 @@ def test_a_callable_that_needs_arguments(refused: Refused) -> None:
 
 def test_a_callable_that_returns_no_module(refused: Refused) -> None:
     line = refused("bad_nets.py:no_module")
-    assert line == "'bad_nets.py:no_module' returned dict, not a torch.nn.Module; return one"
+    assert line == "'bad_nets.py:no_module' returned a dict, not a torch.nn.Module; return one"
 
 
 def test_a_callable_that_raises(refused: Refused) -> None:

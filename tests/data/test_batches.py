@@ -73,6 +73,11 @@ def test_labels_are_left_out_where_they_are_not_wanted() -> None:
         (X.to(torch.bfloat16), "convert it to float32"),
         ({"picture": X, "mask": X}, "'picture' that the model does not take"),
         ((X, torch.rand(4)), "labels are float32; give class indices"),
+        (
+            (X, torch.rand(4, 3)),
+            "calibration batch 0: labels are float32 of shape (4, 3); give class indices (integers): where they are"
+            " one-hot, labels.argmax(1)",
+        ),
         ((X, torch.arange(3)), "4 samples but labels of shape (3,)"),
         ({}, "holds no inputs"),
         ("a cat", "a tensor of numbers is needed"),

@@ -58,3 +58,21 @@ def test_a_model_that_wraps_by_itself_keeps_its_names(tmp_path: Path) -> None:
     own = nn.ModuleDict({"module": nn.Linear(2, 2)})
     save_file(own.state_dict(), tmp_path / "own.safetensors")
     load_weights(own, tmp_path / "own.safetensors")
+
+
+def test_a_folder_and_a_whole_model_are_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    _refused("run", "weights 'run' are a folder; give the file in it (.safetensors, .pt, .pth, .bin, .ckpt)")
+    Path("run/best.pth").touch()
+    Path("run/log.txt").touch()
+    _refused("run", "weights 'run' are a folder; give run/best.pth")
+    for name in ("net.onnx", "net.pt2"):
+        Path(name).touch()
+        _refused(name, f"weights {name!r} are a whole model; give it as MODEL, without --weights")
+
+
+def _refused(name: str, told: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_weights(torch.nn.Linear(2, 2), Path(name))
+    assert str(caught.value) == told

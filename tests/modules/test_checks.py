@@ -8,6 +8,7 @@ from torch import nn
 
 from edgecompress.errors import ModelError
 from edgecompress.modules.checks import check_module, check_network, check_teacher
+from tests.networks import seeded
 
 
 def test_something_else() -> None:
@@ -35,3 +36,21 @@ def test_a_model_comes_out_of_its_wrapper() -> None:
     assert check_teacher(nn.DataParallel(model), nn.Linear(2, 2)) is model
     with pytest.raises(ModelError, match="are the same module"):
         check_teacher(nn.DataParallel(model), model)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (nn.ReLU, "the model is the class ReLU; give an instance with its weights loaded, such as ReLU()"),
+        (seeded, "the model is the function seeded; call it, and give the module that it returns"),
+        (
+            nn.Linear(2, 2).state_dict(),
+            "the model is a state dict; load it into a module (load_state_dict), and give that",
+        ),
+    ],
+)
+def test_what_belongs_to_a_module_is_told_from_one(given: object, told: str) -> None:
+    for check in (check_network, check_module):
+        with pytest.raises(ModelError) as caught:
+            check(given)
+        assert str(caught.value) == told

@@ -122,7 +122,7 @@ def test_a_wrong_file_names_its_fault(tmp_path: Path, text: str, words: str) -> 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"choose one of cloud, edge, .*, vnni-server; did you mean 'realtime'\?"):
-        load_profile("real-time")
+        load_profile("realtme")
 
 
 def test_a_missing_file_is_named() -> None:

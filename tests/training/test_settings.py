@@ -27,3 +27,13 @@ from edgecompress.training import Settings
 def test_an_impossible_value_is_refused(name: str, value: Any, fix: str) -> None:
     with pytest.raises(RecipeError, match=f"^{name} is {value}; {fix}$"):
         Settings(**{name: value})
+
+
+@pytest.mark.parametrize("optimizer", ["adam", 3, ["adam"]])
+def test_what_makes_no_optimizer_is_refused(optimizer: Any) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Settings(optimizer=optimizer)
+    assert str(caught.value) == (
+        f"optimizer is {optimizer!r}; give a class of torch.optim, such as torch.optim.Adam, or an optimizer of the"
+        " parameters that are trained"
+    )

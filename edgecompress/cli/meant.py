@@ -1,0 +1,131 @@
+"""Options and commands that there are not: what does what they were meant to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from edgecompress.recipe.meant import UNITS, number_with_unit
+
+KEYS = {
+    **dict.fromkeys(("--epochs", "--num-epochs"), "training.epochs=3"),
+    **dict.fromkeys(("--lr", "--learning-rate"), "training.learning_rate=0.01"),
+    **dict.fromkeys(
+        ("--sparsity", "--amount", "--prune", "--pruning"), "pruning.enabled=true --set pruning.amount=0.5"
+    ),
+    "--batch-size": "data.batch_size=16",
+    "--opset": "export.opset=20",
+    "--seed": "seed=1",
+    **dict.fromkeys(("--threads", "--num-threads"), "cpu.threads=2"),
+    "--scheme": "quantization.scheme=fbgemm",
+    "--observer": "quantization.observer=mse",
+    "--temperature": "distillation.temperature=4",
+    "--alpha": "distillation.alpha=0.5",
+    **dict.fromkeys(("--image-size", "--img-size", "--size"), "images.size=224"),
+    "--no-simplify": "export.simplify=false",
+    "--max-accuracy-drop": "budgets.max_accuracy_drop=1",
+    "--min-speedup": "budgets.min_speedup=2",
+    "--max-latency-ms": "budgets.max_latency_ms=10",
+    "--max-size-mb": "budgets.max_size_mb=3",
+    "--cpu": "cpu.emulate=cortex-a72",
+}
+"""Options that are keys of the recipe, with a value for each."""
+OPTIONS = {
+    **dict.fromkeys(("--force", "-f", "--yes", "-y"), "--overwrite"),
+    **dict.fromkeys(("--out", "--out-dir", "--outdir", "--output-dir"), "--output DIR"),
+    **dict.fromkeys(("--checkpoint", "--ckpt", "--state-dict", "-w"), "--weights FILE"),
+    **dict.fromkeys(
+        ("--data", "--dataset", "--calib", "--cal", "--calibration-data", "-c", "-d"), "--calibration DATA"
+    ),
+    **dict.fromkeys(("--eval", "--val", "--test", "--validation", "--evaluate"), "--evaluation DATA"),
+    **dict.fromkeys(("--training", "--train-data"), "--train DATA"),
+    **dict.fromkeys(("-t", "--profile", "--preset", "--platform"), "--target NAME"),
+    **dict.fromkeys(("--config", "--recipe"), "--target FILE.toml"),
+    **dict.fromkeys(("--model", "-m"), "the model without an option, right after the command"),
+}
+"""Options under other names."""
+LEFT_OUT = {
+    **dict.fromkeys(("--bits", "--int8", "--quantize", "--dtype", "--precision"), "integers have 8 bits"),
+    **dict.fromkeys(("--device", "--gpu", "--cuda"), "training takes the device that accelerate finds"),
+    **dict.fromkeys(
+        ("--verbose", "-v", "--quiet", "-q"), "progress goes to stderr, and --debug shows where an error is from"
+    ),
+}
+"""Options that are not needed, and why."""
+COMPRESS = "edgecompress compress MODEL --calibration DATA"
+COMMANDS = {
+    **dict.fromkeys(("quantize", "quantise", "optimize", "run"), COMPRESS),
+    **dict.fromkeys(("export", "convert"), f"{COMPRESS} --set quantization.enabled=false, which writes float ONNX"),
+    "prune": f"{COMPRESS} --train DATA --target edge",
+    "distill": f"{COMPRESS} --train DATA --target realtime",
+    **dict.fromkeys(("evaluate", "eval", "test", "check", "verify"), "edgecompress validate BUNDLE --evaluation DATA"),
+    **dict.fromkeys(("list", "ls"), "edgecompress targets list"),
+    "show": "edgecompress targets show NAME",
+    "recommend": "edgecompress targets recommend",
+    **dict.fromkeys(("info", "summary", "profile", "analyze"), "edgecompress inspect MODEL"),
+    "help": "edgecompress --help",
+    "version": "edgecompress --version",
+}
+"""Commands under other names."""
+FIXES = {
+    "Missing command.": ("a command is missing", "edgecompress targets list, show NAME or recommend"),
+    "Missing argument 'MODEL'.": ("MODEL is missing", COMPRESS.replace("MODEL", "file.py:callable")),
+    "Missing argument 'BUNDLE'.": ("BUNDLE is missing", "edgecompress validate FOLDER"),
+    "Missing option '--key'.": (
+        "a key is missing",
+        "openssl genpkey -algorithm ed25519 -out key.pem, then --key key.pem",
+    ),
+}
+HELP = "--help shows what there is"
+
+
+def told(message: str, arguments: Sequence[str]) -> str:
+    """An error of the command line's parser as one of ours: cause, then fix.
+
+    Args:
+        message: the parser's.
+        arguments: what was typed.
+
+    >>> told("No such option: --epochs (Possible options: --help)", ["compress", "a.py:net", "--epochs", "3"])
+    'there is no option --epochs; write --set training.epochs=3'
+    """
+    if (option := re.match(r"No such option: (\S+)", message)) is not None:
+        return _told_option(option[1], message, arguments)
+    if (command := re.match(r"No such command '([^']*)'", message)) is not None and command[1] in COMMANDS:
+        return f"there is no command {command[1]!r}; write {COMMANDS[command[1]]}"
+    if message.startswith("Got unexpected extra argument") and "--set" in arguments:
+        return "--set takes one KEY=VALUE; write it without spaces, or in quotes"
+    cause, fix = FIXES.get(message, (message.rstrip("."), ""))
+    return f"{cause}; write {fix}" if fix else f"{message} ({HELP})"
+
+
+def _told_option(name: str, message: str, arguments: Sequence[str]) -> str:
+    cause = f"there is no option {name}"
+    if name in ("-v", "-V") and arguments[:1] == [name]:
+        return f"{cause}; write --version"
+    if name in KEYS:
+        return f"{cause}; write --set {KEYS[name]}"
+    if name in OPTIONS:
+        return f"{cause}; write {OPTIONS[name]}"
+    if name in LEFT_OUT:
+        return f"{cause}; leave it out: {LEFT_OUT[name]}"
+    near = re.search(r"\(Possible options: (.*)\)", message)
+    return f"{cause}; did you mean {near[1].replace(', ', ' or ')}?" if near else f"{cause}; {HELP}"
+
+
+def with_plain_numbers(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with a number in the place of one with a unit behind an option that bounds something.
+
+    >>> with_plain_numbers(["validate", "out", "--max-size-mb", "300kB", "--min-speedup=2x"])
+    ['validate', 'out', '--max-size-mb', '0.3', '--min-speedup=2']
+    """
+    return [_plain(each, before) for before, each in zip(["", *arguments], arguments, strict=False)]
+
+
+def _plain(argument: str, before: str) -> str:
+    option, sign, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
+    key = option.removeprefix("--").replace("-", "_")
+    if not option.startswith("--") or not value or not key.endswith(tuple(UNITS)):
+        return argument
+    number = number_with_unit(key, value)
+    return argument if number is None else f"{option}={number:g}" if sign else f"{number:g}"

@@ -1,0 +1,50 @@
+"""Which target a name means that no target has: a device, an instruction set, a technique."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+MEANT = {
+    "android": ("phone", "smartphone", "pixel", "galaxy", "snapdragon", "androidphone"),
+    "mobile": ("iphone", "ipad", "ios", "arm", "arm64", "aarch64", "int8", "quantize", "quantization", "quantized"),
+    "edge": ("prune", "pruning", "pruned", "embedded", "iot"),
+    "realtime": ("distill", "distillation", "student"),
+    "raspberry-pi-4": ("rpi4", "pi4", "raspi4", "raspberrypi4"),
+    "raspberry-pi-5": ("rpi", "rpi5", "pi", "pi5", "raspi", "raspi5", "raspberrypi", "raspberrypi5"),
+    "vnni-server": ("server", "xeon", "vnni", "avx512"),
+    "mini-pc": ("x86", "x8664", "amd64", "intel", "cpu", "pc", "laptop", "desktop", "nuc", "avx2"),
+    "browser": ("web", "wasm", "chrome", "javascript"),
+}
+"""By the name of a target: what people write, in small letters without signs, numbers of a model left out."""
+NONE_FOR = {
+    **dict.fromkeys(
+        ("gpu", "cuda", "tensorrt", "jetson", "jetsonnano", "jetsonorin", "nvidia"),
+        "artifacts are INT8 for CPUs, and no target is for GPUs; mobile is for the Arm CPU of such a board",
+    ),
+    **dict.fromkeys(
+        ("esp32", "stm32", "arduino", "mcu", "microcontroller", "tflite", "coral", "edgetpu"),
+        "artifacts run in ONNX Runtime, which needs an operating system; no target is for microcontrollers or TPUs",
+    ),
+}
+"""What no target is for, and why."""
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """What to give in the place of a name that no target has; empty where nothing is meant.
+
+    >>> suggestion("Pixel 8", ["android"]), suggestion("my.yaml", [])
+    ("give 'android' (targets list shows all)", "profiles are TOML: write my.toml with extends = 'mobile'")
+    """
+    if re.search(r"\.(ya?ml|json|cfg|ini)$", name):
+        return f"profiles are TOML: write {name.rpartition('.')[0]}.toml with extends = 'mobile'"
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    series = re.sub(r"\d+[a-z]*$", "", plain)
+    names = {word: target for target, words in MEANT.items() for word in words}
+    names |= {re.sub(r"[^a-z0-9]", "", target): target for target in known}
+    for word in (plain, series):
+        if word in NONE_FOR:
+            return NONE_FOR[word]
+        if word in names:
+            return f"give {names[word]!r} (targets list shows all)"
+    return ""

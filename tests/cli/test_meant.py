@@ -1,0 +1,89 @@
+"""Options and commands under other names end in the line that names the right one."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecompress.cli import main
+from edgecompress.cli.meant import COMMANDS, HELP, KEYS, LEFT_OUT, OPTIONS, with_plain_numbers
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Recipe
+
+
+def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    return captured.err.removeprefix("error: ").strip()
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("compress a.py:net --epochs 3", "there is no option --epochs; write --set training.epochs=3"),
+        ("compress a.py:net --force", "there is no option --force; write --overwrite"),
+        ("compress a.py:net --data x", "there is no option --data; write --calibration DATA"),
+        ("compress a.py:net --bits 8", "there is no option --bits; leave it out: integers have 8 bits"),
+        (
+            "compress --model a.py:net",
+            "there is no option --model; write the model without an option, right after the command",
+        ),
+        (
+            "compress a.py:net --weigths w.pt",
+            "there is no option --weigths; did you mean --teacher-weights or --weights?",
+        ),
+        ("compress a.py:net --zzz", f"there is no option --zzz; {HELP}"),
+        (
+            "compress a.py:net --set pruning.amount 0.5",
+            "--set takes one KEY=VALUE; write it without spaces, or in quotes",
+        ),
+        ("compress", "MODEL is missing; write edgecompress compress file.py:callable --calibration DATA"),
+        ("-v", "there is no option -v; write --version"),
+        ("quantize a.py:net", "there is no command 'quantize'; write edgecompress compress MODEL --calibration DATA"),
+        ("target list", f"No such command 'target'. Did you mean 'targets'? ({HELP})"),
+        ("targets", "a command is missing; write edgecompress targets list, show NAME or recommend"),
+        (
+            "sign out",
+            "a key is missing; write openssl genpkey -algorithm ed25519 -out key.pem, then --key key.pem",
+        ),
+    ],
+)
+def test_a_line_says_what_to_write(capfd: pytest.CaptureFixture[str], typed: str, told: str) -> None:
+    assert _line(capfd, *typed.split()) == told
+
+
+@pytest.mark.parametrize("option", [*KEYS, *OPTIONS, *LEFT_OUT])
+def test_no_option_that_there_is_is_called_missing(capfd: pytest.CaptureFixture[str], option: str) -> None:
+    line = _line(capfd, "compress", "a.py:net", option)
+    assert line.startswith(f"there is no option {option}; ")
+    if option in KEYS:
+        override(Recipe(), KEYS[option].split(" --set "))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_under_another_name_is_told(capfd: pytest.CaptureFixture[str], command: str) -> None:
+    assert _line(capfd, command) == f"there is no command {command!r}; write {COMMANDS[command]}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--max-size-mb 300kB", "--max-size-mb 0.3"),
+        ("--max-size-mb=300kB", "--max-size-mb=0.3"),
+        ("--max-accuracy-drop 1%", "--max-accuracy-drop 1"),
+        ("--max-latency-ms 5ms", "--max-latency-ms 5"),
+        ("--min-speedup 2x", "--min-speedup 2"),
+        ("--max-size-mb small", "--max-size-mb small"),
+        ("--max-size-mb --json", "--max-size-mb --json"),
+        ("--set budgets.max_size_mb=300kB", "--set budgets.max_size_mb=300kB"),
+        ("out 300kB", "out 300kB"),
+    ],
+)
+def test_units_behind_options_that_bound_something(typed: str, meant: str) -> None:
+    assert with_plain_numbers(typed.split()) == meant.split()
+
+
+@pytest.mark.parametrize("command", [[], ["compress"], ["targets", "recommend"]])
+def test_h_is_help(capfd: pytest.CaptureFixture[str], command: list[str]) -> None:
+    assert main([*command, "-h"]) == 0
+    assert "Usage: edgecompress" in capfd.readouterr().out
