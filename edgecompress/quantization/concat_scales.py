@@ -2,13 +2,14 @@
 
 A Concat of integers with scales of their own looks every value up in a table, and rounds it a second time; in a chain
 of them, as ShuffleNet has and DenseNet, a value that only passes is rounded at each. TFLite asks for equal scales
-there; here they are given where nothing else reads the parts, or where the chain costs no value more than one bit.
+there; here they are given where nothing else reads the parts, or where that costs the other readers little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import numpy as np
 import onnx_ir as ir
 from scipy.cluster.hierarchy import DisjointSet
 
@@ -18,6 +19,10 @@ from edgecompress.quantization.placement import Placement
 
 COARSEST = 2.0
 """How many times as large the steps of a chain may be as those of one of its Concats."""
+NEAR = 1.25
+"""The same for a part that others read as well: what they lose is less than what the Concat gains."""
+COVERED = 0.99
+"""Share of a part's range that the whole has to cover, where others read it."""
 
 
 def share_concat_scales(
@@ -38,15 +43,16 @@ def share_concat_scales(
     def decided(members: Iterable[str]) -> QuantParams:
         return _covering([params[name] for name in members if name in wholes], scheme)
 
+    limits = dict.fromkeys(wholes, COARSEST)
     for whole, concat in wholes.items():
         chains.add(whole)
         for part in _parts(concat, placed, params):
             name = str(part.name)
-            if name in wholes or _only_concatenated(part, placed):
-                chains.add(name)
-                members = chains.subset(whole) | chains.subset(name)
-                if all(_may_have(decided(members), params[each], each in wholes) for each in members):
-                    chains.merge(whole, name)
+            chains.add(name)
+            limits.setdefault(name, np.inf if _only_concatenated(part, placed) else NEAR)
+            members = chains.subset(whole) | chains.subset(name)
+            if all(_may_have(decided(members), params[each], limits[each], scheme) for each in members):
+                chains.merge(whole, name)
     return {**params, **{name: decided(chain) for chain in chains.subsets() if len(chain) > 1 for name in chain}}
 
 
@@ -87,14 +93,23 @@ def _covering(params: Iterable[QuantParams], scheme: Scheme) -> QuantParams:
     known = list(params)
     if len(known) == 1:
         return known[0]
-    ends = [[(code - float(each.zero_point)) * float(each.scale) for code in (0, scheme.quant_max)] for each in known]
+    ends = [_ends(each, scheme) for each in known]
     return scheme.activation_params(min(low for low, _ in ends), max(high for _, high in ends))
 
 
-def _may_have(shared: QuantParams, own: QuantParams, is_whole: bool) -> bool:
-    """Whether a value may take shared parameters.
+def _ends(params: QuantParams, scheme: Scheme) -> tuple[float, float]:
+    """The least and the greatest value that integers stand for."""
+    zero, scale = float(params.zero_point), float(params.scale)
+    return -zero * scale, (scheme.quant_max - zero) * scale
 
-    A ReLU is exact only where zero is the least integer. A part is rounded to the steps of the whole anyway.
+
+def _may_have(shared: QuantParams, own: QuantParams, coarsest: float, scheme: Scheme) -> bool:
+    """Whether a value may take shared parameters with steps up to so many times its own.
+
+    A ReLU is exact only where zero is the least integer. What only a Concat reads is rounded to its steps anyway, and
+    may lose what lies outside of its range.
     """
-    fine = not is_whole or float(shared.scale) <= COARSEST * float(own.scale)
-    return fine and (shared.zero_point == 0) == (own.zero_point == 0)
+    (low, high), (own_low, own_high) = _ends(shared, scheme), _ends(own, scheme)
+    covered = np.isinf(coarsest) or (low <= COVERED * own_low and high >= COVERED * own_high)
+    fine = float(shared.scale) <= coarsest * float(own.scale)
+    return bool(covered and fine and (shared.zero_point == 0) == (own.zero_point == 0))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgecompress.exporters.finish import fault_of
-from edgecompress.quantization.channel_alignment import BLOCK, LEAST_LEFT, align_channels
+from edgecompress.quantization.channel_alignment import align_channels
+from edgecompress.quantization.channel_layouts import BLOCK, LEAST_LEFT
 from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.quantization.stored_weights import store_weights
 from edgecompress.runtime import execute, to_bytes
@@ -117,7 +120,8 @@ def test_a_gate_gets_the_channels_that_it_multiplies() -> None:
 @pytest.mark.parametrize(
     "reader",
     [
-        "r = Concat<axis=1>(d, d) y = Conv(r, v2)",
+        "r = Concat<axis=1>(d, x) y = Relu(r)",
+        "h, r = Split<axis=1, num_outputs=2>(d) y = Add(h, r)",
         "r = Softmax<axis=1>(d) y = Conv(r, v)",
         "r = PRelu(d, slopes) y = Conv(r, v)",
         "r = Transpose<perm=[0,1,3,2]>(d) y = Conv(r, v)",
@@ -131,7 +135,6 @@ def test_what_others_read_keeps_its_channels(reader: str) -> None:
         w=draw(ODD, 4, 1, 1, seed=1),
         k=draw(ODD, 1, 3, 3, seed=3),
         v=draw(3, ODD, 1, 1, seed=7),
-        v2=draw(3, 2 * ODD, 1, 1, seed=7),
         half=draw(4, ODD // 2, 1, 1, seed=8),
         slopes=draw(ODD, 1, 1, seed=9),
     )
@@ -189,3 +192,82 @@ def test_a_weight_that_layers_share_is_copied_for_the_wider_one() -> None:
     assert _filters(aligned)["a"] == (WHOLE, 4, 1, 1)
     assert _filters(aligned)["n"] == (ODD, 4, 1, 1)
     assert np.array_equal(run(before, X), run(aligned, X))
+
+
+NARROW = 20
+
+
+def test_new_channels_pass_a_concat_and_a_gather() -> None:
+    """A ghost module whose halves are shuffled: new channels lie in the middle of what is read."""
+    model = graph(
+        f"a = Conv(x, w) e = Relu(a) d = Conv<group={NARROW}, pads=[1,1,1,1]>(e, k) r = Relu(d) "
+        f"c = Concat<axis=1>(e, r) m = Conv<group={2 * NARROW}, pads=[1,1,1,1]>(c, l) "
+        "g = Gather<axis=1>(m, chosen) s = Conv(g, v) y = Relu(s)",
+        w=draw(NARROW, 4, 1, 1, seed=1),
+        k=draw(NARROW, 1, 3, 3, seed=2),
+        l=draw(2 * NARROW, 1, 3, 3, seed=3),
+        v=draw(3, NARROW, 1, 1, seed=4),
+        chosen=np.arange(1, 2 * NARROW, 2),
+    )
+    before = lowering_of(model, X).write()
+    aligned = align_channels(before)
+    assert _filters(aligned) == {"a": (32, 4, 1, 1), "d": (32, 1, 3, 3), "m": (64, 1, 3, 3), "s": (3, NARROW, 1, 1)}
+    chosen = next(node.inputs[1] for node in aligned.graph if node.op_type == "Gather")
+    assert chosen is not None
+    assert chosen.const_value is not None
+    assert chosen.const_value.numpy().tolist() == [*range(1, 20, 2), *range(33, 52, 2)]
+    assert np.array_equal(run(before, X), run(aligned, X))
+
+
+@st.composite
+def _networks(draw_: st.DrawFn) -> ir.Model:
+    """Convolutions, plain and by channel, with sums, products, Concats and Gathers of what was written so far."""
+    counts: dict[str, int] = {"x": 4}
+    nodes: list[str] = []
+    constants: dict[str, NDArray[Any]] = {}
+
+    def made(operator: str, channels: int) -> None:
+        name = f"n{len(nodes)}"
+        nodes.append(f"{name} = {operator}")
+        counts[name] = channels
+
+    def held(array: NDArray[Any]) -> str:
+        constants[f"k{len(constants)}"] = array
+        return f"k{len(constants) - 1}"
+
+    made(f"Conv(x, {held(draw(24, 4, 1, 1))})", 24)
+    for step in range(draw_(st.integers(2, 8))):
+        source = draw_(st.sampled_from(sorted(counts, reverse=True)))
+        count = counts[source]
+        alike = sorted(name for name, channels in counts.items() if channels == count)
+        match draw_(st.sampled_from(["plain", "channel", "channel", "relu", "concat", "add", "mul", "gather"])):
+            case "plain":
+                wide = draw_(st.sampled_from([20, 24, 24, 8]))
+                made(f"Conv({source}, {held(draw(wide, count, 1, 1, seed=step))})", wide)
+            case "channel":
+                made(f"Conv<group={count}, pads=[1,1,1,1]>({source}, {held(draw(count, 1, 3, 3, seed=step))})", count)
+            case "relu":
+                made(f"Relu({source})", count)
+            case "concat":
+                other = draw_(st.sampled_from(sorted(counts)))
+                made(f"Concat<axis=1>({source}, {other})", count + counts[other])
+            case "gather":
+                chosen = draw_(st.lists(st.integers(0, count - 1), min_size=1, max_size=24))
+                made(f"Gather<axis=1>({source}, {held(np.array(chosen))})", len(chosen))
+            case kind:
+                made(f"{kind.capitalize()}({source}, {draw_(st.sampled_from(alike))})", count)
+    last = f"n{len(nodes) - 1}"
+    return graph(
+        f"{' '.join(nodes)} last = Conv({last}, out) y = Relu(last)", out=draw(3, counts[last], 1, 1), **constants
+    )
+
+
+@given(_networks())
+def test_any_network_computes_the_same_integers(model: ir.Model) -> None:
+    before = lowering_of(model, X).write()
+    aligned = align_channels(before)
+    assert fault_of(to_bytes(aligned)) is None
+    assert np.array_equal(run(before, X), run(aligned, X))
+    for node in aligned.graph:
+        if node.op_type == "Conv" and (count := node.attributes.get_int("group", 1)) > 1:
+            assert _filters(aligned)[str(node.name)][0] == count

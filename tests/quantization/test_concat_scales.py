@@ -54,16 +54,22 @@ def test_a_part_that_is_moved_first_has_the_scale_too() -> None:
 
 
 @pytest.mark.parametrize("reader", ["n = Conv(a, w1)", "n = Relu(a)", "n = HardSigmoid(a)"])
-def test_a_part_that_another_reads_keeps_its_own(reader: str) -> None:
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "shares"),
+    [(1.0, 128, True), (0.9, 128, True), (0.7, 128, False), (0.9, 60, False), (0.9, 200, False), (1.3, 128, False)],
+)
+def test_a_part_that_another_reads_shares_the_scale_of_a_whole_that_is_near(
+    reader: str, scale: float, zero_point: int, *, shares: bool
+) -> None:
     model = graph(
         f"a = Conv(x, w1) b = Conv(x, w2) {reader} c = Concat<axis=1>(a, b) z = Conv(c, v) y = Add(n, z)",
         **CONVS,
         v=draw(4, 8, 1, 1),
     )
-    placement = place(model.graph)
-    params = {name: _params(1 + place_, 128) for place_, name in enumerate(placement.pairs)}
+    params = {name: _params(1, 128) for name in place(model.graph).pairs}
+    params |= {"a": _params(scale, zero_point), "b": _params(5, 10)}
     shared = _shared(model, params)
-    assert shared["a"] is params["a"]
+    assert shared["a"] is params["c" if shares else "a"]
     assert shared["b"] is params["c"]
 
 
