@@ -1,5 +1,8 @@
 """Fusion barriers: nodes that keep ONNX Runtime from making integer what is to stay float.
 
+A QuantizeLinear behind a float MaxPool would be moved before it, and the pool run on integers in the layout of floats,
+where that takes 50 times as long. A Sum of a single value stands between, and copies.
+
 Where all that an operator computes with comes from DequantizeLinear, and what it writes goes to QuantizeLinear, ONNX
 Runtime takes it on itself to run it on integers. A Flatten and a Reshape in between end that, and move no byte; a
 Reshape would not do, since ONNX Runtime moves a DequantizeLinear past it.
@@ -62,3 +65,23 @@ def barrier(real: ir.Value, codes: ir.Value) -> list[ir.Node]:
     whole = node("Reshape", [flat.outputs[0], shape.outputs[0]], f"{name}/whole", f"{name}/whole")
     whole.outputs[0].type = real.type
     return [shape, flat, whole]
+
+
+def meets_pool(value: ir.Value, placed: Container[str]) -> bool:
+    """Whether ONNX Runtime would move a QuantizeLinear of a float value past a MaxPool.
+
+    Args:
+        value: what is to be quantized.
+        placed: names of the nodes that become integer.
+    """
+    made_by = value.producer()
+    if made_by is None or str(made_by.name) in placed or any(user.name not in placed for user, _ in value.uses()):
+        return False
+    return made_by.op_type == "MaxPool"
+
+
+def copied(value: ir.Value) -> ir.Node:
+    """A node that copies a value, and that nothing is moved past."""
+    made = node("Sum", [value], f"{value.name}/copy", f"{value.name}/copy")
+    made.outputs[0].type = value.type
+    return made

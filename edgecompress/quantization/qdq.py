@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgecompress.calibration.schemes import QNNPACK, QuantParams
 from edgecompress.exporters.graph import constant, initializer, insert_after, node
-from edgecompress.quantization.fusion_barriers import barrier, exposed_input
+from edgecompress.quantization.fusion_barriers import barrier, copied, exposed_input, meets_pool
 from edgecompress.quantization.hard_sigmoid import relabelled, thresholds
 from edgecompress.quantization.operators import RULES, SATURATING, Role
 from edgecompress.quantization.placement import Placement, activations
@@ -129,10 +129,12 @@ class _Writer:
     def _pair(self, value: ir.Value, source: ir.Value, anchor: ir.Node | None, bounds: Bounds | None = None) -> None:
         """QuantizeLinear on ``source`` and DequantizeLinear, known from here on as ``value``."""
         name, params = str(value.name), self._params[str(value.name)]
+        copies = [copied(source)] if meets_pool(source, self._placed) else []
+        quantized = copies[0].outputs[0] if copies else source
         quantize = node(
-            "QuantizeLinear", [source, *self._constants_of(name, params)], codes_name(name), codes_name(name)
+            "QuantizeLinear", [quantized, *self._constants_of(name, params)], codes_name(name), codes_name(name)
         )
-        chain = [quantize, *self._clip(name, quantize.outputs[0], params, bounds)]
+        chain = [*copies, quantize, *self._clip(name, quantize.outputs[0], params, bounds)]
         self._dequantize(value, chain[-1].outputs[0], chain, anchor, params)
 
     def _dequantize(

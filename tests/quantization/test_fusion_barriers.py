@@ -65,6 +65,26 @@ def test_an_operator_between_integers_is_kept_float(kind: str, behind: str) -> N
     assert not quantized.warnings
 
 
+@pytest.mark.parametrize("behind", [f"y = {CONV}(m, w)", f"n = {CONV}(m, w) o = {CONV}(m, w) y = Add(n, o)"])
+def test_a_float_pool_is_not_run_on_integers(behind: str) -> None:
+    model = graph(f"t = Tanh(x) m = MaxPool<kernel_shape=[2,2]>(t) {behind}", w=W)
+    quantized = _quantize(model, ())
+    (pool,) = (node for node in optimized_graph(quantized.model) if node.op_type == "MaxPool")
+    source = pool.inputs[0]
+    assert source is not None
+    assert source.producer() is not None
+    assert source.producer().op_type == "Tanh"  # type: ignore[union-attr]
+    assert [node.op_type for node in quantized.model.graph].count("Sum") == 1
+
+
+def test_an_integer_pool_and_one_that_floats_read_are_not_copied() -> None:
+    for body in (
+        f"a = {CONV}(x, w) m = MaxPool<kernel_shape=[2,2]>(a) y = {CONV}(m, w)",
+        f"t = Tanh(x) m = MaxPool<kernel_shape=[2,2]>(t) n = {CONV}(m, w) s = Sin(m) y = Add(n, s)",
+    ):
+        assert "Sum" not in [node.op_type for node in _quantize(graph(body, w=W), ()).model.graph]
+
+
 def test_each_operator_that_the_runtime_fuses_is_tried() -> None:
     assert FUSED - BETWEEN.keys() == {"Gemm", "Resize", "Where"}  # Gemm is in test_static.py
 

@@ -21,6 +21,7 @@ from edgecompress.exporters.canonicalize.masks import drop_masks
 from edgecompress.exporters.canonicalize.merge_transposes import merge_transposes
 from edgecompress.exporters.canonicalize.pad_shortcuts import convolve_pad_shortcuts
 from edgecompress.exporters.canonicalize.pool_means import pool_means
+from edgecompress.exporters.canonicalize.prelus import convolve_prelus
 from edgecompress.exporters.canonicalize.products import weigh_products
 from edgecompress.exporters.canonicalize.sink_transposes import sink_transposes
 from edgecompress.exporters.canonicalize.softmax_axes import turn_softmax
@@ -42,6 +43,7 @@ PASSES = (
     drop_masks,
     pool_means,
     convolve_pad_shortcuts,
+    convolve_prelus,
 )
 FOR_INTEGERS = (weigh_products, unfold_hard_swish, flatten_up_convolutions, convolve_batch_norms)
 """What costs a float model nothing, but helps it no more."""

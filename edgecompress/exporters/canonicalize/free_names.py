@@ -22,8 +22,8 @@ CONSTANTS = (
 OTHERS = (
     *("bias", "biased", "cast", "clip", "copies", "copy", "correct", "corrected", "dq", "flat", "flatten", "gate"),
     *("input", "input_quantized", "input_scale", "input_zero_point", "mean", "moved", "operand", "ordered", "peak"),
-    *("pool", "product", "q", "quantize", "real", "row", "scaled", "scales", "shape", "shift"),
-    *("shift_column", "split", "tile", "tiles", "wanted_mean", "whole"),
+    *("pool", "positive", "product", "q", "quantize", "real", "rest", "row", "scaled", "scales", "shape", "shift"),
+    *("shift_column", "sloped", "split", "tile", "tiles", "wanted_mean", "whole"),
 )
 """Last words of names of nodes and of what they compute."""
 ENDINGS = ("axes", "clipped", "float", "quantized")
