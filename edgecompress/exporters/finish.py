@@ -28,8 +28,8 @@ def finish(model: ir.Model, original: ir.Model) -> bytes:
     _require_names(model, original)
     proto = _plain(model)
     multiply_bias_scales(proto)
-    make_zero_points(proto)
     shorten_names(proto)
+    make_zero_points(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
     fault = fault_of(content)
     if fault is not None:

@@ -53,7 +53,7 @@ def _gather(graph: ir.Graph, node: ir.Node, layout: Layout, *, written: bool) ->
     """Choose the channels of a layout, any for new ones; or those that were chosen, from where they lie now."""
     chosen, places = indices_of(node) or [], {channel: place for place, channel in enumerate(layout)}
     now = [chosen[max(channel, 0)] for channel in layout] if written else [places[channel] for channel in chosen]
-    node.replace_input_with(1, initializer(graph, f"{node.name}/channels", np.array(now, np.int64)))
+    node.replace_input_with(1, initializer(graph, f"{node.name}/channels", np.array(now, np.int32)))
 
 
 def _lay_out(

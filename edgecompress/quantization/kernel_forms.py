@@ -12,13 +12,15 @@ from edgecompress.quantization.channel_alignment import align_channels
 from edgecompress.quantization.deduplication import store_once
 
 
-def for_kernels(model: ir.Model, *, pools: bool = False) -> ir.Model:
+def for_kernels(model: ir.Model, *, small: bool = False, pools: bool = False) -> ir.Model:
     """A copy of a quantized model with the same integers at every value, and more channels behind them here and there.
 
     Only an AveragePool may round differently, by one step, where a mean lies between two.
 
     Args:
         model: not modified.
+        small: whether bytes count for more than time, so that no channels are added.
         pools: whether float pools get whole blocks of channels, too.
     """
-    return store_once(align_channels(convolve_averages(model), pools=pools))
+    convolved = convolve_averages(model)
+    return store_once(convolved if small else align_channels(convolved, pools=pools))

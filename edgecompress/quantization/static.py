@@ -112,7 +112,7 @@ def _quantized(
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)
     placement, recurrent = final.lowering.placement, final.lowering.recurrent
-    shipped = for_kernels(final.model, pools=choice.pools)
+    shipped = for_kernels(final.model, small=final.lowering.stores_all, pools=choice.pools)
     fusion = read_fusion(model, shipped, placement, recurrent.dynamic)
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(

@@ -27,7 +27,7 @@ def parts_of(lowering: Lowering, sample: Inputs, threads: int) -> tuple[dict[str
     ONNX Runtime fuses an operator with its neighbours, and the time of all is told under the name of one. So a node
     without a time in a profile is of one part with the neighbour that has it.
     """
-    files = (to_bytes(model) for model in (lowering.floats, for_kernels(lowering.write())))
+    files = (to_bytes(model) for model in (lowering.floats, for_kernels(lowering.write(), small=lowering.stores_all)))
     real, integer = (node_times(file, sample, threads=threads) for file in files)
     nodes = {str(node.name): node for node in lowering.floats.graph if node.name in movable(lowering)}
     part = {name: name for name in nodes}

@@ -84,16 +84,21 @@ def choose_by_time(lowering: Lowering, sample: Inputs, threads: int) -> TimedCho
     if alone < SHORTEST_MS:
         return by_table(f"a run takes {alone:.3f} ms, too little to time parts of it")
     rivals = _rivals(lowering, sample, threads)
-    files = [before, *(to_bytes(for_kernels(rival.lowering.write())) for rival in rivals)]
+    files = [before, *(_file(rival.lowering) for rival in rivals)]
 
     def measure(chosen: Sequence[int]) -> NDArray[np.float64]:
         runs = _runs(int(1e3 * SECONDS / (alone * len(chosen))))
         return interleave_sessions([files[index] for index in chosen], sample, runs=runs, threads=threads)
 
     choice = fastest_of(rivals, measure)
-    chosen = next(rival.lowering for rival in rivals if rival.floats == choice.floats).write()
-    files = [to_bytes(for_kernels(chosen, pools=pools)) for pools in (False, True)]
+    chosen = next(rival.lowering for rival in rivals if rival.floats == choice.floats)
+    files = [_file(chosen, pools=pools) for pools in (False, True)]
     return choice if files[0] == files[1] else with_pools(choice, measure((0, 1)))
+
+
+def _file(lowering: Lowering, *, pools: bool = False) -> bytes:
+    """The file that a lowering would ship as."""
+    return to_bytes(for_kernels(lowering.write(), small=lowering.stores_all, pools=pools))
 
 
 def with_pools(choice: TimedChoice, times: NDArray[np.float64]) -> TimedChoice:

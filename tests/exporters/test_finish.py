@@ -128,6 +128,27 @@ def test_a_user_s_model_is_checked_before_anything_is_done() -> None:
         edgecompress.compress(_relu(["batch", 4], ["batch", 5]), calibration=[[0.0]])
 
 
+def test_what_weighs_is_judged_by_the_file_with_short_names() -> None:
+    """Its zero points are more than a percent of the file that ships, and less while its values have long names."""
+    weights = {f"w{layer}": draw(128, 4 if layer == 0 else 128, 1, 1, seed=layer) for layer in range(2)}
+    model = graph("a = Conv(x, w0) b = Relu(a) y = Conv(b, w1)", **weights)
+    for value in (output for each in model.graph for output in each.outputs if not output.is_graph_output()):
+        value.name = f"{value.name}_{'long' * 500}"
+    batches = Batches(
+        role="calibration", source=lambda: [draw(4, 4, 8, 8)], inputs=InputNames(names=("x",), required=1)
+    )
+    quantized = quantize_static(model, Quantization(enabled=True), batches, Progress()).model
+    zeros = sum(
+        value.const_value.nbytes
+        for value in quantized.graph.initializers.values()
+        if value.const_value is not None and value.dtype is ir.DataType.INT8 and len(value.const_value.shape) == 1
+    )
+    shipped = finish(quantized, model)
+    assert zeros > 0.01 * len(shipped)
+    assert zeros < 0.01 * len(to_bytes(quantized))
+    assert "ConstantOfShape" in [node.op_type for node in onnx.load_from_string(shipped).graph.node]
+
+
 def test_names_that_got_lost_are_an_error() -> None:
     with pytest.raises(EdgecompressError, match="the artifact's outputs are called z, those of the model y"):
         finish(_relu(["batch"], ["batch"], output="z"), _relu(["batch"], ["batch"]))

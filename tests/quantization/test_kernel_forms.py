@@ -38,6 +38,14 @@ def test_pools_are_convolved_and_their_channels_aligned() -> None:
     assert fusion.integer["AveragePool"] == 1
 
 
+def test_nothing_is_added_where_bytes_count_for_more() -> None:
+    written = lowering_of(MODEL, X).write()
+    small = for_kernels(written, small=True)
+    groups = {node.name: node.attributes.get_int("group", 1) for node in small.graph if node.op_type == "Conv"}
+    assert groups == {"a": 1, "d": 24, "p": 24, "n": 1}
+    assert len(to_bytes(small)) < len(to_bytes(for_kernels(written)))
+
+
 def test_the_damage_of_a_layer_is_that_of_the_channels_that_it_had() -> None:
     written = lowering_of(MODEL, X).write()
     batch = Batch(inputs={"x": X}, axes={"x": 0})

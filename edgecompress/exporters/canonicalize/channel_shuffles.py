@@ -111,7 +111,7 @@ def _replace(graph: ir.Graph, chain: list[ir.Node], value: ir.Value, channels: l
         bounds = [initializer(graph, bound, np.array([at], np.int64)) for bound, at in ends]
         made = node("Slice", [source, *bounds], f"{value.name}/moved", name)
     else:
-        chosen = initializer(graph, f"{name}/channels", np.array(channels, np.int64))
+        chosen = initializer(graph, f"{name}/channels", np.array(channels, np.int32))
         made = node("Gather", [source, chosen], f"{value.name}/moved", name, axis=1)
     made.outputs[0].shape, made.outputs[0].type = value.shape, value.type
     graph.insert_after(chain[-1], made)
