@@ -34,6 +34,7 @@ from edgecompress.runtime import ALL_CORES, open_session, to_bytes
 from edgecompress.techniques.context import Context
 from edgecompress.timing.latency import interleave_sessions
 from edgecompress.timing.ratios import Ratio, ratio_of
+from edgecompress.units import signed
 from edgecompress.validation.scores import score
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,7 +152,7 @@ def table(measure: Measure, rows: Sequence[Row]) -> str:
     headings = ("file", "size", "latency", "faster (95 %)", name, "change", f"{name} on this CPU")
     lines = [headings, ("---",) * len(headings)]
     for row in rows:
-        change = "" if row is rows[0] else f"{row.exact - rows[0].exact:+.2f}"
+        change = "" if row is rows[0] else signed(row.exact - rows[0].exact, "%")
         faster = "" if row is rows[0] else f"{row.ratio.value:.2f}x ({row.ratio.low:.2f}-{row.ratio.high:.2f})"
         size, latency = f"{row.size_bytes / 1e3:.0f} kB", f"{row.median_ms:.2f} ms"
         lines.append((row.title, size, latency, faster, f"{row.exact:.2f}{unit}", change, f"{row.native:.2f}{unit}"))

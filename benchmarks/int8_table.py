@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.measures import Measured
 from benchmarks.quantizers import Quantized
+from edgecompress.units import signed
 from edgecompress.validation.elsewhere.results import PlaceResult
 
 PACKAGES = ("edgecompress", "torch", "onnx", "onnxruntime", "onnxsim", "nncf", "transformers")
@@ -65,7 +66,7 @@ def _cells(quantized: Quantized, measured: Measured | None, original: Measured) 
 def _judged(measured: Measured, original: Measured) -> str:
     if measured.accuracy is None or original.accuracy is None:
         return f"{measured.sqnr_db:.1f} dB"
-    return f"{original.accuracy - measured.accuracy:+.2f} points, {measured.sqnr_db:.1f} dB"
+    return f"{signed(original.accuracy - measured.accuracy, '%')} points, {measured.sqnr_db:.1f} dB"
 
 
 def _haswell(result: PlaceResult | None) -> str:

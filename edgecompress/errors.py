@@ -72,6 +72,23 @@ def a_kind(value: object) -> str:
     return f"an {name}" if name == "ndarray" or name[0] in "aeiouAEIOU" else f"a {name}"
 
 
+def plural(number: int, noun: str) -> str:
+    """A number of things, for use inside a one-line message.
+
+    >>> plural(1, "core"), plural(2, "core"), plural(0, "batch"), plural(3, "epoch"), plural(12345, "entry")
+    ('1 core', '2 cores', '0 batches', '3 epochs', '12,345 entries')
+    """
+    return f"{number:,} {noun if number == 1 else _plural_of(noun)}"
+
+
+def _plural_of(noun: str) -> str:
+    if noun.endswith("axis"):
+        return f"{noun.removesuffix('is')}es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun.removesuffix('y')}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "sh", "tch", "nch")) else f"{noun}s"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message that says something, for use inside a one-line message.
 

@@ -64,6 +64,7 @@ class TerminalProgress(Progress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._warned = set[str]()
 
     def track(
         self, items: Iterable[Item], label: str, counted: str, total: int | None = None, note: Callable[[], str] = str
@@ -83,9 +84,12 @@ class TerminalProgress(Progress):
             yield
 
     def warn(self, line: str) -> None:
-        """A line on stderr."""
+        """A line on stderr, once."""
         from rich.markup import escape
 
+        if line in self._warned:
+            return
+        self._warned.add(line)
         self._console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     def _bar(self) -> RichProgress:
@@ -104,40 +108,56 @@ class PlainProgress(Progress):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last_line = clock()
-        self._steps: list[str] = []
+        self._running: list[Callable[[], str]] = []
+        self._warned = set[str]()
 
     def track(
         self, items: Iterable[Item], label: str, counted: str, total: int | None = None, note: Callable[[], str] = str
     ) -> Iterator[Item]:
         """A line where the last one, of whatever work, is old enough."""
-        total = _length(items, total)
-        for number, item in enumerate(items, 1):
-            yield item
-            if self._due():
-                self._tell(f"{label}: {', '.join(filter(None, (_place(counted, number, total), note())))}")
+        total, done = _length(items, total), 0
+
+        def text() -> str:
+            return f"{label}: {_place(counted, done, total)}" if done else label
+
+        with self._working(text):
+            for item in items:
+                yield item
+                done += 1
+                if self._due():
+                    self._tell(", ".join(filter(None, (text(), note()))))
 
     @contextmanager
     def step(self, label: str) -> Iterator[None]:
-        """A line now and then while the work lasts, by a thread of its own; of nested steps, the inner one's."""
-        ended = threading.Event()
-        self._steps.append(label)
-        thread = threading.Thread(target=self._tell_until, args=(ended, label, self._clock()), name=label, daemon=True)
-        thread.start()
+        """A line now and then while the work lasts, by a thread of its own, about what runs innermost in it."""
+        ended, start = threading.Event(), self._clock()
+        thread = threading.Thread(target=self._tell_until, args=(ended,), name=label, daemon=True)
+        with self._working(lambda: f"{label}, for {self._clock() - start:.0f} s"):
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+    def warn(self, line: str) -> None:
+        """A line on stderr, once."""
+        if line not in self._warned:
+            print(f"warning: {line}", file=sys.stderr, flush=True)
+        self._warned.add(line)
+
+    @contextmanager
+    def _working(self, text: Callable[[], str]) -> Iterator[None]:
+        self._running.append(text)
         try:
             yield
         finally:
-            ended.set()
-            thread.join()
-            self._steps.pop()
+            self._running.remove(text)
 
-    def warn(self, line: str) -> None:
-        """A line on stderr."""
-        print(f"warning: {line}", file=sys.stderr, flush=True)
-
-    def _tell_until(self, ended: threading.Event, label: str, start: float) -> None:
+    def _tell_until(self, ended: threading.Event) -> None:
         while not ended.wait(min(LINE_SECONDS, threading.TIMEOUT_MAX)):
-            if self._steps[-1] is label and self._due():
-                self._tell(f"{label}, for {self._clock() - start:.0f} s")
+            if self._due():
+                self._tell(self._running[-1]())
 
     def _due(self) -> bool:
         return self._clock() - self._last_line >= LINE_SECONDS

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from edgecompress.errors import plural
 from edgecompress.metrics.metric import DEFAULT, PERCENT
 from edgecompress.metrics.slices import IDENTICAL_DB
 
+MOST = 1e15
+"""Where a number is written as a power of ten."""
+
 
 def kilobytes(size_bytes: float) -> str:
-    """Bytes as kB (10^3) or MB (10^6).
+    """Bytes as kB (10^3) or MB (10^6); fewer than 100 are written out.
 
-    >>> kilobytes(2797819)
-    '2.80 MB'
+    >>> kilobytes(2797819), kilobytes(303_000), kilobytes(24)
+    ('2.80 MB', '303.0 kB', '24 bytes')
     """
-    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} kB"
+    if size_bytes >= 999_950:  # else they are 1000.0 kB
+        return f"{size_bytes / 1e6:.2f} MB"
+    return f"{size_bytes / 1e3:.1f} kB" if size_bytes >= 100 else plural(round(size_bytes), "byte")
 
 
 def count(number: int) -> str:
@@ -22,7 +28,7 @@ def count(number: int) -> str:
     ('12', '36.9k', '40.8M')
     """
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
+        if number >= (0.99995 * size if size > 1e3 else size):  # else they are 1000.0 of the next smaller one
             return f"{number / size:.1f}{letter}"
     return str(number)
 
@@ -33,8 +39,7 @@ def milliseconds(value_ms: float) -> str:
     >>> milliseconds(3.1), milliseconds(1234.5)
     ('3.10 ms', '1234 ms')
     """
-    number = f"{value_ms:#.3g}".rstrip(".") if value_ms < 1000 else f"{value_ms:.0f}"
-    return f"{number} ms"
+    return f"{_digits(value_ms, 3)} ms"
 
 
 def decibels(value_db: float) -> str:
@@ -43,7 +48,7 @@ def decibels(value_db: float) -> str:
     >>> decibels(200.0)
     'identical'
     """
-    return "identical" if value_db >= IDENTICAL_DB else f"{value_db:.1f} dB"
+    return "identical" if value_db >= IDENTICAL_DB else f"{value_db:z.1f} dB"
 
 
 def percent(value: float) -> str:
@@ -52,7 +57,7 @@ def percent(value: float) -> str:
     >>> percent(77.6923)
     '77.69 %'
     """
-    return f"{value:.2f} %"
+    return f"{value:z.2f} %"
 
 
 def metric(value: float, unit: str) -> str:
@@ -61,7 +66,7 @@ def metric(value: float, unit: str) -> str:
     >>> metric(77.6923, "%"), metric(0.0312345, "m"), metric(0.5, "")
     ('77.69 %', '0.03123 m', '0.5000')
     """
-    return percent(value) if unit == PERCENT else f"{value:#.4g} {unit}".rstrip()
+    return percent(value) if unit == PERCENT else f"{_digits(value, 4)} {unit}".rstrip()
 
 
 def metric_change(before: float, after: float, unit: str) -> str:
@@ -74,12 +79,13 @@ def metric_change(before: float, after: float, unit: str) -> str:
 
 
 def signed(difference: float, unit: str) -> str:
-    """A difference of two values of a metric as a number with its sign.
+    """A difference of two values of a metric as a number with its sign; what is printed as zero has none.
 
-    >>> signed(-1.25, "%"), signed(0.25, "m")
-    ('-1.25', '+0.2500')
+    >>> signed(-1.25, "%"), signed(0.25, "m"), signed(-0.001, "%"), signed(0.0, "m")
+    ('-1.25', '+0.2500', '0.00', '0.000')
     """
-    return f"{difference:+.2f}" if unit == PERCENT else f"{difference:+#.4g}"
+    number = f"{difference:z.2f}" if unit == PERCENT else _digits(difference, 4)
+    return f"+{number}" if difference > 0 and float(number) else number
 
 
 def metric_title(name: str) -> str:
@@ -89,6 +95,30 @@ def metric_title(name: str) -> str:
     ('accuracy, top-1', 'miou', 'dice')
     """
     return "accuracy, top-1" if name == DEFAULT else name.rpartition(":")[2]
+
+
+PLAIN = ("points", "share", "x", "ms", "MB", "dB")
+"""Units of budgets with two digits behind the point; a metric has a unit of its own."""
+
+
+def budget(value: float, unit: str) -> str:
+    """What was measured of a budget.
+
+    >>> budget(3.918, "x"), budget(-0.001, "points"), budget(1.0, "slices"), budget(0.5, "")
+    ('3.92 x', '0.00 points', '1 slice', '0.5000')
+    """
+    if unit == "slices":
+        return plural(round(value), "slice")
+    return f"{value:z.2f} {unit}" if unit in PLAIN else metric(value, unit)
+
+
+def limit(value: float, unit: str) -> str:
+    """The limit of a budget.
+
+    >>> limit(1.5, "points"), limit(1, "points"), limit(0, "slices"), limit(0.5, "")
+    ('1.5 points', '1 point', '0 slices', '0.5')
+    """
+    return f"{value:z.15g} {unit.removesuffix('s') if unit != 'ms' and value == 1 else unit}".rstrip()
 
 
 def times(ratio: float) -> str:
@@ -107,3 +137,15 @@ def outcome(name: str) -> str:
     ('within budget', 'missed', 'not measured', 'too noisy to say')
     """
     return {"pass": "within budget", "fail": "missed"}.get(name, name)  # a verdict  # nosec B105
+
+
+def _digits(value: float, count: int) -> str:
+    """A number with so many significant digits; all those before the point are written out, up to 10^15.
+
+    >>> _digits(999.7, 3), _digits(12345.6, 4), _digits(0.00001234, 3), _digits(-0.0, 3)
+    ('1000', '12346', '1.23e-05', '0.00')
+    """
+    written = f"{value:z#.{count}g}"
+    if "e+" in written and abs(value) < MOST:
+        return f"{value:.0f}"
+    return written.rstrip(".")

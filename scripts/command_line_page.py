@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgecompress.cli.app import app
+from edgecompress.cli.help import parameters
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -17,6 +19,17 @@ HEAD = """# The command line
 
 Written from the program itself. The exit status is 0 within budget, 1 when a budget is missed, 2 when something that
 you gave cannot be used, 3 when something inside failed, and 128 + N when signal N ended the run.
+
+## Completion in the shell
+
+<!-- not run: it writes to the configuration of your shell -->
+```sh
+edgecompress --install-completion
+```
+
+and a new shell complete commands, options, names of targets, metrics, losses, runtimes and CPUs, the keys of a recipe
+with their values after `--set`, and files. It works in bash, zsh, fish and PowerShell; `--show-completion` prints what
+is installed.
 """
 
 
@@ -47,10 +60,12 @@ def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _section(path: str, command: Any) -> str:
     context = typer.Context(command)
     usage = " ".join([path, *command.collect_usage_pieces(context)])
-    records = [parameter.get_help_record(context) for parameter in command.params]
-    rows = [f"| `{_in_a_cell(names)}` | {_in_a_cell(what)} |" for names, what in filter(None, records)]
+    records = [record for group in parameters(command, context).values() for record in group]
+    rows = [f"| `{_in_a_cell(names)}` | {_in_a_cell(what)} |" for names, what in records]
     table = ["| | |", "| --- | --- |", *rows, ""] if rows else []
-    return "\n".join([f"## {path}", "", command.help or "", "", "```text", usage, "```", "", *table])
+    typed = (command.epilog or "").partition("Examples:\n")[2].partition("\n\n")[0]
+    examples = ["```text", textwrap.dedent(typed), "```", ""] if typed else []
+    return "\n".join([f"## {path}", "", command.help or "", "", "```text", usage, "```", "", *table, *examples])
 
 
 def _in_a_cell(text: str) -> str:

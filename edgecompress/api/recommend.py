@@ -9,6 +9,8 @@ from typing import Any
 
 from edgecompress.comparison.trials import Trial, measure_float, try_profile
 from edgecompress.errors import DataError, InputError, RecipeError
+from edgecompress.loading.losses import LossOrName
+from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.models import given_model
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
@@ -37,6 +39,7 @@ class Advice:
         found: the targets, each with its reason and what is predicted of it.
         trials: what was measured of a target's bundle, by the name of the target.
         not_known: what this machine cannot say of another CPU's latency.
+        with_training: the target that would be the first with training data, where nobody said whether there is some.
         overrides: ``KEY=VALUE`` that hold :func:`compress` to the same limits.
     """
 
@@ -45,6 +48,7 @@ class Advice:
     found: Recommendation
     trials: Mapping[str, Trial] = field(default_factory=dict, metadata=ADVISES)
     not_known: str | None = None
+    with_training: str | None = None
     overrides: tuple[str, ...] = ()
 
     @property
@@ -71,6 +75,7 @@ class Advice:
                 for rejected in self.found.rejected
             ],
             "not_known": self.not_known,
+            "with_training": self.with_training,
         }
 
 
@@ -92,6 +97,9 @@ def recommend(
     overrides: Overrides = (),
     float_latency_ms: float | None = None,
     progress: Progress | None = None,
+    metric: MetricOrName | None = None,
+    postprocess: PostprocessOrName | None = None,
+    loss: LossOrName | None = None,
 ) -> Advice:
     """Rank the targets under limits: why the first is the first, and what the others break.
 
@@ -111,6 +119,9 @@ def recommend(
         overrides: ``KEY=VALUE`` in a list, or values by key in a dict, for the recipe of every target.
         float_latency_ms: median latency of the float model on that CPU, measured there, in milliseconds.
         progress: what is told of the progress; by default nobody.
+        metric: for ``measure``: what decides, as :func:`compress` takes it.
+        postprocess: for ``measure``: what the outputs become before, as :func:`compress` takes it.
+        loss: for ``measure``: what training minimizes, as :func:`compress` takes it.
 
     Raises:
         RecipeError: there is no such CPU or key, or a limit is no number that a budget can have.
@@ -138,7 +149,8 @@ def recommend(
         max_accuracy_drop=max_accuracy_drop,
         train_data=True if train is not None else train_data,
     )
-    asked = assignments("overrides", overrides)
+    asked, by = assignments("overrides", overrides), MeasuredBy(metric=metric, postprocess=postprocess, loss=loss)
+    by.named_in(Recipe())  # which refuses what there is not
     # One thread for all, so that the float model is measured as the artifacts are.
     own = ("cpu.threads=1", *asked)
     recipe = override(Recipe(budgets=Budgets(**constraints.limits)), own)
@@ -153,7 +165,7 @@ def recommend(
     found = rank_targets(profiles, constraints, measured)
     tried: dict[str, Trial] = {}
     if network is not None and measure:
-        tried = _try(network, data, found, (*own, *budgets), progress or Progress())
+        tried = _try(network, data, found, (*own, *budgets), by, progress or Progress())
     unknown = _unknown(cpu, max_latency_ms) if foreign and float_latency_ms is None else None
     return Advice(
         constraints=constraints,
@@ -161,8 +173,22 @@ def recommend(
         found=found,
         trials=tried,
         not_known=unknown,
+        with_training=_with_training(profiles, constraints, measured, found),
         overrides=(*asked, *budgets),
     )
+
+
+def _with_training(
+    profiles: Sequence[TargetProfile],
+    constraints: Constraints,
+    measured: MeasuredFloat | None,
+    found: Recommendation,
+) -> str | None:
+    """The target that training data would put in the first place, where it is not known whether there are some."""
+    if constraints.train_data is not None:
+        return None
+    first = rank_targets(profiles, replace(constraints, train_data=True), measured).ranked[:1]
+    return first[0].profile.name if first and first != found.ranked[:1] and first[0].profile.recipe.trains else None
 
 
 def _check_given(model: object, weights: object, data: Mapping[str, Data], *, measure: bool) -> None:
@@ -181,14 +207,19 @@ def _check_latency(model: object, float_latency_ms: float | None) -> None:
 
 
 def _try(
-    network: Network, data: Mapping[str, Data], found: Recommendation, overrides: Sequence[str], progress: Progress
+    network: Network,
+    data: Mapping[str, Data],
+    found: Recommendation,
+    overrides: Sequence[str],
+    by: MeasuredBy,
+    progress: Progress,
 ) -> dict[str, Trial]:
     """A trial of each profile that is left, by its name."""
     trials = {}
     for ranked in found.ranked:
-        with progress.step(f"trying {ranked.profile.name}"):
-            profile = overridden(ranked.profile, overrides)
-        trials[profile.name] = try_profile(network, profile, data, progress)
+        profile = overridden(ranked.profile, overrides)
+        with progress.step(f"trying {profile.name}"):
+            trials[profile.name] = try_profile(network, profile, data, progress, by)
     return trials
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from edgecompress.arrays import Array, Axes, Inputs, fixed_rows
 from edgecompress.data.batch_axes import UNNAMED, Shape, covered, possible_axes, require_axes
 from edgecompress.data.batches import Batch, Batches, Source
-from edgecompress.errors import USER_CODE_FAILS, RecipeError
+from edgecompress.errors import USER_CODE_FAILS, RecipeError, plural
 from edgecompress.modules.copies import copied
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.recipe.tables import Recipe
@@ -171,7 +171,7 @@ def _exporting(recipe: Recipe, **values: Any) -> Recipe:
 def _fixed(network: Network, recipe: Recipe, batch: Batch, warn: Callable[[str], None]) -> Settled:
     """The batch as it is, for no other one runs."""
     rows = batch.rows
-    told = "one sample" if rows == 1 else f"{rows} samples"
+    told = "one sample" if rows == 1 else plural(rows, "sample")
     warn(f"the model takes {told} at a time, and no other number; the batch is fixed at {rows}")
     declared = _declaring(network, batch) if isinstance(network, ir.Model) else network
     return Settled(network=declared, recipe=_exporting(recipe, batch_size=rows))

@@ -36,7 +36,7 @@ from edgecompress.system.isolation import require_survives
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.timing.latency import interleave, interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of
-from edgecompress.validation.budgets import MEASURES, Verdict, judge, metric_units
+from edgecompress.validation.budgets import MEASURES, Verdict, comparable, judge, metric_units
 from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.places import NamedPlace, find_places
 from edgecompress.validation.elsewhere.results import Elsewhere
@@ -155,6 +155,7 @@ def revalidate(
         **elsewhere.agreements,
         "lost_slices": len(lost),
     }
+    measured = comparable(measured, recipe, asked=limits)
     _require_measured(_asked(limits, budgets), measured)
     return Revalidation(
         rows=tuple(rows),

@@ -20,7 +20,7 @@ from edgecompress.arrays import Array, Axes, batch_sizes
 from edgecompress.calibration.checkpoint import Keeper, Sharing
 from edgecompress.calibration.state import Calibration, Mark, Survey
 from edgecompress.data.batches import Batch, Batches
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, plural
 from edgecompress.progress import Progress
 from edgecompress.runtime import declared_shapes, open_session, run_session
 from edgecompress.system.scratch import no_room, scratch_folder
@@ -53,7 +53,8 @@ def collect(
         calibration = _two_passes(probe, batches, progress, sharing)
     if calibration.counted_samples != calibration.samples:
         raise DataError(
-            f"the calibration data gave {calibration.samples} samples, then {calibration.counted_samples} on the"
+            f"the calibration data gave {plural(calibration.samples, 'sample')}, then"
+            f" {calibration.counted_samples} on the"
             " second reading; it must repeat itself"
         )
     sharing.finish(calibration)

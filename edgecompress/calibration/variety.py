@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecompress.arrays import Array
 from edgecompress.data.batches import Batch
+from edgecompress.errors import plural
 
 FEW = 10
 """Samples below which ranges are those of chance."""
@@ -63,7 +64,7 @@ def doubts_of_calibration(batches: Iterable[Batch], samples: int, *, judged_apar
 def _few(samples: int, *, judged_apart: bool) -> tuple[str, ...]:
     if samples >= FEW:
         return ()
-    number = "1 sample" if samples == 1 else f"{samples} samples"
+    number = plural(samples, "sample")
     told = f"there is calibration data of {number} only: what others reach is cut off; give {ENOUGH} or more"
     return (told if judged_apart else f"{told}, and evaluation data (--evaluation): agreement is measured on the same",)
 

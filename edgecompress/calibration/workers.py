@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from edgecompress.errors import EdgecompressError, InputError, first_line
+from edgecompress.errors import EdgecompressError, InputError, first_line, plural
 
 TIMEOUT = timedelta(hours=6)
 """Time that a worker waits at an exchange: the first one may measure for long what the others are told. Where one dies,
@@ -74,7 +74,7 @@ class Workers:
         except RuntimeError as error:
             raise EdgecompressError(
                 f"worker {self.rank} of {self.count} lost the others, one of which failed or did not answer for"
-                f" {TIMEOUT.seconds // 60} minutes: {first_line(error)}; see what they told"
+                f" {plural(TIMEOUT.seconds // 60, 'minute')}: {first_line(error)}; see what they told"
             ) from error
         return answers
 
@@ -96,7 +96,7 @@ def joined_workers() -> Iterator[Workers]:
         torch.distributed.init_process_group("gloo", timeout=TIMEOUT)
     except (ValueError, RuntimeError) as error:
         raise InputError(
-            f"the {count} workers that WORLD_SIZE names do not meet: {first_line(error)};"
+            f"the {plural(count, 'worker')} that WORLD_SIZE names do not meet: {first_line(error)};"
             " start them by torchrun or accelerate launch, or unset WORLD_SIZE"
         ) from error
     try:

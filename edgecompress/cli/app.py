@@ -19,6 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, sign, targets, validate
+from edgecompress.cli.help import HelpfulCommand, HelpfulGroup, examples, of_compress
 from edgecompress.cli.meant import told, with_plain_numbers
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
 from edgecompress.errors import EdgecompressError, first_line
@@ -27,22 +28,86 @@ from edgecompress.system.durable import UNWRITABLE
 DEBUG = "--debug"
 INTERRUPTED = 130
 """What the shell expects after Ctrl-C; typer returns it."""
+MODEL = "nets.py:net --weights net.pt --calibration data.py:train"
+"""What stands for a user's own in the examples."""
 app = typer.Typer(
     name="edgecompress",
-    add_completion=False,
+    cls=HelpfulGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=examples("start", "edgecompress demo", f"edgecompress compress {MODEL} --target mobile"),
 )
-app.command(name="compress")(compress.run)
-app.command(name="validate")(validate.run)
-app.command(name="sign")(sign.run)
-app.command(name="benchmark")(benchmark.run)
-app.command(name="inspect")(inspect.run)
-app.command(name="compare")(compare.run)
-app.command(name="report")(report.run)
+app.command(
+    name="compress",
+    cls=HelpfulCommand,
+    epilog=f"{of_compress()}\n\n"
+    + examples(
+        "targets",
+        f"edgecompress compress {MODEL} --evaluation data.py:test",
+        f"edgecompress compress {MODEL} --train data.py:train --target edge --set pruning.amount=0.4",
+    ),
+)(compress.run)
+app.command(
+    name="validate",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "bundle",
+        "edgecompress validate net-mobile",
+        "edgecompress validate net-mobile --evaluation data.py:test --max-accuracy-drop 1 --json",
+    ),
+)(validate.run)
+app.command(
+    name="sign",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "bundle",
+        "edgecompress sign net-mobile --key key.pem",
+        "edgecompress validate net-mobile --verify-key public.pem",
+    ),
+)(sign.run)
+app.command(
+    name="benchmark",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "other-cpus",
+        "edgecompress benchmark net.onnx",
+        "edgecompress benchmark net.onnx net-mobile/model.onnx --threads 4 --batch-size 1 --batch-size 8",
+    ),
+)(benchmark.run)
+app.command(
+    name="inspect",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "why-slower",
+        "edgecompress inspect net-mobile/model.onnx",
+        f"edgecompress inspect {MODEL} --evaluation data.py:test --sensitivity",
+    ),
+)(inspect.run)
+app.command(
+    name="compare",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "compare",
+        f"edgecompress compare {MODEL} --evaluation data.py:test",
+        f"edgecompress compare {MODEL} --evaluation data.py:test --train data.py:train --set int8:cpu.threads=4",
+    ),
+)(compare.run)
+app.command(
+    name="report",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "report",
+        "edgecompress report net-mobile --output net.html",
+        "edgecompress report net-mobile --json",
+    ),
+)(report.run)
 app.add_typer(targets.app, name="targets")
-app.command(name="demo")(demo.run)
+app.command(
+    name="demo",
+    cls=HelpfulCommand,
+    epilog=examples("start", "edgecompress demo", "edgecompress demo --output /tmp/demo"),
+)(demo.run)
 
 
 def _print_version(wanted: bool) -> None:

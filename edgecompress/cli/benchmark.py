@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(metavar="MODEL.onnx [OTHER.onnx ...]")],
-    threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, help="Intra-op threads.")] = 1,
-    runs: Annotated[int, typer.Option(min=10, help="Timed runs of each, or up to ten times as many.")] = 100,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE.onnx", help="The first is what the others are compared with.")
+    ],
+    threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, metavar="N", help="Intra-op threads.")] = 1,
+    runs: Annotated[int, typer.Option(min=10, metavar="N", help="Timed runs, or up to ten times as many.")] = 100,
     batch_sizes: Annotated[
         list[int] | None,
-        typer.Option("--batch-size", min=1, max=MAX_BATCH_SIZE, help="For a dynamic batch; several times for several."),
+        typer.Option("--batch-size", min=1, max=MAX_BATCH_SIZE, metavar="N", help="For a dynamic batch; repeatable."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:

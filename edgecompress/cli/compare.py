@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.compress import Data, Loss, Metric, Model, Postprocess
+from edgecompress.cli import completion
+from edgecompress.cli.compress import Data, Evaluation, Loss, Metric, Model, Postprocess, Train, Weights
 from edgecompress.cli.tables import console, print_json, print_table, prints_aside
+from edgecompress.errors import plural
 from edgecompress.metrics.metric import DEFAULT
 from edgecompress.units import metric as metric_text
 from edgecompress.units import metric_title, percent
@@ -22,15 +24,20 @@ if TYPE_CHECKING:
 def run(
     model: Model,
     calibration: Annotated[str, typer.Option(metavar="DATA", help=Data)],
-    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="The same, with labels.")] = None,
-    train: Annotated[str | None, typer.Option(metavar="DATA", help="The same, to train on.")] = None,
-    weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
+    evaluation: Evaluation = None,
+    train: Train = None,
+    weights: Weights = None,
     metric: Metric = None,
     postprocess: Postprocess = None,
     loss: Loss = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="[ROW:]KEY=VALUE", help="Override a key of every recipe, or of one row's."),
+        typer.Option(
+            "--set",
+            metavar="[ROW:]KEY=VALUE",
+            autocompletion=completion.assignments,
+            help="Override a key of every recipe, or of one row's.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the table and its bundles.")
@@ -91,7 +98,7 @@ def print_comparison(comparison: Comparison) -> None:
         for remark in row.remarks:
             out.print(f"{row.title}: {remark}", style="yellow", highlight=False, markup=False)
     kept = len(comparison.rows) - len(comparison.fresh)
-    told = f"{kept} of {len(comparison.rows)} rows were kept from before; " if kept else ""
+    told = f"{kept} of {plural(len(comparison.rows), 'row')} kept from before; " if kept else ""
     out.print(f"{told}table and bundles: {comparison.folder}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -102,5 +109,6 @@ def _narrow(cells: list[str], row: Measured) -> list[str]:
     place = HEADINGS.index("speedup")
     timing = row.timing
     said = "" if timing is None else factor(timing)
-    speedup = f"{said} {timing.low:.2f}-{timing.high:.2f}" if timing is not None and said.endswith("x") else said
+    bounded = timing is not None and timing.low < timing.high and said.endswith("x")
+    speedup = f"{said} {timing.low:.2f}-{timing.high:.2f}" if timing is not None and bounded else said
     return [*cells[:place], speedup, *cells[place + 1 : -1], short_drop(row)]

@@ -7,15 +7,15 @@ import json
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from edgecompress.cli import completion
 from edgecompress.cli.tables import (
-    ON,
     WIDTH,
     console,
     print_budgets,
@@ -32,35 +32,79 @@ if TYPE_CHECKING:
     from edgecompress.runtime import Network
     from edgecompress.step import Plan
 
+Data = "file.py:callable, module:callable, FILE.npz, or a folder of pictures."
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="file.py:callable, FILE.onnx, FILE.pt2, hf:NAME or timm:NAME.")
 ]
-Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What decides: top1, map, ..., or file.py:callable.")]
+Target = Annotated[
+    str,
+    typer.Option(metavar="NAME", autocompletion=completion.targets, help="Name of a profile, or a TOML file."),
+]
+Evaluation = Annotated[
+    str | None, typer.Option(metavar="DATA", help="Data with labels, to measure on, in the same forms.")
+]
+Train = Annotated[str | None, typer.Option(metavar="DATA", help="Data with labels, to train on, in the same forms.")]
+Weights = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Weights of the model: safetensors, or a state dict.")
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.metrics,
+        help="What decides: top1, map, miou and others, or file.py:callable.",
+    ),
+]
 Postprocess = Annotated[
     str | None, typer.Option(metavar="CODE", help="file.py:callable, from the outputs to what the metric reads.")
 ]
-Loss = Annotated[str | None, typer.Option(metavar="NAME", help="What training minimizes: a name, or file.py:callable.")]
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.losses,
+        help="What training minimizes: a name, or file.py:callable.",
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        autocompletion=completion.assignments,
+        help="Override a key of the recipe; repeatable.",
+    ),
+]
+On = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="RUNTIME[:DEVICE]",
+        autocompletion=completion.places,
+        help="Another place to run, compared with this machine; repeatable.",
+    ),
+]
 INDENT = 18
 """Columns before the words of a step of the plan."""
-Data = "file.py:callable, module:callable, FILE.npz, or a folder of pictures."
 
 
 def run(
     model: Model,
-    target: Annotated[str, typer.Option(help="Name of a profile, or a TOML file.")] = "mobile",
+    target: Annotated[
+        str, typer.Option(metavar="NAME", autocompletion=completion.targets, help="Name of a profile, or a TOML file.")
+    ] = "mobile",
     calibration: Annotated[str | None, typer.Option(metavar="DATA", help=Data)] = None,
-    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="The same, with labels.")] = None,
-    train: Annotated[str | None, typer.Option(metavar="DATA", help="The same, to train on.")] = None,
-    weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
-    teacher: Annotated[str | None, typer.Option(metavar="MODEL", help="Whose outputs are learned.")] = None,
-    teacher_weights: Annotated[str | None, typer.Option(metavar="FILE", help="Its weights.")] = None,
+    evaluation: Evaluation = None,
+    train: Train = None,
+    weights: Weights = None,
+    teacher: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Another model, whose outputs are learned.")
+    ] = None,
+    teacher_weights: Annotated[str | None, typer.Option(metavar="FILE", help="Weights of the teacher.")] = None,
     metric: Metric = None,
     postprocess: Postprocess = None,
     loss: Loss = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
-    ] = None,
-    on: Annotated[list[str] | None, typer.Option(metavar="RUNTIME[:DEVICE]", help=ON)] = None,
+    assignments: Assignments = None,
+    on: On = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the bundle.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     statistics: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep and resume the calibration.")] = None,
@@ -109,8 +153,8 @@ def run(
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:
-        can_prune = functools.partial(_can_prune, network, calibration or evaluation, profile.recipe)
-        print_bundle(bundle, _advice(bundle, profile.recipe, can_prune, trained=train is not None))
+        data = {"calibration": calibration, "evaluation": evaluation, "train": train}
+        print_bundle(bundle, _advice(bundle, network, profile.recipe, data, assignments or []))
     return 0 if bundle.passed else 1
 
 
@@ -148,24 +192,44 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     print_verdict(verdict, bundle.path)
 
 
-def _advice(bundle: Bundle, recipe: Recipe, can_prune: Callable[[], bool], *, trained: bool) -> list[str]:
+def _advice(
+    bundle: Bundle, network: Network, recipe: Recipe, data: Mapping[str, str | None], assignments: Sequence[str]
+) -> list[str]:
     """What to change, a line for each budget that is missed."""
-    from edgecompress.validation.remedies import SMALL_AND_FAST, remedies
+    from edgecompress.validation.remedies import Run, remedies
 
+    given = {role: source for role, source in data.items() if source is not None}
+    run = Run(
+        recipe=recipe,
+        roles=given,
+        chosen=[assignment.partition("=")[0].strip() for assignment in assignments],
+        size_bytes=bundle.manifest.metrics["size_bytes"]["compressed"],
+        possible=functools.partial(_possible, network, given.get("calibration") or given.get("evaluation"), recipe),
+    )
     missed = [check.budget for check in bundle.manifest.verdict.budgets if check.outcome == "fail"]
-    prunable = any(budget in SMALL_AND_FAST for budget in missed) and can_prune()
-    found = {budget: remedies(budget, recipe, trained=trained, prunable=prunable) for budget in missed}
+    found = {budget: remedies(budget, run) for budget in missed}
     return [f"to meet {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries]
 
 
-def _can_prune(network: Network, data: str | None, recipe: Recipe) -> bool:
-    """Whether pruning has anything to remove, which is looked for only where it would be advised."""
+def _possible(network: Network, data: str | None, recipe: Recipe, changed: Recipe) -> bool:
+    """Whether a model allows what a changed recipe asks for, and the one before did not."""
+    import onnx_ir as ir
     from torch import nn
 
+    from edgecompress.errors import EdgecompressError
+    from edgecompress.loading.onnx_files import check_onnx
     from edgecompress.loading.opened import open_together
-    from edgecompress.techniques.cutting import has_channels
+    from edgecompress.techniques.cutting import can_be_cut
 
-    if not isinstance(network, nn.Module) or recipe.pruning.enabled or data is None:
+    if isinstance(network, ir.Model):
+        try:
+            check_onnx(network)
+        except EdgecompressError:
+            return False
+    asked, before = changed.pruning, recipe.pruning
+    if not asked.enabled or (before.enabled and asked.amount <= before.amount):
+        return True
+    if not isinstance(network, nn.Module) or data is None:
         return False
-    opened = open_together(network, {"calibration": data}, recipe)
-    return has_channels(opened.module, opened.first(), opened.recipe)
+    opened = open_together(network, {"calibration": data}, changed)
+    return can_be_cut(opened.module, opened.first(), opened.recipe)

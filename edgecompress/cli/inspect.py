@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.compress import Metric, Postprocess
+from edgecompress.cli import completion
+from edgecompress.cli.compress import Assignments, Metric, Model, Postprocess, Weights
 from edgecompress.cli.tables import console, print_json, print_layers, prints_aside
+from edgecompress.errors import plural
 from edgecompress.units import count, decibels, kilobytes, metric_title, milliseconds
 
 if TYPE_CHECKING:
@@ -21,23 +23,26 @@ SHORT = {"float": "fp", "bfloat": "bf"}
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL | FILE.onnx")],
-    weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
+    model: Model,
+    weights: Weights = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="What is lost with each layer quantized, or pruned by half.")
     ] = False,
     calibration: Annotated[
-        str | None, typer.Option(metavar="DATA", help="To run it on; a MODEL is not timed without.")
+        str | None, typer.Option(metavar="DATA", help="Data to run it on; a MODEL is not timed without.")
     ] = None,
     evaluation: Annotated[
-        str | None, typer.Option(metavar="DATA", help="The same, with labels; --sensitivity measures the metric on it.")
+        str | None, typer.Option(metavar="DATA", help="Data with labels; --sensitivity measures the metric on it.")
     ] = None,
     metric: Metric = None,
     postprocess: Postprocess = None,
-    target: Annotated[str, typer.Option(help="Name of a profile, or a TOML file; for --sensitivity.")] = "mobile",
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
-    ] = None,
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", autocompletion=completion.targets, help="For --sensitivity: a profile, or a TOML file."
+        ),
+    ] = "mobile",
+    assignments: Assignments = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the layers of a model or an artifact: weights, multiply-accumulates, bytes, precision, time."""
@@ -73,7 +78,7 @@ def _print_layers(found: Inspection) -> None:
     print_layers(headings, [_row(layer) for layer in found.layers], left=4)
     out, layers = console(), found.layers
     total, size = sum(layer.parameters for layer in layers), sum(layer.bytes for layer in layers)
-    totals = [f"{len(layers)} layers with weights, {total:,} parameters, {kilobytes(size)}"]
+    totals = [f"{plural(len(layers), 'layer')} with weights, {plural(total, 'parameter')}, {kilobytes(size)}"]
     if found.macs is not None:
         others = f", {count(found.other_macs)} of them in products without weights" if found.other_macs else ""
         totals.append(f"{count(found.macs)} multiply-accumulates{others}")
@@ -117,7 +122,7 @@ def _losses(row: LayerSensitivity) -> list[str]:
     quantized, halved = row.quantized, row.halved
     integer = ["-", "-", "-"]
     if quantized is not None:
-        gain, lost = f"{quantized.gain_db:+.2f} dB", f"{quantized.lost_ms:+.3f} ms"
+        gain, lost = f"{quantized.gain_db:+z.2f} dB", f"{quantized.lost_ms:+z.3f} ms"
         integer = [decibels(quantized.sqnr_db), gain, lost]
     return [row.name, row.kind, *integer, "-" if halved is None or halved.sqnr_db is None else decibels(halved.sqnr_db)]
 
@@ -126,7 +131,7 @@ def _lost_metric(quantized: Sensitivity | None, measure: Measure) -> str:
     """How much the metric loses: a number, whose unit stands below the table."""
     if quantized is None or quantized.metric_drop is None:
         return "-"
-    return f"{quantized.metric_drop:.2f}" if measure.in_percent else f"{quantized.metric_drop:.4g}"
+    return f"{quantized.metric_drop:z.2f}" if measure.in_percent else f"{quantized.metric_drop:z.4g}"
 
 
 def _print_reasons(found: Sensitivities) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.compress import Data
+from edgecompress.cli import completion
+from edgecompress.cli.compress import Assignments, Data, Loss, Metric, Postprocess, Weights
 from edgecompress.cli.tables import console, print_json, print_table, prints_aside
 from edgecompress.units import kilobytes, milliseconds
 
@@ -22,24 +23,34 @@ if TYPE_CHECKING:
 
 
 def run(
-    cpu: Annotated[str | None, typer.Option(metavar="NAME", help="A CPU, a family of CPUs, or a device.")] = None,
-    max_latency_ms: Annotated[float | None, typer.Option(help="Median for one sample.")] = None,
-    max_size_mb: Annotated[float | None, typer.Option(help="Megabytes of the artifact (10^6 bytes).")] = None,
-    max_accuracy_drop: Annotated[float | None, typer.Option(help="Percentage points of top-1.")] = None,
+    cpu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.devices,
+            help="A CPU, a family of CPUs, or a device: phone, jetson, raspberry pi 5, avx2, zen3 and others.",
+        ),
+    ] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median for one sample.")] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option(metavar="MB", help="Megabytes of the artifact (10^6 bytes).")
+    ] = None,
+    max_accuracy_drop: Annotated[float | None, typer.Option(metavar="PP", help="Percentage points.")] = None,
     train_data: Annotated[
         bool | None, typer.Option("--train-data/--no-train-data", help="Whether there is data to train on.")
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="Predict for it; needs --calibration.")] = None,
-    weights: Annotated[str | None, typer.Option(metavar="FILE", help="safetensors, or a state dict.")] = None,
+    weights: Weights = None,
     calibration: Annotated[str | None, typer.Option(metavar="DATA", help=Data)] = None,
     evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="For --measure: with labels.")] = None,
     train: Annotated[str | None, typer.Option(metavar="DATA", help="For --measure: to train on.")] = None,
+    metric: Metric = None,
+    postprocess: Postprocess = None,
+    loss: Loss = None,
     measure: Annotated[bool, typer.Option("--measure", help="Compress for each that is left, and measure.")] = False,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of every recipe.")
-    ] = None,
+    assignments: Assignments = None,
     float_latency_ms: Annotated[
-        float | None, typer.Option(help="Median of the float model on that CPU, measured there.")
+        float | None, typer.Option(metavar="MS", help="Median of the float model on that CPU, measured there.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
@@ -64,20 +75,35 @@ def run(
             overrides=assignments or [],
             float_latency_ms=float_latency_ms,
             progress=progress_for(Console(stderr=True)),
+            metric=metric,
+            postprocess=postprocess,
+            loss=loss,
         )
     if as_json:
         print_json(advice.document())
     else:
-        _print_advice(advice)
+        given = {
+            "weights": weights,
+            "calibration": calibration or "DATA",
+            "evaluation": evaluation or "DATA",
+            "train": train,
+            "metric": metric,
+            "postprocess": postprocess,
+            "loss": loss,
+        }
+        _print_advice(advice, model or "MODEL", given)
     return 0 if advice.best else 1
 
 
-def _print_advice(advice: Advice) -> None:
+def _print_advice(advice: Advice, model: str, given: Mapping[str, str | None]) -> None:
     _print_found(advice.found, advice.measured, advice.constraints.max_latency_ms)
     if advice.not_known is not None:
         console().print(f"\n{advice.not_known}", style="yellow", highlight=False, markup=False)
+    if advice.with_training is not None:
+        told = f"\nIs there data to train on? With --train-data, {advice.with_training} comes first."
+        console().print(told, style="yellow", highlight=False, markup=False)
     if advice.best is not None:
-        command = _command(advice.best, advice.overrides)
+        command = _command(advice.best, model, given, advice.overrides)
         console().print(f"\n{command}", highlight=False, markup=False, soft_wrap=True)
     _print_trials(advice.found, advice.measured, advice.trials)
 
@@ -103,11 +129,13 @@ def _print_found(found: Recommendation, measured: MeasuredFloat | None, limit: f
         print_table(["rejected", "by", "why"], rows, left=3)
 
 
-def _command(profile: TargetProfile, assignments: Sequence[str]) -> str:
-    train = " --train DATA" if profile.recipe.trains else ""
-    changes = "".join(f" --set {shlex.quote(assignment)}" for assignment in assignments)
-    target = f"edgecompress compress MODEL --target {profile.name}"
-    return f"{target} --calibration DATA --evaluation DATA{train}{changes}"
+def _command(profile: TargetProfile, model: str, given: Mapping[str, str | None], assignments: Sequence[str]) -> str:
+    """What to type for a target, with the model and the data that were given."""
+    options = {**given, "train": (given["train"] or "DATA") if profile.recipe.trains else None}
+    words = ["edgecompress", "compress", model, "--target", profile.name]
+    words += [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
+    words += [word for assignment in assignments for word in ("--set", assignment)]
+    return shlex.join(words)
 
 
 def _predicted(prediction: Prediction) -> str:

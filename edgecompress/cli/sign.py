@@ -9,7 +9,7 @@ import typer
 
 
 def run(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that compress wrote.")],
     key: Annotated[Path, typer.Option(metavar="KEY.pem", help="Private key, Ed25519.")],
 ) -> int:
     """Sign a bundle: Ed25519 over its manifest, into manifest.sig."""

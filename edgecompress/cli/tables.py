@@ -15,10 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from edgecompress.errors import plural
 from edgecompress.metrics.agreement import ALIKE_DB, listed
 from edgecompress.units import (
+    budget,
     decibels,
     kilobytes,
+    limit,
     metric,
     metric_title,
     milliseconds,
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from edgecompress.validation.elsewhere.results import Elsewhere
 
 WIDTH = 80
-ON = "Another place to run, compared with this machine; repeatable."
 LAST_WORDS = 4
 """Of the name of a layer, which no width takes away: ``l.11.a.q_proj`` is still found."""
 VERDICTS = {
@@ -130,7 +132,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             f"{times(size['ratio'])} {'smaller' if size['ratio'] >= 1 else 'larger'}",
         ],
         [
-            f"latency, {latency['threads']} thread" + "s" * (latency["threads"] > 1),
+            f"latency, {plural(latency['threads'], 'thread')}",
             milliseconds(latency["original"]["median"]),
             milliseconds(latency["compressed"]["median"]),
             Ratio(value=latency["ratio"], low=low, high=high).words,
@@ -179,14 +181,6 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
 
 SHOWN = 3
 """Nodes that are named on the terminal; the manifest names all."""
-PLAIN_UNITS = ("points", "share", "x", "ms", "MB", "dB")
-"""Of budgets with two digits behind the point; a metric has a unit of its own."""
-
-
-def _of_a_budget(value: float, unit: str) -> str:
-    if unit == "slices":
-        return f"{value:.0f} {unit}"
-    return f"{value:.2f} {unit}" if unit in PLAIN_UNITS else metric(value, unit)
 
 
 def print_budgets(verdict: Mapping[str, Any]) -> None:
@@ -197,8 +191,8 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
         rows = [
             [
                 check["budget"],
-                f"{check['limit']:g} {check['unit']}".rstrip(),
-                "-" if check["value"] is None else _of_a_budget(check["value"], check["unit"]),
+                limit(check["limit"], check["unit"]),
+                "-" if check["value"] is None else budget(check["value"], check["unit"]),
                 outcome(check["outcome"]),
             ]
             for check in verdict["budgets"]
@@ -206,7 +200,7 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
         print_table(["budget", "limit", "measured", "outcome"], rows)
     for check in verdict["budgets"]:
         if check["outcome"] == "too noisy to say":
-            told = "{}: {:.2f} to {:.2f} {} at 95 %".format(check["budget"], *check["interval_95"], check["unit"])
+            told = "{}: {:z.2f} to {:z.2f} {} at 95 %".format(check["budget"], *check["interval_95"], check["unit"])
             console().print(f"{told}; {ADVICE}", style="yellow", highlight=False, markup=False)
 
 
@@ -243,7 +237,7 @@ def _split(entry: Mapping[str, Any]) -> str:
     there = " and ".join(f"{count} on the {unit}" for unit, count in nodes["units"].items() if unit != "CPU")
     more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
     why = next((f"; {name}: {reason}" for name, reason in refused.items() if reason), "")
-    return f"of {nodes['ran']} nodes {there}; on the CPU {', '.join(list(refused)[:SHOWN])}{more}{why}"
+    return f"of {plural(nodes['ran'], 'node')} {there}; on the CPU {', '.join(list(refused)[:SHOWN])}{more}{why}"
 
 
 def _metric(drop: Drop | None) -> list[str]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from edgecompress.cli import recommend
+from edgecompress.cli import completion, recommend
+from edgecompress.cli.compress import Assignments
+from edgecompress.cli.help import HelpfulCommand, HelpfulGroup, examples
 from edgecompress.cli.tables import console, print_json, print_table
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.targets import device_names, load_profile, strategy_names
@@ -16,15 +18,30 @@ from edgecompress.targets import device_names, load_profile, strategy_names
 if TYPE_CHECKING:
     from edgecompress.targets.provenance import Explained
 
-app = typer.Typer(help="Deployment profiles.", rich_markup_mode=None)
+app = typer.Typer(
+    help="List, show and recommend deployment profiles.",
+    cls=HelpfulGroup,
+    rich_markup_mode=None,
+    epilog=examples("targets", "edgecompress targets list", "edgecompress targets recommend --cpu raspberry-pi-5"),
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-app.command(name="recommend")(recommend.run)
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe.")
-]
+app.command(
+    name="recommend",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "targets",
+        "edgecompress targets recommend --cpu raspberry-pi-5 --max-size-mb 2",
+        "edgecompress targets recommend --cpu phone --model nets.py:net --weights net.pt --calibration data.py:train"
+        " --evaluation data.py:test --measure",
+    ),
+)(recommend.run)
 
 
-@app.command(name="list")
+@app.command(
+    name="list",
+    cls=HelpfulCommand,
+    epilog=examples("targets", "edgecompress targets list", "edgecompress targets list --json"),
+)
 def list_(as_json: AsJson = False) -> None:
     """Each target with its strategy and the reason for it: the four strategies, then the devices."""
     strategies, devices = _rows(strategy_names()), _rows(device_names())
@@ -49,9 +66,19 @@ def _rows(names: Sequence[str]) -> list[tuple[str, str, str, str | None, str | N
     return rows
 
 
-@app.command()
+@app.command(
+    cls=HelpfulCommand,
+    epilog=examples(
+        "targets",
+        "edgecompress targets show raspberry-pi-5",
+        "edgecompress targets show mobile --set quantization.scheme=fbgemm > mine.toml",
+    ),
+)
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a profile, or a TOML file.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", autocompletion=completion.targets, help="Name of a profile, or a TOML file."),
+    ],
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +104,10 @@ def _document(explained: Explained) -> dict[str, Any]:
     return {**head, "files": explained.chain, "recipe": recipe, "sources": sources}
 
 
-@app.command()
+@app.command(
+    cls=HelpfulCommand,
+    epilog=examples("targets", "edgecompress targets schema", "edgecompress targets schema > profile.schema.json"),
+)
 def schema() -> None:
     """The JSON Schema of a profile's file, for editors."""
     from edgecompress.targets.schema import profile_schema

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from edgecompress.cli import completion
+from edgecompress.cli.compress import On
 from edgecompress.cli.tables import (
-    ON,
     console,
     print_budgets,
     print_elsewhere,
@@ -21,13 +22,18 @@ from edgecompress.cli.tables import (
 
 
 def run(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that compress wrote.")],
     evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, to measure on.")] = None,
     original: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", help="Float model, run on the data too.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="NAME", help="In place of the bundle's; its own code is named again.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.metrics,
+            help="In place of the bundle's; its own code is named again.",
+        ),
     ] = None,
     postprocess: Annotated[
         str | None, typer.Option(metavar="CODE", help="What outputs become before; the bundle's is named again.")
@@ -37,14 +43,17 @@ def run(
     min_metric_kept: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Of the float model's, 0 to 1.")
     ] = None,
-    min_speedup: Annotated[float | None, typer.Option(metavar="X")] = None,
-    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median, one sample.")] = None,
-    max_size_mb: Annotated[float | None, typer.Option(metavar="MB")] = None,
-    cpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Another CPU, emulated; repeatable.")] = None,
+    min_speedup: Annotated[float | None, typer.Option(metavar="X", help="Over the float model.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median for one sample.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(metavar="MB", help="Of the artifact, 10^6 bytes.")] = None,
+    cpu: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", autocompletion=completion.cpus, help="Another CPU, emulated; repeatable."),
+    ] = None,
     min_cpu_agreement: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
     ] = None,
-    on: Annotated[list[str] | None, typer.Option(metavar="RUNTIME[:DEVICE]", help=ON)] = None,
+    on: On = None,
     min_runtime_agreement: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
     ] = None,

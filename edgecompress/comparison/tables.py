@@ -45,9 +45,14 @@ def cells(row: Measured) -> list[str]:
         "" if row.size_bytes is None else kilobytes(row.size_bytes),
         "" if row.compression_ratio is None else f"{row.compression_ratio:.2f}x",
         "" if timing is None else milliseconds(timing.median_ms),
-        "" if timing is None else f"{factor(timing)} ({timing.low:.2f}-{timing.high:.2f})",
+        "" if timing is None else _speedup(timing),
         *_measured(row),
     ]
+
+
+def _speedup(timing: Timing) -> str:
+    exact = timing.low == timing.high == 1
+    return factor(timing) if exact else f"{factor(timing)} ({timing.low:.2f}-{timing.high:.2f})"
 
 
 def _measured(row: Measured) -> list[str]:
@@ -63,7 +68,8 @@ def _drop_cell(row: Measured, drop: float) -> str:
     """A drop with its interval, or why it says nothing."""
     said = row.metric_verdict if row.metric_verdict in DOUBTED else signed(drop, row.metric_unit)
     interval = row.metric_drop_interval_95
-    return said if interval is None else f"{said} ({span(interval, row.metric_unit)})"
+    ends = "" if interval is None else span(interval, row.metric_unit)
+    return f"{said} ({ends})" if ends else said
 
 
 def short_drop(row: Measured) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgecompress.errors import EdgecompressError
+from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
+from edgecompress.metrics.metric import PERCENT
 from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
@@ -19,6 +21,7 @@ from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.timing.latency import interleave, summarize
+from edgecompress.units import budget
 from edgecompress.validation.drops import is_sure
 
 
@@ -28,12 +31,15 @@ class Trial:
     leaves undecided; or why there is none.
 
     ``speedup`` is from one interleaved run of the float model and the artifact; ``accuracy_drop`` is in points, and
-    None without labels; ``drop_verdict`` says whether it is one beyond chance, where that is known.
+    None without labels; ``metric_drop`` is that of whatever metric decides, positive where it is worse, in points where
+    ``metric_unit`` is percent; ``drop_verdict`` says whether it is one beyond chance, where that is known.
     """
 
     size_mb: float | None = None
     speedup: float | None = None
     accuracy_drop: float | None = None
+    metric_drop: float | None = None
+    metric_unit: str = PERCENT
     drop_verdict: str | None = None
     missed: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
@@ -41,16 +47,18 @@ class Trial:
 
     @property
     def drop_in_words(self) -> str:
-        """The drop of accuracy, or why it says nothing.
+        """The drop of the metric, or why it says nothing.
 
-        >>> Trial(accuracy_drop=0.25).drop_in_words, Trial(accuracy_drop=0.25, drop_verdict="worse").drop_in_words
-        ('0.25 points', '0.25 points')
-        >>> Trial(accuracy_drop=0.25, drop_verdict="no difference").drop_in_words, Trial().drop_in_words
+        >>> Trial(metric_drop=0.25).drop_in_words, Trial(metric_drop=0.25, metric_unit="m").drop_in_words
+        ('0.25 points', '0.2500 m')
+        >>> Trial(metric_drop=0.25, drop_verdict="no difference").drop_in_words, Trial().drop_in_words
         ('no difference', '-')
         """
-        if self.accuracy_drop is None:
+        if self.metric_drop is None:
             return "-"
-        return f"{self.accuracy_drop:.2f} points" if is_sure(self.drop_verdict) else str(self.drop_verdict)
+        if not is_sure(self.drop_verdict):
+            return str(self.drop_verdict)
+        return budget(self.metric_drop, "points" if self.metric_unit == PERCENT else self.metric_unit)
 
 
 def measure_float(network: Network, calibration: Data, recipe: Recipe) -> MeasuredFloat:
@@ -80,6 +88,7 @@ def try_profile(
     profile: TargetProfile,
     data: Mapping[str, Data],
     progress: Progress,
+    by: MeasuredBy = AS_NAMED,
 ) -> Trial:
     """Compress a model for a profile, and forget the bundle.
 
@@ -88,6 +97,7 @@ def try_profile(
         profile: what is tried; its budgets are those that are missed or not.
         data: by role: calibration, and evaluation and train where they are there.
         progress: told of every step.
+        by: the metric, the postprocessing and the loss in place of the profile's.
     """
     with scratch_folder() as folder:
         try:
@@ -99,6 +109,9 @@ def try_profile(
                 train=data.get("train"),
                 output=folder / profile.name,
                 progress=progress,
+                metric=by.metric,
+                postprocess=by.postprocess,
+                loss=by.loss,
             ).manifest
         except EdgecompressError as error:
             return Trial(failure=str(error))
@@ -106,6 +119,8 @@ def try_profile(
         size_mb=manifest.metrics["size_bytes"]["compressed"] / 1e6,
         speedup=manifest.metrics["latency_ms"]["ratio"],
         accuracy_drop=manifest.metrics["accuracy"]["drop"],
+        metric_drop=manifest.metrics["metric"]["drop"],
+        metric_unit=manifest.metrics["metric"]["unit"],
         drop_verdict=manifest.metrics["metric"]["verdict"],
         missed=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "fail"),
         undecided=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "too noisy to say"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 
 from edgecompress.arrays import SHARED, Array, Axes, batch_sizes
-from edgecompress.errors import RecipeError
+from edgecompress.errors import RecipeError, plural
 
 Shape = tuple[int | str, ...]
 UNNAMED = "None"
@@ -29,7 +29,7 @@ def require_axes(asked: Axes, inputs: Mapping[str, Array]) -> None:
             raise RecipeError(f"export.batch_axes names an input {name!r}; the inputs are {', '.join(inputs)}")
         if axis >= inputs[name].ndim:
             raise RecipeError(
-                f"export.batch_axes.{name} names axis {axis}; {name!r} has {inputs[name].ndim} dimensions"
+                f"export.batch_axes.{name} names axis {axis}; {name!r} has {plural(inputs[name].ndim, 'dimension')}"
             )
     sizes = {name: inputs[name].shape[axis] for name, axis in asked.items() if axis >= 0}
     if len(set(sizes.values())) > 1:

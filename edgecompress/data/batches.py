@@ -24,7 +24,7 @@ from edgecompress.data.digest import digest_of
 from edgecompress.data.parts import InputNames as InputNames
 from edgecompress.data.parts import parts_of
 from edgecompress.data.whole import as_batches
-from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest
+from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest, plural
 from edgecompress.metrics.accuracy import IGNORED_LABEL
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.targets import NUMBERS, cut, is_array, is_numbers, require_samples
@@ -217,7 +217,7 @@ def _parse(features: Any, labels: Any, inputs: InputNames, axes: Axes, where: st
         named = dict(features)
     elif isinstance(features, (tuple, list)):
         if len(features) > len(inputs.names):
-            raise DataError(f"{where} has {len(features)} inputs; the model takes {', '.join(inputs.names)}")
+            raise DataError(f"{where} has {plural(len(features), 'input')}; the model takes {', '.join(inputs.names)}")
         named = dict(zip(inputs.names, features, strict=False))
     else:
         named = {inputs.names[0]: features}
@@ -301,7 +301,8 @@ def _check_rows(batch: Batch, where: str) -> None:
     if is_numbers(batch.labels):
         if batch.labels.size and batch.labels.shape[:1] != (batch.rows,):
             raise DataError(
-                f"{where} has {batch.rows} samples but labels of shape {batch.labels.shape}; give each its own"
+                f"{where} has {plural(batch.rows, 'sample')} but labels of shape {batch.labels.shape};"
+                " give each its own"
             )
     elif batch.labels is not None:
         require_samples(batch.labels, batch.rows, where)

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
+from edgecompress.errors import plural
 from edgecompress.runtime import to_bytes
 from edgecompress.step import StepResult
 from edgecompress.system.isolation import TIMEOUT_S, run_isolated
@@ -43,7 +44,7 @@ def simplify(model: ir.Model, child: str = CHILD, timeout_s: float = TIMEOUT_S) 
     simplified.metadata_props.clear()
     simplified.metadata_props.update(model.metadata_props)
     before, after = len(model.graph), len(simplified.graph)
-    return StepResult(model=simplified, changes=(f"{before} nodes became {after}",))
+    return StepResult(model=simplified, changes=(f"{plural(before, 'node')} became {after}",))
 
 
 def _read(path: Path) -> ir.Model | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from edgecompress.errors import plural
 from edgecompress.low_rank.options import Candidate, Option
 
 Choice = Option | str
@@ -41,5 +42,5 @@ def by_energy(candidate: Candidate, energy: float, multiple: int) -> Choice:
 
 def _dear(candidate: Candidate, option: Option) -> str:
     if option.parameters >= candidate.parameters:
-        return f"{option} has {option.parameters} weights, the layer {candidate.parameters}"
+        return f"{option} has {plural(option.parameters, 'weight')}, the layer {candidate.parameters}"
     return f"{option} takes {option.macs} multiply-accumulates, the layer {candidate.macs}"

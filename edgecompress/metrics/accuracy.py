@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecompress.arrays import Array
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, plural
 
 IGNORED_LABEL = -100
 """PyTorch's convention for a position that does not count."""
@@ -64,7 +64,8 @@ def no_class(label: int, classes: int) -> str:
     'label 255 is out of range; the model gives 21 classes; number them 0 to 20, and give -100 for what does not count'
     """
     return (
-        f"label {label} is out of range; the model gives {classes} classes; number them 0 to {classes - 1}, and give"
+        f"label {label} is out of range; the model gives {plural(classes, 'class')}; number them 0 to"
+        f" {classes - 1}, and give"
         f" {IGNORED_LABEL} for what does not count"
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgecompress.arrays import Array
-from edgecompress.errors import DataError, RecipeError
+from edgecompress.errors import DataError, RecipeError, plural
 from edgecompress.metrics.described import described
 from edgecompress.metrics.found_boxes import drawable_precision, found_boxes
 from edgecompress.metrics.sums import Drawable, Redrawn
@@ -58,7 +58,9 @@ def boxes_of(given: Any, what: str, *, scored: bool) -> Boxes:
     rest = {key: _numbers(given[key], f"{key!r} of {what}") for key in (*wanted[1:], "iscrowd") if key in given}
     for key, values in rest.items():
         if values.reshape(-1).shape != corners.shape[:1]:
-            raise DataError(f"{key!r} of {what} are {described(values)} for {len(corners)} boxes; give one for each")
+            raise DataError(
+                f"{key!r} of {what} are {described(values)} for {plural(len(corners), 'box')}; give one for each"
+            )
     if not scored:
         _require_order(corners, what)
     flat = {key: values.reshape(-1) for key, values in rest.items()}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgecompress.errors import USER_CODE_FAILS, RecipeError, first_line
+from edgecompress.errors import USER_CODE_FAILS, RecipeError, first_line, plural
 from edgecompress.metrics.described import described
 from edgecompress.metrics.targets import is_array
 
@@ -47,7 +47,8 @@ class Postprocess:
             count = (tuple(found.shape) or (0,))[0] if is_array(found) else len(found)
             if count != rows:
                 raise RecipeError(
-                    f"postprocess {self.name!r} gives {count} entries for the {rows} samples of {where}; return one for"
+                    f"postprocess {self.name!r} gives {plural(count, 'entry')} for"
+                    f" {plural(rows, 'sample')} of {where}; return one for"
                     " each"
                 )
         return found

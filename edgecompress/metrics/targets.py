@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from edgecompress.arrays import Array
-from edgecompress.errors import DataError, a_kind
+from edgecompress.errors import DataError, a_kind, plural
 
 NUMBERS = "fiub"
 """NumPy's letters of the dtypes of numbers."""
@@ -60,10 +60,13 @@ def require_samples(targets: Any, rows: int, where: str) -> None:
             )
         if is_array(part) and part.shape[:1] != (rows,):
             raise DataError(
-                f"{where} has {rows} samples but targets{place} of shape {tuple(part.shape)}; give each its own"
+                f"{where} has {plural(rows, 'sample')} but targets{place} of shape {tuple(part.shape)};"
+                " give each its own"
             )
         if len(part) != rows:
-            raise DataError(f"{where} has {rows} samples but {len(part)} targets{place}; give each its own")
+            raise DataError(
+                f"{where} has {plural(rows, 'sample')} but {plural(len(part), 'target')}{place}; give each its own"
+            )
         missing = None if is_array(part) else next((row for row, entry in enumerate(part) if entry is None), None)
         if missing is not None:
             raise DataError(f"{where}: sample {missing} has no target{place}; give one for each sample, or none at all")

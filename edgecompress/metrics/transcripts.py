@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgecompress.arrays import Array
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, plural
 from edgecompress.metrics.described import described
 from edgecompress.metrics.sums import OfSums, Sums, share_of
 
@@ -45,7 +45,9 @@ class ErrorRate(OfSums):
         if getattr(found, "ndim", 0) == 3:
             found = greedy_ctc(np.asarray(found))
         if len(found) != len(targets):
-            raise DataError(f"{len(found)} transcripts do not fit {len(targets)} targets; give one for each sample")
+            raise DataError(
+                f"{plural(len(found), 'transcript')} for {plural(len(targets), 'target')}; give one for each sample"
+            )
         counts = []
         for own, wanted in zip(found, targets, strict=True):
             if isinstance(own, str) is not isinstance(wanted, str):

@@ -15,7 +15,7 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from edgecompress.data.batches import Batch
-from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line
+from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line, plural
 from edgecompress.modules.copies import frozen
 from edgecompress.modules.near_inputs import near_inputs
 from edgecompress.modules.shadowing import shadowing_folder
@@ -73,7 +73,9 @@ def _check_axes(batch: Batch, export: Export) -> None:
         rank = batch.inputs[name].ndim
         for axis in axes:
             if int(axis) >= rank:
-                raise RecipeError(f"export.dynamic_axes.{name} names axis {axis}; {name!r} has {rank} dimensions")
+                raise RecipeError(
+                    f"export.dynamic_axes.{name} names axis {axis}; {name!r} has {plural(rank, 'dimension')}"
+                )
 
 
 def _dynamic(name: str, batch_axis: int | None, export: Export) -> dict[int, Any]:

@@ -30,6 +30,7 @@ from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.named_inputs import answering
 from edgecompress.pipeline.findings import Artifact, look_at
 from edgecompress.pipeline.fold import convert
+from edgecompress.pipeline.foresight import foreseen
 from edgecompress.pipeline.plan import make_plan
 from edgecompress.pipeline.prepare import sample_rows
 from edgecompress.pipeline.request import AGAIN, Request, make_request
@@ -46,6 +47,7 @@ from edgecompress.techniques.checkpoints import remove_checkpoints
 from edgecompress.techniques.context import Context
 from edgecompress.training.losses import BY_TASK
 from edgecompress.validation import NamedPlace, places_of
+from edgecompress.validation.doubts import unlabelled
 
 GOLDEN_ROWS = 4
 """Samples that the bundle's self-test runs."""
@@ -149,7 +151,9 @@ def plan_of(request: Request) -> Plan:
         RecipeError: a student would be derived, and there is no latency budget; or the package of a technique
             or a runtime is broken.
     """
-    return make_plan(request.model, request.profile, request.teacher)
+    plan = make_plan(request.model, request.profile, request.teacher)
+    told = foreseen(request.profile.recipe, request.data.keys(), taught=request.teacher is not None)
+    return replace(plan, warnings=(*plan.warnings, *told))
 
 
 def carry_out(request: Request, plan: Plan, progress: Progress) -> Bundle:
@@ -159,12 +163,6 @@ def carry_out(request: Request, plan: Plan, progress: Progress) -> Bundle:
     with open_draft(request.output, overwrite=request.overwrite) as draft:
         for warning in plan.warnings:
             progress.warn(warning)
-        if "train" in request.data and not recipe.trains:
-            progress.warn("the training data is not read: no technique of this recipe trains")
-        if request.teacher is not None and not recipe.trains:
-            progress.warn("the teacher is not asked: no technique of this recipe trains")
-        if recipe.training.loss is not None and not recipe.trains:
-            progress.warn("the loss is not asked: no technique of this recipe trains")
         outcome = _produce(request, plan, places, progress)
         manifest = make_manifest(outcome)
         files = {**make_files(outcome), **report_files(outcome, manifest)}
@@ -208,7 +206,9 @@ def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Con
     """Give the inputs names, open the data, and fold the steps."""
     opened = open_together(request.model, request.data, request.profile.recipe, progress.warn, request.by)
     teacher = None if request.teacher is None else answering(request.teacher, opened.network, opened.source)
-    example = opened.first()
+    example, evaluation = opened.first(), opened.batches.get("evaluation")
+    if evaluation is not None and evaluation.first().labels is None:
+        progress.warn(unlabelled(evaluation.measure))
     context = Context(
         recipe=opened.recipe,
         example=example,
@@ -240,7 +240,7 @@ def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progres
         done=artifact.conversion.done,
         evidence=findings.evidence,
         diagnosis=findings.diagnosis,
-        verdict=findings.verdict(artifact.recipe.budgets),
+        verdict=findings.verdict(artifact.recipe),
         golden=artifact.golden,
         command=request.command,
         model=request.name,

@@ -10,10 +10,10 @@ from functools import reduce
 from edgecompress.bundle.selftest_here import doubt_of_self_test
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.diagnosis import Diagnosis, diagnose
+from edgecompress.errors import plural
 from edgecompress.exporters.finish import compact
 from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.progress import Progress
-from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Recipe
 from edgecompress.step import ArtifactStep, Conversion, Stage
 from edgecompress.targets.cpus import FAMILIES, arithmetic_of
@@ -31,6 +31,7 @@ from edgecompress.validation import (
     measures,
     metric_units,
 )
+from edgecompress.validation.budgets import comparable
 from edgecompress.validation.elsewhere.places import EMULATOR, by_runtime, handling_of, label_of, runtime_of
 
 
@@ -68,13 +69,13 @@ class Findings:
     diagnosis: Diagnosis | None = None
     elsewhere: tuple[PlaceResult, ...] = ()
 
-    def verdict(self, budgets: Budgets) -> Verdict:
-        """The budgets next to what was measured, here and elsewhere."""
+    def verdict(self, recipe: Recipe) -> Verdict:
+        """The budgets of the recipe next to what was measured, here and elsewhere."""
         assert self.evidence is not None
         elsewhere = Elsewhere.of(self.elsewhere)
         measured = {**measures(self.evidence), **elsewhere.agreements}
         units = metric_units(self.evidence.measure)
-        return judge(elsewhere.strict(budgets), measured, intervals(self.evidence), units)
+        return judge(elsewhere.strict(recipe.budgets), comparable(measured, recipe), intervals(self.evidence), units)
 
 
 def look_at(artifact: Artifact, steps: Sequence[ArtifactStep]) -> Findings:
@@ -104,7 +105,7 @@ def artifact_steps(recipe: Recipe) -> Iterator[ArtifactStep]:
 
 def _validation(recipe: Recipe) -> str:
     cpu = recipe.cpu
-    timing = f"latency at {cpu.threads} thread{'s' if cpu.threads > 1 else ''}"
+    timing = f"latency at {plural(cpu.threads, 'thread')}"
     emulated = EMULATOR in map(runtime_of, asked_places(recipe))
     stand_in = FAMILIES[cpu.isa].stand_in if cpu.isa is not None and not emulated else None
     untried = f'; cpu.emulate=["{stand_in}"] would try {cpu.isa}' if stand_in else ""

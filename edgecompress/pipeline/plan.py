@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 from torch import nn
 
+from edgecompress.errors import plural
 from edgecompress.loading.onnx_files import check_onnx, repairs
 from edgecompress.modules.checks import check_teacher
 from edgecompress.modules.plain import normed_weights
@@ -80,7 +81,8 @@ def _doubts(recipe: Recipe) -> Iterator[str]:
     cores = available_cores()
     if recipe.cpu.threads > cores:
         yield (
-            f"latency is measured with {recipe.cpu.threads} threads, and this machine has {cores} cores for them;"
+            f"latency is measured with {plural(recipe.cpu.threads, 'thread')}, and this machine has"
+            f" {plural(cores, 'core')} for them;"
             f" set cpu.threads={cores}"
         )
     if answers_differ(recipe.cpu.isa, recipe.quantization):

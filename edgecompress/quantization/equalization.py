@@ -19,6 +19,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.data.batches import Batches
+from edgecompress.errors import plural
 from edgecompress.exporters.graph import constant, is_float, reduced, replace_constant
 from edgecompress.progress import Progress
 from edgecompress.quantization.weights import constant_bias, constant_weight
@@ -69,7 +70,7 @@ def equalize(model: ir.Model, batches: Batches, progress: Progress) -> StepResul
             _scale(equalized.graph, nodes[pair.first], nodes[pair.second], factors)
             if pair.first in peaks:
                 peaks[pair.first] = peaks[pair.first] * factors
-    return StepResult(model=equalized, changes=(f"{len(found)} pairs of layers are equalized",))
+    return StepResult(model=equalized, changes=(f"{plural(len(found), 'pair')} of layers equalized",))
 
 
 def pairs(graph: ir.Graph) -> list[Pair]:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from edgecompress.calibration import Observer, Sharing, collect
 from edgecompress.calibration.freshness import staleness
 from edgecompress.data.batches import Batches
-from edgecompress.errors import ModelError
+from edgecompress.errors import ModelError, plural
 from edgecompress.progress import Progress
 from edgecompress.quantization.control_flow import rewrite_bodies, with_bodies
 from edgecompress.quantization.fallback import Accept, fall_back
@@ -149,7 +149,8 @@ def _budgeted(
         return best
     fallback = fall_back(model, best, accept, recipe, batches, progress)
     if not fallback.accepted:
-        told = f"the accuracy budget was not met in up to {recipe.fallback_evaluations} evaluations; no layer returned"
+        tried = plural(recipe.fallback_evaluations, "evaluation")
+        told = f"the accuracy budget was not met in up to {tried}; no layer returned"
     elif fallback.returned:
         told = f"{', '.join(fallback.returned)} returned to float for the accuracy budget"
     else:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.arrays import Inputs
+from edgecompress.errors import plural
 from edgecompress.exporters.shapes import with_sizes
 from edgecompress.quantization.crossing_price import crossing_price
 from edgecompress.quantization.kept_float import BY_TIME
@@ -158,7 +159,7 @@ def fastest_of(rivals: Sequence[Rival], measure: Measure) -> TimedChoice:
     won = ratio_of(table, chosen, STRETCHES)
     if won.low < 1 or won.value < GAIN:
         return by_table(f"{_speed(floats, table)}, and nothing else was faster beyond doubt")
-    shares = f"{rivals[best].integers} operators integer in place of {rivals[0].integers}"
+    shares = f"{plural(rivals[best].integers, 'operator')} integer in place of {rivals[0].integers}"
     told = f"placement by time on this CPU: {shares}, {_speed(floats, chosen)}"
     return TimedChoice(floats=rivals[best].floats, changes=(f"{told}; by the table {_speed(floats, table)}",))
 

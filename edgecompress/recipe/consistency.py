@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from edgecompress.errors import RecipeError
+from edgecompress.errors import RecipeError, plural
 
 
 def check_order(
@@ -77,7 +77,8 @@ def check_channels(channels: str | None, values: Mapping[str, Sequence[float]]) 
         if len(given) not in wanted:
             pictures = "gray" if channels == "gray" else "colored"
             raise RecipeError(
-                f"{path!r} has {len(given)} values for {pictures} pictures; give {' or '.join(map(str, wanted))}"
+                f"{path!r} has {plural(len(given), 'value')} for {pictures} pictures; give"
+                f" {' or '.join(map(str, wanted))}"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +34,21 @@ class CpuFamily:
 FAMILIES: Mapping[Isa, CpuFamily] = {
     "x86-sse": CpuFamily(what="x86 without AVX2", stand_in="nehalem", names=("nehalem", "sandybridge")),
     "x86-avx2": CpuFamily(
-        what="x86 with AVX2, without VNNI", saturates=True, stand_in="haswell", names=("haswell", "skylake", "zen3")
+        what="x86 with AVX2, without VNNI",
+        saturates=True,
+        stand_in="haswell",
+        names=("haswell", "broadwell", "skylake", "zen2", "zen3"),
     ),
     "x86-avx512": CpuFamily(
         what="x86 with AVX-512, without VNNI", saturates=True, also="x86-avx2", names=("skylake-server",)
     ),
-    "x86-vnni": CpuFamily(what="x86 with AVX-512 VNNI", names=("cascadelake", "icelake", "sapphirerapids", "zen4")),
+    "x86-vnni": CpuFamily(
+        what="x86 with AVX-512 VNNI", names=("cascadelake", "icelake", "sapphirerapids", "zen4", "zen5")
+    ),
     "armv8.0": CpuFamily(
         what="Armv8.0, no dot product",
         stand_in="cortex-a72",
-        names=("cortex-a53", "cortex-a57", "cortex-a72", "jetson-nano", "raspberry-pi-3"),
+        names=("cortex-a53", "cortex-a57", "cortex-a72", "jetson-nano", "jetson-tx2", "raspberry-pi-3"),
     ),
     "armv8.2-dotprod": CpuFamily(
         what="Armv8.2 with dot product",
@@ -55,14 +61,30 @@ FAMILIES: Mapping[Isa, CpuFamily] = {
             "cortex-x1",
             "neoverse-n1",
             "apple-m1",
+            "jetson",
             "jetson-orin",
+            "jetson-xavier",
             "phone",
+            "smartphone",
             "pixel",
+            "galaxy",
+            "iphone",
+            "ipad",
+            "snapdragon",
         ),
     ),
     "wasm": CpuFamily(what="WebAssembly in a browser", names=("browser",)),
 }
 """What is known of each value of ``cpu.isa`` (docs/other-cpus.md has what was measured)."""
+SERIES = (
+    *("pixel", "galaxy", "iphone", "ipad", "snapdragon"),
+    *("jetson-orin", "jetson-xavier", "raspberry-pi-4", "raspberry-pi-5"),
+)
+"""Names that stay true with more behind them, as in ``pixel-8-pro``."""
+INSTRUCTIONS: Mapping[str, Isa] = {"sse": "x86-sse", "avx2": "x86-avx2", "avx512": "x86-avx512", "vnni": "x86-vnni"}
+"""What people call a family by."""
+SHORT_PI = re.compile(r"^(?:rpi|pi|raspi|raspberry|raspberrypi)-?(?=\d)")
+"""How people begin the name of a Raspberry Pi."""
 FLAGS: tuple[tuple[Isa, set[str]], ...] = (
     ("x86-vnni", {"avx512_vnni", "avx_vnni"}),
     ("x86-avx512", {"avx512f"}),
@@ -75,12 +97,14 @@ FLAGS: tuple[tuple[Isa, set[str]], ...] = (
 
 
 def as_named(name: str) -> str:
-    """A name as CPUs and devices have it here.
+    """A name as CPUs and devices have it here; of what stands in a series, the name of that.
 
-    >>> as_named("Raspberry Pi 5")
-    'raspberry-pi-5'
+    >>> as_named("Raspberry Pi 5"), as_named("rpi4"), as_named("Pixel 8 Pro"), as_named("AVX2")
+    ('raspberry-pi-5', 'raspberry-pi-4', 'pixel', 'x86-avx2')
     """
-    return "-".join(name.lower().replace("_", " ").split())
+    plain = SHORT_PI.sub("raspberry-pi-", "-".join(re.split(r"[\s_-]+", name.strip().lower())))
+    series = next((series for series in SERIES if plain.startswith(f"{series}-")), plain)
+    return INSTRUCTIONS.get(plain, series)
 
 
 def find_isa(name: str, others: Iterable[str] = ()) -> Isa:

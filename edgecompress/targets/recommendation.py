@@ -23,7 +23,8 @@ class RankedTarget:
         """The profile's reason in words, and what decided."""
         if self.decided_by:
             return f"{self.profile.reason}; decided by {', '.join(self.decided_by)}"
-        return self.profile.reason if self.profile.recipe.trains else f"{self.profile.reason}; needs no training data"
+        needs = "needs training data" if self.profile.recipe.trains else "needs no training data"
+        return f"{self.profile.reason}; {needs}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,8 @@ def recommend(
 
     What breaks a constraint is rejected (``rules.RULES``). The others are ranked by how well their strategies serve
     the limits that are set (``rules.SERVES``), one more for a profile that is made for the CPU; then come profiles of
-    devices, those that need no training data, and those that lose less accuracy.
+    devices, those that need no training data, and those that lose less accuracy. Where nobody said whether there is
+    training data, profiles that train come after all others.
 
     Args:
         profiles: those to choose from; profiles of devices count only where the constraints name a CPU.
@@ -97,12 +99,13 @@ def _fault(case: Case) -> tuple[str, str] | None:
     return next(((name, why) for name, why in faults if why is not None), None)
 
 
-def _rank(case: Case) -> tuple[int, bool, bool, float, str]:
-    """What cases are sorted by, the best first."""
+def _rank(case: Case) -> tuple[bool, int, bool, bool, float, str]:
+    """What cases are sorted by, the best first; what trains comes last where nobody said that it can."""
+    unsure = case.profile.recipe.trains and case.constraints.train_data is None
     serves, effect = SERVES.get(case.strategy, {}), EFFECTS.get(case.strategy)
     score = sum(serves.get(limit, 0) for limit in case.constraints.asked) + case.fits
     drop = effect.accuracy_drop if effect is not None else 0.0
-    return -score, not case.is_device, case.profile.recipe.trains, drop, case.profile.name
+    return unsure, -score, not case.is_device, case.profile.recipe.trains, drop, case.profile.name
 
 
 def _counts(rejected: Case, case: Case) -> bool:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from torch import nn
 
 from edgecompress.data.batches import Batch
-from edgecompress.errors import EdgecompressError, RecipeError
+from edgecompress.errors import EdgecompressError, RecipeError, plural
 from edgecompress.exporters.canonicalize import canonicalize
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.modules.capture import capture
@@ -43,10 +43,17 @@ def examine_network(module: nn.Module, context: Context) -> Subject:
     return examine(module, (), tensors(context.example.sample(context.recipe.export.batch_size or 1).inputs))
 
 
-def has_channels(module: nn.Module, example: Batch, recipe: Recipe) -> bool:
-    """Whether a network has channels that could leave it; one that cannot be captured has none."""
+def can_be_cut(module: nn.Module, example: Batch, recipe: Recipe) -> bool:
+    """Whether the channels that a recipe asks for can leave a network; none can where it cannot be captured.
+
+    It is looked for by the norms of weights; a goal in latency, which nothing but time decides, by its channels.
+    """
+    asked = recipe.pruning
+    goal = "channels" if asked.goal == "latency" else asked.goal
+    quick = asked.model_copy(update={"goal": goal, "spread": "uniform", "importance": "l2", "blocks": 0.0})
+    context = Context(recipe=recipe.model_copy(update={"pruning": quick}), example=example)
     try:
-        return bool(examine(module, (), tensors(example.sample(recipe.export.batch_size or 1).inputs)).groups)
+        return bool(cut(examine_network(module, context), asked.amount, "tried", context).removed)
     except EdgecompressError:
         return False
 
@@ -202,7 +209,9 @@ def _digest(batches: Sequence[Batch]) -> str:
 def narrower_layers(before: Subject, after: Subject) -> tuple[str, ...]:
     """A line for each layer whose output channels are fewer."""
     old, new = (_output_channels(subject) for subject in (before, after))
-    narrower = (f"{name}: {old[name]} -> {new[name]} channels" for name in old if new.get(name, old[name]) < old[name])
+    narrower = (
+        f"{name}: {old[name]} -> {plural(new[name], 'channel')}" for name in old if new.get(name, old[name]) < old[name]
+    )
     return (*narrower, *(f"{name}: removed" for name in old if name not in new))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from edgecompress.errors import plural
 from edgecompress.loading.losses import open_loss
 from edgecompress.recipe.tables import Distillation, Recipe
 from edgecompress.techniques.block_hints import block_hints
@@ -78,14 +79,23 @@ def recovery_planned(recipe: Recipe) -> str:
 
 def epochs_in_words(count: int) -> str:
     """``4 epochs``, ``1 epoch``."""
-    return f"{count} epoch{'s' if count > 1 else ''}"
+    return plural(count, "epoch")
 
 
 def untrained(what: str, context: Context) -> tuple[str, ...]:
     """The warning of a step whose network could not train."""
     if context.streams.train is None:
-        return (f"there is no training data (--train): the {what} network was not trained to recover",)
+        return (untrained_in_words(what),)
     return ()
+
+
+def untrained_in_words(what: str) -> str:
+    """The same before the step and after it, so that it is said once.
+
+    >>> untrained_in_words("pruned")
+    'there is no training data (--train): the pruned network is not trained to recover'
+    """
+    return f"there is no training data (--train): the {what} network is not trained to recover"
 
 
 def settle(model: nn.Module, context: Context) -> nn.Module:

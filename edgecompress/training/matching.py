@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from edgecompress.errors import DataError, ModelError, RecipeError
+from edgecompress.errors import DataError, ModelError, RecipeError, plural
 from edgecompress.exporters.output_names import names_of_tensors
 from edgecompress.metrics.accuracy import class_axis, open_class_axes, require_class_axis
 from edgecompress.recipe.arguments import number
@@ -212,7 +212,8 @@ def paired_outputs(student: Any, teacher: Any) -> dict[str, tuple[Tensor, Tensor
     own, given = (_named(outputs) for outputs in (student, teacher))
     if not given or len(own) < len(given):
         raise ModelError(
-            f"the student gives {len(own)} outputs of floating point, the teacher {len(given)}; give a teacher with the"
+            f"the student gives {plural(len(own), 'output')} of floating point, the teacher"
+            f" {len(given)}; give a teacher with the"
             " same outputs"
         )
     if own.keys() >= given.keys():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, as_tensor
 from torch.utils import _pytree as pytree
 
-from edgecompress.errors import DataError, ModelError, a_kind
+from edgecompress.errors import DataError, ModelError, a_kind, plural
 from edgecompress.metrics.accuracy import IGNORED_LABEL, class_axis, no_class, no_class_or_ignored, require_class_axis
 from edgecompress.metrics.described import described
 
@@ -96,13 +96,16 @@ def read_sequences(outputs: Any, targets: Any, axis: int | None, ignored: int | 
     scores = scores.movedim(require_class_axis(-1 if axis is None else axis, scores.shape), -1)
     rows = [_sequence(row, scores.device, ignored) for row in ([] if targets is None else targets)]
     if len(rows) != len(scores):
-        raise DataError(f"{len(rows)} sequences of classes do not fit {len(scores)} samples; give one for each")
+        raise DataError(
+            f"{plural(len(rows), 'sequence')} of classes for {plural(len(scores), 'sample')}; give one for each"
+        )
     highest = max((int(row.max()) for row in rows if len(row)), default=0)
     if highest >= scores.shape[-1]:
         raise DataError(no_class(highest, scores.shape[-1]))
     if (longest := max(map(len, rows))) > scores.shape[1]:
         raise DataError(
-            f"a sequence of {longest} classes does not fit {scores.shape[1]} steps; cut it, or leave it out"
+            f"a sequence of {plural(longest, 'class')} does not fit {plural(scores.shape[1], 'step')};"
+            " cut it, or leave it out"
         )
     return scores, rows
 

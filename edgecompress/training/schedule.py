@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgecompress.errors import RecipeError
+from edgecompress.errors import RecipeError, plural
 
 AmountSchedule = Callable[[float, int], tuple[float, ...]]
 
@@ -48,5 +48,5 @@ def _along(amount: float, steps: int, curve: Callable[[float], float]) -> tuple[
     if not 0 <= amount < 1:
         raise RecipeError(f"amount is {amount}; give 0 or more, and less than 1")
     if steps < 1:
-        raise RecipeError(f"a schedule of {steps} steps prunes nothing; give 1 or more")
+        raise RecipeError(f"a schedule of {plural(steps, 'step')} prunes nothing; give 1 or more")
     return tuple(amount * curve(index / steps) for index in range(1, steps + 1))

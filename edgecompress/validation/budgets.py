@@ -6,7 +6,7 @@ A budget that a noisy machine leaves open is neither kept nor missed, and a verd
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import numpy as np
 from edgecompress.metrics.bootstrap import Interval
 from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Recipe
 from edgecompress.timing.latency import latency_intervals
 from edgecompress.timing.ratios import undecided
 from edgecompress.validation.evidence import Evidence
@@ -41,9 +42,25 @@ MEASURES = {
 """Budget -> the measure that it bounds, and its unit; the metric has one of its own (:func:`metric_units`)."""
 OF_QUALITY = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric", "min_sqnr_db")
 """The budgets that outputs decide, whatever the file weighs and however fast it is."""
+AGAINST_THE_FLOAT = ("min_compression_ratio", "min_speedup")
+"""The budgets that compare the artifact with the float model, and say nothing where it is that itself."""
 NONE_LOST = "max_lost_slices"
 """What every artifact is held against, whatever its recipe says: no slice of an output may be lost. It is listed where
 it is missed."""
+
+
+def comparable(
+    measured: Mapping[str, float | None], recipe: Recipe, *, asked: Iterable[str] = ()
+) -> dict[str, float | None]:
+    """The measures, without those that would compare the float model with itself, where no technique is enabled.
+
+    Those of budgets that the caller ``asked`` for stay.
+
+    >>> comparable({"speedup": 1.01, "size_mb": 2.0}, Recipe())
+    {'size_mb': 2.0}
+    """
+    itself = () if recipe.techniques else [MEASURES[name][0] for name in {*AGAINST_THE_FLOAT} - {*asked}]
+    return {name: value for name, value in measured.items() if name not in itself}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecompress.data.batches import Batches
+from edgecompress.errors import plural
 from edgecompress.metrics.agreement import listed
 from edgecompress.metrics.metric import Measure
 from edgecompress.step import Stage
@@ -34,15 +35,21 @@ def evidence_doubts(scores: Scores, stages: Sequence[Stage], batches: Batches) -
     return (*_of_scores(scores, names, batches), *_larger(stages[0], stages[-1]))
 
 
+def unlabelled(measure: Measure) -> str:
+    """The doubt where evaluation data only has inputs, the same before the run as after it."""
+    return f"the evaluation data has no labels; {measure.in_words} is not measured"
+
+
 def _of_scores(scores: Scores, stages: Sequence[str], batches: Batches) -> tuple[str, ...]:
     measure, parity = batches.measure, scores.agreements[-1]
     doubts = []
     if scores.values[0] is None and batches.role == "evaluation":
-        doubts.append(f"the evaluation data has no labels; {measure.in_words} is not measured")
+        doubts.append(unlabelled(measure))
     if scores.labels is not None and scores.labels.could_be_guessed:
         doubts.append(
             f"the float model is right on {scores.labels.percent[1]:.2f} % of the evaluation data, which guessing among"
-            f" {scores.labels.classes} classes could reach; check the weights, the labels and the preprocessing"
+            f" {plural(scores.labels.classes, 'class')} could reach; check the weights, the labels and"
+            " the preprocessing"
         )
     if scores.labels is not None:
         doubts += _silent_classes(scores.labels, scores.samples)
@@ -67,7 +74,7 @@ def _silent_classes(labels: LabelShift, samples: int) -> list[str]:
     if not (silent := labels.silent(samples)):
         return []
     share = 100 * labels.labels[[*silent]].sum() / labels.labels.sum()
-    named = f"class {silent[0]}" if len(silent) == 1 else f"{len(silent)} classes, {silent[0]} for one"
+    named = f"class {silent[0]}" if len(silent) == 1 else f"{plural(len(silent), 'class')}, {silent[0]} for one"
     return [
         f"the float model never answers {named}, the label of {share:.2f} % of the evaluation data; check its head, and"
         " how the classes are numbered"

@@ -94,11 +94,11 @@ class Drop:
         >>> Drop(before=80.0, after=79.0, unit="%", higher_is_better=True, interval_95=(-0.5, 2.5)).words
         'no difference (-2.50 to +0.50)'
         """
-        return self.change if self.interval_95 is None else f"{self.change} ({self.span})"
+        return f"{self.change} ({self.span})" if self.span else self.change
 
     @property
     def span(self) -> str:
-        """The ends of the interval of the change; empty where there is none."""
+        """The ends of the interval of the change; empty where there is none, or where both are printed as zero."""
         if self.interval_95 is None:
             return ""
         low, high = self.interval_95
@@ -112,12 +112,13 @@ def is_sure(verdict: str | None) -> bool:
 
 
 def span(ends: Interval, unit: str) -> str:
-    """An interval of differences of a metric, in its unit.
+    """An interval of differences of a metric, in its unit; empty where both ends are printed as zero.
 
-    >>> span((-0.5, 2.5), "%")
-    '-0.50 to +2.50'
+    >>> span((-0.5, 2.5), "%"), span((-0.99, 0.0), "%"), span((0.0, 0.0), "%")
+    ('-0.50 to +2.50', '-0.99 to 0.00', '')
     """
-    return " to ".join(signed(end + 0.0, unit) for end in ends)  # - 0.0 is 0.0 then
+    low, high = (signed(end, unit) for end in ends)
+    return "" if float(low) == float(high) == 0 else f"{low} to {high}"
 
 
 def drops(

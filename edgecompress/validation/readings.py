@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgecompress.arrays import Array
+from edgecompress.errors import plural
 from edgecompress.metrics.accuracy import IGNORED_LABEL
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.running import Running
@@ -178,7 +179,8 @@ class Readings:
         value, reading = min(told, key=lambda each: self._measure.drop(own, each[0]) or 0.0)
         first, second = (metric(each, self._measure.unit) for each in (own, value))
         return (
-            f"the float model's {self._measure.in_words} on the first {self._seen} samples is {first}, and {second}"
+            f"the float model's {self._measure.in_words} on the first {plural(self._seen, 'sample')} is"
+            f" {first}, and {second}"
             f" where {reading.where}; {reading.fix}",
         )
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.overrides import override
@@ -17,39 +21,71 @@ SMALL_AND_FAST = (
     "min_compression_ratio",
     "max_size_mb",
 )
+OF_SIZE = ("min_compression_ratio", "max_size_mb")
+SMALLEST_BYTES = 20_000
+"""A file below is mostly the graph itself, which nothing makes smaller."""
 STEP = 0.8
 """What is asked for next, of an amount that took too much, and of what an amount left that took too little."""
+QUANTIZED = "quantization.enabled=true"
 MOST = 0.9
 """An amount above which no more is advised."""
 
 
-def remedies(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> tuple[str, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is known of a run that missed a budget.
+
+    Attributes:
+        recipe: what was asked for.
+        roles: of the data that were given: calibration, evaluation, train.
+        chosen: the keys of the recipe that the user set.
+        size_bytes: of the artifact.
+        possible: whether the model allows what another recipe asks for; asked last, since it may take long.
+    """
+
+    recipe: Recipe
+    roles: Collection[str]
+    chosen: Collection[str] = ()
+    size_bytes: float = math.inf
+    possible: Callable[[Recipe], bool] = lambda _: True
+
+
+def remedies(budget: str, run: Run) -> tuple[str, ...]:
     """Options of ``compress``, the cheapest first; each moves the measure of a budget the right way.
+
+    Nothing is switched on that the user switched off.
 
     Args:
         budget: its key.
-        recipe: what missed it.
-        trained: whether there were training data.
-        prunable: whether the model is one that channels can be removed from.
+        run: what missed it.
 
     >>> from edgecompress.recipe.tables import Pruning
     >>> asked = Recipe(pruning=Pruning(enabled=True, amount=0.5, residual="keep"))
-    >>> remedies("min_speedup", asked, trained=True, prunable=True)
+    >>> remedies("min_speedup", Run(recipe=asked, roles=("calibration", "train")))
     ('--set quantization.enabled=true', '--set pruning.amount=0.6')
-    >>> remedies("max_accuracy_drop", asked, trained=False, prunable=True)
+    >>> remedies("max_accuracy_drop", Run(recipe=asked, roles=("calibration",)))
     ('--train DATA', '--set pruning.amount=0.4')
     """
-    missing = ("--train DATA",) if budget in OF_QUALITY and recipe.trains and not trained else ()
-    tries = _tries(budget, recipe, trained=trained, prunable=prunable)
-    return (*missing, *(f"--set {change}" for change in tries if _changes(recipe, change)))
+    recipe = run.recipe
+    if budget in OF_SIZE and run.size_bytes < SMALLEST_BYTES:
+        return ()
+    learns = recipe.trains and bool(recipe.training.epochs)
+    missing = ("--train DATA",) if budget in OF_QUALITY and learns and "train" not in run.roles else ()
+    return (*missing, *(_option(change, run) for change in _tries(budget, run) if _can_change(run, change)))
 
 
-def _tries(budget: str, recipe: Recipe, *, trained: bool, prunable: bool) -> Iterator[str]:
+def _option(change: str, run: Run) -> str:
+    lacks = change == QUANTIZED and "calibration" not in run.roles
+    return f"--calibration DATA --set {change}" if lacks else f"--set {change}"
+
+
+def _tries(budget: str, run: Run) -> Iterator[str]:
+    recipe = run.recipe
     if budget in OF_QUALITY:
         yield from _finer_integers(budget, recipe)
-        yield from _gentler_cuts(recipe, trained)
+        yield from _gentler_cuts(recipe, trained="train" in run.roles)
     elif budget in SMALL_AND_FAST:
-        yield from _smaller(recipe, prunable)
+        yield from _smaller(recipe)
     elif budget == "min_cpu_agreement":
         yield "quantization.scheme=fbgemm"
 
@@ -63,7 +99,7 @@ def _finer_integers(budget: str, recipe: Recipe) -> Iterator[str]:
         yield "quantization.fallback_evaluations=6"
 
 
-def _gentler_cuts(recipe: Recipe, trained: bool) -> Iterator[str]:
+def _gentler_cuts(recipe: Recipe, *, trained: bool) -> Iterator[str]:
     pruning, enabled = recipe.pruning, "pruning" in recipe.techniques
     if recipe.trains and trained:
         yield f"training.epochs={2 * recipe.training.epochs or max(4, pruning.steps)}"
@@ -75,13 +111,13 @@ def _gentler_cuts(recipe: Recipe, trained: bool) -> Iterator[str]:
         yield f"low_rank.amount={STEP * recipe.low_rank.amount:.2g}"
 
 
-def _smaller(recipe: Recipe, prunable: bool) -> Iterator[str]:
-    yield "quantization.enabled=true"
+def _smaller(recipe: Recipe) -> Iterator[str]:
+    yield QUANTIZED
     if "pruning" in recipe.techniques and recipe.pruning.amount <= MOST:
         yield f"pruning.amount={1 - STEP * (1 - recipe.pruning.amount):.2g}"
     elif _shares(recipe) and recipe.low_rank.amount <= MOST:
         yield f"low_rank.amount={1 - STEP * (1 - recipe.low_rank.amount):.2g}"
-    elif prunable and not recipe.trains:  # a student is derived from the budget itself
+    elif not recipe.trains:  # a student is derived from the budget itself
         yield "pruning.enabled=true"
 
 
@@ -90,9 +126,17 @@ def _shares(recipe: Recipe) -> bool:
     return "low_rank" in recipe.techniques and recipe.low_rank.goal in ("macs", "parameters", "latency")
 
 
-def _changes(recipe: Recipe, assignment: str) -> bool:
-    """Whether an assignment is possible, and not made already."""
+def _can_change(run: Run, assignment: str) -> bool:
+    """Whether an assignment is possible, not made already, and not what the user has just undone."""
+    key = assignment.partition("=")[0]
+    if key in run.chosen and not _value(run.recipe, key):
+        return False
     try:
-        return override(recipe, [assignment]) != recipe
+        changed = override(run.recipe, [assignment])
     except RecipeError:
         return False
+    return changed != run.recipe and run.possible(changed)
+
+
+def _value(recipe: Recipe, key: str) -> Any:
+    return functools.reduce(getattr, key.split("."), recipe)

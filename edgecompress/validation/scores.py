@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgecompress.arrays import Array
 from edgecompress.axes.classes import shown_axis
 from edgecompress.data.batches import Batch, Batches
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, plural
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.metrics.outputs import given_outputs
 from edgecompress.metrics.running import Running
@@ -120,7 +120,7 @@ class _Scoring:
         """What the pass gave."""
         if self._labelled not in (0, self._samples):
             raise DataError(
-                f"only {self._labelled} of {self._samples} {self._role} samples have labels, and batch"
+                f"of {plural(self._samples, f'{self._role} sample')}, only {self._labelled} have labels, and batch"
                 f" {self._first_bare} has none; give all or none"
             )
         if self._shift is not None:

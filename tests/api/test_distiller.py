@@ -243,7 +243,7 @@ def test_any_setting_reaches_the_training(teacher: nn.Module, tmp_path: Path) ->
         evaluation=OTHERS,
     )
     assert made == [(0.01, [0.1, 0.0])]
-    lines = [line for line in progress.lines if line.startswith("epoch 2 of 2")]
+    lines = [line for line in progress.lines if line.startswith("training, epoch 2 of 2")]
     assert len(lines) == 3
     assert all("loss " in line and "accuracy " in line and " samples/s" in line for line in lines)
     assert (tmp_path / "run" / "training.pt").exists()

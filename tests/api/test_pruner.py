@@ -364,7 +364,7 @@ def test_what_is_no_criterion_is_told_and_changes_nothing(importance: Any, told:
 
 def test_a_warning_names_the_argument_that_gives_the_data() -> None:
     pruned = ModelPruner(seeded(ConvNet), torch.zeros(1, 3, 32, 32)).structured_pruning(amount=0.3)
-    assert pruned.warnings == ("there is no training data (data): the pruned network was not trained to recover",)
+    assert pruned.warnings == ("there is no training data (data): the pruned network is not trained to recover",)
 
 
 def test_the_gradients_of_a_criterion_are_those_of_the_loss_that_is_given() -> None:

@@ -73,7 +73,7 @@ def test_a_missed_budget_is_exit_1_and_the_bundle_is_there(project: Path, capsys
     lines = _lines(capsys)
     assert any(line.startswith("min_compression_ratio") and line.rstrip().endswith("missed") for line in lines)
     assert lines[-1].startswith("budget missed: ")
-    assert any(line.startswith("to meet min_compression_ratio: --set pruning.enabled=true") for line in lines)
+    assert not any(line.startswith("to meet") for line in lines)  # what is mostly its graph gets no smaller
     assert (project / "out" / "model.onnx").is_file()
 
 
@@ -95,9 +95,9 @@ def test_advice_on_a_missed_budget_takes_inputs_in_a_dict_as_the_run_did(
 ) -> None:
     Path("dicts.py").write_text(DICTS)
     given = ["compress", "dicts.py:Net", "--calibration", "dicts.py:data", "--set", "export.simplify=false", *LOOSE]
-    assert main([*given, "--set", "budgets.max_size_mb=0.0001", "--output", "out"]) == 1
+    assert main([*given, "--set", "budgets.max_latency_ms=1e-9", "--output", "out"]) == 1
     captured = capsys.readouterr()
-    assert "to meet max_size_mb: --set pruning.enabled=true" in captured.out
+    assert "to meet max_latency_ms: --set pruning.enabled=true" in captured.out
     assert "error" not in captured.err
 
 

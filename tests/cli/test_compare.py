@@ -34,7 +34,7 @@ def test_the_table_lines_up_at_80_columns(capsys: pytest.CaptureFixture[str]) ->
     assert "3.33x 3.31-3.35" in lines[2]
     assert lines[-3:-1] == ["original: interrupted", "pruned 50 % + INT8: interrupted"]
     assert [line.split("  ")[0] for line in lines[1:3]] == ["original", "pruned 50 % + INT8"]
-    assert "2 of 2 rows were kept from before" in lines[-1]
+    assert "2 of 2 rows kept from before" in lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,38 @@ def test_it_ranks_and_says_why_and_which_command_follows(capsys: pytest.CaptureF
     assert lines[-1] == f"{command} --set 'images.size=[32, 32]' --set budgets.max_size_mb=3"
 
 
+def test_nothing_that_trains_comes_first_before_it_is_known_that_it_can(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [*RECOMMEND, "--cpu", "raspberry-pi-4", "--max-size-mb", "3"]
+    assert main(asked) == 0
+    lines = _lines(capsys)
+    assert lines[0] == "1. mobile: quantization"
+    assert "Is there data to train on? With --train-data, raspberry-pi-4 comes first." in lines
+    assert "--train" not in lines[-1]
+    assert main([*asked, "--train-data"]) == 0
+    lines = _lines(capsys)
+    assert lines[0] == "1. raspberry-pi-4: pruning, then quantization"
+    assert not any("data to train on?" in line for line in lines)
+    assert " --train DATA " in lines[-1]
+    assert main([*asked, "--json"]) == 0
+    assert _json(capsys)["with_training"] == "raspberry-pi-4"
+    assert main([*RECOMMEND, "--max-size-mb", "3", "--no-train-data", "--json"]) == 0
+    assert _json(capsys)["with_training"] is None
+
+
+def test_the_command_has_the_model_and_the_data_in_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--evaluation", "batches.py:evaluation", "--metric", "top5", "--no-train-data"]
+    assert main([*RECOMMEND, *MODEL, *given]) == 0
+    command = _lines(capsys)[-1]
+    data = "--calibration batches.py:calibration --evaluation batches.py:evaluation"
+    assert command.startswith(f"edgecompress compress nets.py:net --target mobile {data} --metric top5 --set ")
+
+
+def test_an_unknown_metric_or_loss_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, key in (("--metric", "evaluation.metric"), ("--loss", "training.loss")):
+        assert main([*RECOMMEND, option, "no_such"]) == 2
+        assert f"got 'no_such' in {key!r}" in capsys.readouterr().err
+
+
 def test_a_limit_of_milliseconds_on_a_board_is_not_held_against_this_machine(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -147,7 +147,7 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_no_number() -> None:
         (
             {**BOX, "labels": [1, 2]},
             BOX,
-            "'labels' of outputs of sample 0 are float64 (2,) for 1 boxes; give one for each",
+            "'labels' of outputs of sample 0 are float64 (2,) for 1 box; give one for each",
         ),
         (
             BOX,

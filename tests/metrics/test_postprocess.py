@@ -61,10 +61,9 @@ def test_entries_for_another_number_of_samples_are_refused(rows: int, count: int
         return
     with pytest.raises(RecipeError) as caught:
         _given(lambda _: made, [np.zeros((rows, 2))], Kept(), ["a"] * rows)
-    assert str(caught.value) == (
-        f"postprocess 'mine.py:post' gives {count} entries for the {rows} samples of evaluation batch 2; return one for"
-        " each"
-    )
+    entries, samples = "1 entry" if count == 1 else f"{count} entries", "1 sample" if rows == 1 else f"{rows} samples"
+    told = f"postprocess 'mine.py:post' gives {entries} for {samples} of evaluation batch 2; return one for each"
+    assert str(caught.value) == told
 
 
 def _failing(outputs: Any) -> Any:

@@ -74,7 +74,7 @@ def test_a_named_tuple_stays_one() -> None:
             {"boxes": [[], []], "names": [None, "a"]},
             "evaluation batch 2: sample 0 has no target['names']; give one for each sample, or none at all",
         ),
-        (["a"], "evaluation batch 2 has 2 samples but 1 targets; give each its own"),
+        (["a"], "evaluation batch 2 has 2 samples but 1 target; give each its own"),
         (
             ([[1], [2]], np.zeros((3, 1))),
             "evaluation batch 2 has 2 samples but targets[1] of shape (3, 1); give each its own",

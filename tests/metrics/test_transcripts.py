@@ -78,7 +78,7 @@ def test_edits_are_the_fewest(first: str, second: str) -> None:
             [[1], [2]],
             "batch: a transcript is float64 (5,); give a text, class indices, or scores (rows, steps, classes)",
         ),
-        (["a"], ["a", "b"], "batch: 1 transcripts do not fit 2 targets; give one for each sample"),
+        (["a"], ["a", "b"], "batch: 1 transcript for 2 targets; give one for each sample"),
     ],
 )
 def test_what_is_no_transcript_is_refused(outputs: Any, targets: Any, told: str) -> None:

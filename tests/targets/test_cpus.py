@@ -9,7 +9,7 @@ import pytest
 
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.tables import Isa, Quantization
-from edgecompress.targets.cpus import FAMILIES, answers_differ, find_isa, host_isa
+from edgecompress.targets.cpus import FAMILIES, answers_differ, as_named, find_isa, host_isa
 from edgecompress.validation.elsewhere.cpus import CPUS
 
 
@@ -38,6 +38,36 @@ def test_no_name_stands_twice() -> None:
 @pytest.mark.parametrize("name", ["Cortex-A76", "cortex a76", " CORTEX_A76 "])
 def test_names_are_taken_as_people_write_them(name: str) -> None:
     assert find_isa(name) == "armv8.2-dotprod"
+
+
+@pytest.mark.parametrize(
+    ("name", "isa"),
+    [
+        ("phone", "armv8.2-dotprod"),
+        ("Pixel 8 Pro", "armv8.2-dotprod"),
+        ("Galaxy-S24", "armv8.2-dotprod"),
+        ("iPhone 15", "armv8.2-dotprod"),
+        ("jetson", "armv8.2-dotprod"),
+        ("Jetson Orin Nano", "armv8.2-dotprod"),
+        ("jetson nano", "armv8.0"),
+        ("Raspberry Pi 3", "armv8.0"),
+        ("AVX2", "x86-avx2"),
+        ("avx512", "x86-avx512"),
+        ("VNNI", "x86-vnni"),
+    ],
+)
+def test_devices_and_instructions_are_known_by_the_names_people_know(name: str, isa: Isa) -> None:
+    assert find_isa(name) == isa
+
+
+@pytest.mark.parametrize("name", ["Raspberry Pi 5", "rpi5", "Pi 5", "raspi5", "Raspberry Pi 5 Model B"])
+def test_a_raspberry_pi_is_one_however_it_is_written(name: str) -> None:
+    assert as_named(name) == "raspberry-pi-5"
+
+
+@pytest.mark.parametrize("name", sorted({name for family in FAMILIES.values() for name in family.names}))
+def test_a_name_of_the_table_stays_what_it_is(name: str) -> None:
+    assert as_named(name) == name
 
 
 def test_an_unknown_cpu_gets_the_nearest() -> None:

@@ -32,6 +32,7 @@ def _recommend(cpu: str | None = None, measured: MeasuredFloat | None = None, **
     return recommend(PROFILES, Constraints(isa=isa, device=device, **limits), measured)
 
 
+TRAINED = {"train_data": True}
 TABLE: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     # nothing is asked: what needs no training data
     ({}, "mobile", SMALLER, ()),
@@ -39,15 +40,20 @@ TABLE: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"train_data": False}, "mobile", SMALLER, ()),
     # one limit, nothing measured
     ({"max_size_mb": 3}, "mobile", SMALLER, ("max_size_mb",)),
-    ({"max_latency_ms": 30}, "realtime", ACCURATE, ("max_latency_ms",)),
+    ({**TRAINED, "max_latency_ms": 30}, "realtime", ACCURATE, ("max_latency_ms",)),
     ({"max_latency_ms": 30, "train_data": False}, "mobile", SMALLER, ("train_data",)),
-    ({"max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_accuracy_drop",)),
+    ({**TRAINED, "max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_accuracy_drop",)),
     ({"max_accuracy_drop": 1, "train_data": False}, "mobile", SMALLER, ("train_data", "max_accuracy_drop")),
     ({"max_accuracy_drop": 0.2}, "mobile", SMALLER, ("max_accuracy_drop",)),
     # two and three limits
-    ({"max_size_mb": 3, "max_latency_ms": 30}, "edge", BOTH, ("max_size_mb", "max_latency_ms")),
+    ({**TRAINED, "max_size_mb": 3, "max_latency_ms": 30}, "edge", BOTH, ("max_size_mb", "max_latency_ms")),
     ({"max_size_mb": 3, "max_latency_ms": 30, "train_data": False}, "mobile", SMALLER, ("train_data", "max_size_mb")),
-    ({"max_latency_ms": 5, "max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_latency_ms", "max_accuracy_drop")),
+    (
+        {**TRAINED, "max_latency_ms": 5, "max_accuracy_drop": 1},
+        "realtime",
+        ACCURATE,
+        ("max_latency_ms", "max_accuracy_drop"),
+    ),
     ({"max_size_mb": 3, "max_accuracy_drop": 1}, "mobile", SMALLER, ("max_size_mb", "max_accuracy_drop")),
     (
         {"max_size_mb": 3, "max_latency_ms": 9, "max_accuracy_drop": 1},
@@ -56,18 +62,18 @@ TABLE: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
         ("max_size_mb", "max_accuracy_drop"),
     ),
     # the CPU
-    ({"cpu": "raspberry-pi-4"}, "raspberry-pi-4", BOTH, ("cpu",)),
-    ({"cpu": "cortex-a72"}, "raspberry-pi-4", BOTH, ("cpu",)),
+    ({**TRAINED, "cpu": "raspberry-pi-4"}, "raspberry-pi-4", BOTH, ("cpu",)),
+    ({**TRAINED, "cpu": "cortex-a72"}, "raspberry-pi-4", BOTH, ("cpu",)),
     ({"cpu": "raspberry-pi-4", "train_data": False}, "mobile", SMALLER, ("train_data",)),
     ({"cpu": "raspberry-pi-5"}, "raspberry-pi-5", SMALLER, ("cpu",)),
     ({"cpu": "android", "max_size_mb": 5}, "android", SMALLER, ("cpu", "max_size_mb")),
     ({"cpu": "haswell"}, "mini-pc", SMALLER, ("cpu",)),
-    ({"cpu": "haswell", "max_latency_ms": 5}, "realtime", ACCURATE, ("max_latency_ms",)),
+    ({**TRAINED, "cpu": "haswell", "max_latency_ms": 5}, "realtime", ACCURATE, ("max_latency_ms",)),
     ({"cpu": "haswell", "max_latency_ms": 5, "train_data": False}, "mini-pc", SMALLER, ("cpu", "train_data")),
-    ({"cpu": "x86-avx512"}, "cloud", LESS, ("cpu",)),
+    ({**TRAINED, "cpu": "x86-avx512"}, "cloud", LESS, ("cpu",)),
     ({"cpu": "x86-avx512", "train_data": False}, "mini-pc", SMALLER, ("cpu", "train_data")),
-    ({"cpu": "icelake"}, "vnni-server", BOTH, ("cpu",)),
-    ({"cpu": "icelake", "max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_accuracy_drop",)),
+    ({**TRAINED, "cpu": "icelake"}, "vnni-server", BOTH, ("cpu",)),
+    ({**TRAINED, "cpu": "icelake", "max_accuracy_drop": 1}, "realtime", ACCURATE, ("max_accuracy_drop",)),
     ({"cpu": "icelake", "train_data": False}, "mobile", SMALLER, ("train_data",)),
     ({"cpu": "browser", "max_size_mb": 5}, "browser", SMALLER, ("cpu", "max_size_mb")),
     # what the model will become
@@ -91,6 +97,15 @@ def test_the_first_is_the_expected_one(
     first = _recommend(**asked).ranked[0]
     assert (first.profile.name, first.profile.reason, first.decided_by) == (target, reason, decided_by)
     assert first.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("asked", [{key: asked[key] for key in asked if key != "train_data"} for asked, *_ in TABLE])
+def test_before_it_is_known_that_there_is_training_data_what_needs_none_comes_first(asked: dict[str, Any]) -> None:
+    ranked = _recommend(**asked).ranked
+    trains = [each.profile.recipe.trains for each in ranked]
+    assert trains == sorted(trains)
+    known = _recommend(**asked, train_data=True).ranked
+    assert {each.profile.name for each in known} == {each.profile.name for each in ranked}
 
 
 @pytest.mark.parametrize(

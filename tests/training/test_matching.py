@@ -192,7 +192,7 @@ def test_half_precision_is_compared_in_full() -> None:
         (
             {},
             (BOXES, (BOXES, SCORES)),
-            "the student gives 1 outputs of floating point, the teacher 2; give a teacher with the same outputs",
+            "the student gives 1 output of floating point, the teacher 2; give a teacher with the same outputs",
         ),
         (
             {},

@@ -78,7 +78,7 @@ def test_minus_100_counts_among_numbers_that_are_no_integers() -> None:
             [[1]],
             "outputs are torch.float32 (3, 4); CTC reads scores (rows, steps, classes)",
         ),
-        (read_sequences, SCORES, None, "0 sequences of classes do not fit 2 samples; give one for each"),
+        (read_sequences, SCORES, None, "0 sequences of classes for 2 samples; give one for each"),
         (
             read_sequences,
             SCORES,

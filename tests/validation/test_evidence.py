@@ -99,7 +99,7 @@ def test_latencies_of_a_busy_machine_are_doubted() -> None:
 
 def test_labels_for_some_batches_only_are_refused() -> None:
     with pytest.raises(
-        DataError, match="only 25 of 50 evaluation samples have labels, and batch 1 has none; give all or none"
+        DataError, match="of 50 evaluation samples, only 25 have labels, and batch 1 has none; give all or none"
     ):
         gather(_stages(FLOAT, FLOAT), _batches([RIGHT[0], None]), CPU, Progress())
 

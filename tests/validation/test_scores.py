@@ -68,7 +68,7 @@ def test_without_labels_there_is_no_value_and_the_same_digest_for_the_same_data(
 def test_labels_of_some_batches_only_are_refused() -> None:
     raw = [(X[:6], MEANS[:6].argmax(1)), (X[6:], None)]
     batches = Batches(role="evaluation", source=lambda: raw, inputs=InputNames(names=("x",), required=1))
-    with pytest.raises(DataError, match=r"^only 6 of 12 evaluation samples have labels, and batch 1 has none"):
+    with pytest.raises(DataError, match=r"^of 12 evaluation samples, only 6 have labels, and batch 1 has none"):
         score([open_session(FLOAT, 1)], batches, Progress())
 
 

@@ -71,8 +71,9 @@ def find_refusals(structure: Structure) -> tuple[Refusal, ...]:
             reasons[layer_name(name), reason] += _count(structure, name, unit)
     for name, count in _hanging_together(structure):
         reasons[layer_name(name), ALL_AT_ONCE] += count
+    stay = {1: "1 channel stays"}
     return tuple(
-        Refusal(name=name, kind="channels", reason=f"{count} channels stay: {reason}")
+        Refusal(name=name, kind="channels", reason=f"{stay.get(count, f'{count} channels stay')}: {reason}")
         for (name, reason), count in reasons.items()
     )
 

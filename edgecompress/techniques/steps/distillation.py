@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from edgecompress.errors import RecipeError
+from edgecompress.errors import RecipeError, plural
 from edgecompress.recipe.tables import Recipe
 from edgecompress.step import Step, StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
@@ -82,4 +82,4 @@ def _changes(derived: Student | None, trained: Trained, context: Context) -> Ite
             yield f"layers keep multiples of {derived.multiple} channels: {TOO_COARSE}"
         yield from narrower_layers(*(examine_network(module, context) for module in (context.teaching, derived.model)))
     first, last = trained.history[0], trained.history[-1]
-    yield f"learned for {last.number} epochs, the loss from {first.loss:.4f} to {last.loss:.4f}"
+    yield f"learned for {plural(last.number, 'epoch')}, the loss from {first.loss:.4f} to {last.loss:.4f}"

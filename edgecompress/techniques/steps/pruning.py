@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from edgecompress.errors import plural
 from edgecompress.recipe.tables import Recipe
 from edgecompress.step import Step, StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
@@ -31,9 +32,9 @@ def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
 
 def _sentence(recipe: Recipe) -> str:
     pruning = recipe.pruning
-    goal = "MACs" if pruning.goal == "macs" else pruning.goal
-    what = f"{pruning.amount:.0%} fewer {goal}" if goal != "latency" else f"{pruning.amount:.0%} less latency"
-    shallower = f"{pruning.blocks:.0%} of the residual blocks go first; " if pruning.blocks else ""
+    share, goal = f"{100 * pruning.amount:.6g}%", _goal(recipe)
+    what = f"{share} fewer {goal}" if goal != "latency" else f"{share} less latency"
+    shallower = f"{100 * pruning.blocks:.6g}% of the residual blocks go first; " if pruning.blocks else ""
     spared = {"keep": " inside of blocks", "auto": ", inside of blocks where that suffices,"}
     inside = "" if (pruning.residual, pruning.goal) == ("auto", "channels") else spared.get(pruning.residual, "")
     channels = f"channels{inside}"
@@ -41,9 +42,14 @@ def _sentence(recipe: Recipe) -> str:
         f"{channels} go {SPREADS[pruning.spread]}, in multiples of {pruning.multiple}, least {pruning.importance} first"
     )
     if pruning.method == "block":
-        what, how = f"{pruning.amount:.0%} of the residual blocks", "those go that change least"
-    times = f"; {pruning.steps} steps, {pruning.schedule.replace('_', ' ')}" if pruning.steps > 1 else ""
+        what, how = f"{share} of the residual blocks", "those go that change least"
+    times = f"; {plural(pruning.steps, 'step')}, {pruning.schedule.replace('_', ' ')}" if pruning.steps > 1 else ""
     return f"{what}; {shallower}{how}{times}{recovery_planned(recipe)}"
+
+
+def _goal(recipe: Recipe) -> str:
+    """What is to be less."""
+    return "MACs" if recipe.pruning.goal == "macs" else recipe.pruning.goal
 
 
 def prune_channels(module: nn.Module, context: Context) -> StepResult[nn.Module]:
@@ -69,7 +75,7 @@ def _prune(module: nn.Module, context: Context) -> StepResult[nn.Module]:
     subject, refusals = before if model is module else examine_network(model, context), before.refusals
     for number, (share, epochs) in enumerate(planned_cuts(context.recipe, share_gone(module, model, context)), 1):
         seed_all("prune", context.recipe.seed, number)
-        with context.progress.step(f"pruning {100 * share:.0f} % of the {context.recipe.pruning.goal}"):
+        with context.progress.step(f"pruning {share:.0%} of the {_goal(context.recipe)}"):
             pruned = cut(subject, share, str(number), context)
         seed_all("prune", context.recipe.seed, number, "recover")
         model = recover(pruned.model, context, epochs, context.checkpoint(f"training-{number}"))

@@ -13,7 +13,7 @@ import numpy as np
 from edgecompress.arrays import Array, TensorSpec
 from edgecompress.axes.classes import shown_axis
 from edgecompress.data.batches import Batch
-from edgecompress.errors import USER_CODE_FAILS, a_kind, first_line
+from edgecompress.errors import USER_CODE_FAILS, a_kind, first_line, plural
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
@@ -131,7 +131,7 @@ def _misfits(expected: Sequence[Mapping[str, Array]], answer: Any) -> Iterator[s
     elif answer.failure is None:
         given, wanted = len(answer.outputs), len(expected)
         if given != wanted:
-            yield f"outputs for {given} batches, expected {wanted}"
+            yield f"outputs for {plural(given, 'batch')}, expected {wanted}"
         for theirs, ours in zip(answer.outputs, expected, strict=False):
             yield from _other_outputs(ours, theirs)
 

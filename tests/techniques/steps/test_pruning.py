@@ -18,10 +18,10 @@ from edgecompress.data.batches import Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.loading.sources import open_batches
-from edgecompress.recipe.tables import Recipe, parse_recipe
+from edgecompress.recipe.tables import Pruning, Recipe, parse_recipe
 from edgecompress.techniques import cutting
 from edgecompress.techniques.context import Context
-from edgecompress.techniques.cutting import has_channels
+from edgecompress.techniques.cutting import can_be_cut
 from edgecompress.techniques.steps import pruning
 from edgecompress.techniques.steps.pruning import prune_channels
 from edgecompress.timing.latency import Latency
@@ -212,10 +212,13 @@ class Recurrent(nn.Module):
 
 def test_pruning_has_something_to_remove_from_convolutions_and_nothing_from_an_lstm() -> None:
     given = context(seeded(ConvNet), Recipe(), "calibration")
-    assert has_channels(given.teaching, given.example, given.recipe)
+    asked = Recipe(pruning=Pruning(enabled=True, amount=0.5, multiple=4))
+    assert can_be_cut(given.teaching, given.example, asked)
+    most = asked.model_copy(update={"pruning": Pruning(enabled=True, amount=0.99, goal="macs", multiple=16)})
+    assert not can_be_cut(given.teaching, given.example, most)  # what is asked for, not whether anything can go
     recurrent = seeded(Recurrent)
     x = open_batches([torch.ones(2, 5, 16)], "calibration", recurrent, Recipe()).first()
-    assert not has_channels(recurrent, x, Recipe())
+    assert not can_be_cut(recurrent, x, asked)
 
 
 def test_a_network_whose_code_fixes_every_size_is_refused() -> None:

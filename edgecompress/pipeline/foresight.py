@@ -1,0 +1,86 @@
+"""What is known of a run before it starts: data that it lacks or does not read, and budgets that nothing decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Recipe
+from edgecompress.targets.cpus import host_isa
+from edgecompress.techniques.fine_tuning import untrained_in_words
+from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_QUALITY
+from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, asked_places, runtime_of
+from edgecompress.validation.elsewhere.results import LIMITS
+
+OF_LATENCY = ("min_speedup", "max_latency_ms", "max_latency_p95_ms", "max_latency_p99_ms")
+CHANGED = {"pruning": "pruned", "low_rank": "factorized"}
+"""What a technique that may go without training data makes of a network."""
+
+
+def foreseen(recipe: Recipe, roles: Collection[str], *, taught: bool = False) -> Iterator[str]:
+    """Warnings, a sentence each.
+
+    Args:
+        recipe: what is asked for.
+        roles: of the data that were given.
+        taught: whether a teacher was given.
+    """
+    yield from _of_training(recipe, roles, taught=taught)
+    if recipe.techniques:
+        yield from _of_latency(recipe)
+    else:
+        yield from _of_the_float(recipe.budgets)
+    yield from _unmeasured(recipe, roles)
+
+
+def _of_training(recipe: Recipe, roles: Collection[str], *, taught: bool) -> Iterator[str]:
+    if recipe.trains and recipe.training.epochs and "train" not in roles:
+        yield from (untrained_in_words(CHANGED[name]) for name in recipe.techniques if name in CHANGED)
+    unread = {
+        "the training data is not read": "train" in roles,
+        "the teacher is not asked": taught,
+        "the loss is not asked": recipe.training.loss is not None,
+    }
+    for told, there in unread.items():
+        if there and not recipe.trains:
+            yield f"{told}: no technique of this recipe trains"
+
+
+def _of_latency(recipe: Recipe) -> Iterator[str]:
+    """Times are this machine's, whatever the target is."""
+    set_budgets, here = _set(recipe.budgets, OF_LATENCY), host_isa()
+    emulated = bool(recipe.cpu.emulate)
+    if set_budgets and emulated:
+        yield f"{_listed(set_budgets)} measured on this machine; of an emulated CPU only the answers are compared"
+    elif set_budgets and recipe.cpu.isa is not None and here is not None and recipe.cpu.isa != here:
+        yield (
+            f"{_listed(set_budgets)} measured on this machine ({here}), not on {recipe.cpu.isa}; run the bundle's"
+            " selftest.py there"
+        )
+
+
+def _of_the_float(budgets: Budgets) -> Iterator[str]:
+    """Nothing makes the artifact smaller or faster than what it is compared with."""
+    if found := _set(budgets, AGAINST_THE_FLOAT):
+        yield f"{_listed(found)} not measured: no technique is enabled, and the artifact is the float model itself"
+
+
+def _unmeasured(recipe: Recipe, roles: Collection[str]) -> Iterator[str]:
+    of_the_metric = _set(recipe.budgets, [name for name in OF_QUALITY if name != "min_sqnr_db"])
+    if of_the_metric and "evaluation" not in roles:
+        yield f"{_listed(of_the_metric)} not measured: there is no evaluation data (--evaluation)"
+    groups = {EMULATOR: "cpus", BROWSER: "browser"}
+    tried = {groups.get(runtime_of(name), "runtimes") for name in asked_places(recipe)}
+    for group, limit in LIMITS.items():
+        if getattr(recipe.budgets, limit) is not None and group not in tried:
+            what, key = ("CPU", "cpu.emulate") if group == "cpus" else ("place to run", "validation.on")
+            yield f"{limit} is not measured: no other {what} is named; set {key}"
+
+
+def _set(budgets: Budgets, names: Sequence[str]) -> list[str]:
+    assert {*names} <= {*MEASURES}
+    return [name for name in names if getattr(budgets, name) is not None]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"

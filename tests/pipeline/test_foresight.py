@@ -1,0 +1,123 @@
+"""What a run lacks is said before it starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecompress.pipeline.foresight import foreseen
+from edgecompress.targets import effective_profile
+
+ALL = ("calibration", "evaluation", "train")
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecompress.pipeline.foresight.host_isa", lambda: "x86-vnni")
+
+
+def _told(target: str, *assignments: str, roles: tuple[str, ...] = ALL, taught: bool = False) -> list[str]:
+    return [*foreseen(effective_profile(target, assignments).recipe, roles, taught=taught)]
+
+
+@pytest.mark.parametrize("target", ["edge", "cloud", "realtime", "vnni-server"])
+def test_a_run_that_has_all_is_not_doubted(target: str) -> None:
+    assert _told(target, taught=True) == []
+
+
+@pytest.mark.parametrize(
+    ("assignments", "told"),
+    [
+        ((), ["pruned"]),
+        (("low_rank.enabled=true",), ["pruned", "factorized"]),
+        (("training.epochs=0",), []),
+        (("pruning.enabled=false",), []),
+    ],
+)
+def test_a_target_that_trains_without_training_data(assignments: tuple[str, ...], told: list[str]) -> None:
+    found = _told("edge", *assignments, roles=("calibration", "evaluation"))
+    assert found == [
+        f"there is no training data (--train): the {what} network is not trained to recover" for what in told
+    ]
+
+
+def test_what_is_given_and_not_used() -> None:
+    assert _told("mobile", "training.loss=mse", taught=True) == [
+        f"{what}: no technique of this recipe trains"
+        for what in ("the training data is not read", "the teacher is not asked", "the loss is not asked")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("assignments", "told"),
+    [
+        ((), "max_accuracy_drop is not measured: there is no evaluation data (--evaluation)"),
+        (
+            ("budgets.max_metric_drop=1", "budgets.min_metric=50"),
+            "max_accuracy_drop, max_metric_drop, min_metric are not measured: there is no evaluation data"
+            " (--evaluation)",
+        ),
+    ],
+)
+def test_budgets_of_the_metric_need_evaluation_data(assignments: tuple[str, ...], told: str) -> None:
+    assert _told("mobile", *assignments, roles=("calibration",)) == [told]
+
+
+def test_agreement_needs_no_evaluation_data() -> None:
+    assert _told("mobile", "budgets.max_accuracy_drop=none", "budgets.min_sqnr_db=30", roles=("calibration",)) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "assignments", "told"),
+    [
+        ("vnni-server", (), []),
+        (
+            "raspberry-pi-5",
+            (),
+            [
+                "min_speedup is measured on this machine (x86-vnni), not on armv8.2-dotprod; run the bundle's"
+                " selftest.py there"
+            ],
+        ),
+        ("raspberry-pi-5", ("budgets.min_speedup=none",), []),
+        (
+            "raspberry-pi-5",
+            ('cpu.emulate=["cortex-a76"]', "budgets.max_latency_ms=5"),
+            [
+                "min_speedup, max_latency_ms are measured on this machine; of an emulated CPU only the answers are"
+                " compared"
+            ],
+        ),
+    ],
+)
+def test_times_are_this_machine_s(target: str, assignments: tuple[str, ...], told: list[str]) -> None:
+    assert _told(target, *assignments, roles=ALL[: 2 if target == "raspberry-pi-5" else 3]) == told
+
+
+def test_where_the_machine_is_unknown_nothing_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecompress.pipeline.foresight.host_isa", lambda: None)
+    assert _told("raspberry-pi-5", roles=("calibration", "evaluation")) == []
+
+
+@pytest.mark.parametrize(
+    ("assignments", "told"),
+    [
+        (("budgets.min_cpu_agreement=1",), "min_cpu_agreement is not measured: no other CPU is named; set cpu.emulate"),
+        (("budgets.min_cpu_agreement=1", 'validation.on=["qemu:haswell"]'), None),
+        (
+            ("budgets.min_runtime_agreement=1", 'validation.on=["browser"]'),
+            "min_runtime_agreement is not measured: no other place to run is named; set validation.on",
+        ),
+        (("budgets.min_browser_agreement=1", 'validation.on=["browser"]'), None),
+    ],
+)
+def test_agreement_elsewhere_needs_a_place(assignments: tuple[str, ...], told: str | None) -> None:
+    found = _told("cloud", *assignments, "budgets.min_speedup=none")
+    assert found == ([] if told is None else [told])
+
+
+def test_the_float_model_is_not_compared_with_itself() -> None:
+    told = _told("mobile", "quantization.enabled=false", roles=("calibration", "evaluation"))
+    assert told == [
+        "min_compression_ratio, min_speedup are not measured: no technique is enabled, and the artifact is the float"
+        " model itself"
+    ]
