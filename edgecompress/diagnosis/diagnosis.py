@@ -9,6 +9,7 @@ import onnx_ir as ir
 from edgecompress.data.batches import Batches
 from edgecompress.diagnosis.damage import Damage, measure_damage
 from edgecompress.diagnosis.kernels import Kernel, measure_kernels
+from edgecompress.diagnosis.network import DrawnOperator, draw_network
 from edgecompress.diagnosis.ranges import Range, measure_ranges
 from edgecompress.diagnosis.sizes import LayerSize, compare_sizes
 from edgecompress.recipe.tables import Recipe
@@ -30,6 +31,7 @@ class Diagnosis:
     kernels: tuple[Kernel, ...]
     damages: tuple[Damage, ...] = ()
     ranges: tuple[Range, ...] = ()
+    network: tuple[DrawnOperator, ...] = ()
 
 
 def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: Recipe) -> Diagnosis:
@@ -49,6 +51,7 @@ def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: 
         kernels=tuple(measure_kernels(artifact, sample, recipe.cpu.threads)),
         damages=tuple(damages),
         ranges=tuple(ranges),
+        network=tuple(draw_network(artifact, sample, recipe.cpu.threads)),
     )
 
 

@@ -40,7 +40,7 @@ def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kerne
     """
     spent: dict[tuple[str, str], list[float]] = defaultdict(list)
     for node in profile_nodes(artifact, inputs, threads=threads):
-        spent[node.operator, _numbers(node)].append(node.median_ms)
+        spent[node.operator, numbers_of(node)].append(node.median_ms)
     whole = sum(sum(times) for times in spent.values()) or 1.0
     kernels = (
         Kernel(operator=operator, numbers=numbers, nodes=len(times), share=sum(times) / whole)
@@ -49,7 +49,8 @@ def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kerne
     return sorted(kernels, key=lambda kernel: kernel.share, reverse=True)
 
 
-def _numbers(node: NodeTime) -> str:
+def numbers_of(node: NodeTime) -> str:
+    """What kind of numbers a node computes with, as a :class:`Kernel` has it."""
     if node.operator in CONVERSIONS:
         return "conversion"
     if node.reads in INTEGERS or node.operator.startswith(DYNAMIC):

@@ -36,7 +36,7 @@ def onnx_layers(model: bytes, inputs: Inputs, *, threads: int = 1) -> Inspection
     Raises:
         EdgecompressError: ONNX Runtime refuses the file.
     """
-    graph_model = _named(model)
+    graph_model = with_own_names(model)
     layers = dict(layers_of(graph_model.graph))
     macs = count_macs(graph_model, inputs)
     times = node_times(to_bytes(graph_model), inputs, threads=threads)
@@ -72,12 +72,12 @@ def declared_layers(model: bytes) -> Inspection:
 
 
 def _bare(model: bytes, reason: str) -> Inspection:
-    layers = tuple(layer for _, layer in layers_of(_named(model).graph))
+    layers = tuple(layer for _, layer in layers_of(with_own_names(model).graph))
     return Inspection(layers=layers, notes=(f"neither counted nor timed: {reason}",))
 
 
-def _named(model: bytes) -> ir.Model:
-    """The graph, each of its nodes with a name of its own: the profiler goes by them."""
+def with_own_names(model: bytes) -> ir.Model:
+    """The model, each of its nodes with a name of its own: the profiler goes by them."""
     graph_model = ir.from_proto(onnx.load_model_from_string(model))
     passes.NameFixPass()(graph_model)
     taken: set[str] = set()

@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from edgecompress.errors import plural
 from edgecompress.units import kilobytes, milliseconds
 
 WIDTH = 720
@@ -80,7 +81,7 @@ def damage_by_layer(damages: Sequence[Mapping[str, Any]], worst: Iterable[str]) 
         title = f"{damage['layer']}: {damage['sqnr_db']:.1f} dB"
         shapes.append(_rect(place * step, base - tall, min(step - 1, 40), tall, kind, title))
     low = min(damages, key=lambda damage: damage["sqnr_db"])
-    words = f"Agreement of each of {len(damages)} layers, worst {low['layer']} with {low['sqnr_db']:.1f} dB"
+    words = f"Agreement of {plural(len(damages), 'layer')}, worst {low['layer']} with {low['sqnr_db']:.1f} dB"
     ends = [_text(0, height - 4, "first layer"), _text(WIDTH, height - 4, "last layer", "end")]
     return _figure(height, words, [*shapes, *ends])
 

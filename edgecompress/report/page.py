@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +11,16 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgecompress.bundle.manifest import metric_entry
+from edgecompress.errors import plural
 from edgecompress.report.boxes import boxes_of_answer
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
+from edgecompress.report.network import lines_of, rows_of
 from edgecompress.timing.ratios import Ratio, ratio_of
 from edgecompress.units import (
+    budget,
     decibels,
     kilobytes,
+    limit,
     metric,
     metric_change,
     metric_title,
@@ -37,9 +42,19 @@ def render(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    forms = (decibels, kilobytes, metric, metric_change, metric_title, milliseconds, outcome, percent, times)
-    drawn = (boxes_of_answer, damage_by_layer, distribution, shares, sizes_by_layer, values_and_range)
-    named = {function.__name__: function for function in (*forms, *drawn)}
+    figures = (budget, decibels, kilobytes, limit, metric, metric_change, metric_title, milliseconds, percent, times)
+    words = (outcome, plural)
+    drawn = (
+        boxes_of_answer,
+        damage_by_layer,
+        distribution,
+        lines_of,
+        rows_of,
+        shares,
+        sizes_by_layer,
+        values_and_range,
+    )
+    named = {function.__name__: function for function in (*figures, *words, *drawn)}
     return environment.get_template("report.html").render(
         report=report,
         measured=measured,
@@ -48,8 +63,20 @@ def render(report: Mapping[str, Any]) -> str:
         Ratio=Ratio,
         factor=_factor,
         stage_change=_stage_change,
+        class_name=functools.partial(class_name, report["recipe"].get("data", {}).get("classes", [])),
         **named,
     )
+
+
+def class_name(names: Sequence[str], label: int | str) -> str:
+    """What a class is called, where its name is known.
+
+    >>> class_name(["cat", "dog"], 1), class_name(["cat", "dog"], "0"), class_name([], 7), class_name(["cat"], "dog")
+    ('dog', 'cat', '7', 'dog')
+    """
+    written = str(label)
+    known = written.isdecimal() and int(written) < len(names)
+    return names[int(written)] if known else written
 
 
 def _factor(before_ms: Sequence[float], after_ms: Sequence[float]) -> str:

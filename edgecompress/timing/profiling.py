@@ -25,12 +25,16 @@ APPENDED = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")
 
 @dataclass(frozen=True, kw_only=True)
 class NodeTime:
-    """One node of the graph that ONNX Runtime runs: ``reads`` is its first input's type, in the runtime's words."""
+    """One node of the graph that ONNX Runtime runs.
+
+    ``reads`` is its first input's type, in the runtime's words; ``makes`` is the shape of its first output.
+    """
 
     name: str
     operator: str
     reads: str
     median_ms: float
+    makes: tuple[int, ...] = ()
 
 
 def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> dict[str, float]:
@@ -48,17 +52,21 @@ def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1
 def profile_nodes(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> list[NodeTime]:
     """The nodes of the graph that ONNX Runtime runs, in its order, each with the median of its time over runs."""
     times: dict[str, list[float]] = defaultdict(list)
-    kinds: dict[str, tuple[str, str]] = {}
+    kinds: dict[str, tuple[str, str, tuple[int, ...]]] = {}
     for event in _events(model, inputs, WARM_UP_RUNS + runs, threads):
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
             name, told = event["name"].removesuffix(KERNEL), event["args"]
             times[name].append(event["dur"] / 1e3)
-            kinds[name] = told["op_name"], _first_type(told)
+            kinds[name] = told["op_name"], _first_type(told), _first_shape(told)
     return [
         NodeTime(
-            name=name, operator=kinds[name][0], reads=kinds[name][1], median_ms=float(np.median(found[WARM_UP_RUNS:]))
+            name=name,
+            operator=operator,
+            reads=reads,
+            makes=makes,
+            median_ms=float(np.median(times[name][WARM_UP_RUNS:])),
         )
-        for name, found in times.items()
+        for name, (operator, reads, makes) in kinds.items()
     ]
 
 
@@ -83,6 +91,11 @@ def _first_type(told: Mapping[str, Any]) -> str:
     return next((kind for entry in told.get("input_type_shape", ()) for kind in entry), "")
 
 
+def _first_shape(told: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of a kernel's first output; empty where it has none."""
+    return next((tuple(shape) for entry in told.get("output_type_shape", ()) for shape in entry.values()), ())
+
+
 def time_of(layer: ir.Node, times: Mapping[str, float]) -> float | None:
     """The time of a layer under its own name, or that of the operator behind it that it was fused with."""
     name = _name_in(layer, times)
@@ -101,14 +114,14 @@ def layer_times(layers: Iterable[ir.Node], times: Mapping[str, float]) -> dict[s
 
 def _name_in(layer: ir.Node, times: Mapping[str, float]) -> str | None:
     readers = [reader for output in layer.outputs for reader, _ in output.uses()]
-    return next((name for node in (layer, *readers) for name in _names(node) if name in times), None)
+    return next((name for node in (layer, *readers) for name in names_of(node) if name in times), None)
 
 
-def _names(node: ir.Node) -> tuple[str, ...]:
+def names_of(node: ir.Node) -> tuple[str, ...]:
     """What ONNX Runtime may call a node: by its name, or, in the layouts of its own, by what it computes."""
     return (str(node.name), *(str(output.name) for output in node.outputs))
 
 
 def own_time(node: ir.Node, times: Mapping[str, float]) -> float | None:
     """The time under a node's own name, or under that of what it computes; None where it was fused into another."""
-    return next((times[name] for name in _names(node) if name in times), None)
+    return next((times[name] for name in names_of(node) if name in times), None)
