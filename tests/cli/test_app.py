@@ -21,10 +21,10 @@ from edgecompress.errors import EdgecompressError, ParityError, RecipeError
     ("arguments", "words"),
     [
         (["compres"], "Did you mean 'compress'"),
-        (["compress"], "Missing argument 'MODEL'"),
-        (["compress", "a.py:b", "--foo"], "No such option"),
+        (["compress"], "MODEL is missing"),
+        (["compress", "a.py:b", "--foo"], "there is no option --foo"),
         (["benchmark", "a.onnx", "--threads", "x"], "--threads"),
-        (["targets"], "Missing command"),
+        (["targets"], "a command is missing"),
     ],
 )
 def test_wrong_usage_is_exit_2(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
