@@ -8,6 +8,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgecompress.quantization.average_pools import convolve_averages
+from edgecompress.quantization.block_moves import move_pixels
 from edgecompress.quantization.channel_alignment import align_channels
 from edgecompress.quantization.deduplication import store_once
 
@@ -22,5 +23,5 @@ def for_kernels(model: ir.Model, *, small: bool = False, pools: bool = False) ->
         small: whether bytes count for more than time, so that no channels are added.
         pools: whether float pools get whole blocks of channels, too.
     """
-    convolved = convolve_averages(model)
+    convolved = move_pixels(convolve_averages(model))
     return store_once(convolved if small else align_channels(convolved, pools=pools))

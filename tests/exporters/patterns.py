@@ -107,17 +107,15 @@ INTEGER = (
         kernels=("Expand",),
     ),
     Pattern(name="Tile", body="m = Tile(a, twice)", nodes=("m",), kernels=("Tile",)),
+    Pattern(name="SpaceToDepth", body="m = SpaceToDepth<blocksize=2>(a)", nodes=("m",), kernels=("Transpose",), read=4),
     Pattern(
-        name="SpaceToDepth", body="m = SpaceToDepth<blocksize=2>(a)", nodes=("m",), kernels=("SpaceToDepth",), read=4
-    ),
-    Pattern(
-        name="DepthToSpace", body="m = DepthToSpace<blocksize=2>(a)", nodes=("m",), kernels=("DepthToSpace",), read=0.25
+        name="DepthToSpace", body="m = DepthToSpace<blocksize=2>(a)", nodes=("m",), kernels=("Transpose",), read=0.25
     ),
     Pattern(
         name="ConvTranspose 2x2, stride 2",
         body="m = ConvTranspose<strides=[2,2]>(a, wt, b)",
         nodes=("m", "m/tile"),
-        kernels=("DepthToSpace",),
+        kernels=("Transpose",),
     ),
     Pattern(
         name="BatchNormalization, Relu", body="n = BatchNormalization(a, one, b, b, one) m = Relu(n)", nodes=("n", "m")

@@ -53,12 +53,15 @@ def _rewrite(graph: ir.Graph, up: ir.Node, block: int) -> None:
     weight = constant(up.inputs[1])
     assert weight is not None
     groups = up.attributes.get_int("group", 1)
-    parts = [part.transpose(1, 2, 3, 0).reshape(-1, len(part), 1, 1) for part in np.split(weight, groups)]
+    # All channels of a pixel lie together, and are moved at once; those of a group have to.
+    order, mode = ((1, 2, 3, 0), "CRD") if groups > 1 else ((2, 3, 1, 0), "DCR")
+    parts = [part.transpose(order).reshape(-1, len(part), 1, 1) for part in np.split(weight, groups)]
     inputs = [up.inputs[0], initializer(graph, f"{up.name}/weight", np.concatenate(parts))]
     bias = constant(up.inputs[2]) if len(up.inputs) > 2 else None
     if bias is not None:
-        inputs.append(initializer(graph, f"{up.name}/bias", np.repeat(bias, block**2)))
+        spread = np.repeat(bias, block**2) if groups > 1 else np.tile(bias, block**2)
+        inputs.append(initializer(graph, f"{up.name}/bias", spread))
     tiles = node("Conv", inputs, f"{up.name}/tiles", str(up.name), kernel_shape=[1, 1], group=groups)
     tiles.outputs[0].type = up.outputs[0].type
-    tile = node("DepthToSpace", tiles.outputs, "", f"{up.name}/tile", blocksize=block, mode="CRD")
+    tile = node("DepthToSpace", tiles.outputs, "", f"{up.name}/tile", blocksize=block, mode=mode)
     substitute(graph, up, [tiles, tile])
