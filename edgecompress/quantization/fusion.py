@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from edgecompress.quantization.operators import RULES, Role
 from edgecompress.quantization.placement import Placement
+from edgecompress.quantization.qdq_pairs import floats_name
 from edgecompress.runtime import open_session
 from edgecompress.step import Refusal
 from edgecompress.system.scratch import scratch_folder
@@ -61,6 +62,7 @@ def read_fusion(
     for node in float_model.graph:
         name, meant = str(node.name), node.name in wanted
         became = found.get(name, meant) if _computes(node) else meant  # a move is the same on both
+        became = became and floats_name(f"{name}/weight") not in found  # its weights are turned back at each call
         counts[became][node.op_type] += 1
         if became is not meant:
             strays[became].append(Refusal(name=name, kind=node.op_type, reason=STRAYED[became]))

@@ -23,6 +23,7 @@ from edgecompress.quantization.fusion_barriers import barrier, copied, exposed_i
 from edgecompress.quantization.hard_sigmoid import relabelled, thresholds
 from edgecompress.quantization.operators import RULES, SATURATING, Role
 from edgecompress.quantization.placement import Placement, activations
+from edgecompress.quantization.product_readers import hides_product, reveal_product
 from edgecompress.quantization.qdq_pairs import codes_name, floats_name, pair_of, params_of, zero_point_name
 
 INT32_LIMIT = 2.0**30
@@ -105,6 +106,8 @@ class _Writer:
             known = self._integers.get(str(value.name)) if value is not None else None
             if known is not None and is_placed:
                 current.replace_input_with(index, known.real)
+        if not is_placed and hides_product(current) and any(map(self._is_real_product, current.inputs)):
+            return reveal_product(self._graph, current)
         if is_placed:
             self._constants(current)
         else:
@@ -112,6 +115,12 @@ class _Writer:
         for output in list(current.outputs):
             if output.name in self._params:
                 self._pair(output, output, current)
+        return None
+
+    def _is_real_product(self, value: ir.Value | None) -> bool:
+        """Whether an integer kernel writes a value as floats."""
+        writer = None if value is None else value.producer()
+        return writer is not None and writer.name in self._placed and RULES[writer.op_type].float_output
 
     def _add_barrier(self, current: ir.Node) -> None:
         """Keep ONNX Runtime from making a float node integer."""
