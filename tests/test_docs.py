@@ -18,7 +18,7 @@ from edgecompress.targets.inheritance import read_chain
 from edgecompress.targets.rules import LIMITS, SERVES
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 RECIPE = (ROOT / "docs" / "recipe.md").read_text()
 TARGETS = (ROOT / "docs" / "targets.md").read_text()
 BUNDLE = (ROOT / "docs" / "bundle.md").read_text()
@@ -48,7 +48,7 @@ def test_a_key_of_the_manifest_stands_there(key: str) -> None:
 def test_the_table_of_targets_is_that_of_the_profiles() -> None:
     for name in strategy_names():
         profile = load_profile(name)
-        assert f"| `{name}` | {profile.strategy} | {profile.reason} |" in README
+        assert f"| `{name}` | {profile.strategy} | {profile.reason} |" in TARGETS
 
 
 @pytest.mark.parametrize("name", device_names())
@@ -81,11 +81,11 @@ def test_what_a_strategy_reached_and_serves_stands_there(name: str) -> None:
     assert f"| {profile.strategy}: {profile.reason} | {serves} |" in TARGETS
 
 
-def test_every_command_stands_in_the_readme() -> None:
+def test_every_command_stands_in_the_table_of_commands() -> None:
     commands = [str(command.name) for command in app.registered_commands]
     assert len(commands) == 8
     for name in [*commands, "targets"]:
-        assert f"`edgecompress {name}" in README
+        assert f"| `edgecompress {name}" in COMMANDS
 
 
 WRITTEN_WITH_THE_SITE = ("command-line.md",)

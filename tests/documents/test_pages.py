@@ -18,6 +18,8 @@ from tests.documents.stage import build_stage, copy_stage, names_of_readme, on_s
 
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
 NOT_RUN = [block for block in BLOCKS if block.reason is not None]
+WITH_NAMES = (ROOT / "README.md", ROOT / "docs" / "python.md")
+"""Pages that call models and data by names, and say what these are."""
 INCLUDED = "--8<--"
 """What a page shows of a file that is in the folder already."""
 COMMANDS = ("edgecompress", "python", "pip", "make", "torchrun", "npm", "apt-get")
@@ -40,7 +42,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_the_blocks_of_a_page_run(page: Path, stage: Path, tmp_path: Path) -> None:
     copy_stage(stage, tmp_path, page)
     with on_stage(tmp_path):
-        names: dict[str, Any] = {"__name__": page.stem, **(names_of_readme() if page == ROOT / "README.md" else {})}
+        names: dict[str, Any] = {"__name__": page.stem, **(names_of_readme() if page in WITH_NAMES else {})}
         for block in blocks_of(page):
             if block.title is not None and not block.text.startswith(INCLUDED):
                 Path(block.title).write_text(block.text)
