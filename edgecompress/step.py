@@ -128,9 +128,10 @@ class Conversion:
 
     @property
     def rounded(self) -> tuple[ir.Model, Done] | None:
-        """The float model whose values became integers, and the step that did it; None where the artifact is float."""
+        """The float model whose values became integers, and the last step of that; None where the artifact is float."""
         last = self.done[-1]
-        return None if last.step.lossless else (self.done[-2].result.model, last)
+        first = next((index for index, done in enumerate(self.done) if not done.step.lossless), 0)
+        return None if last.step.lossless else (self.done[first - 1].result.model, last)
 
     @property
     def artifact(self) -> ir.Model:

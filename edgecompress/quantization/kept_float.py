@@ -45,7 +45,7 @@ def kept_float(graph: ir.Graph, recipe: Quantization) -> dict[str, str]:
         graph: float, its nodes named, in topological order.
         recipe: names nodes, and may want the entry in integers.
     """
-    narrow = [] if recipe.integer_entry else narrow_entry(graph)
+    narrow = [] if recipe.integer_entry or recipe.enclose else narrow_entry(graph)
     named = dict.fromkeys(recipe.keep_float, BY_RECIPE)  # first: what both mean is the recipe's
     return named | {name: BY_SPEED for name in map(escape, narrow) if name not in named}
 

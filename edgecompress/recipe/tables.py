@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.recipe.budgets import Budgets
-from edgecompress.recipe.consistency import check_channels, check_names, check_order, check_steps
+from edgecompress.recipe.consistency import check_channels, check_enclosure, check_names, check_order, check_steps
 from edgecompress.recipe.table import Table, paths_of
 from edgecompress.recipe.values import (
     AxisName,
@@ -197,6 +197,14 @@ class Quantization(Table):
     kernel was an alternative; with ``size`` they are INT8 in the file, embeddings included."""
     integer_entry: bool = False
     """Make the first convolutions INT8 even over few channels, where floats run faster, for chips without floats."""
+    enclose: bool = False
+    """Put integers around every operator and output, the first convolutions included, for NPUs: a step of its own."""
+
+    @model_validator(mode="after")
+    def _encloses_all(self) -> Self:
+        if self.enclose:
+            check_enclosure(self.keep_float, self.fallback_evaluations, self.placement)
+        return self
 
 
 class Export(Table):

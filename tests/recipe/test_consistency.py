@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.consistency import check_channels, check_names, check_order, check_steps
+from edgecompress.recipe.consistency import check_channels, check_enclosure, check_names, check_order, check_steps
 
 STAGES = {"cut": 0, "thin": 0, "teach": 1, "round": 2}
 NAMES = st.sampled_from([*STAGES, "foreign"])
@@ -77,3 +77,18 @@ def test_nothing_is_named_twice(names: list[int]) -> None:
 def test_what_is_named_twice_is_told() -> None:
     with pytest.raises(RecipeError, match=r"^'data\.classes' names 'cat' twice; name each class once$"):
         check_names("data.classes", ["cat", "dog", "cat"])
+
+
+@given(st.lists(st.just("conv"), max_size=1), st.integers(0, 2), st.sampled_from(["table", "measured"]))
+def test_nothing_stays_float_where_all_is_enclosed(keep: list[str], evaluations: int, placement: str) -> None:
+    sound = not keep and not evaluations and placement == "table"
+    assert _refused(check_enclosure, keep, evaluations, placement) is not sound
+
+
+def test_all_that_has_to_be_set_is_told_at_once() -> None:
+    with pytest.raises(RecipeError) as caught:
+        check_enclosure(["conv"], 3, "measured")
+    assert str(caught.value) == (
+        "'quantization.enclose' leaves no operator float; set quantization.keep_float=[] and"
+        " quantization.fallback_evaluations=0 and quantization.placement=table"
+    )

@@ -11,6 +11,7 @@ from torch import nn
 from edgecompress.calibration.variety import doubts_of_calibration
 from edgecompress.data.batches import Batches
 from edgecompress.data.splits import Streams
+from edgecompress.quantization.enclosure import enclose
 from edgecompress.quantization.equalization import equalize
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import PASSES
@@ -43,7 +44,16 @@ def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
         lossless=False,
         ships=True,
     )
-    return (equalizing, quantizing) if recipe.quantization.equalization else (quantizing,)
+    enclosing = Step(
+        name="enclose",
+        what="integers around every operator and output, for an NPU",
+        run=enclose_operators,
+        min_sqnr_db=GARBAGE_DB,
+        lossless=False,
+        ships=True,
+    )
+    before = (equalizing,) if recipe.quantization.equalization else ()
+    return (*before, quantizing, enclosing) if recipe.quantization.enclose else (*before, quantizing)
 
 
 def _sentence(quantization: Quantization) -> str:
@@ -65,6 +75,17 @@ def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]
     calibration = context.streams.fitted(signature(model)).calibration
     assert calibration is not None
     return equalize(model, calibration, context.progress)
+
+
+def enclose_operators(model: ir.Model, context: Context) -> StepResult[ir.Model]:
+    """Put integers around what quantization left in floats.
+
+    Raises:
+        DataError: the calibration data does not fit the model.
+    """
+    calibration = context.streams.fitted(signature(model)).calibration
+    assert calibration is not None
+    return enclose(model, context.recipe.quantization, calibration, context.progress)
 
 
 def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:

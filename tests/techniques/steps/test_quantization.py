@@ -72,6 +72,18 @@ def test_what_is_rounded_is_the_equalized_model() -> None:
     assert _convert(Recipe()).rounded is None
 
 
+def test_operators_are_enclosed_by_a_step_of_its_own_where_the_recipe_asks_for_it() -> None:
+    recipe = _recipe(enclose=True, equalization=True, integer_entry=False)
+    conversion = _convert(recipe)
+    assert [done.name for done in conversion.done[-3:]] == ["equalize", "quantize", "enclose"]
+    assert conversion.rounded == (conversion.done[-3].result.model, conversion.done[-1])
+    (output,) = conversion.artifact.graph.outputs
+    maker = output.producer()
+    assert maker is not None
+    assert maker.op_type == "DequantizeLinear"
+    assert conversion.done[-1].agreement.sqnr_db > 20
+
+
 def test_equalization_that_changes_the_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     run = equalize
 
