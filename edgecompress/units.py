@@ -97,16 +97,18 @@ def metric_title(name: str) -> str:
     return "accuracy, top-1" if name == DEFAULT else name.rpartition(":")[2]
 
 
-PLAIN = ("points", "share", "x", "ms", "MB", "dB")
+PLAIN = ("points", "x", "ms", "MB", "dB")
 """Units of budgets with two digits behind the point; a metric has a unit of its own."""
 
 
 def budget(value: float, unit: str) -> str:
     """What was measured of a budget.
 
-    >>> budget(3.918, "x"), budget(-0.001, "points"), budget(1.0, "slices"), budget(0.5, "")
-    ('3.92 x', '0.00 points', '1 slice', '0.5000')
+    >>> budget(3.918, "x"), budget(-0.001, "points"), budget(1.0, "slices"), budget(0.875, "share"), budget(0.5, "")
+    ('3.92 x', '0.00 points', '1 slice', '87.50 %', '0.5000')
     """
+    if unit == "share":
+        return percent(100 * value)
     if unit == "slices":
         return plural(round(value), "slice")
     return f"{value:z.2f} {unit}" if unit in PLAIN else metric(value, unit)
@@ -115,9 +117,11 @@ def budget(value: float, unit: str) -> str:
 def limit(value: float, unit: str) -> str:
     """The limit of a budget.
 
-    >>> limit(1.5, "points"), limit(1, "points"), limit(0, "slices"), limit(0.5, "")
-    ('1.5 points', '1 point', '0 slices', '0.5')
+    >>> limit(1.5, "points"), limit(1, "points"), limit(0, "slices"), limit(0.995, "share"), limit(0.5, "")
+    ('1.5 points', '1 point', '0 slices', '99.5 %', '0.5')
     """
+    if unit == "share":
+        return f"{100 * value:z.15g} %"
     return f"{value:z.15g} {unit.removesuffix('s') if unit != 'ms' and value == 1 else unit}".rstrip()
 
 

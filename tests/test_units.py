@@ -70,8 +70,8 @@ PRINTED: Mapping[str, Callable[[float], str]] = {
     "metric_change, m": lambda value: units.metric_change(value, 0.0, "m"),
     "signed": lambda value: units.signed(value, "%"),
     "times": lambda value: units.times(abs(value) + 1e-3),
-    **{f"budget, {unit}": partial(units.budget, unit=unit) for unit in (*units.PLAIN, "slices", "m")},
-    **{f"limit, {unit}": partial(units.limit, unit=unit) for unit in (*units.PLAIN, "slices", "m")},
+    **{f"budget, {unit}": partial(units.budget, unit=unit) for unit in (*units.PLAIN, "share", "slices", "m")},
+    **{f"limit, {unit}": partial(units.limit, unit=unit) for unit in (*units.PLAIN, "share", "slices", "m")},
     "span, %": lambda value: span((-abs(value), value), "%"),
     "span, m": lambda value: span((value, abs(value)), "m"),
 }

@@ -8,6 +8,7 @@ from typing import Any
 from edgecompress.bundle.reading import Bundle, recorded_number
 from edgecompress.metrics.bootstrap import Interval
 from edgecompress.timing.ratios import Ratio, Verdict
+from edgecompress.units import decibels, metric
 from edgecompress.validation.drops import Drop, DropVerdict, span
 
 HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
@@ -45,10 +46,11 @@ class MeasuredRow:
             return "not measured"
         if self.measure == "speedup" and self.interval is not None:
             return self._ratio(self.value, self.interval).words
-        told = f"{self.value:#.4g} {self.unit}".rstrip()
+        told = decibels(self.value) if self.unit == "dB" else metric(self.value, self.unit)
         if self.drop is None or self.drop.interval_95 is None:
             return told
-        return f"{told if self.drop.is_one else self.drop.verdict} ({span(self.drop.interval_95, self.drop.unit)})"
+        said, ends = told if self.drop.is_one else self.drop.verdict, span(self.drop.interval_95, self.drop.unit)
+        return f"{said} ({ends})" if ends else str(said)
 
     @property
     def entry(self) -> dict[str, Any]:

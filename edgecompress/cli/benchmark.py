@@ -76,5 +76,5 @@ def _against_first(row: Timed) -> str:
     ratio = row.ratio
     if ratio.verdict in ("faster", "slower"):
         return f"{ratio.words} than the first"
-    link = "to" if ratio.verdict == "no difference" else "against"
+    link = "from" if ratio.verdict == "no difference" else "against"
     return f"{ratio.verdict} {link} the first ({ratio.low:.2f}-{ratio.high:.2f}x)"

@@ -10,6 +10,7 @@ import pytest
 from edgecompress import OutputError
 from edgecompress.bundle.measured_rows import RECORDED, MeasuredRow, recorded_speedup
 from edgecompress.bundle.reading import Bundle, recorded_number
+from edgecompress.validation.drops import Drop
 from tests.exporters.bundles import MADE
 
 
@@ -40,3 +41,11 @@ def test_what_is_no_number_is_refused() -> None:
 def test_other_measures_have_a_value_with_a_unit() -> None:
     assert MeasuredRow(measure="latency_ms", value=1.5, unit="ms", source="", interval=(1.0, 2.0)).text == "1.500 ms"
     assert MeasuredRow(measure="accuracy", value=None, unit="%", source="").text == "not measured"
+    assert MeasuredRow(measure="sqnr_db", value=200.0, unit="dB", source="").text == "identical"
+    assert MeasuredRow(measure="mae", value=1234.5, unit="m", source="").text == "1234 m"
+
+
+def test_a_drop_of_nothing_has_no_interval_to_show() -> None:
+    drop = Drop(before=80.0, after=80.0, unit="%", higher_is_better=True, interval_95=(0.0, 0.0))
+    row = MeasuredRow(measure="accuracy_drop", value=0.0, unit="points", source="", drop=drop)
+    assert row.text == "no difference"
