@@ -17,6 +17,7 @@ from edgecompress.arrays import Array
 from edgecompress.calibration import QNNPACK, QuantParams, collect
 from edgecompress.calibration.schemes import weight_params
 from edgecompress.data.batches import Batches
+from edgecompress.errors import plural
 from edgecompress.exporters.graph import constant, initializer, insert_after, is_float, node
 from edgecompress.progress import Progress
 from edgecompress.quantization.float_moves import DEQUANTIZE, QUANTIZE, move_floats
@@ -65,8 +66,9 @@ def enclose(model: ir.Model, recipe: Quantization, batches: Batches, progress: P
     for value in values:  # in the order of the graph: what is moved was decided before
         _pair(enclosed.graph, value, _moved(value) or params[str(value.name)])
     changes = (
-        f"{len(values)} values and {constants} constants became integers, that ONNX Runtime's CPU kernels leave float",
-        f"{len(moved)} operators that move integers stand between pairs",
+        f"{plural(len(values), 'value')} and {plural(constants, 'constant')} became integers, that ONNX Runtime's CPU"
+        " kernels leave float",
+        f"operators that move integers and stand between pairs: {len(moved)}",
     )
     return StepResult(model=enclosed, changes=changes, metrics={"activation_codes": QNNPACK.quant_max + 1})
 
