@@ -65,13 +65,15 @@ def inspect(
 
     Args:
         model: a module, an exported program, an ONNX model or a bundle, none of which is modified; or MODEL, as on the
-            command line (``file.py:callable``, ``package.module:callable``, ``model.onnx``, ``model.pt2``).
+            command line (``file.py:callable``, ``package.module:callable``, ``model.onnx``, ``model.pt2``,
+            ``hf:NAME``, ``timm:NAME``).
         weights: of a module that MODEL names: safetensors, or a state dict.
-        sensitivity: say instead what the outputs lose with each layer alone as integers, or with half of its channels.
+        sensitivity: say instead what the outputs lose with one layer at a time as integers, or with half of its
+            channels.
         calibration: batches to run it on, as :func:`compress` takes them; without them a module or a program is not
             timed. For ``sensitivity`` they are needed.
-        evaluation: for ``sensitivity``: the same with labels; what the metric loses with each layer alone as integers
-            is measured on them.
+        evaluation: for ``sensitivity``: the same with labels; what the metric loses with one layer at a time as integers is
+            measured on them.
         target: for ``sensitivity``: name of a profile, path of a TOML file, or a profile.
         overrides: ``KEY=VALUE`` in a list, or values by key in a dict, for keys of the target's recipe.
         progress: what is told of the progress; by default nobody.

@@ -137,10 +137,10 @@ def _lost_metric(quantized: Sensitivity | None, measure: Measure) -> str:
 def _print_reasons(found: Sensitivities) -> None:
     """What the columns say, which layers are halved together, and why others cannot be."""
     rows = found.layers
-    lines = ["integer, halved: how the outputs agree with that layer alone as integers, or with half of its channels"]
+    lines = ["integer, halved: how the outputs agree with only that layer as integers, or with half of its channels"]
     if found.measure is not None:
         unit = f", in {found.measure.drop_unit}" if found.measure.drop_unit else ""
-        lines.append(f"loses: of {metric_title(found.measure.name)}, with that layer alone as integers{unit}")
+        lines.append(f"loses: of {metric_title(found.measure.name)}, with only that layer as integers{unit}")
     if all(row.halved is None for row in rows):
         lines.append("halved: only a PyTorch module can be pruned; give file.py:callable")
     together = dict.fromkeys(row.halved.group for row in rows if row.halved is not None and len(row.halved.group) > 1)

@@ -102,7 +102,7 @@ def inspect_sensitivity(
     progress: Progress,
     by: MeasuredBy = AS_NAMED,
 ) -> Sensitivities:
-    """What the outputs lose with each layer alone as integers, and with half of its channels.
+    """What the outputs lose with one layer at a time as integers, and with half of its channels.
 
     Args:
         given: a network or MODEL.

@@ -91,7 +91,7 @@ def layer_sensitivity(
         recipe: how it is quantized.
         batches: calibration data.
         progress: told of every layer.
-        evaluation: data with labels; its metric is measured with each layer alone as integers.
+        evaluation: data with labels; its metric is measured with one layer at a time as integers.
 
     Raises:
         ModelError: the network cannot be run or captured.

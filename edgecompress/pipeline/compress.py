@@ -80,7 +80,7 @@ def compress(
 
     Args:
         model: not modified. A module is captured in evaluation mode. A text or a path is what the command line takes
-            for MODEL: ``file.py:callable``, ``module:callable``, or an ONNX file.
+            for MODEL: ``file.py:callable``, ``module:callable``, an ONNX file, ``hf:NAME`` or ``timm:NAME``.
         target: name of a profile, path of a TOML file, or a profile; by default ``mobile``.
         weights: of a module that is given by its name: a file of safetensors, or of a state dict.
         recipe: what is asked for, in place of a target; the bundle's target is then called ``custom``.

@@ -77,8 +77,8 @@ def test_losses_stand_side_by_side_and_reasons_below(
 @pytest.mark.parametrize(
     ("metric", "drop", "cell", "told"),
     [
-        ("top1", 1.5, "1.50", "loses: of accuracy, top-1, with that layer alone as integers, in points"),
-        ("mae", 0.015625, "0.01562", "loses: of mae, with that layer alone as integers"),
+        ("top1", 1.5, "1.50", "loses: of accuracy, top-1, with only that layer as integers, in points"),
+        ("mae", 0.015625, "0.01562", "loses: of mae, with only that layer as integers"),
     ],
 )
 def test_what_the_metric_loses_has_a_column(
