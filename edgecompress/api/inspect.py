@@ -72,8 +72,8 @@ def inspect(
             channels.
         calibration: batches to run it on, as :func:`compress` takes them; without them a module or a program is not
             timed. For ``sensitivity`` they are needed.
-        evaluation: for ``sensitivity``: the same with labels; what the metric loses with one layer at a time as integers
-            is measured on them.
+        evaluation: for ``sensitivity``: the same with labels; what the metric loses with one layer at a time as
+            integers is measured on them.
         target: for ``sensitivity``: name of a profile, path of a TOML file, or a profile.
         overrides: ``KEY=VALUE`` in a list, or values by key in a dict, for keys of the target's recipe.
         progress: what is told of the progress; by default nobody.
