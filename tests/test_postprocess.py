@@ -137,7 +137,7 @@ def test_a_drop_is_that_of_the_same_postprocessing(bundle: Bundle) -> None:
 
 
 FAULTS = {
-    "def words(outputs): return ['a'] * 3": "gives 3 entries for the 32 samples of evaluation batch 0; return one",
+    "def words(outputs): return ['a'] * 3": "gives 3 entries for 32 samples of evaluation batch 0; return one",
     "def words(outputs): return None": "gives None for evaluation batch 0; return what the metric is given",
     "def words(outputs): raise ValueError('odd')": "raised ValueError on evaluation batch 0: odd; repair it",
     "def word(outputs): return outputs": "'bad.py' has no callable 'words'; did you mean 'word'?",
