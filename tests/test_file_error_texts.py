@@ -202,7 +202,7 @@ def _disagreeing() -> Any:
         (_opened("notes.txt"), "output '{here}/out' is no bundle and is kept; choose another --output"),
         (
             lambda: read_bundle(Path("gone")),
-            "'gone' is no bundle: it has no manifest.json; give a folder that compress wrote",
+            "bundle 'gone' does not exist; give a folder that compress wrote",
         ),
         (
             lambda: read_bundle(Path("a" * 300)),

@@ -118,6 +118,11 @@ def test_a_model(spec: str, told: str) -> None:
     [
         ("absent.pt", None, "weights file 'absent.pt' does not exist; check the path"),
         (
+            "nets.py:net",
+            None,
+            "weights file 'nets.py:net' does not exist; it is code: give it as MODEL, and a file such as w.pt here",
+        ),
+        (
             "w.safetensors",
             b"junk",
             "weights 'w.safetensors' are not safetensors: Error while deserializing header: header too small; save"

@@ -73,6 +73,8 @@ def recorded_number(bundle: Bundle, *path: str | int) -> float | None:
 
 
 def _read(path: Path) -> Bundle:
+    if not path.exists():
+        raise OutputError(f"bundle {str(path)!r} does not exist; give a folder that compress wrote")
     if not _is_plain(path / MANIFEST):
         raise OutputError(f"{str(path)!r} is no bundle: it has no {MANIFEST}; give a folder that compress wrote")
     with (path / MANIFEST).open("rb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from edgecompress.recipe.meant import UNITS, number_with_unit
 
@@ -41,24 +42,28 @@ OPTIONS = {
     **dict.fromkeys(("--training", "--train-data"), "--train DATA"),
     **dict.fromkeys(("-t", "--profile", "--preset", "--platform"), "--target NAME"),
     **dict.fromkeys(("--config", "--recipe"), "--target FILE.toml"),
-    **dict.fromkeys(("--model", "-m"), "the model without an option, right after the command"),
+    **dict.fromkeys(("--model", "-m"), "the model once, without an option, right after the command"),
 }
 """Options under other names."""
 LEFT_OUT = {
-    **dict.fromkeys(("--bits", "--int8", "--quantize", "--dtype", "--precision"), "integers have 8 bits"),
-    **dict.fromkeys(("--device", "--gpu", "--cuda"), "training takes the device that accelerate finds"),
+    **dict.fromkeys(
+        ("--bits", "--int8", "--quantize", "--dtype", "--precision"), "weights and activations always have 8 bits"
+    ),
+    **dict.fromkeys(("--device", "--gpu", "--cuda"), "training takes a GPU where there is one"),
     **dict.fromkeys(
         ("--verbose", "-v", "--quiet", "-q"), "progress goes to stderr, and --debug shows where an error is from"
     ),
 }
 """Options that are not needed, and why."""
 COMPRESS = "edgecompress compress MODEL --calibration DATA"
+EXPORT = f"{COMPRESS} --set quantization.enabled=false, which writes float ONNX"
+VALIDATE = "edgecompress validate BUNDLE --evaluation DATA"
 COMMANDS = {
     **dict.fromkeys(("quantize", "quantise", "optimize", "run"), COMPRESS),
-    **dict.fromkeys(("export", "convert"), f"{COMPRESS} --set quantization.enabled=false, which writes float ONNX"),
+    **dict.fromkeys(("export", "convert"), EXPORT),
     "prune": f"{COMPRESS} --train DATA --target edge",
     "distill": f"{COMPRESS} --train DATA --target realtime",
-    **dict.fromkeys(("evaluate", "eval", "test", "check", "verify"), "edgecompress validate BUNDLE --evaluation DATA"),
+    **dict.fromkeys(("evaluate", "eval", "test", "check", "verify"), VALIDATE),
     **dict.fromkeys(("list", "ls"), "edgecompress targets list"),
     "show": "edgecompress targets show NAME",
     "recommend": "edgecompress targets recommend",
@@ -92,11 +97,28 @@ def told(message: str, arguments: Sequence[str]) -> str:
     if (option := re.match(r"No such option: (\S+)", message)) is not None:
         return _told_option(option[1], message, arguments)
     if (command := re.match(r"No such command '([^']*)'", message)) is not None and command[1] in COMMANDS:
-        return f"there is no command {command[1]!r}; write {COMMANDS[command[1]]}"
+        return f"there is no command {command[1]!r}; {_told_command(command[1], arguments)}"
     if message.startswith("Got unexpected extra argument") and "--set" in arguments:
-        return "--set takes one KEY=VALUE; write it without spaces, or in quotes"
+        return "--set takes KEY=VALUE; write an = and no spaces, as in --set pruning.amount=0.5"
     cause, fix = FIXES.get(message, (message.rstrip("."), ""))
     return f"{cause}; write {fix}" if fix else f"{message} ({HELP})"
+
+
+def _told_command(name: str, arguments: Sequence[str]) -> str:
+    """What to write in the place of a command; an ONNX file is there already, and validate takes no such file."""
+    given = next((each for each in arguments[1:] if each.endswith(".onnx")), None)
+    if given is None or COMMANDS[name] not in (EXPORT, VALIDATE):
+        return f"write {COMMANDS[name]}"
+    compress = COMPRESS.replace("MODEL", given)
+    return f"write {compress}" if COMMANDS[name] == EXPORT else f"write {compress} --evaluation DATA, which checks it"
+
+
+def _with_value(key: str, option: str, arguments: Sequence[str]) -> str:
+    """A key with the value that was typed for an option, or with the one that stands for an example."""
+    typed = next((each.partition("=")[2] for each in arguments if each.startswith(f"{option}=")), None)
+    behind = dict(pairwise(arguments)).get(option, "-")
+    value = typed or (None if behind.startswith("-") else behind)
+    return key if value is None else f"{key.rpartition('=')[0]}={value}"
 
 
 def _told_option(name: str, message: str, arguments: Sequence[str]) -> str:
@@ -104,7 +126,7 @@ def _told_option(name: str, message: str, arguments: Sequence[str]) -> str:
     if name in ("-v", "-V") and arguments[:1] == [name]:
         return f"{cause}; write --version"
     if name in KEYS:
-        return f"{cause}; write --set {KEYS[name]}"
+        return f"{cause}; write --set {_with_value(KEYS[name], name, arguments)}"
     if name in OPTIONS:
         return f"{cause}; write {OPTIONS[name]}"
     if name in LEFT_OUT:

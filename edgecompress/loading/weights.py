@@ -92,7 +92,9 @@ def _require_weights(path: Path) -> None:
     if path.suffix in WHOLE_MODELS:
         raise ModelError(f"weights {str(path)!r} are a whole model; give it as MODEL, without --weights")
     if not path.is_file():
-        raise ModelError(f"weights file {str(path)!r} does not exist; check the path")
+        is_code = ".py:" in str(path)
+        fix = "it is code: give it as MODEL, and a file such as w.pt here" if is_code else "check the path"
+        raise ModelError(f"weights file {str(path)!r} does not exist; {fix}")
 
 
 def _read(path: Path) -> object:

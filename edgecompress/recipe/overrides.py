@@ -31,13 +31,15 @@ OTHER_NAMES = {
     "calibration_method": "quantization.observer",
 }
 """How others call what a key says."""
-WIDTH = "integers have 8 bits here, so leave it out (quantization.keep_float names layers that stay float)"
+WIDTH = (
+    "weights and activations always have 8 bits, so leave it out (quantization.keep_float names layers that stay float)"
+)
 NO_KEYS = {
     **dict.fromkeys(("bits", "nbits", "num_bits", "weight_bits", "w_bits", "dtype", "precision"), WIDTH),
-    **dict.fromkeys(("device", "gpu", "cuda"), "leave it out: training takes the device that accelerate finds"),
+    **dict.fromkeys(("device", "gpu", "cuda"), "leave it out: training takes a GPU where there is one"),
     **dict.fromkeys(("calibration", "evaluation_data", "train_data"), "data are options: --calibration DATA"),
     **dict.fromkeys(("output", "output_dir"), "it is an option: --output DIR"),
-    "weights": "integers have 8 bits here; files of weights are an option: --weights FILE",
+    "weights": "weights always have 8 bits, so leave it out; a file of weights is given as --weights FILE",
 }
 """What is no key of a recipe, and what to do."""
 

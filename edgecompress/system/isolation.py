@@ -167,4 +167,6 @@ def require_file(path: Path) -> None:
     if path.is_dir():
         raise ModelError(f"{str(path)!r} is a folder; give a file in it, {path / 'model.onnx'} for a bundle")
     if not path.is_file():
-        raise ModelError(f"model file {str(path)!r} does not exist; check the path")
+        is_code = ".py:" in str(path)
+        fix = "it is code, and this takes ONNX files: compress it first" if is_code else "check the path"
+        raise ModelError(f"model file {str(path)!r} does not exist; {fix}")

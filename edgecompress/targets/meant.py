@@ -7,20 +7,26 @@ from collections.abc import Sequence
 
 MEANT = {
     "android": ("phone", "smartphone", "pixel", "galaxy", "snapdragon", "androidphone"),
-    "mobile": ("iphone", "ipad", "ios", "arm", "arm64", "aarch64", "int8", "quantize", "quantization", "quantized"),
+    "mobile": ("iphone", "ipad", "ios", "arm", "arm64", "aarch64"),
     "edge": ("prune", "pruning", "pruned", "embedded", "iot"),
     "realtime": ("distill", "distillation", "student"),
     "raspberry-pi-4": ("rpi4", "pi4", "raspi4", "raspberrypi4"),
-    "raspberry-pi-5": ("rpi", "rpi5", "pi", "pi5", "raspi", "raspi5", "raspberrypi", "raspberrypi5"),
+    "raspberry-pi-5": ("rpi5", "pi5", "raspi5", "raspberrypi5"),
     "vnni-server": ("server", "xeon", "vnni", "avx512"),
-    "mini-pc": ("x86", "x8664", "amd64", "intel", "cpu", "pc", "laptop", "desktop", "nuc", "avx2"),
+    "mini-pc": ("x86", "x8664", "amd64", "intel", "pc", "laptop", "desktop", "nuc", "avx2"),
     "browser": ("web", "wasm", "chrome", "javascript"),
 }
 """By the name of a target: what people write, in small letters without signs, numbers of a model left out."""
 NONE_FOR = {
     **dict.fromkeys(
         ("gpu", "cuda", "tensorrt", "jetson", "jetsonnano", "jetsonorin", "nvidia"),
-        "artifacts are INT8 for CPUs, and no target is for GPUs; mobile is for the Arm CPU of such a board",
+        "artifacts are INT8 for CPUs, and no target is for GPUs; give 'mobile' for an Arm CPU, 'mini-pc' for x86",
+    ),
+    **dict.fromkeys(("rpi", "pi", "raspi", "raspberrypi"), "give 'raspberry-pi-4' or 'raspberry-pi-5'"),
+    "cpu": "every target is for a CPU; give 'mini-pc' for x86, 'mobile' for Arm (targets list shows all)",
+    **dict.fromkeys(
+        ("int8", "quantize", "quantization", "quantized"),
+        "every target writes INT8; leave --target out, or name a device (targets list shows all)",
     ),
     **dict.fromkeys(
         ("esp32", "stm32", "arduino", "mcu", "microcontroller", "tflite", "coral", "edgetpu"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from torch import Tensor
+from torch import Tensor, optim
 from torch.optim import Optimizer
 
 from edgecompress.errors import RecipeError
@@ -78,7 +78,10 @@ class Settings:
             number("average_decay", self.average_decay, lambda share: 0 < share < 1, give)
         word("mixed_precision", self.mixed_precision, PRECISIONS)
         if not (self.optimizer is None or isinstance(self.optimizer, Optimizer) or callable(self.optimizer)):
+            named = {name.lower(): name for name in optim.__all__ if name != "Optimizer"}.get(
+                str(self.optimizer).lower(), "Adam"
+            )
             raise RecipeError(
-                f"optimizer is {self.optimizer!r}; give a class of torch.optim, such as torch.optim.Adam, or an"
+                f"optimizer is {self.optimizer!r}; give a class of torch.optim, such as torch.optim.{named}, or an"
                 " optimizer of the parameters that are trained"
             )

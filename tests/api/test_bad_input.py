@@ -14,7 +14,7 @@ from tests.networks import ConvNet, images, seeded
 
 ANY: Any = 3
 NET, DATA = seeded(ConvNet), images()
-NO_BUNDLE = "'gone' is no bundle: it has no manifest.json; give a folder that compress wrote"
+NO_BUNDLE = "bundle 'gone' does not exist; give a folder that compress wrote"
 BUDGET = "a student is derived to meet a latency budget; give a teacher, or give overrides=['budgets.min_speedup=2']"
 NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.ExportedProgram or an onnx_ir.Model"
 
@@ -53,6 +53,10 @@ NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.Export
         ),
         (lambda: ec.inspect(ANY), NO_NETWORK),
         (lambda: ec.inspect("gone.onnx"), "model file 'gone.onnx' does not exist; check the path"),
+        (
+            lambda: ec.benchmark("gone.py:net"),
+            "model file 'gone.py:net' does not exist; it is code, and this takes ONNX files: compress it first",
+        ),
         (
             lambda: ec.inspect(Path("gone.onnx"), weights="w.pt"),
             "weights 'w.pt' are for a module, and 'gone.onnx' holds its own; leave weights out",

@@ -18,8 +18,11 @@ from tests.exporters.bundles import write_bundle as _write
 
 
 def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is no bundle"):
+    with pytest.raises(OutputError) as caught:
         read_bundle(tmp_path)
+    assert str(caught.value) == (
+        f"{str(tmp_path)!r} is no bundle: it has no manifest.json; give a folder that compress wrote"
+    )
 
 
 def test_a_changed_a_missing_and_an_extra_file_are_named(tmp_path: Path) -> None:

@@ -21,12 +21,33 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     ("typed", "told"),
     [
         ("compress a.py:net --epochs 3", "there is no option --epochs; write --set training.epochs=3"),
+        ("compress a.py:net --batch-size 8", "there is no option --batch-size; write --set data.batch_size=8"),
+        ("compress a.py:net --seed=3", "there is no option --seed; write --set seed=3"),
+        ("compress a.py:net --epochs --overwrite", "there is no option --epochs; write --set training.epochs=3"),
+        (
+            "compress a.py:net --sparsity 0.3",
+            "there is no option --sparsity; write --set pruning.enabled=true --set pruning.amount=0.3",
+        ),
+        ("convert n.onnx", "there is no command 'convert'; write edgecompress compress n.onnx --calibration DATA"),
+        (
+            "convert a.py:net",
+            "there is no command 'convert'; write edgecompress compress MODEL --calibration DATA"
+            " --set quantization.enabled=false, which writes float ONNX",
+        ),
+        (
+            "evaluate n.onnx",
+            "there is no command 'evaluate'; write edgecompress compress n.onnx --calibration DATA --evaluation DATA,"
+            " which checks it",
+        ),
         ("compress a.py:net --force", "there is no option --force; write --overwrite"),
         ("compress a.py:net --data x", "there is no option --data; write --calibration DATA"),
-        ("compress a.py:net --bits 8", "there is no option --bits; leave it out: integers have 8 bits"),
+        (
+            "compress a.py:net --bits 8",
+            "there is no option --bits; leave it out: weights and activations always have 8 bits",
+        ),
         (
             "compress --model a.py:net",
-            "there is no option --model; write the model without an option, right after the command",
+            "there is no option --model; write the model once, without an option, right after the command",
         ),
         (
             "compress a.py:net --weigths w.pt",
@@ -35,7 +56,7 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("compress a.py:net --zzz", f"there is no option --zzz; {HELP}"),
         (
             "compress a.py:net --set pruning.amount 0.5",
-            "--set takes one KEY=VALUE; write it without spaces, or in quotes",
+            "--set takes KEY=VALUE; write an = and no spaces, as in --set pruning.amount=0.5",
         ),
         ("compress", "MODEL is missing; write edgecompress compress file.py:callable --calibration DATA"),
         ("-v", "there is no option -v; write --version"),

@@ -19,7 +19,6 @@ from edgecompress.targets.meant import MEANT, NONE_FOR, suggestion
         ("pixel8", "android"),
         ("iphone-15", "mobile"),
         ("arm64", "mobile"),
-        ("INT8", "mobile"),
         ("Mobile", "mobile"),
         ("rpi4", "raspberry-pi-4"),
         ("Raspberry Pi 5", "raspberry-pi-5"),
@@ -37,7 +36,8 @@ def test_a_device_is_told_its_target(name: str, target: str) -> None:
 def test_a_device_that_no_target_is_for_is_told_why(name: str) -> None:
     with pytest.raises(RecipeError) as caught:
         load_profile(name)
-    assert str(caught.value) == f"unknown target {name!r}; {NONE_FOR[name]}"
+    told = NONE_FOR[name].replace("--target", "target")  # as Python callers write it
+    assert str(caught.value) == f"unknown target {name!r}; {told}"
 
 
 def test_a_profile_in_another_format_is_told_the_right_one() -> None:

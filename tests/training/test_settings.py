@@ -29,11 +29,14 @@ def test_an_impossible_value_is_refused(name: str, value: Any, fix: str) -> None
         Settings(**{name: value})
 
 
-@pytest.mark.parametrize("optimizer", ["adam", 3, ["adam"]])
-def test_what_makes_no_optimizer_is_refused(optimizer: Any) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "named"),
+    [("adam", "Adam"), ("AdamW", "AdamW"), ("sgd", "SGD"), ("optimizer", "Adam"), (3, "Adam"), (["adam"], "Adam")],
+)
+def test_what_makes_no_optimizer_is_refused(optimizer: Any, named: str) -> None:
     with pytest.raises(RecipeError) as caught:
         Settings(optimizer=optimizer)
     assert str(caught.value) == (
-        f"optimizer is {optimizer!r}; give a class of torch.optim, such as torch.optim.Adam, or an optimizer of the"
+        f"optimizer is {optimizer!r}; give a class of torch.optim, such as torch.optim.{named}, or an optimizer of the"
         " parameters that are trained"
     )
