@@ -15,7 +15,6 @@ import onnx_ir as ir
 from edgecompress.exporters.graph import initializer, node, producer, source_of, substitute
 
 KINDS = ("DepthToSpace", "SpaceToDepth")
-CODES = ("QuantizeLinear", "Clip")
 
 
 def move_pixels(model: ir.Model) -> ir.Model:
@@ -36,7 +35,13 @@ def move_pixels(model: ir.Model) -> ir.Model:
 def _is_of_pixels(node_: ir.Node) -> bool:
     """Whether a node moves integers whose channels are blocks of whole pixels."""
     whole = node_.op_type == "SpaceToDepth" or node_.attributes.get_string("mode", "DCR") == "DCR"
-    return whole and producer(node_.inputs[0], *CODES) is not None
+    return whole and _are_codes(node_.inputs[0])
+
+
+def _are_codes(value: ir.Value | None) -> bool:
+    """Whether a QuantizeLinear writes a value, or a Clip of what it writes."""
+    clip = producer(value, "Clip")
+    return _are_codes(clip.inputs[0]) if clip is not None else producer(value, "QuantizeLinear") is not None
 
 
 def _sizes(model: ir.Model, names: Sequence[str]) -> dict[str, list[int]]:

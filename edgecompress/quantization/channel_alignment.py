@@ -74,7 +74,7 @@ def _lay_out(
         for other in range(1, len(storing.inputs) if along is not None else 1):
             _lay_out(graph, storing, other, along or 0, layout, "first")
     elif value is not None and held is not None and held.ndim > axis and (new == "zero" or held.shape[axis] > 1):
-        user.replace_input_with(index, initializer(graph, str(value.name), _laid_out(held, axis, layout, new)))
+        user.replace_input_with(index, initializer(graph, f"{value.name}/fill", _laid_out(held, axis, layout, new)))
 
 
 def _laid_out(held: Array, axis: int, layout: Sequence[int], new: Literal["zero", "first"]) -> Array:

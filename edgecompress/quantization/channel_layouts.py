@@ -15,6 +15,7 @@ from typing import Literal
 import onnx_ir as ir
 from scipy.cluster.hierarchy import DisjointSet
 
+from edgecompress.arrays import Array
 from edgecompress.exporters.graph import constant, producer
 
 BLOCK = 16
@@ -88,7 +89,7 @@ def channel_layouts(graph: ir.Graph, *, pools: bool) -> list[tuple[Fact, Layout]
         if fact.role == "whole"
     ]
     counts = _counts(classes, joined)
-    fixed = {each for each, known in classes.items() if any(fact.role == "unknown" for fact in known)}
+    fixed = {each for each, known in classes.items() if _is_fixed(known)}
     chosen = {
         each: (*range(counts[each]), *(NEW,) * (-counts[each] % BLOCK))
         for each, known in classes.items()
@@ -96,6 +97,12 @@ def channel_layouts(graph: ir.Graph, *, pools: bool) -> list[tuple[Fact, Layout]
     }
     layouts = _settled(chosen, joined, counts, fixed)
     return [(fact, layouts[sets[fact.value]]) for fact in facts if sets[fact.value] in layouts]
+
+
+def _is_fixed(known: Sequence[Fact]) -> bool:
+    """Whether values keep their channels: a node is not known, or counts differ, as where a channel is broadcast."""
+    told = {count for fact in known if (count := _count(fact)) is not None}
+    return len(told) > 1 or any(fact.role == "unknown" for fact in known)
 
 
 def _counts(classes: Mapping[ir.Value, Sequence[Fact]], joined: Sequence[Joined]) -> dict[ir.Value, int]:
@@ -173,7 +180,7 @@ def _facts(node: ir.Node) -> Iterator[Fact]:
         yield Fact(value=output, node=node, role="whole")
     elif node.op_type in BY_CHANNEL and all(map(_is_number, node.inputs[1:])):
         yield Fact(value=output, node=node, role="pool" if node.op_type in POOLS else None, same=source)
-    elif node.op_type in ELEMENTWISE and all(constant(value) is None for value in node.inputs):
+    elif node.op_type in ELEMENTWISE and all(map(_is_computed, node.inputs)):
         for value in node.inputs:
             yield Fact(value=output, node=node, same=value)
     else:
@@ -202,18 +209,37 @@ def _is_by_channel(conv: ir.Node) -> bool:
     return filters is not None and filters[:2] == (conv.attributes.get_int("group", 1), 1)
 
 
+def _is_computed(value: ir.Value | None) -> bool:
+    """Whether a value is no constant, or a single number, as floats or as integers."""
+    stored = producer(value, "DequantizeLinear")
+    held = constant(value if stored is None else stored.inputs[0])
+    return held is None or held.size == 1
+
+
 def _is_number(value: ir.Value | None) -> bool:
     held = constant(value)
     return value is None or (held is not None and held.size == 1)
 
 
 def _filters(conv: ir.Node) -> tuple[int, ...] | None:
-    """The shape of the filters, (outputs, inputs of a group, *sizes); None where they are not this layer's own."""
-    value = conv.inputs[1]
-    while (storing := producer(value, *STORING)) is not None and value is not None and len(value.uses()) == 1:
-        value = storing.inputs[0]
-    held = constant(value)
-    return None if held is None else held.shape
+    """The shape of the filters, (outputs, inputs of a group, *sizes); None where they, or biases, are not stored."""
+    weight, *rest = [_stored(value) for value in conv.inputs[1:]]
+    return None if weight is None or any(bias is None for bias in rest) else weight.shape
+
+
+def _stored(value: ir.Value | None) -> Array | None:
+    """The numbers that a layer reads, as floats, or as the integers that only it makes floats of."""
+    storing = producer(value, *STORING)
+    if storing is None or constant(value) is not None:
+        return constant(value)
+    factors = [constant(each) for each in storing.inputs[1:]]
+    held = _stored(storing.inputs[0])
+    if value is None or len(value.uses()) > 1 or held is None:
+        return None
+    if storing.op_type == "Mul":
+        scales = producer(storing.inputs[0], "Cast") is not None
+        return held if scales and all(each is not None and each.ndim == held.ndim for each in factors) else None
+    return held if all(each is not None for each in factors) else None
 
 
 def indices_of(gather: ir.Node) -> list[int] | None:

@@ -49,7 +49,7 @@ def share_concat_scales(
         for part in _parts(concat, placed, params):
             name = str(part.name)
             chains.add(name)
-            limits.setdefault(name, np.inf if _only_concatenated(part, placed) else NEAR)
+            limits.setdefault(name, np.inf if _readers(part, placed) == {concat} else NEAR)
             members = chains.subset(whole) | chains.subset(name)
             if all(_may_have(decided(members), params[each], limits[each], scheme) for each in members):
                 chains.merge(whole, name)
@@ -77,15 +77,17 @@ def _is_bounded(value: ir.Value) -> bool:
     return producer is not None and producer.op_type == "Clip"
 
 
-def _only_concatenated(value: ir.Value, placed: frozenset[str]) -> bool:
-    """Whether all that a value is read for is to be concatenated as integers."""
-    return not value.is_graph_output() and all(
-        user.name in placed
-        and (
-            user.op_type == "Concat" or (_moves(user) and all(_only_concatenated(out, placed) for out in user.outputs))
-        )
-        for user, _ in value.uses()
-    )
+def _readers(value: ir.Value, placed: frozenset[str]) -> set[ir.Node | None]:
+    """The nodes that read a value, moved or as it is; None among them for what is not integer, and for callers."""
+    found: set[ir.Node | None] = {None} if value.is_graph_output() else set()
+    for user, _ in value.uses():
+        if user.name not in placed:
+            found.add(None)
+        elif _moves(user):
+            found = found.union(*(_readers(output, placed) for output in user.outputs))
+        else:
+            found.add(user)
+    return found
 
 
 def _covering(params: Iterable[QuantParams], scheme: Scheme) -> QuantParams:

@@ -46,7 +46,8 @@ class Lowering:
     ``params`` are uint8 scale and zero point for each value in ``placement.pairs``; ``weights`` are int8
     scales by name of node. They stay what they are while the model's weights and biases move.
     ``floats`` is the model before anything moved; ``recurrent`` says how LSTM, GRU and RNN are written. ``stores_all``
-    has the weights of all layers in integers in the file that compute in floats, and are not to.
+    has the weights of all layers in integers in the file that compute in floats, and are not to. ``own`` are the
+    parameters of values that have others for the sake of a Concat, as long as that is integer.
     """
 
     model: ir.Model
@@ -57,6 +58,7 @@ class Lowering:
     weights: Mapping[str, QuantParams]
     recurrent: Recurrent = field(default_factory=Recurrent)
     stores_all: bool = False
+    own: Mapping[str, QuantParams] = field(default_factory=dict)
 
     @property
     def layers(self) -> frozenset[str]:
@@ -102,15 +104,18 @@ def lower(
     """
     params = activation_params(calibration, recipe, scheme, observer)
     shared = share_concat_scales(model.graph, placement, params, scheme)
+    aligned = align_thresholds(model.graph, placement, shared, scheme)
+    own = {name: params[name] for name, given in shared.items() if given is not params[name]}
     return Lowering(
         model=model,
         floats=model,
         scheme=scheme,
         placement=placement,
-        params=align_thresholds(model.graph, placement, shared, scheme),
+        params=aligned,
         weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
         recurrent=find_recurrent(model.graph, placement.kept),
         stores_all=recipe.prefer == "size",
+        own={name: given for name, given in own.items() if aligned[name] is shared[name]},
     )
 
 
@@ -150,6 +155,8 @@ def floating(lowering: Lowering, names: Sequence[str], reason: str = BY_BUDGET) 
         known = passed_on(values[name], params) if name in values else params[name]
         assert known is not None  # what is quantized now was, or moves what was
         params[name] = known
+    if lowering.own:  # a Concat that is float now asks for nothing any more
+        params = share_concat_scales(lowering.floats.graph, placement, {**params, **lowering.own}, lowering.scheme)
     weights = {name: grid for name, grid in lowering.weights.items() if name in placement.placed}
     return replace(
         lowering,

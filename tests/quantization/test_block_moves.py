@@ -49,9 +49,11 @@ def test_the_bits_stay(side: int, channels: int, to_space: bool, activation: str
     [
         'a = Conv(x, w) m = DepthToSpace<blocksize=2, mode="CRD">(a) y = Conv(m, v)',
         "t = Tanh(x) m = DepthToSpace<blocksize=2>(t) y = Relu(m)",
+        "t = Tanh(x) c = Clip(t, zero, half) m = DepthToSpace<blocksize=2>(c) y = Relu(m)",
     ],
 )
 def test_another_stays(body: str) -> None:
-    model = graph(body, w=draw(8, 4, 1, 1, seed=1), v=draw(2, 2, 1, 1, seed=2))
+    bounds = {"zero": np.array(0, np.float32), "half": np.array(0.5, np.float32)}
+    model = graph(body, w=draw(8, 4, 1, 1, seed=1), v=draw(2, 2, 1, 1, seed=2), **bounds)
     before = lowering_of(model, X).write()
     assert [node.op_type for node in move_pixels(before).graph] == [node.op_type for node in before.graph]

@@ -271,3 +271,53 @@ def test_any_network_computes_the_same_integers(model: ir.Model) -> None:
     for node in aligned.graph:
         if node.op_type == "Conv" and (count := node.attributes.get_int("group", 1)) > 1:
             assert _filters(aligned)[str(node.name)][0] == count
+
+
+D = f"a = Conv(x, w) e = Relu(a) d = Conv<group={ODD}, pads=[1,1,1,1]>(e, k) "
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"{D} u = Conv(d, q) g = Sigmoid(u) m = Mul(d, g) y = Conv(m, v)",  # a gate for all channels
+        f"{D} m = Gather<axis=1>(d, third) n = Mul(m, d) y = Conv(n, v)",
+        f"{D} m = Add(d, places) y = Conv(m, v)",
+        f"{D} h = Add(d, e) m = Mul(h, factors) y = Conv(m, v)",
+        "r = ReduceMean<keepdims=0>(x) b = Expand(r, wide) a = Conv(x, w, b) "
+        f"d = Conv<group={ODD}>(a, k) y = Conv(d, v)",
+        f"{D} f = Exp(one) g = Mul(v, f) y = Conv(d, g)",
+        f"{D} g = Mul(norms, v) y = Conv(d, g)",
+        f"{D} g = Mul(v, flat) y = Conv(d, g)",
+    ],
+)
+def test_what_is_broadcast_or_computed_stays_right(body: str) -> None:
+    model = graph(
+        body,
+        w=draw(ODD, 4, 1, 1, seed=1),
+        k=draw(ODD, 1, 3, 3, seed=3),
+        v=draw(3, ODD, 1, 1, seed=7),
+        q=draw(1, ODD, 1, 1, seed=8),
+        third=np.array([3]),
+        places=draw(1, ODD, 8, 8, seed=9),
+        factors=draw(1, ODD, 1, 1, seed=10),
+        wide=np.array([ODD]),
+        one=draw(1, ODD, 1, 1, seed=11),
+        norms=draw(3, 1, 1, 1, seed=12),
+        flat=draw(ODD, 1, 1, seed=13),
+    )
+    before = lowering_of(model, X).write()
+    aligned = align_channels(before)
+    assert fault_of(to_bytes(aligned)) is None
+    assert np.array_equal(run(before, X), run(aligned, X))
+
+
+def test_a_value_that_is_called_like_a_copy_is_not_written_twice() -> None:
+    model = graph(
+        "a = Conv(x, w) e = Relu(a) m = MaxPool<kernel_shape=[3,3]>(e) n = Conv(m, v) y = Relu(n)",
+        w=draw(ODD, 4, 3, 3, seed=1),
+        v=draw(16, ODD, 1, 1, seed=5),
+    )
+    next(node for node in model.graph if node.name == "n").outputs[0].name = "w.1"
+    aligned = align_channels(model, pools=True)
+    assert fault_of(to_bytes(aligned)) is None
+    assert _filters(aligned)["a"] == (WHOLE, 4, 3, 3)

@@ -12,6 +12,7 @@ from edgecompress.calibration.schemes import FBGEMM, QNNPACK, QuantParams, Schem
 from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.quantization.concat_scales import COARSEST, share_concat_scales
+from edgecompress.quantization.lowering import floating
 from edgecompress.quantization.placement import place
 from edgecompress.runtime import execute
 from tests.exporters.graphs import draw, graph
@@ -141,3 +142,31 @@ def test_a_long_chain_agrees_better_than_with_scales_of_its_own(monkeypatch: pyt
     )
     apart = Agreement.between(expected, execute(lowering_of(model, X).write(), {"x": X})).sqnr_db
     assert together > apart
+
+
+def test_a_part_of_two_concats_shares_only_where_both_are_near() -> None:
+    body = (
+        "a = Conv(x, w1) h = Conv(x, w2) b = Concat<axis=1>(a, h) c = Concat<axis=1>(a, a) r = Conv(b, v) "
+        "s = Conv(c, v) y = Add(r, s)"
+    )
+    model = graph(body, **CONVS, v=draw(2, 8, 1, 1))
+    params = {name: _params(1, 128) for name in place(model.graph).pairs}
+    params |= {"a": _params(0.001, 128), "c": _params(0.001, 128), "b": _params(5, 128)}
+    shared = _shared(model, params)
+    assert float(shared["a"].scale) == pytest.approx(0.001)
+
+
+def test_a_value_has_its_own_scale_where_the_concat_is_float() -> None:
+    model = graph(
+        "a = Conv(x, w1) b = Conv(x, w2) c = Concat<axis=1>(a, b) y = Conv(c, v)",
+        w1=CONVS["w1"] * np.float32(1e-3),
+        w2=CONVS["w2"],
+        v=draw(2, 8, 1, 1),
+    )
+    lowering = lowering_of(model, X)
+    apart = floating(lowering, ["y"])
+    assert "c" not in apart.placement.placed
+    assert float(lowering.params["a"].scale) == float(lowering.params["c"].scale)
+    assert float(apart.params["a"].scale) < 0.01 * float(lowering.params["a"].scale)
+    (expected,), (found,) = (execute(each, {"x": X}) for each in (model, apart.write()))
+    assert Agreement.between([expected], [found]).sqnr_db > 25

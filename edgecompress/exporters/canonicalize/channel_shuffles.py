@@ -17,6 +17,8 @@ from edgecompress.step import StepResult
 
 MOVES = ("Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
 LEAST_MOVES = 2
+BATCHES = (2, 3)
+"""Samples that moves of any number of them are tried on."""
 LARGEST = 2**24
 """Values beyond which nothing is run to see where they go."""
 
@@ -47,9 +49,24 @@ def _moves(value: ir.Value) -> list[ir.Node]:
     while (mover := value.producer()) is not None and mover.op_type in MOVES and mover.domain in ("", "ai.onnx"):
         if mover.inputs[0] is None or any(each is not None and constant(each) is None for each in mover.inputs[1:]):
             break
+        if _chooses_samples(mover):
+            return []
         chain.insert(0, mover)
         value = mover.inputs[0]
     return chain
+
+
+def _chooses_samples(mover: ir.Node) -> bool:
+    """Whether a move may leave samples out: what it does to a few tells nothing of what it does to more."""
+    shape = source_of(mover).shape
+    if mover.op_type in ("Gather", "Split"):
+        axes = [mover.attributes.get_int("axis", 0)]
+    elif mover.op_type == "Slice":
+        held = constant(mover.inputs[3]) if len(mover.inputs) > 3 else None
+        axes = [0] if held is None else [int(axis) for axis in held.reshape(-1)]
+    else:
+        return False
+    return shape is None or any(axis % len(shape) == 0 for axis in axes)
 
 
 def _channels(value: ir.Value, chain: list[ir.Node]) -> list[int] | None:
@@ -57,16 +74,26 @@ def _channels(value: ir.Value, chain: list[ir.Node]) -> list[int] | None:
     source = source_of(chain[0])
     before, after = ([*each.shape] if each.shape is not None else [] for each in (source, value))
     sizes = [size for size in before[1:] if isinstance(size, int)]
-    batch = before[0] if before and isinstance(before[0], int) else 2
+    batches = [before[0]] if before and isinstance(before[0], int) else BATCHES
     if len(before) < 3 or len(before) != len(after) or after[2:] != before[2:]:
         return None
-    if len(sizes) != len(before) - 1 or batch * np.prod(sizes) > LARGEST:
+    if len(sizes) != len(before) - 1 or max(batches) * np.prod(sizes) > LARGEST:
         return None
-    origin = np.arange(batch * np.prod(sizes)).reshape(batch, *sizes)
-    moved = _run(chain, source, value, origin)
-    whole = int(np.prod(sizes[1:]))
-    channels = moved[0].reshape(len(moved[0]), -1)[:, 0] // whole
-    return channels.tolist() if np.array_equal(moved, origin[:, channels % sizes[0]]) else None
+    found = [_moved(value, chain, np.arange(batch * np.prod(sizes)).reshape(batch, *sizes)) for batch in batches]
+    return found[0] if all(channels == found[0] for channels in found) else None
+
+
+def _moved(value: ir.Value, chain: list[ir.Node], origin: Array) -> list[int] | None:
+    """The channels of ``origin`` that moves leave to a value; None where they do not run, or move within channels."""
+    try:
+        moved = _run(chain, source_of(chain[0]), value, origin)
+    except Exception:  # ONNX Runtime's own; a batch of another size is written into the moves
+        return None
+    if moved.size == 0 or moved.shape[0] != origin.shape[0] or moved.shape[2:] != origin.shape[2:]:
+        return None
+    channels = moved[0].reshape(len(moved[0]), -1)[:, 0] // int(np.prod(origin.shape[2:]))
+    is_whole = np.array_equal(moved, origin[:, channels % origin.shape[1]])
+    return [int(channel) for channel in channels] if is_whole else None
 
 
 def _run(chain: list[ir.Node], source: ir.Value, value: ir.Value, origin: Array) -> Array:
@@ -101,7 +128,8 @@ def _run(chain: list[ir.Node], source: ir.Value, value: ir.Value, origin: Array)
 
 def _replace(graph: ir.Graph, chain: list[ir.Node], value: ir.Value, channels: list[int]) -> str:
     """Let those who read a value read these channels of the source of its moves; by what, in words."""
-    source, name = source_of(chain[0]), str(chain[-1].name)
+    source = source_of(chain[0])
+    name = str(chain[-1].name if len(chain[-1].outputs) == 1 else value.name)
     first, end = channels[0], channels[0] + len(channels)
     if source.shape is not None and channels == [*range(len(channels))] and source.shape[1] == len(channels):
         value.replace_all_uses_with(source)

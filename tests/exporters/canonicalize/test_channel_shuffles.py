@@ -126,3 +126,48 @@ def test_moves_that_callers_see_stay() -> None:
         "r = Reshape(x, apart) y = Reshape(r, whole)", "N, 4, 2, 2", apart=[-1, 2, 2, 2, 2], whole=[-1, 4, 2, 2]
     )
     assert operators(gather_channels(model).model) == ["Reshape", "Reshape"]
+
+
+@pytest.mark.parametrize(
+    ("body", "constants"),
+    [
+        ("r = Gather<axis=0>(x, pair) s = Gather<axis=1>(r, chosen) y = Relu(s)", {"pair": [0, 1], "chosen": [0, 2]}),
+        (
+            "r = Slice(x, zero, two) s = Gather<axis=1>(r, chosen) y = Relu(s)",
+            {"zero": [0], "two": [2], "chosen": [0, 2]},
+        ),
+        ("r = Slice(x, end, far) s = Gather<axis=1>(r, chosen) y = Relu(s)", {"end": [-2], "far": [99], "chosen": [0]}),
+        (
+            "r = Reshape(x, apart) t = Transpose<perm=[1,0,2,3,4,5]>(r) g = Gather<axis=0>(t, first)"
+            " s = Reshape(g, whole) y = Relu(s)",
+            {"apart": [-1, 2, 2, 2, 8, 8], "first": [0], "whole": [-1, 4, 8, 8]},
+        ),
+        (
+            "r = Reshape(x, apart) t = Transpose<perm=[0,2,1,3,4]>(r) s = Reshape(t, whole) y = Relu(s)",
+            {"apart": [1, 2, 2, 8, 8], "whole": [1, 4, 8, 8]},
+        ),
+        (
+            "r = Slice(x, once, four, once) s = Slice(r, zero, zero, once) y = Relu(s)",
+            {"once": [1], "four": [4], "zero": [0]},
+        ),
+    ],
+)
+def test_what_depends_on_how_many_samples_there_are_stays(body: str, constants: dict[str, list[int]]) -> None:
+    model = _model(body, "N, 4, 8, 8", **constants)
+    before = operators(model)
+    assert operators(gather_channels(model).model) == before
+
+
+def test_both_halves_of_a_split_are_read() -> None:
+    model = _model(
+        "r = Reshape(x, apart) s = Transpose<perm=[0,2,1,3,4]>(r) u = Reshape(s, whole)"
+        " h, k = Split<axis=1, num_outputs=2>(u) p = Relu(k) y = Concat<axis=1>(h, p)",
+        "N, 8, 3, 3",
+        apart=[-1, 2, 4, 3, 3],
+        whole=[-1, 8, 3, 3],
+    )
+    result = gather_channels(model)
+    assert operators(result.model) == ["Gather", "Gather", "Relu", "Concat"]
+    assert len({node.name for node in result.model.graph}) == 4
+    x = draw(3, 8, 3, 3)
+    np.testing.assert_array_equal(run(result.model, x), run(model, x))
