@@ -158,7 +158,8 @@ def test_a_batch(raw: Any, told: str) -> None:
         ),
         (
             lambda: top1(ROWS, np.eye(2, 3, dtype=int)),
-            "the batch: labels of shape (2, 3) are one-hot; give class indices, labels.argmax(1)",
+            "the batch: labels and outputs have one shape, (2, 3); give scores for each class as outputs, or class"
+            " indices for one-hot labels, labels.argmax(1)",
         ),
         (
             lambda: top1(ROWS, np.zeros((2, 1), int)),

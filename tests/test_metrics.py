@@ -212,6 +212,12 @@ def test_a_bundle_is_validated_by_its_metric(nets: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert main(["validate", "out", "--evaluation", data, "--min-metric-kept", "0.1"]) == 0
     assert any(line.startswith("mae ") for line in capsys.readouterr().out.splitlines())
+    # A floor holds whatever became of the float model.
+    reached = str(1.01 * recorded["compressed"])
+    assert main(["validate", "out", "--evaluation", data, "--max-metric", reached]) == 0
+    assert main(["validate", "out", "--evaluation", data, "--max-metric", "1e-9"]) == 1
+    assert "max_metric" in capsys.readouterr().out
+    assert main(["validate", "out", "--evaluation", data, "--min-metric", "0"]) == 2
 
 
 def test_code_of_the_bundle_s_maker_runs_where_it_is_named_again(

@@ -50,7 +50,7 @@ def test_masked_weights_can_lose_channels_and_layers_keep_their_names() -> None:
     pruner = ModelPruner(Masked().eval(), torch.randn(2, 3, 8, 8))
     pruner.magnitude_pruning(0.5)
     assert pruner.structured_pruning("filter", 0.5, protect=["first"]).changes == ("second: 4 -> 2 channels",)
-    assert pruner.structured_pruning("filter", 0.5).changes == ("first: 8 -> 4 channels", "second: 2 -> 1 channels")
+    assert pruner.structured_pruning("filter", 0.5).changes == ("first: 8 -> 4 channels", "second: 2 -> 1 channel")
     assert pruner.get_sparsity() > 0
 
 

@@ -28,6 +28,8 @@ def validate(
     max_accuracy_drop: float | None = None,
     max_metric_drop: float | None = None,
     min_metric_kept: float | None = None,
+    min_metric: float | None = None,
+    max_metric: float | None = None,
     min_speedup: float | None = None,
     max_latency_ms: float | None = None,
     max_size_mb: float | None = None,
@@ -52,6 +54,8 @@ def validate(
         max_accuracy_drop: percentage points of top-1.
         max_metric_drop: how much worse than the float model, in the unit of the metric.
         min_metric_kept: share of the float model's metric that is kept, 0 to 1.
+        min_metric: the artifact's metric itself, in its unit, where more is better, whatever the float model's is.
+        max_metric: the same where less is better.
         min_speedup: the original's latency over the artifact's, medians.
         max_latency_ms: median latency of one sample, in milliseconds.
         max_size_mb: size of the artifact in megabytes (10^6 bytes).
@@ -81,6 +85,8 @@ def validate(
         "max_accuracy_drop": max_accuracy_drop,
         "max_metric_drop": max_metric_drop,
         "min_metric_kept": min_metric_kept,
+        "min_metric": min_metric,
+        "max_metric": max_metric,
         "min_speedup": min_speedup,
         "max_latency_ms": max_latency_ms,
         "max_size_mb": max_size_mb,

@@ -43,6 +43,12 @@ def run(
     min_metric_kept: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Of the float model's, 0 to 1.")
     ] = None,
+    min_metric: Annotated[
+        float | None, typer.Option(metavar="X", help="The artifact's own, where more is better.")
+    ] = None,
+    max_metric: Annotated[
+        float | None, typer.Option(metavar="X", help="The artifact's own, where less is better.")
+    ] = None,
     min_speedup: Annotated[float | None, typer.Option(metavar="X", help="Over the float model.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median for one sample.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(metavar="MB", help="Of the artifact, 10^6 bytes.")] = None,
@@ -75,6 +81,8 @@ def run(
             max_accuracy_drop=max_accuracy_drop,
             max_metric_drop=max_metric_drop,
             min_metric_kept=min_metric_kept,
+            min_metric=min_metric,
+            max_metric=max_metric,
             min_speedup=min_speedup,
             max_latency_ms=max_latency_ms,
             max_size_mb=max_size_mb,

@@ -103,7 +103,10 @@ def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the 
     if axis is None or not fitting:
         told = f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}"
         if wanted == scores:
-            raise DataError(f"{where}: labels of shape {wanted} are one-hot; give class indices, labels.argmax(1)")
+            raise DataError(
+                f"{where}: labels and outputs have one shape, {wanted}; give scores for each class as outputs, or class"
+                " indices for one-hot labels, labels.argmax(1)"
+            )
         if wanted[-1:] == (1,) and open_class_axes(scores, wanted[:-1]):
             raise DataError(f"{told}; give them without the dimension of 1, labels.squeeze(-1)")
         raise DataError(f"{told}; give a class for each row")

@@ -303,9 +303,14 @@ def test_a_weight_that_is_not_finite_stops_the_call_before_anything_changes(name
 
 @pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
 def test_what_is_no_model_with_values_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"^the model is a dict; give a torch\.nn\.Module$"):
+    with pytest.raises(
+        ModelError, match=r"^the model is a state dict; load it into a module \(load_state_dict\), and give that$"
+    ):
         ModelPruner({"weight": torch.ones(2)})  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match=r"^the model is a type;"):
+    with pytest.raises(
+        ModelError,
+        match=r"^the model is the class ConvNet; give an instance with its weights loaded, such as ConvNet\(\)$",
+    ):
         ModelPruner(ConvNet)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"^'weight' has no shape yet; run the model once$"):
         ModelPruner(nn.LazyLinear(3))

@@ -239,7 +239,8 @@ def test_an_axis_out_of_range_ends_in_one_line(tmp_path: Path, axis: str, capsys
     place, output = f"{tmp_path / 'net.py'}", tmp_path / "out"
     given = ["--calibration", f"{place}:data", "--set", f"evaluation.class_axis={axis}"]
     status = main(["compress", f"{place}:net", *given, "--output", str(output)])
-    told = capsys.readouterr().err.strip().splitlines()
+    lines = capsys.readouterr().err.strip().splitlines()
+    told = [line for line in lines if not line.startswith("warning: ")]
     assert (status, len(told)) == (2, 1)
     assert "class" in told[0]
     assert "axis" in told[0]

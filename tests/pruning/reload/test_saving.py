@@ -270,7 +270,11 @@ MISTAKES: dict[str, tuple[Callable[[], Any], Callable[[Path], Any], str]] = {
         lambda _: None,
         "does not fit the model ('first.stride' is (1, 1) in the file, and (2, 2) here)",
     ),
-    "a class": (lambda: Small, lambda _: None, "the model is a type; give a torch.nn.Module"),
+    "a class": (
+        lambda: Small,
+        lambda _: None,
+        "the model is the class Small; give an instance with its weights loaded, such as Small()",
+    ),
 }
 
 
