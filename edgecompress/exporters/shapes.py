@@ -30,7 +30,16 @@ def with_sizes(model: ir.Model, inputs: Inputs) -> ir.Model:
             # Of an operator that the inference does not know, what the file says is all there is.
             said = None if node.domain in ("", "ai.onnx") else value.shape
             value.shape = None if said is None else ir.Shape([_size(size, sizes) for size in said])
-    return ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(copy), data_prop=True))
+    return with_shapes(copy)
+
+
+def with_shapes(model: ir.Model) -> ir.Model:
+    """A copy with the shapes that follow from those that a model declares.
+
+    Args:
+        model: not modified.
+    """
+    return ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(model), data_prop=True))
 
 
 def known_shape(value: ir.Value | None) -> tuple[int, ...] | None:

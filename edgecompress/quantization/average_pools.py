@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from edgecompress.exporters.graph import initializer, node, only_read_by, producer, source_of, substitute
+from edgecompress.exporters.shapes import with_shapes
 
 OF_BOTH = ("auto_pad", "dilations", "kernel_shape", "pads", "strides")
 """Attributes that mean the same for a convolution."""
@@ -52,9 +52,8 @@ def _is_convolution(pool: ir.Node) -> bool:
 
 def _channels(model: ir.Model, pools: Sequence[ir.Node]) -> dict[str, int]:
     """The channels of what each pool writes, by its name, where they are known."""
-    inferred = ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(model), data_prop=True))
     names = {pool.name for pool in pools}
-    shapes = {str(each.name): each.outputs[0].shape for each in inferred.graph if each.name in names}
+    shapes = {str(each.name): each.outputs[0].shape for each in with_shapes(model).graph if each.name in names}
     return {name: shape[1] for name, shape in shapes.items() if shape is not None and isinstance(shape[1], int)}
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from edgecompress.exporters.graph import initializer, node, producer, source_of, substitute
+from edgecompress.exporters.shapes import with_shapes
 
 KINDS = ("DepthToSpace", "SpaceToDepth")
 
@@ -46,9 +46,8 @@ def _are_codes(value: ir.Value | None) -> bool:
 
 def _sizes(model: ir.Model, names: Sequence[str]) -> dict[str, list[int]]:
     """Channels, height and width of what each of these nodes reads, by its name, where they are known."""
-    inferred = ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(model), data_prop=True))
     sizes = {}
-    for each in inferred.graph:
+    for each in with_shapes(model).graph:
         shape = source_of(each).shape if each.name in names else None
         if shape is not None and len(known := [size for size in shape[1:] if isinstance(size, int)]) == 3:
             sizes[str(each.name)] = known

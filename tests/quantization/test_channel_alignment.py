@@ -51,6 +51,8 @@ def _bottleneck(channels: int, after: str = "Relu(d)", between: str = "") -> ir.
         k=draw(channels, 1, 3, 3, seed=3),
         c=draw(channels, seed=4),
         v=draw(3, channels, 1, 1, seed=5),
+        zero=np.array(0, np.float32),
+        six=np.array(6, np.float32),
     )
     return lowering_of(model, X).write()
 
@@ -76,18 +78,7 @@ def test_whole_blocks_and_few_channels_stay(channels: int) -> None:
     between=st.sampled_from(["", "f = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(e)", "f = LeakyRelu(e)"]),
 )
 def test_integers_stay_the_same_bit_for_bit(channels: int, after: str, between: str) -> None:
-    model = graph(
-        f"a = Conv(x, w, b) e = Relu(a) {between or 'f = Identity(e)'} "
-        f"d = Conv<group={channels}, pads=[1,1,1,1]>(f, k, c) r = {after} y = Conv(r, v)",
-        w=draw(channels, 4, 1, 1, seed=1),
-        b=draw(channels, seed=2),
-        k=draw(channels, 1, 3, 3, seed=3),
-        c=draw(channels, seed=4),
-        v=draw(3, channels, 1, 1, seed=5),
-        zero=np.array(0, np.float32),
-        six=np.array(6, np.float32),
-    )
-    before = lowering_of(model, X).write()
+    before = _bottleneck(channels, after, between)
     after_ = align_channels(before)
     assert np.array_equal(run(before, X), run(after_, X))
     left = channels % BLOCK
@@ -152,16 +143,12 @@ def test_a_branch_that_reads_a_value_keeps_its_channels() -> None:
     assert _filters(align_channels(before)) == _filters(before)
 
 
-def _pool(model: ir.Model) -> ir.Model:
-    return model
-
-
 def _stored(model: ir.Model) -> ir.Model:
     store_weights(model, {"a", "y"})
     return model
 
 
-@pytest.mark.parametrize("written", [_pool, _stored])
+@pytest.mark.parametrize("written", [ir.Model.clone, _stored])
 def test_a_float_pool_gets_whole_blocks(written: Callable[[ir.Model], ir.Model]) -> None:
     model = written(
         graph(
