@@ -74,7 +74,14 @@ def settle_batch(
         _require_no_other(_found(_ways(batch, declared, {}), run), asked)
     if found is None and not recipe.export.batch_size and _outputs(run, [batch]) is not None:
         return _fixed(network, _with_axes(recipe, likeliest), likeliest, warn)
-    return Settled(network=network, recipe=_with_axes(recipe, found or likeliest))
+    settled = _with_axes(recipe, found or likeliest)
+    return Settled(network=_as_asked(network, settled, found or likeliest), recipe=settled)
+
+
+def _as_asked(network: Network, recipe: Recipe, batch: Batch) -> Network:
+    """An ONNX model that declares the batch size of the recipe, where that has one; anything else as it is."""
+    rows = recipe.export.batch_size
+    return declaring(network, batch.sample(rows)) if rows and isinstance(network, ir.Model) else network
 
 
 def _ways(batch: Batch, declared: Mapping[str, Shape], asked: Axes) -> list[list[Batch]]:
@@ -173,12 +180,12 @@ def _fixed(network: Network, recipe: Recipe, batch: Batch, warn: Callable[[str],
     rows = batch.rows
     told = "one sample" if rows == 1 else plural(rows, "sample")
     warn(f"the model takes {told} at a time, and no other number; the batch is fixed at {rows}")
-    declared = _declaring(network, batch) if isinstance(network, ir.Model) else network
+    declared = declaring(network, batch) if isinstance(network, ir.Model) else network
     return Settled(network=declared, recipe=_exporting(recipe, batch_size=rows))
 
 
-def _declaring(model: ir.Model, batch: Batch) -> ir.Model:
-    """The model with the number of samples in the place of its dynamic batch dimension."""
+def declaring(model: ir.Model, batch: Batch) -> ir.Model:
+    """The model with the number of samples of a batch in the place of its dynamic batch dimension."""
     fixed = model.clone()
     axes = {name: axis for name in batch.inputs if (axis := batch.axis(name)) is not None}
     declared = declared_shapes(model)

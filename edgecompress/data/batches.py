@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from edgecompress.arrays import Array, Axes, TensorSpec, batch_sizes
+from edgecompress.arrays import Array, Axes, TensorSpec, batch_sizes, fixed_rows
 from edgecompress.data.datasets import BATCH_ROWS, Loaded
 from edgecompress.data.digest import digest_of
 from edgecompress.data.parts import InputNames as InputNames
@@ -102,6 +102,7 @@ class Batches:
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
     batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have: class
     indices by default, ``"iuf"`` for a regression; :data:`OTHER` among them stands for every other form.
+    Where the ``signature`` fixes the number of samples, batches of a multiple of it are cut.
     ``class_axis`` and ``axes`` are those of every batch; ``measure`` is what networks are measured by. Class indices
     that are ``ignore_index`` become -100, which counts for nothing.
     """
@@ -127,11 +128,20 @@ class Batches:
             taken = _without_ignored(taken, self.ignore_index)
             batch = replace(_parse(parts.inputs, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
             _check_finite(batch, where)
-            for spec in self.signature:
-                _check_spec(batch, spec, where)
-            yield batch
+            for fitting in self._cut(batch):
+                for spec in self.signature:
+                    _check_spec(fitting, spec, where)
+                yield fitting
         if index < 0:
             raise DataError(f"the {self.role} data yields no batches; return at least one")
+
+    def _cut(self, batch: Batch) -> Iterator[Batch]:
+        """A batch in parts of as many samples as the signature fixes, where they come out even."""
+        rows = fixed_rows({spec.name: spec.shape for spec in self.signature}, self.axes)
+        if not rows or batch.rows <= rows or batch.rows % rows:
+            yield batch
+            return
+        yield from (batch.slice(start, start + rows) for start in range(0, batch.rows, rows))
 
     @property
     def as_classes(self) -> Self:

@@ -29,6 +29,7 @@ from edgecompress.loading.sources import Data
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.named_inputs import answering
 from edgecompress.pipeline.findings import Artifact, look_at
+from edgecompress.pipeline.fixed_shapes import require_fixed_shapes
 from edgecompress.pipeline.fold import convert
 from edgecompress.pipeline.foresight import foreseen
 from edgecompress.pipeline.plan import make_plan
@@ -160,6 +161,7 @@ def carry_out(request: Request, plan: Plan, progress: Progress) -> Bundle:
     """Carry out the plan of a request, and write the bundle; the errors are those of :func:`compress`."""
     recipe = request.profile.recipe
     places = places_of(recipe)
+    require_fixed_shapes(request.model, recipe)
     with open_draft(request.output, overwrite=request.overwrite) as draft:
         for warning in plan.warnings:
             progress.warn(warning)

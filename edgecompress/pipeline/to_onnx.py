@@ -6,6 +6,7 @@ import onnx_ir as ir
 from torch import nn
 from torch.export import ExportedProgram
 
+from edgecompress.axes.batch import declaring
 from edgecompress.errors import ModelError
 from edgecompress.exporters.canonicalize import canonicalize, prepare_for_integers
 from edgecompress.exporters.onnx import to_onnx
@@ -47,7 +48,8 @@ def export_program(program: ExportedProgram, context: Context) -> StepResult[ir.
     Raises:
         ModelError: the C++ that reads the file does not survive it.
     """
-    model = to_onnx(program, context.recipe.export)
+    model, rows = to_onnx(program, context.recipe.export), context.recipe.export.batch_size
+    model = declaring(model, context.example.sample(rows)) if rows else model
     require_bytes_survive(to_bytes(model), "the exported model", ModelError, "write it in other operators")
     return StepResult(model=model)
 

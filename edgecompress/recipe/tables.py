@@ -322,6 +322,9 @@ class Validation(Table):
 
     on: tuple[PlaceName, ...] | None = None
     """Runtimes on which the artifact is run and compared with this machine, each as RUNTIME or RUNTIME:DEVICE."""
+    device: PlaceName | None = None
+    """What the artifact is made for, as RUNTIME or RUNTIME:DEVICE: it is run there, too. Where the runtime is not
+    installed, a line tells how to install it, and the artifact is written without."""
 
 
 class Recipe(Table):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 MEANT = {
-    "android": ("phone", "smartphone", "pixel", "galaxy", "snapdragon", "androidphone"),
+    "android": ("phone", "smartphone", "pixel", "galaxy", "androidphone"),
     "mobile": ("iphone", "ipad", "ios", "arm", "arm64", "aarch64"),
     "edge": ("prune", "pruning", "pruned", "embedded", "iot"),
     "realtime": ("distill", "distillation", "student"),
@@ -14,6 +14,8 @@ MEANT = {
     "raspberry-pi-5": ("rpi5", "pi5", "raspi5", "raspberrypi5"),
     "vnni-server": ("server", "xeon", "vnni", "avx512"),
     "mini-pc": ("x86", "x8664", "amd64", "intel", "pc", "laptop", "desktop", "nuc", "avx2"),
+    "snapdragon": ("hexagon", "htp", "npu", "qnn", "qualcomm"),
+    "openvino-cpu": ("openvino",),
     "browser": ("web", "wasm", "chrome", "javascript"),
 }
 """By the name of a target: what people write, in small letters without signs, numbers of a model left out."""
@@ -45,10 +47,10 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     if re.search(r"\.(ya?ml|json|cfg|ini)$", name):
         return f"profiles are TOML: write {name.rpartition('.')[0]}.toml with extends = 'mobile'"
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    series = re.sub(r"\d+[a-z]*$", "", plain)
+    series, front = re.sub(r"\d+[a-z]*$", "", plain), re.split(r"\d", plain)[0]
     names = {word: target for target, words in MEANT.items() for word in words}
     names |= {re.sub(r"[^a-z0-9]", "", target): target for target in known}
-    for word in (plain, series):
+    for word in (plain, series, front):
         if word in NONE_FOR:
             return NONE_FOR[word]
         if word in names:

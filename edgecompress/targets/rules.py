@@ -122,6 +122,8 @@ def _cpu(case: Case) -> str | None:
     served = () if asked.isa is None else (asked.isa, FAMILIES[asked.isa].also)
     if case.is_device and recipe.cpu.isa not in served:
         return f"made for {recipe.cpu.isa}"
+    if recipe.validation.device is not None and asked.device != case.profile.name:
+        return f"made for runtime {recipe.validation.device}"
     if case.is_device and asked.device not in (None, case.profile.name):
         return f"made for another device than {asked.device}"
     if answers_differ(asked.isa, recipe.quantization):

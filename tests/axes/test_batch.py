@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import onnx
 import onnx_ir as ir
 import pytest
 import torch
@@ -157,3 +158,14 @@ def test_a_file_whose_state_is_declared_for_one_stream_is_fixed_at_one() -> None
     assert settled.recipe.export.batch_size == 1
     assert len(warnings) == 1
     assert declared_shapes(settled.network) == {"x": (1, "time", 3), "h": (2, 1, 3)}
+
+
+def test_an_onnx_model_declares_the_batch_size_that_the_recipe_asks_for() -> None:
+    text = '<ir_version: 10, opset_import: ["": 20]> m (float[N,5] x) => (float[N,5] y) { h = Relu(x) y = Neg(h) }'
+    model = ir.from_proto(onnx.parser.parse_model(text))
+    settled, warnings = _settled(model, torch.rand(4, 5), batch_size=2)
+    assert not warnings
+    assert declared_shapes(settled.network) == {"x": (2, 5)}
+    assert isinstance(settled.network, ir.Model)
+    assert [list(value.shape or ()) for value in settled.network.graph.outputs] == [[2, 5]]
+    assert declared_shapes(model) == {"x": ("N", 5)}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 import edgecompress
@@ -183,3 +185,25 @@ def test_a_runtime_that_nobody_has_is_told_with_the_nearest(bundle: Path, capsys
             "error: expected a value that is 'browser', 'openvino', 'qemu' or 'qnn', got 'browsr' in 'validation.on';"
             " did you mean 'browser'?\n"
         )
+
+
+def test_a_target_whose_runtime_is_missing_makes_its_file_and_says_what_is_not_measured(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime_qnn", None)
+    loose = ("--set", "quantization.adaround=false", "--set", "budgets.min_compression_ratio=none")
+    command = [*COMPRESS[:2], "--target", "snapdragon", "--calibration", "batches.py:calibration", *loose]
+    status = main([*command, "--set", "cpu.runs=10", "--set", "export.simplify=false", "--output", "out"])
+    captured = capsys.readouterr()
+    assert status == 0, captured.err
+    assert (
+        "warning: the artifact is not run on qnn:sm8650: runtime 'qnn' needs onnxruntime-qnn;"
+        " pip install 'edgecompress[qnn]'"
+    ) in captured.err
+    bundle = read_bundle(project / "out")
+    assert bundle.manifest.runtimes["qnn:sm8650"]["outcome"] == "not installed"
+    outcomes = {check.budget: check.outcome for check in bundle.manifest.verdict.budgets}
+    assert outcomes["min_runtime_agreement"] == "not measured"
+    assert "(not measured: " in captured.out
+    (model_input,) = onnx.load(bundle.artifact).graph.input
+    assert model_input.type.tensor_type.shape.dim[0].dim_value == 1

@@ -307,3 +307,23 @@ def test_class_indices_that_are_ignored_are_minus_100(dtype: Any) -> None:
 @pytest.mark.parametrize("labels", [np.array([1.0, 2.0, 3.0, 4.0]), ["1", "1", "2", "2"]])
 def test_only_class_indices_are_ignored(labels: Any) -> None:
     assert list(_first((X, labels), ignore_index=1, label_kinds=ANY).labels) == list(labels)
+
+
+@pytest.mark.parametrize(("fixed", "axes"), [(1, {}), (2, {}), (3, {"image": 1})])
+def test_batches_are_cut_to_the_number_of_samples_that_a_model_fixes(fixed: int, axes: dict[str, int]) -> None:
+    axis = axes.get("image", 0)
+    shape = (5, fixed) if axis else (fixed, 5)
+    spec = TensorSpec(name="image", dtype=np.dtype(np.float32), shape=shape)
+    whole = np.random.default_rng(0).random((5, 6) if axis else (6, 5), dtype=np.float32)
+    labels = torch.arange(6)
+    batches = Batches(role="evaluation", source=lambda: [(whole, labels)] * 2, inputs=ONE, signature=(spec,), axes=axes)
+    read = list(batches)
+    assert [batch.inputs["image"].shape for batch in read] == [shape] * (12 // fixed)
+    assert np.array_equal(np.concatenate([batch.inputs["image"] for batch in read[: 6 // fixed]], axis), whole)
+    assert np.concatenate([batch.labels for batch in read]).tolist() == [*range(6), *range(6)]
+
+
+def test_what_does_not_come_out_even_is_refused_as_it_is() -> None:
+    spec = TensorSpec(name="image", dtype=np.dtype(np.float32), shape=(3, 3))
+    with pytest.raises(DataError, match=r"'image' is float32 \(4, 3\); the exported model takes float32 \(3, 3\)"):
+        _first(X, signature=(spec,))

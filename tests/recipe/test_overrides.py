@@ -105,6 +105,7 @@ VALUES = {
     "cpu.runs": "20",
     "cpu.emulate": '["haswell"]',
     "validation.on": '["browser", "qemu:haswell"]',
+    "validation.device": "qnn:sm8750",
 } | {f"budgets.{name}": "0.5" for name in Budgets.model_fields}
 
 

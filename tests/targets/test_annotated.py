@@ -25,6 +25,8 @@ ASSIGNMENTS = (
 @pytest.mark.parametrize("name", profile_names())
 @pytest.mark.parametrize("assignments", [(), ASSIGNMENTS])
 def test_it_loads_as_the_same_profile(name: str, assignments: tuple[str, ...], tmp_path: Path) -> None:
+    if assignments and load_profile(name).recipe.quantization.enclose:  # which leaves nothing float
+        assignments = (*assignments, "quantization.enclose=false")
     text = annotated_toml(explain_profile(name, assignments).values)
     (tmp_path / "copy.toml").write_text(text)
     assert load_profile(str(tmp_path / "copy.toml")) == effective_profile(name, assignments)

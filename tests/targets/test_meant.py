@@ -24,6 +24,9 @@ from edgecompress.targets.meant import MEANT, NONE_FOR, suggestion
         ("Raspberry Pi 5", "raspberry-pi-5"),
         ("x86_64", "mini-pc"),
         ("wasm", "browser"),
+        ("Snapdragon 8 Gen 3", "snapdragon"),
+        ("hexagon", "snapdragon"),
+        ("openvino", "openvino-cpu"),
     ],
 )
 def test_a_device_is_told_its_target(name: str, target: str) -> None:

@@ -50,6 +50,8 @@ DEVICES = {
     "mini-pc": ("mobile", "x86-avx2", "fbgemm"),
     "vnni-server": ("edge", "x86-vnni", "qnnpack"),
     "browser": ("mobile", "wasm", "fbgemm"),
+    "openvino-cpu": ("mobile", "x86-avx2", "fbgemm"),
+    "snapdragon": ("mobile", "armv8.2-dotprod", "qnnpack"),
 }
 
 

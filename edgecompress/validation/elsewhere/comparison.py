@@ -95,7 +95,7 @@ def first_samples(batches: Iterable[Batch], count: int, *, whole: bool) -> list[
 def compare_at(workload: Workload, named: NamedPlace, progress: Progress) -> PlaceResult:
     """Run a workload at one place; ``progress`` is told of it, and of what fails or is missing there."""
     if named.place is None:
-        progress.warn(named.missing or "")
+        progress.warn(f"the artifact is not run {named.where}: {named.missing}")
         return PlaceResult(place=named.name, samples=workload.samples, installed=False, failure=named.missing)
     with progress.step(f"running {named.where}"):
         answer = _answer(workload, named)

@@ -97,12 +97,16 @@ class Handling:
         where: the artifact runs, for messages; by default "on" the place.
         golden: run the inputs of the self-test alone, where data is slow to hand over. By default it is the first
             samples of the evaluation data, if there are any.
+        devices: that there are, whatever is installed; none where only the runtime itself knows.
+        fixed_shapes: it compiles a file, and takes no dynamic dimension; samples are run one by one.
     """
 
     step: str = "run"
     what: str | None = None
     where: str | None = None
     golden: bool = False
+    devices: tuple[str, ...] = ()
+    fixed_shapes: bool = False
 
 
 FindPlaceT = TypeVar("FindPlaceT", bound=Callable[..., Any])

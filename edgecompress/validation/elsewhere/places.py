@@ -73,7 +73,8 @@ def asked_places(recipe: Recipe) -> tuple[str, ...]:
     ('browser', 'qemu:haswell')
     """
     browser = (BROWSER,) if recipe.export.browser else ()
-    names = dict.fromkeys((*emulated(recipe.cpu.emulate), *browser, *(recipe.validation.on or ())))
+    device = () if recipe.validation.device is None else (recipe.validation.device,)
+    names = dict.fromkeys((*emulated(recipe.cpu.emulate), *browser, *device, *(recipe.validation.on or ())))
     return tuple(name for _, group in by_runtime(names) for name in group)
 
 
@@ -92,12 +93,14 @@ def by_runtime(names: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
 def places_of(recipe: Recipe) -> tuple[NamedPlace, ...]:
     """The places that a recipe asks for, found before any long work begins.
 
-    A browser that only ``export.browser`` asks for, as target ``browser`` does, may be missing.
+    A browser that only ``export.browser`` asks for, as target ``browser`` does, may be missing; so may the runtime of
+    ``validation.device``, which targets for that name.
 
     Raises:
         RecipeError: as :func:`find_places`.
     """
-    return find_places(asked_places(recipe), spared={BROWSER} - {*(recipe.validation.on or ())})
+    spared = {BROWSER, recipe.validation.device or BROWSER}
+    return find_places(asked_places(recipe), spared=spared - {*(recipe.validation.on or ())})
 
 
 def find_places(names: Iterable[str], spared: Collection[str] = ()) -> tuple[NamedPlace, ...]:
@@ -137,7 +140,7 @@ def _find_place(name: str, *, spared: bool) -> NamedPlace:
     try:
         place = find_place(device)
     except RecipeError as error:
-        if not spared:
+        if not spared or (device and handling.devices and device not in handling.devices):
             raise
         return NamedPlace(name=name, told=find_place.told, handling=handling, missing=str(error))
     run = getattr(place, "run", None)

@@ -201,7 +201,8 @@ def test_a_model_of_fixed_batch_size_is_given_whole_batches() -> None:
 def test_a_place_that_lacks_something_is_no_failure() -> None:
     absent = NamedPlace(name="mine", told=MINE, handling=Handling(), missing="mine needs a board; plug it in")
     (result,), warnings = _compare(absent)
-    assert warnings == [result.failure] == ["mine needs a board; plug it in"]
+    assert result.failure == "mine needs a board; plug it in"
+    assert warnings == [f"the artifact is not run on mine: {result.failure}"]
     assert (result.entry["outcome"], result.entry["sqnr_db"], result.samples) == ("not installed", None, 15)
 
 

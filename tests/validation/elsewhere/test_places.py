@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.tables import Cpu, Export, Recipe, Validation
 from edgecompress.registry import RUNTIMES, built_in
+from edgecompress.targets import load_profile
 from edgecompress.validation.elsewhere.place import Handling
 from edgecompress.validation.elsewhere.places import asked_places, find_places, handling_of, places_of
 from edgecompress.validation.elsewhere.runtimes.browser import WEB
@@ -113,3 +116,17 @@ def test_a_browser_that_a_target_asks_for_may_be_missing(tmp_path: Path, monkeyp
     assert str(browser.missing).startswith("the browser run needs onnxruntime-web, and ")
     named = Recipe(export=Export(browser=True), validation=Validation(on=("browser",)))
     assert _told(lambda: places_of(named)) == browser.missing
+
+
+def test_what_a_target_is_made_for_may_be_missing_and_has_to_be_there_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime_qnn", None)
+    recipe = load_profile("snapdragon").recipe
+    (npu,) = places_of(recipe)
+    needs = "runtime 'qnn' needs onnxruntime-qnn; pip install 'edgecompress[qnn]'"
+    assert (npu.name, npu.place, npu.missing) == ("qnn:sm8650", None, needs)
+    for asked, told in (
+        (Validation(device="qnn:sm8650", on=("qnn:sm8650",)), needs),
+        (Validation(device="qnn:sm9999"), "unknown system on a chip 'sm9999'; name one of sm8350, sm8450"),
+    ):
+        named = recipe.model_copy(update={"validation": asked})
+        assert _told(partial(places_of, named)).startswith(told)

@@ -12,7 +12,7 @@ from edgecompress.errors import EdgecompressError, RecipeError, nearest
 from edgecompress.validation.elsewhere import in_qnn
 from edgecompress.validation.elsewhere.child import run_in_child
 from edgecompress.validation.elsewhere.fixed_batch import fix_batch
-from edgecompress.validation.elsewhere.place import Answer, RunNode
+from edgecompress.validation.elsewhere.place import Answer, Handling, RunNode, handled
 from edgecompress.validation.elsewhere.precisions import precisions_of
 
 TIME_LIMIT_S = 1800.0
@@ -59,6 +59,7 @@ class Hexagon:
         return replace(answer, outputs=outputs, nodes=nodes)
 
 
+@handled(Handling(step="simulate", devices=tuple(SOCS), fixed_shapes=True))
 def find_place(device: str) -> Hexagon:
     """The NPU of a system on a chip, of Snapdragon 8 Gen 3 where none is named.
 

@@ -165,7 +165,7 @@ def test_what_is_missing_is_said_with_what_to_install(
     assert "no-such-browser has none; install it (Debian: apt-get install chromium)" in str(what_is_missing())
     monkeypatch.setenv(WEB, str(tmp_path / "nowhere"))
     result, warnings = _run()
-    assert warnings == [result.failure]
+    assert warnings == [f"the artifact is not run in the browser: {result.failure}"]
     assert "npm install --prefix ~/.cache/edgecompress onnxruntime-web" in warnings[0]
     assert result.entry["outcome"] == "not installed"
     assert _agreement(result) is None
