@@ -174,9 +174,16 @@ def require_known(kind: Kind, name: str) -> str:
         plain, known = _without_device(kind, name), _known(kind)
         code = " or file.py:callable" if kind.own_code else ""
         raise ValueError(
-            f"expected a value that is {_listed(known)}{code}, got {plain!r} in {kind.key!r}{nearest(plain, known)}"
+            f"expected a value that is {_listed(known)}{code}, got {plain!r} in {kind.key!r}"
+            f"{nearest(plain, known, _of_another_kind(kind, plain))}"
         )
     return name
+
+
+def _of_another_kind(kind: Kind, name: str) -> str:
+    """Where a name belongs that something of another kind has, or the other kind itself."""
+    others = (other for other in KINDS if other is not kind and name in (other.called, *built_in(other)))
+    return next((f"; a {other.called} is named in {other.key!r}" for other in others), "")
 
 
 def missing(kind: Kind, name: str) -> str:

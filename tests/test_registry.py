@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Pruning, Quantization, Recipe, Validation
+from edgecompress.recipe.tables import Evaluation, Pruning, Quantization, Recipe, Training, Validation
 from edgecompress.registry import (
     CRITERIA,
     OBSERVERS,
@@ -167,3 +167,13 @@ def test_a_function_that_fails_is_told_with_its_name() -> None:
     assert _told(lambda: NamedFunction("observer 'mine'", ends)(0)) == (
         "observer 'mine' fails: no licence; repair it, or choose another"
     )
+
+
+def test_a_name_of_another_kind_is_told_where_it_belongs() -> None:
+    assert _told(lambda: Evaluation(metric="loss")).endswith(
+        "got 'loss' in 'evaluation.metric'; a loss is named in 'training.loss'"
+    )
+    assert _told(lambda: Evaluation(metric="cross_entropy")).endswith("; a loss is named in 'training.loss'")
+    assert _told(lambda: Training(loss="top5")).endswith("; a metric is named in 'evaluation.metric'")
+    assert _told(lambda: Evaluation(metric="mse")).endswith("; did you mean 'rmse'?")
+    assert _told(lambda: Evaluation(metric="qqq")).endswith("got 'qqq' in 'evaluation.metric'")

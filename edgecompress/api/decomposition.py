@@ -19,6 +19,7 @@ from edgecompress.modules.checks import check_module
 from edgecompress.modules.named_inputs import name_inputs
 from edgecompress.modules.plain import plain_copy, unwrapped
 from edgecompress.recipe.arguments import named_as_arguments, names
+from edgecompress.recipe.meant import text_as_meant
 from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.step import StepResult
@@ -38,6 +39,7 @@ class LowRankDecomposition:
     """
 
     @staticmethod
+    @in_python_words
     def decompose_linear(layer: nn.Linear, rank_ratio: float, *, multiple: int = 1) -> nn.Module:
         """A linear layer as two.
 
@@ -57,6 +59,7 @@ class LowRankDecomposition:
         return _decompose(layer, (nn.Linear,), rank_ratio, multiple)
 
     @staticmethod
+    @in_python_words
     def decompose_conv(layer: nn.Conv1d | nn.Conv2d, rank_ratio: float, *, multiple: int = 1) -> nn.Module:
         """A convolution as two or three.
 
@@ -124,10 +127,10 @@ class LowRankDecomposition:
         """
         plain = plain_copy(check_module(model))
         request = LowRankRequest(
-            rank_ratio=rank_ratio,
-            energy=energy,
-            goal=goal,
-            amount=amount,
+            rank_ratio=text_as_meant("low_rank.rank_ratio", rank_ratio),
+            energy=text_as_meant("low_rank.energy", energy),
+            goal=text_as_meant("low_rank.goal", goal),
+            amount=text_as_meant("low_rank.amount", amount),
             multiple=multiple,
             include=names("include", include),
             protect=names("protect", protect),
@@ -148,7 +151,8 @@ def _apply(model: nn.Module, request: LowRankRequest, inputs: Any, calibration: 
 
 
 def _decompose(layer: Any, kinds: tuple[type[nn.Module], ...], rank_ratio: float, multiple: int) -> nn.Module:
-    ratio, step = check_share("rank_ratio", rank_ratio), check_multiple(multiple)
+    ratio = check_share("rank_ratio", text_as_meant("low_rank.rank_ratio", rank_ratio))
+    step = check_multiple(multiple)
     layer = unwrapped(layer)
     if not isinstance(layer, kinds):
         raise ModelError(f"the layer is {a_kind(layer)}; give a {' or '.join(kind.__name__ for kind in kinds)}")

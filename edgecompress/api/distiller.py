@@ -86,6 +86,7 @@ class Distiller:
     0.0
     """
 
+    @in_python_words
     def __init__(
         self,
         teacher: nn.Module,
@@ -118,6 +119,7 @@ class Distiller:
         self.features = tuple(features)
         self.cache = None if cache is None else path("cache", cache)
 
+    @in_python_words
     def distillation_loss(self, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor | None) -> Tensor:
         """alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross entropy.
 

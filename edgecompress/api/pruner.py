@@ -41,6 +41,7 @@ from edgecompress.pruning.masks.weights import Weight, check_finite, find_weight
 from edgecompress.pruning.reload.configuration import tell_configurations
 from edgecompress.pruning.reload.saving import save_pruned
 from edgecompress.recipe.arguments import argument_words, named_as_arguments, names
+from edgecompress.recipe.meant import text_as_meant
 from edgecompress.recipe.tables import Pruning, Recipe, Training
 from edgecompress.recipe.wording import caller_warnings, in_python_words
 from edgecompress.step import Refusal, StepResult
@@ -79,6 +80,7 @@ class ModelPruner:
     0.5
     """
 
+    @in_python_words
     def __init__(self, model: nn.Module, example_inputs: Any = None) -> None:
         plain = plain_copy(check_module(model))
         self.model, self._folded = plain.model, plain.changes
@@ -87,6 +89,7 @@ class ModelPruner:
         self._original = count(self.model, example_inputs)
         self._pruned: frozenset[str] = frozenset()
 
+    @in_python_words
     def magnitude_pruning(
         self,
         sparsity: float,
@@ -113,6 +116,7 @@ class ModelPruner:
         scores = [magnitude_scores(weight.value, weight.keep) for weight in chosen[0]]
         return self._mask(chosen, keep_highest(scores, share, scope))
 
+    @in_python_words
     def random_pruning(
         self,
         sparsity: float,
@@ -134,6 +138,7 @@ class ModelPruner:
         scores = [random_scores(weight.value, weight.keep, generator) for weight in chosen[0]]
         return self._mask(chosen, keep_highest(scores, share, scope))
 
+    @in_python_words
     def pattern_pruning(
         self, n: int = 2, m: int = 4, *, include: Sequence[str] = (), protect: Sequence[str] = ()
     ) -> StepResult[nn.Module]:
@@ -211,6 +216,7 @@ class ModelPruner:
             "residual": residual,
             "protect": names("protect", protect),
         }
+        tables = {key: text_as_meant(f"pruning.{key}", value) for key, value in tables.items()}
         with named_as_arguments("pruning", WORDS):
             recipe = Recipe(pruning=Pruning(enabled=True, **tables), training=Training(epochs=0))
             with named_as_arguments("training"):
@@ -223,6 +229,7 @@ class ModelPruner:
         warnings = tuple(argument_words(warning, "pruning", WORDS) for warning in result.warnings)
         return replace(result, changes=(*self._folded, *result.changes), warnings=warnings)
 
+    @in_python_words
     def apply_masks(self) -> StepResult[nn.Module]:
         """Make the masks permanent: plain weights with zeros in them, which training may revive.
 
@@ -232,6 +239,7 @@ class ModelPruner:
         names = make_permanent(self.model)
         return StepResult(model=self.model, changes=tuple(f"{name}: its zeros are permanent" for name in names))
 
+    @in_python_words
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write :attr:`model` into one file, without pickle: tensors, and what pruning made of the network's sizes.
 
@@ -250,6 +258,7 @@ class ModelPruner:
         """
         save_pruned(self.model, path, overwrite=overwrite)
 
+    @in_python_words
     def get_sparsity(self) -> float:
         """The share of zeros, 0 to 1, among the prunable weights.
 
@@ -260,10 +269,12 @@ class ModelPruner:
         total = sum(weight.value.numel() for weight in weights)
         return sum(_zeros(weight) for weight in weights) / total if total else 0.0
 
+    @in_python_words
     def layer_sparsity(self) -> dict[str, float]:
         """The share of zeros in each prunable weight, by the name of the weight."""
         return {weight.name: _zeros(weight) / max(weight.value.numel(), 1) for weight in self._prunable()}
 
+    @in_python_words
     def stats(self) -> dict[str, float | int | None]:
         """What the model was, and what it is.
 

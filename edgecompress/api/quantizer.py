@@ -27,6 +27,7 @@ from edgecompress.pipeline.fold import convert, float_original
 from edgecompress.progress import Progress
 from edgecompress.quantization.dynamic import quantize_dynamic
 from edgecompress.recipe.arguments import named_as_arguments
+from edgecompress.recipe.meant import name_as_meant, text_as_meant
 from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.recipe.wording import caller_warnings, in_python_words
 from edgecompress.registry import OBSERVERS, choose
@@ -281,7 +282,7 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
 
 def _asked(recipe: Recipe, observer: str | Observer | None, **given: str | None) -> Recipe:
     """How a recipe quantizes and exports, with what is given in place of its own."""
-    own = {key: value for key, value in given.items() if value is not None}
+    own = {key: text_as_meant(f"quantization.{key}", value) for key, value in given.items() if value is not None}
     with named_as_arguments("quantization"):
         tables = {**recipe.quantization.model_dump(), "enabled": True, **own, **_named(observer)}
         return Recipe(quantization=Quantization(**tables), export=recipe.export)
@@ -290,7 +291,7 @@ def _asked(recipe: Recipe, observer: str | Observer | None, **given: str | None)
 def _named(observer: str | Observer | None) -> dict[str, Any]:
     """The entry of a table of a recipe, where an observer is given by its name; a function is looked at."""
     if observer is None or not callable(observer):
-        return {} if observer is None else {"observer": observer}
+        return {} if observer is None else {"observer": name_as_meant("quantization.observer", observer)}
     choose(OBSERVERS, observer)
     return {}
 

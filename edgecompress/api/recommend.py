@@ -16,6 +16,7 @@ from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import Overrides, assignments, named_as_arguments, number
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.meant import text_as_meant
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import ADVISES, in_python_words
@@ -144,9 +145,9 @@ def recommend(
     constraints = Constraints(
         isa=isa,
         device=device,
-        max_latency_ms=max_latency_ms,
-        max_size_mb=max_size_mb,
-        max_accuracy_drop=max_accuracy_drop,
+        max_latency_ms=text_as_meant("budgets.max_latency_ms", max_latency_ms),
+        max_size_mb=text_as_meant("budgets.max_size_mb", max_size_mb),
+        max_accuracy_drop=text_as_meant("budgets.max_accuracy_drop", max_accuracy_drop),
         train_data=True if train is not None else train_data,
     )
     asked, by = assignments("overrides", overrides), MeasuredBy(metric=metric, postprocess=postprocess, loss=loss)
@@ -166,7 +167,7 @@ def recommend(
     tried: dict[str, Trial] = {}
     if network is not None and measure:
         tried = _try(network, data, found, (*own, *budgets), by, progress or Progress())
-    unknown = _unknown(cpu, max_latency_ms) if foreign and float_latency_ms is None else None
+    unknown = _unknown(cpu, constraints.max_latency_ms) if foreign and float_latency_ms is None else None
     return Advice(
         constraints=constraints,
         measured=measured,

@@ -11,6 +11,7 @@ from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOr
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import named_as_arguments, names, path
+from edgecompress.recipe.meant import text_as_meant
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.validation.elsewhere.places import emulated
 
@@ -95,7 +96,7 @@ def validate(
     }
     return revalidate(
         bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle),
-        {name: limit for name, limit in limits.items() if limit is not None},
+        {name: text_as_meant(f"budgets.{name}", limit) for name, limit in limits.items() if limit is not None},
         evaluation=evaluation,
         original=None if original is None else path("original", original),
         on=(*emulated(names("cpu", cpu, "CPUs")), *names("on", on, "runtimes")),

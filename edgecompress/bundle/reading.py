@@ -10,6 +10,7 @@ from typing import Any
 from edgecompress.bundle.manifest import MANIFEST, MAX_BYTES, SIGNATURE, FileEntry, Manifest, parse_manifest
 from edgecompress.errors import OutputError
 from edgecompress.recipe.arguments import path as checked_path
+from edgecompress.recipe.wording import in_python_words
 from edgecompress.validation.elsewhere.results import Elsewhere
 
 ARTIFACT = "model.onnx"
@@ -39,6 +40,7 @@ class Bundle:
         return Elsewhere(cpus=manifest.cpus, browser=manifest.browser, runtimes=manifest.runtimes)
 
 
+@in_python_words
 def read_bundle(path: str | Path | Bundle) -> Bundle:
     """Read a bundle, every byte of it checked against the manifest.
 

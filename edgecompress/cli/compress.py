@@ -137,6 +137,7 @@ def run(
             teacher=teaching,
             output=folder,
             statistics=statistics,
+            overrides=assignments or [],
             overwrite=overwrite,
             workers=workers,
             command=shlex.join(["edgecompress", *sys.argv[1:]]),

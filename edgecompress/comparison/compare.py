@@ -150,7 +150,9 @@ def _digests(
     opened = open_together(network, data, recipe, progress.warn, by)
     digests = {role: digest_data(each, progress) for role, each in opened.batches.items()}
     named, example = opened.network, opened.first()
-    check_runs(copied(named).eval() if isinstance(named, nn.Module) else named, example)
+    check_runs(
+        copied(named).eval() if isinstance(named, nn.Module) else named, example, opened.batches.get("calibration")
+    )
     own = digest_code(recipe, by)
     return {"network": digest_network(named, example), **digests, **own}, opened, example
 

@@ -124,6 +124,8 @@ class Batches:
             where = f"{self.role} batch {index}"
             parts = parts_of(raw, self.inputs)
             wanted = self.use_labels and parts.labels is not None
+            if wanted:
+                _check_order(parts.inputs, parts.labels, where, self.label_kinds)
             taken = _labels(parts.labels, where, self.label_kinds) if wanted else None
             taken = _without_ignored(taken, self.ignore_index)
             batch = replace(_parse(parts.inputs, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
@@ -151,6 +153,10 @@ class Batches:
     def first(self) -> Batch:
         """The first batch."""
         return next(iter(self))
+
+    def first_labels(self) -> Any:
+        """The labels of the first batch, in whatever form they are, and whether or not they are read elsewhere."""
+        return replace(self, use_labels=True, label_kinds=ANY, ignore_index=None).first().labels
 
     def count(self) -> int:
         """The number of batches; where the source does not tell, it is read through once."""
@@ -253,6 +259,17 @@ def _array(value: Any, where: str) -> Array:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in NUMBERS:
         raise DataError(f"{where} is {a_kind(value)}; a tensor of numbers is needed")
     return value
+
+
+def _check_order(features: Any, labels: Any, where: str, kinds: str) -> None:
+    """Refuse class indices that stand where inputs belong, with floats behind them where no such labels are read."""
+    if is_array(features) and is_array(labels) and "f" not in kinds:
+        first, second = _array_of(features), _array_of(labels)
+        if first.ndim == 1 and first.dtype.kind in "iu" and second.ndim > 1 and second.dtype.kind == "f":
+            raise DataError(
+                f"{where}: inputs are {first.dtype} of shape {first.shape}, labels {second.dtype} of shape"
+                f" {second.shape}; they are swapped: give (inputs, labels)"
+            )
 
 
 def _labels(value: Any, where: str, kinds: str) -> Any:

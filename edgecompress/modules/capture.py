@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from edgecompress.data.batches import Batch
+from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import USER_CODE_FAILS, ModelError, RecipeError, first_line, plural
 from edgecompress.modules.copies import frozen
 from edgecompress.modules.near_inputs import near_inputs
@@ -24,8 +24,13 @@ from edgecompress.runtime import Network, execute, tensors
 from edgecompress.system.quiet import quiet_torch
 
 
-def check_runs(network: Network, batch: Batch) -> None:
+def check_runs(network: Network, batch: Batch, data: Batches | None = None) -> None:
     """Run the network twice on a batch, as the user would.
+
+    Args:
+        network: not modified.
+        batch: to run it on.
+        data: whose first batch that is; their labels are looked at where the network does not run.
 
     Raises:
         ModelError: it cannot run on that batch, or it answers differently the second time.
@@ -34,7 +39,8 @@ def check_runs(network: Network, batch: Batch) -> None:
         first, second = execute(network, batch.inputs), execute(network, batch.inputs)
     except USER_CODE_FAILS as error:
         given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in batch.inputs.items())
-        helps = near_inputs(network, batch.inputs) or "give inputs as its forward takes them"
+        labels = batch.labels if data is None else data.first_labels()
+        helps = near_inputs(network, batch.inputs, labels) or "give inputs as its forward takes them"
         raise ModelError(f"the model cannot run on the first batch ({given}): {first_line(error)}; {helps}") from error
     if not first:
         raise ModelError("the model returns no tensor; return a tensor, or a tuple or dict of tensors")

@@ -84,7 +84,7 @@ def _refuse_near(network: Any, role: str) -> None:
     """Refuse what makes a module, or belongs to one."""
     name = getattr(network, "__name__", "")
     if isinstance(network, type) and issubclass(network, nn.Module):
-        raise ModelError(f"the {role} is the class {name}; give an instance with its weights loaded, such as {name}()")
+        raise ModelError(f"the {role} is the class {name}; create an instance, and load its weights (load_state_dict)")
     if inspect.isroutine(network):
         raise ModelError(f"the {role} is the function {name}; call it, and give the module that it returns")
     if isinstance(network, Mapping) and any(isinstance(value, Tensor) for value in network.values()):

@@ -32,26 +32,39 @@ CHANGES: tuple[tuple[str, Change], ...] = (
 """What helps, and what it makes of an array; the first that the network runs on is told."""
 
 
-def near_inputs(network: Network, inputs: Inputs) -> str | None:
+SWAPPED = "inputs and labels are swapped: give (inputs, labels)"
+
+
+def near_inputs(network: Network, inputs: Inputs, labels: object = None) -> str | None:
     """What would make a network run on inputs that it does not run on; None where none of the usual changes does.
 
     Args:
         network: not modified.
         inputs: arrays by name.
+        labels: what came with them, in any form.
     """
+    if len(inputs) == 1 and hasattr(labels, "__array__"):
+        (name,) = inputs
+        if _runs(network, {name: np.asarray(labels)}):
+            return SWAPPED
     return next(_helping(network, inputs), None)
 
 
 def _helping(network: Network, inputs: Inputs) -> Iterator[str]:
     for told, change in CHANGES:
         changed = {name: change(array) for name, array in inputs.items()}
-        if any(a.dtype != inputs[n].dtype or a.shape != inputs[n].shape for n, a in changed.items()):
-            try:
-                with quiet_torch():
-                    execute(network, changed)
-            except USER_CODE_FAILS:
-                continue
+        differs = any(a.dtype != inputs[n].dtype or a.shape != inputs[n].shape for n, a in changed.items())
+        if differs and _runs(network, changed):
             yield told
+
+
+def _runs(network: Network, inputs: Inputs) -> bool:
+    try:
+        with quiet_torch():
+            execute(network, inputs)
+    except USER_CODE_FAILS:
+        return False
+    return True
 
 
 def _moved(array: Array, order: tuple[int, ...]) -> Array:

@@ -153,7 +153,8 @@ def plan_of(request: Request) -> Plan:
             or a runtime is broken.
     """
     plan = make_plan(request.model, request.profile, request.teacher)
-    told = foreseen(request.profile.recipe, request.data.keys(), taught=request.teacher is not None)
+    recipe, roles = request.profile.recipe, request.data.keys()
+    told = foreseen(recipe, roles, taught=request.teacher is not None, asked=request.asked)
     return replace(plan, warnings=(*plan.warnings, *told))
 
 

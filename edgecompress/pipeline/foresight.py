@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from edgecompress.recipe.budgets import Budgets
-from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.tables import STAGES, Recipe
 from edgecompress.targets.cpus import host_isa
 from edgecompress.techniques.fine_tuning import untrained_in_words
 from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_QUALITY
@@ -15,22 +15,44 @@ from edgecompress.validation.elsewhere.results import LIMITS
 OF_LATENCY = ("min_speedup", "max_latency_ms", "max_latency_p95_ms", "max_latency_p99_ms")
 CHANGED = {"pruning": "pruned", "low_rank": "factorized"}
 """What a technique that may go without training data makes of a network."""
+READ_ELSEWHERE = ("training.task", "training.ignore_index", "training.loss")
+"""Keys of training that evaluation reads too, or that are told of by themselves."""
 
 
-def foreseen(recipe: Recipe, roles: Collection[str], *, taught: bool = False) -> Iterator[str]:
+def foreseen(
+    recipe: Recipe, roles: Collection[str], *, taught: bool = False, asked: Sequence[str] = ()
+) -> Iterator[str]:
     """Warnings, a sentence each.
 
     Args:
         recipe: what is asked for.
         roles: of the data that were given.
         taught: whether a teacher was given.
+        asked: the keys that were set for this run.
     """
+    yield from _idle(recipe, roles, asked)
     yield from _of_training(recipe, roles, taught=taught)
     if recipe.techniques:
         yield from _of_latency(recipe)
     else:
         yield from _of_the_float(recipe.budgets)
     yield from _unmeasured(recipe, roles)
+
+
+def _idle(recipe: Recipe, roles: Collection[str], asked: Sequence[str]) -> Iterator[str]:
+    """Keys that were set and change nothing."""
+    learns = recipe.trains and "train" in roles and recipe.training.epochs > 0
+    for key in asked:
+        table, _, name = key.partition(".")
+        if table in STAGES and table not in recipe.techniques and name != "enabled":
+            if table != "distillation" or not (learns and recipe.training.teacher):
+                yield f"{key} has no effect: {table} is off; set {table}.enabled=true"
+        elif table != "training" or key in READ_ELSEWHERE or not recipe.training.epochs:
+            continue
+        elif not recipe.trains:
+            yield f"{key} has no effect: no technique of this recipe trains"
+        elif "train" not in roles:
+            yield f"{key} has no effect: there is no training data (--train)"
 
 
 def _of_training(recipe: Recipe, roles: Collection[str], *, taught: bool) -> Iterator[str]:

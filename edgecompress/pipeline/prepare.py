@@ -45,7 +45,7 @@ def prepare(network: Network, context: Context) -> tuple[Network, Context]:
     require_data(recipe, streams)
     if isinstance(network, nn.Module):
         network = plain_copy(network).model.eval()
-    check_runs(network, context.example)
+    check_runs(network, context.example, streams.calibration)
     if isinstance(network, nn.Module):
         require_fitting(network, streams, trains=recipe.trains)
     context = replace(context, streams=_settled(network, context), original=network)

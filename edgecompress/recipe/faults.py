@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pydantic import ValidationError
 
 from edgecompress.errors import nearest
+from edgecompress.recipe.unknown import in_its_place
 
 EXPECTED = {
     "float": "number",
@@ -20,12 +21,12 @@ EXPECTED = {
 }
 
 
-def describe_fault(error: ValidationError, keys: Sequence[str], prefix: str = "") -> str:
+def describe_fault(error: ValidationError, keys: Mapping[str, str], prefix: str = "") -> str:
     """The first fault of a validation error.
 
     Args:
         error: what pydantic found.
-        keys: the paths that are known, for the nearest one.
+        keys: the paths that are known, and what is said of each.
         prefix: the path of what was validated, with the dot behind it.
     """
     fault = error.errors()[0]
@@ -34,7 +35,7 @@ def describe_fault(error: ValidationError, keys: Sequence[str], prefix: str = ""
     if kind == "value_error":  # a check of our own, which names its path by itself
         return str(fault["ctx"]["error"])
     if kind == "extra_forbidden":
-        return f"unknown key {path!r}{nearest(path, keys)}"
+        return f"unknown key {path!r}; {in_its_place(path, [*keys])}"
     if kind == "string_pattern_mismatch":
         return f"{fault['input']!r} cannot stand in {path.removesuffix('.[key]')!r}"
     if kind == "json_invalid":
@@ -46,10 +47,20 @@ def describe_fault(error: ValidationError, keys: Sequence[str], prefix: str = ""
     expected = EXPECTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing")) else None
     if expected:
         return f"expected {expected}, got {fault['input']!r} in {path!r}{_written(expected, fault['input'])}"
+    if kind == "literal_error":
+        return _told_choice(fault["ctx"]["expected"], fault["input"], re.sub(r"\.\d+$", "", path), keys)
     message = fault["msg"].removeprefix("Input should be ")
     share = kind.startswith("less_than") and fault["ctx"].get("lt", fault["ctx"].get("le")) == 1
     hint = f"; for {fault['input']:g} percent write {fault['input'] / 100:g}" if share and fault["input"] <= 100 else ""
     return f"expected a value that is {message}, got {fault['input']!r} in {path!r}{hint}"
+
+
+def _told_choice(expected: str, given: object, path: str, keys: Mapping[str, str]) -> str:
+    """A word that is none of those that a key takes: the nearest, or what the key says of its words."""
+    said = keys.get(path, "").replace("``", "").rstrip(".")
+    otherwise = f"; {said[0].lower()}{said[1:]}" if said else ""
+    hint = nearest(str(given), re.findall(r"'([^']*)'", expected), otherwise)
+    return f"expected a value that is {expected}, got {given!r} in {path!r}{hint}"
 
 
 def _written(expected: str, given: object) -> str:

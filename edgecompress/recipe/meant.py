@@ -66,6 +66,15 @@ def as_meant(key: str, value: Any) -> Any:
     return value if listed is None or isinstance(value, list) else _list(value, listed)
 
 
+def text_as_meant(key: str, value: Any) -> Any:
+    """A text as :func:`as_meant` reads it; anything else as it is, since Python callers write numbers as numbers.
+
+    >>> text_as_meant("pruning.amount", "50%"), text_as_meant("pruning.multiple", 8.0)
+    (0.5, 8.0)
+    """
+    return as_meant(key, value) if isinstance(value, str) else value
+
+
 def name_as_meant(key: str, value: Any) -> Any:
     """A name of the registry, whatever its letters, its signs, and whichever of its usual names it is.
 

@@ -7,41 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from edgecompress.errors import RecipeError, nearest
+from edgecompress.errors import RecipeError
 from edgecompress.recipe.meant import as_meant
 from edgecompress.recipe.table import NONE
 from edgecompress.recipe.tables import Recipe, key_paths
 from edgecompress.recipe.toml import recipe_tables
+from edgecompress.recipe.unknown import in_its_place
 
 FREE = ("distillation.output_weights.", "export.batch_axes.", "export.dynamic_axes.", "options.")
 """Beginnings of the keys that go on with a user's own names."""
-
-OTHER_NAMES = {
-    "sparsity": "pruning.amount",
-    "ratio": "pruning.amount",
-    "prune_ratio": "pruning.amount",
-    "lr": "training.learning_rate",
-    "num_epochs": "training.epochs",
-    "batchsize": "data.batch_size",
-    "opset_version": "export.opset",
-    "num_threads": "cpu.threads",
-    "input_size": "images.size",
-    "image_size": "images.size",
-    "img_size": "images.size",
-    "calibration_method": "quantization.observer",
-}
-"""How others call what a key says."""
-WIDTH = (
-    "weights and activations always have 8 bits, so leave it out (quantization.keep_float names layers that stay float)"
-)
-NO_KEYS = {
-    **dict.fromkeys(("bits", "nbits", "num_bits", "weight_bits", "w_bits", "dtype", "precision"), WIDTH),
-    **dict.fromkeys(("device", "gpu", "cuda"), "leave it out: training takes a GPU where there is one"),
-    **dict.fromkeys(("calibration", "evaluation_data", "train_data"), "data are options: --calibration DATA"),
-    **dict.fromkeys(("output", "output_dir"), "it is an option: --output DIR"),
-    "weights": "weights always have 8 bits, so leave it out; a file of weights is given as --weights FILE",
-}
-"""What is no key of a recipe, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +55,8 @@ def parse_assignment(text: str) -> Assignment:
         raise RecipeError(f"{text!r} has no '='; write KEY=VALUE")
     key, known = key.strip(), key_paths()
     if key not in known and (key in FREE or not key.startswith(FREE)):
-        raise RecipeError(f"unknown key {key!r}; {_fix(key, known)}")
+        raise RecipeError(f"unknown key {key!r}; {in_its_place(key, known)}")
     return Assignment(path=_parse_key(key), value=as_meant(key, _parse_value(value.strip())))
-
-
-def _fix(key: str, known: list[str]) -> str:
-    """What to write in place of a key that there is not."""
-    last = key.rpartition(".")[2].replace("-", "_").lower()
-    if last in NO_KEYS:
-        return NO_KEYS[last]
-    if (meant := OTHER_NAMES.get(last)) is not None:
-        return f"did you mean {meant!r}?"
-    return nearest(key, known, "; targets show NAME lists the keys").removeprefix("; ")
 
 
 def _parse_key(key: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Table(BaseModel):
         try:
             self.__pydantic_validator__.validate_json(text, strict=True, self_instance=self)
         except ValidationError as error:
-            raise RecipeError(describe_fault(error, paths_of(root), prefix)) from None
+            raise RecipeError(describe_fault(error, sayings_of(root), prefix)) from None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = True) -> Self:  # noqa: ARG002
         """A copy with other values, checked as a new table is; it shares nothing with this one.
@@ -58,14 +58,19 @@ class Table(BaseModel):
 
 def paths_of(table: type[Table], prefix: str = "") -> list[str]:
     """The dotted path of every key of a table and of those in it."""
-    paths: list[str] = []
+    return [*sayings_of(table, prefix)]
+
+
+def sayings_of(table: type[Table], prefix: str = "") -> dict[str, str]:
+    """The dotted path of every key of a table and of those in it, and its docstring."""
+    said: dict[str, str] = {}
     for name, field in table.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Table):
-            paths += paths_of(kind, f"{prefix}{name}.")
+            said |= sayings_of(kind, f"{prefix}{name}.")
         else:
-            paths.append(prefix + name)
-    return paths
+            said[prefix + name] = " ".join((field.description or "").split())
+    return said
 
 
 def _place(kind: type[Table]) -> tuple[type[Table], str]:

@@ -171,7 +171,7 @@ class Quantization(Table):
     enabled: bool = False
     """Make the network INT8."""
     scheme: Literal["fbgemm", "qnnpack"] = "qnnpack"
-    """Semantics of the integers: ``fbgemm`` (7-bit activations, x86) or ``qnnpack`` (8-bit, Arm)."""
+    """What the integers mean: ``fbgemm`` (7-bit activations) for x86, ``qnnpack`` (8-bit) for Arm; both are INT8."""
     granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     """One weight scale for each output channel, or one for the whole tensor."""
     observer: ObserverName = "histogram"

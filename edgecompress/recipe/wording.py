@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from edgecompress.errors import EdgecompressError
 from edgecompress.progress import CallerWarnings, Progress
+from edgecompress.recipe.calls import require_arguments
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,11 +37,12 @@ def in_python_words(function: Callable[P, T]) -> Callable[P, T]:
     """A function that names arguments, where what it calls names options of the command line.
 
     So do its errors, what its ``progress`` is warned of, and the fields of :data:`ADVISES` in the records that it
-    returns, or gives to ``tell``.
+    returns, or gives to ``tell``. A call that cannot be made is told as :mod:`~edgecompress.recipe.calls` tells it.
     """
 
     @functools.wraps(function)
     def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        require_arguments(function, args, kwargs)
         heard: dict[str, Any] = {key: _listener(key, value) for key, value in kwargs.items()}
         try:
             return _reworded(function(*args, **heard))

@@ -83,6 +83,11 @@ SERIES = (
 """Names that stay true with more behind them, as in ``pixel-8-pro``."""
 INSTRUCTIONS: Mapping[str, Isa] = {"sse": "x86-sse", "avx2": "x86-avx2", "avx512": "x86-avx512", "vnni": "x86-vnni"}
 """What people call a family by."""
+ARCHITECTURES = {
+    "armv8": ("arm", "arm64", "aarch64", "armv8", "arm64v8"),
+    "x86": ("x86", "x8664", "x64", "amd64", "intel", "amd"),
+}
+"""Names that say too little, by how the families begin that they stand for."""
 SHORT_PI = re.compile(r"^(?:rpi|pi|raspi|raspberry|raspberrypi)-?(?=\d)")
 """How people begin the name of a Raspberry Pi."""
 FLAGS: tuple[tuple[Isa, set[str]], ...] = (
@@ -107,6 +112,16 @@ def as_named(name: str) -> str:
     return INSTRUCTIONS.get(plain, series)
 
 
+def wide_kind(name: str) -> str | None:
+    """How the families begin that an architecture stands for; None for the name of anything else.
+
+    >>> wide_kind("AArch64"), wide_kind("x86_64"), wide_kind("haswell")
+    ('armv8', 'x86', None)
+    """
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return next((kind for kind, names in ARCHITECTURES.items() if plain in names), None)
+
+
 def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
     """The family that a CPU is of, or that is called so itself; ``others`` are more names to offer.
 
@@ -119,6 +134,9 @@ def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
     for isa, family in FAMILIES.items():
         if as_named(name) in (isa, *family.names):
             return isa
+    if (kind := wide_kind(name)) is not None:
+        families = " or ".join(f"{isa} ({FAMILIES[isa].what})" for isa in get_args(Isa) if isa.startswith(kind))
+        raise RecipeError(f"{name!r} stands for several kinds of CPU; give {families}, or the name of a device")
     known = [*others, *get_args(Isa), *(alias for family in FAMILIES.values() for alias in family.names)]
     near = nearest(as_named(name), known)
     raise RecipeError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecompress.errors import RecipeError, nearest
+from edgecompress.recipe.wording import in_python_words
 from edgecompress.targets.meant import suggestion
 
 EXTENDS = "extends"
@@ -48,6 +49,7 @@ def device_names() -> list[str]:
     return _names(DEVICES)
 
 
+@in_python_words
 def profile_names() -> list[str]:
     """The names of all profiles that come with edgecompress: the strategies, then the devices."""
     return strategy_names() + device_names()

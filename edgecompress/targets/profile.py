@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgecompress.errors import RecipeError, nearest
+from edgecompress.errors import RecipeError
 from edgecompress.recipe.arguments import Overrides
 from edgecompress.recipe.arguments import assignments as listed_overrides
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
 from edgecompress.recipe.toml import recipe_tables
+from edgecompress.recipe.unknown import in_its_place
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
 
@@ -210,6 +211,4 @@ def _check_keys(tables: Mapping[str, Any]) -> None:
     known = [*HEAD, EXTENDS, *Recipe.model_fields]
     for key in tables:
         if key not in known:
-            raise RecipeError(
-                f"unknown key {key!r}{nearest(key, [*known, *key_paths()], '; targets show NAME lists the keys')}"
-            )
+            raise RecipeError(f"unknown key {key!r}; {in_its_place(key, [*known, *key_paths()])}")

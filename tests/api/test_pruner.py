@@ -309,7 +309,7 @@ def test_what_is_no_model_with_values_is_refused() -> None:
         ModelPruner({"weight": torch.ones(2)})  # type: ignore[arg-type]
     with pytest.raises(
         ModelError,
-        match=r"^the model is the class ConvNet; give an instance with its weights loaded, such as ConvNet\(\)$",
+        match=r"^the model is the class ConvNet; create an instance, and load its weights \(load_state_dict\)$",
     ):
         ModelPruner(ConvNet)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"^'weight' has no shape yet; run the model once$"):

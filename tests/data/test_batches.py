@@ -327,3 +327,16 @@ def test_what_does_not_come_out_even_is_refused_as_it_is() -> None:
     spec = TensorSpec(name="image", dtype=np.dtype(np.float32), shape=(3, 3))
     with pytest.raises(DataError, match=r"'image' is float32 \(4, 3\); the exported model takes float32 \(3, 3\)"):
         _first(X, signature=(spec,))
+
+
+def test_classes_in_the_place_of_inputs_are_told_and_the_labels_of_any_batch_can_be_looked_at() -> None:
+    with pytest.raises(DataError) as caught:
+        _first((Y, X))
+    assert str(caught.value) == (
+        "calibration batch 0: inputs are int64 of shape (4,), labels float32 of shape (4, 3); they are swapped: give"
+        " (inputs, labels)"
+    )
+    assert _first((Y, X), label_kinds="iuf").inputs["image"].ndim == 1
+    unread = Batches(role="calibration", source=lambda: [(X, torch.rand(4, 2))], inputs=ONE, use_labels=False)
+    assert unread.first_labels().shape == (4, 2)
+    assert unread.first().labels is None

@@ -41,7 +41,7 @@ def test_a_model_comes_out_of_its_wrapper() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (nn.ReLU, "the model is the class ReLU; give an instance with its weights loaded, such as ReLU()"),
+        (nn.ReLU, "the model is the class ReLU; create an instance, and load its weights (load_state_dict)"),
         (seeded, "the model is the function seeded; call it, and give the module that it returns"),
         (
             nn.Linear(2, 2).state_dict(),

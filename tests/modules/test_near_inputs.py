@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress.modules.near_inputs import near_inputs
+from edgecompress.data.batches import Batch
+from edgecompress.errors import ModelError
+from edgecompress.modules.capture import check_runs
+from edgecompress.modules.near_inputs import SWAPPED, near_inputs
 from tests.networks import ConvNet, images, seeded
 
 Spoil = Callable[[Tensor], Tensor]
@@ -42,3 +45,13 @@ def test_a_model_in_half_precision_tokens_that_are_no_whole_numbers_and_single_s
 
 def test_nothing_is_told_where_nothing_helps() -> None:
     assert near_inputs(nn.Linear(5, 2), {"input": torch.ones(4, 3).numpy()}) is None
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.float32])
+def test_labels_in_the_place_of_inputs(kind: torch.dtype) -> None:
+    network, classes = seeded(ConvNet), torch.arange(3).to(kind)
+    assert near_inputs(network, {"image": classes.numpy()}, IMAGES.numpy()) == SWAPPED
+    with pytest.raises(ModelError, match=r"; inputs and labels are swapped: give \(inputs, labels\)$"):
+        check_runs(network, Batch(inputs={"image": classes.numpy()}, labels=IMAGES.numpy()))
+    assert near_inputs(network, {"image": classes.numpy()}, classes.numpy()) is None
+    assert near_inputs(network, {"image": classes.numpy()}, [{"boxes": IMAGES}]) is None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from edgecompress.pipeline.compress import plan_of
 from edgecompress.pipeline.foresight import foreseen
+from edgecompress.pipeline.request import make_request
 from edgecompress.targets import effective_profile
+from tests.networks import ConvNet, seeded
 
 ALL = ("calibration", "evaluation", "train")
 
@@ -16,7 +19,8 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _told(target: str, *assignments: str, roles: tuple[str, ...] = ALL, taught: bool = False) -> list[str]:
-    return [*foreseen(effective_profile(target, assignments).recipe, roles, taught=taught)]
+    asked = [each.partition("=")[0] for each in assignments]
+    return [*foreseen(effective_profile(target, assignments).recipe, roles, taught=taught, asked=asked)]
 
 
 @pytest.mark.parametrize("target", ["edge", "cloud", "realtime", "vnni-server"])
@@ -121,3 +125,50 @@ def test_the_float_model_is_not_compared_with_itself() -> None:
         "min_compression_ratio, min_speedup are not measured: no technique is enabled, and the artifact is the float"
         " model itself"
     ]
+
+
+OFF = "has no effect: pruning is off; set pruning.enabled=true"
+UNTRAINED = "has no effect: there is no training data (--train)"
+NO_TRAINING = "has no effect: no technique of this recipe trains"
+
+
+@pytest.mark.parametrize(
+    ("target", "assignment", "roles", "told"),
+    [
+        ("mobile", "pruning.amount=0.4", ALL[:2], f"pruning.amount {OFF}"),
+        ("edge", "pruning.enabled=false", ALL, None),
+        ("edge", "pruning.amount=0.4", ALL, None),
+        (
+            "mobile",
+            "low_rank.amount=0.4",
+            ALL[:2],
+            "low_rank.amount has no effect: low_rank is off; set low_rank.enabled=true",
+        ),
+        ("mobile", "training.epochs=2", ALL[:2], f"training.epochs {NO_TRAINING}"),
+        ("edge", "training.epochs=2", ALL[:2], f"training.epochs {UNTRAINED}"),
+        ("edge", "training.epochs=2", ALL, None),
+        ("mobile", "training.task=regression", ALL[:2], None),
+        ("mobile", "training.ignore_index=3", ALL[:2], None),
+        ("edge", "distillation.alpha=0.4", ALL, None),
+        (
+            "mobile",
+            "distillation.alpha=0.4",
+            ALL[:2],
+            "distillation.alpha has no effect: distillation is off; set distillation.enabled=true",
+        ),
+        ("mobile", "quantization.scheme=fbgemm", ALL[:2], None),
+    ],
+)
+def test_what_is_set_and_changes_nothing_is_told(
+    target: str, assignment: str, roles: tuple[str, ...], told: str | None
+) -> None:
+    found = [line for line in _told(target, assignment, roles=roles) if "has no effect" in line]
+    assert found == ([] if told is None else [told])
+
+
+def test_a_caller_of_python_is_told_so_too() -> None:
+    network = seeded(ConvNet)
+    for overrides in (["pruning.amount=0.4"], {"pruning": {"amount": 0.4}}, {"pruning.amount": 0.4}):
+        plan = plan_of(make_request(network, data={"calibration": []}, overrides=overrides))
+        assert f"pruning.amount {OFF}" in plan.warnings
+    assert not any("has no effect" in line for line in plan_of(make_request(network, data={})).warnings)

@@ -91,7 +91,7 @@ WRONG: tuple[Any, ...] = (
     math.inf,
     -math.inf,
     -1,
-    "0.5",
+    "half",
     "",
     1j,
     [0.5],

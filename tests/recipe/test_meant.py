@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgecompress.errors import RecipeError
 from edgecompress.loading.metrics import MeasuredBy
-from edgecompress.recipe.meant import as_meant, name_as_meant, number_with_unit
+from edgecompress.recipe.meant import as_meant, name_as_meant, number_with_unit, text_as_meant
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe, key_paths
 
@@ -118,6 +119,16 @@ def test_no_key_changes_its_own_default(key: str) -> None:
         ),
         ("pruning.sparsity=0.5", "unknown key 'pruning.sparsity'; did you mean 'pruning.amount'?"),
         ("training.lr=0.1", "unknown key 'training.lr'; did you mean 'training.learning_rate'?"),
+        (
+            "quantization.scheme=int8",
+            "expected a value that is 'fbgemm' or 'qnnpack', got 'int8' in 'quantization.scheme'; what the integers"
+            " mean: fbgemm (7-bit activations) for x86, qnnpack (8-bit) for Arm; both are INT8",
+        ),
+        (
+            "pruning.goal=mac",
+            "expected a value that is 'channels', 'macs', 'parameters' or 'latency', got 'mac' in"
+            " 'pruning.goal'; did you mean 'macs'?",
+        ),
         ("output=out", "unknown key 'output'; it is an option: --output DIR"),
     ],
 )
@@ -131,6 +142,13 @@ def test_python_callers_may_use_the_same_names() -> None:
     recipe = MeasuredBy(metric="accuracy", loss="CrossEntropyLoss").named_in(Recipe())
     assert (recipe.evaluation.metric, recipe.training.loss) == ("top1", "cross_entropy")
     assert name_as_meant("evaluation.metric", len) is len
+
+
+def test_python_callers_may_write_values_as_the_command_line_takes_them() -> None:
+    assert text_as_meant("pruning.amount", "50%") == 0.5
+    assert text_as_meant("quantization.scheme", "x86") == "fbgemm"
+    for value in (2.0, None, len, np.float32(0.5), ["head"]):
+        assert text_as_meant("pruning.multiple", value) is value
 
 
 def test_a_number_without_a_unit_is_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,7 @@ import pytest
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.tables import Isa, Quantization
 from edgecompress.targets.cpus import FAMILIES, answers_differ, as_named, find_isa, host_isa
-from edgecompress.validation.elsewhere.cpus import CPUS
+from edgecompress.validation.elsewhere.cpus import CPUS, find_cpu
 
 
 def test_every_family_is_described() -> None:
@@ -73,6 +74,27 @@ def test_a_name_of_the_table_stays_what_it_is(name: str) -> None:
 def test_an_unknown_cpu_gets_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"unknown CPU 'hasswell'; did you mean 'haswell'\? Families are x86-sse"):
         find_isa("hasswell")
+
+
+@pytest.mark.parametrize("name", ["arm64", "AArch64", "x86_64", "amd64", "Intel"])
+def test_an_architecture_is_no_cpu_and_its_kinds_are_offered(name: str) -> None:
+    begins, other = ("armv8", "x86") if name.lower().startswith(("arm", "aarch")) else ("x86", "armv8")
+    for find in (find_isa, find_cpu):
+        with pytest.raises(RecipeError, match=f"^'{name}' stands for several kinds of CPU; give ") as caught:
+            find(name)
+        offered = re.findall(r"([\w.-]+) \(", str(caught.value))
+        assert len(offered) > 1
+        assert all(find_isa(each).startswith(begins) for each in offered)
+        assert other not in str(caught.value)
+
+
+def test_the_families_of_an_architecture_are_told_with_what_they_have() -> None:
+    with pytest.raises(RecipeError) as caught:
+        find_isa("arm64")
+    assert str(caught.value) == (
+        "'arm64' stands for several kinds of CPU; give armv8.0 (Armv8.0, no dot product) or armv8.2-dotprod (Armv8.2"
+        " with dot product), or the name of a device"
+    )
 
 
 @pytest.mark.parametrize(

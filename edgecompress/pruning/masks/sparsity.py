@@ -10,6 +10,7 @@ from torch import Tensor
 
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.arguments import check_seed, number
+from edgecompress.recipe.meant import text_as_meant
 
 Scope = Literal["local", "global"]
 """Whether the share is of each tensor, or of all tensors together."""
@@ -62,6 +63,7 @@ def check_sparsity(value: Any) -> float:
     Traceback (most recent call last):
     edgecompress.errors.RecipeError: sparsity is 1; give a number from 0 up to, but not including, 1
     """
+    value = text_as_meant("pruning.amount", value)
     return number("sparsity", value, lambda share: 0 <= share < 1, "give a number from 0 up to, but not including, 1")
 
 

@@ -13,6 +13,7 @@ from edgecompress.modules.checks import check_module
 from edgecompress.pruning.reload.configuration import tell_configurations
 from edgecompress.pruning.reload.pruned_file import pruned_file, read_stored, read_values
 from edgecompress.pruning.reload.rebuilding import fill, rebuild
+from edgecompress.recipe.wording import in_python_words
 from edgecompress.system.durable import write_whole
 
 
@@ -29,6 +30,7 @@ def save_pruned(model: nn.Module, path: str | os.PathLike[str], *, overwrite: bo
     write_whole(place, pruned_file(model))
 
 
+@in_python_words
 def load_pruned(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
     """A network as :meth:`ModelPruner.save` stored it, or as ``model.safetensors`` of a bundle holds it.
 

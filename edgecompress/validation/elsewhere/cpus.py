@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgecompress.errors import RecipeError, nearest
+from edgecompress.targets.cpus import wide_kind
 
 ARM_ROOT = "EDGECOMPRESS_ARM_ROOT"
 """Environment variable that says where the Arm root is."""
@@ -71,6 +72,10 @@ def find_cpu(name: str) -> EmulatedCpu:
 haswell, cortex-a53, cortex-a72, cortex-a76, neoverse-n1
     """
     if name not in CPUS:
+        if (kind := wide_kind(name)) is not None:
+            alike = (cpu for cpu in CPUS.values() if (cpu.machine == "x86_64") == (kind == "x86"))
+            listed = " or ".join(f"{cpu.name} ({cpu.features})" for cpu in alike)
+            raise RecipeError(f"{name!r} stands for several kinds of CPU; give {listed}")
         near = nearest(name, CPUS)
         raise RecipeError(f"unknown CPU {name!r}{f'{near} Known' if near else '; known'} are {', '.join(CPUS)}")
     return CPUS[name]

@@ -273,7 +273,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], Callable[[Path], Any], str]] = {
     "a class": (
         lambda: Small,
         lambda _: None,
-        "the model is the class Small; give an instance with its weights loaded, such as Small()",
+        "the model is the class Small; create an instance, and load its weights (load_state_dict)",
     ),
 }
 
