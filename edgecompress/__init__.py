@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgecompress.api.benchmark import benchmark
     from edgecompress.api.compare import compare
     from edgecompress.api.decomposition import LowRankDecomposition
+    from edgecompress.api.diff import diff
     from edgecompress.api.distiller import Distiller
     from edgecompress.api.inspect import inspect
     from edgecompress.api.pruner import ModelPruner
@@ -56,6 +57,7 @@ __all__ = [
     "benchmark",
     "compare",
     "compress",
+    "diff",
     "inspect",
     "load_profile",
     "load_pruned",
@@ -69,6 +71,7 @@ _HOMES = {
     "api.benchmark": ("benchmark",),
     "api.compare": ("compare",),
     "api.decomposition": ("LowRankDecomposition",),
+    "api.diff": ("diff",),
     "api.distiller": ("Distiller",),
     "api.inspect": ("inspect",),
     "api.pruner": ("ModelPruner",),

@@ -10,6 +10,7 @@ from edgecompress.errors import RecipeError
 from edgecompress.loading.metrics import MeasuredBy, open_metric, settle
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.postprocess import Postprocess
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Evaluation, Recipe, parse_recipe
 from edgecompress.registry import METRICS, built_in, is_known
 
@@ -50,12 +51,9 @@ def judging(
             it cannot be made; or a limit is none, or is in points where the metric is not.
     """
     budgets = recipe.budgets.model_dump(exclude_none=True)
-    asked = by.named_in(recipe)
+    asked = _asked(recipe, by)
     if asked.evaluation.metric != recipe.evaluation.metric:
-        postprocess = None if by.postprocess is None else asked.evaluation.postprocess
         said = asked.evaluation
-        own = Evaluation(metric=said.metric, postprocess=postprocess, class_axis=said.class_axis)
-        asked = asked.model_copy(update={"evaluation": own})
         budgets = {name: limit for name, limit in budgets.items() if name not in OF_THE_METRIC}
         if limits.keys().isdisjoint(OF_THE_METRIC):
             warn(
@@ -63,14 +61,38 @@ def judging(
                 " --max-metric-drop, --min-metric-kept or, for top1, --max-accuracy-drop"
             )
     asked = asked.model_copy(update={"budgets": parse_recipe({"budgets": {**budgets, **limits}}).budgets})
+    measure, settled = _opened(asked, by, warn, runs=runs)
+    return Judging(measure=measure, recipe=_with_points(settled, limits, measure))
+
+
+def measured_by(recipe: Recipe, by: MeasuredBy, warn: Callable[[str], None], *, runs: bool) -> Judging:
+    """The metric of a bundle, or the one that the caller names, without the budgets of its recipe.
+
+    The arguments and errors are those of :func:`judging`.
+    """
+    asked = _asked(recipe, by).model_copy(update={"budgets": Budgets()})
+    measure, settled = _opened(asked, by, warn, runs=runs)
+    return Judging(measure=measure, recipe=settled)
+
+
+def _asked(recipe: Recipe, by: MeasuredBy) -> Recipe:
+    """A recipe that is measured by what the caller names; another metric is told nothing of the bundle's."""
+    asked = by.named_in(recipe)
+    if asked.evaluation.metric == recipe.evaluation.metric:
+        return asked
+    postprocess = None if by.postprocess is None else asked.evaluation.postprocess
+    said = asked.evaluation
+    own = Evaluation(metric=said.metric, postprocess=postprocess, class_axis=said.class_axis)
+    return asked.model_copy(update={"evaluation": own})
+
+
+def _opened(asked: Recipe, by: MeasuredBy, warn: Callable[[str], None], *, runs: bool) -> tuple[Measure, Recipe]:
     given = by.metric is not None or by.postprocess is not None
     if runs:
         _require_ours(asked.evaluation, by)
     if runs or (given and not _names_code(asked.evaluation, by)):
-        measure, settled = open_metric(asked, by, warn)
-    else:
-        measure, settled = settle(_recorded(asked), asked, warn)
-    return Judging(measure=measure, recipe=_with_points(settled, limits, measure))
+        return open_metric(asked, by, warn)
+    return settle(_recorded(asked), asked, warn)
 
 
 def _with_points(recipe: Recipe, limits: Mapping[str, float], measure: Measure) -> Recipe:

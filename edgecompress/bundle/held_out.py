@@ -56,14 +56,16 @@ def measure_quality(
         RecipeError: the metric fails.
     """
     if evaluation is None:
-        before, after = (_recorded_value(bundle, measure, side) for side in ("original", "compressed"))
+        before, after = (recorded_value(bundle, measure, side) for side in ("original", "compressed"))
         rows = _metric_rows(measure, before, after, RECORDED, _recorded_drop(bundle, measure, before, after))
         return Quality(
             rows=(*rows, _recorded_agreement(bundle)),
             measured=metric_measures(measure, before, after),
             lost=_recorded_losses(bundle),
         )
-    scores = _scored(bundle, evaluation, [path for path in (original, bundle.artifact) if path is not None], progress)
+    scores = score_files(
+        bundle, evaluation, [path for path in (original, bundle.artifact) if path is not None], progress
+    )
     for line in scores.misread:
         progress.warn(line)
     value = scores.values[-1]
@@ -71,7 +73,7 @@ def measure_quality(
     if value is None:
         progress.warn(f"the evaluation data has no labels; {measure.in_words} is not measured")
     elif before is None:
-        recorded_by_it = _is_recorded(bundle, measure)
+        recorded_by_it = is_recorded(bundle, measure)
         reason = "these are other data than the bundle's" if recorded_by_it else "the bundle was measured otherwise"
         progress.warn(
             f"{reason}, so that its record does not compare; the drop is not measured: give the float model"
@@ -131,12 +133,12 @@ def _recorded_agreement(bundle: Bundle) -> MeasuredRow:
 def _before(bundle: Bundle, measure: Measure, scores: Scores) -> float | None:
     """The original's metric on the same data, where that was recorded."""
     same = scores.digest == bundle.manifest.data.get("evaluation_digest")
-    return _recorded_value(bundle, measure, "original") if same else None
+    return recorded_value(bundle, measure, "original") if same else None
 
 
-def _recorded_value(bundle: Bundle, measure: Measure, side: str) -> float | None:
+def recorded_value(bundle: Bundle, measure: Measure, side: str) -> float | None:
     """The metric of the original or the artifact, where that is what was recorded; bundles of before have accuracy."""
-    if not _is_recorded(bundle, measure):
+    if not is_recorded(bundle, measure):
         return None
     return recorded_number(bundle, "accuracy" if measure.name == DEFAULT else "metric", side)
 
@@ -155,7 +157,7 @@ def _recorded_drop(bundle: Bundle, measure: Measure, before: float | None, after
     )
 
 
-def _is_recorded(bundle: Bundle, measure: Measure) -> bool:
+def is_recorded(bundle: Bundle, measure: Measure) -> bool:
     """Whether a bundle records this metric, of outputs that went through the same."""
     metric = bundle.manifest.metrics.get("metric")
     found = metric if isinstance(metric, dict) else {}
@@ -163,8 +165,15 @@ def _is_recorded(bundle: Bundle, measure: Measure) -> bool:
     return (found.get("name", DEFAULT), found.get("postprocess")) == (measure.name, postprocess)
 
 
-def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress) -> Scores:
-    """The scores of the files, the artifact last, in the arithmetic of the target."""
+def score_files(
+    bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress: Progress, examples: int = 0
+) -> Scores:
+    """The scores of the files, the artifact last, in the arithmetic of the target.
+
+    Raises:
+        DataError: the data does not fit the files.
+        RecipeError: the metric fails.
+    """
     arithmetic = arithmetic_of(read_recorded(bundle.manifest.recipe))
     sessions = [open_session(file, ALL_CORES, arithmetic=arithmetic) for file in files]
     asked = evaluation.class_axis if evaluation.class_axis is not None else recorded_class_axis(bundle)
@@ -173,4 +182,4 @@ def _scored(bundle: Bundle, evaluation: Batches, files: Sequence[Path], progress
             lambda batch: run_session(sessions[-1], batch.inputs)[0].shape, [evaluation], asked, progress.warn
         )
         evaluation = replace(evaluation, class_axis=axis)
-    return score(sessions, evaluation, progress, in_full=len(files) > 1)
+    return score(sessions, evaluation, progress, examples, in_full=len(files) > 1)

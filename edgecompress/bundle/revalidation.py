@@ -134,7 +134,7 @@ def revalidate(
     parity = _self_test(session, inputs, outputs, progress)
     if ORT_ARTIFACT in bundle.manifest.files and not parity.lost():  # what was lost is named, whatever model.ort says
         check_same_bits(bundle.artifact, folder / ORT_ARTIFACT, inputs)
-    batches = _batches(bundle, evaluation, recipe, measure)
+    batches = None if evaluation is None else evaluation_batches(bundle, evaluation, recipe, measure)
     if original is not None:
         first = [] if batches is None else [batches.first().inputs]
         check_original(original, [(inputs, outputs), *((batch, run_session(session, batch)) for batch in first)])
@@ -260,9 +260,12 @@ def check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]
             raise ModelError(f"{str(path)!r} gives outputs of shapes {found}, the bundle {wanted}; {GIVE_ORIGINAL}")
 
 
-def _batches(bundle: Bundle, evaluation: Data | None, recipe: Recipe, measure: Measure) -> Batches | None:
-    if evaluation is None:
-        return None
+def evaluation_batches(bundle: Bundle, evaluation: Data, recipe: Recipe, measure: Measure) -> Batches:
+    """Evaluation data for the artifact of a bundle, with labels where its metric reads them.
+
+    Raises:
+        DataError: the data cannot be opened, or can be read only once.
+    """
     model = ir.load(bundle.artifact)
     # Only classes have an accuracy; what was learned as numbers is judged by another metric, or by agreement alone.
     labelled = recipe.training.task == "classification" or not measure.of_classes

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from edgecompress.cli import benchmark, compare, compress, demo, inspect, report, sign, targets, validate
+from edgecompress.cli import benchmark, compare, compress, demo, diff, inspect, report, sign, targets, validate
 from edgecompress.cli.help import HelpfulCommand, HelpfulGroup, examples, of_compress
 from edgecompress.cli.meant import told, with_plain_numbers
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
@@ -57,6 +57,15 @@ app.command(
         "edgecompress validate net-mobile --evaluation data.py:test --max-accuracy-drop 1 --json",
     ),
 )(validate.run)
+app.command(
+    name="diff",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "releases",
+        "edgecompress diff net-1.0 net-1.1 --evaluation data.py:test",
+        "edgecompress diff net-1.0 net-1.1 --evaluation data.py:test --max-metric-loss 0.5 --max-slowdown 5",
+    ),
+)(diff.run)
 app.command(
     name="sign",
     cls=HelpfulCommand,

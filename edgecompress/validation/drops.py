@@ -73,6 +73,15 @@ class Drop:
         return "no difference" if (high - low) / 2 <= WIDEST * scale else "too few samples to say"
 
     @property
+    def loss(self) -> float:
+        """By how much the second value is worse than the first, in the unit of the metric; below zero if better.
+
+        >>> Drop(before=0.5, after=0.625, unit="m", higher_is_better=False).loss
+        0.125
+        """
+        return self.before - self.after if self.higher_is_better else self.after - self.before
+
+    @property
     def is_one(self) -> bool:
         """Whether the values differ by more than chance, as far as is known."""
         return is_sure(self.verdict)

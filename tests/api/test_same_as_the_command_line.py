@@ -24,6 +24,10 @@ CALLS: dict[str, tuple[list[str], Callable[[], Any]]] = {
         ["validate", "made", "--evaluation", "batches.py:evaluation", "--max-size-mb", "2"],
         lambda: edgecompress.validate("made", evaluation=images(seed=2), max_size_mb=2),
     ),
+    "diff": (
+        ["diff", "made", "made", "--evaluation", "batches.py:evaluation", "--max-metric-loss", "1"],
+        lambda: edgecompress.diff("made", "made", evaluation=images(seed=2), max_metric_loss=1),
+    ),
     "compare": (
         ["compare", "nets.py:net", "--calibration", "batches.py:calibration", *SET, "--output", "rows"],
         lambda: edgecompress.compare(seeded(ConvNet), calibration=images(seed=1), overrides=QUICK, output="rows"),

@@ -1,0 +1,151 @@
+"""``edgecompress diff``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from edgecompress.cli import completion
+from edgecompress.cli.tables import VERDICTS, console, print_json, print_table, prints_aside
+from edgecompress.errors import plural
+from edgecompress.units import budget, decibels, kilobytes, limit, metric, metric_title, milliseconds, outcome, percent
+
+if TYPE_CHECKING:
+    from edgecompress.comparison.changed_answers import ChangedAnswer, ChangedAnswers
+    from edgecompress.comparison.regressions import ReleaseVerdict
+    from edgecompress.comparison.releases import Difference
+
+SHOWN = 10
+"""Samples that are listed on the terminal."""
+NAME_WIDTH = 36
+"""Of the name of a sample, whose end tells most."""
+
+
+def run(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of the bundle that is in use.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of the bundle that is to replace it.")],
+    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, that both answer.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.metrics,
+            help="In place of the new bundle's; its own code is named again.",
+        ),
+    ] = None,
+    postprocess: Annotated[
+        str | None, typer.Option(metavar="CODE", help="What outputs become before; the bundle's is named again.")
+    ] = None,
+    max_metric_loss: Annotated[
+        float | None, typer.Option(metavar="X", min=0, help="In its unit; by default, none beyond chance.")
+    ] = None,
+    max_size_growth: Annotated[
+        float | None, typer.Option(metavar="PERCENT", min=0, help="Of the artifact; by default 1.")
+    ] = None,
+    max_slowdown: Annotated[
+        float | None, typer.Option(metavar="PERCENT", min=0, help="Beyond noise; by default 1.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Say what a new bundle changes against an old one: metric, size, latency, and which answers."""
+    from edgecompress.api.diff import diff
+    from edgecompress.progress import progress_for
+    from edgecompress.recipe.wording import in_options
+
+    with prints_aside(as_json):
+        found = in_options(diff)(
+            old,
+            new,
+            evaluation=evaluation,
+            metric=metric,
+            postprocess=postprocess,
+            max_metric_loss=max_metric_loss,
+            max_size_growth=max_size_growth,
+            max_slowdown=max_slowdown,
+            progress=progress_for(Console(stderr=True)),
+        )
+    if as_json:
+        print_json(found.document())
+    else:
+        print_table(["", "old", "new", "change"], list(_rows(found)))
+        if found.same_file:
+            console().print("both artifacts are the same file", highlight=False)
+        _print_answers(found.answers, found.answered)
+        _print_budgets(found.verdict, new)
+    return 0 if found.passed else 1
+
+
+def _rows(found: Difference) -> Iterator[list[str]]:
+    drop, latency = found.metric.drop, found.latency
+    title = metric_title(found.metric.name) + (", recorded" if found.metric.source == "recorded" else "")
+    if drop is None:
+        yield [title, "", "", "not measured"]
+    else:
+        yield [title, metric(drop.before, drop.unit), metric(drop.after, drop.unit), drop.words]
+    before, after = found.sizes
+    yield ["size", kilobytes(before), kilobytes(after), _grown(before, after)]
+    times = ["-" if time is None else milliseconds(time.median_ms) for time in (latency.old, latency.new)]
+    change = "no difference" if found.same_file else latency.ratio.words
+    yield [f"latency, {plural(latency.threads, 'thread')}", *times, change]
+    share = found.agreement.top1_agreement
+    same = "" if share is None else f"{percent(100 * share)} same class"
+    yield ["agreement", "", decibels(found.agreement.sqnr_db), same]
+
+
+def _grown(before: int, after: int) -> str:
+    return "no difference" if before == after else f"{100 * (after - before) / before:+.2f} %"
+
+
+def _print_answers(answers: ChangedAnswers, data: str) -> None:
+    """How many answers changed, and the worst of them."""
+    named = "the evaluation data" if data == "evaluation" else "the self-test"
+    told = f"of {plural(answers.samples, 'sample')} of {named}, "
+    if answers.of_classes:
+        told += f"{answers.changed} changed class"
+        told += f": {answers.lost} lost, {answers.won} won, {answers.other} neither" if answers.changed else ""
+    elif answers.lost or answers.won or answers.other < answers.samples:
+        told += f"{answers.lost} are answered worse and {answers.won} better"
+    else:
+        told += "none has a value of the metric; those that agree least:"
+    console().print(f"\n{told}", highlight=False, markup=False)
+    if answers.listed:
+        heads = ["label", "old", "new", "certainty"] if answers.of_classes else ["old", "new", "agreement"]
+        print_table(["sample", *heads], [_row(each, answers) for each in answers.listed[:SHOWN]])
+    if (more := len(answers.listed) - SHOWN) > 0:
+        console().print(f"and {more} more; --json lists them", style="dim", highlight=False)
+
+
+def _row(answer: ChangedAnswer, answers: ChangedAnswers) -> list[str]:
+    name = str(answer.index) if answer.sample is None else answer.sample
+    shown = name if len(name) <= NAME_WIDTH else "…" + name[1 - NAME_WIDTH :]
+    if answer.certainty is not None:
+        classes = [answers.called(each) for each in (answer.label, answer.old, answer.new)]
+        return [shown, *(each[:12] for each in classes), percent(100 * answer.certainty)]
+    values = ["-" if value is None else f"{value:.4g}" for value in (answer.old, answer.new)]
+    return [shown, *values, decibels(answer.sqnr_db or 0.0)]
+
+
+def _print_budgets(verdict: ReleaseVerdict, new: Path) -> None:
+    rows = [
+        [
+            check.budget,
+            "chance" if check.limit is None else limit(check.limit, check.unit),
+            "-" if check.value is None else budget(check.value, check.unit),
+            outcome(check.outcome),
+        ]
+        for check in verdict.checks
+    ]
+    console().print()
+    print_table(["budget", "limit", "measured", "outcome"], rows)
+    for check in verdict.checks:
+        if check.outcome == "too noisy to say":
+            ends = "" if check.interval_95 is None else " to ".join(f"{end:z.2f}" for end in check.interval_95)
+            told = f"{check.budget}: {ends} {check.unit} at 95 %" if ends else f"{check.budget}: chance is not known"
+            fix = "give more data, or a limit" if check.limit is None else "take more runs, or stop other programs"
+            console().print(f"{told}; {fix}", style="yellow", highlight=False, markup=False)
+    console().print(f"\n{VERDICTS[verdict.outcome]}: ", end="", highlight=False)
+    console().print(str(new), highlight=False, markup=False, soft_wrap=True)
