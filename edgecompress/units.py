@@ -109,8 +109,8 @@ def budget(value: float, unit: str) -> str:
     """
     if unit == "share":
         return percent(100 * value)
-    if unit == "slices":
-        return plural(round(value), "slice")
+    if unit in ("slices", "nodes"):
+        return plural(round(value), unit.removesuffix("s"))
     return f"{value:z.2f} {unit}" if unit in PLAIN else metric(value, unit)
 
 

@@ -38,6 +38,8 @@ def validate(
     min_cpu_agreement: float | None = None,
     on: Sequence[str] = (),
     min_runtime_agreement: float | None = None,
+    max_cpu_nodes: float | None = None,
+    min_npu_share: float | None = None,
     verify_key: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Revalidation:
@@ -65,6 +67,8 @@ def validate(
         on: names of other places to run, each as ``RUNTIME`` or ``RUNTIME:DEVICE``: ``browser``, or a runtime that
             another package adds; ``qemu:haswell`` is CPU ``haswell``.
         min_runtime_agreement: share of the samples with the same answers on runtimes of other packages, 0 to 1.
+        max_cpu_nodes: nodes that an NPU leaves to the CPU.
+        min_npu_share: share of the multiply-accumulates that an NPU does, 0 to 1.
         verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
         progress: what is told of the progress; by default nobody.
 
@@ -93,6 +97,8 @@ def validate(
         "max_size_mb": max_size_mb,
         "min_cpu_agreement": min_cpu_agreement,
         "min_runtime_agreement": min_runtime_agreement,
+        "max_cpu_nodes": max_cpu_nodes,
+        "min_npu_share": min_npu_share,
     }
     return revalidate(
         bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle),

@@ -51,6 +51,8 @@ UNMEASURED = {
     "metric_kept": BOTH,
     "cpu_agreement": "name a CPU with --cpu",
     "runtime_agreement": "name a runtime with --on",
+    "cpu_nodes": "name an NPU with --on",
+    "npu_share": "name an NPU with --on",
 }
 """How to have what a budget bounds measured."""
 GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
@@ -153,6 +155,7 @@ def revalidate(
         **{row.measure: row.value for row in rows},
         **quality.measured,
         **elsewhere.agreements,
+        **elsewhere.placement,
         "lost_slices": len(lost),
     }
     measured = comparable(measured, recipe, asked=limits)

@@ -179,7 +179,7 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
     console().print()
 
 
-SHOWN = 3
+SHOWN = 10
 """Nodes that are named on the terminal; the manifest names all."""
 
 
@@ -237,7 +237,9 @@ def _split(entry: Mapping[str, Any]) -> str:
     there = " and ".join(f"{count} on the {unit}" for unit, count in nodes["units"].items() if unit != "CPU")
     more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
     why = next((f"; {name}: {reason}" for name, reason in refused.items() if reason), "")
-    return f"of {plural(nodes['ran'], 'node')} {there}; on the CPU {', '.join(list(refused)[:SHOWN])}{more}{why}"
+    share = nodes.get("shares", {}).get(entry.get("unit"))  # bundles of before have none
+    told = "" if share is None else f", with {percent(100 * share)} of the multiply-accumulates"
+    return f"of {plural(nodes['ran'], 'node')} {there}{told}; on the CPU {', '.join(list(refused)[:SHOWN])}{more}{why}"
 
 
 def _metric(drop: Drop | None) -> list[str]:

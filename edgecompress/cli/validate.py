@@ -63,6 +63,12 @@ def run(
     min_runtime_agreement: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
     ] = None,
+    max_cpu_nodes: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Nodes that an NPU leaves to the CPU.")
+    ] = None,
+    min_npu_share: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Of the work, done by an NPU, 0 to 1.")
+    ] = None,
     verify_key: Annotated[
         Path | None, typer.Option(metavar="PUB.pem", help="Refuse a bundle that this key has not signed.")
     ] = None,
@@ -90,6 +96,8 @@ def run(
             min_cpu_agreement=min_cpu_agreement,
             on=on or (),
             min_runtime_agreement=min_runtime_agreement,
+            max_cpu_nodes=max_cpu_nodes,
+            min_npu_share=min_npu_share,
             progress=progress_for(Console(stderr=True)),
             verify_key=verify_key,
             metric=metric,

@@ -14,8 +14,8 @@ import onnx_ir.passes.common as passes
 from edgecompress.arrays import Inputs
 from edgecompress.data.dummy_inputs import dummy_inputs, free_dimensions, input_specs
 from edgecompress.diagnosis.layers import Inspection, Layer
-from edgecompress.diagnosis.macs import count_macs
 from edgecompress.errors import InputError, first_line
+from edgecompress.exporters.macs import count_macs
 from edgecompress.quantization.deduplication import stored_constant
 from edgecompress.runtime import open_session, to_bytes
 from edgecompress.timing.profiling import layer_times, node_times

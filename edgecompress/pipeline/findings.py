@@ -73,7 +73,7 @@ class Findings:
         """The budgets of the recipe next to what was measured, here and elsewhere."""
         assert self.evidence is not None
         elsewhere = Elsewhere.of(self.elsewhere)
-        measured = {**measures(self.evidence), **elsewhere.agreements}
+        measured = {**measures(self.evidence), **elsewhere.agreements, **elsewhere.placement}
         units = metric_units(self.evidence.measure)
         return judge(elsewhere.strict(recipe.budgets), comparable(measured, recipe), intervals(self.evidence), units)
 

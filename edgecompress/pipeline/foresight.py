@@ -9,8 +9,9 @@ from edgecompress.recipe.tables import STAGES, Recipe
 from edgecompress.targets.cpus import host_isa
 from edgecompress.techniques.fine_tuning import untrained_in_words
 from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_QUALITY
-from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, asked_places, runtime_of
+from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, asked_places, handling_of, runtime_of
 from edgecompress.validation.elsewhere.results import LIMITS
+from edgecompress.validation.remedies import ON_AN_NPU
 
 OF_LATENCY = ("min_speedup", "max_latency_ms", "max_latency_p95_ms", "max_latency_p99_ms")
 CHANGED = {"pruning": "pruned", "low_rank": "factorized"}
@@ -91,12 +92,20 @@ def _unmeasured(recipe: Recipe, roles: Collection[str]) -> Iterator[str]:
     of_the_metric = _set(recipe.budgets, [name for name in OF_QUALITY if name != "min_sqnr_db"])
     if of_the_metric and "evaluation" not in roles:
         yield f"{_listed(of_the_metric)} not measured: there is no evaluation data (--evaluation)"
+    yield from _of_an_npu(recipe)
     groups = {EMULATOR: "cpus", BROWSER: "browser"}
     tried = {groups.get(runtime_of(name), "runtimes") for name in asked_places(recipe)}
     for group, limit in LIMITS.items():
         if getattr(recipe.budgets, limit) is not None and group not in tried:
             what, key = ("CPU", "cpu.emulate") if group == "cpus" else ("place to run", "validation.on")
             yield f"{limit} is not measured: no other {what} is named; set {key}"
+
+
+def _of_an_npu(recipe: Recipe) -> Iterator[str]:
+    """Budgets of a placement, where no runtime that is asked for has another unit than the CPU."""
+    units = {handling_of(runtime_of(name)).unit for name in asked_places(recipe)}
+    if units <= {"CPU"} and (found := _set(recipe.budgets, ON_AN_NPU)):
+        yield f"{_listed(found)} not measured: no NPU is named; set validation.device"
 
 
 def _set(budgets: Budgets, names: Sequence[str]) -> list[str]:

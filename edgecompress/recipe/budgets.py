@@ -43,7 +43,11 @@ class Budgets(Table):
     min_browser_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     """The same in the browser."""
     min_runtime_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The same on every other runtime of ``validation.on``."""
+    """The same on every other runtime of ``validation.on`` and ``validation.device``."""
+    max_cpu_nodes: Annotated[float, Field(ge=0)] | None = None
+    """Most nodes that an NPU may leave to the CPU."""
+    min_npu_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least share of the multiply-accumulates, 0 to 1, that an NPU does."""
 
     @property
     def latency_limits_ms(self) -> tuple[float, ...]:

@@ -38,6 +38,8 @@ MEASURES = {
     "min_cpu_agreement": ("cpu_agreement", "share"),
     "min_browser_agreement": ("browser_agreement", "share"),
     "min_runtime_agreement": ("runtime_agreement", "share"),
+    "max_cpu_nodes": ("cpu_nodes", "nodes"),
+    "min_npu_share": ("npu_share", "share"),
 }
 """Budget -> the measure that it bounds, and its unit; the metric has one of its own (:func:`metric_units`)."""
 OF_QUALITY = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric", "min_sqnr_db")

@@ -21,6 +21,7 @@ SMALL_AND_FAST = (
     "min_compression_ratio",
     "max_size_mb",
 )
+ON_AN_NPU = ("max_cpu_nodes", "min_npu_share")
 OF_SIZE = ("min_compression_ratio", "max_size_mb")
 SMALLEST_BYTES = 20_000
 """A file below is mostly the graph itself, which nothing makes smaller."""
@@ -86,6 +87,8 @@ def _tries(budget: str, run: Run) -> Iterator[str]:
         yield from _gentler_cuts(recipe, trained="train" in run.roles)
     elif budget in SMALL_AND_FAST:
         yield from _smaller(recipe)
+    elif budget in ON_AN_NPU:
+        yield "quantization.enclose=true"
     elif budget == "min_cpu_agreement":
         yield "quantization.scheme=fbgemm"
 

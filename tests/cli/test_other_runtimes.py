@@ -22,16 +22,28 @@ from tests.installing import install_package
 from tests.networks import ConvNet, images, seeded
 
 Install = Callable[[str], None]
+PARTLY = """
+from edgecompress.validation.elsewhere.place import Handling, RunNode
+
+NODES = [
+    RunNode(name="conv", operator="Conv", unit="NPU", precision="u8", macs=90),
+    RunNode(name="head", operator="Gemm", unit="CPU", precision="f32", macs=10, why="no float outputs"),
+    RunNode(name="view", operator="Reshape", unit="CPU", precision="f32", macs=0),
+]
+whole.handling = Handling(unit="NPU")
+"""
 HOST = """
 from edgecompress.runtime import open_session, run_session
 from edgecompress.validation.elsewhere.place import Answer
+
+NODES = []
 
 class Host:
     def run(self, model, batches):
         session = open_session(model, 1)
         (name,) = [spec.name for spec in session.get_outputs()]
         outputs = [{name: CHANGED(run_session(session, inputs)[0])} for inputs in batches]
-        return Answer(outputs=outputs, ran_on={"host": "3.1"})
+        return Answer(outputs=outputs, ran_on={"host": "3.1"}, nodes=NODES)
 
 def whole(device):
     return Host()
@@ -207,3 +219,20 @@ def test_a_target_whose_runtime_is_missing_makes_its_file_and_says_what_is_not_m
     assert "(not measured: " in captured.out
     (model_input,) = onnx.load(bundle.artifact).graph.input
     assert model_input.type.tensor_type.shape.dim[0].dim_value == 1
+
+
+def test_nodes_that_a_budget_does_not_allow_on_the_cpu_are_exit_1_and_named(
+    project: Path, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(_host() + PARTLY)
+    budgets = ("--set", "budgets.max_cpu_nodes=0", "--set", "budgets.min_npu_share=0.95")
+    assert main([*COMPRESS, *LOOSE, *ON, *budgets, "--set", "cpu.runs=10", "--output", "out"]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    told = "mine: of 3 nodes 1 on the NPU, with 90.00 % of the multiply-accumulates; on the CPU head (Gemm), view (Resh"
+    assert f"{told}ape); head (Gemm): no float outputs" in printed
+    assert "max_cpu_nodes 0 nodes 2 nodes missed" in printed
+    assert "min_npu_share 95 % 90.00 % missed" in printed
+    checks = {check.budget: check.outcome for check in read_bundle(project / "out").manifest.verdict.budgets}
+    assert (checks["max_cpu_nodes"], checks["min_npu_share"]) == ("fail", "fail")
+    assert main(["validate", "out", "--json"]) == 1  # the record decides where nothing is run
+    assert {"max_cpu_nodes", "min_npu_share"} <= {*_missed(json.loads(capsys.readouterr().out))}

@@ -112,13 +112,17 @@ def test_other_cpus_are_compared_in_what_is_known_of_the_outputs(capsys: pytest.
 
 
 def test_nodes_that_an_npu_left_to_the_cpu_are_named_with_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    cpu = [RunNode(name=name, operator="Gemm", unit="CPU", precision="f32", why=f"no {name}") for name in "abcde"]
-    nodes = (RunNode(name="conv", operator="Conv", unit="NPU", precision="u8"), *cpu)
+    cpu = [
+        RunNode(name=name, operator="Gemm", unit="CPU", precision="f32", why=f"no {name}", macs=1)
+        for name in "abcdefghijkl"
+    ]
+    nodes = (RunNode(name="conv", operator="Conv", unit="NPU", precision="u8", macs=36), *cpu)
     whole = PlaceResult(place="whole", samples=1, nodes=nodes[:1])
-    print_elsewhere(Elsewhere.of([PlaceResult(place="split", samples=1, nodes=nodes), whole]))
+    print_elsewhere(Elsewhere.of([PlaceResult(place="split", samples=1, nodes=nodes, unit="NPU"), whole]))
     printed = " ".join(capsys.readouterr().out.split())
-    told = "split: of 6 nodes 1 on the NPU; on the CPU a (Gemm), b (Gemm), c (Gemm) and 2 more; a (Gemm): no a"
+    told = "split: of 13 nodes 1 on the NPU, with 75.00 % of the multiply-accumulates; on the CPU a (Gemm), b (Gemm), "
     assert told in printed
-    assert "1 of 6" in printed
+    assert "j (Gemm) and 2 more; a (Gemm): no a" in printed
+    assert "1 of 13" in printed
     assert "1 of 1" in printed
     assert "whole:" not in printed

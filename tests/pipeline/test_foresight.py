@@ -7,6 +7,8 @@ import pytest
 from edgecompress.pipeline.compress import plan_of
 from edgecompress.pipeline.foresight import foreseen
 from edgecompress.pipeline.request import make_request
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import effective_profile
 from tests.networks import ConvNet, seeded
 
@@ -172,3 +174,11 @@ def test_a_caller_of_python_is_told_so_too() -> None:
         plan = plan_of(make_request(network, data={"calibration": []}, overrides=overrides))
         assert f"pruning.amount {OFF}" in plan.warnings
     assert not any("has no effect" in line for line in plan_of(make_request(network, data={})).warnings)
+
+
+def test_budgets_of_a_placement_need_an_npu() -> None:
+    asked = override(Recipe(), ["budgets.max_cpu_nodes=0", "budgets.min_npu_share=0.9"])
+    told = "max_cpu_nodes, min_npu_share are not measured: no NPU is named; set validation.device"
+    assert told in [*foreseen(asked, ())]
+    named = override(asked, ["validation.device=qnn:sm8650"])
+    assert told not in [*foreseen(named, ())]

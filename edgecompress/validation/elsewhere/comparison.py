@@ -96,10 +96,11 @@ def compare_at(workload: Workload, named: NamedPlace, progress: Progress) -> Pla
     """Run a workload at one place; ``progress`` is told of it, and of what fails or is missing there."""
     if named.place is None:
         progress.warn(f"the artifact is not run {named.where}: {named.missing}")
-        return PlaceResult(place=named.name, samples=workload.samples, installed=False, failure=named.missing)
+        absent = PlaceResult(place=named.name, samples=workload.samples, unit=named.handling.unit)
+        return replace(absent, installed=False, failure=named.missing)
     with progress.step(f"running {named.where}"):
         answer = _answer(workload, named)
-    result = _result(workload, named.name, answer)
+    result = replace(_result(workload, named.name, answer), unit=named.handling.unit)
     if result.failure is not None:
         progress.warn(f"the artifact does not run {named.where}: {result.failure}")
     return result

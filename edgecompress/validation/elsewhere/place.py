@@ -28,6 +28,7 @@ class RunNode:
         unit: of the device that ran it: ``CPU``, ``GPU``, ``NPU``.
         precision: of its arithmetic, ``u8`` or ``f32``; empty where the runtime does not say.
         why: it ran on no better unit, in the words of the compiler; empty where it did, or nothing was said.
+        macs: its multiply-accumulates for one run; None where they were not counted.
     """
 
     name: str
@@ -35,6 +36,7 @@ class RunNode:
     unit: str
     precision: str = ""
     why: str = ""
+    macs: int | None = None
 
     @property
     def integer(self) -> bool:
@@ -98,6 +100,7 @@ class Handling:
         golden: run the inputs of the self-test alone, where data is slow to hand over. By default it is the first
             samples of the evaluation data, if there are any.
         devices: that there are, whatever is installed; none where only the runtime itself knows.
+        unit: of its devices that is meant to run the nodes: budgets bound what is left to the CPU.
         fixed_shapes: it compiles a file, and takes no dynamic dimension; samples are run one by one.
     """
 
@@ -106,6 +109,7 @@ class Handling:
     where: str | None = None
     golden: bool = False
     devices: tuple[str, ...] = ()
+    unit: str = "CPU"
     fixed_shapes: bool = False
 
 

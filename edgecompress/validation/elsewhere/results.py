@@ -12,6 +12,7 @@ from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import MEASURES
 from edgecompress.validation.elsewhere.place import RunNode
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, label_of, runtime_of
+from edgecompress.validation.elsewhere.segments import segments_of, share_of_macs
 
 Entry = Mapping[str, Any]
 LIMITS = {"cpus": "min_cpu_agreement", "browser": "min_browser_agreement", "runtimes": "min_runtime_agreement"}
@@ -29,7 +30,8 @@ class PlaceResult:
         identical: whether the outputs are the same bit for bit.
         agreement: with those on this machine.
         ran_on: what it ran on, name -> version or model.
-        nodes: that ran there; none where the place does not tell.
+        nodes: that ran there, in their order; none where the place does not tell.
+        unit: that is meant to run them.
         failure: why there are no outputs, in one line.
     """
 
@@ -40,6 +42,7 @@ class PlaceResult:
     agreement: Agreement = field(default_factory=Agreement)
     ran_on: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[RunNode, ...] = ()
+    unit: str = "CPU"
     failure: str | None = None
 
     @property
@@ -53,6 +56,7 @@ class PlaceResult:
             "lost": list(self.agreement.lost()),
             "samples": self.samples,
             "ran_on": dict(self.ran_on),
+            "unit": self.unit,
             "nodes": summary_of(self.nodes),
             "failure": self.failure,
         }
@@ -61,10 +65,12 @@ class PlaceResult:
 def summary_of(nodes: Sequence[RunNode]) -> dict[str, Any] | None:
     """Nodes as manifests hold them: how many ran, and in integers, by unit and precision.
 
-    By name are those that another unit left to the CPU, each with the reason, and those in floats.
+    By name are those that another unit left to the CPU, each with the reason, and those in floats. ``shares`` are those
+    of the units in the multiply-accumulates, ``segments`` the nodes in their order.
 
     >>> summary_of([RunNode(name="a", operator="Conv", unit="CPU", precision="u8")])
-    {'ran': 1, 'integer': 1, 'units': {'CPU': 1}, 'refused': {}, 'precisions': {'u8': 1}, 'float': []}
+    {'ran': 1, 'integer': 1, 'units': {'CPU': 1}, 'refused': {}, 'precisions': {'u8': 1}, 'float': [], 'shares': {}, \
+'segments': [{'unit': 'CPU', 'nodes': 1, 'macs': None, 'first': 'a', 'last': 'a'}]}
     """
     if not nodes:
         return None
@@ -77,6 +83,8 @@ def summary_of(nodes: Sequence[RunNode]) -> dict[str, Any] | None:
         "refused": {f"{node.name} ({node.operator})": node.why for node in left},
         "precisions": dict(Counter(node.precision for node in nodes)),
         "float": [f"{node.name} ({node.operator})" for node in nodes if not node.integer],
+        "shares": {unit: share for unit in units if (share := share_of_macs(nodes, unit)) is not None},
+        "segments": [segment.entry for segment in segments_of(nodes)],
     }
 
 
@@ -127,6 +135,23 @@ class Elsewhere:
             for group, found in shares.items()
         }
 
+    @property
+    def placement(self) -> dict[str, float | None]:
+        """How many nodes devices left to the CPU, the most, and the least share of their multiply-accumulates.
+
+        None where no runtime has another unit than the CPU, or it does not tell. What fails there does nothing there.
+
+        >>> Elsewhere(runtimes={"qnn": {"unit": "NPU", "outcome": "failed", "nodes": None}}).placement
+        {'cpu_nodes': None, 'npu_share': 0.0}
+        """
+        entries = [entry for entry in self.runtimes.values() if entry.get("unit", "CPU") != "CPU"]
+        told = [entry["nodes"]["units"] for entry in entries if entry["nodes"]]
+        shares = [share for entry in entries if (share := _done_there(entry)) is not None]
+        return {
+            "cpu_nodes": max((float(units.get("CPU", 0)) for units in told), default=None),
+            "npu_share": min(shares, default=None),
+        }
+
     def strict(self, budgets: Budgets) -> Budgets:
         """Whoever asks for other places and sets no limit means that no answer may change."""
         tried = [LIMITS[group] for group, entries in self.groups.items() if entries]
@@ -146,6 +171,14 @@ class Elsewhere:
         return replace(self, **tried)
 
 
+def _done_there(entry: Entry) -> float | None:
+    """The share of multiply-accumulates that the unit of a runtime does; None where it is not known."""
+    if entry["outcome"] == "failed":
+        return 0.0
+    shares = entry["nodes"]["shares"] if entry["nodes"] else {}
+    return shares.get(entry["unit"], 0.0) if shares else None
+
+
 def _share(entry: Entry) -> float | None:
     failed = entry.get("outcome", "failed" if entry.get("failure") else "ran") == "failed"
     return 0.0 if failed else share_of(entry)
@@ -153,5 +186,5 @@ def _share(entry: Entry) -> float | None:
 
 def _flat(entry: Entry, *names: str, without: Sequence[str] = ()) -> Entry:
     """An entry with the names of what it ran on among the other keys, as manifests always had those."""
-    rest = {key: value for key, value in entry.items() if key not in ("ran_on", "nodes", *without)}
+    rest = {key: value for key, value in entry.items() if key not in ("ran_on", "nodes", "unit", *without)}
     return rest | {name: entry["ran_on"].get(name) or None for name in names}

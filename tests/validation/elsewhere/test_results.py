@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,8 +36,8 @@ def test_a_runtime_of_another_package_is_recorded_with_what_it_ran_on() -> None:
 
 def test_where_and_how_nodes_ran_is_recorded_where_a_runtime_tells_it() -> None:
     nodes = (
-        RunNode(name="conv", operator="Conv", unit="NPU", precision="u8"),
-        RunNode(name="soft", operator="Softmax", unit="CPU", precision="f32", why="no room"),
+        RunNode(name="conv", operator="Conv", unit="NPU", precision="u8", macs=3),
+        RunNode(name="soft", operator="Softmax", unit="CPU", precision="f32", why="no room", macs=1),
     )
     entries = Elsewhere.of([_result("mine", nodes=nodes), _result("yours"), _result("qemu:haswell", nodes=nodes)])
     assert entries.runtimes["mine"]["nodes"] == {
@@ -46,6 +47,11 @@ def test_where_and_how_nodes_ran_is_recorded_where_a_runtime_tells_it() -> None:
         "refused": {"soft (Softmax)": "no room"},
         "precisions": {"u8": 1, "f32": 1},
         "float": ["soft (Softmax)"],
+        "shares": {"NPU": 0.75, "CPU": 0.25},
+        "segments": [
+            {"unit": "NPU", "nodes": 1, "macs": 3, "first": "conv", "last": "conv"},
+            {"unit": "CPU", "nodes": 1, "macs": 1, "first": "soft", "last": "soft"},
+        ],
     }
     assert entries.runtimes["yours"]["nodes"] is None
     assert "nodes" not in entries.cpus["haswell"]
@@ -106,3 +112,33 @@ def test_every_entry_says_where_it_is_from() -> None:
     assert told["browser"] == {**elsewhere.browser, "source": "there"}
     assert told["runtimes"]["mine"]["source"] == "anywhere"
     assert Elsewhere().with_sources(dict.fromkeys(NAMES, "")) == {key: {} for key in NAMES}
+
+
+CONV = RunNode(name="conv", operator="Conv", unit="NPU", macs=3)
+SOFT = RunNode(name="soft", operator="Softmax", unit="CPU", macs=1)
+
+
+@pytest.mark.parametrize(
+    ("results", "cpu_nodes", "npu_share"),
+    [
+        ([], None, None),
+        ([{"nodes": (SOFT,)}], None, None),
+        ([{"unit": "NPU"}], None, None),
+        ([{"unit": "NPU", "nodes": (CONV,)}], 0, 1.0),
+        ([{"unit": "NPU", "nodes": (CONV, SOFT)}], 1, 0.75),
+        ([{"unit": "NPU", "nodes": (SOFT,)}], 1, 0.0),
+        ([{"unit": "NPU", "nodes": (CONV, SOFT)}, {"unit": "NPU", "nodes": (CONV, SOFT, SOFT)}], 2, 0.6),
+        ([{"unit": "NPU", "nodes": (CONV, replace(SOFT, macs=None))}], 1, None),
+        ([{"unit": "NPU", "failure": "it hangs"}], None, 0.0),
+        ([{"unit": "NPU", "failure": "install it", "installed": False}], None, None),
+    ],
+)
+def test_budgets_bound_what_an_npu_leaves_to_the_cpu(
+    results: list[dict[str, Any]], cpu_nodes: int | None, npu_share: float | None
+) -> None:
+    elsewhere = Elsewhere.of(_result(f"mine:{place}", **values) for place, values in enumerate(results))
+    assert elsewhere.placement == {"cpu_nodes": cpu_nodes, "npu_share": npu_share}
+
+
+def test_a_bundle_of_before_has_no_placement() -> None:
+    assert Elsewhere(runtimes={"mine": {"outcome": "ran", "nodes": None}}).placement["npu_share"] is None

@@ -7,13 +7,18 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import onnx
+import onnx_ir as ir
+
 from edgecompress.arrays import Inputs
 from edgecompress.errors import EdgecompressError, RecipeError, nearest
+from edgecompress.exporters.macs import count_macs
 from edgecompress.validation.elsewhere import in_qnn
 from edgecompress.validation.elsewhere.child import run_in_child
 from edgecompress.validation.elsewhere.fixed_batch import fix_batch
 from edgecompress.validation.elsewhere.place import Answer, Handling, RunNode, handled
 from edgecompress.validation.elsewhere.precisions import precisions_of
+from edgecompress.validation.elsewhere.segments import scheduled
 
 TIME_LIMIT_S = 1800.0
 CHILD = Path(in_qnn.__file__)
@@ -46,20 +51,13 @@ class Hexagon:
             samples = fix_batch(model)
         except EdgecompressError as error:
             return Answer(failure=str(error))
-        precisions = precisions_of(model)
-        answer = run_in_child(
-            CHILD, model, samples.split(batches), [self.soc], limit_s=self.limit_s, memory_bytes=self.memory_bytes
-        )
-        nodes = [
-            replace(node, precision=_precision(node, precisions.get(node.name, "")))
-            for node in answer.nodes
-            if node.name in precisions or node.operator != "Transpose"  # which the rewrite to channels last adds
-        ]
+        single = samples.split(batches)
+        answer = run_in_child(CHILD, model, single, [self.soc], limit_s=self.limit_s, memory_bytes=self.memory_bytes)
         outputs = samples.join(batches, answer.outputs) if answer.failure is None else ()
-        return replace(answer, outputs=outputs, nodes=nodes)
+        return replace(answer, outputs=outputs, nodes=_described(answer.nodes, model, single[0]))
 
 
-@handled(Handling(step="simulate", devices=tuple(SOCS), fixed_shapes=True))
+@handled(Handling(step="simulate", devices=tuple(SOCS), unit="NPU", fixed_shapes=True))
 def find_place(device: str) -> Hexagon:
     """The NPU of a system on a chip, of Snapdragon 8 Gen 3 where none is named.
 
@@ -71,6 +69,23 @@ def find_place(device: str) -> Hexagon:
     if find_spec("onnxruntime_qnn") is None:
         raise RecipeError("runtime 'qnn' needs onnxruntime-qnn; pip install 'edgecompress[qnn]'")
     return Hexagon(soc=device or DEFAULT)
+
+
+def _described(nodes: Sequence[RunNode], model: Path, sample: Inputs) -> list[RunNode]:
+    """Nodes as they run, with their precisions and multiply-accumulates, without those that only turn the layout."""
+    proto, precisions = onnx.load(model), precisions_of(model)
+    macs = count_macs(ir.from_proto(proto), sample)
+    unseen = {name for name, count in macs.items() if count} - {node.name for node in nodes}
+    told = [
+        replace(
+            node,
+            precision=_precision(node, precisions.get(node.name, "")),
+            macs=None if unseen else macs.get(node.name, 0),  # what became part of another node is in no count
+        )
+        for node in nodes
+        if node.name in precisions or node.operator != "Transpose"  # which the rewrite to channels last adds
+    ]
+    return scheduled(told, proto.graph)
 
 
 def _precision(node: RunNode, quantized: str) -> str:

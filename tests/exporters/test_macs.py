@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgecompress.data.batches import Batch
-from edgecompress.diagnosis.macs import count_macs
+from edgecompress.exporters.macs import count_macs
 from edgecompress.exporters.onnx import to_onnx
 from edgecompress.modules.capture import capture
 from edgecompress.pruning.counts import count_macs as count_torch
