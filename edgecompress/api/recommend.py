@@ -25,7 +25,7 @@ from edgecompress.targets import TargetProfile, load_profile, profile_names
 from edgecompress.targets.cpus import as_named, host_isa
 from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.targets.profile import overridden
-from edgecompress.targets.recommendation import Recommendation
+from edgecompress.targets.recommendation import RankedTarget, Recommendation
 from edgecompress.targets.recommendation import recommend as rank_targets
 from edgecompress.targets.rules import Constraints, find_cpu_or_device
 
@@ -41,7 +41,8 @@ class Advice:
         trials: what was measured of a target's bundle, by the name of the target.
         not_known: what this machine cannot say of another CPU's latency.
         with_training: the target that would be the first with training data, where nobody said whether there is some.
-        overrides: ``KEY=VALUE`` that hold :func:`compress` to the same limits.
+        overrides: ``KEY=VALUE`` for :func:`compress` with the first target: what suits it to the CPU that is asked for,
+            and the same limits.
     """
 
     constraints: Constraints
@@ -66,6 +67,8 @@ class Advice:
                 {
                     **_head(ranked.profile),
                     "decided_by": ranked.decided_by,
+                    "why": ranked.why,
+                    "settings": ranked.settings,
                     "predicted": None if ranked.prediction is None else asdict(ranked.prediction),
                     "measured": asdict(trial) if (trial := self.trials.get(ranked.profile.name)) else None,
                 }
@@ -167,6 +170,7 @@ def recommend(
     tried: dict[str, Trial] = {}
     if network is not None and measure:
         tried = _try(network, data, found, (*own, *budgets), by, progress or Progress())
+    best = _settings(found.ranked[0], asked) if found.ranked else ()
     unknown = _unknown(cpu, constraints.max_latency_ms) if foreign and float_latency_ms is None else None
     return Advice(
         constraints=constraints,
@@ -175,7 +179,7 @@ def recommend(
         trials=tried,
         not_known=unknown,
         with_training=_with_training(profiles, constraints, measured, found),
-        overrides=(*asked, *budgets),
+        overrides=(*best, *asked, *budgets),
     )
 
 
@@ -207,6 +211,12 @@ def _check_latency(model: object, float_latency_ms: float | None) -> None:
     number("--float-latency-ms", float_latency_ms, lambda milliseconds: milliseconds > 0, "give milliseconds, above 0")
 
 
+def _settings(ranked: RankedTarget, asked: Sequence[str]) -> tuple[str, ...]:
+    """What suits a target to the CPU that is asked for, without the keys that the caller set."""
+    keys = {assignment.partition("=")[0].strip() for assignment in asked}
+    return tuple(setting for setting in ranked.settings if setting.partition("=")[0] not in keys)
+
+
 def _try(
     network: Network,
     data: Mapping[str, Data],
@@ -218,7 +228,7 @@ def _try(
     """A trial of each profile that is left, by its name."""
     trials = {}
     for ranked in found.ranked:
-        profile = overridden(ranked.profile, overrides)
+        profile = overridden(ranked.profile, (*_settings(ranked, ()), *overrides))
         with progress.step(f"trying {profile.name}"):
             trials[profile.name] = try_profile(network, profile, data, progress, by)
     return trials

@@ -7,7 +7,9 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from edgecompress.errors import InputError
 
 WIDTH = 78
 BRACES = re.compile(r"^\{(.*)\}(\.\.\.)?$")
@@ -32,7 +34,19 @@ KEYS = {
 
 
 class HelpfulCommand(TyperCommand):
-    """A command whose help lists its parameters as they are typed, and ends in its epilog as that is written."""
+    """A command whose help lists its parameters as they are typed, and ends in its epilog as that is written.
+
+    An option with one value is refused where it is given twice; the parser would take the last.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments that are left, as the parser has them."""
+        given = self.make_parser(ctx).parse_args([*args])[2]
+        for parameter in self.get_params(ctx):
+            single = isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag)
+            if single and given.count(parameter) > 1:
+                raise InputError(f"{parameter.opts[0]} is given {given.count(parameter)} times; give it once")
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What stands behind the command in the line on its usage."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from edgecompress.targets import TargetProfile
     from edgecompress.targets.effects import MeasuredFloat, Prediction
     from edgecompress.targets.recommendation import Recommendation
+
+WIDTH, INDENT = 80, "   "
 
 
 def run(
@@ -115,7 +118,8 @@ def _print_found(found: Recommendation, measured: MeasuredFloat | None, limit: f
         out.print(f"float model: {kilobytes(1e6 * measured.size_mb)}, {known}\n", highlight=False)
     for number, choice in enumerate(found.ranked, 1):
         out.print(f"{number}. [bold]{choice.profile.name}[/]: {choice.profile.strategy}", highlight=False)
-        out.print(f"   {choice.reason}", highlight=False)
+        reason = textwrap.fill(choice.reason, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+        out.print(reason, highlight=False, markup=False)
         if choice.prediction is not None:
             out.print(f"   predicted: {_predicted(choice.prediction)}", highlight=False)
             for line in _asks(choice.prediction, limit):

@@ -7,24 +7,27 @@ from dataclasses import dataclass
 
 from edgecompress.targets.effects import EFFECTS, MeasuredFloat, Prediction, predict
 from edgecompress.targets.profile import TargetProfile
+from edgecompress.targets.reasons import reasons, settings_for
 from edgecompress.targets.rules import DECISIVE, RULES, SERVES, Case, Constraints
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankedTarget:
-    """A profile that keeps the constraints as far as is known, and what decided for it."""
+    """A profile that keeps the constraints as far as is known, what decided for it, and ``why`` in words.
+
+    ``settings`` are ``KEY=VALUE`` that make a strategy one for the CPU that is asked for.
+    """
 
     profile: TargetProfile
     decided_by: tuple[str, ...]
+    why: tuple[str, ...]
+    settings: tuple[str, ...]
     prediction: Prediction | None
 
     @property
     def reason(self) -> str:
-        """The profile's reason in words, and what decided."""
-        if self.decided_by:
-            return f"{self.profile.reason}; decided by {', '.join(self.decided_by)}"
-        needs = "needs training data" if self.profile.recipe.trains else "needs no training data"
-        return f"{self.profile.reason}; {needs}"
+        """The profile's reason, and why it suits what is asked."""
+        return f"{self.profile.reason}: {'; '.join(self.why)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +75,7 @@ def recommend(
     left = sorted((case for case in cases if case.profile.name not in faults), key=_rank)
     return Recommendation(
         ranked=tuple(
-            RankedTarget(
-                profile=case.profile,
-                prediction=case.prediction,
-                decided_by=_decided_by(
-                    case, [faults[candidate.profile.name][0] for candidate in rejected if _counts(candidate, case)]
-                ),
-            )
+            _ranked(case, [faults[candidate.profile.name][0] for candidate in rejected if _counts(candidate, case)])
             for case in left
         ),
         rejected=tuple(
@@ -90,6 +87,18 @@ def recommend(
             )
             for case in rejected
         ),
+    )
+
+
+def _ranked(case: Case, rejecting: list[str]) -> RankedTarget:
+    """A profile that is left, where those that would be better are rejected by these constraints."""
+    decided_by = _decided_by(case, rejecting)
+    return RankedTarget(
+        profile=case.profile,
+        prediction=case.prediction,
+        decided_by=decided_by,
+        why=tuple(reasons(case, decided_by)),
+        settings=settings_for(case.profile, case.constraints),
     )
 
 

@@ -101,3 +101,24 @@ def test_an_example_is_broken_before_an_option() -> None:
     first, second, *_ = examples("start", long).splitlines()[1:]
     assert (first.endswith(" \\"), second.strip().startswith("--")) == (True, True)
     assert _examples("\n" + examples("start", long)) == [long]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["targets", "recommend", "--cpu", "pixel", "--cpu", "zen3"],
+        ["targets", "recommend", "--cpu=pixel", "--max-size-mb", "3", "--cpu", "zen3"],
+        ["compress", "nets.py:net", "--target", "edge", "--target", "mobile"],
+        ["compress", "nets.py:net", "-o", "first", "--output", "second"],
+    ],
+)
+def test_an_option_with_one_value_is_given_once(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    name = "--cpu" if "recommend" in words else "--output" if "-o" in words else "--target"
+    assert capsys.readouterr().err == f"error: {name} is given 2 times; give it once\n"
+
+
+def test_options_that_take_several_values_and_flags_may_stand_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["targets", "recommend", "--set", "seed=1", "--set", "cpu.runs=20", "--train-data", "--train-data"]
+    assert main(words) == 0
+    assert "--set seed=1 --set cpu.runs=20" in capsys.readouterr().out
