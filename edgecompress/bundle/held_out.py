@@ -95,11 +95,13 @@ def _metric_rows(
     measure: Measure, before: float | None, after: float | None, source: str, drop: Drop | None
 ) -> Iterator[MeasuredRow]:
     """The rows of the metric: of top-1 the accuracy and its drop, of another one its share, too."""
+    if drop is None and before is not None and after is not None:
+        drop = Drop(before=before, after=after, unit=measure.unit, higher_is_better=measure.wants_more)
     values = metric_measures(measure, before, after)
     units = {**metric_units(measure), "metric_kept": "share"}
     if measure.name == DEFAULT:
         yield MeasuredRow(measure="accuracy", value=after, unit="%", source=source)
-        shown = {"accuracy_drop": "points"}
+        title, shown = "accuracy", {"accuracy_drop": "points"}
     else:
         title = metric_title(measure.name)
         yield MeasuredRow(measure="metric", value=after, unit=measure.unit, source=source, title=title)
@@ -107,8 +109,14 @@ def _metric_rows(
     for name, unit in shown.items():
         value = values[name]
         found = NOWHERE if value is None and source == HERE else source
+        kept = name == "metric_kept"
         yield MeasuredRow(
-            measure=name, value=value, unit=unit, source=found, drop=drop if name.endswith("_drop") else None
+            measure=name,
+            value=value,
+            unit=unit,
+            source=found,
+            drop=None if kept else drop,
+            title=f"{title}, {'kept' if kept else 'change'}",
         )
 
 

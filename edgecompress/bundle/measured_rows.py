@@ -9,7 +9,7 @@ from edgecompress.bundle.reading import Bundle, recorded_number
 from edgecompress.metrics.bootstrap import Interval
 from edgecompress.timing.ratios import Ratio, Verdict
 from edgecompress.units import decibels, metric
-from edgecompress.validation.drops import Drop, DropVerdict, span
+from edgecompress.validation.drops import Drop, DropVerdict
 
 HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
 
@@ -18,8 +18,8 @@ HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
 class MeasuredRow:
     """One measure, its value, and whether it was taken now or when the bundle was written.
 
-    ``interval`` bounds it at 95 % where it is a time or a ratio of times; ``drop`` is that of the metric, with its
-    interval, where it is one; ``title`` is what a table calls it, where that is not ``measure``.
+    ``interval`` bounds it at 95 % where it is a time or a ratio of times; ``drop`` is that of the metric, where it is
+    one; ``title`` is what a table calls it, where that is not ``measure``.
     """
 
     measure: str
@@ -41,16 +41,14 @@ class MeasuredRow:
 
     @property
     def text(self) -> str:
-        """The value with its unit; a ratio of times in words, and a drop with its interval, where it is known."""
+        """The value with its unit; a ratio of times in words, and the change of a metric in place of its drop."""
         if self.value is None:
             return "not measured"
         if self.measure == "speedup" and self.interval is not None:
             return self._ratio(self.value, self.interval).words
-        told = decibels(self.value) if self.unit == "dB" else metric(self.value, self.unit)
-        if self.drop is None or self.drop.interval_95 is None:
-            return told
-        said, ends = told if self.drop.is_one else self.drop.verdict, span(self.drop.interval_95, self.drop.unit)
-        return f"{said} ({ends})" if ends else str(said)
+        if self.drop is not None:
+            return self.drop.words
+        return decibels(self.value) if self.unit == "dB" else metric(self.value, self.unit)
 
     @property
     def entry(self) -> dict[str, Any]:

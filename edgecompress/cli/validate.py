@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,6 +20,9 @@ from edgecompress.cli.tables import (
     print_verdict,
     prints_aside,
 )
+
+if TYPE_CHECKING:
+    from edgecompress.bundle.measured_rows import MeasuredRow
 
 
 def run(
@@ -113,5 +117,21 @@ def run(
         print_elsewhere(result.elsewhere, result.sources)
         verdict = result.document()["verdict"]
         print_budgets(verdict)
+        for line in recorded_only(result.rows):
+            console().print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
         print_verdict(verdict, bundle)
     return 0 if result.passed else 1
+
+
+NEEDED = {"accuracy": "--evaluation", "metric": "--evaluation", "speedup": "--original"}
+"""What measures them here."""
+
+
+def recorded_only(rows: Sequence[MeasuredRow]) -> Iterator[str]:
+    """What the verdict takes from the bundle's own record, a line each with the option that measures it here."""
+    for row in rows:
+        if row.measure in NEEDED and row.source == "recorded" and row.value is not None:
+            yield (
+                f"{row.title or row.measure}: recorded {row.text}, not measured here; give {NEEDED[row.measure]} to"
+                " measure it"
+            )

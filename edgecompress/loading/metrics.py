@@ -137,10 +137,12 @@ def _check_side(measure: Measure, budgets: Budgets) -> None:
 
 
 def _budgets_of(measure: Measure, budgets: Budgets, warn: Callable[[str], None]) -> Budgets:
-    """The budgets of a run by another metric than top-1: points of accuracy become points of one in percent."""
-    given = (budgets.max_metric_drop, budgets.min_metric_kept, budgets.min_metric, budgets.max_metric)
-    limit, spoken_of = budgets.max_accuracy_drop, any(budget is not None for budget in given)
-    if limit is None or spoken_of:
+    """The budgets of a run by another metric than top-1: points of accuracy become points of one in percent.
+
+    A budget of what is lost takes their place. A bound of the metric itself says nothing of that, and both hold.
+    """
+    limit, losses = budgets.max_accuracy_drop, (budgets.max_metric_drop, budgets.min_metric_kept)
+    if limit is None or any(loss is not None for loss in losses):
         return budgets.model_copy(update={"max_accuracy_drop": None})
     if measure.in_percent:
         return budgets.model_copy(update={"max_accuracy_drop": None, "max_metric_drop": limit})

@@ -31,5 +31,5 @@ def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:
         found.append(f"the machine changed its speed: {halves}; trust the ratio, not the milliseconds")
     median, p95 = np.percentile(times_ms, [50, 95])
     if p95 > TAIL * median:
-        found.append(f"interrupted: p95 is {p95 / median:.1f} times the median; p95 and p99 tell of the neighbours")
+        found.append(f"interrupted: p95 is {p95 / median:.1f} times the median; other programs disturbed p95 and p99")
     return tuple(found)

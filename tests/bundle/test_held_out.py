@@ -103,12 +103,14 @@ def test_the_drop_of_both_files_has_an_interval_and_one_against_the_record_has_n
     assert here.drop is not None
     low, high = here.drop.interval_95 or (0.0, 0.0)
     assert 15 < low < 25 < high < 35
-    assert here.text == f"25.00 points ({low:+.2f} to {high:+.2f})"
+    assert here.text == f"-25.00 points ({-high:+.2f} to {-low:+.2f})"  # the change, as compress prints it
+    assert here.title == "accuracy, change"
     assert here.entry["interval_95"] == [low, high]
     assert here.entry["verdict"] == "worse"
     assert here.interval is None  # the budget is held against the drop
     recorded = _rows(_bundle(files, data), data)[0]["accuracy_drop"]
     assert recorded.value is not None
+    assert recorded.text == f"{-recorded.value:+.2f} points"
     assert "interval_95" not in recorded.entry
 
 
@@ -117,7 +119,7 @@ def test_a_recorded_interval_is_read_and_one_that_is_none_refused(files: Path) -
     bundle = _bundle(files, MADE_WITH)
     bundle.manifest.metrics["metric"] = entry
     row = _rows(bundle, None)[0]["accuracy_drop"]
-    assert row.text == "no difference (-0.50 to +2.00)"
+    assert row.text == "no difference (-2.00 to +0.50)"
     assert (row.value, row.entry["verdict"]) == (1.0, "no difference")
     bundle.manifest.metrics["metric"] = {**entry, "drop_interval_95": ["[bold]", 1]}
     with pytest.raises(OutputError, match=r"'metrics\.metric\.drop_interval_95\.0' of its manifest is no number"):

@@ -103,8 +103,17 @@ def test_points_of_accuracy_bound_a_metric_in_percent() -> None:
     assert _opened(recipe)[1] == recipe  # a recipe that was settled is settled
 
 
-@pytest.mark.parametrize("budget", ["max_metric_drop", "min_metric_kept", "max_metric"])
-def test_a_budget_of_the_metric_takes_the_place_of_points(budget: str) -> None:
+def test_a_floor_leaves_the_budget_of_what_is_lost() -> None:
+    _, recipe, heard = _opened(_named("miou", max_accuracy_drop=1.5, min_metric=70.0))
+    assert recipe.budgets == Budgets(max_metric_drop=1.5, min_metric=70.0)
+    assert heard == []
+    _, recipe, heard = _opened(_named("mae", max_accuracy_drop=1.5, max_metric=0.9))
+    assert recipe.budgets == Budgets(max_metric=0.9)
+    assert [line.partition(":")[0] for line in heard] == ["no budget bounds what is lost of 'mae'"]
+
+
+@pytest.mark.parametrize("budget", ["max_metric_drop", "min_metric_kept"])
+def test_a_budget_of_what_is_lost_takes_the_place_of_points(budget: str) -> None:
     _, recipe, heard = _opened(_named("mae", max_accuracy_drop=1.5, **{budget: 0.9}))
     assert recipe.budgets == Budgets(**{budget: 0.9})
     assert heard == []

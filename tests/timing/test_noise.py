@@ -30,4 +30,4 @@ def test_a_machine_that_changes_its_speed(factor: float) -> None:
 
 def test_calls_that_are_interrupted() -> None:
     (doubt,) = doubts_of(np.where(np.arange(100) % 10 == 0, 10.0, 2.0), EXACT)
-    assert doubt == "interrupted: p95 is 5.0 times the median; p95 and p99 tell of the neighbours"
+    assert doubt == "interrupted: p95 is 5.0 times the median; other programs disturbed p95 and p99"

@@ -17,7 +17,7 @@ from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import PASSES
 from edgecompress.quantization.static import Choose, quantize_static
 from edgecompress.quantization.timed_placement import TimedChoice, by_table, choose_by_time
-from edgecompress.recipe.tables import Quantization, Recipe
+from edgecompress.recipe.tables import Isa, Quantization, Recipe
 from edgecompress.runtime import network_rows, signature
 from edgecompress.step import Step, StepResult
 from edgecompress.targets.cpus import FAMILIES, arithmetic_of, host_isa
@@ -38,7 +38,7 @@ def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
     )
     quantizing = Step(
         name="quantize",
-        what=_sentence(recipe.quantization),
+        what=_sentence(recipe.quantization, recipe.cpu.isa),
         run=quantize,
         min_sqnr_db=GARBAGE_DB,
         lossless=False,
@@ -56,12 +56,14 @@ def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
     return (*before, quantizing, enclosing) if recipe.quantization.enclose else (*before, quantizing)
 
 
-def _sentence(quantization: Quantization) -> str:
+def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     kept = f", {', '.join(quantization.keep_float)} kept float" if quantization.keep_float else ""
     weights = quantization.granularity.replace("_", " ")
     recovery = "".join(f", {key.replace('_', ' ')}" for key in PASSES if getattr(quantization, key))
     fallback = ", layers return to float for the accuracy budget" if quantization.fallback_evaluations else ""
-    timed = ", placed by measured time" if quantization.placement == "measured" else ""
+    timed = ""
+    if quantization.placement == "measured":
+        timed = f", placed by the table (no {isa} here to time)" if _is_elsewhere(isa) else ", placed by measured time"
     small = ", those of float layers INT8 in the file" if quantization.prefer == "size" else ""
     return f"static INT8, {quantization.scheme}, weights {weights}{small}{timed}{recovery}{fallback}{kept}"
 
@@ -118,8 +120,8 @@ def _choice(context: Context) -> Choose | None:
     recipe = context.recipe
     if recipe.quantization.placement == "table":
         return None
-    here, there = host_isa(), recipe.cpu.isa
-    if there is not None and there != here:
+    there = recipe.cpu.isa
+    if there is not None and _is_elsewhere(there):
         reason = f"this machine cannot time {FAMILIES[there].what}, the target's CPU"
         return lambda _lowering, _batches: by_table(reason)
 
@@ -129,6 +131,11 @@ def _choice(context: Context) -> Choose | None:
             return choose_by_time(lowering, sample, recipe.cpu.threads)
 
     return choose
+
+
+def _is_elsewhere(isa: Isa | None) -> bool:
+    """Whether the target has another CPU than this machine, which cannot time it."""
+    return isa is not None and isa != host_isa()
 
 
 def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Callable[[ir.Model], bool] | None:

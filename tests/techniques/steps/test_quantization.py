@@ -18,7 +18,9 @@ from edgecompress.quantization.equalization import equalize
 from edgecompress.quantization.weights import constant_weight
 from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.step import Conversion
+from edgecompress.targets import effective_profile
 from edgecompress.techniques.context import Context
+from edgecompress.techniques.steps.quantization import plan_steps
 from tests.exporters.graphs import draw, graph
 
 DATA = [draw(8, 4, 8, 8, seed=seed) for seed in range(3)]
@@ -98,3 +100,18 @@ def test_equalization_that_changes_the_outputs_is_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr("edgecompress.techniques.steps.quantization.equalize", spoiled)
     with pytest.raises(ParityError, match=r"^step 'equalize' changed what the model computes: 40\.0 dB"):
         _convert(_recipe(equalization=True))
+
+
+def test_the_plan_says_what_places_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times of this machine are none of another CPU: the table decides there."""
+    monkeypatch.setattr("edgecompress.techniques.steps.quantization.host_isa", lambda: "x86-vnni")
+    for isa, told in (
+        (None, "placed by measured time"),
+        ("x86-vnni", "placed by measured time"),
+        ("armv8.0", "placed by the table (no armv8.0 here to time)"),
+    ):
+        recipe = effective_profile("mobile", [f"cpu.isa={isa or 'none'}"]).recipe
+        (step,) = plan_steps(recipe, None)
+        assert f", {told}" in step.what
+    table = effective_profile("mobile", ["cpu.isa=armv8.0", "quantization.placement=table"]).recipe
+    assert "placed" not in plan_steps(table, None)[0].what
