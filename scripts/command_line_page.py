@@ -1,19 +1,15 @@
-"""The page on the command line, written from the commands themselves when the documentation is built."""
+"""The page on the command line, written from the commands themselves (:mod:`scripts.written_pages`)."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from edgecompress.cli.app import app
 from edgecompress.cli.help import parameters
-
-if TYPE_CHECKING:
-    from mkdocs.config.defaults import MkDocsConfig
-    from mkdocs.structure.files import Files
 
 HEAD = """# The command line
 
@@ -22,23 +18,10 @@ you gave cannot be used, 3 when something inside failed, and 128 + N when signal
 
 ## Completion in the shell
 
-<!-- not run: it writes to the configuration of your shell -->
-```sh
-edgecompress --install-completion
-```
-
-and a new shell complete commands, options, names of targets, metrics, losses, runtimes and CPUs, the keys of a recipe
-with their values after `--set`, and files. It works in bash, zsh, fish and PowerShell; `--show-completion` prints what
-is installed.
+After `edgecompress --install-completion`, a new shell completes commands, options, names of targets, metrics, losses,
+runtimes and CPUs, the keys of a recipe with their values after `--set`, and files. It works in bash, zsh, fish and
+PowerShell; `--show-completion` prints what is installed.
 """
-
-
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the page to the site; mkdocs calls this."""
-    from mkdocs.structure.files import File
-
-    files.append(File.generated(config, "command-line.md", content=command_line_page()))
-    return files
 
 
 def command_line_page() -> str:

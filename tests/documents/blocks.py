@@ -7,6 +7,8 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.written_pages import own_text
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUN = ("python", "sh", "console")
 """Languages that are run; a block with a title is a file instead."""
@@ -46,8 +48,8 @@ def pages() -> list[Path]:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """The blocks of a page, in order."""
-    return read_blocks(page.read_text(), str(page.relative_to(ROOT)))
+    """The blocks of a page, in order, without those that stand in another file, too."""
+    return read_blocks(own_text(page.read_text()), str(page.relative_to(ROOT)))
 
 
 def read_blocks(text: str, page: str) -> list[Block]:

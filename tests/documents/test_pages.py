@@ -20,8 +20,6 @@ BLOCKS = [block for page in pages() for block in blocks_of(page)]
 NOT_RUN = [block for block in BLOCKS if block.reason is not None]
 WITH_NAMES = (ROOT / "README.md", ROOT / "docs" / "python.md")
 """Pages that call models and data by names, and say what these are."""
-INCLUDED = "--8<--"
-"""What a page shows of a file that is in the folder already."""
 COMMANDS = ("edgecompress", "python", "pip", "make", "torchrun", "npm", "apt-get")
 
 
@@ -44,7 +42,7 @@ def test_the_blocks_of_a_page_run(page: Path, stage: Path, tmp_path: Path) -> No
     with on_stage(tmp_path):
         names: dict[str, Any] = {"__name__": page.stem, **(names_of_readme() if page in WITH_NAMES else {})}
         for block in blocks_of(page):
-            if block.title is not None and not block.text.startswith(INCLUDED):
+            if block.title is not None:
                 Path(block.title).write_text(block.text)
             elif block.runs:
                 _run(block, names)
