@@ -31,15 +31,21 @@ def validate(
     min_metric_kept: float | None = None,
     min_metric: float | None = None,
     max_metric: float | None = None,
+    min_compression_ratio: float | None = None,
     min_speedup: float | None = None,
     max_latency_ms: float | None = None,
+    max_latency_p95_ms: float | None = None,
+    max_latency_p99_ms: float | None = None,
     max_size_mb: float | None = None,
+    min_sqnr_db: float | None = None,
     cpu: Sequence[str] = (),
     min_cpu_agreement: float | None = None,
     on: Sequence[str] = (),
+    min_browser_agreement: float | None = None,
     min_runtime_agreement: float | None = None,
     max_cpu_nodes: float | None = None,
     min_npu_share: float | None = None,
+    require_measured: bool = False,
     verify_key: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Revalidation:
@@ -59,16 +65,23 @@ def validate(
         min_metric_kept: share of the float model's metric that is kept, 0 to 1.
         min_metric: the artifact's metric itself, in its unit, where more is better, whatever the float model's is.
         max_metric: the same where less is better.
+        min_compression_ratio: the original's bytes over the artifact's.
         min_speedup: the original's latency over the artifact's, medians.
         max_latency_ms: median latency of one sample, in milliseconds.
+        max_latency_p95_ms: latency that 95 % of the calls stay under, in milliseconds.
+        max_latency_p99_ms: latency that 99 % of the calls stay under, in milliseconds.
         max_size_mb: size of the artifact in megabytes (10^6 bytes).
+        min_sqnr_db: least agreement of the artifact's outputs with the original's, in dB.
         cpu: names of other CPUs, on which the artifact is run under emulation.
         min_cpu_agreement: share of the samples with the same answers there, 0 to 1.
         on: names of other places to run, each as ``RUNTIME`` or ``RUNTIME:DEVICE``: ``browser``, or a runtime that
             another package adds; ``qemu:haswell`` is CPU ``haswell``.
+        min_browser_agreement: share of the samples with the same answers in the browser, 0 to 1.
         min_runtime_agreement: share of the samples with the same answers on runtimes of other packages, 0 to 1.
         max_cpu_nodes: nodes that an NPU leaves to the CPU.
         min_npu_share: share of the multiply-accumulates that an NPU does, 0 to 1.
+        require_measured: whether a budget, the recipe's included, that is not measured here leaves the verdict
+            undecided; by default what the bundle records keeps it, too.
         verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
         progress: what is told of the progress; by default nobody.
 
@@ -92,10 +105,15 @@ def validate(
         "min_metric_kept": min_metric_kept,
         "min_metric": min_metric,
         "max_metric": max_metric,
+        "min_compression_ratio": min_compression_ratio,
         "min_speedup": min_speedup,
         "max_latency_ms": max_latency_ms,
+        "max_latency_p95_ms": max_latency_p95_ms,
+        "max_latency_p99_ms": max_latency_p99_ms,
         "max_size_mb": max_size_mb,
+        "min_sqnr_db": min_sqnr_db,
         "min_cpu_agreement": min_cpu_agreement,
+        "min_browser_agreement": min_browser_agreement,
         "min_runtime_agreement": min_runtime_agreement,
         "max_cpu_nodes": max_cpu_nodes,
         "min_npu_share": min_npu_share,
@@ -108,5 +126,6 @@ def validate(
         on=(*emulated(names("cpu", cpu, "CPUs")), *names("on", on, "runtimes")),
         progress=progress or Progress(),
         by=MeasuredBy(metric=metric, postprocess=postprocess),
+        require_measured=require_measured,
         verify_key=None if verify_key is None else path("verify_key", verify_key),
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from edgecompress.bundle.reading import Bundle, recorded_number
 from edgecompress.metrics.bootstrap import Interval
+from edgecompress.timing.benchmark import stored_bytes
 from edgecompress.timing.ratios import Ratio, Verdict
 from edgecompress.units import decibels, metric
 from edgecompress.validation.drops import Drop, DropVerdict
@@ -75,3 +77,11 @@ def recorded_speedup(bundle: Bundle) -> MeasuredRow:
     ends = [recorded_number(bundle, "latency_ms", "ratio_interval_95", place) for place in (0, 1)]
     low, high = ends
     return row if low is None or high is None or not 0 < low <= high else replace(row, interval=(low, high))
+
+
+def compression_row(bundle: Bundle, original: Path | None) -> MeasuredRow:
+    """The compression ratio: against the float file that is given, else as recorded."""
+    if original is None:
+        return recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x")
+    ratio = stored_bytes(original) / stored_bytes(bundle.artifact)
+    return MeasuredRow(measure="compression_ratio", value=ratio, unit="x", source=HERE)

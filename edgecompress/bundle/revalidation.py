@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from edgecompress.arrays import Array, Inputs
 from edgecompress.bundle.deciding import judging
 from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
-from edgecompress.bundle.measured_rows import HERE, RECORDED, MeasuredRow, recorded, recorded_speedup
+from edgecompress.bundle.measured_rows import HERE, RECORDED, MeasuredRow, compression_row, recorded_speedup
 from edgecompress.bundle.reading import Bundle, read_bundle
+from edgecompress.bundle.require_measured import UNMEASURED, only_recorded, tell_unmeasured
 from edgecompress.bundle.signature import load_verify_key, verify_bundle
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError, ModelError, OutputError, first_line
@@ -44,17 +45,6 @@ from edgecompress.validation.elsewhere.results import Elsewhere
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-BOTH = "give labelled --evaluation data and the float model (--original)"
-UNMEASURED = {
-    "accuracy_drop": BOTH,
-    "metric_drop": BOTH,
-    "metric_kept": BOTH,
-    "cpu_agreement": "name a CPU with --cpu",
-    "runtime_agreement": "name a runtime with --on",
-    "cpu_nodes": "name an NPU with --on",
-    "npu_share": "name an NPU with --on",
-}
-"""How to have what a budget bounds measured."""
 GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
 
 
@@ -94,6 +84,7 @@ def revalidate(
     progress: Progress,
     verify_key: Path | None = None,
     by: MeasuredBy = AS_NAMED,
+    require_measured: bool = False,
 ) -> Revalidation:
     """Check a bundle's bytes, then measure it against its budgets.
 
@@ -108,6 +99,7 @@ def revalidate(
         by: what is measured in place of the metric of the bundle's recipe, and what the outputs become before. Data
             for a bundle that was measured by code of its maker's, which is not run unasked, need it.
         verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
+        require_measured: whether no budget is kept by what is only recorded.
 
     Raises:
         OutputError: the bundle is not what its manifest says, or is not signed with the key.
@@ -146,7 +138,7 @@ def revalidate(
         MeasuredRow(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
         *_latency(bundle, golden, original, recipe),
         *quality.rows,
-        recorded(bundle, "compression_ratio", ("size_bytes", "ratio"), "x"),
+        compression_row(bundle, original),
     ]
     lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
     newer = _elsewhere(bundle, places, golden, batches, progress)
@@ -160,16 +152,21 @@ def revalidate(
     }
     measured = comparable(measured, recipe, asked=limits)
     _require_measured(_asked(limits, budgets), measured)
+    verdict = judge(
+        elsewhere.strict(budgets),
+        measured,
+        {row.measure: row.interval for row in rows if row.interval is not None},
+        metric_units(measure),
+    )
+    sources = {key: HERE if entries else RECORDED for key, entries in newer.groups.items()}
+    if require_measured:
+        verdict = verdict.complete_without(only_recorded(rows, sources, measured=batches is not None))
+        tell_unmeasured(verdict, progress)
     return Revalidation(
         rows=tuple(rows),
-        verdict=judge(
-            elsewhere.strict(budgets),
-            measured,
-            {row.measure: row.interval for row in rows if row.interval is not None},
-            metric_units(measure),
-        ),
+        verdict=verdict,
         elsewhere=elsewhere,
-        sources={key: HERE if entries else RECORDED for key, entries in newer.groups.items()},
+        sources=sources,
         lost=lost,
     )
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli import completion
+from edgecompress.cli.gate import Gate
 from edgecompress.cli.tables import VERDICTS, console, print_json, print_table, prints_aside
 from edgecompress.errors import plural
 from edgecompress.units import budget, decibels, kilobytes, limit, metric, metric_title, milliseconds, outcome, percent
@@ -49,6 +50,12 @@ def run(
     max_slowdown: Annotated[
         float | None, typer.Option(metavar="PERCENT", min=0, help="Beyond noise; by default 1.")
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE.xml", help="Write the outcome of each budget as JUnit has it.")
+    ] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Annotate the job of a GitHub workflow, and write its summary.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Say what a new bundle changes against an old one: metric, size, latency, and which answers."""
@@ -56,7 +63,8 @@ def run(
     from edgecompress.progress import progress_for
     from edgecompress.recipe.wording import in_options
 
-    with prints_aside(as_json):
+    gate = Gate(f"diff {old.name} {new.name}", new, junit=junit, github=github, aside=as_json)
+    with gate, prints_aside(as_json):
         found = in_options(diff)(
             old,
             new,
@@ -76,6 +84,7 @@ def run(
             console().print("both artifacts are the same file", highlight=False)
         _print_answers(found.answers, found.answered)
         _print_budgets(found.verdict, new)
+    gate.tell(found.verdict.entry)
     return 0 if found.passed else 1
 
 

@@ -207,7 +207,7 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
 def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:
     """Whether it is within budget, as far as was measured, and where it is."""
     told = VERDICTS[verdict["outcome"]]
-    for reason in ("not measured", "too noisy to say"):
+    for reason in ("not measured", "only recorded", "too noisy to say"):
         named = [check["budget"] for check in verdict["budgets"] if check["outcome"] == reason]
         if named and verdict["outcome"] != "fail":
             told += f" [yellow]({reason}: {', '.join(named)})[/]"

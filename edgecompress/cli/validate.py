@@ -11,6 +11,7 @@ from rich.console import Console
 
 from edgecompress.cli import completion
 from edgecompress.cli.compress import On
+from edgecompress.cli.gate import Gate
 from edgecompress.cli.tables import (
     console,
     print_budgets,
@@ -53,9 +54,21 @@ def run(
     max_metric: Annotated[
         float | None, typer.Option(metavar="X", help="The artifact's own, where less is better.")
     ] = None,
+    min_compression_ratio: Annotated[
+        float | None, typer.Option(metavar="X", help="Bytes of the float model over its own.")
+    ] = None,
     min_speedup: Annotated[float | None, typer.Option(metavar="X", help="Over the float model.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median for one sample.")] = None,
+    max_latency_p95_ms: Annotated[
+        float | None, typer.Option(metavar="MS", help="That 95 % of the calls stay under.")
+    ] = None,
+    max_latency_p99_ms: Annotated[
+        float | None, typer.Option(metavar="MS", help="That 99 % of the calls stay under.")
+    ] = None,
     max_size_mb: Annotated[float | None, typer.Option(metavar="MB", help="Of the artifact, 10^6 bytes.")] = None,
+    min_sqnr_db: Annotated[
+        float | None, typer.Option(metavar="DB", help="Agreement with the float model's outputs.")
+    ] = None,
     cpu: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", autocompletion=completion.cpus, help="Another CPU, emulated; repeatable."),
@@ -73,6 +86,18 @@ def run(
     min_npu_share: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Of the work, done by an NPU, 0 to 1.")
     ] = None,
+    min_browser_agreement: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
+    ] = None,
+    require_measured: Annotated[
+        bool, typer.Option("--require-measured", help="Nothing passes that is only recorded.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE.xml", help="Write the outcome of each budget as JUnit has it.")
+    ] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Annotate the job of a GitHub workflow, and write its summary.")
+    ] = False,
     verify_key: Annotated[
         Path | None, typer.Option(metavar="PUB.pem", help="Refuse a bundle that this key has not signed.")
     ] = None,
@@ -83,7 +108,8 @@ def run(
     from edgecompress.progress import progress_for
     from edgecompress.recipe.wording import in_options
 
-    with prints_aside(as_json):
+    gate = Gate(f"validate {bundle.name}", bundle, junit=junit, github=github, complete=require_measured, aside=as_json)
+    with gate, prints_aside(as_json):
         result = in_options(validate)(
             bundle,
             evaluation=evaluation,
@@ -93,15 +119,21 @@ def run(
             min_metric_kept=min_metric_kept,
             min_metric=min_metric,
             max_metric=max_metric,
+            min_compression_ratio=min_compression_ratio,
             min_speedup=min_speedup,
             max_latency_ms=max_latency_ms,
+            max_latency_p95_ms=max_latency_p95_ms,
+            max_latency_p99_ms=max_latency_p99_ms,
             max_size_mb=max_size_mb,
+            min_sqnr_db=min_sqnr_db,
             cpu=cpu or (),
             min_cpu_agreement=min_cpu_agreement,
             on=on or (),
+            min_browser_agreement=min_browser_agreement,
             min_runtime_agreement=min_runtime_agreement,
             max_cpu_nodes=max_cpu_nodes,
             min_npu_share=min_npu_share,
+            require_measured=require_measured,
             progress=progress_for(Console(stderr=True)),
             verify_key=verify_key,
             metric=metric,
@@ -120,6 +152,7 @@ def run(
         for line in recorded_only(result.rows):
             console().print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
         print_verdict(verdict, bundle)
+    gate.tell(result.document()["verdict"])
     return 0 if result.passed else 1
 
 

@@ -31,14 +31,14 @@ def read_report(bundle: Path) -> dict[str, Any]:
     return report
 
 
-def check_outside(file: Path, bundle: Path) -> None:
-    """Refuse a page that would lie in the bundle: another byte there, and it is no longer what it was.
+def check_outside(file: Path, bundle: Path, option: str = "--output") -> None:
+    """Refuse a file that would lie in the bundle: another byte there, and it is no longer what it was.
 
     Raises:
         OutputError: it would.
     """
     if file.resolve().is_relative_to(bundle.resolve()):
-        raise OutputError(f"{str(file)!r} lies in the bundle, which must not change; choose another --output")
+        raise OutputError(f"{str(file)!r} lies in the bundle, which must not change; choose another {option}")
 
 
 def write_page(report: Mapping[str, Any], file: Path) -> None:

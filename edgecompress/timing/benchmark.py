@@ -87,7 +87,7 @@ def benchmark(
     specs = common_specs({str(file): _specs(file) for file in files})
     if unknown := free_dimensions(specs):
         progress.warn(f"dynamic dimensions other than the batch are timed as 1: {', '.join(unknown)}")
-    stored, rows = [_stored_bytes(file) for file in files], list[Timed]()
+    stored, rows = [stored_bytes(file) for file in files], list[Timed]()
     for size in progress.track(_sizes(files, specs, batch_sizes), "timing the files", "size"):
         inputs = dummy_inputs(specs, size)
         for file in files:
@@ -118,7 +118,7 @@ def _timed(
     return rows
 
 
-def _stored_bytes(file: Path) -> int:
+def stored_bytes(file: Path) -> int:
     """Bytes of a file and of the files next to it in which an ONNX model keeps its weights."""
     files = {file}
     if file.suffix == ".onnx":

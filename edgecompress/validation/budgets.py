@@ -6,8 +6,8 @@ A budget that a noisy machine leaves open is neither kept nor missed, and a verd
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from edgecompress.timing.latency import latency_intervals
 from edgecompress.timing.ratios import undecided
 from edgecompress.validation.evidence import Evidence
 
-Outcome = Literal["pass", "fail", "not measured", "too noisy to say"]
+Outcome = Literal["pass", "fail", "not measured", "only recorded", "too noisy to say"]
 
 MEASURES = {
     "max_accuracy_drop": ("accuracy_drop", "points"),
@@ -69,7 +69,8 @@ def comparable(
 class Check:
     """One budget; ``value`` is None where it could not be measured.
 
-    ``interval_95`` bounds the value where it is a time or a ratio of times.
+    ``interval_95`` bounds the value where it is a time or a ratio of times. What is ``only_recorded`` does not count
+    where everything has to be measured.
     """
 
     budget: str
@@ -77,12 +78,15 @@ class Check:
     value: float | None
     unit: str
     interval_95: Interval | None = None
+    only_recorded: bool = False
 
     @property
     def outcome(self) -> Outcome:
         """``too noisy to say`` where the limit lies within an interval of more than 5 % to either side."""
         if self.value is None:
             return "not measured"
+        if self.only_recorded:
+            return "only recorded"
         if self.interval_95 is not None and undecided(self.limit, self.interval_95):
             return "too noisy to say"
         holds = operator.le if self.budget.startswith("max_") else operator.ge
@@ -91,14 +95,16 @@ class Check:
     @property
     def entry(self) -> dict[str, Any]:
         """The budget for JSON."""
-        return {**asdict(self), "outcome": self.outcome}
+        own = {name: value for name, value in asdict(self).items() if name != "only_recorded"}
+        return {**own, "outcome": self.outcome}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """All checks."""
+    """All checks; ``complete`` is one that needs each of them to be measured."""
 
     checks: tuple[Check, ...]
+    complete: bool = False
 
     @property
     def missed(self) -> tuple[Check, ...]:
@@ -107,10 +113,23 @@ class Verdict:
 
     @property
     def outcome(self) -> Literal["pass", "fail", "undecided"]:
-        """``fail`` where a budget is missed, else ``undecided`` where the machine is too noisy to say of one."""
+        """``fail`` where a budget is missed, else ``undecided`` where the machine is too noisy to say of one, or one is
+        not measured that has to be."""
         if self.missed:
             return "fail"
-        return "undecided" if any(check.outcome == "too noisy to say" for check in self.checks) else "pass"
+        kept = {"pass"} if self.complete else {"pass", "not measured"}
+        return "pass" if {check.outcome for check in self.checks} <= kept else "undecided"
+
+    def complete_without(self, recorded: Collection[str]) -> Verdict:
+        """The same where every budget has to be measured, and these measures are only recorded.
+
+        >>> kept = judge(Budgets(max_size_mb=2.0), {"size_mb": 1.0})
+        >>> kept.complete_without(["speedup"]).outcome, kept.complete_without(["size_mb"]).outcome
+        ('pass', 'undecided')
+        """
+        names = {name for name, (measure, _) in MEASURES.items() if measure in recorded}
+        checks = (replace(check, only_recorded=check.budget in names) for check in self.checks)
+        return Verdict(checks=tuple(checks), complete=True)
 
     @property
     def entry(self) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 import edgecompress
 from edgecompress.bundle.manifest import dump_manifest
+from edgecompress.cli.app import app
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.registry import CRITERIA, METRICS, OBSERVERS, RUNTIMES, TECHNIQUES, missing
 from tests.heard import Heard
 from tests.networks import images
@@ -92,3 +96,37 @@ def test_a_warning_names_arguments(small_bundle: Path) -> None:
     edgecompress.validate(small_bundle, evaluation=images(seed=3), metric="f1", progress=heard)
     assert any("give max_metric_drop, min_metric_kept or, for top1, max_accuracy_drop" in line for line in heard.lines)
     assert not any("--" in line for line in heard.lines)
+
+
+def test_every_budget_is_an_argument_and_an_option() -> None:
+    given = {parameter for parameter in inspect.signature(edgecompress.validate).parameters if "_" in parameter}
+    command: Any = typer.main.get_command(app)
+    options = {parameter.name for parameter in command.commands["validate"].params}
+    assert {*Budgets.model_fields} <= given
+    assert {*Budgets.model_fields} <= options
+
+
+LOOSE: dict[str, float] = {
+    name: (1e6 if name.startswith("max_") else 1e-6)
+    for name in Budgets.model_fields
+    if "agreement" not in name and name not in ("max_cpu_nodes", "min_npu_share")
+}
+
+
+@pytest.mark.parametrize("name", LOOSE)
+def test_a_budget_that_is_given_is_judged(small_bundle: Path, name: str) -> None:
+    if name == "max_metric":
+        with pytest.raises(edgecompress.RecipeError, match="min_metric"):
+            edgecompress.validate(small_bundle, max_metric=1e6)
+        return
+    found = edgecompress.validate(small_bundle, **{name: LOOSE[name]})  # type: ignore[arg-type]
+    judged = {check.budget: (check.limit, check.outcome) for check in found.verdict.checks}
+    assert judged[name] == (LOOSE[name], "pass")
+
+
+def test_the_compression_ratio_is_that_of_the_files_that_are_given(small_bundle: Path, tmp_path: Path) -> None:
+    original = tmp_path / "float.onnx"
+    original.write_bytes((small_bundle / "model.onnx").read_bytes())
+    rows = {row.measure: row for row in edgecompress.validate(small_bundle, original=original).rows}
+    ratio = rows["compression_ratio"]
+    assert (ratio.value, ratio.source) == (1.0, "measured here")
