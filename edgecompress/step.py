@@ -55,12 +55,14 @@ class Step(PlannedStep):
             network computes, and works on the PyTorch module; all others work on the way to ONNX, and after it.
         lossless: whether the step keeps what the network computes, so that its floor is ``export.min_sqnr_db``.
         ships: whether what it makes could be the artifact.
+        remedy: what to do about a step that loses something, where it falls below its floor.
     """
 
     run: Callable[[Any, Any], StepResult[Any]]
     min_sqnr_db: float | None = None
     lossless: bool = True
     ships: bool = False
+    remedy: str = ""
 
     @property
     def on_module(self) -> bool:

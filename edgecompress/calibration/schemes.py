@@ -20,6 +20,10 @@ LEAST_ACTIVATION_SCALE, LEAST_WEIGHT_SCALE = 2.0**-80, 2.0**-40
 to a faint signal, and then none; with these the product of two scales, that of a bias, still is a normal float32."""
 
 
+BYTE = 255
+"""The largest code of 8 bits."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuantParams:
     """Scale and zero point of one tensor.
@@ -60,7 +64,7 @@ class QuantParams:
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """Integer type and range of activations; weights are int8 symmetric under both schemes.
+    """Integer type and range of activations; weights are int8 symmetric under every scheme.
 
     ``quant_max`` is 127 where the product of an 8-bit activation and an 8-bit weight, added in pairs,
     would saturate in 16 bits (x86 without VNNI), and 255 elsewhere. ``narrow_weights`` avoids the same
@@ -77,19 +81,22 @@ class Scheme:
         return "weights" if self.narrow_weights else "activations" if self.quant_max < 255 else "nothing"
 
     def activation_params(self, low: float, high: float) -> QuantParams:
-        """uint8 affine parameters, per tensor, for values between ``low`` and ``high``.
+        """Affine parameters, per tensor, for values between ``low`` and ``high``; uint8 where that holds the codes.
 
         The range is widened to hold zero, so that padding and ReLU are exact.
         """
         low, high = min(low, 0.0), max(high, 0.0)
         scale = float(scale_of((high - low) / self.quant_max, LEAST_ACTIVATION_SCALE))
         zero_point = np.clip(-round(low / scale), 0, self.quant_max)
-        return QuantParams(scale=np.array(scale, np.float32), zero_point=np.array(zero_point, np.uint8))
+        dtype = np.uint8 if self.quant_max <= BYTE else np.uint16
+        return QuantParams(scale=np.array(scale, np.float32), zero_point=np.array(zero_point, dtype))
 
 
 FBGEMM = Scheme(name="fbgemm", quant_max=127)
 FBGEMM_NARROW_WEIGHTS = Scheme(name="fbgemm, narrow weights", quant_max=255, narrow_weights=True)
 QNNPACK = Scheme(name="qnnpack", quant_max=255)
+UINT16 = Scheme(name="uint16", quant_max=65535)
+"""Activations of an NPU; neither an engine of PyTorch's nor ONNX Runtime's CPU provider computes with these."""
 SCHEMES = {scheme.name: scheme for scheme in (FBGEMM, QNNPACK)}
 
 

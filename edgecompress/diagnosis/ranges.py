@@ -44,7 +44,7 @@ def measure_ranges(
         floats: the float model that was quantized.
         artifact: what became of it; both are only read.
         values: names in the float model; those without a pair in the artifact are left out.
-        codes: how many integers calibration spread a range over, 128 or 256.
+        codes: how many integers of uint8 calibration spread a range over, 128 or 256; of uint16 it is all.
         batch: its first samples are run.
     """
     known = {value: params for value in values if (params := read_params(artifact.graph, value)) is not None}
@@ -73,6 +73,7 @@ class _Seen:
 
     def __init__(self, least: float, greatest: float, params: QuantParams, codes: int) -> None:
         zero = int(params.zero_point)
+        codes = codes if params.dtype == np.uint8 else 1 << 8 * params.dtype.itemsize
         self._step = float(params.scale)
         self._low, self._high = -zero * self._step, (codes - 1 - zero) * self._step
         # A constant has a width too: as much as float32 tells apart.

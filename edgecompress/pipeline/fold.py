@@ -110,6 +110,8 @@ def run_steps(
         agreement = _agreement(step, expected, result.model, probe)
         done.append(Done(step=step, result=result, agreement=agreement, seconds=time.perf_counter() - start))
         network = result.model
+        if context.reference is None and isinstance(network, ir.Model):
+            context = replace(context, reference=network)  # the first graph, which is float
     return tuple(done)
 
 
@@ -130,9 +132,7 @@ def _agreement(step: Step, expected: Sequence[Array], network: Network, probe: I
 
 def _require_alike(step: Step, agreement: Agreement, floor_db: float) -> None:
     """Refuse what agrees less than the floor as a whole, and slices of outputs that were lost beneath it."""
-    told, fix = f"step {step.name!r} changed what the model computes:", ""
-    if not step.lossless:
-        fix = "; see which layers suffer (inspect --sensitivity), and name them in quantization.keep_float"
+    told, fix = f"step {step.name!r} changed what the model computes:", f"; {step.remedy}" if step.remedy else ""
     if agreement.sqnr_db < floor_db:
         told = f"{told} {agreement.sqnr_db:.1f} dB agreement with the"
         if step.lossless:

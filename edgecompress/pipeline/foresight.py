@@ -42,6 +42,9 @@ def foreseen(
 
 def _idle(recipe: Recipe, roles: Collection[str], asked: Sequence[str]) -> Iterator[str]:
     """Keys that were set and change nothing."""
+    integers = recipe.quantization
+    if "quantization.uint16_activations" in asked and integers.enabled and not integers.enclose:
+        yield "quantization.uint16_activations has no effect: that is for NPUs; set quantization.enclose=true"
     learns = recipe.trains and "train" in roles and recipe.training.epochs > 0
     for key in asked:
         table, _, name = key.partition(".")

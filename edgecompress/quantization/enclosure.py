@@ -7,7 +7,8 @@ on one side and integers on the other it leaves to the CPU, or refuses with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -15,15 +16,17 @@ import onnx_ir.passes.common as passes
 
 from edgecompress.arrays import Array
 from edgecompress.calibration import QNNPACK, QuantParams, collect
-from edgecompress.calibration.schemes import weight_params
+from edgecompress.calibration.schemes import UINT16, Scheme, weight_params
 from edgecompress.data.batches import Batches
 from edgecompress.errors import plural
-from edgecompress.exporters.graph import constant, initializer, insert_after, is_float, node
+from edgecompress.exporters.graph import constant, initializer, insert_after, is_float
 from edgecompress.progress import Progress
 from edgecompress.quantization.float_moves import DEQUANTIZE, QUANTIZE, move_floats
+from edgecompress.quantization.kept_float import unmatched
 from edgecompress.quantization.lowering import activation_params
 from edgecompress.quantization.operators import MOVES, SATURATING
-from edgecompress.quantization.qdq_pairs import codes_name, floats_name, params_of
+from edgecompress.quantization.qdq_pairs import codes_name, dequantized, pair_behind, params_of
+from edgecompress.quantization.wide_activations import reads_wide, wide_nodes, widen
 from edgecompress.recipe.tables import Quantization
 from edgecompress.step import StepResult
 
@@ -38,8 +41,50 @@ OPERANDS = {
 """Operators whose constants become uint8: at which inputs; None for all. Bounds, exponents and biases stay float."""
 
 
-def enclose(model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress) -> StepResult[ir.Model]:
-    """A copy of a quantized model in which pairs enclose every operator.
+@dataclass(frozen=True, kw_only=True)
+class Enclosable:
+    """A quantized network, and what it takes to put pairs around all of it.
+
+    Attributes:
+        model: operators that move integers stand between pairs, and types are inferred; it is not modified.
+        moved: how many these are.
+        ranges: uint8 and uint16 parameters of each value that has no pair, by its name.
+    """
+
+    model: ir.Model
+    moved: int
+    ranges: Mapping[str, Mapping[Scheme, QuantParams]]
+
+    def enclose(self, patterns: Sequence[str]) -> StepResult[ir.Model]:
+        """The network with pairs around every operator; nodes that are named read and write uint16.
+
+        Args:
+            patterns: names of nodes; ``*`` and ``?`` are wildcards.
+        """
+        enclosed = self.model.clone()
+        graph = enclosed.graph
+        values = list(_open_values(graph))
+        for value in values:  # in the order of the graph: what is moved was decided before
+            _pair(graph, value, _moved(value) or self.ranges[str(value.name)][QNNPACK])
+        wide = wide_nodes(graph, patterns)
+        constants = _quantize_constants(graph, wide)
+        widened = widen(graph, wide, {name: params[UINT16] for name, params in self.ranges.items()})
+        changes = (
+            f"{plural(len(values), 'value')} and {plural(constants, 'constant')} became integers, that ONNX Runtime's"
+            " CPU kernels leave float",
+            f"operators that move integers and stand between pairs: {self.moved}",
+            *((f"values that are uint16: {widened}",) if widened else ()),
+        )
+        strangers = tuple(
+            f"quantization.uint16_activations: no node has a name like {pattern!r}; inspect lists the names"
+            for pattern in unmatched(graph, patterns)
+        )
+        metrics = {"activation_codes": QNNPACK.quant_max + 1}
+        return StepResult(model=enclosed, changes=changes, warnings=strangers, metrics=metrics)
+
+
+def enclosable(model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress) -> Enclosable:
+    """Calibrate what has no pair yet.
 
     What was seen is covered whole: many of these values are integers already, times a scale, and there is nothing to
     clip. What an operator only moves keeps its scale.
@@ -53,24 +98,32 @@ def enclose(model: ir.Model, recipe: Quantization, batches: Batches, progress: P
     Raises:
         DataError: the calibration data does not fit the model.
     """
-    enclosed = model.clone()
-    moved = move_floats(enclosed.graph)
-    passes.ShapeInferencePass()(enclosed)
-    values = list(_open_values(enclosed.graph))
-    params = {}
-    if values:
-        names = [str(value.name) for value in values]
-        calibration = collect(enclosed, names, batches, progress)
-        params = activation_params(calibration, recipe.model_copy(update={"observer": "min_max"}), QNNPACK)
-    constants = _quantize_constants(enclosed.graph)
-    for value in values:  # in the order of the graph: what is moved was decided before
-        _pair(enclosed.graph, value, _moved(value) or params[str(value.name)])
-    changes = (
-        f"{plural(len(values), 'value')} and {plural(constants, 'constant')} became integers, that ONNX Runtime's CPU"
-        " kernels leave float",
-        f"operators that move integers and stand between pairs: {len(moved)}",
-    )
-    return StepResult(model=enclosed, changes=changes, metrics={"activation_codes": QNNPACK.quant_max + 1})
+    opened = model.clone()
+    moved = move_floats(opened.graph)
+    passes.ShapeInferencePass()(opened)
+    names = [str(value.name) for value in _open_values(opened.graph)]
+    ranges = {}
+    if names:
+        calibration = collect(opened, names, batches, progress)
+        exact = recipe.model_copy(update={"observer": "min_max"})
+        found = {scheme: activation_params(calibration, exact, scheme) for scheme in (QNNPACK, UINT16)}
+        ranges = {name: {scheme: params[name] for scheme, params in found.items()} for name in names}
+    return Enclosable(model=opened, moved=len(moved), ranges=ranges)
+
+
+def enclose(model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress) -> StepResult[ir.Model]:
+    """A copy of a quantized model in which pairs enclose every operator, of uint16 where the recipe names it.
+
+    Args:
+        model: quantized or float, not modified.
+        recipe: of the quantization.
+        batches: calibration data, read twice.
+        progress: told of every batch.
+
+    Raises:
+        DataError: the calibration data does not fit the model.
+    """
+    return enclosable(model, recipe, batches, progress).enclose(recipe.uint16_activations)
 
 
 def _open_values(graph: ir.Graph) -> Iterator[ir.Value]:
@@ -126,57 +179,46 @@ def _moved(value: ir.Value) -> QuantParams | None:
 def _pair(graph: ir.Graph, value: ir.Value, params: QuantParams) -> None:
     """A pair behind a value, which everybody else reads."""
     name, readers = str(value.name), list(value.uses())
-    constants = _constants_of(graph, name, params)
-    quantize = node(QUANTIZE, [value, *constants], codes_name(name), codes_name(name))
-    dequantize = node(DEQUANTIZE, [quantize.outputs[0], *constants], floats_name(name), floats_name(name))
-    real = dequantize.outputs[0]
-    real.shape, real.type = value.shape, value.type
+    made = pair_behind(graph, value, name, params)
+    real = made[1].outputs[0]
     for user, index in readers:
         user.replace_input_with(index, real)
     for index, output in enumerate(graph.outputs):
         if output is value:
             graph.outputs[index] = real
             value.name, real.name = f"{name}/open", name
-    insert_after(graph, value.producer(), [quantize, dequantize])
+    insert_after(graph, value.producer(), made)
 
 
-def _constants_of(graph: ir.Graph, name: str, params: QuantParams) -> tuple[ir.Value, ir.Value]:
-    return (
-        initializer(graph, f"{name}/scale", params.scale),
-        initializer(graph, f"{name}/zero_point", params.zero_point),
-    )
-
-
-def _quantize_constants(graph: ir.Graph) -> int:
-    """Weights and operands of what is enclosed as integers; returns how many."""
+def _quantize_constants(graph: ir.Graph, wide: Set[ir.Node]) -> int:
+    """Weights and operands of what is enclosed as integers, those of wide nodes as uint16; returns how many."""
     count = 0
     for current in list(graph):
         if not _can_be_enclosed(current):
             continue
         for index, value in enumerate(current.inputs):
             array = constant(value)
-            params = None if array is None or array.dtype != np.float32 else _params(current, index, array)
+            scheme = UINT16 if reads_wide(current, index, wide) else QNNPACK
+            params = None if array is None or array.dtype != np.float32 else _params(current, index, array, scheme)
             if params is not None and array is not None:
                 _store(graph, current, index, array, params)
                 count += 1
     return count
 
 
-def _params(current: ir.Node, index: int, array: Array) -> QuantParams | None:
+def _params(current: ir.Node, index: int, array: Array, scheme: Scheme) -> QuantParams | None:
     """Scale and zero point of a constant; None of one that stays float."""
     if current.op_type in WEIGHTS and index == 1:
         return weight_params(array, WEIGHTS[current.op_type] if current.op_type == "Conv" else None)
     places = OPERANDS.get(current.op_type, ())
     if places is None or index in places:
-        return QNNPACK.activation_params(float(array.min(initial=0.0)), float(array.max(initial=0.0)))
+        return scheme.activation_params(float(array.min(initial=0.0)), float(array.max(initial=0.0)))
     return None
 
 
 def _store(graph: ir.Graph, current: ir.Node, index: int, array: Array, params: QuantParams) -> None:
     name = f"{current.name}/constant_{index}"
     codes = initializer(graph, codes_name(name), params.quantize(array))
-    axis = {} if params.axis is None else {"axis": params.axis}
-    inputs = [codes, *_constants_of(graph, name, params)]
-    dequantize = node(DEQUANTIZE, inputs, floats_name(name), floats_name(name), **axis)
+    dequantize = dequantized(graph, codes, name, params)
     graph.insert_before(current, dequantize)
     current.replace_input_with(index, dequantize.outputs[0])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import onnx_ir as ir
 
@@ -51,23 +52,53 @@ def fall_back(
         batches: calibration data.
         progress: told of every layer and every choice.
     """
-    best = Fallback(recovered=found, returned=(), accepted=accept(found.model))
-    if best.accepted or recipe.fallback_evaluations < 2:
-        return best
+    unchanged = Fallback(recovered=found, returned=(), accepted=accept(found.model))
+    if unchanged.accepted or recipe.fallback_evaluations < 2:
+        return unchanged
     ranking = [ranked.group for ranked in rank_layers(original, found.lowering, batches, progress)]
-    too_few, enough = 0, None
-    for _ in progress.track(range(recipe.fallback_evaluations - 1), "returning layers to float", "trial"):
-        count = next_count(too_few, enough, len(ranking), recipe.fallback_evaluations)
-        if count is None:
-            break
+
+    def attempt(count: int) -> Fallback:
         returned = tuple(dict.fromkeys(name for group in ranking[:count] for name in group))
         tried = recover(original, floating(found.start, returned), recipe, batches, Progress())
-        if accept(tried.model):
+        return Fallback(recovered=tried, returned=returned, accepted=accept(tried.model))
+
+    tracked = progress.track(range(recipe.fallback_evaluations - 1), "returning layers to float", "trial")
+    tries = search(len(ranking), recipe.fallback_evaluations, attempt, tracked)
+    return min((tried for tried in tries if tried.accepted), key=lambda tried: len(tried.returned), default=unchanged)
+
+
+class Attempt(Protocol):
+    """What a number of layers came to."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether they suffice."""
+        ...
+
+
+AttemptT = TypeVar("AttemptT", bound=Attempt)
+
+
+def search(most: int, evaluations: int, attempt: Callable[[int], AttemptT], trials: Iterable[object]) -> list[AttemptT]:
+    """Attempts at the fewest layers that suffice: more and more of them until some do, then halving in between.
+
+    Args:
+        most: how many layers there are.
+        evaluations: that may be used, the first of them before this search.
+        attempt: makes the first layers of a ranking more exact, and evaluates what comes of it.
+        trials: one for each attempt that may be made.
+    """
+    too_few, enough, made = 0, None, []
+    for _ in trials:
+        count = next_count(too_few, enough, most, evaluations)
+        if count is None:
+            break
+        made.append(attempt(count))
+        if made[-1].accepted:
             enough = count
-            best = Fallback(recovered=tried, returned=returned, accepted=True)
         else:
             too_few = count
-    return best
+    return made
 
 
 def next_count(too_few: int, enough: int | None, most: int, evaluations: int) -> int | None:

@@ -62,19 +62,17 @@ def check_steps(techniques: Sequence[str], *, steps: int, epochs: int, cache: bo
         raise RecipeError("'training.epochs' is 0, and a student learns nothing without any; give at least 1")
 
 
-def check_enclosure(keep_float: Sequence[str], fallback_evaluations: int, placement: str) -> None:
+def check_enclosure(keep_float: Sequence[str], placement: str) -> None:
     """Require that nothing is to stay float where integers are to enclose every operator.
 
     Args:
         keep_float: names of nodes.
-        fallback_evaluations: after which layers return to float.
         placement: ``table``, or ``measured``, which leaves float what is faster so.
 
     Raises:
         RecipeError: something is.
     """
-    leaving = {"keep_float=[]": keep_float, "fallback_evaluations=0": fallback_evaluations}
-    needed = [key for key, value in leaving.items() if value] + ["placement=table"] * (placement != "table")
+    needed = ["keep_float=[]"] * bool(keep_float) + ["placement=table"] * (placement != "table")
     if needed:
         fix = " and ".join(f"quantization.{key}" for key in needed)
         raise RecipeError(f"'quantization.enclose' leaves no operator float; set {fix}")

@@ -187,7 +187,7 @@ class Quantization(Table):
     bias_correction: bool = False
     """Take the mean error of each layer back through its bias."""
     fallback_evaluations: Annotated[int, Field(ge=0)] = 0
-    """How often the accuracy may be measured while layers return to float until its budget holds; 0 for never."""
+    """How often accuracy is measured while layers turn float (``enclose``: uint16) until its budget holds; 0: never."""
     keep_float: tuple[str, ...] = ()
     """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
     placement: Literal["table", "measured"] = "table"
@@ -199,11 +199,13 @@ class Quantization(Table):
     """Make the first convolutions INT8 even over few channels, where floats run faster, for chips without floats."""
     enclose: bool = False
     """Put integers around every operator and output, the first convolutions included, for NPUs: a step of its own."""
+    uint16_activations: tuple[str, ...] = ()
+    """With ``enclose``: names of ONNX nodes that read and write uint16; ``*`` and ``?`` are wildcards."""
 
     @model_validator(mode="after")
     def _encloses_all(self) -> Self:
         if self.enclose:
-            check_enclosure(self.keep_float, self.fallback_evaluations, self.placement)
+            check_enclosure(self.keep_float, self.placement)
         return self
 
 

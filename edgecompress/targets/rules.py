@@ -154,8 +154,11 @@ def _accuracy(case: Case) -> str | None:
     limit, effect = case.constraints.max_accuracy_drop, EFFECTS.get(case.strategy)
     if limit is None or effect is None or effect.accuracy_drop <= limit:
         return None
-    # Layers return to float until the budget holds; what was pruned or learned anew does not come back.
-    if case.strategy == ("quantization",) and case.profile.recipe.quantization.fallback_evaluations and limit >= 0:
+    # Layers return to float until the budget holds; what was pruned or learned anew does not come back, nor what is
+    # for an NPU, where they become uint16.
+    quantization = case.profile.recipe.quantization
+    returns = quantization.fallback_evaluations and not quantization.enclose
+    if case.strategy == ("quantization",) and returns and limit >= 0:
         return None
     return f"{effect.accuracy_drop:g} points are to be expected"
 

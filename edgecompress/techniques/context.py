@@ -30,7 +30,7 @@ class Context:
             measure accuracy on.
         teacher: whose outputs are learned; None for the network's own, until the run begins.
         original: the network as it came, ready to run; None until the run begins.
-        reference: the float ONNX model that the artifact is compared with, where a technique changes the network.
+        reference: the float ONNX model that the artifact is compared with; None until there is one.
         checkpoints: folder that a killed run goes on from; None keeps none.
         sharing: the workers and the file of the calibration; None for this process alone, and no file.
         progress: told of long work.

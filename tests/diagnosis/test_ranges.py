@@ -11,6 +11,7 @@ from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.intermediate_values import PROBE_ROWS
 from edgecompress.diagnosis.ranges import measure_ranges
 from edgecompress.progress import Progress
+from edgecompress.quantization.enclosure import enclose
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
 from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
@@ -30,6 +31,18 @@ def test_min_max_leaves_nothing_outside(scheme: str, codes: int) -> None:
     assert {each.outside for each in found.values()} == {0.0}
     assert found["r"].low == 0
     assert found["y"].high - found["y"].low == pytest.approx((codes - 1) * found["y"].step)
+
+
+@pytest.mark.parametrize("patterns", [(), ("*",)])
+def test_uint16_has_more_codes_for_the_same_range(patterns: tuple[str, ...]) -> None:
+    recipe = Quantization(enabled=True, enclose=True, observer="min_max", uint16_activations=patterns)
+    artifact = enclose(
+        quantize_static(TWO_LAYERS, recipe, BATCHES, Progress()).model, recipe, BATCHES, Progress()
+    ).model
+    (made,) = measure_ranges(TWO_LAYERS, artifact, ["r"], 256, BATCH)
+    assert (made.low, made.outside) == (0, 0)
+    assert made.high / made.step == pytest.approx(65535 if patterns else 255)
+    assert made.high >= made.greatest
 
 
 def test_what_a_narrow_range_cuts_off_is_counted() -> None:

@@ -159,6 +159,13 @@ NO_TRAINING = "has no effect: no technique of this recipe trains"
             "distillation.alpha has no effect: distillation is off; set distillation.enabled=true",
         ),
         ("mobile", "quantization.scheme=fbgemm", ALL[:2], None),
+        (
+            "mobile",
+            'quantization.uint16_activations=["add"]',
+            ALL[:2],
+            "quantization.uint16_activations has no effect: that is for NPUs; set quantization.enclose=true",
+        ),
+        ("snapdragon", 'quantization.uint16_activations=["add"]', ALL[:2], None),
     ],
 )
 def test_what_is_set_and_changes_nothing_is_told(

@@ -79,16 +79,16 @@ def test_what_is_named_twice_is_told() -> None:
         check_names("data.classes", ["cat", "dog", "cat"])
 
 
-@given(st.lists(st.just("conv"), max_size=1), st.integers(0, 2), st.sampled_from(["table", "measured"]))
-def test_nothing_stays_float_where_all_is_enclosed(keep: list[str], evaluations: int, placement: str) -> None:
-    sound = not keep and not evaluations and placement == "table"
-    assert _refused(check_enclosure, keep, evaluations, placement) is not sound
+@given(st.lists(st.just("conv"), max_size=1), st.sampled_from(["table", "measured"]))
+def test_nothing_stays_float_where_all_is_enclosed(keep: list[str], placement: str) -> None:
+    sound = not keep and placement == "table"
+    assert _refused(check_enclosure, keep, placement) is not sound
 
 
 def test_all_that_has_to_be_set_is_told_at_once() -> None:
     with pytest.raises(RecipeError) as caught:
-        check_enclosure(["conv"], 3, "measured")
+        check_enclosure(["conv"], "measured")
     assert str(caught.value) == (
         "'quantization.enclose' leaves no operator float; set quantization.keep_float=[] and"
-        " quantization.fallback_evaluations=0 and quantization.placement=table"
+        " quantization.placement=table"
     )

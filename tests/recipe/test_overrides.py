@@ -90,6 +90,7 @@ VALUES = {
     "quantization.prefer": "size",
     "quantization.fallback_evaluations": "4",
     "quantization.keep_float": '["head*"]',
+    "quantization.uint16_activations": '["*norm*"]',
     "export.opset": "18",
     "export.formats": '["onnx", "ort"]',
     "export.browser": "true",

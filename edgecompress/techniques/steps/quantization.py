@@ -11,12 +11,13 @@ from torch import nn
 from edgecompress.calibration.variety import doubts_of_calibration
 from edgecompress.data.batches import Batches
 from edgecompress.data.splits import Streams
-from edgecompress.quantization.enclosure import enclose
+from edgecompress.quantization.enclosure import enclosable
 from edgecompress.quantization.equalization import equalize
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import PASSES
 from edgecompress.quantization.static import Choose, quantize_static
 from edgecompress.quantization.timed_placement import TimedChoice, by_table, choose_by_time
+from edgecompress.quantization.wide_fallback import widen_for_budget
 from edgecompress.recipe.tables import Isa, Quantization, Recipe
 from edgecompress.runtime import network_rows, signature
 from edgecompress.step import Step, StepResult
@@ -43,14 +44,16 @@ def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
         min_sqnr_db=GARBAGE_DB,
         lossless=False,
         ships=True,
+        remedy="see which layers suffer (inspect --sensitivity), and name them in quantization.keep_float",
     )
     enclosing = Step(
         name="enclose",
-        what="integers around every operator and output, for an NPU",
+        what=_enclosing(recipe.quantization),
         run=enclose_operators,
         min_sqnr_db=GARBAGE_DB,
         lossless=False,
         ships=True,
+        remedy="name layers in quantization.uint16_activations, with '*' all of them",
     )
     before = (equalizing,) if recipe.quantization.equalization else ()
     return (*before, quantizing, enclosing) if recipe.quantization.enclose else (*before, quantizing)
@@ -60,12 +63,19 @@ def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     kept = f", {', '.join(quantization.keep_float)} kept float" if quantization.keep_float else ""
     weights = quantization.granularity.replace("_", " ")
     recovery = "".join(f", {key.replace('_', ' ')}" for key in PASSES if getattr(quantization, key))
-    fallback = ", layers return to float for the accuracy budget" if quantization.fallback_evaluations else ""
+    falls_back = quantization.fallback_evaluations and not quantization.enclose
+    fallback = ", layers return to float for the accuracy budget" if falls_back else ""
     timed = ""
     if quantization.placement == "measured":
         timed = f", placed by the table (no {isa} here to time)" if _is_elsewhere(isa) else ", placed by measured time"
     small = ", those of float layers INT8 in the file" if quantization.prefer == "size" else ""
     return f"static INT8, {quantization.scheme}, weights {weights}{small}{timed}{recovery}{fallback}{kept}"
+
+
+def _enclosing(quantization: Quantization) -> str:
+    wide = f", {', '.join(quantization.uint16_activations)} in uint16" if quantization.uint16_activations else ""
+    fallback = ", layers become uint16 for the accuracy budget" if quantization.fallback_evaluations else ""
+    return f"integers around every operator and output, for an NPU{wide}{fallback}"
 
 
 def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]:
@@ -80,14 +90,18 @@ def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]
 
 
 def enclose_operators(model: ir.Model, context: Context) -> StepResult[ir.Model]:
-    """Put integers around what quantization left in floats.
+    """Put integers around what quantization left in floats; where a budget speaks of accuracy, layers become uint16.
 
     Raises:
         DataError: the calibration data does not fit the model.
     """
-    calibration = context.streams.fitted(signature(model)).calibration
-    assert calibration is not None
-    return enclose(model, context.recipe.quantization, calibration, context.progress)
+    recipe, fitted = context.recipe.quantization, context.streams.fitted(signature(model))
+    assert fitted.calibration is not None
+    network = enclosable(model, recipe, fitted.calibration, context.progress)
+    accept = _acceptance(model, fitted, context)
+    if accept is None:
+        return network.enclose(recipe.uint16_activations)
+    return widen_for_budget(network, accept, recipe, fitted.calibration, context.progress)
 
 
 def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
@@ -99,7 +113,7 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
     """
     recipe, fitted = context.recipe, context.streams.fitted(signature(model))
     assert fitted.calibration is not None
-    accept = _acceptance(model, fitted, context)
+    accept = None if recipe.quantization.enclose else _acceptance(model, fitted, context)
     result = quantize_static(
         model,
         recipe.quantization,

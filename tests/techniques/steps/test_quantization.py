@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgecompress.pipeline.fold import convert
 from edgecompress.pipeline.plan import conversion_steps
 from edgecompress.quantization.equalization import equalize
 from edgecompress.quantization.weights import constant_weight
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Quantization, Recipe
 from edgecompress.step import Conversion
 from edgecompress.targets import effective_profile
@@ -84,6 +86,42 @@ def test_operators_are_enclosed_by_a_step_of_its_own_where_the_recipe_asks_for_i
     assert maker is not None
     assert maker.op_type == "DequantizeLinear"
     assert conversion.done[-1].agreement.sqnr_db > 20
+
+
+def _around(center: float) -> ir.Model:
+    """A convolution, and a sum that goes far from zero and back: there a step of uint8 is 1/255 of the distance."""
+    constants = {"w": draw(4, 4, 3, 3), "b": draw(4), "k": np.full((1, 4, 1, 1), center, np.float32)}
+    body = "c = Conv<pads=[1,1,1,1]>(x, w, b) a = Sigmoid(c) s = Add(a, k) u = Abs(s) y = Sub(u, k)"
+    return graph(body, **constants)
+
+
+def test_a_network_that_uint8_cannot_hold_is_refused_with_what_to_set() -> None:
+    context = Context(recipe=_recipe(enclose=True), example=BATCHES.first(), streams=Streams(calibration=BATCHES))
+    told = r"^step 'enclose' changed .*; name layers in quantization\.uint16_activations, with '\*' all of them$"
+    with pytest.raises(ParityError, match=told):
+        convert(_around(1000), context)
+
+
+def test_layers_become_uint16_until_outputs_agree_with_the_float_model() -> None:
+    recipe = _recipe(enclose=True, granularity="per_channel", integer_entry=False, fallback_evaluations=6)
+    recipe = recipe.model_copy(update={"budgets": Budgets(min_sqnr_db=30)})
+    streams = Streams(calibration=BATCHES, evaluation=BATCHES)
+    conversion = convert(_around(90), Context(recipe=recipe, example=BATCHES.first(), streams=streams))
+    last = conversion.done[-1]
+    assert re.fullmatch(r"fallback: .*\bs\b.* are uint16 for the accuracy budget", last.result.changes[-1])
+    assert last.agreement.sqnr_db > 29  # on other samples than the budget
+    quantizing = conversion.done[-2]
+    assert not any(change.startswith("fallback") for change in quantizing.result.changes)
+
+
+def test_the_plan_says_what_becomes_uint16() -> None:
+    recipe = _recipe(enclose=True, uint16_activations=("norm*", "add"), fallback_evaluations=4)
+    quantizing, enclosing = conversion_steps(_model(), recipe)[-2:]
+    assert "return to float" not in quantizing.what
+    assert enclosing.what == (
+        "integers around every operator and output, for an NPU, norm*, add in uint16, layers become uint16 for the"
+        " accuracy budget"
+    )
 
 
 def test_equalization_that_changes_the_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
