@@ -38,7 +38,7 @@ haswell: $(READY)
 		--deselect tests/test_arithmetic.py::test_this_cpu_saturates_if_it_is_x86_without_vnni
 
 bench: $(READY)
-	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python -m benchmarks.main_job --output README.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m benchmarks.int8 --haswell --output docs/benchmarks-int8.md
 	$(BIN)/python -m benchmarks.pruning

@@ -1,4 +1,4 @@
-"""What a pretrained network says of its inputs: how pictures are read, and how texts become tokens."""
+"""What a pretrained network says of itself: how pictures are read, how texts become tokens, what its classes are."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class Preprocessing:
     Attributes:
         images: values for keys of the recipe's table ``images``; they hold where the recipe leaves these open.
         tokenize: makes the inputs from texts; None where the network reads none.
+        classes: names of the classes in the order of the outputs; empty where they have none.
     """
 
     images: Mapping[str, Any] = field(default_factory=dict)
     tokenize: Tokenize | None = None
+    classes: tuple[str, ...] = ()
 
     def __deepcopy__(self, _: object) -> Self:
         """The same: nothing of it is ever changed."""
@@ -41,7 +43,7 @@ def with_preprocessing(module: nn.Module, said: Preprocessing) -> nn.Module:
 
 
 def preprocessing_of(network: object) -> Preprocessing:
-    """What a network says of its inputs; nothing where nothing was stored with it.
+    """What a network says of itself; nothing where nothing was stored with it.
 
     >>> preprocessing_of(nn.ReLU()).images
     {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def settle_folders(
     Args:
         data: by role.
         recipe: ``data`` and ``images`` hold where they say something.
-        network: what its first image declares is the default.
+        network: what its first image declares is the default. The names of its classes give labels their numbers where
+            it has all of the folders', and otherwise these lie in alphabetical order.
 
     Raises:
         DataError: a folder cannot be read, or the classes of folders differ.
@@ -52,8 +53,9 @@ def settle_folders(
     folders = {
         role: read_folder(Path(given), role, recipe.data.folder) for role, given in data.items() if is_folder(given)
     }
+    known = preprocessing_of(network).classes
     if not folders:
-        return dict(data), recipe
+        return dict(data), _with_classes(recipe, recipe.data.classes or known)
     if recipe.training.augmentation != "none" and "train" in folders and folders["train"].has_places:
         raise DataError(
             f"'training.augmentation' is {recipe.training.augmentation!r}, which moves pictures and not their masks or"
@@ -63,12 +65,19 @@ def settle_folders(
         for folder in folders.values():
             _require_classes(folder)
     images = settled_images(recipe.images, network, boxes=any(folder.has_boxes for folder in folders.values()))
-    classes = recipe.data.classes or max((folder.names for folder in folders.values()), key=len)
+    own = max((folder.names for folder in folders.values()), key=len)
+    classes = recipe.data.classes or (known if {*own} <= {*known} else own)
     for role, folder in folders.items():
         _require_known(folder, role, classes)
-    settled = {"images": images, "data": recipe.data.model_copy(update={"classes": classes})}
     read = {role: Pictures(folder=folder, images=images, classes=classes) for role, folder in folders.items()}
-    return {**data, **read}, recipe.model_copy(update=settled)
+    return {**data, **read}, _with_classes(recipe.model_copy(update={"images": images}), classes)
+
+
+def _with_classes(recipe: Recipe, classes: Sequence[str]) -> Recipe:
+    """The recipe with the names of the classes, which the report shows."""
+    if not classes:
+        return recipe
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": tuple(classes)})})
 
 
 def settled_images(images: Images, network: Network | None, *, boxes: bool) -> Images:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from edgecompress.modules.preprocessing import Preprocessing, with_preprocessing
 OWN_CODE = "auto_map"
 """Under which key a configuration names code of its own."""
 SHOWN = 3
+UNNAMED = re.compile(r"LABEL_\d+")
 
 
 def load_hugging_face(name: str, *, filled: bool = True) -> nn.Module:
@@ -121,9 +123,28 @@ def _preprocessing(transformers: Any, name: str, config: Any, *, local: bool) ->
     processor: dict[str, Any] = {}
     with contextlib.suppress(OSError):  # there need be none
         processor, _ = transformers.ImageProcessingMixin.get_image_processor_dict(name, local_files_only=local)
+    classes = class_names(getattr(config, "id2label", None) or {})
     if processor:
-        return Preprocessing(images=images_of_processor(processor))
-    return Preprocessing(tokenize=_tokenizer(transformers, name, config, local=local))
+        return Preprocessing(images=images_of_processor(processor), classes=classes)
+    return Preprocessing(tokenize=_tokenizer(transformers, name, config, local=local), classes=classes)
+
+
+def class_names(labels: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The names of all classes, in their order; of a name that several have, each but the first has its number, too.
+
+    Args:
+        labels: ``id2label`` of a configuration: names by number. Without names of their own, transformers calls classes
+            ``LABEL_0``.
+
+    >>> class_names({0: "crane", 1: "owl", 2: "crane"}), class_names({0: "LABEL_0", 1: "LABEL_1"})
+    (('crane', 'owl', 'crane (2)'), ())
+    """
+    names = {int(number): str(name) for number, name in labels.items()}
+    if sorted(names) != list(range(len(names))) or all(UNNAMED.fullmatch(name) for name in names.values()):
+        return ()
+    listed = [names[number] for number in range(len(names))]
+    taken = tuple(name if listed.index(name) == at else f"{name} ({at})" for at, name in enumerate(listed))
+    return taken if len({*taken}) == len(taken) else ()
 
 
 def _tokenizer(transformers: Any, name: str, config: Any, *, local: bool) -> Any:

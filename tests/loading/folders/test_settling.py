@@ -151,3 +151,25 @@ def test_masks_of_black_and_white_need_a_word(tmp_path: Path) -> None:
         assert settled["evaluation"][1][1].tolist() == wanted
     draw_mask(tmp_path / "masks" / "a.png", [[0, 1]])
     settle_folders(data, Recipe())
+
+
+def test_classes_of_a_network_number_those_of_folders(tmp_path: Path) -> None:
+    """A folder in alphabetical order would give other numbers."""
+    for name in ("cat", "owl"):
+        draw(tmp_path / name / "a.png")
+    network = with_preprocessing(seeded(ConvNet), Preprocessing(classes=("owl", "dog", "cat")))
+    data, recipe = settle_folders({"evaluation": str(tmp_path)}, Recipe(), network)
+    assert recipe.data.classes == ("owl", "dog", "cat")
+    assert sorted(data["evaluation"][at][1] for at in range(2)) == [0, 2]
+    data, recipe = settle_folders({"evaluation": str(tmp_path)}, Recipe(), seeded(ConvNet))
+    assert sorted(data["evaluation"][at][1] for at in range(2)) == [0, 1]
+    assert recipe.data.classes == ("cat", "owl")
+    other = with_preprocessing(seeded(ConvNet), Preprocessing(classes=("owl", "dog")))
+    assert settle_folders({"evaluation": str(tmp_path)}, Recipe(), other)[1].data.classes == ("cat", "owl")
+    named = Recipe(data=Samples(classes=("owl", "cat")))
+    assert settle_folders({"evaluation": str(tmp_path)}, named, network)[1].data.classes == ("owl", "cat")
+
+
+def test_classes_of_a_network_are_named_where_no_folder_is_given() -> None:
+    network = with_preprocessing(seeded(ConvNet), Preprocessing(classes=("owl", "dog")))
+    assert settle_folders({"evaluation": []}, Recipe(), network)[1].data.classes == ("owl", "dog")

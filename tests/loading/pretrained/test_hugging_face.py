@@ -19,6 +19,7 @@ from edgecompress.cli import main
 from edgecompress.errors import ModelError
 from edgecompress.loading.models import load_model
 from edgecompress.loading.opened import open_together
+from edgecompress.loading.pretrained.hugging_face import class_names
 from edgecompress.modules.preprocessing import preprocessing_of
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
@@ -247,3 +248,30 @@ def _refused(form: str, told: str) -> None:
     with pytest.raises(ModelError) as caught:
         load_model(form)
     assert str(caught.value).startswith(told)
+
+
+def test_the_names_of_classes_are_those_of_the_configuration(folders: Path) -> None:
+    from transformers import AutoConfig
+
+    folder = folders / "vit"
+    assert preprocessing_of(_module("hf:vit")).classes == ()
+    config = AutoConfig.from_pretrained(folder)
+    config.id2label = dict(enumerate(("owl", "dog", "cat", "cow", "hen")))
+    config.label2id = {name: number for number, name in config.id2label.items()}
+    config.save_pretrained(folder)
+    assert preprocessing_of(_module("hf:vit")).classes == ("owl", "dog", "cat", "cow", "hen")
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ({"1": "b", "0": "a"}, ("a", "b")),
+        ({0: "a", 1: "a"}, ("a", "a (1)")),
+        ({0: "a", 1: "a", 2: "a (1)"}, ()),
+        ({0: "LABEL_0", 1: "LABEL_1"}, ()),
+        ({1: "a"}, ()),
+        ({}, ()),
+    ],
+)
+def test_each_class_has_a_name_of_its_own_or_none_has(labels: dict[Any, str], names: tuple[str, ...]) -> None:
+    assert class_names(labels) == names
