@@ -19,9 +19,8 @@ from edgecompress.exporters.onnx import to_onnx
 from edgecompress.loading.models import load_model
 from edgecompress.loading.sources import open_batches
 from edgecompress.modules.capture import capture
-from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.tables import Recipe, Validation
 from edgecompress.runtime import to_bytes
-from edgecompress.validation.elsewhere.comparison import SAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = Path(os.environ.get("EDGECOMPRESS_EXAMPLE", ROOT.parent / "shared" / "example"))
@@ -66,7 +65,7 @@ def _trained(name: str, title: str, kind: Kind, calibration: str, evaluation: st
         network=lambda: load_model(f"{EXAMPLE}/models.py:{name}", f"{EXAMPLE}/weights/{name}.safetensors"),
         calibration=f"{EXAMPLE}/data.py:{calibration}",
         evaluation=f"{EXAMPLE}/data.py:{evaluation}",
-        emulated_images=SAMPLES,
+        emulated_images=Validation().samples,
     )
 
 

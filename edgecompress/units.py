@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from edgecompress.errors import plural
 from edgecompress.metrics.metric import DEFAULT, PERCENT
 from edgecompress.metrics.slices import IDENTICAL_DB
@@ -132,6 +135,20 @@ def times(ratio: float) -> str:
     ('2.30x', '2.00x')
     """
     return f"{max(ratio, 1 / ratio):.2f}x"
+
+
+def judged_in_words(entry: Mapping[str, Any]) -> str:
+    """The metric on the samples that were run at another place: there, here, and of the float model where it is known.
+
+    >>> found = {"name": "top1", "unit": "%", "there": 0, "here": 100, "original": None}
+    >>> judged_in_words({"samples": 1, "metric": found})
+    'top-1 on 1 sample: 0.00 % there, 100.00 % here'
+    """
+    found = entry["metric"]
+    values = {"there": found["there"], "here": found["here"], "for the float model": found["original"]}
+    told = [f"{metric(value, found['unit'])} {where}" for where, value in values.items() if value is not None]
+    title = metric_title(found["name"]).removeprefix("accuracy, ")
+    return f"{title} on {plural(entry['samples'], 'sample')}: {', '.join(told)}"
 
 
 def outcome(name: str) -> str:

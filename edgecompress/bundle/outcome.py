@@ -83,6 +83,7 @@ def make_files(outcome: Outcome) -> dict[str, bytes]:
         ARTIFACT: outcome.artifact,
         **({NETWORK: outcome.network} if outcome.network is not None else {}),
         **(outcome.mobile.files if outcome.mobile is not None else {}),
+        **{name: content for result in outcome.elsewhere for name, content in result.files.items()},
         "recipe.toml": recipe_file(outcome.profile).encode(),
         "selftest.py": selftest_file(),
         "selftest.npz": golden_file(outcome.artifact, outcome.golden, outcome.evidence.arithmetic),

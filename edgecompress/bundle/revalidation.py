@@ -14,6 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.arrays import Array, Inputs
+from edgecompress.bundle.compiled import require_same_compiler
 from edgecompress.bundle.deciding import judging
 from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
 from edgecompress.bundle.measured_rows import HERE, RECORDED, MeasuredRow, compression_row, recorded_speedup
@@ -39,6 +40,7 @@ from edgecompress.timing.latency import interleave, interleave_sessions, latency
 from edgecompress.timing.ratios import ratio_of
 from edgecompress.validation.budgets import MEASURES, Verdict, comparable, judge, metric_units
 from edgecompress.validation.elsewhere.comparison import compare_places
+from edgecompress.validation.elsewhere.judged import Scoring
 from edgecompress.validation.elsewhere.places import NamedPlace, find_places
 from edgecompress.validation.elsewhere.results import Elsewhere
 
@@ -110,9 +112,7 @@ def revalidate(
             is no such metric, or it fails.
     """
     places = find_places(on)
-    if verify_key is not None:
-        verify_bundle(folder, load_verify_key(verify_key))
-    bundle = read_bundle(folder)
+    bundle = _checked(folder, verify_key)
     named = read_recorded(bundle.manifest.recipe)
     judged = judging(named, by, limits, progress.warn, runs=evaluation is not None)
     for line in missing_names(named):
@@ -141,7 +141,8 @@ def revalidate(
         compression_row(bundle, original),
     ]
     lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
-    newer = _elsewhere(bundle, places, golden, batches, progress)
+    scoring = Scoring(measure=measure, floats=original)
+    newer = _elsewhere(bundle, places, golden, batches, progress, scoring)
     elsewhere = bundle.elsewhere.replaced_by(newer)
     measured: dict[str, float | None] = {
         **{row.measure: row.value for row in rows},
@@ -171,6 +172,15 @@ def revalidate(
     )
 
 
+def _checked(folder: Path, verify_key: Path | None) -> Bundle:
+    """A bundle whose signature, where a key is given, and bytes are right, and whose compiled files run here."""
+    if verify_key is not None:
+        verify_bundle(folder, load_verify_key(verify_key))
+    bundle = read_bundle(folder)
+    require_same_compiler(bundle)
+    return bundle
+
+
 def _asked(limits: Iterable[str], budgets: Budgets) -> list[str]:
     """The budgets that stand for the limits: points of accuracy may have become those of another metric."""
     return [name if getattr(budgets, name) is not None else "max_metric_drop" for name in limits]
@@ -186,11 +196,19 @@ def _require_measured(limits: Iterable[str], measured: Mapping[str, float | None
 
 
 def _elsewhere(
-    bundle: Bundle, places: Sequence[NamedPlace], golden: Batch, evaluation: Batches | None, progress: Progress
+    bundle: Bundle,
+    places: Sequence[NamedPlace],
+    golden: Batch,
+    evaluation: Batches | None,
+    progress: Progress,
+    scoring: Scoring,
 ) -> Elsewhere:
-    """The outcome at every place, on the evaluation data or the golden inputs."""
-    batches: Iterable[Batch] = [golden] if evaluation is None else evaluation.as_classes
-    return Elsewhere.of(compare_places(bundle.artifact.read_bytes(), golden, batches, places, progress))
+    """The outcome at every place, on the evaluation data or the golden inputs; what is compiled for it is not kept."""
+    batches: Iterable[Batch] = [golden] if evaluation is None else evaluation
+    samples = read_recorded(bundle.manifest.recipe).validation.samples
+    content = bundle.artifact.read_bytes()
+    results = compare_places(content, golden, batches, places, progress, samples=samples, scoring=scoring)
+    return Elsewhere.of(replace(result, files={}) for result in results)
 
 
 def read_golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Array], list[Array]]:

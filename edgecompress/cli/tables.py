@@ -20,6 +20,7 @@ from edgecompress.metrics.agreement import ALIKE_DB, listed
 from edgecompress.units import (
     budget,
     decibels,
+    judged_in_words,
     kilobytes,
     limit,
     metric,
@@ -172,6 +173,8 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
         wrong = entry["failure"] or (f"{listed(lost)} is lost there: zero, a constant or noise" if lost else "")
         if wrong:
             console().print(f"{name}: {wrong}", style="red", highlight=False, markup=False)
+        if entry.get("metric"):  # bundles of before have none
+            console().print(f"{name}: {judged_in_words(entry)}", highlight=False, markup=False)
         if split := _split(entry):
             console().print(f"{name}: {split}", style="yellow", highlight=False, markup=False)
     if source is not None:

@@ -32,6 +32,7 @@ from edgecompress.validation import (
     metric_units,
 )
 from edgecompress.validation.budgets import comparable
+from edgecompress.validation.elsewhere.judged import Scoring
 from edgecompress.validation.elsewhere.places import EMULATOR, by_runtime, handling_of, label_of, runtime_of
 
 
@@ -140,5 +141,16 @@ def _run_elsewhere(runtime: str, findings: Findings, artifact: Artifact) -> Find
     places = [place for place in artifact.places if runtime_of(place.name) == runtime]
     # The axis of the classes comes from the data that measures are taken on, which have labels.
     golden = replace(artifact.golden, labels=None, class_axis=artifact.measured.class_axis)
-    results = compare_places(artifact.content, golden, artifact.measured.as_classes, places, artifact.progress)
-    return replace(findings, elsewhere=(*findings.elsewhere, *results))
+    validation = artifact.recipe.validation
+    floats = compact(artifact.conversion.stages[0][1])
+    results = compare_places(
+        artifact.content,
+        golden,
+        artifact.measured,
+        places,
+        artifact.progress,
+        samples=validation.samples,
+        scoring=Scoring(measure=artifact.measured.measure, floats=floats),
+    )
+    kept = [each if each.place == validation.device else replace(each, files={}) for each in results]
+    return replace(findings, elsewhere=(*findings.elsewhere, *kept))

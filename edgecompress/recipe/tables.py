@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.consistency import check_channels, check_enclosure, check_names, check_order, check_steps
+from edgecompress.recipe.elsewhere import Validation as Validation
 from edgecompress.recipe.table import Table, paths_of
 from edgecompress.recipe.values import (
     AxisName,
@@ -23,7 +24,6 @@ from edgecompress.recipe.values import (
     LossName,
     MetricName,
     ObserverName,
-    PlaceName,
     Positive,
     PositiveInt,
     Share,
@@ -317,16 +317,6 @@ class Cpu(Table):
     """Timed runs of each model, interleaved, in ten pairs of sessions."""
     emulate: tuple[str, ...] = ()
     """Names of CPUs on which the artifact is run, under emulation, and compared with this machine."""
-
-
-class Validation(Table):
-    """Where the artifact is run, besides ONNX Runtime on this machine."""
-
-    on: tuple[PlaceName, ...] | None = None
-    """Runtimes on which the artifact is run and compared with this machine, each as RUNTIME or RUNTIME:DEVICE."""
-    device: PlaceName | None = None
-    """What the artifact is made for, as RUNTIME or RUNTIME:DEVICE: it is run there, too. Where the runtime is not
-    installed, a line tells how to install it, and the artifact is written without."""
 
 
 class Recipe(Table):

@@ -19,6 +19,7 @@ from edgecompress.timing.ratios import Ratio, ratio_of
 from edgecompress.units import (
     budget,
     decibels,
+    judged_in_words,
     kilobytes,
     limit,
     metric,
@@ -43,7 +44,7 @@ def render(report: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     figures = (budget, decibels, kilobytes, limit, metric, metric_change, metric_title, milliseconds, percent, times)
-    words = (outcome, plural)
+    words = (judged_in_words, outcome, plural)
     drawn = (
         boxes_of_answer,
         damage_by_layer,

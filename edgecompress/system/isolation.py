@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess  # of this very Python  # nosec B404
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecompress.errors import InputError, ModelError
@@ -14,6 +15,7 @@ from edgecompress.system import onnx_sanitizer
 from edgecompress.system.scratch import scratch_folder
 
 TIMEOUT_S = 300.0
+POLL_S = 0.1
 LEAST_MEMORY_BYTES = 4 * 2**30
 
 # The child imports nothing of edgecompress, so that it starts quickly and stays small. Its own limit on CPU time ends
@@ -82,12 +84,9 @@ def run_isolated(
         memory_bytes: address space that it may take, by default :func:`memory_limit`.
     """
     memory = memory_bytes or memory_limit()
-    seconds = int(timeout_s * (os.cpu_count() or 1)) + 1
-    # -P: the current folder may hold a user's own onnx.py, which must not be imported here.
-    command = [sys.executable, "-P", "-c", LIMITS + code, str(seconds), str(memory), *arguments]
     try:
         done = subprocess.run(  # no shell, our own code  # nosec B603
-            command,
+            _command(code, arguments, timeout_s, memory),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -97,13 +96,24 @@ def run_isolated(
         )
     except subprocess.TimeoutExpired:
         return f"it took longer than {timeout_s:g} s"
-    if done.returncode == 0:
+    return _reason(done.returncode, done.stderr, memory)
+
+
+def _command(code: str, arguments: Sequence[str], timeout_s: float, memory_bytes: int) -> list[str]:
+    seconds = int(timeout_s * (os.cpu_count() or 1)) + 1
+    # -P: the current folder may hold a user's own onnx.py, which must not be imported here.
+    return [sys.executable, "-P", "-c", LIMITS + code, str(seconds), str(memory_bytes), *arguments]
+
+
+def _reason(status: int, said: str, memory_bytes: int) -> str | None:
+    """Why a child failed, by its exit status and what it said last; None where it did not."""
+    if status == 0:
         return None
-    if done.returncode < 0:
-        return f"it was ended by signal {-done.returncode} ({signal.Signals(-done.returncode).name})"
-    lines = done.stderr.strip().splitlines() or ["no message"]
+    if status < 0:
+        return f"it was ended by signal {-status} ({signal.Signals(-status).name})"
+    lines = said.strip().splitlines() or ["no message"]
     if "MemoryError" in lines[-1] or "bad_alloc" in lines[-1]:
-        return f"it needs more than {memory / 2**30:.1f} GiB of memory"
+        return f"it needs more than {memory_bytes / 2**30:.1f} GiB of memory"
     return f"it failed: {lines[-1]}"
 
 
@@ -112,6 +122,65 @@ def run_script_isolated(
 ) -> str | None:
     """The same for a file of Python code, which is run as ``__main__``."""
     return run_isolated(SCRIPT, [str(script), *arguments], timeout_s=timeout_s, memory_bytes=memory_bytes)
+
+
+class WatchedScript:
+    """A file of Python code in a child process, iterated over as it works: an item for each byte in a file of beats.
+
+    ``fault`` is the reason why it failed, or None, once the iteration has ended. To leave that earlier ends the child.
+
+    Args:
+        script: is run as ``__main__``.
+        arguments: of the script.
+        beats: to which the script adds a byte for each piece of work that is done.
+        pieces: that there are.
+        timeout_s: seconds without a beat after which it is ended.
+        memory_bytes: as :func:`run_isolated` has it.
+    """
+
+    def __init__(
+        self,
+        script: Path,
+        arguments: Sequence[str],
+        *,
+        beats: Path,
+        pieces: int,
+        timeout_s: float = TIMEOUT_S,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self._memory = memory_bytes or memory_limit()
+        self._command = _command(SCRIPT, [str(script), *arguments], timeout_s * (pieces + 1), self._memory)
+        self._beats, self._timeout_s = beats, timeout_s
+        self.fault: str | None = None
+
+    def __iter__(self) -> Iterator[int]:
+        seen, since = 0, time.monotonic()
+        with subprocess.Popen(  # no shell, our own code  # nosec B603
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+        ) as process:
+            try:
+                while True:
+                    said = _said(process)
+                    beaten = self._beats.stat().st_size if self._beats.exists() else 0
+                    yield from range(seen, beaten)
+                    if said is not None:
+                        self.fault = _reason(process.returncode, said, self._memory)
+                        return
+                    if beaten > seen:
+                        seen, since = beaten, time.monotonic()
+                    elif time.monotonic() - since > self._timeout_s:
+                        self.fault = f"it took longer than {self._timeout_s:g} s"
+                        return
+            finally:
+                process.kill()
+
+
+def _said(process: subprocess.Popen[str]) -> str | None:
+    """What a child said on standard error, once it has ended; None while it runs."""
+    try:
+        return process.communicate(timeout=POLL_S)[1]
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def load_fault(path: Path, *, timeout_s: float = TIMEOUT_S, memory_bytes: int | None = None) -> str | None:

@@ -99,7 +99,7 @@ def test_the_outcome_goes_into_the_bundle(project: Path, install: Install, capsy
     assert (entry["outcome"], entry["ran_on"], entry["failure"]) == ("ran", {"host": "3.1"}, None)
     budgets = {check.budget: check.limit for check in manifest.verdict.budgets}
     assert budgets["min_runtime_agreement"] == 1.0
-    assert manifest.recipe["validation"] == {"on": ["mine"]}
+    assert manifest.recipe["validation"] == {"on": ["mine"], "samples": 100}
     assert json.loads((project / "out" / "report.json").read_text())["runtimes"] == manifest.runtimes
     page = (project / "out" / "report.html").read_text()
     assert "<h2>Other runtimes</h2>" in page
@@ -236,3 +236,45 @@ def test_nodes_that_a_budget_does_not_allow_on_the_cpu_are_exit_1_and_named(
     assert (checks["max_cpu_nodes"], checks["min_npu_share"]) == ("fail", "fail")
     assert main(["validate", "out", "--json"]) == 1  # the record decides where nothing is run
     assert {"max_cpu_nodes", "min_npu_share"} <= {*_missed(json.loads(capsys.readouterr().out))}
+
+
+def test_the_metric_of_as_many_samples_as_are_asked_for_is_told(
+    project: Path, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(_host("(lambda y: -y)"))
+    samples = ("--set", "validation.samples=7", "--set", "cpu.runs=10")
+    assert main([*COMPRESS, *LOOSE, *ON, *samples, "--output", "out"]) == 1  # other answers
+    printed = " ".join(capsys.readouterr().out.split())
+    entry = read_bundle(project / "out").manifest.runtimes["mine"]
+    metric = entry["metric"]
+    assert entry["samples"] == 7
+    assert {round(metric[key] * 7 / 100, 6) % 1 for key in ("there", "here", "original")} == {0.0}
+    assert metric["there"] != metric["here"]
+    there, here, original = (f"{metric[key]:.2f} %" for key in ("there", "here", "original"))
+    assert f"mine: top-1 on 7 samples: {there} there, {here} here, {original} for the float model" in printed
+    assert f"{there} there" in (project / "out" / "report.html").read_text()
+
+
+def test_validate_has_the_metric_there_too_and_no_float_model_of_its_own(
+    bundle: Path, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(_host())
+    main(["validate", "out", *ON, "--json"])
+    entry = json.loads(capsys.readouterr().out)["runtimes"]["mine"]
+    assert entry["metric"]["there"] == entry["metric"]["here"]
+    assert entry["metric"]["original"] is None
+
+
+def test_what_a_runtime_makes_ships_where_the_artifact_is_made_for_it(
+    project: Path, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(_host().replace("nodes=NODES", "files={'model_ctx.onnx': b'compiled'}"))
+    run = [*COMPRESS, *LOOSE, "--set", "cpu.runs=10"]
+    main([*run, "--set", "validation.device=mine", "--output", "made_for"])
+    main([*run, "--on", "mine", "--output", "tried"])
+    made_for, tried = (read_bundle(project / name) for name in ("made_for", "tried"))
+    assert made_for.manifest.runtimes["mine"]["files"] == ["model_ctx.onnx"]
+    assert (made_for.path / "model_ctx.onnx").read_bytes() == b"compiled"
+    assert made_for.manifest.files["model_ctx.onnx"].size_bytes == 8
+    assert tried.manifest.runtimes["mine"]["files"] == []
+    assert "model_ctx.onnx" not in tried.manifest.files

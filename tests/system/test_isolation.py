@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from edgecompress.cli import main
-from edgecompress.system.isolation import load_fault, memory_limit, run_isolated
+from edgecompress.system.isolation import WatchedScript, load_fault, memory_limit, run_isolated
 from tests.exporters.bundles import write_bundle
 
 HEAD = '<ir_version: 10, opset_import: ["" : 20]> m (float[N] x) => '
@@ -90,3 +90,44 @@ def test_a_stranger_s_bundle_that_is_a_bomb_ends_in_one_line(
     assert main(["validate", str(tmp_path / "bundle")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: 'model.onnx' of bundle {str(tmp_path / 'bundle')!r} breaks ONNX Runtime: it needs")
+
+
+BEATS = """
+import sys, time
+from pathlib import Path
+for _ in range(3):
+    time.sleep(0.4)
+    with Path(sys.argv[1]).open("ab") as file:
+        file.write(b".")
+"""
+
+
+def _watched(folder: Path, code: str, timeout_s: float = 60.0) -> WatchedScript:
+    (folder / "script.py").write_text(code)
+    beats = folder / "beats"
+    return WatchedScript(folder / "script.py", [str(beats)], beats=beats, pieces=3, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("code", "beats", "fault"),
+    [
+        (BEATS, 3, None),
+        (f"{BEATS}raise ValueError('no board')", 3, "it failed: ValueError: no board"),
+        (f"{BEATS}import os; os.abort()", 3, "it was ended by signal 6 (SIGABRT)"),
+        ("", 0, None),
+        (f"{BEATS}time.sleep(60)", 3, "it took longer than 5 s"),
+    ],
+)
+def test_a_watched_script_is_counted_until_it_ends(code: str, beats: int, fault: str | None, tmp_path: Path) -> None:
+    watched = _watched(tmp_path, code, 5.0 if "60" in code else 60.0)
+    assert list(watched) == [*range(beats)]
+    assert watched.fault == fault
+
+
+def test_a_script_that_is_watched_no_longer_is_ended(tmp_path: Path) -> None:
+    code = f"{BEATS}time.sleep(2)\nPath(sys.argv[1]).with_name('end').touch()"
+    watching = iter(_watched(tmp_path, code))
+    assert next(watching) == 0
+    watching.close()  # type: ignore[attr-defined]
+    time.sleep(3)
+    assert not (tmp_path / "end").exists()

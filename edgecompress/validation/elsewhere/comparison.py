@@ -16,25 +16,29 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import USER_CODE_FAILS, a_kind, first_line, plural
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
+from edgecompress.recipe.tables import Validation
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.system.scratch import scratch_folder
-from edgecompress.validation.elsewhere.place import Answer, RunNode
+from edgecompress.validation.elsewhere.judged import Scoring, judged
+from edgecompress.validation.elsewhere.place import Answer, RunNode, TellingPlace
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.results import PlaceResult
 
-SAMPLES = 100
-"""Samples at most; an emulator is ten to fifty times slower than the CPU under it."""
 MODEL = "model.onnx"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What is run at a place: the bytes of an ONNX file, batches for its inputs, and the outputs here by name."""
+    """What is run at a place: the bytes of an ONNX file, batches for its inputs, and the outputs here by name.
+
+    ``scoring`` is what its answers are judged by where the batches have labels.
+    """
 
     artifact: bytes
     inputs: tuple[str, ...]
     batches: Sequence[Batch]
     expected: Sequence[Mapping[str, Array]]
+    scoring: Scoring | None = None
 
     @property
     def samples(self) -> int:
@@ -43,28 +47,37 @@ class Workload:
 
 
 def compare_places(
-    artifact: bytes, golden: Batch, measured: Iterable[Batch], places: Sequence[NamedPlace], progress: Progress
+    artifact: bytes,
+    golden: Batch,
+    measured: Iterable[Batch],
+    places: Sequence[NamedPlace],
+    progress: Progress,
+    *,
+    samples: int = Validation().samples,
+    scoring: Scoring | None = None,
 ) -> tuple[PlaceResult, ...]:
     """Run the artifact at every place and compare its outputs with those on this machine.
 
     Args:
         artifact: bytes of the ONNX file.
         golden: the inputs of the self-test, for places that run nothing else.
-        measured: inputs that fit the artifact, for all others; the first ``SAMPLES`` samples are run.
+        measured: inputs that fit the artifact, for all others.
         places: what :func:`~edgecompress.validation.elsewhere.places.find_places` found.
         progress: told of every place, and of what fails or is missing there.
+        samples: how many of ``measured`` are run, at most.
+        scoring: a metric that their labels are for, with the float model.
     """
     found: dict[bool, Workload] = {}
     results = []
     for named in places:
         few = named.handling.golden
         if few not in found:
-            found[few] = make_workload(artifact, [golden] if few else measured)
+            found[few] = make_workload(artifact, [golden] if few else measured, samples, scoring)
         results.append(compare_at(found[few], named, progress))
     return tuple(results)
 
 
-def make_workload(artifact: bytes, batches: Iterable[Batch], count: int = SAMPLES) -> Workload:
+def make_workload(artifact: bytes, batches: Iterable[Batch], count: int, scoring: Scoring | None = None) -> Workload:
     """The first ``count`` samples, and the outputs for them on this machine."""
     session = open_session(artifact, ALL_CORES)
     stream = iter(batches)
@@ -77,6 +90,7 @@ def make_workload(artifact: bytes, batches: Iterable[Batch], count: int = SAMPLE
         inputs=tuple(spec.name for spec in session.get_inputs()),
         batches=taken,
         expected=[dict(zip(names, run_session(session, batch.inputs), strict=True)) for batch in taken],
+        scoring=scoring,
     )
 
 
@@ -98,8 +112,11 @@ def compare_at(workload: Workload, named: NamedPlace, progress: Progress) -> Pla
         progress.warn(f"the artifact is not run {named.where}: {named.missing}")
         absent = PlaceResult(place=named.name, samples=workload.samples, unit=named.handling.unit)
         return replace(absent, installed=False, failure=named.missing)
-    with progress.step(f"running {named.where}"):
-        answer = _answer(workload, named)
+    if isinstance(named.place, TellingPlace):
+        answer = _answer(workload, replace(named, place=named.place.telling(progress)))
+    else:
+        with progress.step(f"running {named.where}"):
+            answer = _answer(workload, named)
     result = replace(_result(workload, named.name, answer), unit=named.handling.unit)
     if result.failure is not None:
         progress.warn(f"the artifact does not run {named.where}: {result.failure}")
@@ -170,12 +187,14 @@ def _result(workload: Workload, place: str, answer: Answer) -> PlaceResult:
     if answer.failure is not None:
         return replace(found, failure=" ".join(str(answer.failure).split()) or "no reason given")
     agreement, identical = Agreement(), True
+    scores = workload.scoring is None or workload.scoring.measure.of_raw_scores
     for batch, here, outputs in zip(workload.batches, workload.expected, answer.outputs, strict=True):
         names, ours = list(here), list(here.values())
         theirs = [outputs[name] for name in names]
-        axis = shown_axis(batch, ours[0], "the batch")
+        axis = shown_axis(batch if scores else replace(batch, labels=None), ours[0], "the batch")
         agreement = agreement.merge(Agreement.between(ours, theirs, names=names, class_axis=axis))
         identical = identical and all(own.tobytes() == far.tobytes() for own, far in zip(ours, theirs, strict=True))
     if not agreement.finite:
         return replace(found, identical=identical, failure="outputs that are not finite")
-    return replace(found, identical=identical, agreement=agreement)
+    metric = judged(workload.scoring, workload.batches, workload.expected, answer.outputs)
+    return replace(found, identical=identical, agreement=agreement, metric=metric, files=dict(answer.files))

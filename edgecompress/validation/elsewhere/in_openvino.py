@@ -30,6 +30,8 @@ def run(folder: Path, device: str, outputs: list[str]) -> dict[str, Any]:
             request.infer({name: pack[f"{batch}_{name}"] for name in names})
             for index, name in enumerate(outputs):
                 found[f"{batch}_{name}"] = request.get_output_tensor(index).data.copy()
+            with (folder / "beats").open("ab") as beats:
+                beats.write(b".")
     np.savez(folder / "outputs.npz", allow_pickle=False, **found)
     ran_on = {"openvino": openvino.__version__.partition("-")[0], device: core.get_property(device, "FULL_DEVICE_NAME")}
     return {"ran_on": ran_on, "nodes": executed(compiled.get_runtime_model(), device.partition(".")[0])}

@@ -1,8 +1,9 @@
 """What runs in the process of Qualcomm's compiler and simulator: python in_qnn.py FOLDER SOC OUTPUT...
 
 FOLDER has ``model.onnx``, of fixed shapes, and ``inputs.npz`` with arrays named ``SAMPLE_NAME``; OUTPUT are the names
-of the model's outputs in order. It writes ``outputs.npz``, and ``answer.json`` with ``ran_on`` and ``nodes``, or with
-``failure`` alone; what the compiler says goes to ``log``. Needs Python, numpy, onnxruntime and onnxruntime-qnn.
+of the model's outputs in order. It writes ``outputs.npz``, the compiled network, and ``answer.json`` with ``ran_on``,
+``nodes`` and ``files``, or with ``failure`` alone; to ``beats`` a byte for each sample, and to ``log`` what the
+compiler says. Needs Python, numpy, onnxruntime and onnxruntime-qnn.
 """
 
 import json
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 PROVIDER = "QNNExecutionProvider"
+CONTEXT = "model_ctx.onnx"
+"""The compiled network in an operator of an ONNX file, and around it what the NPU does not take."""
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 """Between integers and floats; they are the form of the file, and no nodes of the network."""
 REFUSED = re.compile(r"failed for node `([^`]*)` of type `([^`]*)` with error code (\d+)")
@@ -34,7 +37,9 @@ def run(folder: Path, soc: str, outputs: list[str]) -> dict[str, Any]:
     device = next((each for each in devices if each.device.type.name == "NPU"), devices[0])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 2
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    context = {"ep.context_enable": "1", "ep.context_file_path": str(folder / CONTEXT), "ep.context_embed_mode": "1"}
+    for key, value in {"session.record_ep_graph_assignment_info": "1", **context}.items():
+        options.add_session_config_entry(key, value)
     provider = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "soc_model": soc}
     # Conversion of inputs and outputs on the NPU, too, so that nothing is left to the CPU.
     options.add_provider_for_devices([device], {**provider, "offload_graph_io_quantization": "0"})
@@ -52,10 +57,12 @@ def run(folder: Path, soc: str, outputs: list[str]) -> dict[str, Any]:
             feed = {name: pack[f"{sample}_{name}"] for name in names}
             for name, array in zip(outputs, session.run(outputs, feed), strict=True):
                 found[f"{sample}_{name}"] = array
+            with (folder / "beats").open("ab") as beats:
+                beats.write(b".")
     np.savez(folder / "outputs.npz", allow_pickle=False, **found)
     versions = {"onnxruntime": onnxruntime.__version__, "onnxruntime-qnn": onnxruntime_qnn.__version__}
     simulated = "simulated" if device.device.type.name != "NPU" else "real"
-    return {"ran_on": {**versions, "SoC": soc, "NPU": simulated}, "nodes": nodes}
+    return {"ran_on": {**versions, "SoC": soc, "NPU": simulated}, "nodes": nodes, "files": [CONTEXT]}
 
 
 def assigned(parts: Any, said: str) -> list[dict[str, str]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from edgecompress.arrays import Array, Inputs
+from edgecompress.progress import Progress
 
 NARROW = frozenset({"u4", "i4", "u8", "i8", "u16", "i16"})
 """Precisions of quantized arithmetic; wider integers count and index."""
@@ -56,12 +57,14 @@ class Answer:
         outputs: for each batch its outputs, by the names and with the shapes and dtypes of the model.
         nodes: that ran, in their order; none where the runtime does not tell.
         ran_on: what it ran on, name -> version or model, for the manifest and the report.
+        files: that the runtime made of the model, by name; they ship with it where it is made for that place.
         failure: why there are no outputs, in one line; None where there are.
     """
 
     outputs: Sequence[Mapping[str, Array]] = ()
     nodes: Sequence[RunNode] = ()
     ran_on: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     failure: str | None = None
 
 
@@ -79,6 +82,15 @@ class Place(Protocol):
             The outputs, or why there are none. What is raised counts as a failure, too, and is told with the name of
             the package.
         """
+        ...
+
+
+@runtime_checkable
+class TellingPlace(Place, Protocol):
+    """A place that says itself how far it is."""
+
+    def telling(self, progress: Progress) -> Place:
+        """The same place, which tells ``progress`` of its batches."""
         ...
 
 
@@ -101,6 +113,7 @@ class Handling:
             samples of the evaluation data, if there are any.
         devices: that there are, whatever is installed; none where only the runtime itself knows.
         unit: of its devices that is meant to run the nodes: budgets bound what is left to the CPU.
+        compiler: the package whose version a file is of that it compiles, and that ships; empty where none does.
         fixed_shapes: it compiles a file, and takes no dynamic dimension; samples are run one by one.
     """
 
@@ -110,6 +123,7 @@ class Handling:
     golden: bool = False
     devices: tuple[str, ...] = ()
     unit: str = "CPU"
+    compiler: str = ""
     fixed_shapes: bool = False
 
 

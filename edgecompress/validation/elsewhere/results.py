@@ -10,6 +10,7 @@ from typing import Any, Self
 from edgecompress.metrics.agreement import Agreement, share_of
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import MEASURES
+from edgecompress.validation.elsewhere.judged import JudgedMetric
 from edgecompress.validation.elsewhere.place import RunNode
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, label_of, runtime_of
 from edgecompress.validation.elsewhere.segments import segments_of, share_of_macs
@@ -32,6 +33,8 @@ class PlaceResult:
         ran_on: what it ran on, name -> version or model.
         nodes: that ran there, in their order; none where the place does not tell.
         unit: that is meant to run them.
+        metric: of the answers there, here, and of the float model; None where the samples have no labels.
+        files: that were made of the artifact for the place, by name.
         failure: why there are no outputs, in one line.
     """
 
@@ -43,6 +46,8 @@ class PlaceResult:
     ran_on: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[RunNode, ...] = ()
     unit: str = "CPU"
+    metric: JudgedMetric | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
     failure: str | None = None
 
     @property
@@ -57,6 +62,8 @@ class PlaceResult:
             "samples": self.samples,
             "ran_on": dict(self.ran_on),
             "unit": self.unit,
+            "metric": None if self.metric is None else self.metric.entry,
+            "files": list(self.files),
             "nodes": summary_of(self.nodes),
             "failure": self.failure,
         }
@@ -186,5 +193,9 @@ def _share(entry: Entry) -> float | None:
 
 def _flat(entry: Entry, *names: str, without: Sequence[str] = ()) -> Entry:
     """An entry with the names of what it ran on among the other keys, as manifests always had those."""
-    rest = {key: value for key, value in entry.items() if key not in ("ran_on", "nodes", "unit", *without)}
+    rest = {
+        key: value
+        for key, value in entry.items()
+        if key not in ("ran_on", "nodes", "unit", "files", "metric", *without)
+    }
     return rest | {name: entry["ran_on"].get(name) or None for name in names}

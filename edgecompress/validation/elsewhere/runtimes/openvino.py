@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess  # of this very Python  # nosec B404
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from edgecompress.arrays import Inputs
 from edgecompress.errors import RecipeError
+from edgecompress.progress import Progress
 from edgecompress.validation.elsewhere import in_openvino
 from edgecompress.validation.elsewhere.child import run_in_child
 from edgecompress.validation.elsewhere.place import Answer
@@ -27,10 +28,23 @@ class OpenVino:
 
     device: str = DEFAULT
     limit_s: float = TIME_LIMIT_S
+    progress: Progress = field(default_factory=Progress, compare=False)
+
+    def telling(self, progress: Progress) -> OpenVino:
+        """The same, which tells of its samples."""
+        return replace(self, progress=progress)
 
     def run(self, model: Path, batches: Sequence[Inputs]) -> Answer:
         """Run every batch in the precision of the file."""
-        return run_in_child(CHILD, model, batches, [self.device], limit_s=self.limit_s)
+        return run_in_child(
+            CHILD,
+            model,
+            batches,
+            [self.device],
+            limit_s=self.limit_s,
+            progress=self.progress,
+            label=f"running OpenVINO on {self.device}",
+        )
 
 
 def find_place(device: str) -> OpenVino:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import onnx_ir as ir
 from edgecompress.arrays import Inputs
 from edgecompress.errors import EdgecompressError, RecipeError, nearest
 from edgecompress.exporters.macs import count_macs
+from edgecompress.progress import Progress
 from edgecompress.validation.elsewhere import in_qnn
 from edgecompress.validation.elsewhere.child import run_in_child
 from edgecompress.validation.elsewhere.fixed_batch import fix_batch
@@ -39,11 +40,16 @@ DEFAULT = "sm8650"
 
 @dataclass(frozen=True, kw_only=True)
 class Hexagon:
-    """The NPU of a system on a chip, and after how many seconds a run counts as failed."""
+    """The NPU of a system on a chip, and after how many seconds without a sample done a run counts as failed."""
 
     soc: str = DEFAULT
     limit_s: float = TIME_LIMIT_S
     memory_bytes: int | None = None
+    progress: Progress = field(default_factory=Progress, compare=False)
+
+    def telling(self, progress: Progress) -> Hexagon:
+        """The same, which tells of its samples."""
+        return replace(self, progress=progress)
 
     def run(self, model: Path, batches: Sequence[Inputs]) -> Answer:
         """Run every sample by itself: a compiled network has fixed shapes."""
@@ -52,12 +58,30 @@ class Hexagon:
         except EdgecompressError as error:
             return Answer(failure=str(error))
         single = samples.split(batches)
-        answer = run_in_child(CHILD, model, single, [self.soc], limit_s=self.limit_s, memory_bytes=self.memory_bytes)
+        answer = run_in_child(
+            CHILD,
+            model,
+            single,
+            [self.soc],
+            limit_s=self.limit_s,
+            memory_bytes=self.memory_bytes,
+            progress=self.progress,
+            label=f"simulating {self.soc}",
+        )
         outputs = samples.join(batches, answer.outputs) if answer.failure is None else ()
-        return replace(answer, outputs=outputs, nodes=_described(answer.nodes, model, single[0]))
+        nodes, ran_on = _described(answer.nodes, model, single[0]), {**answer.ran_on, **_sdk(answer.files)}
+        return replace(answer, outputs=outputs, nodes=nodes, ran_on=ran_on)
 
 
-@handled(Handling(step="simulate", devices=tuple(SOCS), unit="NPU", fixed_shapes=True))
+@handled(
+    Handling(
+        step="simulate",
+        devices=tuple(SOCS),
+        unit="NPU",
+        compiler="onnxruntime-qnn",
+        fixed_shapes=True,
+    )
+)
 def find_place(device: str) -> Hexagon:
     """The NPU of a system on a chip, of Snapdragon 8 Gen 3 where none is named.
 
@@ -69,6 +93,14 @@ def find_place(device: str) -> Hexagon:
     if find_spec("onnxruntime_qnn") is None:
         raise RecipeError("runtime 'qnn' needs onnxruntime-qnn; pip install 'edgecompress[qnn]'")
     return Hexagon(soc=device or DEFAULT)
+
+
+def _sdk(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The version of Qualcomm's libraries that compiled a network, as the compiled network says."""
+    nodes = (node for content in files.values() for node in onnx.load_from_string(content).graph.node)
+    told = (each.s.decode() for node in nodes for each in node.attribute if each.name == "ep_sdk_version")
+    version = next(told, None)
+    return {} if version is None else {"QNN SDK": version.removeprefix("v")}
 
 
 def _described(nodes: Sequence[RunNode], model: Path, sample: Inputs) -> list[RunNode]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -120,3 +122,44 @@ def test_a_network_that_the_npu_takes_nothing_of_fails() -> None:
     text = '<ir_version: 10, opset_import: ["": 20]> m (float[N,4,4] x) => (float[N] y) { y = Det(x) }'
     result = _run(onnx.parser.parse_model(text).SerializeToString(), batches=[Batch(inputs={"x": draw(2, 4, 4)})])
     assert str(result.failure).startswith("nothing of it runs on the NPU: ")
+
+
+LOADED = """
+import sys
+import numpy, onnxruntime, onnxruntime_qnn
+from edgecompress.validation.elsewhere.in_qnn import PROVIDER
+
+model, inputs, outputs = sys.argv[1:]
+onnxruntime.register_execution_provider_library(PROVIDER, onnxruntime_qnn.get_library_path())
+(device, *_) = [each for each in onnxruntime.get_ep_devices() if each.ep_name == PROVIDER]
+options = onnxruntime.SessionOptions()
+htp = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "soc_model": "sm8650"}
+options.add_provider_for_devices([device], htp)
+session = onnxruntime.InferenceSession(model, options)
+numpy.save(outputs, session.run(["y"], {"x": numpy.load(inputs)})[0])
+"""
+"""As an application loads a compiled network."""
+
+
+@needs_qnn
+def test_the_compiled_network_answers_as_the_one_that_it_was_made_of(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(_model(SPLIT))
+    answer = find_place("sm8650").run(tmp_path / "model.onnx", [batch.inputs for batch in BATCHES])
+    assert answer.failure is None
+    (tmp_path / "context.onnx").write_bytes(answer.files["model_ctx.onnx"])
+    operators = [node.op_type for node in onnx.load(tmp_path / "context.onnx").graph.node]
+    assert {"EPContext", "Shrink"} <= {*operators}
+    assert "Conv" not in operators
+    assert re.fullmatch(r"2(\.\d+)+", answer.ran_on["QNN SDK"])
+    np.save(tmp_path / "x.npy", BATCHES[0].inputs["x"][:1])
+    files = [str(tmp_path / name) for name in ("context.onnx", "x.npy", "y.npy")]
+    subprocess.run([sys.executable, "-c", LOADED, *files], check=True, capture_output=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), answer.outputs[0]["y"][:1])
+
+
+@needs_qnn
+def test_work_is_counted_by_multiply_accumulates() -> None:
+    result = _run(_model(SPLIT))
+    assert result.entry["nodes"]["shares"] == {"NPU": 1.0, "CPU": 0.0}
+    assert [each["unit"] for each in result.entry["nodes"]["segments"]] == ["NPU", "CPU"]
+    assert result.entry["nodes"]["segments"][0]["macs"] == 4 * 4 * 9 * 8 * 8
