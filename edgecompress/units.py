@@ -45,6 +45,18 @@ def milliseconds(value_ms: float) -> str:
     return f"{_digits(value_ms, 3)} ms"
 
 
+def duration(seconds: float) -> str:
+    """A time to wait, in one unit, or in hours and minutes.
+
+    >>> duration(0.2), duration(45), duration(200), duration(8000)
+    ('1 s', '45 s', '3 min', '2 h 13 min')
+    """
+    if seconds < 100:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def decibels(value_db: float) -> str:
     """An agreement in dB, or ``identical``.
 

@@ -29,6 +29,7 @@ from edgecompress.training.losses import Loss
 from edgecompress.training.micro_batches import windows
 from edgecompress.training.optimizer_step import take_step
 from edgecompress.training.settings import Settings
+from edgecompress.units import duration
 
 
 class TrainData(Protocol):
@@ -169,14 +170,16 @@ def _carry_out(run: _Run) -> tuple[Position, dict[str, Tensor]]:
 def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Position:
     """The rest of an epoch, and its evaluation."""
     settings, start, skipped_rows = run.settings, time.perf_counter(), position.rows
-    rate = 0.0
+    rate, first = 0.0, position.step
+    steps = math.ceil((run.count - position.batches) / settings.accumulation)
+    every = steps + (settings.epochs - position.epoch) * math.ceil(run.count / settings.accumulation)
 
     def note() -> str:
         score = f", {position.best.in_words}" if position.best and position.best.in_words else ""
-        return f"loss {position.loss:.4f}{score}, {rate:.0f} samples/s"
+        left = time_left(time.perf_counter() - start, position.step - first, every)
+        return f"loss {position.loss:.4f}{score}, {rate:.0f} samples/s{left}"
 
     label = f"training, epoch {position.epoch} of {settings.epochs}"
-    steps = math.ceil((run.count - position.batches) / settings.accumulation)
     stream = windows(run.batches, settings.accumulation, position.batches, settings.seed, position.epoch)
     for window in run.progress.track(stream, label, "step", steps, note):
         position, loss = take_step(run.engine, settings, run.loss, position, window)
@@ -188,6 +191,22 @@ def _run_epoch(run: _Run, position: Position, best: dict[str, Tensor]) -> Positi
         raise DataError(f"the train data yields no batches in epoch {position.epoch}; return the same number each time")
     run.engine.share_buffers()
     return _close_epoch(run, position, rate)
+
+
+def time_left(seconds: float, taken: int, steps: int) -> str:
+    """How long the steps of all epochs still take, at most, told behind a comma; evaluations come on top.
+
+    Args:
+        seconds: that the steps took that were taken.
+        taken: how many.
+        steps: these and all that follow.
+
+    >>> time_left(60.0, 10, 40), time_left(60.0, 40, 40), time_left(0.0, 0, 40)
+    (', 3 min of training left', '', '')
+    """
+    if not 0 < taken < steps:
+        return ""
+    return f", {duration(seconds / taken * (steps - taken))} of training left"
 
 
 def _close_epoch(run: _Run, position: Position, rate: float) -> Position:

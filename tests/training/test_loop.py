@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from edgecompress.training import (
     mean_squared_error,
     train,
 )
+from edgecompress.training.loop import time_left
 from edgecompress.training.optimizers import Groups
 from tests.networks import ConvNet, TwoInputs, images, seeded
 from tests.training.batches import batches, learnable, same, shuffled, stack
@@ -324,6 +326,16 @@ def test_progress_is_one_line_with_loss_accuracy_and_rate() -> None:
     lines = [line for line in progress.lines if "training, epoch 2 of 2: step, 2 in all, loss " in line]
     assert len(lines) == 2
     assert all("accuracy " in line and " samples/s" in line for line in lines)
+
+
+def test_from_the_first_step_it_is_told_how_long_all_epochs_still_take() -> None:
+    progress = Lines()
+    train(stack(), _vectors(count=2), FAST, cross_entropy, progress=progress)
+    told = [line.rpartition(" samples/s")[2] for line in progress.lines if line.startswith("training, ")]
+    assert len(told) == 4
+    assert all(re.fullmatch(r", \d+ s of training left", line) for line in told[:-1])
+    assert told[-1] == ""
+    assert time_left(10.0, 5, 500) == ", 16 min of training left"
 
 
 def _data(fault: str) -> Any:
