@@ -21,6 +21,7 @@ from edgecompress.data.batches import Batches
 from edgecompress.errors import plural
 from edgecompress.exporters.graph import constant, initializer, insert_after, is_float
 from edgecompress.progress import Progress
+from edgecompress.quantization.attention_masks import bound_masks
 from edgecompress.quantization.float_moves import DEQUANTIZE, QUANTIZE, move_floats
 from edgecompress.quantization.kept_float import unmatched
 from edgecompress.quantization.lowering import activation_params
@@ -100,6 +101,7 @@ def enclosable(model: ir.Model, recipe: Quantization, batches: Batches, progress
     """
     opened = model.clone()
     moved = move_floats(opened.graph)
+    bound_masks(opened, batches, progress)
     passes.ShapeInferencePass()(opened)
     names = [str(value.name) for value in _open_values(opened.graph)]
     ranges = {}
