@@ -9,6 +9,7 @@
 # make docs   the documentation, served at http://127.0.0.1:8000; make docs-build writes it to site/, warnings fatal
 # make examples  trains and compresses what stands in examples/
 # make arm-root  the folder that `--cpu cortex-a72` needs (Debian or Ubuntu)
+# make ssh-server  the OpenSSH server that the tests of devices start, where the system has none (Debian or Ubuntu)
 #
 # Each sets up .venv itself, once, from constraints.txt.
 
@@ -16,7 +17,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check fuzz haswell bench audit dist docs docs-build examples arm-root clean
+.PHONY: demo test check fuzz haswell bench audit dist docs docs-build examples arm-root ssh-server clean
 
 demo: $(READY)
 	$(BIN)/edgecompress demo --output demo-mobile
@@ -87,6 +88,9 @@ examples: $(READY)
 
 arm-root: $(READY)
 	PYTHON=$(BIN)/python scripts/arm_root.sh
+
+ssh-server:
+	scripts/ssh_server.sh
 
 clean:
 	rm -rf .venv demo-mobile site build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

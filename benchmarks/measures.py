@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from benchmarks.sessions import open_file, size_of
 from edgecompress.data.batches import Batches
 from edgecompress.progress import Progress
 from edgecompress.runtime import ALL_CORES, run_session
-from edgecompress.timing.latency import Call, interleave_anew
+from edgecompress.timing.interleaving import interleave_anew
 from edgecompress.timing.ratios import ratio_of
 from edgecompress.validation.elsewhere.comparison import compare_at, make_workload
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.results import PlaceResult
 from edgecompress.validation.scores import score
+
+if TYPE_CHECKING:
+    from edgecompress.timing.interleaving import Call
 
 
 @dataclass(frozen=True, kw_only=True)

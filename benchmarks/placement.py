@@ -23,7 +23,7 @@ from edgecompress.quantization.kept_float import narrow_entry
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import open_session, run_session
-from edgecompress.timing.latency import interleave
+from edgecompress.timing.interleaving import interleave
 from tests.exporters.patterns import FLOAT, INTEGER, Pattern, entry_of, model_of
 
 CHANNELS, SIDE, ROUNDS = 64, 28, 60

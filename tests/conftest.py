@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 
 from edgecompress.system.onnx_sanitizer import sanitize
+from tests.ssh_server import Server, serving
 
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=5000)
@@ -81,6 +82,16 @@ def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         program.chmod(0o755)
 
     return install
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A device on the loopback, and a client that knows it: an OpenSSH server of the test's own."""
+    folder = tmp_path / "device"
+    folder.mkdir()
+    with serving(folder) as server:
+        monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        yield server
 
 
 @pytest.fixture

@@ -37,6 +37,11 @@ CAUGHT = {
     ("loading/programs.py", "pickle.UnpicklingError"): "the program is named",
     ("training/teacher_outputs.py", "sqlite3.DatabaseError"): "the file is named",
     ("validation/elsewhere/emulated.py", "RuntimeError"): "runs in an emulator, and its last line is read",
+    ("recipe/device.py", "ValueError"): "the table of a recipe tells it",
+    ("validation/elsewhere/device/connection.py", "DeviceError"): "its callers tell it",
+    ("validation/elsewhere/device/connection.py", "EOFError"): "what the client says is told",
+    ("validation/elsewhere/device/program.py", "RuntimeError"): "runs on a device, and its last line is read",
+    ("validation/elsewhere/device/supervisor.py", "GivenUpError"): "runs on a device, which answers with its text",
 }
 OF_THE_PROGRAM = {
     ("__init__.py", "AttributeError"): "what Python asks of a module",

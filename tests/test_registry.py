@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Evaluation, Pruning, Quantization, Recipe, Training, Validation
+from edgecompress.recipe.elsewhere import Validation
+from edgecompress.recipe.tables import Evaluation, Pruning, Quantization, Recipe, Training
 from edgecompress.registry import (
     CRITERIA,
     OBSERVERS,

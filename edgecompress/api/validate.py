@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.revalidation import Revalidation, revalidate
+from edgecompress.bundle.signature import load_signing_key
+from edgecompress.errors import OutputError, RecipeError
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import named_as_arguments, names, path
+from edgecompress.recipe.arguments import Overrides, assignments, named_as_arguments, names, path
+from edgecompress.recipe.device import Device
 from edgecompress.recipe.meant import text_as_meant
+from edgecompress.recipe.overrides import override
+from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import in_python_words
+from edgecompress.report.recording import record as write_record
 from edgecompress.validation.elsewhere.places import emulated
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 @in_python_words
@@ -47,6 +58,10 @@ def validate(
     min_npu_share: float | None = None,
     require_measured: bool = False,
     verify_key: str | Path | None = None,
+    device: str | None = None,
+    overrides: Overrides = (),
+    record: bool = True,
+    sign: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Revalidation:
     """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine.
@@ -83,6 +98,11 @@ def validate(
         require_measured: whether a budget, the recipe's included, that is not measured here leaves the verdict
             undecided; by default what the bundle records keeps it, too.
         verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
+        device: the URL of a device of your own, ``ssh://[user@]host[:port]``, on which the artifact is run, and timed
+            next to ``original``. OpenSSH's client is used, with your configuration and keys.
+        overrides: for keys of the table ``device``, such as ``device.python=PATH``.
+        record: write what a device measured into the manifest and the report of the bundle.
+        sign: a private key of Ed25519 in a PEM file, which signs the new manifest; a signed bundle needs it.
         progress: what is told of the progress; by default nobody.
 
     A limit that is left out is that of the bundle's recipe. What else that names may be of packages that are not
@@ -118,14 +138,46 @@ def validate(
         "max_cpu_nodes": max_cpu_nodes,
         "min_npu_share": min_npu_share,
     }
-    return revalidate(
-        bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle),
+    folder = bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle)
+    key = None if sign is None else load_signing_key(path("sign", sign))
+    settings = _device(device, overrides)
+    asked = names("on", on, "runtimes")
+    found = revalidate(
+        folder,
         {name: text_as_meant(f"budgets.{name}", limit) for name, limit in limits.items() if limit is not None},
         evaluation=evaluation,
         original=None if original is None else path("original", original),
-        on=(*emulated(names("cpu", cpu, "CPUs")), *names("on", on, "runtimes")),
+        on=(*emulated(names("cpu", cpu, "CPUs")), *asked, *([settings.url] if settings.url is not None else [])),
         progress=progress or Progress(),
         by=MeasuredBy(metric=metric, postprocess=postprocess),
         require_measured=require_measured,
         verify_key=None if verify_key is None else path("verify_key", verify_key),
+        device=settings,
     )
+    return _recorded(folder, found, key, progress or Progress()) if record else found
+
+
+def _device(url: str | None, overrides: Overrides) -> Device:
+    """The table of the device as the caller has it."""
+    given = assignments("overrides", overrides)
+    others = [text.partition("=")[0].strip() for text in given if not text.strip().startswith("device.")]
+    if others:
+        raise RecipeError(
+            f"{others[0]!r} is of the run that made the bundle; give keys of the table 'device' alone, as"
+            " device.python=PATH"
+        )
+    table = override(Recipe(), given).device
+    return table if url is None else table.model_copy(update={"url": url})
+
+
+def _recorded(folder: Path, found: Revalidation, key: Ed25519PrivateKey | None, progress: Progress) -> Revalidation:
+    """What was found, written into the manifest where devices measured something; what hinders that is told."""
+    entries = found.measured_now
+    if not entries:
+        return found
+    try:
+        write_record(folder, entries, key)
+    except OutputError as error:
+        progress.warn(str(error))
+        return found
+    return replace(found, recorded=True)

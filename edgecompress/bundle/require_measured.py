@@ -24,6 +24,7 @@ UNMEASURED = {
     "sqnr_db": BOTH,
     "speedup": FLOAT,
     "compression_ratio": FLOAT,
+    **dict.fromkeys(("latency_ms", "latency_p95_ms", "latency_p99_ms"), "name the device with --device"),
     "cpu_agreement": "name a CPU with --cpu",
     "browser_agreement": "run it there with --on browser",
     "runtime_agreement": "name a runtime with --on",
@@ -41,7 +42,7 @@ def only_recorded(rows: Iterable[MeasuredRow], sources: Mapping[str, str], *, me
         sources: where the outcomes at other places are from, by their keys in a manifest.
         measured: whether the metric was measured.
     """
-    found = {row.measure for row in rows if row.source == RECORDED}
+    found = {row.measure for row in rows if row.source.startswith(RECORDED)}
     for group in (group for group, source in sources.items() if source == RECORDED):
         found |= {MEASURES[LIMITS[group]][0], *(OF_AN_NPU if group == "runtimes" else ())}
     return frozenset(found | ({*OF_DATA} if not measured else set()))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgecompress.arrays import Array, Inputs
 from edgecompress.bundle.compiled import require_same_compiler
 from edgecompress.bundle.deciding import judging
+from edgecompress.bundle.device_rows import decided_by_devices, timing_of
 from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
 from edgecompress.bundle.measured_rows import HERE, RECORDED, MeasuredRow, compression_row, recorded_speedup
 from edgecompress.bundle.reading import Bundle, read_bundle
@@ -30,19 +31,22 @@ from edgecompress.metrics.agreement import Agreement, listed
 from edgecompress.metrics.metric import Measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.device import Device
 from edgecompress.recipe.recorded import missing_names, read_recorded
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
 from edgecompress.system.archives import read_npz
 from edgecompress.system.isolation import require_survives
 from edgecompress.targets.cpus import arithmetic_of
-from edgecompress.timing.latency import interleave, interleave_sessions, latency_intervals, summarize
+from edgecompress.timing.interleaving import interleave
+from edgecompress.timing.latency import interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of
 from edgecompress.validation.budgets import MEASURES, Verdict, comparable, judge, metric_units
 from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.judged import Scoring
-from edgecompress.validation.elsewhere.places import NamedPlace, find_places
-from edgecompress.validation.elsewhere.results import Elsewhere
+from edgecompress.validation.elsewhere.places import NamedPlace, find_places, prepare
+from edgecompress.validation.elsewhere.results import Elsewhere, Entry
+from edgecompress.validation.elsewhere.timed import TimingTask
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -56,6 +60,7 @@ class Revalidation:
 
     ``elsewhere`` has the outcomes at other places, and ``sources`` says for each of its keys where they are from.
     ``lost`` names the outputs, and slices of outputs, that were lost when the bundle was written, or are here.
+    ``recorded`` says whether the manifest has now what devices measured.
     """
 
     rows: tuple[MeasuredRow, ...]
@@ -63,6 +68,13 @@ class Revalidation:
     elsewhere: Elsewhere
     sources: Mapping[str, str]
     lost: tuple[str, ...] = ()
+    recorded: bool = False
+
+    @property
+    def measured_now(self) -> dict[str, Entry]:
+        """The entries of the devices that measured something now."""
+        newer = self.sources["runtimes"] == HERE
+        return {name: entry for name, entry in self.elsewhere.runtimes.items() if newer and entry.get("measured")}
 
     @property
     def passed(self) -> bool:
@@ -87,6 +99,7 @@ def revalidate(
     verify_key: Path | None = None,
     by: MeasuredBy = AS_NAMED,
     require_measured: bool = False,
+    device: Device | None = None,
 ) -> Revalidation:
     """Check a bundle's bytes, then measure it against its budgets.
 
@@ -102,6 +115,8 @@ def revalidate(
             for a bundle that was measured by code of its maker's, which is not run unasked, need it.
         verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
         require_measured: whether no budget is kept by what is only recorded.
+        device: how devices among ``on`` are used; of the bundle's own recipe only threads and cores are taken, since
+            the rest says what is run there.
 
     Raises:
         OutputError: the bundle is not what its manifest says, or is not signed with the key.
@@ -118,6 +133,7 @@ def revalidate(
     for line in missing_names(named):
         progress.warn(line)
     measure, recipe = judged.measure, judged.recipe
+    places = prepare(places, (device or Device()).with_cores_of(recipe.device))
     budgets = recipe.budgets
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
         require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
@@ -141,9 +157,11 @@ def revalidate(
         compression_row(bundle, original),
     ]
     lost = tuple(dict.fromkeys((*parity.lost(), *quality.lost)))
+    timing = timing_of(golden, session, original, recipe)
     scoring = Scoring(measure=measure, floats=original)
-    newer = _elsewhere(bundle, places, golden, batches, progress, scoring)
+    newer = _elsewhere(bundle, places, golden, batches, progress, scoring, timing)
     elsewhere = bundle.elsewhere.replaced_by(newer)
+    rows = decided_by_devices(rows, elsewhere.latencies, HERE if newer.latencies else RECORDED)
     measured: dict[str, float | None] = {
         **{row.measure: row.value for row in rows},
         **quality.measured,
@@ -163,13 +181,7 @@ def revalidate(
     if require_measured:
         verdict = verdict.complete_without(only_recorded(rows, sources, measured=batches is not None))
         tell_unmeasured(verdict, progress)
-    return Revalidation(
-        rows=tuple(rows),
-        verdict=verdict,
-        elsewhere=elsewhere,
-        sources=sources,
-        lost=lost,
-    )
+    return Revalidation(rows=tuple(rows), verdict=verdict, elsewhere=elsewhere, sources=sources, lost=lost)
 
 
 def _checked(folder: Path, verify_key: Path | None) -> Bundle:
@@ -202,12 +214,15 @@ def _elsewhere(
     evaluation: Batches | None,
     progress: Progress,
     scoring: Scoring,
+    timing: TimingTask,
 ) -> Elsewhere:
     """The outcome at every place, on the evaluation data or the golden inputs; what is compiled for it is not kept."""
     batches: Iterable[Batch] = [golden] if evaluation is None else evaluation
     samples = read_recorded(bundle.manifest.recipe).validation.samples
     content = bundle.artifact.read_bytes()
-    results = compare_places(content, golden, batches, places, progress, samples=samples, scoring=scoring)
+    results = compare_places(
+        content, golden, batches, places, progress, samples=samples, scoring=scoring, timing=timing
+    )
     return Elsewhere.of(replace(result, files={}) for result in results)
 
 

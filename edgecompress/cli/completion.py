@@ -33,6 +33,15 @@ def assignments(incomplete: str) -> list[str]:
     return _begun([f"{path}={value}" for path in _begun(key_paths(), key) for value in _values(path)], incomplete)
 
 
+def device_keys(incomplete: str) -> list[str]:
+    """The same for keys of the table ``device``.
+
+    >>> device_keys("device.py")
+    ['device.python=python3']
+    """
+    return [each for each in assignments(incomplete) if each.startswith("device.")]
+
+
 def _kinds() -> Mapping[str, Kind]:
     """The keys that hold names which packages may add."""
     from edgecompress.registry import CRITERIA, LOSSES, METRICS, OBSERVERS

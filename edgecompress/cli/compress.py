@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli import completion
+from edgecompress.cli.device_tables import print_devices
 from edgecompress.cli.tables import (
     WIDTH,
     console,
@@ -83,6 +84,10 @@ On = Annotated[
         help="Another place to run, compared with this machine; repeatable.",
     ),
 ]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", metavar="ssh://HOST", help="A device of yours: run and timed there, over OpenSSH."),
+]
 INDENT = 18
 """Columns before the words of a step of the plan."""
 
@@ -105,6 +110,7 @@ def run(
     loss: Loss = None,
     assignments: Assignments = None,
     on: On = None,
+    device: DeviceOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the bundle.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     statistics: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep and resume the calibration.")] = None,
@@ -123,6 +129,7 @@ def run(
     with joined_workers() as workers, prints_aside(as_json):
         chosen = [*assigned("evaluation", metric=metric, postprocess=postprocess), *assigned("training", loss=loss)]
         places = [f"validation.on={json.dumps(on)}"] if on else []
+        places += assigned("device", url=device)
         profile = effective_profile(target, [*(assignments or []), *chosen, *places])
         folder = output or Path(f"{name_of(model)}-{profile.name}")
         if workers.rank == 0:
@@ -186,6 +193,7 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     print_metrics(bundle.manifest.metrics)
     out.print()
     print_elsewhere(bundle.elsewhere)
+    print_devices(bundle.elsewhere)
     verdict = bundle.manifest.verdict.model_dump(mode="json")
     print_budgets(verdict)
     for line in advice:

@@ -49,7 +49,7 @@ LEFT_OUT = {
     **dict.fromkeys(
         ("--bits", "--int8", "--quantize", "--dtype", "--precision"), "weights and activations always have 8 bits"
     ),
-    **dict.fromkeys(("--device", "--gpu", "--cuda"), "training takes a GPU where there is one"),
+    **dict.fromkeys(("--gpu", "--cuda"), "training takes a GPU where there is one"),
     **dict.fromkeys(
         ("--verbose", "-v", "--quiet", "-q"), "progress goes to stderr, and --debug shows where an error is from"
     ),

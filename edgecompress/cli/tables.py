@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -163,7 +164,7 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
     if not places:
         return
     told = any(entry.get("nodes") for entry in places.values())
-    rows = [[name, *_place(entry), *[_integer_nodes(entry)] * told] for name, entry in places.items()]
+    rows = [[in_short(name), *_place(entry), *[_integer_nodes(entry)] * told] for name, entry in places.items()]
     classes = any(entry["top1_agreement"] is not None for entry in places.values())
     same = "same class" if classes else f"to {ALIKE_DB:g} dB"
     headings = [heading, "identical", "agreement", same, "max error", "samples", *["integer"] * told]
@@ -180,6 +181,15 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
     if source is not None:
         console().print(f"outputs there against the host's, {source}", style="dim", highlight=False)
     console().print()
+
+
+def in_short(text: str) -> str:
+    """A text with devices as their hosts alone, for a table.
+
+    >>> in_short("measured on ssh://pi@board.local:22"), in_short("qnn:sm8650")
+    ('measured on board.local:22', 'qnn:sm8650')
+    """
+    return re.sub(r"ssh://(?:[^@\s]+@)?", "", text)
 
 
 SHOWN = 10

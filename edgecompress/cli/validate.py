@@ -10,10 +10,12 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli import completion
-from edgecompress.cli.compress import On
+from edgecompress.cli.compress import DeviceOption, On
+from edgecompress.cli.device_tables import print_devices
 from edgecompress.cli.gate import Gate
 from edgecompress.cli.tables import (
     console,
+    in_short,
     print_budgets,
     print_elsewhere,
     print_json,
@@ -24,6 +26,16 @@ from edgecompress.cli.tables import (
 
 if TYPE_CHECKING:
     from edgecompress.bundle.measured_rows import MeasuredRow
+
+DeviceSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="device.KEY=VALUE",
+        autocompletion=completion.device_keys,
+        help="How the device is used: python, threads, cores; repeatable.",
+    ),
+]
 
 
 def run(
@@ -101,6 +113,12 @@ def run(
     verify_key: Annotated[
         Path | None, typer.Option(metavar="PUB.pem", help="Refuse a bundle that this key has not signed.")
     ] = None,
+    device: DeviceOption = None,
+    assignments: DeviceSettings = None,
+    record: Annotated[
+        bool, typer.Option("--record/--no-record", help="Write what a device measured into the manifest.")
+    ] = True,
+    sign: Annotated[Path | None, typer.Option(metavar="KEY.pem", help="Sign what is written so (Ed25519).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine."""
@@ -136,6 +154,10 @@ def run(
             require_measured=require_measured,
             progress=progress_for(Console(stderr=True)),
             verify_key=verify_key,
+            device=device,
+            overrides=assignments or (),
+            record=record,
+            sign=sign,
             metric=metric,
             postprocess=postprocess,
         )
@@ -143,14 +165,20 @@ def run(
         print_json(result.document())
     else:
         print_table(
-            ["measure", "value", "from"], [[row.title or row.measure, row.text, row.source] for row in result.rows]
+            ["measure", "value", "from"],
+            [[row.title or row.measure, row.text, in_short(row.source)] for row in result.rows],
         )
         console().print()
         print_elsewhere(result.elsewhere, result.sources)
+        print_devices(result.elsewhere)
         verdict = result.document()["verdict"]
         print_budgets(verdict)
         for line in recorded_only(result.rows):
             console().print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        if result.recorded:
+            console().print(
+                f"recorded in {bundle / 'manifest.json'}", style="dim", highlight=False, markup=False, soft_wrap=True
+            )
         print_verdict(verdict, bundle)
     gate.tell(result.document()["verdict"])
     return 0 if result.passed else 1

@@ -20,7 +20,8 @@ from edgecompress.runtime import Network, open_session, run_session, session_row
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.effects import MeasuredFloat
-from edgecompress.timing.latency import interleave, summarize
+from edgecompress.timing.interleaving import interleave
+from edgecompress.timing.latency import summarize
 from edgecompress.units import budget
 from edgecompress.validation.drops import is_sure
 

@@ -25,7 +25,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import open_session, run_session
 from edgecompress.step import Refusal
-from edgecompress.timing.latency import interleave
+from edgecompress.timing.interleaving import interleave
 from edgecompress.timing.ratios import ratio_of
 
 RUNS, STRETCHES = 30, 5

@@ -15,6 +15,7 @@ from edgecompress.exporters.finish import compact
 from edgecompress.exporters.mobile import Mobile, make_mobile
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import open_session, session_rows
 from edgecompress.step import ArtifactStep, Conversion, Stage
 from edgecompress.targets.cpus import FAMILIES, arithmetic_of
 from edgecompress.validation import (
@@ -34,6 +35,7 @@ from edgecompress.validation import (
 from edgecompress.validation.budgets import comparable
 from edgecompress.validation.elsewhere.judged import Scoring
 from edgecompress.validation.elsewhere.places import EMULATOR, by_runtime, handling_of, label_of, runtime_of
+from edgecompress.validation.elsewhere.timed import TimingTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +76,13 @@ class Findings:
         """The budgets of the recipe next to what was measured, here and elsewhere."""
         assert self.evidence is not None
         elsewhere = Elsewhere.of(self.elsewhere)
-        measured = {**measures(self.evidence), **elsewhere.agreements, **elsewhere.placement}
+        on_device = {name: figure.value for name, figure in elsewhere.latencies.items()}
+        measured = {**measures(self.evidence), **on_device, **elsewhere.agreements, **elsewhere.placement}
+        here = {name: ends for name, ends in intervals(self.evidence).items() if name not in on_device}
         units = metric_units(self.evidence.measure)
-        return judge(elsewhere.strict(recipe.budgets), comparable(measured, recipe), intervals(self.evidence), units)
+        return judge(
+            elsewhere.strict(recipe.budgets), comparable(measured, recipe), {**here, **elsewhere.intervals}, units
+        )
 
 
 def look_at(artifact: Artifact, steps: Sequence[ArtifactStep]) -> Findings:
@@ -151,6 +157,14 @@ def _run_elsewhere(runtime: str, findings: Findings, artifact: Artifact) -> Find
         artifact.progress,
         samples=validation.samples,
         scoring=Scoring(measure=artifact.measured.measure, floats=floats),
+        timing=_timing(artifact, floats),
     )
     kept = [each if each.place == validation.device else replace(each, files={}) for each in results]
     return replace(findings, elsewhere=(*findings.elsewhere, *kept))
+
+
+def _timing(artifact: Artifact, original: bytes) -> TimingTask:
+    """What a place that measures does: it times the artifact in turn with the float model, as this machine did."""
+    cpu, rows = artifact.recipe.cpu, session_rows(open_session(artifact.content, 1), artifact.golden.axes) or 1
+    sample = artifact.golden.sample(rows).inputs
+    return TimingTask(sample=sample, runs=cpu.runs, threads=cpu.threads, original=original)

@@ -24,8 +24,9 @@ from edgecompress.quantization.lowering import Lowering, floating
 from edgecompress.quantization.minimum_cut import fastest_integers
 from edgecompress.quantization.timed_parts import crossings_of, movable, parts_of
 from edgecompress.runtime import to_bytes
-from edgecompress.timing.latency import WARM_UP_RUNS, interleave_sessions
-from edgecompress.timing.ratios import STRETCHES, ratio_of
+from edgecompress.timing.interleaving import STRETCHES, WARM_UP_RUNS
+from edgecompress.timing.latency import interleave_sessions
+from edgecompress.timing.ratios import ratio_of
 
 FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """On the price of a crossing."""

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Evaluation, Pruning, Quantization, Recipe, Training, Validation
+from edgecompress.recipe.elsewhere import Validation
+from edgecompress.recipe.tables import Evaluation, Pruning, Quantization, Recipe, Training
 from edgecompress.registry import KINDS, Kind, is_known, missing, require_known
 
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.consistency import check_channels, check_enclosure, check_names, check_order, check_steps
+from edgecompress.recipe.device import Device
 from edgecompress.recipe.elsewhere import Validation as Validation
 from edgecompress.recipe.table import Table, paths_of
 from edgecompress.recipe.values import (
@@ -340,6 +341,7 @@ class Recipe(Table):
     images: Images = Images()
     cpu: Cpu = Cpu()
     validation: Validation = Validation()
+    device: Device = Device()
     budgets: Budgets = Budgets()
     report: Report = Report()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from edgecompress.recipe.device import SCHEMES, checked_url
 from edgecompress.registry import CRITERIA, LOSSES, METRICS, OBSERVERS, RUNTIMES, built_in, require_known
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -16,7 +17,20 @@ ObserverName = Annotated[str, AfterValidator(partial(require_known, OBSERVERS)),
 CriterionName = Annotated[str, AfterValidator(partial(require_known, CRITERIA)), Field(examples=[*built_in(CRITERIA)])]
 MetricName = Annotated[str, AfterValidator(partial(require_known, METRICS)), Field(examples=[*built_in(METRICS)])]
 LossName = Annotated[str, AfterValidator(partial(require_known, LOSSES)), Field(examples=[*built_in(LOSSES)])]
-PlaceName = Annotated[str, AfterValidator(partial(require_known, RUNTIMES)), Field(examples=[*built_in(RUNTIMES)])]
+URLS = tuple(f"{scheme}://" for scheme in SCHEMES)
+
+
+def _require_place(name: str) -> str:
+    """The name of a place as it is; a URL among them has no password, and nothing that a program takes for an option.
+
+    Raises:
+        ValueError: no runtime has it, or it is a URL that cannot be used.
+    """
+    require_known(RUNTIMES, name)
+    return checked_url(name, RUNTIMES.key) if name.startswith(URLS) else name
+
+
+PlaceName = Annotated[str, AfterValidator(_require_place), Field(examples=[*built_in(RUNTIMES)])]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 BatchAxis = Annotated[int, Field(ge=-1)]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

@@ -28,7 +28,8 @@ from edgecompress.step import Refusal
 from edgecompress.techniques.choices import chosen_once
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.loss_gradients import loss_gradients
-from edgecompress.timing.latency import Latency, interleave, summarize
+from edgecompress.timing.interleaving import interleave
+from edgecompress.timing.latency import Latency, summarize
 from edgecompress.training.checkpoint import fingerprint
 
 SENSITIVITY_ROWS = 256

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +14,11 @@ from numpy.typing import NDArray
 from edgecompress.arrays import Inputs
 from edgecompress.metrics.bootstrap import Interval
 from edgecompress.runtime import open_session, run_session
-from edgecompress.timing.ratios import STRETCHES, Ratio, interval_of, ratio_of
+from edgecompress.timing.interleaving import interleave_anew
+from edgecompress.timing.ratios import Ratio, interval_of, ratio_of
 
-WARM_UP_RUNS = 6
-"""Even, so that the first round that counts goes forwards, as every other one."""
-Call = Callable[[], object]
+if TYPE_CHECKING:
+    from edgecompress.timing.interleaving import Call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,36 +80,6 @@ def interleave_sessions(
         return lambda: run_session(session, inputs)
 
     return interleave_anew([partial(opened, model) for model in models], runs)
-
-
-def interleave_anew(openers: Sequence[Callable[[], Call]], runs: int) -> NDArray[np.float64]:
-    """The same as :func:`interleave`, the calls made anew for each stretch, every other time in reverse order.
-
-    As many rounds as give stretches of equal length, with an even number of rounds: ``runs``, or somewhat more.
-    """
-    parts, count = [], min(STRETCHES, math.ceil(runs / 2))
-    rounds = 2 * math.ceil(runs / (2 * count))
-    for number in range(count):
-        calls: dict[int, Call] = {}
-        for index in _in_turn(len(openers), number):
-            calls[index] = openers[index]()
-        parts.append(interleave([calls[index] for index in range(len(openers))], rounds))
-    return np.concatenate(parts)
-
-
-def interleave(calls: Sequence[Call], runs: int) -> NDArray[np.float64]:
-    """Milliseconds of each call, shape (runs, calls); every other round goes backwards."""
-    times = np.zeros((WARM_UP_RUNS + runs, len(calls)))
-    for run in range(len(times)):
-        for index in _in_turn(len(calls), run):
-            start = time.perf_counter_ns()
-            calls[index]()
-            times[run, index] = (time.perf_counter_ns() - start) / 1e6
-    return times[WARM_UP_RUNS:]
-
-
-def _in_turn(count: int, number: int) -> Iterable[int]:
-    return range(count) if number % 2 == 0 else reversed(range(count))
 
 
 def summarize(times_ms: NDArray[np.float64]) -> Latency:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.metrics.bootstrap import Interval, bounds, draws
+from edgecompress.timing.interleaving import STRETCHES
 
 Verdict = Literal["faster", "slower", "no difference", "too noisy to say"]
 
-STRETCHES = 10
-"""Parts of a run that are resampled whole."""
 SMALLEST_DIFFERENCE = 0.01
 """What is not worth a verdict: where its memory comes to lie makes a model faster or slower by as much."""
 WIDEST = 0.05

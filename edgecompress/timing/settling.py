@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecompress.timing.ratios import STRETCHES, Ratio, ratio_of
+from edgecompress.timing.interleaving import STRETCHES
+from edgecompress.timing.ratios import Ratio, ratio_of
 
 FINE = 0.02
 """Resolution that is enough: a convolution more or less in a small network shows."""

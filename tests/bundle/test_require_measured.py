@@ -12,6 +12,10 @@ ROWS = [
     MeasuredRow(measure="size_mb", value=1.0, unit="MB", source=HERE),
     MeasuredRow(measure="speedup", value=2.0, unit="x", source=RECORDED),
 ]
+ON_A_BOARD = [
+    MeasuredRow(measure="latency_ms", value=8.0, unit="ms", source=f"{source} on ssh://pi@board")
+    for source in (RECORDED, "measured")
+]
 SOURCES = {"cpus": RECORDED, "browser": HERE, "runtimes": HERE}
 
 
@@ -19,6 +23,11 @@ def test_rows_places_and_the_metric_are_recorded_or_not() -> None:
     of_data = {"accuracy_drop", "metric_drop", "metric_kept", "metric"}
     assert only_recorded(ROWS, SOURCES, measured=True) == {"speedup", "cpu_agreement"}
     assert only_recorded(ROWS, SOURCES, measured=False) == {"speedup", "cpu_agreement", *of_data}
+
+
+def test_what_a_device_measured_before_is_recorded() -> None:
+    assert only_recorded(ON_A_BOARD[:1], {}, measured=True) == {"latency_ms"}
+    assert only_recorded(ON_A_BOARD[1:], {}, measured=True) == set()
 
 
 def test_what_an_npu_does_is_of_the_runtimes() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from edgecompress.pipeline.findings import Artifact, Findings, artifact_steps, look_at
-from edgecompress.recipe.tables import Cpu, Export, Recipe, Validation
+from edgecompress.recipe.elsewhere import Validation
+from edgecompress.recipe.tables import Cpu, Export, Recipe
 from edgecompress.step import ArtifactStep
 from edgecompress.validation import PlaceResult
 

@@ -12,7 +12,8 @@ import pytest
 from edgecompress.cli import main
 from edgecompress.errors import EdgecompressError
 from edgecompress.pipeline.fixed_shapes import require_fixed_shapes
-from edgecompress.recipe.tables import Export, Recipe, Validation
+from edgecompress.recipe.elsewhere import Validation
+from edgecompress.recipe.tables import Export, Recipe
 
 
 def _model(dimensions: str) -> ir.Model:

@@ -107,6 +107,12 @@ VALUES = {
     "cpu.emulate": '["haswell"]',
     "validation.on": '["browser", "qemu:haswell"]',
     "validation.device": "qnn:sm8750",
+    "device.url": "ssh://pi@board",
+    "device.python": "/opt/python/bin/python3",
+    "device.onnxruntime": "1.27.*",
+    "device.folder": "/tmp",
+    "device.threads": "4",
+    "device.cores": "[2, 3]",
 } | {f"budgets.{name}": "0.5" for name in Budgets.model_fields}
 
 

@@ -32,6 +32,7 @@ def test_every_value_has_a_source_and_the_profile_is_the_effective_one(name: str
         "training.",
         "evaluation.",
         "validation.",
+        "device.",
         "export.batch",
         "cpu.isa",
         "options",

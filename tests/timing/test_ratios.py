@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from edgecompress.timing.ratios import STRETCHES, Ratio, Verdict, interval_of, ratio_of
+from edgecompress.timing.interleaving import STRETCHES
+from edgecompress.timing.ratios import Ratio, Verdict, interval_of, ratio_of
 
 RUNS, TRIALS = 100, 200
 Noise = Callable[[np.random.Generator], NDArray[np.float64]]

@@ -23,6 +23,7 @@ from edgecompress.validation.elsewhere.judged import Scoring, judged
 from edgecompress.validation.elsewhere.place import Answer, RunNode, TellingPlace
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.results import PlaceResult
+from edgecompress.validation.elsewhere.timed import TimedPlace, TimingTask
 
 MODEL = "model.onnx"
 
@@ -32,6 +33,7 @@ class Workload:
     """What is run at a place: the bytes of an ONNX file, batches for its inputs, and the outputs here by name.
 
     ``scoring`` is what its answers are judged by where the batches have labels.
+    ``timing`` is what a place that measures does with it, too.
     """
 
     artifact: bytes
@@ -39,6 +41,7 @@ class Workload:
     batches: Sequence[Batch]
     expected: Sequence[Mapping[str, Array]]
     scoring: Scoring | None = None
+    timing: TimingTask | None = None
 
     @property
     def samples(self) -> int:
@@ -55,6 +58,7 @@ def compare_places(
     *,
     samples: int = Validation().samples,
     scoring: Scoring | None = None,
+    timing: TimingTask | None = None,
 ) -> tuple[PlaceResult, ...]:
     """Run the artifact at every place and compare its outputs with those on this machine.
 
@@ -66,13 +70,15 @@ def compare_places(
         progress: told of every place, and of what fails or is missing there.
         samples: how many of ``measured`` are run, at most.
         scoring: a metric that their labels are for, with the float model.
+        timing: for places that measure.
     """
     found: dict[bool, Workload] = {}
     results = []
     for named in places:
         few = named.handling.golden
         if few not in found:
-            found[few] = make_workload(artifact, [golden] if few else measured, samples, scoring)
+            made = make_workload(artifact, [golden] if few else measured, samples, scoring)
+            found[few] = replace(made, timing=timing)
         results.append(compare_at(found[few], named, progress))
     return tuple(results)
 
@@ -131,7 +137,11 @@ def _answer(workload: Workload, named: NamedPlace) -> Answer:
         model = Path(folder, MODEL)
         model.write_bytes(workload.artifact)
         try:
-            answer = named.place.run(model, batches)
+            place, timing = named.place, workload.timing
+            if timing is not None and isinstance(place, TimedPlace):
+                answer = place.measure(model, batches, timing)
+            else:
+                answer = place.run(model, batches)
         except USER_CODE_FAILS as error:  # whatever the code of a runtime raises
             return Answer(failure=f"{named.told} fails: {first_line(error)}")
     misfit = next(_misfits(workload.expected, answer), None)
@@ -183,7 +193,8 @@ def _ran_on(answer: Any) -> dict[str, str]:
 
 
 def _result(workload: Workload, place: str, answer: Answer) -> PlaceResult:
-    found = PlaceResult(place=place, samples=workload.samples, ran_on=_ran_on(answer), nodes=tuple(answer.nodes))
+    nodes, ran_on = tuple(answer.nodes), _ran_on(answer)
+    found = PlaceResult(place=place, samples=workload.samples, ran_on=ran_on, nodes=nodes, measured=answer.measured)
     if answer.failure is not None:
         return replace(found, failure=" ".join(str(answer.failure).split()) or "no reason given")
     agreement, identical = Agreement(), True

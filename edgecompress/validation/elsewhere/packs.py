@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from edgecompress.arrays import Array, Inputs
 
 
-def save_batches(path: Path, batches: Sequence[Inputs]) -> None:
+def save_batches(path: Path | IO[bytes], batches: Sequence[Inputs]) -> None:
     """Write the arrays of every batch, by the number of the batch and the name of the input."""
     arrays = {f"{index}_{name}": array for index, batch in enumerate(batches) for name, array in batch.items()}
     np.savez(path, allow_pickle=False, **arrays)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from edgecompress.arrays import Array, Inputs
 from edgecompress.progress import Progress
+from edgecompress.validation.elsewhere.measured import DeviceFigures
 
 NARROW = frozenset({"u4", "i4", "u8", "i8", "u16", "i16"})
 """Precisions of quantized arithmetic; wider integers count and index."""
@@ -59,6 +60,7 @@ class Answer:
         ran_on: what it ran on, name -> version or model, for the manifest and the report.
         files: that the runtime made of the model, by name; they ship with it where it is made for that place.
         failure: why there are no outputs, in one line; None where there are.
+        measured: times and memory there, where the place was asked for them.
     """
 
     outputs: Sequence[Mapping[str, Array]] = ()
@@ -66,6 +68,7 @@ class Answer:
     ran_on: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     failure: str | None = None
+    measured: DeviceFigures | None = None
 
 
 class Place(Protocol):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from edgecompress.errors import RecipeError, a_kind
-from edgecompress.recipe.tables import Recipe, Validation
+from edgecompress.recipe.device import Device
+from edgecompress.recipe.elsewhere import Validation
+from edgecompress.recipe.tables import Recipe
 from edgecompress.registry import RUNTIMES, NamedFunction, choose, takes
 from edgecompress.validation.elsewhere.place import Handling, Place
+from edgecompress.validation.elsewhere.timed import TimedPlace
 
 EMULATOR, BROWSER = "qemu", "browser"
 """The runtimes that have keys of their own in the recipe, ``cpu.emulate`` and ``export.browser``."""
@@ -73,8 +76,9 @@ def asked_places(recipe: Recipe) -> tuple[str, ...]:
     ('browser', 'qemu:haswell')
     """
     browser = (BROWSER,) if recipe.export.browser else ()
-    device = () if recipe.validation.device is None else (recipe.validation.device,)
-    names = dict.fromkeys((*emulated(recipe.cpu.emulate), *browser, *device, *(recipe.validation.on or ())))
+    named = (recipe.validation.device, *(recipe.validation.on or ()), recipe.device.url)
+    asked = (*emulated(recipe.cpu.emulate), *browser, *(name for name in named if name is not None))
+    names = dict.fromkeys(asked)
     return tuple(name for _, group in by_runtime(names) for name in group)
 
 
@@ -100,7 +104,20 @@ def places_of(recipe: Recipe) -> tuple[NamedPlace, ...]:
         RecipeError: as :func:`find_places`.
     """
     spared = {BROWSER, recipe.validation.device or BROWSER}
-    return find_places(asked_places(recipe), spared=spared - {*(recipe.validation.on or ())})
+    found = find_places(asked_places(recipe), spared=spared - {*(recipe.validation.on or ())})
+    return prepare(found, recipe.device)
+
+
+def prepare(places: Iterable[NamedPlace], settings: Device) -> tuple[NamedPlace, ...]:
+    """Places as they are run: those that measure are as ``settings`` have them, and were found to be there.
+
+    Raises:
+        RecipeError: a device cannot be reached, or lacks something.
+    """
+    return tuple(
+        replace(named, place=named.place.prepared(settings)) if isinstance(named.place, TimedPlace) else named
+        for named in places
+    )
 
 
 def find_places(names: Iterable[str], spared: Collection[str] = ()) -> tuple[NamedPlace, ...]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from edgecompress.metrics.agreement import Agreement, share_of
+from edgecompress.metrics.bootstrap import Interval
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.validation.budgets import MEASURES
 from edgecompress.validation.elsewhere.judged import JudgedMetric
+from edgecompress.validation.elsewhere.measured import DecidingFigure, DeviceFigures, deciding
 from edgecompress.validation.elsewhere.place import RunNode
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, label_of, runtime_of
 from edgecompress.validation.elsewhere.segments import segments_of, share_of_macs
@@ -36,6 +38,7 @@ class PlaceResult:
         metric: of the answers there, here, and of the float model; None where the samples have no labels.
         files: that were made of the artifact for the place, by name.
         failure: why there are no outputs, in one line.
+        measured: times and memory there; None where the place does not measure.
     """
 
     place: str
@@ -49,6 +52,7 @@ class PlaceResult:
     metric: JudgedMetric | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     failure: str | None = None
+    measured: DeviceFigures | None = None
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -66,6 +70,7 @@ class PlaceResult:
             "files": list(self.files),
             "nodes": summary_of(self.nodes),
             "failure": self.failure,
+            **({} if self.measured is None else {"measured": self.measured.entry}),
         }
 
 
@@ -158,6 +163,16 @@ class Elsewhere:
             "cpu_nodes": max((float(units.get("CPU", 0)) for units in told), default=None),
             "npu_share": min(shares, default=None),
         }
+
+    @property
+    def latencies(self) -> dict[str, DecidingFigure]:
+        """What devices measured, by the measure of latency that it decides."""
+        return deciding(self.runtimes)
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """Between which values these lie at 95 %; where that is not known, there is no interval."""
+        return {name: figure.interval for name, figure in self.latencies.items() if figure.interval is not None}
 
     def strict(self, budgets: Budgets) -> Budgets:
         """Whoever asks for other places and sets no limit means that no answer may change."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.tables import Cpu, Export, Recipe, Validation
+from edgecompress.recipe.elsewhere import Validation
+from edgecompress.recipe.tables import Cpu, Export, Recipe
 from edgecompress.registry import RUNTIMES, built_in
 from edgecompress.targets import load_profile
 from edgecompress.validation.elsewhere.place import Handling
