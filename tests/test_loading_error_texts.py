@@ -70,7 +70,10 @@ def number(): return 3
         ("mistaken.py:ned", "'mistaken.py' has no callable 'ned'; did you mean 'needs'?"),
         ("mistaken.py:zzz", "'mistaken.py' has no callable 'zzz'; name one that it has"),
         ("mistaken.py:net", "'mistaken.py:net' is an int, not a callable; name a function"),
-        ("mistaken.py:needs", "'mistaken.py:needs' needs the argument 'width'; give a callable that takes none"),
+        (
+            "mistaken.py:needs",
+            "'mistaken.py:needs' needs the argument 'width'; give a function without arguments that returns it",
+        ),
         ("mistaken.py:raises", "'mistaken.py:raises' raised RuntimeError: no such backbone; repair it"),
         ("mistaken.py:number", "'mistaken.py:number' returned an int, not a torch.nn.Module; return one"),
         (

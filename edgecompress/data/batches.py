@@ -326,6 +326,10 @@ def _check_rows(batch: Batch, where: str) -> None:
             place = "the first dimension" if axis == 0 else f"axis {axis}"
             raise DataError(f"{where}: {name!r} has shape {shape}; {place} must be the batch, and not 0")
     if is_numbers(batch.labels):
+        if not batch.labels.shape:
+            raise DataError(
+                f"{where} is a single sample, with one label; give batches, samples along the first dimension"
+            )
         if batch.labels.size and batch.labels.shape[:1] != (batch.rows,):
             raise DataError(
                 f"{where} has {plural(batch.rows, 'sample')} but labels of shape {batch.labels.shape};"

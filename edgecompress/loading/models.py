@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 from torch import nn
@@ -89,7 +90,12 @@ def load_model(spec: str, weights: str | None = None, progress: Progress | None 
     if suffix not in (".onnx", ".pt2"):
         refuse_other_format(Path(spec))
         refuse_model_file(Path(spec))
-        module = _call_for_module(spec)
+        factory = resolve(spec, ModelError, "model", (nn.Module,), _fix(spec))
+        module = _call_for_module(factory, spec)
+        if weights is None and isinstance(factory, type) and progress is not None:
+            progress.warn(
+                f"{spec!r} is a class, and no weights are given (--weights): the network has those that it begins with"
+            )
         return module if weights is None else with_weights(module, Path(weights), progress)
     if weights is not None:
         raise ModelError(f"{spec!r} holds its own weights; leave --weights out")
@@ -122,8 +128,7 @@ def _fix(spec: str) -> str:
     return "give file.py:callable or package.module:callable"
 
 
-def _call_for_module(spec: str) -> nn.Module:
-    factory = resolve(spec, ModelError, "model", (nn.Module,), _fix(spec))
+def _call_for_module(factory: Callable[..., Any], spec: str) -> nn.Module:
     require_no_arguments(factory, spec, ModelError)
     try:
         with importable(folder_of(spec)), own_randomness():

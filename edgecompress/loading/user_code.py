@@ -152,4 +152,6 @@ def require_no_arguments(factory: Callable[..., Any], spec: str, error_type: typ
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
     if needed:
-        raise error_type(f"{spec!r} needs the argument {needed[0]!r}; give a callable that takes none")
+        raise error_type(
+            f"{spec!r} needs the argument {needed[0]!r}; give a function without arguments that returns it"
+        )

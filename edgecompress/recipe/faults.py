@@ -20,6 +20,9 @@ EXPECTED = {
     "dict": "a table",
 }
 
+UNIT = r"[-+]?\d+(\.\d+)?\s*[A-Za-z%]+"
+"""A number with its unit, as the command line takes it and a file does not."""
+
 
 def describe_fault(error: ValidationError, keys: Mapping[str, str], prefix: str = "") -> str:
     """The first fault of a validation error.
@@ -67,5 +70,7 @@ def _written(expected: str, given: object) -> str:
     """How a value is written that was given in another way, where that shows."""
     if expected == EXPECTED["tuple"]:
         return f"; write [{given}]" if isinstance(given, (int, float)) else "; write [first, second]"
+    if expected in (EXPECTED["float"], EXPECTED["int"]) and re.fullmatch(UNIT, str(given).strip()):
+        return "; write a number, without quotes and unit"
     comma = isinstance(given, str) and re.fullmatch(r"\d+,\d+", given)
     return f"; write {given.replace(',', '.')}" if comma and isinstance(given, str) else ""

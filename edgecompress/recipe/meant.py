@@ -38,6 +38,8 @@ ALIASES = {
         "ap50": "map50",
     },
     "quantization.scheme": {"x86": "fbgemm", "arm": "qnnpack", "arm64": "qnnpack", "xnnpack": "qnnpack"},
+    "pruning.goal": {"flops": "macs", "params": "parameters", "speed": "latency"},
+    "low_rank.goal": {"flops": "macs", "params": "parameters", "speed": "latency"},
     "training.loss": {"ce": "cross_entropy", "bce": "bce_with_logits", "mae": "l1"},
 }
 """Other names of the same thing, in small letters without signs."""

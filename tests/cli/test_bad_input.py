@@ -133,7 +133,7 @@ def test_a_model_without_callable(refused: Refused) -> None:
 
 def test_a_callable_that_needs_arguments(refused: Refused) -> None:
     assert refused("bad_nets.py:needs_argument") == (
-        "'bad_nets.py:needs_argument' needs the argument 'width'; give a callable that takes none"
+        "'bad_nets.py:needs_argument' needs the argument 'width'; give a function without arguments that returns it"
     )
 
 

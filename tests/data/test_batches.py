@@ -340,3 +340,11 @@ def test_classes_in_the_place_of_inputs_are_told_and_the_labels_of_any_batch_can
     unread = Batches(role="calibration", source=lambda: [(X, torch.rand(4, 2))], inputs=ONE, use_labels=False)
     assert unread.first_labels().shape == (4, 2)
     assert unread.first().labels is None
+
+
+def test_a_single_sample_is_told_from_a_batch() -> None:
+    with pytest.raises(DataError) as caught:
+        _first((X, torch.tensor(2)))
+    assert str(caught.value) == (
+        "calibration batch 0 is a single sample, with one label; give batches, samples along the first dimension"
+    )

@@ -25,6 +25,7 @@ from edgecompress.modules.capture import capture
 from edgecompress.recipe.tables import Export
 from edgecompress.runtime import execute, to_bytes
 from edgecompress.system.isolation import require_file
+from tests.heard import Heard
 from tests.networks import ConvNet, images, seeded
 
 BATCH = Batch(inputs={"image": images(rows=3, batches=1)[0][0].numpy()})
@@ -43,6 +44,21 @@ def test_a_model_that_draws_its_weights_draws_them_alike(project: Path) -> None:
     assert isinstance(second, nn.Linear)
     assert torch.equal(first.weight, second.weight)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_class_without_weights_is_told(project: Path) -> None:
+    Path("classes.py").write_text("import torch\nclass Net(torch.nn.ReLU): ...\ndef net(): return Net()")
+    heard = Heard()
+    load_model("classes.py:net", progress=heard)
+    assert heard.lines == []
+    load_model("classes.py:Net", progress=heard)
+    assert heard.lines == [
+        "'classes.py:Net' is a class, and no weights are given (--weights): the network has those that it begins with"
+    ]
+    save_file({"unused": torch.zeros(1)}, "own.safetensors")
+    with pytest.raises(ModelError):
+        load_model("classes.py:Net", "own.safetensors", heard)
+    assert len(heard.lines) == 1
 
 
 @pytest.mark.parametrize("spec", ["nets.py:net", "nets:net"])

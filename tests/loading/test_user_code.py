@@ -53,7 +53,10 @@ def test_a_callable_that_needs_an_argument_is_refused(factory: Callable[..., Any
         return require_no_arguments(factory, "a.py:f", DataError)
     with pytest.raises(DataError) as caught:
         require_no_arguments(factory, "a.py:f", DataError)
-    assert str(caught.value) == f"'a.py:f' needs the argument {needed!r}; give a callable that takes none"
+    assert (
+        str(caught.value)
+        == f"'a.py:f' needs the argument {needed!r}; give a function without arguments that returns it"
+    )
     return None
 
 

@@ -41,6 +41,8 @@ from edgecompress.recipe.tables import Recipe, key_paths
         ("quantization.scheme", "FBGEMM", "fbgemm"),
         ("quantization.scheme", "x86", "fbgemm"),
         ("quantization.placement", "Table", "table"),
+        ("pruning.goal", "FLOPs", "macs"),
+        ("low_rank.goal", "params", "parameters"),
         ("quantization.observer", "MinMax", "min_max"),
         ("pruning.importance", "L2", "l2"),
         ("images.size", 224, [224, 224]),
@@ -109,7 +111,10 @@ def test_no_key_changes_its_own_default(key: str) -> None:
             "pruning.amount=50",
             "expected a value that is less than 1, got 50 in 'pruning.amount'; for 50 percent write 0.5",
         ),
-        ("budgets.max_size_mb=5ms", "expected number, got '5ms' in 'budgets.max_size_mb'"),
+        (
+            "budgets.max_size_mb=5ms",
+            "expected number, got '5ms' in 'budgets.max_size_mb'; write a number, without quotes and unit",
+        ),
         ("images.mean=ten", "expected a list, got 'ten' in 'images.mean'; write [first, second]"),
         ("images.size=small", "expected a list, got 'small' in 'images.size'; write [first, second]"),
         (
