@@ -78,7 +78,7 @@ class Server:
         """What lies in the temporary folder there."""
         return sorted(path.name for path in self.room.iterdir())
 
-    def is_clean(self, within_s: float = 10.0) -> bool:
+    def is_clean(self, within_s: float = 60.0) -> bool:
         """Whether nothing is left there, after a while at the latest."""
         until = time.monotonic() + within_s
         while self.left and time.monotonic() < until:
@@ -148,7 +148,7 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(100):
+    for _ in range(600):
         if process.poll() is not None:
             pytest.fail(f"the OpenSSH server does not start: {log.read_text()}")
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import STAGES, Recipe
+from edgecompress.recipe.values import URLS
 from edgecompress.targets.cpus import host_isa
 from edgecompress.techniques.fine_tuning import untrained_in_words
 from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_QUALITY
@@ -73,7 +74,9 @@ def _of_training(recipe: Recipe, roles: Collection[str], *, taught: bool) -> Ite
 
 
 def _of_latency(recipe: Recipe) -> Iterator[str]:
-    """Times are this machine's, whatever the target is."""
+    """Times are this machine's, whatever the target is; where a device is named, they are its own."""
+    if any(name.startswith(URLS) for name in asked_places(recipe)):
+        return
     set_budgets, here = _set(recipe.budgets, OF_LATENCY), host_isa()
     emulated = bool(recipe.cpu.emulate)
     if set_budgets and emulated:

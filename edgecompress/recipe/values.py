@@ -18,6 +18,7 @@ CriterionName = Annotated[str, AfterValidator(partial(require_known, CRITERIA)),
 MetricName = Annotated[str, AfterValidator(partial(require_known, METRICS)), Field(examples=[*built_in(METRICS)])]
 LossName = Annotated[str, AfterValidator(partial(require_known, LOSSES)), Field(examples=[*built_in(LOSSES)])]
 URLS = tuple(f"{scheme}://" for scheme in SCHEMES)
+"""How the names of devices of one's own begin."""
 
 
 def _require_place(name: str) -> str:

@@ -277,7 +277,7 @@ def test_an_interrupted_run_leaves_nothing_on_the_device(device: Server, bundle:
     command = [sys.executable, "-m", "edgecompress", "validate", str(bundle), "--device", device.url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen([*command, "--set", f"device.python={python}"], env=environment) as process:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not begun.exists() and time.monotonic() < until:
             time.sleep(0.05)
         assert device.left != []

@@ -85,6 +85,8 @@ def test_agreement_needs_no_evaluation_data() -> None:
             ],
         ),
         ("raspberry-pi-5", ("budgets.min_speedup=none",), []),
+        ("raspberry-pi-5", ("device.url=ssh://pi@board",), []),
+        ("raspberry-pi-5", ('validation.on=["ssh://pi@board"]',), []),
         (
             "raspberry-pi-5",
             ('cpu.emulate=["cortex-a76"]', "budgets.max_latency_ms=5"),

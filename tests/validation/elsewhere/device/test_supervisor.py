@@ -73,7 +73,7 @@ def _answer(process: subprocess.Popen[bytes]) -> tuple[dict[str, Any], bytes, di
 
 def _begun(room: Path) -> Path:
     """The folder of a request, once its command has begun."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         for folder in room.iterdir():
             if (folder / "begun").exists():
@@ -83,7 +83,7 @@ def _begun(room: Path) -> Path:
 
 
 def _gone(room: Path) -> bool:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while any(room.iterdir()) and time.monotonic() < until:
         time.sleep(0.02)
     return not any(room.iterdir())
@@ -104,7 +104,7 @@ def test_files_go_in_and_come_back(room: Path, started: subprocess.Popen[bytes])
     head, content, last = _answer(started)
     assert (head, last) == ({"files": [["out", 512000]]}, {"left": None})
     assert content == 2 * (bytes(range(256)) * 1000)
-    assert started.wait(30) == 0
+    assert started.wait(120) == 0
     assert list(room.iterdir()) == []
 
 
@@ -159,7 +159,7 @@ def test_where_the_connection_ends_the_folder_goes(room: Path, started: subproce
     _begun(room)
     assert started.stdin is not None
     started.stdin.close()
-    assert started.wait(30) == 1
+    assert started.wait(120) == 1
     assert list(room.iterdir()) == []
 
 
@@ -169,18 +169,18 @@ def test_where_the_connection_ends_in_the_middle_of_a_file_the_folder_goes(
     _send(started, _request(room, SLEEP, files={"in": bytes(10**6)})[: 10**5])
     assert started.stdin is not None
     started.stdin.close()
-    assert started.wait(30) == 1
+    assert started.wait(120) == 1
     assert list(room.iterdir()) == []
 
 
 def test_where_the_connection_falls_silent_the_folder_goes(room: Path, started: subprocess.Popen[bytes]) -> None:
-    _send(started, _request(room, SLEEP, patience_s=1.0))
+    _send(started, _request(room, SLEEP, patience_s=4.0))
     _begun(room)
-    for _ in range(5):
-        time.sleep(0.4)
+    for _ in range(6):
+        time.sleep(1)
         _send(started, b"\n")
     assert started.poll() is None
-    assert started.wait(30) == 1
+    assert started.wait(120) == 1
     assert list(room.iterdir()) == []
 
 
@@ -189,7 +189,7 @@ def test_a_signal_ends_it_in_order(room: Path, started: subprocess.Popen[bytes],
     _send(started, _request(room, SLEEP))
     _begun(room)
     started.send_signal(number)
-    assert started.wait(30) == 1
+    assert started.wait(120) == 1
     assert list(room.iterdir()) == []
 
 

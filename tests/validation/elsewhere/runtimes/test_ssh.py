@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,15 @@ class SessionOptions:
     def __init__(self): pass
 def InferenceSession(*arguments, **named):
     raise RuntimeError("Unsupported model IR version: 10, max supported IR version: 8")
+"""
+# A package that stands for another: it is found in its own folder, and calls itself by its own version.
+STANDS_FOR = """
+import sys
+sys.path.insert(0, {real!r})
+del sys.modules[{name!r}]
+import {name}
+{name}.__version__ = "9.9.0"
+sys.path.remove({real!r})
 """
 
 
@@ -175,6 +186,24 @@ def test_without_onnxruntime_there_a_line_says_what_to_do(device: Server) -> Non
         " install onnxruntime there, name another Python with device.python, or let the run bring it with"
         " device.onnxruntime=VERSION"
     )
+
+
+def test_what_is_brought_along_is_run_and_removed(
+    device: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy", "onnxruntime"):
+        real = str(Path(importlib.import_module(name).__file__ or "").parent.parent)
+        with zipfile.ZipFile(tmp_path / f"{name}-9.9.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}.py", STANDS_FOR.format(real=real, name=name))
+            wheel.writestr(f"{name}-9.9.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9.0\n")
+            wheel.writestr(f"{name}-9.9.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            wheel.writestr(f"{name}-9.9.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    answer = _answer(device, tmp_path, python=device.python("python", f'exec {HERE} -S "$@"'), onnxruntime="9.9.0")
+    assert answer.failure is None
+    assert (answer.ran_on["numpy"], answer.ran_on["onnxruntime"]) == ("9.9.0", "9.9.0")
+    assert answer.outputs[0]["y"].shape == (5, 6)
 
 
 def test_another_onnxruntime_there_that_refuses_the_artifact_is_a_line(device: Server, tmp_path: Path) -> None:
