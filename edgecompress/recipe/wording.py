@@ -23,7 +23,7 @@ PHRASES = (
     (r"\badd --overwrite\b", "give overwrite=True"),
     (r"\binspect --sensitivity\b", "inspect(model, sensitivity=True)"),
     (r"\binspect lists\b", "inspect(model) lists"),
-    (r"\btargets list names\b", "profile_names() names"),
+    (r"\btargets list (names|shows)\b", r"profile_names() \1"),
     (r"\btargets show NAME lists\b", "load_profile(NAME).recipe has"),
     (r"(?:\bset|--set) ((?:[a-z_]+\.)+[a-z_]+=[^\s;,]+)", r"give overrides=['\1']"),
 )

@@ -32,6 +32,7 @@ from tests.conftest import ROOT
         ("see why (inspect --sensitivity)", "see why (inspect(model, sensitivity=True))"),
         ("no layer 'x'; inspect lists the names", "no layer 'x'; inspect(model) lists the names"),
         ("unknown; targets list names them", "unknown; profile_names() names them"),
+        ("unknown; give 'android' (targets list shows all)", "unknown; give 'android' (profile_names() shows all)"),
         ("or set budgets.min_speedup=2", "or give overrides=['budgets.min_speedup=2']"),
         ("or set quantization.scheme=fbgemm, or not", "or give overrides=['quantization.scheme=fbgemm'], or not"),
         ("unsigned; edgecompress sign --key KEY.pem signs it", "unsigned; edgecompress sign --key KEY.pem signs it"),
