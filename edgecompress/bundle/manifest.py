@@ -79,6 +79,7 @@ class Manifest(BaseModel):
     environment: dict[str, str]
     cpus: dict[str, dict[str, Any]] = {}
     mobile: dict[str, Any] = {}
+    image_input: dict[str, Any] = {}
     browser: dict[str, Any] = {}
     runtimes: dict[str, dict[str, Any]] = {}
 

@@ -29,6 +29,7 @@ from edgecompress.runtime import in_words, open_session, run_session
 from edgecompress.step import Done, Plan
 from edgecompress.targets import TargetProfile
 from edgecompress.validation import Elsewhere, Evidence, Latency, PlaceResult, Verdict
+from edgecompress.validation.byte_file import BYTES_ARTIFACT, ByteFile
 
 NETWORK = "model.safetensors"
 VALUES = ("original", "compressed", "drop", "drop_interval_95")
@@ -56,6 +57,7 @@ class Outcome:
     made_on: date
     elsewhere: tuple[PlaceResult, ...] = ()
     mobile: Mobile | None = None
+    byte_file: ByteFile | None = None
     network: bytes | None = None
 
 
@@ -73,6 +75,7 @@ def make_manifest(outcome: Outcome) -> Manifest:
         verdict=VerdictEntry.model_validate(outcome.verdict.entry),
         environment=environment(),
         mobile=outcome.mobile.entry if outcome.mobile is not None else {},
+        image_input=outcome.byte_file.entry if outcome.byte_file is not None else {},
         **vars(Elsewhere.of(outcome.elsewhere)),
     )
 
@@ -84,6 +87,7 @@ def make_files(outcome: Outcome) -> dict[str, bytes]:
         **({NETWORK: outcome.network} if outcome.network is not None else {}),
         **(outcome.mobile.files if outcome.mobile is not None else {}),
         **{name: content for result in outcome.elsewhere for name, content in result.files.items()},
+        **({BYTES_ARTIFACT: outcome.byte_file.content} if outcome.byte_file is not None else {}),
         "recipe.toml": recipe_file(outcome.profile).encode(),
         "selftest.py": selftest_file(),
         "selftest.npz": golden_file(outcome.artifact, outcome.golden, outcome.evidence.arithmetic),

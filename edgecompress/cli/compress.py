@@ -21,6 +21,7 @@ from edgecompress.cli.tables import (
     console,
     print_budgets,
     print_elsewhere,
+    print_image_input,
     print_json,
     print_metrics,
     print_verdict,
@@ -191,6 +192,7 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     """What came out: measures, budgets, lines of advice where one is missed, verdict, place."""
     out = console()
     print_metrics(bundle.manifest.metrics)
+    print_image_input(bundle.manifest.image_input)
     out.print()
     print_elsewhere(bundle.elsewhere)
     print_devices(bundle.elsewhere)

@@ -153,6 +153,23 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         console().print(f"latency: {doubt}", style="yellow", highlight=False, markup=False)
 
 
+def print_image_input(entry: Mapping[str, Any]) -> None:
+    """A line on the file that takes bytes, where there is one."""
+    from edgecompress.timing.ratios import Ratio
+
+    if not entry:
+        return
+    latency = entry["latency_ms"]
+    low, high = latency["ratio_interval_95"]
+    told = f"{decibels(entry['sqnr_db'])} on {plural(entry['samples'], 'sample')}"
+    speed = Ratio(value=latency["ratio"], low=low, high=high).words
+    console().print(
+        f"{entry['file']} takes bytes, {entry['layout'].upper()}: {told}; with preprocessing {speed}",
+        highlight=False,
+        markup=False,
+    )
+
+
 def print_elsewhere(elsewhere: Elsewhere, sources: Mapping[str, str] | None = None) -> None:
     """The outcomes at other places, in a table for each key of a manifest, with where they are from."""
     for key, places in elsewhere.groups.items():

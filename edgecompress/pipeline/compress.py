@@ -21,6 +21,7 @@ from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
+from edgecompress.exporters.pixels import pixels_of
 from edgecompress.loading.losses import LossOrName
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.models import given_model, load_teacher, name_of
@@ -48,6 +49,7 @@ from edgecompress.techniques.checkpoints import remove_checkpoints
 from edgecompress.techniques.context import Context
 from edgecompress.training.losses import BY_TASK
 from edgecompress.validation import NamedPlace, places_of
+from edgecompress.validation.byte_file import check_bytes
 from edgecompress.validation.doubts import unlabelled
 
 GOLDEN_ROWS = 4
@@ -210,6 +212,8 @@ def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Con
     opened = open_together(request.model, request.data, request.profile.recipe, progress.warn, request.by)
     teacher = None if request.teacher is None else answering(request.teacher, opened.network, opened.source)
     example, evaluation = opened.first(), opened.batches.get("evaluation")
+    if opened.recipe.export.image_input == "uint8":
+        check_bytes(pixels_of(opened.recipe), example.inputs)
     if evaluation is not None and evaluation.first().labels is None:
         progress.warn(unlabelled(evaluation.measure))
     context = Context(
@@ -250,6 +254,7 @@ def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progres
         made_on=datetime.now(UTC).date(),
         elsewhere=findings.elsewhere,
         mobile=findings.mobile,
+        byte_file=findings.byte_file,
         network=_network_file(request.model, converted, progress),
     )
 

@@ -13,6 +13,7 @@ from edgecompress.diagnosis import Diagnosis, diagnose
 from edgecompress.errors import plural
 from edgecompress.exporters.finish import compact
 from edgecompress.exporters.mobile import Mobile, make_mobile
+from edgecompress.exporters.pixels import pixels_of
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, session_rows
@@ -33,6 +34,7 @@ from edgecompress.validation import (
     metric_units,
 )
 from edgecompress.validation.budgets import comparable
+from edgecompress.validation.byte_file import BYTES_ARTIFACT, ByteFile, make_byte_file
 from edgecompress.validation.elsewhere.judged import Scoring
 from edgecompress.validation.elsewhere.places import EMULATOR, by_runtime, handling_of, label_of, runtime_of
 from edgecompress.validation.elsewhere.timed import TimingTask
@@ -68,6 +70,7 @@ class Findings:
     """What is known of an artifact so far; nothing at first."""
 
     mobile: Mobile | None = None
+    byte_file: ByteFile | None = None
     evidence: Evidence | None = None
     diagnosis: Diagnosis | None = None
     elsewhere: tuple[PlaceResult, ...] = ()
@@ -103,6 +106,9 @@ def artifact_steps(recipe: Recipe) -> Iterator[ArtifactStep]:
     if "ort" in recipe.export.formats:
         accelerators = "what CoreML and NNAPI could run; Android 15 deprecates NNAPI, XNNPACK runs on its CPU"
         yield ArtifactStep(name="convert", what=f"model.ort, the operators it needs, {accelerators}", run=_convert)
+    if recipe.export.image_input == "uint8":
+        what = f"{BYTES_ARTIFACT}, which takes the bytes of pictures, {recipe.export.image_layout.upper()}"
+        yield ArtifactStep(name="bytes", what=what, run=_take_bytes)
     yield ArtifactStep(name="validate", what=_validation(recipe), run=_measure)
     for runtime, names in by_runtime(asked_places(recipe)):
         handling = handling_of(runtime)
@@ -125,6 +131,13 @@ def _convert(findings: Findings, artifact: Artifact) -> Findings:
     if mobile.failure is not None:
         artifact.progress.warn(f"ONNX Runtime's mobile tools were left out: {mobile.failure}")
     return replace(findings, mobile=mobile)
+
+
+def _take_bytes(findings: Findings, artifact: Artifact) -> Findings:
+    recipe = artifact.recipe
+    with artifact.progress.step("comparing pictures as bytes and as floats"):
+        made = make_byte_file(artifact.content, pixels_of(recipe), artifact.measured, recipe.cpu, arithmetic_of(recipe))
+    return replace(findings, byte_file=made)
 
 
 def _measure(findings: Findings, artifact: Artifact) -> Findings:

@@ -227,6 +227,11 @@ class Export(Table):
     """Least agreement, in dB, of every float step with the PyTorch model; 200 stands for identical outputs."""
     formats: tuple[Literal["onnx", "ort"], ...] = ("onnx",)
     """What is written: ``model.onnx`` always, listed or not, and for ``ort`` what ONNX Runtime's small builds take."""
+    image_input: Literal["float", "uint8"] = "float"
+    """What the artifact takes for a picture; with ``uint8`` a second file, ``model.uint8.onnx``, takes the bytes of a
+    camera, and ``images.mean`` and ``images.std`` are in it."""
+    image_layout: Literal["nchw", "nhwc"] = "nchw"
+    """Where the channels lie in these bytes; ``nhwc`` as cameras and image libraries give them."""
     browser: bool = False
     """Run the artifact in onnxruntime-web in a headless Chromium, on the inputs of the self-test."""
 

@@ -94,6 +94,8 @@ VALUES = {
     "export.opset": "18",
     "export.formats": '["onnx", "ort"]',
     "export.browser": "true",
+    "export.image_input": "uint8",
+    "export.image_layout": "nhwc",
     "export.batch_size": "4",
     "export.simplify": "false",
     "export.min_sqnr_db": "50.0",
