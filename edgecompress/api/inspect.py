@@ -9,10 +9,11 @@ from typing import Literal, TypedDict, Unpack, overload
 from edgecompress.bundle.reading import Bundle
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.inspection import Inspection, Sensitivities, inspect_model, inspect_sensitivity
+from edgecompress.inspection.placed import PlacedNetwork, inspect_placed
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import Overrides, path
+from edgecompress.recipe.arguments import Overrides, names, path
 from edgecompress.recipe.recorded import missing_names
 from edgecompress.recipe.tables import Evaluation
 from edgecompress.recipe.wording import in_python_words
@@ -44,7 +45,13 @@ def inspect(model: Model, *, sensitivity: Literal[True], **options: Unpack[Optio
 
 
 @overload
-def inspect(model: Model, *, sensitivity: bool, **options: Unpack[Options]) -> Inspection | Sensitivities: ...
+def inspect(
+    model: Model, *, sensitivity: bool, on: str | None, **options: Unpack[Options]
+) -> Inspection | Sensitivities | PlacedNetwork: ...
+
+
+@overload
+def inspect(model: Model, *, on: str, **options: Unpack[Options]) -> PlacedNetwork: ...
 
 
 @in_python_words
@@ -60,7 +67,8 @@ def inspect(
     progress: Progress | None = None,
     metric: MetricOrName | None = None,
     postprocess: PostprocessOrName | None = None,
-) -> Inspection | Sensitivities:
+    on: str | None = None,
+) -> Inspection | Sensitivities | PlacedNetwork:
     """List the layers of a model or an artifact: weights, multiply-accumulates, bytes, precision, time.
 
     Args:
@@ -79,15 +87,22 @@ def inspect(
         progress: what is told of the progress; by default nobody.
         metric: what is measured on ``evaluation``, as :func:`compress` takes it.
         postprocess: what the outputs become before, as :func:`compress` takes it.
+        on: say instead where each node of an artifact, a bundle or an ONNX file, runs: ``RUNTIME`` or
+            ``RUNTIME:DEVICE``, or a target that is made for one, such as ``snapdragon``.
 
     Returns:
-        The layers; with ``sensitivity`` what each of them costs, the one whose return to float pays most first.
+        The layers; with ``on`` the nodes in the order in which they run there; with ``sensitivity`` what each layer
+        costs, the one whose return to float pays most first.
 
     Raises:
         ModelError: the model cannot be loaded, run or captured.
         DataError: data is missing or does not fit.
         RecipeError: there is no such target or key, or an argument is of the wrong type.
     """
+    if on is not None:
+        if sensitivity or any(given is not None for given in (weights, calibration, evaluation)):
+            raise RecipeError("at another place an artifact runs as it is; leave out all but the bundle and --on")
+        return _placed(model, on, progress or Progress())
     recipe, told = recorded_profile(target, overrides).recipe, progress or Progress()
     source = model.artifact if isinstance(model, Bundle) else model
     kept, by = None if weights is None else path("weights", weights), MeasuredBy(metric=metric, postprocess=postprocess)
@@ -105,3 +120,10 @@ def inspect(
         raise DataError("--sensitivity runs the model on data; give --calibration")
     data = {"calibration": calibration} | ({} if evaluation is None else {"evaluation": evaluation})
     return inspect_sensitivity(source, kept, recipe, data, told, by)
+
+
+def _placed(model: Model, on: str, progress: Progress) -> PlacedNetwork:
+    if not isinstance(model, (Bundle, str, Path)):
+        raise RecipeError("only a file runs at other places; give a bundle, or the path of an ONNX file")
+    (place,) = names("on", (on,), "runtimes")
+    return inspect_placed(model, place, progress)

@@ -11,10 +11,11 @@ from edgecompress.cli import completion
 from edgecompress.cli.compress import Assignments, Metric, Model, Postprocess, Weights
 from edgecompress.cli.tables import console, print_json, print_layers, prints_aside
 from edgecompress.errors import plural
-from edgecompress.units import count, decibels, kilobytes, metric_title, milliseconds
+from edgecompress.units import count, decibels, kilobytes, metric_title, milliseconds, percent
 
 if TYPE_CHECKING:
     from edgecompress.inspection import Inspection, Layer, LayerSensitivity, Sensitivities
+    from edgecompress.inspection.placed import PlacedNetwork
     from edgecompress.metrics.metric import Measure
     from edgecompress.quantization.sensitivity import Sensitivity
 
@@ -43,11 +44,20 @@ def run(
         ),
     ] = "mobile",
     assignments: Assignments = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNTIME[:DEVICE]",
+            autocompletion=completion.places,
+            help="Where each node of a bundle runs, on a runtime, or on that of a target.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the layers of a model or an artifact: weights, multiply-accumulates, bytes, precision, time."""
     from edgecompress.api.inspect import inspect
     from edgecompress.inspection import Inspection
+    from edgecompress.inspection.placed import PlacedNetwork
     from edgecompress.progress import progress_for
     from edgecompress.recipe.wording import in_options
 
@@ -63,11 +73,14 @@ def run(
             metric=metric,
             postprocess=postprocess,
             progress=progress_for(Console(stderr=True)),
+            on=on,
         )
     if as_json:
         print_json(found.document())
     elif isinstance(found, Inspection):
         _print_layers(found)
+    elif isinstance(found, PlacedNetwork):
+        _print_placed(found)
     else:
         _print_sensitivities(found)
     return 0
@@ -104,6 +117,22 @@ def _row(layer: Layer) -> list[str]:
         kilobytes(layer.bytes),
         "-" if layer.share is None else f"{100 * layer.share:.1f} %",
     ]
+
+
+def _print_placed(found: PlacedNetwork) -> None:
+    """The nodes in their order, then the line of segments, and why nodes are left to the CPU."""
+    rows = [
+        [node.name, node.operator, node.unit, node.precision or "-", "-" if node.macs is None else count(node.macs)]
+        for node in found.nodes
+    ]
+    print_layers(["node", "operator", "runs on", "in", "MACs"], rows, left=4)
+    segments = found.segments
+    line = " -> ".join(f"{each.unit} {plural(each.nodes, 'node')}" for each in segments)
+    share = "" if found.share is None else f", {percent(100 * found.share)} of the MACs on the {found.unit}"
+    refused = [f"{node.name}: {node.why}" for node in found.nodes if node.why]
+    console().print()
+    for told in (f"{found.place}: {line}", f"{plural(len(segments) - 1, 'crossing')}{share}", *refused):
+        console().print(told, highlight=False, markup=False)
 
 
 def _print_sensitivities(found: Sensitivities) -> None:

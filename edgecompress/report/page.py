@@ -15,6 +15,7 @@ from edgecompress.errors import plural
 from edgecompress.report.boxes import boxes_of_answer
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
 from edgecompress.report.network import lines_of, rows_of
+from edgecompress.report.segments import line_of_segments
 from edgecompress.timing.ratios import Ratio, ratio_of
 from edgecompress.units import (
     budget,
@@ -49,6 +50,7 @@ def render(report: Mapping[str, Any]) -> str:
         boxes_of_answer,
         damage_by_layer,
         distribution,
+        line_of_segments,
         lines_of,
         rows_of,
         shares,

@@ -194,8 +194,8 @@ def test_a_runtime_that_nobody_has_is_told_with_the_nearest(bundle: Path, capsys
     for command in (["validate", "out"], [*COMPRESS, "--output", "new"]):
         assert main([*command, "--on", "browsr"]) == 2
         assert capsys.readouterr().err == (
-            "error: expected a value that is 'browser', 'openvino', 'qemu' or 'qnn', got 'browsr' in 'validation.on';"
-            " did you mean 'browser'?\n"
+            "error: expected a value that is 'browser', 'openvino', 'qemu', 'qnn' or 'ssh', got 'browsr' in"
+            " 'validation.on'; did you mean 'browser'?\n"
         )
 
 
@@ -234,6 +234,9 @@ def test_nodes_that_a_budget_does_not_allow_on_the_cpu_are_exit_1_and_named(
     assert "min_npu_share 95 % 90.00 % missed" in printed
     checks = {check.budget: check.outcome for check in read_bundle(project / "out").manifest.verdict.budgets}
     assert (checks["max_cpu_nodes"], checks["min_npu_share"]) == ("fail", "fail")
+    page = (project / "out" / "report.html").read_text()
+    assert "Where it runs on mine" in page
+    assert "2 segments, 1 crossing" in page
     assert main(["validate", "out", "--json"]) == 1  # the record decides where nothing is run
     assert {"max_cpu_nodes", "min_npu_share"} <= {*_missed(json.loads(capsys.readouterr().out))}
 
