@@ -9,6 +9,8 @@ import onnx_ir as ir
 
 from edgecompress.arrays import Inputs
 
+PAIRS = ("QuantizeLinear", "DequantizeLinear")
+
 
 def with_sizes(model: ir.Model, inputs: Inputs) -> ir.Model:
     """A copy in which all shapes follow from those of the inputs.
@@ -39,7 +41,15 @@ def with_shapes(model: ir.Model) -> ir.Model:
     Args:
         model: not modified.
     """
-    return ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(model), data_prop=True))
+    proto = ir.to_proto(model)
+    foreign = [index for index, node in enumerate(proto.graph.node) if node.domain and node.op_type in PAIRS]
+    domains = {index: proto.graph.node[index].domain for index in foreign}
+    for index in foreign:  # ONNX Runtime's pairs of uint16 have the shapes of ONNX's own
+        proto.graph.node[index].domain = ""
+    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    for index, domain in domains.items():
+        inferred.graph.node[index].domain = domain
+    return ir.from_proto(inferred)
 
 
 def known_shape(value: ir.Value | None) -> tuple[int, ...] | None:

@@ -41,3 +41,15 @@ def test_a_shape_that_nobody_knows_is_none() -> None:
     assert known_shape(None) is None
     assert known_shape(ir.Value(name="x")) is None
     assert known_shape(ir.Value(name="x", shape=ir.Shape([2, 3]))) == (2, 3)
+
+
+def test_pairs_of_onnx_runtime_have_the_shape_of_what_they_read() -> None:
+    body = "q = com.microsoft.QuantizeLinear(x, s, z) d = com.microsoft.DequantizeLinear(q, s, z) y = Relu(d)"
+    opsets = 'opset_import: ["" : 20, "com.microsoft" : 1]'
+    proto = onnx.parser.parse_model(f"<ir_version: 10, {opsets}> main (float[N,4] x) => (float[N,a] y) {{ {body} }}")
+    scale, zero_point = np.array(0.1, np.float32), np.array(9, np.uint16)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(scale, "s"))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(zero_point, "z"))
+    sized = with_sizes(ir.from_proto(proto), {"x": np.zeros((3, 4), np.float32)})
+    assert [known_shape(node.outputs[0]) for node in sized.graph] == [(3, 4)] * 3
+    assert [node.domain for node in sized.graph] == ["com.microsoft", "com.microsoft", ""]

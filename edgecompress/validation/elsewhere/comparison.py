@@ -19,6 +19,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Validation
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.system.scratch import scratch_folder
+from edgecompress.validation.elsewhere.first_difference import LosingNode, first_difference
 from edgecompress.validation.elsewhere.judged import Scoring, judged
 from edgecompress.validation.elsewhere.place import Answer, RunNode, TellingPlace
 from edgecompress.validation.elsewhere.places import NamedPlace
@@ -26,6 +27,9 @@ from edgecompress.validation.elsewhere.results import PlaceResult
 from edgecompress.validation.elsewhere.timed import TimedPlace, TimingTask
 
 MODEL = "model.onnx"
+NPU = "NPU"
+ALIKE_DB, GARBAGE_DB = 25.0, 10.0
+"""Agreement with this machine, and with the float model, below which it is looked for what goes wrong on an NPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +130,26 @@ def compare_at(workload: Workload, named: NamedPlace, progress: Progress) -> Pla
     result = replace(_result(workload, named.name, answer), unit=named.handling.unit)
     if result.failure is not None:
         progress.warn(f"the artifact does not run {named.where}: {result.failure}")
+    elif named.handling.unit == NPU and _answers_otherwise(workload, result, answer):
+        difference = _difference(workload, named)
+        progress.warn(f"the artifact answers otherwise {named.where}{'' if difference is None else f': {difference}'}")
     return result
+
+
+def _answers_otherwise(workload: Workload, result: PlaceResult, answer: Answer) -> bool:
+    """Whether outputs at a place are others than here, or have little to do with those of the float model."""
+    floats = None if workload.scoring is None else workload.scoring.floats
+    if result.agreement.sqnr_db < ALIKE_DB or floats is None:
+        return result.agreement.sqnr_db < ALIKE_DB
+    real = run_session(open_session(floats, ALL_CORES), workload.batches[0].inputs)
+    return Agreement.between(real, list(answer.outputs[0].values())).sqnr_db < GARBAGE_DB
+
+
+def _difference(workload: Workload, named: NamedPlace) -> LosingNode | None:
+    assert named.place is not None
+    inputs = {name: workload.batches[0].inputs[name] for name in workload.inputs}
+    floats = None if workload.scoring is None else workload.scoring.floats
+    return first_difference(workload.artifact, floats, inputs, named.place)
 
 
 def _answer(workload: Workload, named: NamedPlace) -> Answer:
