@@ -174,7 +174,7 @@ def run(
         verdict = result.document()["verdict"]
         print_budgets(verdict)
         for line in recorded_only(result.rows):
-            console().print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+            console().print(line, style="yellow", highlight=False, markup=False)
         if result.recorded:
             console().print(
                 f"recorded in {bundle / 'manifest.json'}", style="dim", highlight=False, markup=False, soft_wrap=True
