@@ -23,7 +23,8 @@ from edgecompress.loading.models import load_model
 from edgecompress.loading.onnx_files import read_onnx
 from edgecompress.loading.sources import open_source
 from edgecompress.loading.weights import load_weights
-from edgecompress.recipe.tables import Images, Recipe
+from edgecompress.recipe.samples import Images
+from edgecompress.recipe.tables import Recipe
 from edgecompress.report.reading import read_report, write_page
 from edgecompress.runtime import ALL_CORES, open_session
 from edgecompress.system.onnx_sanitizer import sanitize

@@ -24,7 +24,7 @@ from edgecompress.quantization.hard_sigmoid import relabelled, thresholds
 from edgecompress.quantization.operators import RULES, SATURATING, Role
 from edgecompress.quantization.placement import Placement, activations
 from edgecompress.quantization.product_readers import hides_product, reveal_product
-from edgecompress.quantization.qdq_pairs import codes_name, floats_name, pair_of, params_of, zero_point_name
+from edgecompress.quantization.qdq_pairs import clip_name, codes_name, floats_name, pair_of, params_of, zero_point_name
 
 INT32_LIMIT = 2.0**30
 """Half the range of an INT32 bias: the other half is left to the sum that it is added to."""
@@ -176,7 +176,7 @@ class _Writer:
         source, output = activation.inputs[0], activation.outputs[0]
         assert source is not None
         anchor = source.producer()
-        self._pair(output, source, anchor, _bounds(activation))
+        self._pair(output, source, anchor, bounds_of(activation))
         for index in range(len(activation.inputs)):
             activation.replace_input_with(index, None)  # or its bounds would count as read
         self._graph.remove(activation, safe=False)
@@ -198,7 +198,7 @@ class _Writer:
     def _saturate(self, current: ir.Node, known: _Integers) -> None:
         """A Clip on integers in the place of an activation, or nothing where they need none."""
         output, name = current.outputs[0], str(current.outputs[0].name)
-        bounds = thresholds(current) if current.op_type == "HardSigmoid" else _bounds(current)
+        bounds = thresholds(current) if current.op_type == "HardSigmoid" else bounds_of(current)
         params = relabelled(current, known.params) if current.op_type == "HardSigmoid" else known.params
         chain = self._clip(name, known.codes, known.params, bounds)
         if chain or params is not known.params:
@@ -229,7 +229,7 @@ class _Writer:
             initializer(self._graph, f"{name}/{end}", np.array(np.clip(code, limits.min, limits.max), params.dtype))
             for end, code in (("low", low), ("high", high))
         ]
-        return [node("Clip", [codes, *ends], f"{name}_clipped", f"{name}/clip")]
+        return [node("Clip", [codes, *ends], f"{name}_clipped", clip_name(name))]
 
     def _constants_of(self, name: str, params: QuantParams) -> tuple[ir.Value, ...]:
         """Scale and zero point; that of INT32 is 0 by definition, and takes as much room as the biases themselves.
@@ -309,8 +309,8 @@ def restore(layer: ir.Node, index: int, array: NDArray[Any]) -> None:
 Bounds = tuple[float, float]
 
 
-def _bounds(activation: ir.Node) -> Bounds:
-    """The least and greatest value that a Relu or Clip lets through."""
+def bounds_of(activation: ir.Node) -> Bounds:
+    """The least and greatest value that a Relu or a Clip with constant bounds lets through."""
     if activation.op_type == "Relu":
         return 0.0, np.inf
     ends = [constant(value) for value in activation.inputs[1:]]

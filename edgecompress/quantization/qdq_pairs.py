@@ -37,6 +37,15 @@ def floats_name(value: str) -> str:
     return f"{value}/dq"
 
 
+def clip_name(value: str) -> str:
+    """What the Clip on the integers of a value is called.
+
+    >>> clip_name("relu")
+    'relu/clip'
+    """
+    return f"{value}/clip"
+
+
 def zero_point_name(zero_point: NDArray[Any]) -> str:
     """What a zero point is called, for whatever values it is one; of one for each channel, their number is named.
 

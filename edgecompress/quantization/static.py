@@ -13,6 +13,7 @@ from edgecompress.calibration.freshness import staleness
 from edgecompress.data.batches import Batches
 from edgecompress.errors import ModelError, plural
 from edgecompress.progress import Progress
+from edgecompress.quantization.aware.recovered import Train, is_to_train, trained
 from edgecompress.quantization.control_flow import rewrite_bodies, with_bodies
 from edgecompress.quantization.fallback import Accept, fall_back
 from edgecompress.quantization.fusion import Fusion, read_fusion
@@ -42,6 +43,7 @@ def quantize_static(
     accept: Accept | None = None,
     observer: Observer | None = None,
     choose: Choose | None = None,
+    train: Train | None = None,
 ) -> StepResult[ir.Model]:
     """An INT8 copy of a float ONNX model.
 
@@ -55,6 +57,7 @@ def quantize_static(
         observer: a function that stands in for the observer that the recipe names.
         choose: what stays float for the sake of time, of a lowering with all integer that the table allows; by default
             nothing does.
+        train: trains a lowering with its integers in place, where the recipe asks for that.
 
     Raises:
         DataError: the calibration data does not fit the model, or the statistics are of other data.
@@ -64,14 +67,18 @@ def quantize_static(
     once = None if accept is None else functools.lru_cache(maxsize=2)(accept)  # what is accepted is asked for again
 
     def alone(
-        graph: ir.Model, given: Batches, sharing: Sharing | None = None, accept: Accept | None = None
+        graph: ir.Model,
+        given: Batches,
+        sharing: Sharing | None = None,
+        accept: Accept | None = None,
+        learns: Train | None = None,
     ) -> StepResult[ir.Model]:
-        return _quantized(graph, recipe, given, progress, sharing, accept, observer, choose)
+        return _quantized(graph, recipe, given, progress, sharing, accept, observer, choose, learns)
 
     def inside(graph: ir.Model, runs: Batches) -> StepResult[ir.Model]:
         return with_bodies(alone(graph, runs), rewrite_bodies(graph, runs, recipe, inside))
 
-    result = alone(model, batches, sharing, once)
+    result = alone(model, batches, sharing, once, train)
     if sharing is not None and sharing.workers.rank:
         return result  # only the first worker goes on
     result = with_bodies(result, rewrite_bodies(model, batches, recipe, inside), once)
@@ -87,6 +94,7 @@ def _quantized(
     accept: Accept | None,
     observer: Observer | None,
     choose: Choose | None,
+    train: Train | None,
 ) -> StepResult[ir.Model]:
     placement = place(model.graph, kept_float(model.graph, recipe))
     calibration = collect(model, placement.pairs, batches, progress, sharing)
@@ -109,6 +117,8 @@ def _quantized(
     best = recovered(rivals)
     if choice.floats and accept is not None and not accept(best.model):
         best = _more_accurate(best, recovered(by_table), accept)
+    if train is not None and is_to_train(recipe, best, accept):
+        best = trained(model, best, train, batches, accept)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)
     placement, recurrent = final.lowering.placement, final.lowering.recurrent

@@ -117,17 +117,7 @@ def fine_tune(
         checkpoints: folder that a killed run goes on from.
     """
     training, streams = context.recipe.training, context.streams
-    settings = Settings(
-        epochs=epochs,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        average_decay=training.average_decay,
-        accumulation=training.accumulation,
-        max_gradient_norm=training.max_gradient_norm,
-        augment=AUGMENTATIONS[training.augmentation],
-        patience=training.patience,
-        seed=context.recipe.seed,
-    )
+    settings = settings_for(context.recipe, epochs)
     assert streams.train is not None
     return teach(
         model,
@@ -140,6 +130,22 @@ def fine_tune(
         evaluation=None if training.patience is None else streams.evaluation,
         checkpoints=checkpoints,
         progress=context.progress,
+    )
+
+
+def settings_for(recipe: Recipe, epochs: int) -> Settings:
+    """How a recipe trains, for so many passes over the training data."""
+    training = recipe.training
+    return Settings(
+        epochs=epochs,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        average_decay=training.average_decay,
+        accumulation=training.accumulation,
+        max_gradient_norm=training.max_gradient_norm,
+        augment=AUGMENTATIONS[training.augmentation],
+        patience=training.patience,
+        seed=recipe.seed,
     )
 
 

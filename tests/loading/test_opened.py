@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from edgecompress.errors import RecipeError
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
-from edgecompress.recipe.tables import Export, Images, Recipe, Samples
+from edgecompress.recipe.samples import Images, Samples
+from edgecompress.recipe.tables import Export, Recipe
 from tests.drawn_folders import draw
 from tests.networks import LinearStack, seeded, vectors
 

@@ -18,7 +18,8 @@ from edgecompress.errors import DataError
 from edgecompress.loading.sources import load_data, open_batches, open_source
 from edgecompress.metrics.metric import named_measure
 from edgecompress.metrics.running import Running
-from edgecompress.recipe.tables import Export, Images, Recipe, Samples, Training
+from edgecompress.recipe.samples import Images, Samples
+from edgecompress.recipe.tables import Export, Recipe, Training
 
 
 def _read(spec: str, settings: Images | None = None) -> list[Any]:

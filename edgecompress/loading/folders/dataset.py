@@ -15,7 +15,7 @@ from edgecompress.loading.folders.folder import DrawnBoxes, Folder, Label, Sampl
 from edgecompress.loading.folders.framing import Framing, Size, framing
 from edgecompress.loading.folders.picture import UNKNOWN, read_mask, read_picture
 from edgecompress.metrics.accuracy import IGNORED_LABEL
-from edgecompress.recipe.tables import Images
+from edgecompress.recipe.samples import Images
 
 GRAY, COLORS = "L", "RGB"
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from edgecompress.arrays import Array
-from edgecompress.recipe.tables import Images
+from edgecompress.recipe.samples import Images
 
 Size = tuple[int, int]
 """Height and width in pixels."""

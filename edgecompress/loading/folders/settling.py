@@ -15,7 +15,8 @@ from edgecompress.loading.folders.folder import Folder
 from edgecompress.loading.folders.picture import UNKNOWN, read_mask
 from edgecompress.loading.folders.recognition import read_folder
 from edgecompress.modules.preprocessing import preprocessing_of
-from edgecompress.recipe.tables import Images, Recipe
+from edgecompress.recipe.samples import Images
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, declared_shapes
 
 DEFAULTS: Mapping[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from torch import nn
 from edgecompress.calibration.variety import doubts_of_calibration
 from edgecompress.data.batches import Batches
 from edgecompress.data.splits import Streams
+from edgecompress.quantization.aware.recovered import Train
 from edgecompress.quantization.enclosure import enclosable
 from edgecompress.quantization.equalization import equalize
 from edgecompress.quantization.lowering import Lowering
@@ -23,6 +25,7 @@ from edgecompress.runtime import network_rows, signature
 from edgecompress.step import Step, StepResult
 from edgecompress.targets.cpus import FAMILIES, arithmetic_of, host_isa
 from edgecompress.techniques.context import Context
+from edgecompress.techniques.quantized_training import train_quantized
 from edgecompress.validation.acceptance import accuracy_test, has_limit
 
 GARBAGE_DB = 1.0
@@ -63,13 +66,15 @@ def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     kept = f", {', '.join(quantization.keep_float)} kept float" if quantization.keep_float else ""
     weights = quantization.granularity.replace("_", " ")
     recovery = "".join(f", {key.replace('_', ' ')}" for key in PASSES if getattr(quantization, key))
+    training = {"always": "trained", "if_missed": "trained if the accuracy budget does not hold"}
+    learned = f", {training[quantization.training]}" if quantization.training in training else ""
     falls_back = quantization.fallback_evaluations and not quantization.enclose
     fallback = ", layers return to float for the accuracy budget" if falls_back else ""
     timed = ""
     if quantization.placement == "measured":
         timed = f", placed by the table (no {isa} here to time)" if _is_elsewhere(isa) else ", placed by measured time"
     small = ", those of float layers INT8 in the file" if quantization.prefer == "size" else ""
-    return f"static INT8, {quantization.scheme}, weights {weights}{small}{timed}{recovery}{fallback}{kept}"
+    return f"static INT8, {quantization.scheme}, weights {weights}{small}{timed}{recovery}{learned}{fallback}{kept}"
 
 
 def _enclosing(quantization: Quantization) -> str:
@@ -123,10 +128,18 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
         accept,
         context.observer,
         _choice(context),
+        _training(context),
     )
     samples = int(result.metrics["calibration_samples"])
     doubts = doubts_of_calibration(fitted.calibration, samples, judged_apart=fitted.measured is not None)
     return replace(result, warnings=(*doubts, *result.warnings))
+
+
+def _training(context: Context) -> Train | None:
+    """Quantization-aware training, where the recipe may ask for it and there is data; None elsewhere."""
+    if context.recipe.quantization.training == "never" or context.streams.train is None or context.teacher is None:
+        return None
+    return functools.partial(train_quantized, context=context)
 
 
 def _choice(context: Context) -> Choose | None:

@@ -13,7 +13,7 @@ from edgecompress.loading.folders.dataset import Pictures
 from edgecompress.loading.folders.recognition import read_folder
 from edgecompress.loading.folders.settling import settled_images
 from edgecompress.metrics.metric import named_measure
-from edgecompress.recipe.tables import Images
+from edgecompress.recipe.samples import Images
 from tests.drawn_folders import BLUE, RED, coco, draw, draw_mask, told, write, write_json
 
 PLAIN: dict[str, Any] = {"mean": (0.0,), "std": (1.0,)}

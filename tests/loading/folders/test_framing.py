@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgecompress.loading.folders.framing import framing
-from edgecompress.recipe.tables import Images
+from edgecompress.recipe.samples import Images
 
 SIDES = st.integers(1, 90)
 SIZES = st.tuples(SIDES, SIDES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecompress.loading.folders.recognition import KINDS, read_folder, recognized
-from edgecompress.recipe.tables import Samples
+from edgecompress.recipe.samples import Samples
 from tests.drawn_folders import coco, draw, draw_mask, told, write, write_json
 
 

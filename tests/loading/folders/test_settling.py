@@ -13,7 +13,8 @@ from edgecompress.errors import RecipeError
 from edgecompress.loading.folders.dataset import Pictures
 from edgecompress.loading.folders.settling import settle_folders, settled_images
 from edgecompress.modules.preprocessing import Preprocessing, with_preprocessing
-from edgecompress.recipe.tables import Images, Recipe, Samples, Training
+from edgecompress.recipe.samples import Images, Samples
+from edgecompress.recipe.tables import Recipe, Training
 from tests.drawn_folders import coco, draw, draw_mask, told, write, write_json
 from tests.networks import ConvNet, seeded
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgecompress.loading.pretrained.processors import images_of_processor, images_of_timm
-from edgecompress.recipe.tables import Images
+from edgecompress.recipe.samples import Images
 
 SQUARE = {"height": 224, "width": 192}
 

@@ -1,0 +1,1 @@
+"""Quantization-aware training: the INT8 network as a PyTorch module, and what training makes of its lowering."""

@@ -1,0 +1,136 @@
+"""What is learned of one layer: its weight, the step of that, and its bias, as the integers that the file holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgecompress.calibration import QuantParams
+from edgecompress.quantization.aware.rounding_gradients import dequantize, quantize
+from edgecompress.quantization.weights import ROUNDED_PAIR_LIMIT
+
+STEP_SHARE = 0.05
+"""What one unit of a step's parameter changes in its logarithm."""
+TYPICAL_CODE = 64
+"""A bias counts in what this code of an input comes to with one step of a weight."""
+WEIGHT_CODES, BIAS_CODES = (-128, 127), (-(2**31), 2**31 - 128)
+"""The ends of int8, and of int32 as far as float32 has them."""
+WEIGHT_LEVELS = 127.5
+"""Steps from zero to the largest weight of a grid that is not learned, as that of the calibration has."""
+
+
+class LearnedStep(nn.Module):
+    """A step that stays positive: its parameter moves its logarithm (Jain et al. 2020).
+
+    Args:
+        start: float32 of shape () or (channels,).
+    """
+
+    start: Tensor
+
+    def __init__(self, start: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.register_buffer("start", torch.tensor(start))
+        self.moved = nn.Parameter(torch.zeros_like(self.start))
+
+    def forward(self) -> Tensor:
+        """The step, float32 of the shape of ``start``."""
+        return self.start * torch.exp(STEP_SHARE * self.moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What training made of a layer: floats that its grid rounds to the integers that were trained."""
+
+    weight: NDArray[np.float32]
+    params: QuantParams
+    bias: NDArray[np.float32] | None
+
+
+class IntegerLayer(nn.Module):
+    """Weight and bias of a layer. Both are parameters in steps of their grids, so that one is a small change.
+
+    Args:
+        weight: a parameter in steps of ``unit``, which other layers may share.
+        unit: float32 of shape () or (channels,): what one step of the parameter is.
+        axis: the axis of the weight that holds the channels of ``unit``; None for one step.
+        bias: float32 of shape (channels,), or None.
+        source: the step of the layer's input, a float, where training starts.
+        paired: whether no two weights of a channel may come to more than a pair can hold: the step is then that of
+            the weights as they are, and not learned.
+    """
+
+    unit: Tensor
+    bias_unit: Tensor
+
+    def __init__(
+        self,
+        weight: nn.Parameter,
+        unit: NDArray[np.float32],
+        axis: int | None,
+        bias: NDArray[np.float32] | None,
+        source: float,
+        *,
+        paired: bool | None,
+    ) -> None:
+        super().__init__()
+        self.axis, self.paired = axis, paired
+        self.register_buffer("unit", torch.tensor(unit))
+        self.register_buffer("bias_unit", torch.tensor(unit * np.float32(source * TYPICAL_CODE)))
+        self.weight = weight
+        self.step = LearnedStep(unit) if paired is None else None
+        self.bias = None if bias is None else nn.Parameter(torch.tensor(bias) / self.bias_unit)
+
+    def forward(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias as the floats that their integers stand for; ``source`` is the step of the input."""
+        real, zero = self._real(), source.new_zeros(())
+        step = self._step(real)
+        spread = self._spread(step)
+        weight = dequantize(quantize(real, spread, zero, *WEIGHT_CODES), spread, zero)
+        if self.bias is None:
+            return weight, None
+        fine = source * step
+        codes = quantize(self.bias * self.bias_unit, fine, zero, *BIAS_CODES)
+        return weight, dequantize(codes, fine, zero)
+
+    @torch.no_grad()
+    def learned(self) -> Learned:
+        """The same as arrays."""
+        real = self._real()
+        found = self._step(real)
+        spread, step = self._spread(found), found.cpu().numpy()
+        low, high = (end * spread for end in WEIGHT_CODES)
+        real = real.clamp(low, high)  # what a learned step leaves outside of its range
+        params = QuantParams(scale=step, zero_point=np.zeros(step.shape, np.int8), axis=self.axis)
+        bias = None if self.bias is None else (self.bias * self.bias_unit).cpu().numpy()
+        return Learned(weight=real.cpu().numpy(), params=params, bias=bias)
+
+    def _real(self) -> Tensor:
+        return self.weight * self._spread(self.unit)
+
+    def _step(self, real: Tensor) -> Tensor:
+        if self.step is not None:
+            found: Tensor = self.step()
+            return found
+        return _narrow_step(real.detach(), self.axis, paired=bool(self.paired))
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """Values of shape () or (channels,), so that they are broadcast over the weight."""
+        if self.axis is None:
+            return values
+        return values.reshape([-1 if axis == self.axis else 1 for axis in range(self.weight.ndim)])
+
+
+def _narrow_step(weight: Tensor, axis: int | None, *, paired: bool) -> Tensor:
+    """The finest step at which no weight is clipped, and no two of one sign in a channel exceed what a pair holds."""
+    channels = weight.movedim(axis or 0, 0).flatten(1)
+    step = channels.abs().amax(1) / WEIGHT_LEVELS
+    if paired:
+        most = min(2, channels.shape[1])
+        pairs = [(channels * sign).clamp(min=0).topk(most).values.sum(1) for sign in (1, -1)]
+        step = torch.maximum(step, torch.maximum(*pairs) / ROUNDED_PAIR_LIMIT)
+    return step if axis is not None else step.amax()

@@ -1,0 +1,38 @@
+"""ONNX operators as PyTorch functions, so that gradients flow through an exported graph.
+
+Each file has ``MAKERS``: from the name of an operator to a function that takes a node and returns what it computes, a
+function of the node's inputs. Attributes are read once, when the function is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import onnx_ir as ir
+
+from edgecompress.errors import ModelError
+from edgecompress.quantization.aware.operators import elementwise, layers, layouts, reductions
+
+MAKERS: dict[str, Callable[[ir.Node], Callable[..., Any]]] = {
+    **elementwise.MAKERS,
+    **layers.MAKERS,
+    **layouts.MAKERS,
+    **reductions.MAKERS,
+}
+
+
+def unknown(graph: ir.Graph) -> list[ir.Node]:
+    """The nodes of a graph that have no PyTorch function here, in its order."""
+    return [node for node in graph if node.domain not in ("", "ai.onnx") or node.op_type not in MAKERS]
+
+
+def function_of(node: ir.Node) -> Callable[..., Any]:
+    """What a node computes: from its inputs, tensors or None, to its output, or to a tuple of several.
+
+    Raises:
+        ModelError: its operator has no function here.
+    """
+    if node.domain not in ("", "ai.onnx") or node.op_type not in MAKERS:
+        raise ModelError(f"{node.op_type} {node.name!r} has no form in PyTorch here; set quantization.training=never")
+    return MAKERS[node.op_type](node)

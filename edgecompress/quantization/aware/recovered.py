@@ -1,0 +1,49 @@
+"""Training as a pass that wins accuracy back: when it runs, and whether what came out of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from edgecompress.data.batches import Batches
+from edgecompress.quantization.aware.training import TrainedLowering
+from edgecompress.quantization.lowering import Lowering
+from edgecompress.quantization.recovery import Recovered, agreement_of
+from edgecompress.recipe.tables import Quantization
+
+Train = Callable[[Lowering], TrainedLowering]
+"""From a lowering to what training makes of it."""
+Accept = Callable[[ir.Model], bool]
+
+
+def is_to_train(recipe: Quantization, found: Recovered, accept: Accept | None) -> bool:
+    """Whether the recipe asks for training: always, or where the accuracy budget does not hold without it."""
+    if recipe.training == "if_missed":
+        return accept is not None and not accept(found.model)
+    return recipe.training == "always"
+
+
+def trained(original: ir.Model, before: Recovered, train: Train, batches: Batches, accept: Accept | None) -> Recovered:
+    """The INT8 model after training, unless that takes it out of its accuracy budget.
+
+    Args:
+        original: the float model that the outputs are compared with.
+        before: where training starts.
+        train: does it.
+        batches: calibration data.
+        accept: the budget; None where there is none.
+    """
+    learned = train(before.lowering)
+    model = learned.lowering.write()
+    told = f"trained with the integers in place: {learned.in_words}"
+    if accept is not None and accept(before.model) and not accept(model):
+        return replace(before, changes=(*before.changes, f"{told}; undone, since the accuracy budget held before"))
+    return Recovered(
+        start=learned.lowering,
+        lowering=learned.lowering,
+        model=model,
+        agreement=agreement_of(original, model, batches),
+        changes=(*before.changes, told),
+    )

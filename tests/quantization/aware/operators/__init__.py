@@ -1,0 +1,1 @@
+"""Tests of the operators: each against ONNX's reference evaluator."""
