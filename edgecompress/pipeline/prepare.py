@@ -74,6 +74,10 @@ def require_data(recipe: Recipe, streams: Streams) -> None:
         raise DataError("static quantization needs calibration data; give calibration (--calibration)")
     if "distillation" in recipe.techniques and streams.train is None:
         raise DataError("distillation needs training data; give train (--train)")
+    if "quantization" in recipe.techniques and recipe.quantization.training == "always" and streams.train is None:
+        raise DataError(
+            "quantization.training=always needs training data; give train (--train), or set quantization.training=never"
+        )
 
 
 def require_fitting(network: nn.Module, streams: Streams, *, trains: bool) -> None:

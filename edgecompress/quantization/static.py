@@ -118,7 +118,7 @@ def _quantized(
     if choice.floats and accept is not None and not accept(best.model):
         best = _more_accurate(best, recovered(by_table), accept)
     if train is not None and is_to_train(recipe, best, accept):
-        best = trained(model, best, train, batches, accept)
+        best = trained(model, best, recipe, train, batches, accept)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)
     placement, recurrent = final.lowering.placement, final.lowering.recurrent

@@ -58,9 +58,10 @@ def learned_by(recipe: Recipe) -> tuple[Distillation, ...]:
     >>> learned_by(Recipe(pruning=Pruning(enabled=True), distillation=Distillation(alpha=0.9)))[0].alpha
     0.9
     """
-    recovers = any(name in recipe.techniques for name in ("pruning", "low_rank"))
-    learned = [learned_in_recovery(recipe)] * recovers + [recipe.distillation] * ("distillation" in recipe.techniques)
-    return tuple(learned) if recipe.training.epochs else ()
+    recovers = any(name in recipe.techniques for name in ("pruning", "low_rank")) and recipe.training.epochs > 0
+    rounds = "quantization" in recipe.techniques and recipe.quantization.training != "never"
+    distils = "distillation" in recipe.techniques and recipe.training.epochs > 0
+    return (learned_in_recovery(recipe),) * (recovers or rounds) + (recipe.distillation,) * distils
 
 
 def recovery_planned(recipe: Recipe) -> str:

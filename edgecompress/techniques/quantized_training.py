@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.utils import _pytree as pytree
 
+from edgecompress.quantization.aware.fake_quantized import Arrange, FakeQuantized
 from edgecompress.quantization.aware.training import TrainedLowering, train_lowering
-from edgecompress.quantization.lowering import Lowering
+from edgecompress.quantization.kept_float import BY_RECIPE
+from edgecompress.quantization.lowering import Lowering, storing
+from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import tensors
 from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.techniques.context import Context
@@ -32,21 +35,27 @@ def train_quantized(lowering: Lowering, context: Context) -> TrainedLowering:
         context: the training data, the teacher, and where checkpoints go.
 
     Raises:
-        ModelError: an operator has no form that can be trained; it is named before training starts.
+        NoFormError: an operator cannot be trained through; it is named before training starts.
         DataError: the training data does not fit, or the loss is not finite.
         EdgecompressError: the file would answer otherwise than the network that was trained.
     """
     probe = context.example.sample(PROBE_ROWS).inputs
+    teacher = context.teacher or FakeQuantized(storing(lowering.floats, Quantization(), BY_RECIPE), _alone)
 
     def teach_network(network: nn.Module) -> nn.Module:
-        return _taught(network, context).model
+        return _taught(network, teacher, context).model
 
     with own_randomness():
         seed_all("quantization-aware training", context.recipe.seed)
-        return train_lowering(lowering, teach_network, probe, _arranged(context))
+        return train_lowering(lowering, teach_network, probe, _arranged_as(teacher, context))
 
 
-def _taught(network: nn.Module, context: Context) -> Trained:
+def _alone(outputs: Sequence[Tensor]) -> Any:
+    """A tuple of outputs, or the only one."""
+    return tuple(outputs) if len(outputs) > 1 else outputs[0]
+
+
+def _taught(network: nn.Module, teacher: nn.Module, context: Context) -> Trained:
     assert context.streams.train is not None
     quantization, recipe = context.recipe.quantization, context.recipe
     settings = replace(
@@ -57,7 +66,7 @@ def _taught(network: nn.Module, context: Context) -> Trained:
     )
     return teach(
         network,
-        context.teaching,
+        teacher,
         context.streams.train,
         settings,
         task_for(learned_in_recovery(recipe), context),
@@ -71,11 +80,11 @@ def _in_grid_steps(groups: Groups, learning_rate: float) -> Optimizer:
     return AdamW(groups, lr=learning_rate)
 
 
-def _arranged(context: Context) -> Callable[[Sequence[Tensor]], Any]:
+def _arranged_as(teacher: nn.Module, context: Context) -> Arrange:
     """From the list of a graph's outputs to what the teacher returns, which a loss of the user's own reads."""
     with torch.no_grad():
-        outputs = context.teaching(**tensors(context.example.sample(1).inputs))
+        outputs = teacher(**tensors(context.example.sample(PROBE_ROWS).inputs))
     leaves, spec = pytree.tree_flatten(outputs)
     if not all(isinstance(leaf, Tensor) for leaf in leaves):
-        return tuple
+        return _alone
     return lambda found: pytree.tree_unflatten(list(found), spec)

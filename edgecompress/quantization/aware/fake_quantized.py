@@ -43,7 +43,7 @@ class FakeQuantized(nn.Module):
         arrange: what the loss reads, made of the graph's outputs in their order; by default a tuple of them.
 
     Raises:
-        ModelError: an operator has no form in PyTorch here.
+        NoFormError: an operator has no form in PyTorch here.
     """
 
     def __init__(self, lowering: Lowering, arrange: Arrange = tuple) -> None:
@@ -90,13 +90,21 @@ class FakeQuantized(nn.Module):
         self._run(inputs, lambda name, value: replaced(name, value) if name in given else value)
         return told
 
-    def _run(self, inputs: Mapping[str, Tensor], changed: Change = unchanged) -> dict[str, Tensor]:
-        values: dict[str, Tensor] = {
-            name: self.get_buffer(f"constant_{index}") for index, name in enumerate(self._constants)
-        }
-        values |= inputs
+    @torch.no_grad()
+    def source_steps(self) -> list[Tensor]:
+        """The step of each layer's input."""
+        known = self._constants_now()
+        return [known[name] for name in self._sources]
+
+    def _constants_now(self) -> dict[str, Tensor]:
+        """The constants of the graph, with the steps as they are now."""
+        values = {name: self.get_buffer(f"constant_{index}") for index, name in enumerate(self._constants)}
         for names, step in zip(self._step_names, self.steps, strict=True):
             values |= dict.fromkeys(names, step())
+        return values
+
+    def _run(self, inputs: Mapping[str, Tensor], changed: Change = unchanged) -> dict[str, Tensor]:
+        values = self._constants_now() | dict(inputs)
         for source, names, layer in zip(self._sources, self._written, self.layers, strict=True):
             values |= zip(names, layer(values[source]), strict=False)
         run_instructions(self._instructions, values, changed)
@@ -113,9 +121,9 @@ def learned_lowering(lowering: Lowering, network: FakeQuantized) -> Lowering:
     model = lowering.model.clone()
     nodes = {str(node.name): node for node in model.graph}
     weights = dict(lowering.weights)
-    for name, layer in zip(_layer_names(lowering), network.layers, strict=True):
+    for name, source, layer in zip(_layer_names(lowering), network.source_steps(), network.layers, strict=True):
         assert isinstance(layer, IntegerLayer)
-        learned, rule = layer.learned(), RULES[nodes[name].op_type]
+        learned, rule = layer.learned(source), RULES[nodes[name].op_type]
         assert rule.weight is not None
         weights[name] = learned.params
         replace_constant(model.graph, nodes[name], rule.weight, learned.weight)

@@ -36,7 +36,7 @@ def instructions_of(
         special: what a node computes in another way than its operator says; None for what the operator says.
 
     Raises:
-        ModelError: an operator has no function in PyTorch.
+        NoFormError: an operator has no function in PyTorch.
     """
     nodes = [node for node in graph if not {str(value.name) for value in node.outputs} <= {*given}]
     last = {str(value.name): node for node in nodes for value in node.inputs if value is not None}

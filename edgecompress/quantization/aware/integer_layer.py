@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgecompress.calibration import QuantParams
 from edgecompress.quantization.aware.rounding_gradients import dequantize, quantize
+from edgecompress.quantization.qdq import INT32_LIMIT
 from edgecompress.quantization.weights import ROUNDED_PAIR_LIMIT
 
 STEP_SHARE = 0.05
@@ -88,7 +89,7 @@ class IntegerLayer(nn.Module):
     def forward(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """Weight and bias as the floats that their integers stand for; ``source`` is the step of the input."""
         real, zero = self._real(), source.new_zeros(())
-        step = self._step(real)
+        step = self._step(real, source)
         spread = self._spread(step)
         weight = dequantize(quantize(real, spread, zero, *WEIGHT_CODES), spread, zero)
         if self.bias is None:
@@ -98,10 +99,10 @@ class IntegerLayer(nn.Module):
         return weight, dequantize(codes, fine, zero)
 
     @torch.no_grad()
-    def learned(self) -> Learned:
+    def learned(self, source: Tensor) -> Learned:
         """The same as arrays."""
         real = self._real()
-        found = self._step(real)
+        found = self._step(real, source)
         spread, step = self._spread(found), found.cpu().numpy()
         low, high = (end * spread for end in WEIGHT_CODES)
         real = real.clamp(low, high)  # what a learned step leaves outside of its range
@@ -112,11 +113,14 @@ class IntegerLayer(nn.Module):
     def _real(self) -> Tensor:
         return self.weight * self._spread(self.unit)
 
-    def _step(self, real: Tensor) -> Tensor:
-        if self.step is not None:
-            found: Tensor = self.step()
-            return found
-        return _narrow_step(real.detach(), self.axis, paired=bool(self.paired))
+    def _step(self, real: Tensor, source: Tensor) -> Tensor:
+        narrow = self.step is None
+        step = _narrow_step(real.detach(), self.axis, paired=bool(self.paired)) if narrow else self.step()
+        if self.bias is None:
+            return step
+        # As in the file: where a bias would leave INT32, the step of the weights is coarser.
+        heavy = (self.bias * self.bias_unit).abs().detach() / (source.detach() * INT32_LIMIT)
+        return torch.maximum(step, heavy if self.axis is not None else heavy.amax())
 
     def _spread(self, values: Tensor) -> Tensor:
         """Values of shape () or (channels,), so that they are broadcast over the weight."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from edgecompress.data.batches import Batches
+from edgecompress.quantization.aware.operators.no_form import NoFormError
 from edgecompress.quantization.aware.training import TrainedLowering
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import Recovered, agreement_of
@@ -25,17 +26,33 @@ def is_to_train(recipe: Quantization, found: Recovered, accept: Accept | None) -
     return recipe.training == "always"
 
 
-def trained(original: ir.Model, before: Recovered, train: Train, batches: Batches, accept: Accept | None) -> Recovered:
+def trained(
+    original: ir.Model,
+    before: Recovered,
+    recipe: Quantization,
+    train: Train,
+    batches: Batches,
+    accept: Accept | None,
+) -> Recovered:
     """The INT8 model after training, unless that takes it out of its accuracy budget.
 
     Args:
         original: the float model that the outputs are compared with.
         before: where training starts.
+        recipe: how badly training is wanted.
         train: does it.
         batches: calibration data.
         accept: the budget; None where there is none.
+
+    Raises:
+        NoFormError: an operator cannot be trained through, and the recipe asks for training in any case.
     """
-    learned = train(before.lowering)
+    try:
+        learned = train(before.lowering)
+    except NoFormError as error:
+        if recipe.training == "always":
+            raise
+        return replace(before, changes=(*before.changes, f"not trained: {str(error).partition(';')[0]}"))
     model = learned.lowering.write()
     told = f"trained with the integers in place: {learned.in_words}"
     if accept is not None and accept(before.model) and not accept(model):

@@ -45,7 +45,7 @@ def train_lowering(lowering: Lowering, teach: Teach, probe: Inputs, arrange: Arr
         arrange: what ``teach`` reads of the graph's outputs; by default a tuple of them.
 
     Raises:
-        ModelError: an operator has no form that can be trained; nothing was trained.
+        NoFormError: an operator cannot be trained through; nothing was trained.
         EdgecompressError: a value of the file differs by more than a step.
     """
     trained = teach(FakeQuantized(lowering, arrange))

@@ -137,7 +137,7 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
 
 def _training(context: Context) -> Train | None:
     """Quantization-aware training, where the recipe may ask for it and there is data; None elsewhere."""
-    if context.recipe.quantization.training == "never" or context.streams.train is None or context.teacher is None:
+    if context.recipe.quantization.training == "never" or context.streams.train is None:
         return None
     return functools.partial(train_quantized, context=context)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from edgecompress.errors import EdgecompressError
-from edgecompress.quantization.aware.fake_quantized import FakeQuantized
 from edgecompress.quantization.aware.faithfulness import require_faithful
+from edgecompress.quantization.aware.fake_quantized import FakeQuantized
 from edgecompress.quantization.lowering import Lowering
 from tests.exporters.graphs import draw, graph
 from tests.quantization.lowerings import lowering_of
@@ -36,7 +36,7 @@ def test_a_planted_scale_is_named() -> None:
     scale = written.graph.initializers["t/scale"]
     assert scale.const_value is not None
     scale.const_value = ir.tensor(scale.const_value.numpy() * 1.1, name="t/scale")
-    with pytest.raises(EdgecompressError, match="'t' of the file is [0-9]+ steps from the network that was trained"):
+    with pytest.raises(EdgecompressError, match=r"'t' of the file is [0-9]+ steps from the network that was trained"):
         require_faithful(written, FakeQuantized(lowering), {"x": DATA})
 
 
@@ -44,6 +44,6 @@ def test_a_weight_that_did_not_come_into_the_file_is_named_where_it_is_read() ->
     lowering = _lowering()
     network = FakeQuantized(lowering)
     with torch.no_grad():
-        network.layers[1].weight[0] += 40
+        network.get_parameter("layers.1.weight")[0] += 40
     with pytest.raises(EdgecompressError, match="'t' of the file"):
         require_faithful(lowering.write(), network, {"x": DATA})

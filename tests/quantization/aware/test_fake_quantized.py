@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgecompress.errors import ModelError
-from edgecompress.quantization.aware.fake_quantized import FakeQuantized, learned_lowering
 from edgecompress.quantization.aware.faithfulness import code_differences
+from edgecompress.quantization.aware.fake_quantized import FakeQuantized, learned_lowering
 from edgecompress.quantization.readback import require_decided
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from tests.exporters.graphs import draw, graph
@@ -24,7 +24,7 @@ BASE = draw(8, 4, 8, 8)
 DATA = [BASE, 2 * BASE[::-1].copy()]
 W, V, B = draw(4, 4, 3, 3) / 3, draw(4, 4, 3, 3, seed=1) / 3, draw(4, seed=2)
 PADS = "pads=[1,1,1,1]"
-BOUNDS = {"low": np.float32(0), "six": np.float32(1.5)}
+BOUNDS = {"low": np.array(0, np.float32), "six": np.array(1.5, np.float32)}
 Constants = dict[str, NDArray[Any]]
 BODIES: dict[str, tuple[str, Constants]] = {
     "convolution": (f"y = Conv<{PADS}>(x, w, b)", {}),
@@ -49,13 +49,16 @@ BODIES: dict[str, tuple[str, Constants]] = {
     "gemm": ("f = Flatten(x) h = Gemm<transB=1>(f, m, n) r = Relu(h) y = Gemm(r, q)", {
         "m": draw(32, 256) / 16, "n": draw(32), "q": draw(32, 5) / 6,
     }),
+    "heavy bias": (f"c = Conv<{PADS}>(x, e, h) r = Relu(c) y = Conv<{PADS}>(r, v, b)", {
+        "e": W * 1e-9, "h": 1e3 * B,
+    }),
     "shared weight": (f"c = Conv<{PADS}>(x, w, b) r = Relu(c) y = Conv<{PADS}>(r, w, b)", {}),
 }  # fmt: skip
 SCHEMES = [{"scheme": "qnnpack"}, {"scheme": "fbgemm"}, {"scheme": "fbgemm", "narrow": "weights"}]
 
 
 def _model(body: str, constants: Constants) -> ir.Model:
-    known = {"w": W, "v": V, "b": B} | constants
+    known: Constants = {"w": W, "v": V, "b": B, **constants}
     return graph(body, **{name: array for name, array in known.items() if f"{name})" in body or f"{name}," in body})
 
 
@@ -78,7 +81,7 @@ def test_wherever_training_goes_the_file_follows(
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += moved * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(moved * torch.randn(parameter.shape, generator=generator))
     learned = learned_lowering(lowering, network)
     written = learned.write()
     require_decided(written, learned)
@@ -134,5 +137,5 @@ def test_steps_of_seven_bits_stay() -> None:
 def test_what_cannot_be_trained_is_named() -> None:
     model = _model(f"c = Conv<{PADS}>(x, w) l = LRN<size=3>(c) y = Conv<{PADS}>(l, v)", {})
     lowering = lowering_of(model, *DATA, integer_entry=True)
-    with pytest.raises(ModelError, match="LRN 'l' has no form in PyTorch here; set quantization.training=never"):
+    with pytest.raises(ModelError, match=r"LRN 'l' has no form in PyTorch here; set quantization\.training=never"):
         FakeQuantized(lowering)

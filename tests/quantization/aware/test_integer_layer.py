@@ -29,7 +29,7 @@ def _layer(seed: int, axis: int | None, paired: bool | None, moved: float = 0.0)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter += moved * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(moved * torch.randn(parameter.shape, generator=generator))
     return layer
 
 
@@ -37,7 +37,7 @@ def _layer(seed: int, axis: int | None, paired: bool | None, moved: float = 0.0)
 def test_what_is_learned_rounds_to_what_was_run(seed: int, axis: int | None, paired: bool | None, moved: float) -> None:
     layer = _layer(seed, axis, paired, moved)
     weight, bias = layer(torch.tensor(SOURCE))
-    learned = layer.learned()
+    learned = layer.learned(torch.tensor(SOURCE))
     codes = learned.params.quantize(learned.weight)
     np.testing.assert_array_equal(learned.params.dequantize(codes), weight.detach().numpy())
     assert bias is not None
@@ -55,12 +55,12 @@ def test_narrow_steps_are_those_of_the_calibration(group: int, shape: tuple[int,
     spread = scale if axis is None else scale.reshape(-1, 1, 1, 1)
     latent = nn.Parameter(torch.tensor(weight / spread))
     layer = IntegerLayer(latent, scale, axis, None, SOURCE, paired=group == 1)
-    np.testing.assert_allclose(layer.learned().params.scale, scale, rtol=1e-6)
+    np.testing.assert_allclose(layer.learned(torch.tensor(SOURCE)).params.scale, scale, rtol=1e-6)
 
 
 @given(st.integers(0, 50), st.floats(0, 20))
 def test_no_two_weights_come_to_more_than_a_pair_holds(seed: int, moved: float) -> None:
-    learned = _layer(seed, 0, True, moved).learned()
+    learned = _layer(seed, 0, True, moved).learned(torch.tensor(SOURCE))
     codes = learned.params.quantize(learned.weight).astype(int).reshape(6, -1)
     for sign in (1, -1):
         heaviest = np.sort(np.clip(sign * codes, 0, None), axis=1)[:, -2:].sum(axis=1)

@@ -36,7 +36,7 @@ def test_gradients_are_those_of_the_learned_quantizer_of_pytorch(seed: int, star
             rounded = torch._fake_quantize_learnable_per_tensor_affine(
                 values, step, torch.tensor([float(zero)]), 0, 255, 1.0
             )
-        (rounded * weights).sum().backward()
+        (rounded * weights).sum().backward()  # type: ignore[no-untyped-call]
         assert values.grad is not None
         assert step.grad is not None
         found.append((rounded.detach(), values.grad, step.grad))
@@ -48,6 +48,6 @@ def test_each_channel_has_a_step_and_a_gradient_of_its_own() -> None:
     step = torch.tensor([[0.5], [0.25]], requires_grad=True)
     values = torch.tensor([[0.6, 9.0], [0.1, 0.3]], requires_grad=True)
     zero = torch.tensor(0.0)
-    dequantize(quantize(values, step, zero, 0, 3), step, zero).sum().backward()
+    dequantize(quantize(values, step, zero, 0, 3), step, zero).sum().backward()  # type: ignore[no-untyped-call]
     assert step.grad is not None
     torch.testing.assert_close(step.grad, torch.tensor([[1 - 1.2 + 3], [0 - 0.4 + 1 - 1.2]]))

@@ -11,8 +11,8 @@ from typing import Any
 
 import onnx_ir as ir
 
-from edgecompress.errors import ModelError
 from edgecompress.quantization.aware.operators import elementwise, layers, layouts, reductions
+from edgecompress.quantization.aware.operators.no_form import no_form
 
 MAKERS: dict[str, Callable[[ir.Node], Callable[..., Any]]] = {
     **elementwise.MAKERS,
@@ -22,17 +22,12 @@ MAKERS: dict[str, Callable[[ir.Node], Callable[..., Any]]] = {
 }
 
 
-def unknown(graph: ir.Graph) -> list[ir.Node]:
-    """The nodes of a graph that have no PyTorch function here, in its order."""
-    return [node for node in graph if node.domain not in ("", "ai.onnx") or node.op_type not in MAKERS]
-
-
 def function_of(node: ir.Node) -> Callable[..., Any]:
     """What a node computes: from its inputs, tensors or None, to its output, or to a tuple of several.
 
     Raises:
-        ModelError: its operator has no function here.
+        NoFormError: its operator has no function here.
     """
     if node.domain not in ("", "ai.onnx") or node.op_type not in MAKERS:
-        raise ModelError(f"{node.op_type} {node.name!r} has no form in PyTorch here; set quantization.training=never")
+        raise no_form(node)
     return MAKERS[node.op_type](node)

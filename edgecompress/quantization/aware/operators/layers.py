@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgecompress.errors import ModelError
+from edgecompress.quantization.aware.operators.no_form import no_form
 
 Function = Callable[..., Tensor]
-NO_FORM = "which has no form in PyTorch here; set quantization.training=never"
 INTERPOLATED = {1: "linear", 2: "bilinear", 3: "trilinear"}
 CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -65,7 +64,7 @@ def _conv(node: ir.Node) -> Function:
 def _conv_transpose(node: ir.Node) -> Function:
     groups = node.attributes.get_int("group", 1)
     if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in node.attributes:
-        raise ModelError(f"ConvTranspose {node.name!r} pads by itself, {NO_FORM}")
+        raise no_form(node, ", which pads by itself,")
 
     def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rank = weight.ndim - 2
@@ -111,7 +110,7 @@ def _average_pool(node: ir.Node) -> Function:
     strides, holes = _window(node, "strides", rank), _window(node, "dilations", rank)
     ceil, counts = bool(node.attributes.get_int("ceil_mode", 0)), bool(node.attributes.get_int("count_include_pad", 0))
     if ceil or any(hole != 1 for hole in holes):
-        raise ModelError(f"AveragePool {node.name!r} has ceil_mode or dilations, {NO_FORM}")
+        raise no_form(node, " with ceil_mode or dilations")
 
     def run(x: Tensor) -> Tensor:
         pads = _pads(node, x.shape[2:], kernel, strides, holes)
@@ -135,7 +134,7 @@ def _resize(node: ir.Node) -> Function:
     corners = where == "align_corners"
     plain = where == "asymmetric" and nearest == "floor" if mode == "nearest" else mode == "linear"
     if not plain or (mode == "linear" and where not in ("half_pixel", "pytorch_half_pixel", "align_corners")):
-        raise ModelError(f"Resize {node.name!r} is {mode}, {where}, {NO_FORM}")
+        raise no_form(node, f" ({mode}, {where})")
 
     def run(x: Tensor, _roi: Tensor | None = None, scales: Tensor | None = None, sizes: Tensor | None = None) -> Tensor:
         rank = x.ndim - 2

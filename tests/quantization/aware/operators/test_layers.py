@@ -22,7 +22,7 @@ def _conv(weight: tuple[int, ...], **attributes: Any) -> Case:
 
 
 def _resized(scales: list[float], **attributes: Any) -> Case:
-    return Case(op="Resize", inputs=[X, EMPTY, np.float32([1, 1, *scales])], attributes=attributes)
+    return Case(op="Resize", inputs=[X, EMPTY, np.array([1, 1, *scales], np.float32)], attributes=attributes)
 
 
 CASES = [

@@ -42,7 +42,7 @@ CASES = [
     Case(op="GatherElements", inputs=[X, np.tile([-1, 5], (2, 8, 4, 1))], attributes={"axis": 3}),
     Case(op="Expand", inputs=[X[:, :1], _whole(1, 3, 1, 1)]),
     Case(op="Tile", inputs=[X, _whole(1, 2, 1, 3)]),
-    Case(op="Pad", inputs=[X, _whole(0, 0, 1, 2, 0, 1, 0, 3), np.float32(7)]),
+    Case(op="Pad", inputs=[X, _whole(0, 0, 1, 2, 0, 1, 0, 3), np.array(7, np.float32)]),
     Case(op="Pad", inputs=[X, _whole(0, 0, 1, 2, 0, 0, 0, 3)], attributes={"mode": "reflect"}),
     Case(op="Pad", inputs=[X, _whole(0, 0, 1, 2, 0, 0, 0, 3)], attributes={"mode": "edge"}),
     Case(op="Pad", inputs=[X, _whole(1, 2), None, _whole(-1)]),

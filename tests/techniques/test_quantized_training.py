@@ -1,0 +1,127 @@
+"""Quantization-aware training on the whole road: it learns, and a run that was killed ends with the same file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgecompress.data.batches import Batches
+from edgecompress.data.splits import Streams
+from edgecompress.errors import DataError, ModelError
+from edgecompress.pipeline.fold import convert, float_original
+from edgecompress.pipeline.plan import conversion_steps
+from edgecompress.recipe.tables import Distillation, Quantization, Recipe
+from edgecompress.runtime import Network, to_bytes
+from edgecompress.step import Conversion
+from edgecompress.techniques.context import Context
+from tests.networks import ConvNet, images, seeded
+from tests.techniques.contexts import NAMES, batches
+
+RECIPE = Recipe(
+    distillation=Distillation(alpha=1.0),
+    quantization=Quantization(
+        enabled=True, granularity="per_tensor", training="always", training_epochs=6, training_rate=0.05
+    ),
+)
+SHOWN = [image for image, _ in images(rows=32, batches=4, seed=5)]
+
+
+def _labelled(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Images with the network's own answers as labels."""
+    with torch.no_grad():
+        return [(image, network(image).argmax(1)) for image in SHOWN]
+
+
+def _context(recipe: Recipe, data: Any, checkpoints: Path | None = None) -> Context:
+    train = Batches(role="train", source=lambda: data, inputs=NAMES)
+    streams = Streams(calibration=batches("calibration"), train=train)
+    return Context(recipe=recipe, example=batches("calibration").first(), streams=streams, checkpoints=checkpoints)
+
+
+def _converted(network: Network, recipe: Recipe = RECIPE, data: Any = None, at: Path | None = None) -> Conversion:
+    return convert(network, _context(recipe, data if data is not None else _labelled(seeded(ConvNet)), at))
+
+
+def _uneven() -> nn.Module:
+    """A network whose channels differ so much that one scale for a weight is far too coarse for most of them."""
+    network = seeded(ConvNet)
+    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
+    with torch.no_grad():
+        first.weight[0] *= 300
+    return network
+
+
+def test_training_brings_the_outputs_nearer_to_the_original() -> None:
+    network = _uneven()
+    plain = RECIPE.model_copy(update={"quantization": RECIPE.quantization.model_copy(update={"training": "never"})})
+    before, after = (_converted(network, recipe).done[-1] for recipe in (plain, RECIPE))
+    assert after.agreement.sqnr_db > before.agreement.sqnr_db + 2
+    assert any("of the network that was trained" in change for change in after.result.changes)
+
+
+def test_an_onnx_model_is_trained_too_with_itself_as_its_teacher() -> None:
+    network = seeded(ConvNet)
+    floats = float_original(network, Recipe(), batches("calibration").first())
+    assert isinstance(floats, ir.Model)
+    ending = _converted(floats).done[-1].result.changes
+    assert any("of the network that was trained" in change for change in ending)
+
+
+def test_a_killed_training_ends_with_the_same_file(tmp_path: Path) -> None:
+    data = _labelled(seeded(ConvNet))
+
+    class Deadly:
+        def __init__(self) -> None:
+            self.readings = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            self.readings += 1
+            for index, batch in enumerate(data):
+                if alive is not self and self.readings > 3 and index == 2:
+                    raise KeyboardInterrupt
+                yield batch
+
+        def __len__(self) -> int:
+            return len(data)
+
+    alive: Any = None
+    whole = _converted(seeded(ConvNet), data=data)
+    with pytest.raises(KeyboardInterrupt):
+        _converted(seeded(ConvNet), data=Deadly(), at=tmp_path)
+    assert list(tmp_path.rglob("*"))
+    resumed = _converted(seeded(ConvNet), data=data, at=tmp_path)
+    assert to_bytes(resumed.artifact) == to_bytes(whole.artifact)
+
+
+def test_training_that_is_asked_for_needs_data() -> None:
+    context = Context(
+        recipe=RECIPE, example=batches("calibration").first(), streams=Streams(calibration=batches("calibration"))
+    )
+    with pytest.raises(DataError, match=r"^quantization\.training=always needs training data; give train"):
+        convert(seeded(ConvNet), context)
+
+
+def test_what_cannot_be_trained_is_named() -> None:
+    class Sampled(ConvNet):
+        def forward(self, image: Tensor) -> Tensor:
+            grid = torch.linspace(-1, 1, 16).reshape(1, 16, 1, 1).expand(image.shape[0], 16, 16, 2)
+            return super().forward(nn.functional.grid_sample(image, grid, align_corners=False))
+
+    told = r"^GridSample .* has no form in PyTorch here; set quantization\.training=never"
+    with pytest.raises(ModelError, match=told):
+        _converted(seeded(Sampled), data=_labelled(seeded(ConvNet)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("always", ", trained"), ("if_missed", ", trained if the accuracy budget does not hold")]
+)
+def test_the_plan_says_so(asked: str, told: str) -> None:
+    recipe = Recipe(quantization=Quantization.model_validate({"enabled": True, "training": asked}))
+    *_, last = conversion_steps(seeded(ConvNet), recipe)
+    assert told in last.what
