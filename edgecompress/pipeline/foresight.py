@@ -46,6 +46,8 @@ def _idle(recipe: Recipe, roles: Collection[str], asked: Sequence[str]) -> Itera
     integers = recipe.quantization
     if "quantization.uint16_activations" in asked and integers.enabled and not integers.enclose:
         yield "quantization.uint16_activations has no effect: that is for NPUs; set quantization.enclose=true"
+    if "quantization.training" in asked and integers.training == "if_missed" and "train" not in roles:
+        yield "quantization.training has no effect: there is no training data (--train)"
     learns = recipe.trains and "train" in roles and recipe.training.epochs > 0
     for key in asked:
         table, _, name = key.partition(".")

@@ -83,7 +83,7 @@ def _option(change: str, run: Run) -> str:
 def _tries(budget: str, run: Run) -> Iterator[str]:
     recipe = run.recipe
     if budget in OF_QUALITY:
-        yield from _finer_integers(budget, recipe)
+        yield from _finer_integers(budget, recipe, trained="train" in run.roles)
         yield from _gentler_cuts(recipe, trained="train" in run.roles)
     elif budget in SMALL_AND_FAST:
         yield from _smaller(recipe)
@@ -93,13 +93,15 @@ def _tries(budget: str, run: Run) -> Iterator[str]:
         yield "quantization.scheme=fbgemm"
 
 
-def _finer_integers(budget: str, recipe: Recipe) -> Iterator[str]:
+def _finer_integers(budget: str, recipe: Recipe, *, trained: bool) -> Iterator[str]:
     enabled = "quantization" in recipe.techniques
     if enabled:
         yield "quantization.bias_correction=true"
         yield "quantization.adaround=true"
     if enabled and not recipe.quantization.fallback_evaluations and budget != "min_sqnr_db":
         yield "quantization.fallback_evaluations=6"
+    if enabled and trained and recipe.quantization.training == "never":
+        yield "quantization.training=always"
 
 
 def _gentler_cuts(recipe: Recipe, *, trained: bool) -> Iterator[str]:

@@ -21,6 +21,7 @@ FLAGS = st.booleans()
 
 
 ALL = ("calibration", "evaluation", "train")
+TRAINED = "--set quantization.training=always"
 
 
 @given(
@@ -84,10 +85,11 @@ def test_what_was_turned_already_or_cannot_be_is_not_advised() -> None:
     [
         (["quantization.enabled=false"], "min_speedup", ("--set pruning.enabled=true",)),
         (["quantization.enabled=false", "pruning.enabled=false"], "max_size_mb", ()),
-        (["quantization.adaround=false"], "max_accuracy_drop", ()),
-        (["quantization.fallback_evaluations=0"], "max_accuracy_drop", ()),
-        (["pruning.enabled=true", "training.epochs=0"], "max_accuracy_drop", ("--set pruning.amount=0.4",)),
-        (["pruning.enabled=true", "pruning.amount=0.3"], "max_accuracy_drop", ("--set training.epochs=8", "0.24")),
+        (["quantization.training=never"], "max_accuracy_drop", ()),
+        (["quantization.adaround=false"], "max_accuracy_drop", (TRAINED,)),
+        (["quantization.fallback_evaluations=0"], "max_accuracy_drop", (TRAINED,)),
+        (["pruning.enabled=true", "training.epochs=0"], "max_accuracy_drop", (TRAINED, "--set pruning.amount=0.4")),
+        (["pruning.enabled=true", "pruning.amount=0.3"], "max_accuracy_drop", (TRAINED, "training.epochs=8", "0.24")),
     ],
 )
 def test_nothing_is_advised_that_the_user_switched_off(

@@ -217,11 +217,9 @@ def _layers(graph: ir.Graph, lowering: Lowering) -> Iterator[tuple[str, tuple[st
 
 def _source(layer: ir.Node) -> ir.Node:
     """The DequantizeLinear of the activation that a layer reads first."""
-    for value in layer.inputs:
-        made = None if value is None else value.producer()
-        if made is not None and made.op_type == "DequantizeLinear" and params_of(made).dtype == np.uint8:
-            return made
-    raise AssertionError(layer.name)
+    makers = (value.producer() for value in layer.inputs if value is not None)
+    pairs = (made for made in makers if made is not None and made.op_type == "DequantizeLinear")
+    return next(made for made in pairs if params_of(made).dtype == np.uint8)
 
 
 def _paired(node: ir.Node, weight: np.ndarray[Any, Any]) -> bool:

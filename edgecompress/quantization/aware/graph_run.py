@@ -17,7 +17,7 @@ Change = Callable[[str, Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Instruction:
-    """One node: what it computes, of which values, under which names, and which values nobody reads after it."""
+    """One node: what it computes, the names of what it reads and writes, and those that nobody reads after it."""
 
     compute: Callable[..., Any]
     inputs: tuple[str, ...]

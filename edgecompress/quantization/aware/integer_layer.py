@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecompress.calibration import QuantParams
+from edgecompress.calibration.schemes import EPSILON, LEAST_WEIGHT_SCALE
 from edgecompress.quantization.aware.rounding_gradients import dequantize, quantize
 from edgecompress.quantization.qdq import INT32_LIMIT
 from edgecompress.quantization.weights import ROUNDED_PAIR_LIMIT
@@ -114,8 +116,8 @@ class IntegerLayer(nn.Module):
         return self.weight * self._spread(self.unit)
 
     def _step(self, real: Tensor, source: Tensor) -> Tensor:
-        narrow = self.step is None
-        step = _narrow_step(real.detach(), self.axis, paired=bool(self.paired)) if narrow else self.step()
+        narrow = functools.partial(_narrow_step, real.detach(), self.axis, paired=bool(self.paired))
+        step: Tensor = (self.step or narrow)()
         if self.bias is None:
             return step
         # As in the file: where a bias would leave INT32, the step of the weights is coarser.
@@ -133,6 +135,7 @@ def _narrow_step(weight: Tensor, axis: int | None, *, paired: bool) -> Tensor:
     """The finest step at which no weight is clipped, and no two of one sign in a channel exceed what a pair holds."""
     channels = weight.movedim(axis or 0, 0).flatten(1)
     step = channels.abs().amax(1) / WEIGHT_LEVELS
+    step = torch.where(step < LEAST_WEIGHT_SCALE, EPSILON, step)  # a dead channel
     if paired:
         most = min(2, channels.shape[1])
         pairs = [(channels * sign).clamp(min=0).topk(most).values.sum(1) for sign in (1, -1)]

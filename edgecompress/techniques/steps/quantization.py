@@ -137,7 +137,8 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
 
 def _training(context: Context) -> Train | None:
     """Quantization-aware training, where the recipe may ask for it and there is data; None elsewhere."""
-    if context.recipe.quantization.training == "never" or context.streams.train is None:
+    shared = context.sharing is not None and context.sharing.workers.count > 1
+    if context.recipe.quantization.training == "never" or context.streams.train is None or shared:
         return None
     return functools.partial(train_quantized, context=context)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgecompress.calibration import FBGEMM_NARROW_WEIGHTS
+from edgecompress.calibration.schemes import weight_scale
 from edgecompress.quantization.aware.integer_layer import IntegerLayer
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.weights import weight_grids
@@ -21,8 +22,9 @@ SOURCE = 0.05
 
 def _layer(seed: int, axis: int | None, paired: bool | None, moved: float = 0.0) -> IntegerLayer:
     weight = draw(6, 4, 3, 3, seed=seed)
+    weight[seed % 6] *= seed % 3  # dead where it is 0
     peak = np.abs(weight).max(axis=None if axis is None else (1, 2, 3))
-    unit = np.asarray(peak / np.float32(127.5), np.float32)
+    unit = np.asarray(weight_scale(peak), np.float32)
     spread = unit if axis is None else unit.reshape(-1, 1, 1, 1)
     latent = nn.Parameter(torch.tensor(weight / spread))
     layer = IntegerLayer(latent, unit, axis, draw(6, seed=seed + 1), SOURCE, paired=paired)
