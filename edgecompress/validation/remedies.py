@@ -28,6 +28,8 @@ SMALLEST_BYTES = 20_000
 STEP = 0.8
 """What is asked for next, of an amount that took too much, and of what an amount left that took too little."""
 QUANTIZED = "quantization.enabled=true"
+OFF = (False, 0, "never")
+"""What a user who sets it has switched off."""
 MOST = 0.9
 """An amount above which no more is advised."""
 
@@ -134,7 +136,7 @@ def _shares(recipe: Recipe) -> bool:
 def _can_change(run: Run, assignment: str) -> bool:
     """Whether an assignment is possible, not made already, and not what the user has just undone."""
     key = assignment.partition("=")[0]
-    if key in run.chosen and not _value(run.recipe, key):
+    if key in run.chosen and _value(run.recipe, key) in OFF:
         return False
     try:
         changed = override(run.recipe, [assignment])

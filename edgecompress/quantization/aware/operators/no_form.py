@@ -11,7 +11,7 @@ class NoFormError(ModelError):
     """An operator cannot be trained through."""
 
 
-def no_form(node: ir.Node, detail: str = "") -> NoFormError:
+def no_form(node: ir.Node, detail: str = "") -> ModelError:
     """The error of a node, with what it is about it."""
     return NoFormError(
         f"{node.op_type} {node.name!r}{detail} has no form in PyTorch here; set quantization.training=never"
