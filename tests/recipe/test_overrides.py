@@ -112,6 +112,7 @@ VALUES = {
     "cpu.emulate": '["haswell"]',
     "validation.on": '["browser", "qemu:haswell"]',
     "validation.device": "qnn:sm8750",
+    "validation.samples": "10",
     "device.url": "ssh://pi@board",
     "device.python": "/opt/python/bin/python3",
     "device.onnxruntime": "1.27.*",
