@@ -325,7 +325,7 @@ def test_inspect_refuses_in_one_line(project: Path, capsys: pytest.CaptureFixtur
 def test_targets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["targets", "list"]) == 0
     lines = _lines(capsys)
-    assert (len(lines), lines[6].split()) == (13, ["device", "extends", "CPU", "reason"])
+    assert (len(lines), lines[6].split()) == (15, ["device", "extends", "CPU", "reason"])
     assert main(["targets", "list", "--json"]) == 0
     rows = {row["name"]: row for row in _json(capsys)}
     assert list(rows) == profile_names()
