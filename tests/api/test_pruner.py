@@ -260,11 +260,11 @@ def test_a_model_on_another_device_gets_the_same_masks() -> None:
         assert _same_state(here.model, there.model.cpu())
 
 
-ANYTHING: tuple[Any, ...] = ("0.5", "layer")
+ANYTHING: tuple[Any, ...] = ("half", "layer")
 CULPRITS: dict[str, tuple[Callable[[ModelPruner], Any], type[Exception], str]] = {
     "share of one": (lambda p: p.magnitude_pruning(1.0), RecipeError, "sparsity is 1.0"),
     "true": (lambda p: p.random_pruning(True), RecipeError, "sparsity is True"),
-    "text": (lambda p: p.magnitude_pruning(ANYTHING[0]), RecipeError, "sparsity is '0.5'"),
+    "text": (lambda p: p.magnitude_pruning(ANYTHING[0]), RecipeError, "sparsity is 'half'"),
     "scope": (lambda p: p.magnitude_pruning(0.5, scope=ANYTHING[1]), RecipeError, "unknown scope 'layer'"),
     "seed": (lambda p: p.random_pruning(0.5, seed=-1), RecipeError, "seed is -1"),
     "pattern": (lambda p: p.pattern_pruning(4, 2), RecipeError, "the pattern 4:2"),

@@ -127,7 +127,10 @@ def test_what_is_no_observer_is_told_before_anything_runs(
 def test_a_scheme_that_is_not_there_is_one_line() -> None:
     with pytest.raises(RecipeError) as caught:
         Quantizer.static_quantize(seeded(ConvNet), images(), scheme="fbgem")  # type: ignore[arg-type]
-    assert str(caught.value) == "expected a value that is 'fbgemm' or 'qnnpack', got 'fbgem' in 'scheme'"
+    assert (
+        str(caught.value)
+        == "expected a value that is 'fbgemm' or 'qnnpack', got 'fbgem' in 'scheme'; did you mean 'fbgemm'?"
+    )
 
 
 @pytest.mark.parametrize(
