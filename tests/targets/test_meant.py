@@ -32,14 +32,14 @@ from edgecompress.targets.meant import MEANT, NONE_FOR, suggestion
 def test_a_device_is_told_its_target(name: str, target: str) -> None:
     with pytest.raises(RecipeError) as caught:
         load_profile(name)
-    assert str(caught.value) == f"unknown target {name!r}; give {target!r} (targets list shows all)"
+    assert str(caught.value) == f"unknown target {name!r}; give {target!r} (profile_names() shows all)"
 
 
 @pytest.mark.parametrize("name", NONE_FOR)
 def test_a_device_that_no_target_is_for_is_told_why(name: str) -> None:
     with pytest.raises(RecipeError) as caught:
         load_profile(name)
-    told = NONE_FOR[name].replace("--target", "target")  # as Python callers write it
+    told = NONE_FOR[name].replace("--target", "target").replace("targets list", "profile_names()")  # as in Python
     assert str(caught.value) == f"unknown target {name!r}; {told}"
 
 
