@@ -23,6 +23,9 @@ to a faint signal, and then none; with these the product of two scales, that of 
 BYTE = 255
 """The largest code of 8 bits."""
 
+WEIGHT_LEVELS = 127.5
+"""Steps from zero to the largest weight of a tensor, as in PyTorch's observers of weights."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuantParams:
@@ -114,5 +117,5 @@ def weight_params(weight: NDArray[np.float32], axis: int | None) -> QuantParams:
 
 
 def weight_scale(peak: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The scale of int8 weights up to ``peak`` in magnitude: a 127.5th of it, as in PyTorch's observers of weights."""
-    return np.asarray(scale_of(peak / 127.5, LEAST_WEIGHT_SCALE), np.float32)
+    """The scale of int8 weights up to ``peak`` in magnitude."""
+    return np.asarray(scale_of(peak / WEIGHT_LEVELS, LEAST_WEIGHT_SCALE), np.float32)

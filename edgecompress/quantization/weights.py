@@ -71,12 +71,14 @@ def heaviest_pairs(node: ir.Node, weight: NDArray[Any], axis: int | None) -> NDA
     """The most that two weights of one sign come to, for each output channel: float64 of shape (channels,).
 
     Activations are not negative, so that products of two signs take from each other. The order in which a
-    kernel pairs weights is its own affair: the two largest count. The depthwise kernel, for one output channel
-    of each input channel, adds in 32 bits, and no pair counts.
+    kernel pairs weights is its own affair: the two largest count, where it adds in pairs.
     """
-    if node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(weight) > 1:
-        return np.zeros(len(weight))
-    return _pairs(weight, axis or 0)
+    return _pairs(weight, axis or 0) if adds_in_pairs(node, weight) else np.zeros(len(weight))
+
+
+def adds_in_pairs(node: ir.Node, weight: NDArray[Any]) -> bool:
+    """Whether a kernel adds products in pairs, in 16 bits: all do, except for that of depthwise convolutions."""
+    return not (node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(weight) > 1)
 
 
 def safe_params(weight: NDArray[np.float32], axis: int) -> QuantParams:

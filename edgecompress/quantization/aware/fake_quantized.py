@@ -25,7 +25,7 @@ from edgecompress.quantization.lowering import Lowering, passed_on
 from edgecompress.quantization.operators import RULES, SATURATING
 from edgecompress.quantization.qdq import Bounds, bounds_of
 from edgecompress.quantization.qdq_pairs import clip_name, codes_name, floats_name, params_of
-from edgecompress.quantization.weights import constant_bias, constant_weight
+from edgecompress.quantization.weights import adds_in_pairs, constant_bias, constant_weight, weight_axis
 
 CODES = 0, 255
 """The ends of uint8."""
@@ -209,7 +209,8 @@ def _layers(graph: ir.Graph, lowering: Lowering) -> Iterator[tuple[str, tuple[st
             params.axis,
             bias,
             float(params_of(source).scale),
-            paired=_paired(node, weight) if lowering.scheme.narrow_weights else None,
+            learns_step=not lowering.scheme.narrow_weights,
+            pair_axis=(weight_axis(node, weight) or 0) if adds_in_pairs(node, weight) else None,
         )
         step = source.inputs[1]
         yield str(step.name if step is not None else ""), tuple(names), layer
@@ -220,11 +221,6 @@ def _source(layer: ir.Node) -> ir.Node:
     makers = (value.producer() for value in layer.inputs if value is not None)
     pairs = (made for made in makers if made is not None and made.op_type == "DequantizeLinear")
     return next(made for made in pairs if params_of(made).dtype == np.uint8)
-
-
-def _paired(node: ir.Node, weight: np.ndarray[Any, Any]) -> bool:
-    """Whether a kernel adds products of a layer in pairs: all do, except for that of depthwise convolutions."""
-    return not (node.op_type == "Conv" and node.attributes.get_int("group", 1) == len(weight) > 1)
 
 
 def _special(bounds: Mapping[str, Bounds], node: ir.Node) -> Callable[..., Tensor] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecompress.calibration import QuantParams
-from edgecompress.calibration.schemes import EPSILON, LEAST_WEIGHT_SCALE
+from edgecompress.calibration.schemes import EPSILON, LEAST_WEIGHT_SCALE, WEIGHT_LEVELS
 from edgecompress.quantization.aware.rounding_gradients import dequantize, quantize
 from edgecompress.quantization.qdq import INT32_LIMIT
 from edgecompress.quantization.weights import ROUNDED_PAIR_LIMIT
@@ -22,8 +22,6 @@ TYPICAL_CODE = 64
 """A bias counts in what this code of an input comes to with one step of a weight."""
 WEIGHT_CODES, BIAS_CODES = (-128, 127), (-(2**31), 2**31 - 128)
 """The ends of int8, and of int32 as far as float32 has them."""
-WEIGHT_LEVELS = 127.5
-"""Steps from zero to the largest weight of a grid that is not learned, as that of the calibration has."""
 
 
 class LearnedStep(nn.Module):
@@ -63,8 +61,9 @@ class IntegerLayer(nn.Module):
         axis: the axis of the weight that holds the channels of ``unit``; None for one step.
         bias: float32 of shape (channels,), or None.
         source: the step of the layer's input, a float, where training starts.
-        paired: whether no two weights of a channel may come to more than a pair can hold: the step is then that of
-            the weights as they are, and not learned.
+        learns_step: whether the step is learned; without, it is the finest at which nothing is clipped or saturates.
+        pair_axis: the axis of the output channels in which no two weights may then come to more than a pair holds;
+            None where no pair counts.
     """
 
     unit: Tensor
@@ -78,14 +77,15 @@ class IntegerLayer(nn.Module):
         bias: NDArray[np.float32] | None,
         source: float,
         *,
-        paired: bool | None,
+        learns_step: bool,
+        pair_axis: int | None,
     ) -> None:
         super().__init__()
-        self.axis, self.paired = axis, paired
+        self.axis, self.pair_axis = axis, pair_axis
         self.register_buffer("unit", torch.tensor(unit))
         self.register_buffer("bias_unit", torch.tensor(unit * np.float32(source * TYPICAL_CODE)))
         self.weight = weight
-        self.step = LearnedStep(unit) if paired is None else None
+        self.step = LearnedStep(unit) if learns_step else None
         self.bias = None if bias is None else nn.Parameter(torch.tensor(bias) / self.bias_unit)
 
     def forward(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -116,7 +116,7 @@ class IntegerLayer(nn.Module):
         return self.weight * self._spread(self.unit)
 
     def _step(self, real: Tensor, source: Tensor) -> Tensor:
-        narrow = functools.partial(_narrow_step, real.detach(), self.axis, paired=bool(self.paired))
+        narrow = functools.partial(_narrow_step, real.detach(), self.axis, self.pair_axis)
         step: Tensor = (self.step or narrow)()
         if self.bias is None:
             return step
@@ -131,13 +131,19 @@ class IntegerLayer(nn.Module):
         return values.reshape([-1 if axis == self.axis else 1 for axis in range(self.weight.ndim)])
 
 
-def _narrow_step(weight: Tensor, axis: int | None, *, paired: bool) -> Tensor:
+def _narrow_step(weight: Tensor, axis: int | None, pair_axis: int | None) -> Tensor:
     """The finest step at which no weight is clipped, and no two of one sign in a channel exceed what a pair holds."""
-    channels = weight.movedim(axis or 0, 0).flatten(1)
-    step = channels.abs().amax(1) / WEIGHT_LEVELS
+    step = _by_channel(weight, axis or 0).abs().amax(1) / WEIGHT_LEVELS
     step = torch.where(step < LEAST_WEIGHT_SCALE, EPSILON, step)  # a dead channel
-    if paired:
-        most = min(2, channels.shape[1])
-        pairs = [(channels * sign).clamp(min=0).topk(most).values.sum(1) for sign in (1, -1)]
-        step = torch.maximum(step, torch.maximum(*pairs) / ROUNDED_PAIR_LIMIT)
-    return step if axis is not None else step.amax()
+    step = step if axis is not None else step.amax()
+    if pair_axis is None:
+        return step
+    channels = _by_channel(weight, pair_axis)
+    most = min(2, channels.shape[1])
+    pairs = torch.maximum(*((channels * sign).clamp(min=0).topk(most).values.sum(1) for sign in (1, -1)))
+    return torch.maximum(step, (pairs if axis is not None else pairs.amax()) / ROUNDED_PAIR_LIMIT)
+
+
+def _by_channel(weight: Tensor, axis: int) -> Tensor:
+    """A weight with one row for each channel along an axis."""
+    return weight.movedim(axis, 0).flatten(1)

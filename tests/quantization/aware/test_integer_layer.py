@@ -27,7 +27,8 @@ def _layer(seed: int, axis: int | None, paired: bool | None, moved: float = 0.0)
     unit = np.asarray(weight_scale(peak), np.float32)
     spread = unit if axis is None else unit.reshape(-1, 1, 1, 1)
     latent = nn.Parameter(torch.tensor(weight / spread))
-    layer = IntegerLayer(latent, unit, axis, draw(6, seed=seed + 1), SOURCE, paired=paired)
+    bias, pair_axis = draw(6, seed=seed + 1), 0 if paired else None
+    layer = IntegerLayer(latent, unit, axis, bias, SOURCE, learns_step=paired is None, pair_axis=pair_axis)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -56,7 +57,21 @@ def test_narrow_steps_are_those_of_the_calibration(group: int, shape: tuple[int,
     weight, scale = draw(*shape), grids["y"].scale
     spread = scale if axis is None else scale.reshape(-1, 1, 1, 1)
     latent = nn.Parameter(torch.tensor(weight / spread))
-    layer = IntegerLayer(latent, scale, axis, None, SOURCE, paired=group == 1)
+    layer = IntegerLayer(latent, scale, axis, None, SOURCE, learns_step=False, pair_axis=0 if group == 1 else None)
+    np.testing.assert_allclose(layer.learned(torch.tensor(SOURCE)).params.scale, scale, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [1, None])
+def test_narrow_steps_of_a_product_of_matrices_are_those_of_the_calibration(axis: int | None) -> None:
+    """The output channels of its weight lie along the second axis."""
+    weight = draw(256, 5)
+    weight[:, 2] *= np.linspace(0, 3, 256, dtype=np.float32)
+    model = graph("f = Flatten(x) y = Gemm(f, w)", w=weight)
+    grids = weight_grids(model.graph, place(model.graph), FBGEMM_NARROW_WEIGHTS, per_channel=axis is not None)
+    scale = grids["y"].scale
+    spread = scale if axis is None else scale.reshape(1, -1)
+    latent = nn.Parameter(torch.tensor(weight / spread))
+    layer = IntegerLayer(latent, scale, axis, None, SOURCE, learns_step=False, pair_axis=1)
     np.testing.assert_allclose(layer.learned(torch.tensor(SOURCE)).params.scale, scale, rtol=1e-6)
 
 
