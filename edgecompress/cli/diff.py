@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli import completion
-from edgecompress.cli.gate import Gate
+from edgecompress.cli.gate import Gate, GitHub, JUnit, NamedAgain
 from edgecompress.cli.tables import VERDICTS, console, print_json, print_table, prints_aside
 from edgecompress.errors import plural
 from edgecompress.units import budget, decibels, kilobytes, limit, metric, metric_title, milliseconds, outcome, percent
@@ -38,9 +38,7 @@ def run(
             help="In place of the new bundle's; its own code is named again.",
         ),
     ] = None,
-    postprocess: Annotated[
-        str | None, typer.Option(metavar="CODE", help="What outputs become before; the bundle's is named again.")
-    ] = None,
+    postprocess: NamedAgain = None,
     max_metric_loss: Annotated[
         float | None, typer.Option(metavar="X", min=0, help="In its unit; by default, none beyond chance.")
     ] = None,
@@ -50,12 +48,8 @@ def run(
     max_slowdown: Annotated[
         float | None, typer.Option(metavar="PERCENT", min=0, help="Beyond noise; by default 1.")
     ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="Write the outcome of each budget as JUnit has it.")
-    ] = None,
-    github: Annotated[
-        bool, typer.Option("--github", help="Annotate the job of a GitHub workflow, and write its summary.")
-    ] = False,
+    junit: JUnit = None,
+    github: GitHub = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Say what a new bundle changes against an old one: metric, size, latency, and which answers."""
@@ -96,7 +90,7 @@ def _rows(found: Difference) -> Iterator[list[str]]:
     else:
         yield [title, metric(drop.before, drop.unit), metric(drop.after, drop.unit), drop.words]
     before, after = found.sizes
-    yield ["size", kilobytes(before), kilobytes(after), _grown(before, after)]
+    yield ["size", kilobytes(before), kilobytes(after), _grown(found.sizes)]
     times = ["-" if time is None else milliseconds(time.median_ms) for time in (latency.old, latency.new)]
     change = "no difference" if found.same_file else latency.ratio.words
     yield [f"latency, {plural(latency.threads, 'thread')}", *times, change]
@@ -105,8 +99,10 @@ def _rows(found: Difference) -> Iterator[list[str]]:
     yield ["agreement", "", decibels(found.agreement.sqnr_db), same]
 
 
-def _grown(before: int, after: int) -> str:
-    return "no difference" if before == after else f"{100 * (after - before) / before:+.2f} %"
+def _grown(sizes: tuple[int, int]) -> str:
+    from edgecompress.comparison.releases import growth
+
+    return "no difference" if sizes[0] == sizes[1] else f"{growth(sizes):+.2f} %"
 
 
 def _print_answers(answers: ChangedAnswers, data: str) -> None:

@@ -7,13 +7,23 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
 
 from edgecompress.errors import EdgecompressError, OutputError
 
 if TYPE_CHECKING:
     from edgecompress.report.gate_cases import GateCase
 
+JUnit = Annotated[
+    Path | None, typer.Option(metavar="FILE.xml", help="Write the outcome of each budget as JUnit has it.")
+]
+GitHub = Annotated[bool, typer.Option("--github", help="Annotate the job of a GitHub workflow, and write its summary.")]
+NamedAgain = Annotated[
+    str | None, typer.Option(metavar="CODE", help="What outputs become before; the bundle's is named again.")
+]
+"""The postprocessing of a bundle that was measured by code."""
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """The variable in which GitHub names the file of a step's summary."""
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from edgecompress.cli import completion
 from edgecompress.cli.compress import DeviceOption, On
 from edgecompress.cli.device_tables import print_devices
-from edgecompress.cli.gate import Gate
+from edgecompress.cli.gate import Gate, GitHub, JUnit, NamedAgain
 from edgecompress.cli.tables import (
     console,
     in_short,
@@ -52,9 +52,7 @@ def run(
             help="In place of the bundle's; its own code is named again.",
         ),
     ] = None,
-    postprocess: Annotated[
-        str | None, typer.Option(metavar="CODE", help="What outputs become before; the bundle's is named again.")
-    ] = None,
+    postprocess: NamedAgain = None,
     max_accuracy_drop: Annotated[float | None, typer.Option(metavar="PP", help="Percentage points.")] = None,
     max_metric_drop: Annotated[float | None, typer.Option(metavar="X", help="In the unit of the metric.")] = None,
     min_metric_kept: Annotated[
@@ -104,12 +102,8 @@ def run(
     require_measured: Annotated[
         bool, typer.Option("--require-measured", help="Nothing passes that is only recorded.")
     ] = False,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="Write the outcome of each budget as JUnit has it.")
-    ] = None,
-    github: Annotated[
-        bool, typer.Option("--github", help="Annotate the job of a GitHub workflow, and write its summary.")
-    ] = False,
+    junit: JUnit = None,
+    github: GitHub = False,
     verify_key: Annotated[
         Path | None, typer.Option(metavar="PUB.pem", help="Refuse a bundle that this key has not signed.")
     ] = None,

@@ -22,11 +22,11 @@ from edgecompress.errors import plural
 from edgecompress.exporters.graph import constant, initializer, insert_after, is_float
 from edgecompress.progress import Progress
 from edgecompress.quantization.attention_masks import bound_masks
-from edgecompress.quantization.float_moves import DEQUANTIZE, QUANTIZE, move_floats
+from edgecompress.quantization.float_moves import move_floats
 from edgecompress.quantization.kept_float import unmatched
 from edgecompress.quantization.lowering import activation_params
 from edgecompress.quantization.operators import MOVES, SATURATING
-from edgecompress.quantization.qdq_pairs import codes_name, dequantized, pair_behind, params_of
+from edgecompress.quantization.qdq_pairs import DEQUANTIZE, QUANTIZE, codes_name, dequantized, pair_behind, params_of
 from edgecompress.quantization.wide_activations import reads_wide, wide_nodes, widen
 from edgecompress.recipe.tables import Quantization
 from edgecompress.step import StepResult
@@ -111,21 +111,6 @@ def enclosable(model: ir.Model, recipe: Quantization, batches: Batches, progress
         found = {scheme: activation_params(calibration, exact, scheme) for scheme in (QNNPACK, UINT16)}
         ranges = {name: {scheme: params[name] for scheme, params in found.items()} for name in names}
     return Enclosable(model=opened, moved=len(moved), ranges=ranges)
-
-
-def enclose(model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress) -> StepResult[ir.Model]:
-    """A copy of a quantized model in which pairs enclose every operator, of uint16 where the recipe names it.
-
-    Args:
-        model: quantized or float, not modified.
-        recipe: of the quantization.
-        batches: calibration data, read twice.
-        progress: told of every batch.
-
-    Raises:
-        DataError: the calibration data does not fit the model.
-    """
-    return enclosable(model, recipe, batches, progress).enclose(recipe.uint16_activations)
 
 
 def _open_values(graph: ir.Graph) -> Iterator[ir.Value]:

@@ -14,9 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgecompress.exporters.graph import constant, insert_after, node
-from edgecompress.quantization.qdq_pairs import params_of
-
-QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+from edgecompress.quantization.qdq_pairs import DEQUANTIZE, QUANTIZE, params_of
 
 
 @dataclass(frozen=True, kw_only=True)

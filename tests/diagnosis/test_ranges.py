@@ -11,11 +11,11 @@ from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.intermediate_values import PROBE_ROWS
 from edgecompress.diagnosis.ranges import measure_ranges
 from edgecompress.progress import Progress
-from edgecompress.quantization.enclosure import enclose
 from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
 from tests.diagnosis.quantized import BATCH, BATCHES, TWO_LAYERS
 from tests.exporters.graphs import draw, graph, run
+from tests.quantization.layers import enclose
 
 
 @pytest.mark.parametrize(("scheme", "codes"), [("qnnpack", 256), ("fbgemm", 128)])

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.data.batches import Batches, InputNames
+from edgecompress.progress import Progress
+from edgecompress.quantization.enclosure import enclosable
+from edgecompress.recipe.tables import Quantization
+from edgecompress.step import StepResult
 from tests.exporters.graphs import draw
 
 DATA = [draw(8, 4, 8, 8, seed=seed) for seed in range(3)]
@@ -35,3 +40,8 @@ LAYERS: dict[str, tuple[str, dict[str, NDArray[np.generic]]]] = {
     "Transpose": ("y = Transpose<perm=[0,1,3,2]>(x)", {}),
 }
 """A network of one layer or two for each operator."""
+
+
+def enclose(model: ir.Model, recipe: Quantization, batches: Batches, progress: Progress) -> StepResult[ir.Model]:
+    """A copy of a model in which pairs enclose every operator, of uint16 where the recipe names it."""
+    return enclosable(model, recipe, batches, progress).enclose(recipe.uint16_activations)

@@ -10,11 +10,10 @@ from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.attention_masks import HUGE, bound_masks
-from edgecompress.quantization.enclosure import enclose
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
 from tests.exporters.graphs import draw, graph, run
-from tests.quantization.layers import BATCHES, DATA
+from tests.quantization.layers import BATCHES, DATA, enclose
 
 LOWEST = float(np.finfo(np.float32).min)
 SEEN = np.tril(np.ones((8, 8), bool))

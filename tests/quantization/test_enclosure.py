@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from edgecompress.data.batches import Batch
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.quantization.enclosure import enclose
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.places import find_places
 from tests.exporters.graphs import graph
 from tests.heard import Heard
-from tests.quantization.layers import BATCHES, DATA, LAYERS
+from tests.quantization.layers import BATCHES, DATA, LAYERS, enclose
 
 
 def _enclosed(kind: str) -> tuple[ir.Model, ir.Model]:

@@ -8,7 +8,8 @@ import onnx_ir as ir
 import pytest
 
 from edgecompress.arrays import Array
-from edgecompress.quantization.float_moves import DEQUANTIZE, QUANTIZE, move_floats
+from edgecompress.quantization.float_moves import move_floats
+from edgecompress.quantization.qdq_pairs import DEQUANTIZE, QUANTIZE
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from tests.exporters.graphs import draw
 

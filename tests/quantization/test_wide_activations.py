@@ -18,7 +18,6 @@ from edgecompress.data.batches import Batch
 from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
-from edgecompress.quantization.enclosure import enclose
 from edgecompress.quantization.qdq_pairs import PAIRS, params_of
 from edgecompress.quantization.wide_activations import narrowed, twin, units
 from edgecompress.recipe.tables import Quantization
@@ -28,7 +27,7 @@ from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.places import find_places
 from tests.exporters.graphs import draw, graph
 from tests.heard import Heard
-from tests.quantization.layers import BATCHES, DATA, LAYERS
+from tests.quantization.layers import BATCHES, DATA, LAYERS, enclose
 
 CHAIN = "a = Conv<pads=[1,1,1,1]>(x, w, b) r = Relu(a) s = Add(r, x) t = Transpose<perm=[0,1,3,2]>(s) y = Mul(t, t)"
 CONSTANTS = {"w": draw(4, 4, 3, 3), "b": draw(4)}

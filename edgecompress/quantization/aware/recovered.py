@@ -10,13 +10,13 @@ import onnx_ir as ir
 from edgecompress.data.batches import Batches
 from edgecompress.quantization.aware.operators.no_form import NoFormError
 from edgecompress.quantization.aware.training import TrainedLowering
+from edgecompress.quantization.fallback import Accept
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import Recovered, agreement_of
 from edgecompress.recipe.tables import Quantization
 
 Train = Callable[[Lowering], TrainedLowering]
 """From a lowering to what training makes of it."""
-Accept = Callable[[ir.Model], bool]
 
 
 def is_to_train(recipe: Quantization, found: Recovered, accept: Accept | None) -> bool:

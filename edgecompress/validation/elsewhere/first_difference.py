@@ -14,12 +14,12 @@ import onnx
 from edgecompress.arrays import Array, Inputs
 from edgecompress.errors import EdgecompressError
 from edgecompress.metrics.agreement import Agreement
+from edgecompress.quantization.qdq_pairs import DEQUANTIZE, QUANTIZE
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.validation.elsewhere.fixed_batch import fix_batch
 from edgecompress.validation.elsewhere.place import Place
 
-QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 GOOD_DB = 40.0
 """What counts as right throughout; better inputs of a node are not better for it."""
 

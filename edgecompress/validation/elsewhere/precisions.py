@@ -7,7 +7,8 @@ from pathlib import Path
 
 import onnx
 
-QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+from edgecompress.quantization.qdq_pairs import DEQUANTIZE, QUANTIZE
+
 TYPES = {
     onnx.TensorProto.UINT8: "u8",
     onnx.TensorProto.INT8: "i8",

@@ -16,7 +16,6 @@ from edgecompress.data.batches import Batch
 from edgecompress.exporters.finish import finish
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
-from edgecompress.quantization.enclosure import enclose
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import ALL_CORES, open_session, run_session, to_bytes
 from edgecompress.validation.elsewhere.comparison import compare_places
@@ -27,7 +26,7 @@ from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.runtimes import qnn
 from tests.exporters.graphs import draw, graph
 from tests.heard import Heard
-from tests.quantization.layers import BATCHES, DATA
+from tests.quantization.layers import BATCHES, DATA, enclose
 
 PADS = "pads=[1,1,1,1]"
 BODY = (
