@@ -17,32 +17,16 @@ PACKAGES="python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 li
 # onnxruntime 1.28 and later crash under QEMU 7.2, which Debian 12 ships.
 WHEELS="onnxruntime==1.27.* numpy==2.*"
 
-fail() {
-    echo "error: $1" >&2
-    exit 2
-}
-
-case $OUTPUT in
-/*) ;;
-*) OUTPUT=$PWD/$OUTPUT ;;
+case $0 in
+*/*) . "${0%/*}/unpacking.sh" ;;
+*) . ./unpacking.sh ;;
 esac
-if [ -f "$OUTPUT/complete" ]; then
-    echo "$OUTPUT is there already; remove it to build it anew"
-    exit 0
-fi
-[ ! -e "$OUTPUT" ] || fail "$OUTPUT exists and is no Arm root; remove it, or name another folder"
-for program in apt-get dpkg "$PYTHON"; do
-    command -v "$program" >/dev/null || fail "$program is missing; install it (this script needs Debian or Ubuntu)"
-done
+begin "is no Arm root" build apt-get dpkg "$PYTHON"
 "$PYTHON" -m pip --version >/dev/null 2>&1 || fail "$PYTHON has no pip; install python3-pip, or set PYTHON"
 [ -f "$KEYRING" ] || fail "$KEYRING is missing; install debian-archive-keyring, or set DEBIAN_KEYRING"
 
-mkdir -p "$(dirname "$OUTPUT")"
-WORK=$(mktemp -d "$OUTPUT.partial.XXXXXX")
-trap 'rm -rf "$WORK"' EXIT
-trap 'exit 130' INT TERM
-chmod 755 "$WORK"
-mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/cache/archives/partial" "$WORK/debs" "$WORK/root"
+open_work
+mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/cache/archives/partial"
 : >"$WORK/apt/status"
 echo "deb [arch=arm64 signed-by=$KEYRING] $MIRROR bookworm main" >"$WORK/apt/sources.list"
 cat >"$WORK/apt/apt.conf" <<EOF
@@ -86,6 +70,4 @@ if command -v qemu-aarch64 >/dev/null; then
 else
     echo "qemu-aarch64 is missing, so that it could not be tried; install qemu-user"
 fi
-: >"$WORK/root/complete"
-mv "$WORK/root" "$OUTPUT"
-echo "built $OUTPUT, $(du -sh "$OUTPUT" | cut -f 1)"
+finish built

@@ -8,30 +8,13 @@ set -eu
 OUTPUT=${1:-$HOME/.cache/edgecompress/ssh-server}
 PACKAGES="openssh-server libwrap0"
 
-fail() {
-    echo "error: $1" >&2
-    exit 2
-}
-
-case $OUTPUT in
-/*) ;;
-*) OUTPUT=$PWD/$OUTPUT ;;
+case $0 in
+*/*) . "${0%/*}/unpacking.sh" ;;
+*) . ./unpacking.sh ;;
 esac
-if [ -f "$OUTPUT/complete" ]; then
-    echo "$OUTPUT is there already; remove it to unpack it anew"
-    exit 0
-fi
-[ ! -e "$OUTPUT" ] || fail "$OUTPUT exists and holds no OpenSSH server; remove it, or name another folder"
-for program in apt-get dpkg; do
-    command -v "$program" >/dev/null || fail "$program is missing; install it (this script needs Debian or Ubuntu)"
-done
+begin "holds no OpenSSH server" unpack apt-get dpkg
 
-mkdir -p "$(dirname "$OUTPUT")"
-WORK=$(mktemp -d "$OUTPUT.partial.XXXXXX")
-trap 'rm -rf "$WORK"' EXIT
-trap 'exit 130' INT TERM
-chmod 755 "$WORK"
-mkdir "$WORK/debs" "$WORK/root"
+open_work
 echo "fetching" $PACKAGES
 (cd "$WORK/debs" && apt-get -q -q -o APT::Sandbox::User= download $PACKAGES) ||
     fail "a package could not be fetched; run apt-get update"
@@ -39,6 +22,4 @@ for package in "$WORK"/debs/*.deb; do
     dpkg -x "$package" "$WORK/root"
 done
 [ -x "$WORK/root/usr/sbin/sshd" ] || fail "the packages hold no sshd"
-: >"$WORK/root/complete"
-mv "$WORK/root" "$OUTPUT"
-echo "unpacked $OUTPUT, $(du -sh "$OUTPUT" | cut -f 1)"
+finish unpacked

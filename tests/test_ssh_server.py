@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.unpacking import require_kept, require_programs_named, run_script
 
-SCRIPT = ROOT / "scripts" / "ssh_server.sh"
-
-
-def _run(output: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = ["/bin/sh", str(SCRIPT), str(output)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=60
-    )
+SCRIPT = "ssh_server.sh"
 
 
-def test_a_server_that_is_there_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "complete").touch()
-    done = _run(tmp_path)
-    assert done.returncode == 0
-    assert "is there already" in done.stdout
-
-
-def test_a_folder_that_holds_something_else_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").touch()
-    done = _run(tmp_path)
-    assert done.returncode == 2
-    assert "exists and holds no OpenSSH server" in done.stderr
-    assert (tmp_path / "thesis.txt").exists()
+def test_what_is_there_is_kept(tmp_path: Path) -> None:
+    require_kept(SCRIPT, tmp_path, "holds no OpenSSH server")
 
 
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
-    done = _run(tmp_path / "root", PATH=str(tmp_path))
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: apt-get is missing")
-    assert not list(tmp_path.iterdir())
+    require_programs_named(SCRIPT, tmp_path)
 
 
 def test_packages_that_cannot_be_fetched_leave_nothing(tmp_path: Path) -> None:
@@ -46,7 +24,7 @@ def test_packages_that_cannot_be_fetched_leave_nothing(tmp_path: Path) -> None:
     for name in ("apt-get", "dpkg"):
         (programs / name).write_text("#!/bin/sh\nexit 100\n")
         (programs / name).chmod(0o755)
-    done = _run(home / "root", PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")
+    done = run_script(SCRIPT, home / "root", PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")
     assert done.returncode == 2
     assert done.stderr == "error: a package could not be fetched; run apt-get update\n"
     assert not list(home.iterdir())
