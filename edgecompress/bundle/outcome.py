@@ -28,7 +28,7 @@ from edgecompress.recipe.toml import dump_recipe, recipe_tables
 from edgecompress.runtime import in_words, open_session, run_session
 from edgecompress.step import Done, Plan
 from edgecompress.targets import TargetProfile
-from edgecompress.validation import Elsewhere, Evidence, Latency, PlaceResult, Verdict
+from edgecompress.validation import Elsewhere, Evidence, PlaceResult, Verdict
 from edgecompress.validation.byte_file import BYTES_ARTIFACT, ByteFile
 
 NETWORK = "model.safetensors"
@@ -125,8 +125,8 @@ def metrics_of(outcome: Outcome) -> dict[str, Any]:
             "ratio": evidence.compression_ratio,
         },
         "latency_ms": {
-            "original": latency_entry(latency.first),
-            "compressed": latency_entry(latency.second),
+            "original": latency.first.entry,
+            "compressed": latency.second.entry,
             "ratio": latency.speedup,
             "ratio_interval_95": [latency.low, latency.high],
             "verdict": latency.ratio.verdict,
@@ -164,11 +164,6 @@ def _values(evidence: Evidence) -> dict[str, Any]:
     interval = None if evidence.drop is None or evidence.drop.interval_95 is None else list(evidence.drop.interval_95)
     values = (evidence.original_metric, evidence.compressed_metric, evidence.metric_drop, interval)
     return dict(zip(VALUES, values, strict=True))
-
-
-def latency_entry(latency: Latency) -> dict[str, float]:
-    """Milliseconds for the manifest."""
-    return {"median": latency.median_ms, "p95": latency.p95_ms, "p99": latency.p99_ms}
 
 
 def environment() -> dict[str, str]:

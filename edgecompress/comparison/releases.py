@@ -34,7 +34,7 @@ from edgecompress.runtime import open_session, run_session, session_rows
 from edgecompress.system.isolation import require_survives
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.timing.latency import Latency, interleave_sessions, summarize
-from edgecompress.timing.ratios import Ratio
+from edgecompress.timing.ratios import SAME_TIME, Ratio
 from edgecompress.timing.settling import settle
 from edgecompress.validation.drops import Drop
 from edgecompress.validation.scores import Scores
@@ -42,8 +42,6 @@ from edgecompress.validation.scores import Scores
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-SAME_TIME = Ratio(value=1.0, low=1.0, high=1.0)
-"""Of a file and itself, which no clock has to say."""
 OF_ONE_NETWORK = "compare bundles of one network, with inputs of the same form"
 
 

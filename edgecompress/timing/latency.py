@@ -29,6 +29,15 @@ class Latency:
     p95_ms: float
     p99_ms: float
 
+    @property
+    def entry(self) -> dict[str, float]:
+        """The same as manifests have it.
+
+        >>> Latency(median_ms=1.0, p95_ms=1.5, p99_ms=2.0).entry
+        {'median': 1.0, 'p95': 1.5, 'p99': 2.0}
+        """
+        return {"median": self.median_ms, "p95": self.p95_ms, "p99": self.p99_ms}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyComparison:

@@ -76,6 +76,10 @@ class Ratio:
         return _resolution((self.low, self.high))
 
 
+SAME_TIME = Ratio(value=1.0, low=1.0, high=1.0)
+"""Of a file and itself, which no clock has to say."""
+
+
 def undecided(limit: float, interval: Interval) -> bool:
     """Whether a limit lies within an interval that is too wide to say on which side of it the measure is.
 

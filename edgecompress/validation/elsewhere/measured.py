@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.metrics.bootstrap import Interval
-from edgecompress.timing.latency import Latency, latency_intervals, summarize
+from edgecompress.timing.latency import latency_intervals, summarize
 from edgecompress.timing.noise import doubts_of
-from edgecompress.timing.ratios import Ratio, ratio_of
+from edgecompress.timing.ratios import SAME_TIME, Ratio, ratio_of
 
 MEASURES = {"latency_ms": "median", "latency_p95_ms": "p95", "latency_p99_ms": "p99"}
 """What budgets bound, and its name in an entry."""
@@ -52,8 +52,7 @@ class DeviceFigures:
     @property
     def doubts(self) -> tuple[str, ...]:
         """Reasons not to trust the times, a line each."""
-        itself = Ratio(value=1.0, low=1.0, high=1.0)
-        return (*doubts_of(self.artifact_ms, self.ratio or itself), *_throttling(self.before, self.after))
+        return (*doubts_of(self.artifact_ms, self.ratio or SAME_TIME), *_throttling(self.before, self.after))
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -61,8 +60,8 @@ class DeviceFigures:
         ratio, intervals = self.ratio, latency_intervals(self.artifact_ms)
         return {
             "latency_ms": {
-                "original": None if self.original_ms is None else _told(summarize(self.original_ms)),
-                "compressed": _told(summarize(self.artifact_ms)),
+                "original": None if self.original_ms is None else summarize(self.original_ms).entry,
+                "compressed": summarize(self.artifact_ms).entry,
                 "intervals_95": {MEASURES[name]: list(ends) for name, ends in intervals.items()},
                 "ratio": None if ratio is None else ratio.value,
                 "ratio_interval_95": None if ratio is None else [ratio.low, ratio.high],
@@ -129,10 +128,6 @@ def _interval(ends: Any) -> Interval | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-
-
-def _told(latency: Latency) -> dict[str, float]:
-    return {name.removesuffix("_ms"): value for name, value in asdict(latency).items()}
 
 
 def _throttling(before: Mapping[str, float], after: Mapping[str, float]) -> Iterator[str]:
