@@ -159,7 +159,8 @@ def test_postprocessing_that_is_none_ends_in_one_line(
 
 
 def test_a_missing_target_is_named(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _compress(*CODE, "--evaluation", "readers.py:some_written") == 2
+    data = ("--calibration", "readers.py:vectors", "--evaluation", "readers.py:some_written")
+    assert main(["compress", "readers.py:reader", *data, *SETS, *CODE, "--output", "out"]) == 2
     assert capsys.readouterr().err == (
         "error: evaluation batch 0: sample 31 has no target; give one for each sample, or none at all\n"
     )

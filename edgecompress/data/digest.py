@@ -61,7 +61,7 @@ def _of_tensor(tensor: torch.Tensor) -> bytes:
     except (TypeError, RuntimeError):  # bfloat16, and what is no array of values
         pass
     try:
-        values = tensor.detach().cpu().reshape(-1).view(torch.uint8)
+        values = tensor.detach().cpu().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
         return _hashed(str(tensor.dtype), repr(tuple(tensor.shape)).encode(), values.numpy().tobytes())
     except (TypeError, RuntimeError):
         raise DataError(f"targets hold a tensor of {tensor.dtype} that is no array; give dense tensors") from None

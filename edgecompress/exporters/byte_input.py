@@ -15,7 +15,7 @@ import onnx
 import onnx_ir as ir
 
 from edgecompress.arrays import Array
-from edgecompress.errors import ModelError
+from edgecompress.errors import ModelError, plural
 from edgecompress.exporters.graph import bypass, constant, initializer, insert_after, node
 from edgecompress.exporters.pixels import WHITE, Pixels
 from edgecompress.step import StepResult
@@ -74,8 +74,8 @@ def _require_channels(image: ir.Value, pixels: Pixels) -> None:
     for values in (pixels.mean, pixels.std):
         if len(values) > 1 and isinstance(channels, int) and len(values) != channels:
             raise ModelError(
-                f"input {image.name!r} has {channels} channels, and images.mean and images.std have {len(values)};"
-                " set images.layout, or one value for each channel"
+                f"input {image.name!r} has {plural(channels, 'channel')},"
+                f" and images.mean and images.std have {len(values)}; set images.layout, or one value for each channel"
             )
 
 

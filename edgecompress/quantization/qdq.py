@@ -25,6 +25,7 @@ from edgecompress.quantization.operators import RULES, SATURATING, Role
 from edgecompress.quantization.placement import Placement, activations
 from edgecompress.quantization.product_readers import hides_product, reveal_product
 from edgecompress.quantization.qdq_pairs import clip_name, codes_name, floats_name, pair_of, params_of, zero_point_name
+from edgecompress.quantization.weights import summed_bias
 
 INT32_LIMIT = 2.0**30
 """Half the range of an INT32 bias: the other half is left to the sum that it is added to."""
@@ -258,7 +259,7 @@ class _Writer:
         has_bias = rule.bias is not None and len(current.inputs) > rule.bias and current.inputs[rule.bias] is not None
         bias = constant(current.inputs[rule.bias]) if has_bias and rule.bias is not None else None
         input_scale = float(self._input_params(current).scale)
-        params = self._weight_params(current, bias, input_scale)
+        params = self._weight_params(current, input_scale)
         self._store(current, rule.weight, params, weight)
         if bias is not None and rule.bias is not None:
             scale = (np.float32(input_scale) * params.scale).astype(np.float32)
@@ -278,8 +279,8 @@ class _Writer:
         known = (self._integers.get(str(value.name)) for value in activations(current))
         return next(integers.params for integers in known if integers is not None)
 
-    def _weight_params(self, current: ir.Node, bias: NDArray[Any] | None, input_scale: float) -> QuantParams:
-        params = self._weights[str(current.name)]
+    def _weight_params(self, current: ir.Node, input_scale: float) -> QuantParams:
+        params, bias = self._weights[str(current.name)], summed_bias(current)
         if bias is None:
             return params
         # A dead channel has a tiny weight scale, and its bias would overflow INT32: widen the scale.

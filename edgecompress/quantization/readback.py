@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from edgecompress.calibration import QuantParams
 from edgecompress.errors import OUR_FAULT, EdgecompressError
 from edgecompress.exporters.graph import constant
 from edgecompress.quantization.lowering import Lowering, passed_on
+from edgecompress.quantization.placement import activations
 from edgecompress.quantization.qdq import INT32_LIMIT
 from edgecompress.quantization.qdq_pairs import codes_name, floats_name
-from edgecompress.quantization.weights import constant_weight
+from edgecompress.quantization.weights import constant_weight, summed_bias
 
 PAIR = ("QuantizeLinear", "DequantizeLinear")
 HALF = 0.501
@@ -36,13 +37,12 @@ def require_decided(model: ir.Model, lowering: Lowering) -> None:
     """
     values = {name: value for value in _values(lowering.model.graph) for name in _pair_names(value)}
     weights = {floats_name(f"{node.name}/weight"): node for node in lowering.model.graph}
-    written = {str(node.name): node for node in model.graph if node.op_type == "DequantizeLinear"}
     for node in model.graph:
         name = str(node.name)
         if node.op_type in PAIR and name in values and not _holds(node, passed_on(values[name], lowering.params)):
             raise EdgecompressError(f"{node.op_type} {name!r} has another scale than was decided; {OUR_FAULT}")
         layer = weights.get(name) if node.op_type == "DequantizeLinear" else None
-        if layer is not None and not (_rounded(node, layer) and _as_fine(node, layer, lowering, written)):
+        if layer is not None and not (_rounded(node, layer) and _as_fine(node, layer, lowering)):
             raise EdgecompressError(f"the integers of {name!r} stand for another weight; {OUR_FAULT}")
 
 
@@ -73,12 +73,13 @@ def _rounded(dequantize: ir.Node, layer: ir.Node) -> bool:
     return bool((np.abs(params.dequantize(codes) - weight) <= HALF * params.spread(scale, weight.ndim)).all())
 
 
-def _as_fine(dequantize: ir.Node, layer: ir.Node, lowering: Lowering, written: Mapping[str, ir.Node]) -> bool:
-    """Whether no step is coarser than was decided, but where a heavy bias would leave INT32 else."""
+def _as_fine(dequantize: ir.Node, layer: ir.Node, lowering: Lowering) -> bool:
+    """Whether no step is coarser than was decided, except where a heavy bias would leave INT32."""
     scale, decided = _constants(dequantize)[0], lowering.weights[str(layer.name)].scale
-    bias = written.get(floats_name(f"{layer.name}/bias"))
-    codes = None if bias is None else constant(bias.inputs[0])
-    heavy = np.zeros_like(scale, bool) if codes is None else np.abs(codes.astype(np.float64)) >= HEAVY
+    source, bias = passed_on(activations(layer)[0], lowering.params), summed_bias(layer)
+    if source is None or bias is None:
+        return bool(np.all(scale <= decided))
+    heavy = np.abs(bias.astype(np.float64)) >= HEAVY * float(source.scale) * scale
     return bool(np.all((scale <= decided) | (heavy if scale.ndim else heavy.any())))
 
 

@@ -58,6 +58,23 @@ def constant_bias(node: ir.Node) -> NDArray[np.float32] | None:
     return constant(node.inputs[rule.bias])
 
 
+def summed_bias(node: ir.Node) -> NDArray[np.float32] | None:
+    """The constant that is added to a layer's sums in INT32, float32 of shape (channels,).
+
+    It is the layer's own bias; or what an Add puts on a product of matrices, since ONNX Runtime makes one layer of
+    both where it knows the shapes.
+    """
+    weight, found = constant_weight(node), constant_bias(node)
+    if node.op_type != "MatMul" or weight is None or weight.ndim != 2:
+        return found
+    readers = [user.node for user in node.outputs[0].uses()]
+    if len(readers) != 1 or readers[0].op_type != "Add":
+        return None
+    added = [array for array in map(constant, readers[0].inputs) if array is not None]
+    sizes = 1, weight.shape[1]
+    return np.broadcast_to(added[0].ravel(), sizes[1:]) if added and added[0].size in sizes else None
+
+
 def weight_axis(node: ir.Node, weight: NDArray[np.float32]) -> int | None:
     """The axis of a weight that holds the output channels; None where there is no single one."""
     if node.op_type == "Gemm":

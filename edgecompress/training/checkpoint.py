@@ -138,7 +138,7 @@ def _update(hasher: hashlib._Hash, part: Any) -> None:
     if isinstance(part, nn.Module):
         _update(hasher, part.state_dict())
     elif isinstance(part, Tensor):
-        array = part.detach().cpu().contiguous()
+        array = part.detach().cpu().clone(memory_format=torch.contiguous_format)
         hasher.update(f"{array.dtype}{tuple(array.shape)}".encode())
         hasher.update(array.reshape(-1).view(torch.uint8).numpy().data)
     elif isinstance(part, Optimizer):

@@ -95,6 +95,14 @@ def test_nothing_is_taken_for_something_else(first: Any, second: Any) -> None:
     assert digest_of(first) != digest_of(second)
 
 
+@pytest.mark.parametrize("value", [torch.zeros(4, 3)[0:0, 1], torch.zeros(6)[::2][:0], torch.arange(6.0)[::2]])
+def test_strides_do_not_count(value: torch.Tensor) -> None:
+    whole = torch.tensor(value.tolist(), dtype=torch.bfloat16)
+    assert digest_of(value.bfloat16()) == digest_of(value.to(torch.float32).bfloat16()) == digest_of(whole)
+    strided = torch.zeros((*value.shape, 2), dtype=torch.bfloat16)[..., 1].copy_(value)
+    assert digest_of(strided) == digest_of(whole)
+
+
 VALUE = "[{'a': numpy.arange(3), 'b': ('x', 1.5, None)}, {'p', 'q', 'r', 's'}, torch.ones(2)]"
 
 

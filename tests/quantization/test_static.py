@@ -116,6 +116,20 @@ def test_a_dead_channel_does_not_overflow_its_bias() -> None:
     np.testing.assert_allclose(run(quantized, DATA[0])[:, 1], 3.0, atol=0.1)
 
 
+@pytest.mark.parametrize("granularity", ["per_channel", "per_tensor"])
+def test_a_dead_channel_of_a_product_does_not_overflow_what_is_added_to_it(granularity: str) -> None:
+    # ONNX Runtime makes one layer of both, and an INT32 bias of what is added.
+    width = DATA[0].shape[-1]
+    weight, last, bias = draw(width, 4), draw(4, 3), 300 * draw(4, seed=5)
+    weight[:, 1] = 1e-12
+    weight *= np.float32(1e-12) if granularity == "per_tensor" else 1
+    model = graph("a = MatMul(x, w) h = Add(a, b) y = MatMul(h, v)", w=weight, b=bias, v=last)
+    model.graph.inputs[0].shape = ir.Shape(DATA[0].shape)
+    quantized = _quantize(model, scheme="qnnpack", granularity=granularity).model
+    floats = run(model, DATA[0])
+    np.testing.assert_allclose(run(quantized, DATA[0]), floats, atol=0.05 * np.abs(floats).max())
+
+
 @pytest.mark.parametrize("scheme", ["fbgemm", "qnnpack"])
 def test_a_signal_that_fades_keeps_its_integers(scheme: str) -> None:
     # Weights a power of two smaller scale everything behind them exactly, as in networks that nobody normalizes.

@@ -14,7 +14,7 @@ import onnx_ir as ir
 import torch
 
 from edgecompress.arrays import Array, Inputs
-from edgecompress.errors import OUR_FAULT, EdgecompressError
+from edgecompress.errors import OUR_FAULT, EdgecompressError, plural
 from edgecompress.quantization.aware.fake_quantized import FakeQuantized
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 
@@ -61,8 +61,9 @@ def require_faithful(written: ir.Model, network: FakeQuantized, inputs: Inputs) 
     found = code_differences(written, network, inputs)
     for each in found:
         if each.largest > TOLERATED_STEPS:
+            away = plural(each.largest, "step")
             raise EdgecompressError(
-                f"{each.name!r} of the file is {each.largest} steps from the network that was trained; {OUR_FAULT}"
+                f"{each.name!r} of the file is {away} from the network that was trained; {OUR_FAULT}"
             )
     return max(found, key=lambda each: (each.largest, each.differing), default=None)
 

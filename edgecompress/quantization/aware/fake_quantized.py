@@ -25,7 +25,7 @@ from edgecompress.quantization.lowering import Lowering, passed_on
 from edgecompress.quantization.operators import RULES, SATURATING
 from edgecompress.quantization.qdq import Bounds, bounds_of
 from edgecompress.quantization.qdq_pairs import clip_name, codes_name, floats_name, params_of
-from edgecompress.quantization.weights import adds_in_pairs, constant_bias, constant_weight, weight_axis
+from edgecompress.quantization.weights import adds_in_pairs, constant_bias, constant_weight, summed_bias, weight_axis
 
 CODES = 0, 255
 """The ends of uint8."""
@@ -211,6 +211,7 @@ def _layers(graph: ir.Graph, lowering: Lowering) -> Iterator[tuple[str, tuple[st
             float(params_of(source).scale),
             learns_step=not lowering.scheme.narrow_weights,
             pair_axis=(weight_axis(node, weight) or 0) if adds_in_pairs(node, weight) else None,
+            added=summed_bias(node) if bias is None else None,
         )
         step = source.inputs[1]
         yield str(step.name if step is not None else ""), tuple(names), layer

@@ -64,10 +64,12 @@ class IntegerLayer(nn.Module):
         learns_step: whether the step is learned; without, it is the finest at which nothing is clipped or saturates.
         pair_axis: the axis of the output channels in which no two weights may then come to more than a pair holds;
             None where no pair counts.
+        added: float32 of shape (channels,), what an Add puts on the sums of a layer without bias, or None.
     """
 
     unit: Tensor
     bias_unit: Tensor
+    added: Tensor | None
 
     def __init__(
         self,
@@ -79,11 +81,13 @@ class IntegerLayer(nn.Module):
         *,
         learns_step: bool,
         pair_axis: int | None,
+        added: NDArray[np.float32] | None = None,
     ) -> None:
         super().__init__()
         self.axis, self.pair_axis = axis, pair_axis
         self.register_buffer("unit", torch.tensor(unit))
         self.register_buffer("bias_unit", torch.tensor(unit * np.float32(source * TYPICAL_CODE)))
+        self.register_buffer("added", None if added is None else torch.tensor(added), persistent=False)
         self.weight = weight
         self.step = LearnedStep(unit) if learns_step else None
         self.bias = None if bias is None else nn.Parameter(torch.tensor(bias) / self.bias_unit)
@@ -118,10 +122,11 @@ class IntegerLayer(nn.Module):
     def _step(self, real: Tensor, source: Tensor) -> Tensor:
         narrow = functools.partial(_narrow_step, real.detach(), self.axis, self.pair_axis)
         step: Tensor = (self.step or narrow)()
-        if self.bias is None:
+        bias = self.added if self.bias is None else self.bias.detach() * self.bias_unit
+        if bias is None:
             return step
         # As in the file: where a bias would leave INT32, the step of the weights is coarser.
-        heavy = (self.bias * self.bias_unit).abs().detach() / (source.detach() * INT32_LIMIT)
+        heavy = bias.abs() / (source.detach() * INT32_LIMIT)
         return torch.maximum(step, heavy if self.axis is not None else heavy.amax())
 
     def _spread(self, values: Tensor) -> Tensor:

@@ -138,12 +138,12 @@ def test_types_are_compared_by_value() -> None:
     assert [each.tolist() for each in keep] == [[True, True], [False]]
 
 
-@pytest.mark.parametrize("value", [0, 0.0, 0.5, np.float32(0.5), np.float64(0.25)])
+@pytest.mark.parametrize("value", [0, 0.0, 0.5, "0.5", np.float32(0.5), np.float64(0.25)])
 def test_a_share_is_a_number_below_one(value: Any) -> None:
     assert check_sparsity(value) == float(value)
 
 
-@pytest.mark.parametrize("value", [1, 1.0, -0.1, 2, 10**400, math.nan, math.inf, True, False, "0.5", None, [0.5], 1j])
+@pytest.mark.parametrize("value", [1, 1.0, -0.1, 2, 10**400, math.nan, math.inf, True, False, "half", None, [0.5], 1j])
 def test_everything_else_is_refused(value: Any) -> None:
     with pytest.raises(RecipeError, match=r"^sparsity is .*; give a number from 0 up to, but not including, 1$"):
         check_sparsity(value)
