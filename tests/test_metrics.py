@@ -142,6 +142,28 @@ def test_masks_with_unknown_places_are_measured_and_points_bound_them(nets: Path
     assert manifest.metrics["parity"]["compressed"]["top1_agreement"] is not None
 
 
+def test_points_of_a_share_are_doubted_wherever_they_are_given(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (nets / "shares.py").write_text(
+        "def right(outputs, targets): return float((outputs.argmax(1) == targets).mean())\n"
+    )
+    limit = ("--set", "budgets.max_metric_drop=1.5", "--set", "quantization.fallback_evaluations=0")
+    assert main(_options("segmenter", "out", "--metric", "shares.py:right", *limit)) == 0
+    masked = 1 - 2 / 16
+    told = (
+        f"if 'shares.py:right', {masked} before, is a share: the limit is in its own unit; write 0.015 for 1.5 points"
+    )
+    given = f"warning: max_metric_drop=1.5 cannot be missed {told}"
+    assert given in capsys.readouterr().err.splitlines()
+    again = ("--evaluation", "own_nets.py:masks", "--metric", "shares.py:right")
+    assert main(["validate", "out", *again]) == 0
+    assert given in capsys.readouterr().err.splitlines()
+    main(["diff", "out", "out", *again, "--max-metric-loss", "1.5"])
+    heard = capsys.readouterr().err
+    assert "warning: max_metric_loss=1.5 cannot be missed if 'shares.py:right'" in heard
+    assert main(["validate", "out", *again, "--max-metric-drop", "0.015"]) == 0
+    assert "cannot be missed" not in capsys.readouterr().err
+
+
 def _in_python(nets: Path, metric: Any, **options: Any) -> edgecompress.Bundle:
     names = _loaded(nets)
     return edgecompress.compress(

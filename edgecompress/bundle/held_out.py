@@ -28,10 +28,11 @@ class Quality:
     """The metric, its drop and the agreement with the original; and the slices of outputs that went silent, by name.
 
     ``measured`` has what budgets bound of the metric, by the names of
-    :data:`~edgecompress.validation.budgets.MEASURES`.
+    :data:`~edgecompress.validation.budgets.MEASURES`; ``before`` is that of the float model, None where it is unknown.
     """
 
     rows: tuple[MeasuredRow, ...]
+    before: float | None
     measured: Mapping[str, float | None]
     lost: tuple[str, ...]
 
@@ -60,6 +61,7 @@ def measure_quality(
         rows = _metric_rows(measure, before, after, RECORDED, _recorded_drop(bundle, measure, before, after))
         return Quality(
             rows=(*rows, _recorded_agreement(bundle)),
+            before=before,
             measured=metric_measures(measure, before, after),
             lost=_recorded_losses(bundle),
         )
@@ -86,6 +88,7 @@ def measure_quality(
     last = _recorded_agreement(bundle) if original is None else agreement
     return Quality(
         rows=(*_metric_rows(measure, before, value, HERE, None if original is None else scores.drop), last),
+        before=before,
         measured=metric_measures(measure, before, value),
         lost=lost,
     )

@@ -42,6 +42,7 @@ from edgecompress.timing.interleaving import interleave
 from edgecompress.timing.latency import interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of
 from edgecompress.validation.budgets import MEASURES, Verdict, comparable, judge, metric_units
+from edgecompress.validation.doubtful_limits import LOSS, doubtful_factors, doubtful_loss
 from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.judged import Scoring
 from edgecompress.validation.elsewhere.places import NamedPlace, find_places, prepare
@@ -149,6 +150,8 @@ def revalidate(
         first = [] if batches is None else [batches.first().inputs]
         check_original(original, [(inputs, outputs), *((batch, run_session(session, batch)) for batch in first)])
     quality = measure_quality(bundle, measure, batches, original, progress)
+    for line in (*doubtful_factors(budgets), *doubtful_loss(measure, LOSS, budgets.max_metric_drop, quality.before)):
+        progress.warn(line)
     rows = [
         MeasuredRow(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         MeasuredRow(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),

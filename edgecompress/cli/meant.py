@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from edgecompress.recipe.meant import UNITS, number_with_unit
+from edgecompress.recipe.quantities import UNITS, number_with_unit
 
 KEYS = {
     **dict.fromkeys(("--epochs", "--num-epochs"), "training.epochs=3"),

@@ -36,6 +36,7 @@ from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.timing.latency import Latency, interleave_sessions, summarize
 from edgecompress.timing.ratios import SAME_TIME, Ratio
 from edgecompress.timing.settling import settle
+from edgecompress.validation.doubtful_limits import doubtful_loss
 from edgecompress.validation.drops import Drop
 from edgecompress.validation.scores import Scores
 
@@ -180,6 +181,9 @@ def compare_bundles(
     metric = _metric(bundles, measure, scores, measured=evaluation is not None)
     if METRIC in asked and metric.drop is None:
         raise DataError(f"{METRIC!r} was asked for, and the metric is not measured; give labelled --evaluation data")
+    before = None if metric.drop is None else metric.drop.before
+    for line in doubtful_loss(measure, METRIC, asked.get(METRIC), before):
+        progress.warn(line)
     sizes = (files[0].stat().st_size, files[1].stat().st_size)
     same = len({bundle.manifest.files[ARTIFACT].sha256 for bundle in bundles}) == 1
     latency = _latency(files, golden, recipe, progress, same=same)

@@ -73,8 +73,8 @@ def open_metric(recipe: Recipe, by: MeasuredBy, warn: Callable[[str], None]) -> 
         warn: told where nothing says whether more is better, or no budget speaks of the metric.
 
     Raises:
-        RecipeError: there is no such metric or postprocessing, it cannot be made, or a budget bounds it from the wrong
-            side.
+        RecipeError: there is no such metric or postprocessing, it cannot be made, a budget bounds it from the wrong
+            side, or the floor of a metric in percent is a share.
     """
     asked = recipe.evaluation
     found = _found(asked.metric, by.metric)
@@ -90,12 +90,13 @@ def settle(found: Measure, recipe: Recipe, warn: Callable[[str], None]) -> tuple
         warn: as :func:`open_metric` has it.
 
     Raises:
-        RecipeError: a budget bounds the metric from the wrong side.
+        RecipeError: a budget bounds the metric from the wrong side, or the floor of a metric in percent is a share.
     """
     asked = recipe.evaluation
     said = {key: value for key in ("unit", "higher_is_better") if (value := getattr(asked, key)) is not None}
     measure = replace(found, **said)
     _check_side(measure, recipe.budgets)
+    _check_floor(measure, recipe.budgets.min_metric)
     if measure.name == DEFAULT:
         return measure, recipe
     if measure.higher_is_better is None:
@@ -133,6 +134,15 @@ def _check_side(measure: Measure, budgets: Budgets) -> None:
         raise RecipeError(
             f"'budgets.{wrong}' bounds {measure.name!r} from the wrong side, as {side} is better; set"
             f" budgets.{right}, or evaluation.higher_is_better"
+        )
+
+
+def _check_floor(measure: Measure, floor: float | None) -> None:
+    """Refuse 0.7 as a floor in percent: it was meant as 70 %, and any network would keep it."""
+    if measure.in_percent and floor is not None and 0 < floor <= 1:
+        raise RecipeError(
+            f"'budgets.min_metric' is {floor:g}, and {measure.in_words} is in percent; write {100 * floor:g} for"
+            f" {100 * floor:g} %"
         )
 
 

@@ -35,6 +35,7 @@ from edgecompress.validation import (
 )
 from edgecompress.validation.budgets import comparable
 from edgecompress.validation.byte_file import BYTES_ARTIFACT, ByteFile, make_byte_file
+from edgecompress.validation.doubtful_limits import LOSS, doubtful_loss
 from edgecompress.validation.elsewhere.judged import Scoring
 from edgecompress.validation.elsewhere.places import EMULATOR, by_runtime, handling_of, label_of, runtime_of
 from edgecompress.validation.elsewhere.timed import TimingTask
@@ -146,6 +147,8 @@ def _measure(findings: Findings, artifact: Artifact) -> Findings:
     stages = [Stage(name=name, content=compact(model)) for name, model in before]
     ending, arithmetic = Stage(name=last, content=artifact.content), arithmetic_of(recipe)
     evidence = gather([*stages, ending], artifact.measured, recipe.cpu, progress, recipe.report.examples, arithmetic)
+    doubts = doubtful_loss(evidence.measure, LOSS, getattr(recipe.budgets, LOSS), evidence.original_metric)
+    evidence = replace(evidence, doubts=(*evidence.doubts, *doubts))
     for doubt in evidence.doubts:
         progress.warn(doubt)
     with progress.step("diagnosing"):

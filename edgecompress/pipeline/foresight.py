@@ -10,6 +10,7 @@ from edgecompress.recipe.values import URLS
 from edgecompress.targets.cpus import host_isa
 from edgecompress.techniques.fine_tuning import untrained_in_words
 from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_QUALITY
+from edgecompress.validation.doubtful_limits import doubtful_factors
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, asked_places, handling_of, runtime_of
 from edgecompress.validation.elsewhere.results import LIMITS
 from edgecompress.validation.remedies import ON_AN_NPU
@@ -38,6 +39,7 @@ def foreseen(
         yield from _of_latency(recipe)
     else:
         yield from _of_the_float(recipe.budgets)
+    yield from doubtful_factors(recipe.budgets)
     yield from _unmeasured(recipe, roles)
 
 

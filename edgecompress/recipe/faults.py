@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
 from edgecompress.errors import nearest
+from edgecompress.recipe.quantities import NUMBER, Forms, number_as_meant
 from edgecompress.recipe.unknown import in_its_place
 
 EXPECTED = {
@@ -20,17 +21,22 @@ EXPECTED = {
     "dict": "a table",
 }
 
-UNIT = r"[-+]?\d+(\.\d+)?\s*[A-Za-z%]+"
-"""A number with its unit, as the command line takes it and a file does not."""
+
+def no_forms(path: str) -> Forms:  # noqa: ARG001
+    """What keys may hold, where nothing says it."""
+    return ()
 
 
-def describe_fault(error: ValidationError, keys: Mapping[str, str], prefix: str = "") -> str:
+def describe_fault(
+    error: ValidationError, keys: Mapping[str, str], prefix: str = "", forms_of: Callable[[str], Forms] = no_forms
+) -> str:
     """The first fault of a validation error.
 
     Args:
         error: what pydantic found.
         keys: the paths that are known, and what is said of each.
         prefix: the path of what was validated, with the dot behind it.
+        forms_of: what the key of a path may hold.
     """
     fault = error.errors()[0]
     path = prefix + ".".join(str(part) for part in fault["loc"])
@@ -49,7 +55,8 @@ def describe_fault(error: ValidationError, keys: Mapping[str, str], prefix: str 
         return f"too many values in {path!r}: {fault['input']!r}"
     expected = EXPECTED.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing")) else None
     if expected:
-        return f"expected {expected}, got {fault['input']!r} in {path!r}{_written(expected, fault['input'])}"
+        hint = _written(expected, fault["input"], path, forms_of(path), keys.get(path, ""))
+        return f"expected {expected}, got {fault['input']!r} in {path!r}{hint}"
     if kind == "literal_error":
         return _told_choice(fault["ctx"]["expected"], fault["input"], re.sub(r"\.\d+$", "", path), keys)
     message = fault["msg"].removeprefix("Input should be ")
@@ -60,17 +67,27 @@ def describe_fault(error: ValidationError, keys: Mapping[str, str], prefix: str 
 
 def _told_choice(expected: str, given: object, path: str, keys: Mapping[str, str]) -> str:
     """A word that is none of those that a key takes: the nearest, or what the key says of its words."""
-    said = keys.get(path, "").replace("``", "").rstrip(".")
-    otherwise = f"; {said[0].lower()}{said[1:]}" if said else ""
-    hint = nearest(str(given), re.findall(r"'([^']*)'", expected), otherwise)
+    hint = nearest(str(given), re.findall(r"'([^']*)'", expected), _said(keys.get(path, ""), "; "))
     return f"expected a value that is {expected}, got {given!r} in {path!r}{hint}"
 
 
-def _written(expected: str, given: object) -> str:
+def _said(docstring: str, before: str) -> str:
+    """What a key says of itself, to go on a line."""
+    said = docstring.replace("``", "").rstrip(".")
+    return f"{before}{said[0].lower()}{said[1:]}" if said else ""
+
+
+def _written(expected: str, given: object, path: str, forms: Forms, docstring: str) -> str:
     """How a value is written that was given in another way, where that shows."""
     if expected == EXPECTED["tuple"]:
         return f"; write [{given}]" if isinstance(given, (int, float)) else "; write [first, second]"
-    if expected in (EXPECTED["float"], EXPECTED["int"]) and re.fullmatch(UNIT, str(given).strip()):
-        return "; write a number, without quotes and unit"
-    comma = isinstance(given, str) and re.fullmatch(r"\d+,\d+", given)
-    return f"; write {given.replace(',', '.')}" if comma and isinstance(given, str) else ""
+    if expected not in (EXPECTED["float"], EXPECTED["int"]) or not isinstance(given, str):
+        return ""
+    meant = number_as_meant(path, given, forms)
+    if not isinstance(meant, str):
+        return f"; write {meant:.12g}, without quotes"
+    if re.fullmatch(r"\d+,\d+", given):
+        return f"; write {given.replace(',', '.')}"
+    if NUMBER.fullmatch(given.strip().lower()):
+        return f"; write a number without a unit{_said(docstring, ': ')}"
+    return ""

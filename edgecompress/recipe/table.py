@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgecompress.errors import RecipeError, a_kind, first_line
 from edgecompress.recipe.faults import describe_fault
+from edgecompress.recipe.quantities import Forms
 
 NONE = "none"
 """What stands in TOML and after ``--set KEY=`` for no value."""
@@ -38,7 +40,7 @@ class Table(BaseModel):
         try:
             self.__pydantic_validator__.validate_json(text, strict=True, self_instance=self)
         except ValidationError as error:
-            raise RecipeError(describe_fault(error, sayings_of(root), prefix)) from None
+            raise RecipeError(describe_fault(error, sayings_of(root), prefix, partial(forms_of, root))) from None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = True) -> Self:  # noqa: ARG002
         """A copy with other values, checked as a new table is; it shares nothing with this one.
@@ -71,6 +73,24 @@ def sayings_of(table: type[Table], prefix: str = "") -> dict[str, str]:
         else:
             said[prefix + name] = " ".join((field.description or "").split())
     return said
+
+
+def forms_of(table: type[Table], path: str) -> Forms:
+    """What a key may hold, as JSON's schema says it; nothing where it is no key of a plain value."""
+    *tables, last = path.split(".")
+    kind: Any = table
+    for name in tables:
+        field = kind.model_fields.get(name)
+        kind = None if field is None else field.annotation
+        if not (isinstance(kind, type) and issubclass(kind, Table)):
+            return ()
+    said = kind.model_json_schema()["properties"].get(last, {})
+    return tuple(_options(said))
+
+
+def _options(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for option in said.get("anyOf", [said]):
+        yield {**option, "enum": [option["const"]]} if "const" in option else option
 
 
 def _place(kind: type[Table]) -> tuple[type[Table], str]:

@@ -109,8 +109,8 @@ def test_every_budget_is_an_argument_and_an_option() -> None:
 LOOSE: dict[str, float] = {
     name: (1e6 if name.startswith("max_") else 1e-6)
     for name in Budgets.model_fields
-    if "agreement" not in name and name not in ("max_cpu_nodes", "min_npu_share")
-}
+    if "agreement" not in name and name not in ("max_cpu_nodes", "min_npu_share", "min_metric")
+} | {"min_metric": 1.5}
 
 
 @pytest.mark.parametrize("name", LOOSE)
@@ -122,6 +122,12 @@ def test_a_budget_that_is_given_is_judged(small_bundle: Path, name: str) -> None
     found = edgecompress.validate(small_bundle, **{name: LOOSE[name]})  # type: ignore[arg-type]
     judged = {check.budget: (check.limit, check.outcome) for check in found.verdict.checks}
     assert judged[name] == (LOOSE[name], "pass")
+
+
+def test_a_floor_that_is_a_share_is_refused(small_bundle: Path) -> None:
+    with pytest.raises(edgecompress.RecipeError) as caught:
+        edgecompress.validate(small_bundle, min_metric=0.7)
+    assert str(caught.value) == "'min_metric' is 0.7, and accuracy is in percent; write 70 for 70 %"
 
 
 def test_the_compression_ratio_is_that_of_the_files_that_are_given(small_bundle: Path, tmp_path: Path) -> None:

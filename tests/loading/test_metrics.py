@@ -151,6 +151,33 @@ def test_a_budget_from_the_wrong_side_is_refused(name: str, budget: str, told: s
     assert str(caught.value) == told
 
 
+@pytest.mark.parametrize(("floor", "meant"), [(0.7, "70"), (1.0, "100"), (0.005, "0.5"), (0.925, "92.5")])
+@pytest.mark.parametrize("name", ["miou", "top1", "auroc"])
+def test_a_share_as_the_floor_of_a_metric_in_percent_is_refused(name: str, floor: float, meant: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        _opened(_named(name, min_metric=floor))
+    assert str(caught.value) == (
+        f"'budgets.min_metric' is {floor:g}, and {'accuracy' if name == 'top1' else repr(name)} is in percent; write"
+        f" {meant} for {meant} %"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "budget", "limit"),
+    [
+        ("miou", "min_metric", 1.01),
+        ("miou", "min_metric", 70.0),
+        ("miou", "max_metric_drop", 0.5),
+        ("top1", "max_accuracy_drop", 0.5),
+        ("wer", "max_metric", 0.7),
+        ("cosine", "min_metric", 0.7),
+        ("psnr", "min_metric", 0.7),
+    ],
+)
+def test_limits_below_1_that_are_meant_so_hold(name: str, budget: str, limit: float) -> None:
+    assert getattr(_opened(_named(name, **{budget: limit}))[1].budgets, budget) == limit
+
+
 def test_a_metric_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         Evaluation(metric="miuo")

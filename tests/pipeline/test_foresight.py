@@ -68,6 +68,12 @@ def test_budgets_of_the_metric_need_evaluation_data(assignments: tuple[str, ...]
     assert _told("mobile", *assignments, roles=("calibration",)) == [told]
 
 
+def test_a_floor_that_passes_everything_is_told() -> None:
+    assert _told("mobile", "budgets.min_compression_ratio=0.25", roles=ALL[:2]) == [
+        "min_compression_ratio=0.25 passes an artifact 4 times larger than the float model; for 4 times smaller write 4"
+    ]
+
+
 def test_agreement_needs_no_evaluation_data() -> None:
     assert _told("mobile", "budgets.max_accuracy_drop=none", "budgets.min_sqnr_db=30", roles=("calibration",)) == []
 

@@ -36,7 +36,7 @@ class Outer(BaseModel):
     [
         ({"inner": {"count": "many"}}, "expected whole number, got 'many' in 'inner.count'"),
         ({"share": "half"}, "expected number, got 'half' in 'share'"),
-        ({"share": "50%"}, "expected number, got '50%' in 'share'; write a number, without quotes and unit"),
+        ({"share": "50%"}, "expected number, got '50%' in 'share'; write a number without a unit: of all"),
         ({"inner": 3}, "expected a table, got 3 in 'inner'"),
         ({"inner": {"cuont": 3}}, "unknown key 'inner.cuont'; did you mean 'inner.count'?"),
         (

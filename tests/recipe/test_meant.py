@@ -9,7 +9,7 @@ import pytest
 
 from edgecompress.errors import RecipeError
 from edgecompress.loading.metrics import MeasuredBy
-from edgecompress.recipe.meant import as_meant, name_as_meant, number_with_unit, text_as_meant
+from edgecompress.recipe.meant import as_meant, name_as_meant, text_as_meant
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe, key_paths
 
@@ -113,7 +113,13 @@ def test_no_key_changes_its_own_default(key: str) -> None:
         ),
         (
             "budgets.max_size_mb=5ms",
-            "expected number, got '5ms' in 'budgets.max_size_mb'; write a number, without quotes and unit",
+            "expected number, got '5ms' in 'budgets.max_size_mb'; write a number without a unit: size of the artifact"
+            " in megabytes (10^6 bytes)",
+        ),
+        (
+            "budgets.max_metric_drop=1%",
+            "expected number, got '1%' in 'budgets.max_metric_drop'; write a number without a unit: how much worse than"
+            " the float model the artifact may be, in the unit of evaluation.metric",
         ),
         ("images.mean=ten", "expected a list, got 'ten' in 'images.mean'; write [first, second]"),
         ("images.size=small", "expected a list, got 'small' in 'images.size'; write [first, second]"),
@@ -154,10 +160,3 @@ def test_python_callers_may_write_values_as_the_command_line_takes_them() -> Non
     assert text_as_meant("quantization.scheme", "x86") == "fbgemm"
     for value in (2.0, None, len, np.float32(0.5), ["head"]):
         assert text_as_meant("pruning.multiple", value) is value
-
-
-def test_a_number_without_a_unit_is_itself() -> None:
-    assert number_with_unit("max_size_mb", " 3.5 ") == 3.5
-    assert number_with_unit("anything", "1e-3") == 0.001
-    assert number_with_unit("anything", "3 kB") is None
-    assert number_with_unit("max_size_mb", "small") is None

@@ -119,3 +119,29 @@ def test_a_number_may_be_numpys_and_a_list_a_tuple() -> None:
 def test_paths_of_a_table_begin_below_it() -> None:
     assert set(paths_of(Budgets)) == set(Budgets.model_fields)
     assert "training.epochs" in paths_of(Recipe)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "written", "told"),
+    [
+        ("pruning", "amount", "50%", "write 0.5, without quotes"),
+        ("pruning", "amount", "0.5", "write 0.5, without quotes"),
+        ("budgets", "min_metric_kept", "99 %", "write 0.99, without quotes"),
+        ("budgets", "max_size_mb", "300 kB", "write 0.3, without quotes"),
+        ("training", "epochs", "1000000", "write 1000000, without quotes"),
+        (
+            "training",
+            "epochs",
+            "3 h",
+            "write a number without a unit: passes over the training data after each technique that changes the"
+            " network; 0 for no training",
+        ),
+    ],
+)
+def test_a_number_that_was_written_as_text_is_told_as_the_key_takes_it(
+    table: str, key: str, written: str, told: str
+) -> None:
+    kind = "whole number" if key == "epochs" else "number"
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe({table: {key: written}})
+    assert str(caught.value) == f"expected {kind}, got {written!r} in '{table}.{key}'; {told}"
