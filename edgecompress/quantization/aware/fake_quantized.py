@@ -145,16 +145,19 @@ def _moved_steps(lowering: Lowering, network: FakeQuantized) -> dict[int, QuantP
 def _learned_steps(graph: ir.Graph, lowering: Lowering) -> list[tuple[tuple[str, ...], QuantParams]]:
     """The parameters of activations whose steps are learned, each with the constants that hold its step.
 
-    Parameters that several values have, for the sake of a Concat or since one is only moved, stay one. Under a scheme
-    of 7 bits none is learned: a finer step would let codes out of them.
+    Parameters that several values have, for the sake of a Concat or since one is only moved, stay one. What follows
+    from others, as that of a HardSigmoid does, is not learned. Under a scheme of 7 bits nothing is: a finer step would
+    let codes out of them.
     """
     if lowering.scheme.quant_max < CODES[1]:
         return []
+    decided = set(map(id, lowering.params.values()))
     found: dict[int, tuple[QuantParams, dict[str, None]]] = {}
     bent: set[int] = set()
     for node, params in _pairs(graph, lowering):
-        names = found.setdefault(id(params), (params, {}))[1]
-        names[str(node.inputs[1].name if node.inputs[1] is not None else "")] = None
+        if id(params) in decided:
+            names = found.setdefault(id(params), (params, {}))[1]
+            names[str(node.inputs[1].name if node.inputs[1] is not None else "")] = None
     for node in lowering.model.graph:
         if node.op_type in BENT and node.name in lowering.placement.placed:
             ends = (node.inputs[0], node.outputs[0])

@@ -46,6 +46,15 @@ BODIES: dict[str, tuple[str, Constants]] = {
         f" y = Conv<{PADS}>(m, v)",
         {"t": draw(4, 4, 1, 1)},
     ),
+    "hard gate": (
+        f"c = Conv<{PADS}>(x, w, b) g = GlobalAveragePool(c) k = Conv(g, t) h = HardSigmoid<alpha=0.1666667>(k)"
+        f" m = Mul(c, h) y = Conv<{PADS}>(m, v)",
+        {"t": draw(4, 4, 1, 1)},
+    ),
+    "product": (
+        "f = MatMul(x, l) a = Add(f, n) y = MatMul(a, m)",
+        {"l": draw(8, 6) / 3, "n": draw(6), "m": draw(6, 5) / 3},
+    ),
     "gemm": ("f = Flatten(x) h = Gemm<transB=1>(f, m, n) r = Relu(h) y = Gemm(r, q)", {
         "m": draw(32, 256) / 16, "n": draw(32), "q": draw(32, 5) / 6,
     }),
