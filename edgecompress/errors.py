@@ -5,6 +5,7 @@ EdgecompressError            an internal failure                        exit sta
 └── InputError               what the caller gave cannot be used        exit status 2
     ├── ModelError           the model, its weights, or its capture
     ├── DataError            calibration or evaluation data
+    │   └── DivergedError    training data, or a learning rate, that drive the loss out of all numbers
     ├── RecipeError          a recipe, a target profile, a ``--set``
     └── OutputError          the output folder, or a bundle that is read
 
@@ -43,6 +44,10 @@ class ModelError(InputError):
 
 class DataError(InputError):
     """Batches that are missing, malformed, not finite, or that do not fit the model."""
+
+
+class DivergedError(DataError):
+    """A training whose loss or gradient is not finite; the weights are those before that step."""
 
 
 class RecipeError(InputError):

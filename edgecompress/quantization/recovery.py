@@ -29,7 +29,8 @@ PASSES: dict[str, Pass] = {"adaround": round_adaptively, "bias_correction": corr
 class Recovered:
     """A lowering from its start to where it is now.
 
-    ``agreement`` is that of its INT8 model with the float one; ``changes`` tell what was done in between.
+    ``agreement`` is that of its INT8 model with the float one; ``changes`` tell what was done in between, and
+    ``warnings`` what could not be.
     """
 
     start: Lowering
@@ -37,6 +38,7 @@ class Recovered:
     model: ir.Model
     agreement: Agreement
     changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def recover(

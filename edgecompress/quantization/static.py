@@ -129,7 +129,7 @@ def _quantized(
         model=shipped,
         changes=(*choice.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
         refusals=(*_refusals(placement, recurrent), *fusion.unfused),
-        warnings=(*stale, *_strays(fusion)),
+        warnings=(*stale, *final.warnings, *_strays(fusion)),
         metrics=metrics,
     )
 

@@ -36,7 +36,8 @@ def train_quantized(lowering: Lowering, context: Context) -> TrainedLowering:
 
     Raises:
         NoFormError: an operator cannot be trained through; it is named before training starts.
-        DataError: the training data does not fit, or the loss is not finite.
+        DataError: the training data does not fit.
+        DivergedError: the loss or the gradient is not finite.
         EdgecompressError: the file would answer otherwise than the network that was trained.
     """
     probe = context.example.sample(PROBE_ROWS).inputs

@@ -102,8 +102,8 @@ def train(
         progress: told of every batch.
 
     Raises:
-        DataError: there are no data, labels are missing or out of range, or the loss is not finite: the batch is named,
-            and the last checkpoint stays.
+        DataError: there are no data, or labels are missing or out of range.
+        DivergedError: the loss or the gradient is not finite: the batch is named, and the last checkpoint stays.
         ModelError: nothing can be trained, or the network or the loss fails.
         OutputError: the checkpoint folder holds other things, is from another run, or cannot be written.
         RecipeError: Accelerate cannot run as the settings want, or the optimizer is another network's.

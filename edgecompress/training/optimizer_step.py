@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgecompress.data.batches import Batch
-from edgecompress.errors import DataError, ModelError
+from edgecompress.errors import DivergedError
 from edgecompress.system.randomness import seed_all
 from edgecompress.training.engine import Engine
 from edgecompress.training.history import Position
@@ -28,8 +28,9 @@ def take_step(
         The position after the step, and that mean.
 
     Raises:
-        DataError: labels are missing or out of range, or the loss is not finite; no step was taken.
-        ModelError: the network or the loss fails, or the gradient is not finite; no step was taken.
+        DataError: labels are missing or out of range; no step was taken.
+        DivergedError: the loss or the gradient is not finite; no step was taken.
+        ModelError: the network or the loss fails; no step was taken.
     """
     seed_all("step", settings.seed, position.step, engine.rank)
     rows = sum(batch.rows for batch in window)
@@ -71,7 +72,7 @@ def _check_finite(engine: Engine, settings: Settings, losses: list[float], names
     fix = f"lower the learning rate ({settings.learning_rate}) or look at the batch; the last checkpoint, if any, stays"
     for value, where in zip(losses, names, strict=True):
         if not math.isfinite(value):
-            raise DataError(f"{where}: the loss is {value}; {fix}")
+            raise DivergedError(f"{where}: the loss is {value}; {fix}")
     norm = engine.gradient_norm()
     if not math.isfinite(norm):
-        raise ModelError(f"{names[-1]}: the gradient is {norm}; {fix}")
+        raise DivergedError(f"{names[-1]}: the gradient is {norm}; {fix}")

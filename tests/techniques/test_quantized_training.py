@@ -100,6 +100,23 @@ def test_a_killed_training_ends_with_the_same_file(tmp_path: Path) -> None:
     assert to_bytes(resumed.artifact) == to_bytes(whole.artifact)
 
 
+def test_a_training_that_diverges_leaves_the_integers_as_they_were() -> None:
+    never, wild = (
+        RECIPE.quantization.model_copy(update=each) for each in ({"training": "never"}, {"training_rate": 1e30})
+    )
+    left, given_up = (
+        _converted(seeded(ConvNet), RECIPE.model_copy(update={"quantization": quantization}))
+        for quantization in (never, wild)
+    )
+    assert to_bytes(given_up.artifact) == to_bytes(left.artifact)
+    (warning,) = (each for each in given_up.done[-1].result.warnings if "training" in each)
+    assert re.fullmatch(
+        r"quantization-aware training was given up: epoch \d, train batch \d: the (loss|gradient) is (nan|inf);"
+        r" lower quantization\.training_rate",
+        warning,
+    )
+
+
 def test_training_that_is_asked_for_needs_data() -> None:
     context = Context(
         recipe=RECIPE, example=batches("calibration").first(), streams=Streams(calibration=batches("calibration"))

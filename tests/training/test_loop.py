@@ -21,7 +21,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from edgecompress.data.batches import Batches
-from edgecompress.errors import DataError, EdgecompressError, ModelError
+from edgecompress.errors import DataError, DivergedError, EdgecompressError, ModelError
 from edgecompress.loading.own_metric import own_measure
 from edgecompress.metrics.metric import Measure, named_measure
 from edgecompress.modules.named_inputs import input_names
@@ -387,7 +387,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step() -> None:
         return (outputs - outputs.detach()).abs().sqrt().sum()
 
     with pytest.raises(
-        ModelError, match=r"epoch 1, train batch 0: the gradient is nan; lower the learning rate .* stays$"
+        DivergedError, match=r"epoch 1, train batch 0: the gradient is nan; lower the learning rate .* stays$"
     ):
         train(stack(), _vectors(), FAST, loss)
 

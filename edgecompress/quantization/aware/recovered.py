@@ -8,6 +8,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from edgecompress.data.batches import Batches
+from edgecompress.errors import DivergedError
 from edgecompress.quantization.aware.operators.no_form import NoFormError
 from edgecompress.quantization.aware.training import TrainedLowering
 from edgecompress.quantization.fallback import Accept
@@ -36,6 +37,8 @@ def trained(
 ) -> Recovered:
     """The INT8 model after training, unless that takes it out of its accuracy budget.
 
+    Where training diverges, the model stays as it was, and a warning says so.
+
     Args:
         original: the float model that the outputs are compared with.
         before: where training starts.
@@ -53,6 +56,9 @@ def trained(
         if recipe.training == "always":
             raise
         return replace(before, changes=(*before.changes, f"not trained: {str(error).partition(';')[0]}"))
+    except DivergedError as error:
+        why = f"quantization-aware training was given up: {str(error).partition(';')[0]}"
+        return replace(before, warnings=(*before.warnings, f"{why}; lower quantization.training_rate"))
     model = learned.lowering.write()
     told = f"trained with the integers in place: {learned.in_words}"
     if accept is not None and accept(before.model) and not accept(model):

@@ -9,6 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from edgecompress.data.batches import Batches, InputNames
+from edgecompress.errors import DivergedError
 from edgecompress.exporters.graph import replace_constant
 from edgecompress.progress import Progress
 from edgecompress.quantization.aware.operators.no_form import NoFormError, no_form
@@ -76,6 +77,17 @@ def test_a_training_that_takes_a_model_out_of_its_budget_is_undone(before: Recov
 def test_a_budget_that_neither_keeps_leaves_the_trained_model(before: Recovered) -> None:
     after = trained(MODEL, before, Quantization(training="if_missed"), _halved, BATCHES, lambda _: False)
     assert after.lowering is not before.lowering
+
+
+@pytest.mark.parametrize("asked", ["if_missed", "always"])
+def test_a_training_that_diverges_leaves_the_model_as_it_was(before: Recovered, asked: str) -> None:
+    def diverge(_lowering: Lowering) -> TrainedLowering:
+        raise DivergedError("epoch 1, train batch 3: the loss is nan; lower the learning rate")
+
+    after = trained(MODEL, before, Quantization.model_validate({"training": asked}), diverge, BATCHES, lambda _: False)
+    assert after.model is before.model
+    told = "quantization-aware training was given up: epoch 1, train batch 3: the loss is nan"
+    assert after.warnings == (f"{told}; lower quantization.training_rate",)
 
 
 def test_what_cannot_be_trained_stops_a_run_only_where_training_was_asked_for(before: Recovered) -> None:
