@@ -229,6 +229,6 @@ def test_folders_of_images(lines: bytes, told: str) -> None:
 def test_a_folder_without_pictures() -> None:
     Path("pictures").mkdir()
     assert _told(lambda: list(open_source("pictures", "evaluation", Recipe())())) == (
-        "the evaluation folder 'pictures' has none of these: labels.csv, images/ and masks/, a JSON file of COCO"
-        " instances, images/ and labels/, a folder of pictures for each class, pictures; put there what its kind needs"
+        "the evaluation folder 'pictures' is empty; put a folder of pictures for each class there, or pictures with"
+        " labels.csv, or name another folder"
     )

@@ -253,7 +253,8 @@ PRUNING = effective_profile("cloud", ())
         ),
         (
             lambda: in_options(compress)(nn.Linear(3, 2), target="mobile"),
-            "data is needed to capture the model; give calibration (--calibration) or evaluation",
+            "there is no data to capture the model with; give calibration (--calibration): file.py:callable that"
+            " returns batches, an .npy or .npz file, or a folder of pictures",
         ),
         (
             lambda: make_plan(_onnx(18), PRUNING),

@@ -55,8 +55,9 @@ class Distiller:
     """Teaches a student what a teacher knows; the teacher is never modified.
 
     Args:
-        teacher: takes the same inputs as the student.
-        student: is trained in place; what fails leaves it as it was.
+        teacher: the trained network, with the same inputs as the student.
+        student: a smaller network with the same inputs and outputs, such as ``SmallNet()``; it is trained in place,
+            and what fails leaves it as it was.
         temperature: above 0; the higher, the more the classes after the first count.
         alpha: 0 to 1, the weight of the teacher against the labels; at 0 it is not asked, at 1 no labels are needed.
         loss: what counts against the labels: ``classification`` (cross entropy, as in Hinton et al., 2015),

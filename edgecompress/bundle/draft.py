@@ -162,17 +162,17 @@ def require_free(output: Path, *, overwrite: bool) -> None:
     """
     if not output.exists() and not output.is_symlink():
         return
-    if not overwrite:
-        raise OutputError(f"output {str(output)!r} exists; choose another --output or add --overwrite")
     named = _named_files(output)
     if named is None:
-        raise OutputError(f"output {str(output)!r} is no bundle and is kept; choose another --output")
+        raise OutputError(f"output {str(output)!r} exists, is no bundle and is kept; name a new folder as --output")
     strangers = sorted(entry.name for entry in output.iterdir() if entry.name not in named or not entry.is_file())
     if strangers:
         raise OutputError(
             f"output {str(output)!r} holds {strangers[0]!r}, which is not of the bundle, and is kept;"
             " move it away or choose another --output"
         )
+    if not overwrite:
+        raise OutputError(f"output {str(output)!r} exists; choose another --output or add --overwrite")
 
 
 def _named_files(folder: Path) -> frozenset[str] | None:

@@ -8,9 +8,11 @@ from itertools import pairwise
 
 from edgecompress.recipe.quantities import UNITS, number_with_unit
 
+EPOCHS, RATE = "training.epochs=3", "training.learning_rate=0.01"
+TRAINING = "and give --train DATA and a target that trains (--target edge or realtime)"
 KEYS = {
-    **dict.fromkeys(("--epochs", "--num-epochs"), "training.epochs=3"),
-    **dict.fromkeys(("--lr", "--learning-rate"), "training.learning_rate=0.01"),
+    **dict.fromkeys(("--epochs", "--num-epochs"), EPOCHS),
+    **dict.fromkeys(("--lr", "--learning-rate"), RATE),
     **dict.fromkeys(
         ("--sparsity", "--amount", "--prune", "--pruning"), "pruning.enabled=true --set pruning.amount=0.5"
     ),
@@ -91,8 +93,8 @@ def told(message: str, arguments: Sequence[str]) -> str:
         message: the parser's.
         arguments: what was typed.
 
-    >>> told("No such option: --epochs (Possible options: --help)", ["compress", "a.py:net", "--epochs", "3"])
-    'there is no option --epochs; write --set training.epochs=3'
+    >>> told("No such option: --seed (Possible options: --help)", ["compress", "a.py:net", "--seed", "3"])
+    'there is no option --seed; write --set seed=3'
     """
     if (option := re.match(r"No such option: (\S+)", message)) is not None:
         return _told_option(option[1], message, arguments)
@@ -126,7 +128,8 @@ def _told_option(name: str, message: str, arguments: Sequence[str]) -> str:
     if name in ("-v", "-V") and arguments[:1] == [name]:
         return f"{cause}; write --version"
     if name in KEYS:
-        return f"{cause}; write --set {_with_value(KEYS[name], name, arguments)}"
+        told = f"{cause}; write --set {_with_value(KEYS[name], name, arguments)}"
+        return f"{told}, {TRAINING}" if KEYS[name] in (EPOCHS, RATE) else told
     if name in OPTIONS:
         return f"{cause}; write {OPTIONS[name]}"
     if name in LEFT_OUT:

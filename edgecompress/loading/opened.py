@@ -63,8 +63,8 @@ def open_together(
         network: not modified.
         data: by role; one at least.
         recipe: ``export.batch_axes`` settles what it names, and ``evaluation`` names the metric.
-        warn: told of a batch that became fixed, of what a metric does not say of itself, and of how batches were taken
-            apart where that does not go without saying.
+        warn: told of a batch that became fixed, of what a metric does not say of itself, of how pictures are read where
+            nothing says it, and of how batches were taken apart where that does not go without saying.
         by: the objects or functions that are meant where ``evaluation`` names those of a Python caller.
 
     Raises:
@@ -74,7 +74,7 @@ def open_together(
             or there is no such metric or postprocessing.
     """
     measure, recipe = open_metric(recipe, by, warn)
-    given, recipe = settle_folders(data, recipe, network)
+    given, recipe = settle_folders(data, recipe, network, warn)
     sources = {role: open_source(each, role, recipe, network) for role, each in given.items()}
     role, source = next(iter(sources.items()))
     named = name_inputs(network, source)

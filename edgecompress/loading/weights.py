@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgecompress.errors import ModelError, first_line
 from edgecompress.loading.checkpoints import fitting_states, nearest_state
-from edgecompress.loading.pytorch_files import refuse_weights_file
+from edgecompress.loading.pytorch_files import holds_module, refuse_weights_file, saved_weights
 from edgecompress.progress import Progress
 from edgecompress.pruning.reload.pruned_file import is_pruned_file
 from edgecompress.pruning.reload.saving import load_pruned
@@ -110,6 +110,10 @@ def _read(path: Path) -> object:
     except SafetensorError as error:
         raise ModelError(f"weights {str(path)!r} are not safetensors: {first_line(error)}; save them again") from None
     except Exception:  # torch.load raises whatever the bytes lead it to; none of it was executed
+        if holds_module(path):
+            raise ModelError(
+                f"weights {str(path)!r} are a pickled module, which is not executed; {saved_weights(path)}"
+            ) from None
         raise ModelError(
             f"weights {str(path)!r} are no plain state dict and were not executed;"
             " save model.state_dict() with torch.save or safetensors"

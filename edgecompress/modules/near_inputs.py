@@ -11,9 +11,15 @@ from edgecompress.errors import USER_CODE_FAILS
 from edgecompress.runtime import Network, execute
 from edgecompress.system.quiet import quiet_torch
 
+PREPARED = "scale and normalize them as in training, such as (x.float() / 255 - mean) / std"
 Change = Callable[[Array], Array]
 IMAGE_RANK = 4
 CHANGES: tuple[tuple[str, Change], ...] = (
+    (f"they are pictures as bytes: {PREPARED}", lambda array: _scaled(array)),
+    (
+        f"they are pictures as bytes with the channels last: take x.permute(0, 3, 1, 2), and {PREPARED}",
+        lambda array: _scaled(array, (0, 3, 1, 2)),
+    ),
     ("give float32, as the model has it: x.float()", lambda array: array.astype(np.float32)),
     ("the model is in half precision: give it in float32, with model.float()", lambda array: array.astype(np.float16)),
     ("give whole numbers (int64): x.long()", lambda array: array.astype(np.int64)),
@@ -65,6 +71,11 @@ def _runs(network: Network, inputs: Inputs) -> bool:
     except USER_CODE_FAILS:
         return False
     return True
+
+
+def _scaled(array: Array, order: tuple[int, ...] = (0, 1, 2, 3)) -> Array:
+    """Pictures of bytes as floats, their dimensions in another order."""
+    return _moved(array, order).astype(np.float32) if array.dtype == np.uint8 and array.ndim == IMAGE_RANK else array
 
 
 def _moved(array: Array, order: tuple[int, ...]) -> Array:

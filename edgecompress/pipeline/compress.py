@@ -156,7 +156,7 @@ def plan_of(request: Request) -> Plan:
     """
     plan = make_plan(request.model, request.profile, request.teacher)
     recipe, roles = request.profile.recipe, request.data.keys()
-    told = foreseen(recipe, roles, taught=request.teacher is not None, asked=request.asked)
+    told = foreseen(recipe, roles, taught=request.teacher is not None, asked=request.profile.asked)
     return replace(plan, warnings=(*plan.warnings, *told))
 
 
@@ -232,7 +232,10 @@ def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Con
 def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progress: Progress) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
     if not request.data:
-        raise DataError("data is needed to capture the model; give calibration (--calibration) or evaluation")
+        raise DataError(
+            "there is no data to capture the model with; give calibration (--calibration): file.py:callable that"
+            " returns batches, an .npy or .npz file, or a folder of pictures"
+        )
     if isinstance(request.model, ir.Model):
         require_valid(request.model)
     converted = _convert(request, plan.conversion, progress)

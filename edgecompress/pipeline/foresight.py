@@ -16,6 +16,7 @@ from edgecompress.validation.elsewhere.results import LIMITS
 from edgecompress.validation.remedies import ON_AN_NPU
 
 OF_LATENCY = ("min_speedup", "max_latency_ms", "max_latency_p95_ms", "max_latency_p99_ms")
+TO_TRAIN = "take --target edge or realtime, which train, and give --train DATA"
 CHANGED = {"pruning": "pruned", "low_rank": "factorized"}
 """What a technique that may go without training data makes of a network."""
 READ_ELSEWHERE = ("training.task", "training.ignore_index", "training.loss")
@@ -59,7 +60,7 @@ def _idle(recipe: Recipe, roles: Collection[str], asked: Sequence[str]) -> Itera
         elif table != "training" or key in READ_ELSEWHERE or not recipe.training.epochs:
             continue
         elif not recipe.trains:
-            yield f"{key} has no effect: no technique of this recipe trains"
+            yield f"{key} has no effect: no technique of this recipe trains; {TO_TRAIN}"
         elif "train" not in roles:
             yield f"{key} has no effect: there is no training data (--train)"
 

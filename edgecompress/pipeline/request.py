@@ -15,7 +15,7 @@ from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.models import name_of
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
-from edgecompress.recipe.arguments import Overrides, assignments, path
+from edgecompress.recipe.arguments import Overrides, path
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, given_profile
@@ -44,7 +44,6 @@ class Request:
         name: of the model, for the report.
         key: signs the bundle.
         by: the objects or functions that are meant where the recipe names those of a Python caller.
-        asked: the keys that the caller set over the target's.
     """
 
     model: Network
@@ -59,7 +58,6 @@ class Request:
     name: str = "model"
     key: Ed25519PrivateKey | None = None
     by: MeasuredBy = AS_NAMED
-    asked: tuple[str, ...] = ()
 
     @property
     def checkpoints(self) -> Path:
@@ -118,5 +116,4 @@ def make_request(
         name=called,
         key=key,
         by=by,
-        asked=tuple(assignment.partition("=")[0].strip() for assignment in assignments("overrides", overrides)),
     )

@@ -51,13 +51,14 @@ def _refuse(
     given = {*places[: len(args)], *kwargs}
     if twice := [key for key in kwargs if key in places[: len(args)]]:
         raise RecipeError(f"{called} is given {twice[0]!r} twice, by position and by name; leave one out")
+    documented = type(args[0]) if function.__name__ == "__init__" and args else function
     missing = next(name for name, each in parameters.items() if each.default is REQUIRED and name not in given)
-    raise InputError(f"{called} needs {missing!r}; give it ({_said_of(function, called, missing)})")
+    raise InputError(f"{called} needs {missing!r}; give it ({_said_of(documented, called, missing)})")
 
 
-def _said_of(function: Callable[..., Any], called: str, name: str) -> str:
+def _said_of(documented: object, called: str, name: str) -> str:
     """What to give for an argument, as the docstring has it."""
-    found = re.search(rf"^\s*{name}: (.+?)(?:[.;]|$)", inspect.getdoc(function) or "", re.MULTILINE)
+    found = re.search(rf"^\s*{name}: (.+?)(?:[.;]|$)", inspect.getdoc(documented) or "", re.MULTILINE)
     if found is None or found[1].startswith("not modified"):
         return f"help({called}) says what it is"
     return re.sub(r":\w+:`~?([^`]*)`|``", r"\1", found[1])

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from edgecompress.targets.provenance import KeyPath, Value
+from edgecompress.targets.inheritance import KeyPath
+from edgecompress.targets.provenance import Value
 
 WIDTH = 80
 COLUMN = 48

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +13,7 @@ from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.targets.meant import suggestion
 
+KeyPath = tuple[str, ...]
 EXTENDS = "extends"
 DEVICES = "devices"
 """Folder of the profiles of devices; those of the strategies lie next to this file."""
@@ -29,6 +30,19 @@ class ProfileFile:
     label: str
     path: Path | None
     tables: Mapping[str, Any]
+
+
+def leaves(tables: Mapping[str, Any], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """The values of nested tables, each with its path; an empty table is a value.
+
+    >>> [*leaves({"seed": 3, "cpu": {"threads": 2}})]
+    [(('seed',), 3), (('cpu', 'threads'), 2)]
+    """
+    for key, value in tables.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*prefix, key))
+        else:
+            yield (*prefix, key), value
 
 
 def strategy_names() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.recipe.unknown import in_its_place
 from edgecompress.recipe.wording import in_python_words
-from edgecompress.targets.inheritance import EXTENDS, ProfileFile, read_chain
+from edgecompress.targets.inheritance import EXTENDS, ProfileFile, leaves, read_chain
 
 HEAD = ("name", "strategy", "reason")
 """What a profile says in addition to its recipe, as text."""
@@ -40,6 +40,7 @@ class TargetProfile:
         strategy: the techniques in words.
         reason: why they suit the target.
         recipe: what is asked.
+        asked: the keys that files of the user's own and overrides set; a record of a run has all keys, and sets none.
 
     Raises:
         RecipeError: a text is none, or there is no recipe.
@@ -49,6 +50,7 @@ class TargetProfile:
     strategy: str
     reason: str
     recipe: Recipe
+    asked: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for key in HEAD:
@@ -165,7 +167,10 @@ def effective_profile(target: str, assignments: Iterable[str] = ()) -> TargetPro
 
 def overridden(profile: TargetProfile, assignments: Iterable[str]) -> TargetProfile:
     """A profile with ``KEY=VALUE`` overrides in its recipe, as :func:`effective_profile` has them."""
-    return _with_recipe(profile, override(profile.recipe, assignments), "as the overrides ask")
+    listed = tuple(assignments)
+    asked = (*profile.asked, *(assignment.partition("=")[0].strip() for assignment in listed))
+    changed = _with_recipe(profile, override(profile.recipe, listed), "as the overrides ask")
+    return replace(changed, asked=tuple(dict.fromkeys(asked)))
 
 
 def _load(name: str | Path | None) -> TargetProfile:
@@ -188,7 +193,15 @@ def _extended(parent: TargetProfile, file: ProfileFile, read: Callable[[Mapping[
     changed = replace(parent, recipe=recipe)
     if EXTENDS in file.tables:
         changed = _with_recipe(parent, recipe, f"as {name} asks")
-    return replace(changed, **{"name": name} | head)
+    asked = parent.asked if file.path is None else (*parent.asked, *_asked(own, recipe))
+    return replace(changed, **{"name": name, "asked": asked} | head)
+
+
+def _asked(own: Mapping[str, Any], recipe: Recipe) -> list[str]:
+    """The keys that a file sets, unless it has every one, as what records a run does."""
+    paths = [path for path, _ in leaves(own)]
+    is_record = {path for path, _ in leaves(recipe_tables(recipe))} <= {*paths}
+    return [] if is_record else [".".join(path) for path in paths]
 
 
 def _with_recipe(profile: TargetProfile, recipe: Recipe, reason: str) -> TargetProfile:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from edgecompress.recipe.overrides import parse_assignment
 from edgecompress.recipe.recorded import missing_names, read_recorded
 from edgecompress.recipe.toml import recipe_tables
-from edgecompress.targets.inheritance import read_chain
+from edgecompress.targets.inheritance import KeyPath, leaves, read_chain
 from edgecompress.targets.profile import HEAD, OWN, TargetProfile, overridden_record, profile_levels
 
 DEFAULT, OVERRIDE = "default", "--set"
-KeyPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,23 +54,15 @@ def explain_profile(target: str, assignments: Iterable[str] = ()) -> Explained:
     labels = [file.label for file in chain]
     said: dict[KeyPath, str] = {}
     for file in chain:
-        for path, _ in _leaves(file.tables):
+        for path, _ in leaves(file.tables):
             _say(said, path, file.label)
     for assignment in map(parse_assignment, assignments):
         _say(said, assignment.path, OVERRIDE)
     said |= _head_sources([*levels, profile], [*labels, OVERRIDE])
     tables = {**{key: getattr(profile, key) for key in HEAD}, **recipe_tables(profile.recipe)}
-    values = (Value(path=path, value=value, source=_source(said, path)) for path, value in _leaves(tables))
+    values = (Value(path=path, value=value, source=_source(said, path)) for path, value in leaves(tables))
     missing = missing_names(profile.recipe)
     return Explained(profile=profile, chain=tuple(labels), values=tuple(values), missing=missing)
-
-
-def _leaves(tables: Mapping[str, Any], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    for key, value in tables.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, (*prefix, key))
-        else:
-            yield (*prefix, key), value
 
 
 def _say(said: dict[KeyPath, str], path: KeyPath, source: str) -> None:

@@ -27,7 +27,11 @@ NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.Export
         (lambda: ec.read_bundle("gone"), NO_BUNDLE),
         (lambda: ec.validate("gone", cpu="haswell"), "cpu is 'haswell'; give a list of CPUs"),
         (lambda: ec.validate("gone", original=ANY), "original is 3; give a path"),
-        (lambda: ec.compress(NET), "data is needed to capture the model; give calibration or evaluation"),
+        (
+            lambda: ec.compress(NET),
+            "there is no data to capture the model with; give calibration: file.py:callable that returns batches, an"
+            " .npy or .npz file, or a folder of pictures",
+        ),
         (
             lambda: ec.compress(NET, target="mobile", evaluation=DATA),
             "static quantization needs calibration data; give calibration",

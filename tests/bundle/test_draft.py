@@ -82,9 +82,20 @@ def test_what_is_no_bundle_is_never_replaced(tmp_path: Path, name: str) -> None:
     else:
         output.mkdir()
         (output / "thesis.txt").write_text("all my work")
-    with pytest.raises(OutputError, match="is no bundle and is kept"):
-        _write(output, overwrite=True)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError) as caught:
+            _write(output, overwrite=overwrite)
+        told = f"output {str(output)!r} exists, is no bundle and is kept; name a new folder as --output"
+        assert str(caught.value) == told
     assert output.exists()
+
+
+def test_a_bundle_with_a_file_of_the_user_s_is_kept(tmp_path: Path) -> None:
+    _write(tmp_path / "bundle")
+    (tmp_path / "bundle" / "notes.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"holds 'notes.txt', which is not of the bundle, and is kept; move it"):
+            _write(tmp_path / "bundle", overwrite=overwrite)
 
 
 def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_npz_arrays_of_different_lengths(refused: Refused) -> None:
 
 def test_a_folder_without_pictures(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
-    assert "has none of these: labels.csv" in refused(calibration=str(tmp_path / "pictures"))
+    assert "is empty; put pictures there" in refused(calibration=str(tmp_path / "pictures"))
 
 
 def test_an_unknown_target(refused: Refused) -> None:

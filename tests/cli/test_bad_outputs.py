@@ -20,7 +20,8 @@ def test_an_output_that_exists_is_kept(project: Path, capsys: pytest.CaptureFixt
     Path(OUTPUT).mkdir()
     Path(OUTPUT, "thesis.txt").write_text("all my work")
     assert main(["compress", "nets.py:net", "--calibration", "batches.py:calibration", "--output", OUTPUT]) == 2
-    assert "add --overwrite" in capsys.readouterr().err
+    told = f"error: output {OUTPUT!r} exists, is no bundle and is kept; name a new folder as --output\n"
+    assert capsys.readouterr().err == told
     assert [path.name for path in Path(OUTPUT).iterdir()] == ["thesis.txt"]
 
 
@@ -49,7 +50,7 @@ def test_the_demo_keeps_a_bundle_that_is_not_its_own(tmp_path: Path, capsys: pyt
     kept.parent.mkdir()
     kept.write_text("{}")
     assert main(["demo", "--output", str(kept.parent)]) == 2
-    assert capsys.readouterr().err.endswith("exists; choose another --output or add --overwrite\n")
+    assert capsys.readouterr().err.endswith("exists, is no bundle and is kept; name a new folder as --output\n")
     assert kept.read_text() == "{}"
 
 

@@ -9,6 +9,8 @@ from edgecompress.cli.meant import COMMANDS, HELP, KEYS, LEFT_OUT, OPTIONS, with
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
 
+TRAINING = ", and give --train DATA and a target that trains (--target edge or realtime)"
+
 
 def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(arguments) == 2
@@ -20,10 +22,13 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("compress a.py:net --epochs 3", "there is no option --epochs; write --set training.epochs=3"),
+        ("compress a.py:net --epochs 3", f"there is no option --epochs; write --set training.epochs=3{TRAINING}"),
         ("compress a.py:net --batch-size 8", "there is no option --batch-size; write --set data.batch_size=8"),
         ("compress a.py:net --seed=3", "there is no option --seed; write --set seed=3"),
-        ("compress a.py:net --epochs --overwrite", "there is no option --epochs; write --set training.epochs=3"),
+        (
+            "compress a.py:net --epochs --overwrite",
+            f"there is no option --epochs; write --set training.epochs=3{TRAINING}",
+        ),
         (
             "compress a.py:net --sparsity 0.3",
             "there is no option --sparsity; write --set pruning.enabled=true --set pruning.amount=0.3",

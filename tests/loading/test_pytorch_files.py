@@ -15,7 +15,7 @@ from torch import nn
 
 from edgecompress.errors import ModelError
 from edgecompress.loading.models import load_model
-from edgecompress.loading.pytorch_files import refuse_model_file, refuse_weights_file
+from edgecompress.loading.pytorch_files import holds_module, refuse_model_file, refuse_weights_file
 from edgecompress.loading.weights import load_weights
 from tests.mutations import damaged
 
@@ -29,9 +29,17 @@ SCRIPT = (
     " or an ONNX file"
 )
 WEIGHTS = (
-    " holds weights, or a pickled module, which is not executed; give file.py:callable and --weights for a state dict,"
-    " or save the model with torch.export.save (model.pt2)"
+    " holds weights, and no network; give the code of the network as MODEL: edgecompress compress file.py:callable"
+    " --weights "
 )
+PICKLED = (
+    " is a pickled module, which is not executed; save its weights with torch.save(torch.load('whole.pt',"
+    " weights_only=False).state_dict(), 'weights.pt'), then give file.py:callable and --weights weights.pt"
+)
+
+
+class Saved(nn.Sequential):
+    """Of a class of the user's own."""
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
@@ -40,7 +48,11 @@ def test_files_of_torchscript_and_of_weights_are_no_models(tmp_path: Path) -> No
     _scripted().save(script)
     torch.save(nn.Linear(3, 3).state_dict(), weights)
     torch.save(nn.Linear(3, 3).state_dict(), older, _use_new_zipfile_serialization=False)
-    told = {script: SCRIPT, weights: WEIGHTS, older: "is neither"}
+    whole, nested = tmp_path / "whole.pt", tmp_path / "nested" / "whole.pt"
+    nested.parent.mkdir()
+    torch.save(Saved(nn.Linear(3, 3)), whole)
+    torch.save({"epoch": 3, "model": nn.Linear(3, 3)}, nested)
+    told = {script: SCRIPT, weights: WEIGHTS, older: "is neither", whole: PICKLED, nested: PICKLED}
     for path, words in told.items():
         with pytest.raises(ModelError, match=re.escape(words)):
             load_model(str(path))
@@ -58,6 +70,20 @@ def test_weights_in_torchscript_are_refused_with_the_way_to_take_them_out(tmp_pa
     )
     torch.save(torch.jit.load(script).state_dict(), advised)  # type: ignore[no-untyped-call]
     load_weights(nn.Linear(3, 3), advised)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickled_module_that_is_given_as_weights_is_told_how_its_weights_come_out(
+    tmp_path: Path, protocol: int
+) -> None:
+    whole, advised = tmp_path / "whole.pt", tmp_path / "weights.pt"
+    torch.save(nn.Linear(3, 3), whole, pickle_protocol=protocol)
+    with pytest.raises(ModelError) as caught:
+        load_weights(nn.Linear(3, 3), whole)
+    assert str(caught.value) == f"weights {str(whole)!r} are{PICKLED.removeprefix(' is')}"
+    torch.save(torch.load(whole, weights_only=False).state_dict(), advised)
+    load_weights(nn.Linear(3, 3), advised)
+    assert (holds_module(whole), holds_module(advised)) == (True, False)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

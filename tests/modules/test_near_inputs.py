@@ -22,10 +22,19 @@ IMAGES = images(rows=3, batches=1)[0][0]
     ("spoil", "words"),
     [
         (lambda x: x.double(), "give float32, as the model has it: x.float()"),
-        (lambda x: (100 * x).to(torch.uint8), "give float32, as the model has it: x.float()"),
+        (
+            lambda x: (100 * x).to(torch.uint8),
+            "they are pictures as bytes: scale and normalize them as in training, such as (x.float() / 255 - mean)"
+            " / std",
+        ),
         (lambda x: x.permute(0, 2, 3, 1), "the channels are last in them: give x.permute(0, 3, 1, 2)"),
         (
             lambda x: x.permute(0, 2, 3, 1).to(torch.uint8),
+            "they are pictures as bytes with the channels last: take x.permute(0, 3, 1, 2), and scale and normalize"
+            " them as in training, such as (x.float() / 255 - mean) / std",
+        ),
+        (
+            lambda x: x.permute(0, 2, 3, 1).double(),
             "the channels are last in them, and they are no float32: give x.permute(0, 3, 1, 2).float()",
         ),
     ],

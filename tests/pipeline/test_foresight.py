@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgecompress.pipeline.compress import plan_of
@@ -9,6 +11,7 @@ from edgecompress.pipeline.foresight import foreseen
 from edgecompress.pipeline.request import make_request
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
+from edgecompress.recipe.toml import dump_recipe
 from edgecompress.targets import effective_profile
 from tests.networks import ConvNet, seeded
 
@@ -139,7 +142,10 @@ def test_the_float_model_is_not_compared_with_itself() -> None:
 
 OFF = "has no effect: pruning is off; set pruning.enabled=true"
 UNTRAINED = "has no effect: there is no training data (--train)"
-NO_TRAINING = "has no effect: no technique of this recipe trains"
+NO_TRAINING = (
+    "has no effect: no technique of this recipe trains; take --target edge or realtime, which train, and give"
+    " --train DATA"
+)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +195,23 @@ def test_a_caller_of_python_is_told_so_too() -> None:
         plan = plan_of(make_request(network, data={"calibration": []}, overrides=overrides))
         assert f"pruning.amount {OFF}" in plan.warnings
     assert not any("has no effect" in line for line in plan_of(make_request(network, data={})).warnings)
+
+
+def test_what_a_file_of_the_user_s_sets_is_told_as_what_an_override_sets(tmp_path: Path) -> None:
+    own, above = tmp_path / "own.toml", tmp_path / "above.toml"
+    above.write_text("extends = 'mobile'\n[pruning]\namount = 0.4\n")
+    own.write_text("extends = 'above.toml'\n[training]\nepochs = 3\n[cpu]\nthreads = 2\n")
+    plan = plan_of(make_request(seeded(ConvNet), target=own, data={"calibration": []}, overrides=["seed=3"]))
+    told = [line for line in plan.warnings if "has no effect" in line]
+    assert told == [f"pruning.amount {OFF}", f"training.epochs {NO_TRAINING}"]
+
+
+@pytest.mark.parametrize("target", ["mobile", "browser", "snapdragon"])
+def test_a_run_that_is_repeated_from_its_record_is_told_nothing_new(tmp_path: Path, target: str) -> None:
+    profile, record = effective_profile(target, ["pruning.amount=0.4"]), tmp_path / "recipe.toml"
+    record.write_text(dump_recipe(profile.recipe))
+    plan = plan_of(make_request(seeded(ConvNet), target=record, data={"calibration": []}))
+    assert not [line for line in plan.warnings if "has no effect" in line]
 
 
 def test_budgets_of_a_placement_need_an_npu() -> None:

@@ -205,7 +205,7 @@ def test_a_target_may_be_a_path_and_overrides_are_a_list(tmp_path: Path) -> None
     file.write_text('extends = "cloud"\n[pruning]\nenabled = false\n')
     assert load_profile(file) == load_profile(str(file))
     for target in (file, load_profile(file)):
-        with pytest.raises(DataError, match="data is needed to capture the model"):
+        with pytest.raises(DataError, match="there is no data to capture the model with"):
             compress(_net(), target=target, output=tmp_path / "o", overrides=["cpu.runs=10"])
         with pytest.raises(RecipeError, match=r"^expected whole number, got 'few' in 'cpu\.runs'$"):
             compress(_net(), target=target, output=tmp_path / "o", overrides=["cpu.runs=few"])

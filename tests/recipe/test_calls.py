@@ -32,7 +32,15 @@ FUNCTIONS = [
             "ModelPruner.magnitude_pruning needs 'sparsity'; give it (in [0, 1))",
         ),
         (lambda: ModelPruner(), "ModelPruner needs 'model'"),  # type: ignore[call-arg]
-        (lambda: Distiller(NET), "Distiller needs 'student'"),  # type: ignore[call-arg]
+        (
+            lambda: Distiller(NET),  # type: ignore[call-arg]
+            "Distiller needs 'student'; give it (a smaller network with the same inputs and outputs, such as"
+            " SmallNet())",
+        ),
+        (
+            lambda: Distiller(student=NET),  # type: ignore[call-arg]
+            "Distiller needs 'teacher'; give it (the trained network, with the same inputs as the student)",
+        ),
         (
             lambda: edgecompress.compare(NET),  # type: ignore[call-arg]
             "compare needs 'calibration'; give it (batches, as compress takes them)",

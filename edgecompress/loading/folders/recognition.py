@@ -14,6 +14,9 @@ LISTED: Mapping[str, FolderKind] = {"labels": labels, "masks": masks, "coco": co
 BY_PICTURES: Mapping[str, FolderKind] = {"classes": classes, "pictures": pictures}
 """Kinds that show in where pictures are, where nothing else lies there."""
 KINDS = {**LISTED, **BY_PICTURES}
+NEEDED = {"calibration": "put pictures there, such as .png or .jpg files, or name another folder"}
+"""By what data is for: what the folder needs."""
+WITH_TARGETS = "put a folder of pictures for each class there, or pictures with labels.csv, or name another folder"
 
 
 def read_folder(folder: Path, role: str, kind: str | None = None) -> Folder:
@@ -50,5 +53,7 @@ def recognized(folder: Path, role: str) -> str:
             )
         if found:
             return found[0]
+    if not any(folder.iterdir()):
+        raise DataError(f"the {role} folder {str(folder)!r} is empty; {NEEDED.get(role, WITH_TARGETS)}")
     wanted = ", ".join(kind.LOOKED_FOR for kind in KINDS.values())
-    raise DataError(f"the {role} folder {str(folder)!r} has none of these: {wanted}; put there what its kind needs")
+    raise DataError(f"the {role} folder {str(folder)!r} has none of these: {wanted}; {NEEDED.get(role, WITH_TARGETS)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,10 @@ def is_folder(data: Any) -> bool:
 
 
 def settle_folders(
-    data: Mapping[str, Any], recipe: Recipe, network: Network | None = None
+    data: Mapping[str, Any],
+    recipe: Recipe,
+    network: Network | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[str, Any], Recipe]:
     """DATA with datasets in the place of folders, and the recipe with all that says how these are read.
 
@@ -46,6 +49,7 @@ def settle_folders(
         recipe: ``data`` and ``images`` hold where they say something.
         network: what its first image declares is the default. The names of its classes give labels their numbers where
             it has all of the folders', and otherwise these lie in alphabetical order.
+        warn: told how pictures are read where neither the recipe nor the network says it.
 
     Raises:
         DataError: a folder cannot be read, or the classes of folders differ.
@@ -66,6 +70,8 @@ def settle_folders(
         for folder in folders.values():
             _require_classes(folder)
     images = settled_images(recipe.images, network, boxes=any(folder.has_boxes for folder in folders.values()))
+    for line in _assumed(recipe.images, images, network):
+        warn(line)
     own = max((folder.names for folder in folders.values()), key=len)
     classes = recipe.data.classes or (known if {*own} <= {*known} else own)
     for role, folder in folders.items():
@@ -90,9 +96,8 @@ def settled_images(images: Images, network: Network | None, *, boxes: bool) -> I
     """
     shape = _image_shape(network)
     layout = images.layout or ("channels_last" if _is_last(shape) else "channels_first")
-    channels, *size = (shape[3], *shape[1:3]) if layout == "channels_last" else shape[1:]
-    fixed = tuple(side for side in size if isinstance(side, int))
-    declared: dict[str, Any] = {"size": fixed} if len(fixed) == len(size) else {}
+    channels = shape[3 if layout == "channels_last" else 1]
+    declared = _declared_size(shape, layout)
     pretrained = preprocessing_of(network).images
     settled = {**DEFAULTS, **pretrained, **declared, **({"resize": "letterbox"} if boxes else {})}
     settled |= {"channels": pretrained.get("channels", "gray" if channels == 1 else "rgb"), "layout": layout}
@@ -100,10 +105,33 @@ def settled_images(images: Images, network: Network | None, *, boxes: bool) -> I
     return images.model_copy(update=settled | asked)
 
 
+def _assumed(asked: Images, settled: Images, network: Network | None) -> Iterator[str]:
+    """What was taken for want of anything better: the size and the normalization that most pretrained networks have."""
+    said = {key for key, value in dict(asked).items() if value is not None} | {*preprocessing_of(network).images}
+    assert settled.size is not None
+    said |= {*_declared_size(_image_shape(network), settled.layout)}
+    taken = {
+        "images.size": "" if "size" in said else f"resized to {settled.size[0]} x {settled.size[1]}",
+        "images.mean, images.std": "" if {"mean", "std"} & said else "normalized as for ImageNet",
+    }
+    if any(taken.values()):
+        keys, told = zip(*((key, what) for key, what in taken.items() if what), strict=True)
+        yield (
+            f"nothing says how pictures were prepared in training: they are {' and '.join(told)}; set"
+            f" {' and '.join(', '.join(keys).rsplit(', ', 1))}"
+        )
+
+
 def _image_shape(network: Network | None) -> tuple[int | str, ...]:
     """The shape that a network declares for its first image; unnamed dimensions where it declares none."""
     shapes = declared_shapes(network).values() if network is not None else ()
     return next((shape for shape in shapes if len(shape) == IMAGE_RANK), ("",) * IMAGE_RANK)
+
+
+def _declared_size(shape: Sequence[int | str], layout: str | None) -> dict[str, Any]:
+    """Height and width, where a shape fixes both."""
+    size = tuple(shape[1:3] if layout == "channels_last" else shape[2:])
+    return {"size": size} if all(isinstance(side, int) for side in size) else {}
 
 
 def _is_last(shape: tuple[int | str, ...]) -> bool:

@@ -83,7 +83,20 @@ def test_what_is_of_no_kind_is_told_what_was_looked_for(tmp_path: Path) -> None:
     folder = str(tmp_path)
     assert told(lambda: read_folder(tmp_path, "evaluation")) == (
         f"the evaluation folder {folder!r} has none of these: labels.csv, images/ and masks/, a JSON file of COCO"
-        " instances, images/ and labels/, a folder of pictures for each class, pictures; put there what its kind needs"
+        " instances, images/ and labels/, a folder of pictures for each class, pictures; put a folder of pictures for"
+        " each class there, or pictures with labels.csv, or name another folder"
+    )
+
+
+def test_an_empty_folder_is_told_what_it_needs(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    assert told(lambda: read_folder(tmp_path, "calibration")) == (
+        f"the calibration folder {folder!r} is empty; put pictures there, such as .png or .jpg files, or name another"
+        " folder"
+    )
+    assert told(lambda: read_folder(tmp_path, "train")) == (
+        f"the train folder {folder!r} is empty; put a folder of pictures for each class there, or pictures with"
+        " labels.csv, or name another folder"
     )
 
 

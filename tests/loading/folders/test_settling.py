@@ -63,6 +63,32 @@ def test_what_was_stored_with_a_pretrained_network_stands_between_recipe_and_def
     assert (images.size, images.mean, images.std, images.channels) == ((8, 9), (0.1, 0.2, 0.3), (0.25,), "rgb")
 
 
+@pytest.mark.parametrize(
+    ("asked", "shape", "told"),
+    [
+        (
+            Images(),
+            ("n", 3, "h", "w"),
+            "they are resized to 224 x 224 and normalized as for ImageNet; set images.size, images.mean and images.std",
+        ),
+        (Images(), ("n", 3, 4, 6), "they are normalized as for ImageNet; set images.mean and images.std"),
+        (Images(), ("n", 4, 6, 3), "they are normalized as for ImageNet; set images.mean and images.std"),
+        (Images(mean=(0.5,)), ("n", 3, "h", "w"), "they are resized to 224 x 224; set images.size"),
+        (Images(size=(4, 4), std=(0.5,)), ("n", 3, "h", "w"), None),
+    ],
+)
+def test_what_is_taken_for_want_of_anything_better_is_told(
+    tmp_path: Path, asked: Images, shape: tuple[int | str, ...], told: str | None
+) -> None:
+    draw(tmp_path / "a.png")
+    heard: list[str] = []
+    recipe = Recipe(images=asked)
+    _, settled = settle_folders({"calibration": tmp_path}, recipe, _network(*shape), heard.append)
+    assert heard == ([] if told is None else [f"nothing says how pictures were prepared in training: {told}"])
+    settle_folders({"calibration": tmp_path}, settled, _network(*shape), heard.append)
+    assert len(heard) == (told is not None)  # a record says all
+
+
 def test_without_any_word_of_it_pictures_are_those_of_imagenet() -> None:
     images = settled_images(Images(), None, boxes=False)
     assert (images.mean, images.std, images.crop_share) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.875)
