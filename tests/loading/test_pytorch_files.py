@@ -28,13 +28,9 @@ SCRIPT = (
     " is TorchScript, which cannot be captured as a program; give the torch.nn.Module that it was made from,"
     " or an ONNX file"
 )
-WEIGHTS = (
-    " holds weights, and no network; give the code of the network as MODEL: edgecompress compress file.py:callable"
-    " --weights "
-)
-PICKLED = (
-    " is a pickled module, which is not executed; save its weights with torch.save(torch.load('whole.pt',"
-    " weights_only=False).state_dict(), 'weights.pt'), then give file.py:callable and --weights weights.pt"
+SAVED = (
+    "save its weights with torch.save(torch.load('whole.pt', weights_only=False).state_dict(), 'weights.pt'), then give"
+    " file.py:callable and --weights weights.pt"
 )
 
 
@@ -52,7 +48,12 @@ def test_files_of_torchscript_and_of_weights_are_no_models(tmp_path: Path) -> No
     nested.parent.mkdir()
     torch.save(Saved(nn.Linear(3, 3)), whole)
     torch.save({"epoch": 3, "model": nn.Linear(3, 3)}, nested)
-    told = {script: SCRIPT, weights: WEIGHTS, older: "is neither", whole: PICKLED, nested: PICKLED}
+    told = {script: SCRIPT, older: "is neither"}
+    told[weights] = (
+        f"{str(weights)!r} holds weights, and no network; give the code of the network as MODEL: edgecompress compress"
+        f" file.py:callable --weights {weights} --calibration DATA"
+    )
+    told |= {path: f"{str(path)!r} is a pickled module, which is not executed; {SAVED}" for path in (whole, nested)}
     for path, words in told.items():
         with pytest.raises(ModelError, match=re.escape(words)):
             load_model(str(path))
@@ -80,7 +81,7 @@ def test_a_pickled_module_that_is_given_as_weights_is_told_how_its_weights_come_
     torch.save(nn.Linear(3, 3), whole, pickle_protocol=protocol)
     with pytest.raises(ModelError) as caught:
         load_weights(nn.Linear(3, 3), whole)
-    assert str(caught.value) == f"weights {str(whole)!r} are{PICKLED.removeprefix(' is')}"
+    assert str(caught.value) == f"weights {str(whole)!r} are a pickled module, which is not executed; {SAVED}"
     torch.save(torch.load(whole, weights_only=False).state_dict(), advised)
     load_weights(nn.Linear(3, 3), advised)
     assert (holds_module(whole), holds_module(advised)) == (True, False)
