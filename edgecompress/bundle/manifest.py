@@ -80,6 +80,7 @@ class Manifest(BaseModel):
     cpus: dict[str, dict[str, Any]] = {}
     mobile: dict[str, Any] = {}
     image_input: dict[str, Any] = {}
+    metadata: dict[str, str] = {}
     browser: dict[str, Any] = {}
     runtimes: dict[str, dict[str, Any]] = {}
 

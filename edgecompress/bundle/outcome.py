@@ -23,6 +23,7 @@ from edgecompress.bundle.selftest_file import selftest_file
 from edgecompress.data.batches import Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.mobile import Mobile
+from edgecompress.exporters.model_metadata import metadata_of
 from edgecompress.metrics.metric import DEFAULT
 from edgecompress.recipe.toml import dump_recipe, recipe_tables
 from edgecompress.runtime import in_words, open_session, run_session
@@ -76,6 +77,7 @@ def make_manifest(outcome: Outcome) -> Manifest:
         environment=environment(),
         mobile=outcome.mobile.entry if outcome.mobile is not None else {},
         image_input=outcome.byte_file.entry if outcome.byte_file is not None else {},
+        metadata=metadata_of(outcome.artifact),
         **vars(Elsewhere.of(outcome.elsewhere)),
     )
 

@@ -102,7 +102,10 @@ def _rows(found: Difference) -> Iterator[list[str]]:
 def _grown(sizes: tuple[int, int]) -> str:
     from edgecompress.comparison.releases import growth
 
-    return "no difference" if sizes[0] == sizes[1] else f"{growth(sizes):+.2f} %"
+    if sizes[0] == sizes[1]:
+        return "no difference"
+    grown = f"{growth(sizes):+.2f} %"
+    return f"{sizes[1] - sizes[0]:+,} bytes" if float(grown[:-2]) == 0 else grown
 
 
 def _print_answers(answers: ChangedAnswers, data: str) -> None:

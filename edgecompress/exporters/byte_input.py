@@ -17,6 +17,7 @@ import onnx_ir as ir
 from edgecompress.arrays import Array
 from edgecompress.errors import ModelError, plural
 from edgecompress.exporters.graph import bypass, constant, initializer, insert_after, node
+from edgecompress.exporters.model_metadata import takes_bytes
 from edgecompress.exporters.pixels import WHITE, Pixels
 from edgecompress.step import StepResult
 
@@ -51,6 +52,7 @@ def take_bytes(artifact: bytes, pixels: Pixels, *, fold: bool = True) -> StepRes
     image.name = f"{named}_float"
     changes = _Front(model.graph, pixels, given, named, fold=fold).join(image, [reader for reader, _ in readers])
     model.graph.inputs[place] = given
+    takes_bytes(model, pixels.layout)
     for name in [name for name, value in model.graph.initializers.items() if not value.uses()]:
         del model.graph.initializers[name]
     return StepResult(model=model, changes=changes)

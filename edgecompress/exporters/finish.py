@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import onnx
 import onnx_ir as ir
 
 from edgecompress.errors import EdgecompressError, ModelError, first_line
 from edgecompress.exporters.bias_scales import multiply_bias_scales
+from edgecompress.exporters.model_metadata import write_metadata
 from edgecompress.exporters.short_names import graphs_of, shorten_names
 from edgecompress.exporters.zero_points import make_zero_points
 
+EMPTY: Mapping[str, str] = MappingProxyType({})
 BY_AXIS = {"strides": 1, "dilations": 1, "pads": 0}
 """What convolutions and pools do along each axis by default; the schemas of onnx do not say so."""
 
 
-def finish(model: ir.Model, original: ir.Model) -> bytes:
+def finish(model: ir.Model, original: ir.Model, metadata: Mapping[str, str] = EMPTY) -> bytes:
     """The bytes of the file that ships; equal networks give equal bytes.
 
     A dynamic axis of an input or output that has no name gets one, ``<value>_<axis>``. What only the file refers to
     has a short name, and constants that follow from others are computed when it is loaded.
+
+    Args:
+        model: the network.
+        original: the model whose names it has.
+        metadata: what the file tells of itself, in addition to what the model does.
 
     Raises:
         EdgecompressError: it is not valid ONNX, or its inputs and outputs are not called as those of ``original``.
@@ -30,6 +38,7 @@ def finish(model: ir.Model, original: ir.Model) -> bytes:
     multiply_bias_scales(proto)
     shorten_names(proto)
     make_zero_points(proto)
+    write_metadata(proto, metadata)
     content: bytes = proto.SerializeToString(deterministic=True)
     fault = fault_of(content)
     if fault is not None:

@@ -71,19 +71,26 @@ def _as_it_is(path: Path) -> ir.Model:
 
 
 def _require_text(model: ir.Model) -> None:
-    """Hold every name against Unicode: other bytes are read as they are, and cannot be written again.
+    """Hold names, notes and metadata against Unicode: other bytes are read as they are, and cannot be written again.
 
     Raises:
-        ValueError: there is a name that is no text.
+        ValueError: one is no text.
     """
     graph = model.graph
-    texts: list[Any] = [model.producer_name, model.producer_version, model.domain, model.doc_string, graph.name]
+    texts: list[Any] = [model.producer_name, model.producer_version, model.domain, *_notes(model), graph.name]
     for node in graph.all_nodes():
-        texts += [node.name, node.op_type, node.domain]
-        texts += [value.name for value in (*node.inputs, *node.outputs) if value is not None]
+        texts += [node.name, node.op_type, node.domain, *_notes(node)]
+        for value in (*node.inputs, *node.outputs):
+            texts += [] if value is None else [value.name, *_notes(value)]
+    texts += [text for part in (graph, *graph.inputs, *graph.outputs) for text in _notes(part)]
     wrong = next((text for text in texts if isinstance(text, bytes)), None)
     if wrong is not None:
         raise ValueError(f"the name {wrong!r} is no UTF-8 text")
+
+
+def _notes(part: Any) -> list[Any]:
+    """Of a model, a graph, a node or a value."""
+    return [part.doc_string, *(text for entry in part.metadata_props.items() for text in entry)]
 
 
 def is_quantized(model: ir.Model) -> bool:

@@ -21,6 +21,7 @@ from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.exporters.finish import finish, require_valid
+from edgecompress.exporters.model_metadata import model_metadata
 from edgecompress.exporters.pixels import pixels_of
 from edgecompress.loading.losses import LossOrName
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
@@ -268,11 +269,13 @@ def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Prog
     streams = Streams(**opened.batches).with_class_axis(conversion.class_axis)
     measured = streams.measured or streams.calibration or _trained_on(streams, opened.recipe)
     inputs = signature(conversion.artifact)
+    golden = converted.example.sample(sample_rows(opened.network, opened.recipe) or GOLDEN_ROWS)
+    metadata = model_metadata(opened.recipe, golden.inputs)
     return Artifact(
-        content=finish(conversion.artifact, converted.named),
+        content=finish(conversion.artifact, converted.named, metadata),
         conversion=conversion,
         recipe=opened.recipe,
-        golden=converted.example.sample(sample_rows(opened.network, opened.recipe) or GOLDEN_ROWS),
+        golden=golden,
         measured=replace(measured, signature=inputs),
         calibration=replace(streams.calibration or measured, signature=inputs),
         places=places,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -96,6 +97,17 @@ def check_channels(channels: str | None, values: Mapping[str, Sequence[float]]) 
                 f"{path!r} has {plural(len(given), 'value')} for {pictures} pictures; give"
                 f" {' or '.join(map(str, wanted))}"
             )
+
+
+def check_texts(path: str, names: Iterable[str]) -> None:
+    """Require that names are text of one line, which files, and programs in every language, can hold.
+
+    Raises:
+        RecipeError: one is not; names of folders need not be text.
+    """
+    for name in names:
+        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
+            raise RecipeError(f"{path!r} has {name!r}, which is no text of one line; rename the class, or its folder")
 
 
 def check_names(path: str, names: Sequence[str | int]) -> None:

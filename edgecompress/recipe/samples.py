@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from edgecompress.recipe.consistency import check_channels, check_names
+from edgecompress.recipe.consistency import check_channels, check_names, check_texts
 from edgecompress.recipe.table import Table
 from edgecompress.recipe.values import Positive, PositiveInt
 
@@ -25,6 +25,7 @@ class Samples(Table):
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
+        check_texts("data.classes", self.classes)
         check_names("data.classes", self.classes)
         return self
 

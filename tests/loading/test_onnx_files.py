@@ -192,3 +192,16 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(proto.SerializeToString().replace(b"somebody", b"\xff" * 8))
     with pytest.raises(ModelError, match=r"is not a valid ONNX model: the name b'(\\xff){8}' is no UTF-8 text"):
         read_onnx(path)
+
+
+@pytest.mark.parametrize("where", ["model", "graph", "node", "input", "key"])
+def test_metadata_that_are_no_text_are_refused(where: str, tmp_path: Path) -> None:
+    path, proto = tmp_path / "net.onnx", _proto()
+    graph = proto.graph
+    part = {"graph": graph, "node": graph.node[0], "input": graph.input[0]}.get(where, proto)
+    part.metadata_props.add(
+        key="somebody" if where == "key" else "names", value="cat" if where == "key" else "somebody"
+    )
+    path.write_bytes(proto.SerializeToString().replace(b"somebody", b"\xff" * 8))
+    with pytest.raises(ModelError, match=r"is not a valid ONNX model: the name b'(\\xff){8}' is no UTF-8 text"):
+        read_onnx(path)

@@ -288,7 +288,7 @@ def test_the_manifest_has_the_documented_keys(tmp_path: Path) -> None:
     manifest = json.loads((bundle.path / "manifest.json").read_bytes())
     assert manifest.keys() == {
         *("format_version", "edgecompress_version", "target", "recipe", "files", "data", "metrics", "verdict"),
-        *("cpus", "image_input", "mobile", "browser", "runtimes", "environment", "digest"),
+        *("cpus", "image_input", "metadata", "mobile", "browser", "runtimes", "environment", "digest"),
     }
     assert manifest["metrics"].keys() == {"size_bytes", "latency_ms", "accuracy", "metric", "parity"}
     assert manifest["files"].keys() == {path.name for path in bundle.path.iterdir()} - {"manifest.json"}

@@ -97,6 +97,7 @@ VALUES = {
     "export.opset": "18",
     "export.formats": '["onnx", "ort"]',
     "export.browser": "true",
+    "export.license": "MIT",
     "export.image_input": "uint8",
     "export.image_layout": "nhwc",
     "export.batch_size": "4",

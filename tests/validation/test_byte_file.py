@@ -32,14 +32,14 @@ def _pictures(pixels: Any) -> Any:
     return torch.from_numpy(np.ascontiguousarray(floats.transpose(0, 3, 1, 2)))
 
 
-def _data(seed: int) -> list[tuple[Any, Any]]:
+def byte_pictures(seed: int) -> list[tuple[Any, Any]]:
     labels = torch.arange(16) % 10
     return [(_pictures(_bytes(seed + index)), labels) for index in range(3)]
 
 
 def _made(output: Path, *overrides: str) -> edgecompress.Bundle:
     given = (*QUICK, *NORMALIZED, *overrides)
-    data = {"calibration": _data(1), "evaluation": _data(7)}
+    data = {"calibration": byte_pictures(1), "evaluation": byte_pictures(7)}
     return edgecompress.compress(seeded(ConvNet), **data, overrides=given, output=output)  # type: ignore[arg-type]
 
 
@@ -106,7 +106,7 @@ def test_a_file_that_answers_otherwise_ends_the_run(tmp_path: Path, monkeypatch:
 
 def test_normalization_has_to_be_known(tmp_path: Path) -> None:
     with pytest.raises(edgecompress.RecipeError, match=r"nothing says how pictures are normalized"):
-        edgecompress.compress(seeded(ConvNet), calibration=_data(1), overrides=QUICK, output=tmp_path / "made")
+        edgecompress.compress(seeded(ConvNet), calibration=byte_pictures(1), overrides=QUICK, output=tmp_path / "made")
 
 
 def test_a_network_without_pictures_is_refused(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_network_without_pictures_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_says_how_both_files_agree(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "held.py").write_text(
-        "from tests.validation.test_byte_file import _data\ndef calibration(): return _data(1)\n"
+        "from tests.validation.test_byte_file import byte_pictures\ndef calibration(): return byte_pictures(1)\n"
     )
     command = ["compress", "nets.py:net", "--calibration", "held.py:calibration", "--output", "made"]
     words = [word for assignment in (*QUICK, *NORMALIZED) for word in ("--set", assignment)]

@@ -15,6 +15,7 @@ from edgecompress.loading.folders.folder import Folder
 from edgecompress.loading.folders.picture import UNKNOWN, read_mask
 from edgecompress.loading.folders.recognition import read_folder
 from edgecompress.modules.preprocessing import preprocessing_of
+from edgecompress.recipe.consistency import check_texts
 from edgecompress.recipe.samples import Images
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, declared_shapes
@@ -84,6 +85,7 @@ def _with_classes(recipe: Recipe, classes: Sequence[str]) -> Recipe:
     """The recipe with the names of the classes, which the report shows."""
     if not classes:
         return recipe
+    check_texts("data.classes", classes)
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": tuple(classes)})})
 
 
