@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgecompress.api.pruner import ModelPruner
     from edgecompress.api.quantizer import QuantizedModel, Quantizer
     from edgecompress.api.recommend import recommend
+    from edgecompress.api.search import search
     from edgecompress.api.validate import validate
     from edgecompress.bundle.reading import Bundle, read_bundle
     from edgecompress.errors import (
@@ -64,6 +65,7 @@ __all__ = [
     "profile_names",
     "read_bundle",
     "recommend",
+    "search",
     "validate",
 ]
 
@@ -77,6 +79,7 @@ _HOMES = {
     "api.pruner": ("ModelPruner",),
     "api.quantizer": ("QuantizedModel", "Quantizer"),
     "api.recommend": ("recommend",),
+    "api.search": ("search",),
     "api.validate": ("validate",),
     "bundle.reading": ("Bundle", "read_bundle"),
     "errors": (

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from edgecompress.cli import benchmark, compare, compress, demo, diff, inspect, report, sign, targets, validate
+from edgecompress.cli import benchmark, compare, compress, demo, diff, inspect, report, search, sign, targets, validate
 from edgecompress.cli.help import HelpfulCommand, HelpfulGroup, examples, of_compress
 from edgecompress.cli.meant import told, with_plain_numbers
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
@@ -30,6 +30,8 @@ INTERRUPTED = 130
 """What the shell expects after Ctrl-C; typer returns it."""
 MODEL = "nets.py:net --weights net.pt --calibration data.py:train"
 """What stands for a user's own in the examples."""
+GO_ON = ("compare", "search")
+"""Commands that keep what was done when they are ended."""
 app = typer.Typer(
     name="edgecompress",
     cls=HelpfulGroup,
@@ -103,6 +105,15 @@ app.command(
     ),
 )(compare.run)
 app.command(
+    name="search",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "search",
+        f"edgecompress search {MODEL} --evaluation data.py:test --target mobile",
+        f"edgecompress search {MODEL} --evaluation data.py:test --train data.py:train --target edge --budget-time 2h",
+    ),
+)(search.run)
+app.command(
     name="report",
     cls=HelpfulCommand,
     epilog=examples(
@@ -147,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         return _fail(told(error.format_message(), arguments), 2)
     except EndedBySignalError as error:
-        return _fail(f"ended by {error.name}; nothing was written", error.exit_status)
+        return _fail(f"ended by {error.name}; {_what_is_left(arguments)}", error.exit_status)
     except EdgecompressError as error:
         return _fail(str(error), error.exit_status, debug=debug)
     except Exception as error:
@@ -158,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"internal failure: {type(error).__name__}: {first_line(error)}; --debug shows where"
         return _fail(message, 3, debug=debug)
     if status == INTERRUPTED:
-        return _fail("interrupted; nothing was written", INTERRUPTED)
+        return _fail(f"interrupted; {_what_is_left(arguments)}", INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 
@@ -171,6 +182,16 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     kept = [argument for argument in arguments[:end] if argument != DEBUG]
     return [*kept, *arguments[end:]], len(kept) < end
+
+
+def _what_is_left(arguments: Sequence[str]) -> str:
+    """What a command that was ended leaves behind.
+
+    >>> _what_is_left(["search", "nets.py:net"]), _what_is_left(["compress", "nets.py:net"])
+    ('what was done is kept, and the same command goes on', 'nothing was written')
+    """
+    kept = any(argument in GO_ON for argument in arguments[:1])
+    return "what was done is kept, and the same command goes on" if kept else "nothing was written"
 
 
 def _drop_output() -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from edgecompress.bundle.manifest import metric_entry
 from edgecompress.bundle.reading import read_bundle
-from edgecompress.comparison.digests import digest_code, digest_data, digest_network, digest_row
+from edgecompress.comparison.digests import digest_row
+from edgecompress.comparison.making import Material, identify, make_bundle
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
 from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
 from edgecompress.comparison.tables import as_csv, as_markdown
@@ -22,16 +22,12 @@ from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
 from edgecompress.exporters.finish import compact
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
-from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.metrics.metric import DEFAULT
-from edgecompress.modules.capture import check_runs
-from edgecompress.modules.copies import copied
-from edgecompress.pipeline.compress import compress
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.recipe.wording import ADVISES, in_options
+from edgecompress.recipe.wording import ADVISES
 from edgecompress.runtime import Network, open_session, session_rows
 from edgecompress.system.durable import replacing
 from edgecompress.targets import TargetProfile
@@ -79,19 +75,21 @@ def compare(
         by: what decides in every row, what the outputs become before, and the loss, in place of what the recipes name.
     """
     progress, folder = progress or Progress(), Path(output)
-    profiles = {key: _measured_by(profile, by) for key, profile in profiles_of(overrides).items()}
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: value for role, value in given.items() if value is not None}
+    material = Material(network=network, data=data, by=by)
+    profiles = {key: material.named_in(profile) for key, profile in profiles_of(overrides).items()}
     prepare_folder(folder)
-    parts, opened, example = _digests(network, data, profiles, progress, by)
+    made_of = identify(material, profiles[ORIGINAL].recipe, progress)
+    opened, example = made_of.opened, made_of.example
     known = recall(folder)
     rows: list[Measured] = []
     fresh: list[str] = []
     for row in ROWS:
-        digest = digest_row(profiles[row.key].recipe, parts)
+        digest = digest_row(profiles[row.key].recipe, made_of.parts)
         kept = known.get(row.key)
         if kept is None or kept.digest != digest or not _whole(folder / row.key, kept):
-            kept = _measure(row, network, profiles[row.key], data, folder, digest, progress, by)
+            kept = _measure(row, material, profiles[row.key], folder, digest, progress)
             fresh.append(row.key)
         rows.append(kept)
         keep(folder, [*rows, *(row for key, row in known.items() if key not in {done.key for done in rows})])
@@ -103,16 +101,6 @@ def compare(
         keep(folder, rows)
     _write_tables(folder, rows)
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
-
-
-def _measured_by(profile: TargetProfile, by: MeasuredBy) -> TargetProfile:
-    return replace(profile, recipe=by.named_in(profile.recipe))
-
-
-def _without_loss(profile: TargetProfile) -> TargetProfile:
-    """A target of a row that does not train: that nothing asks its loss is no news."""
-    training = profile.recipe.training.model_copy(update={"loss": None})
-    return replace(profile, recipe=profile.recipe.model_copy(update={"training": training}))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -138,25 +126,6 @@ def prepare_folder(folder: Path) -> None:
         )
 
 
-def _digests(
-    network: Network,
-    data: Mapping[str, Data],
-    profiles: Mapping[str, TargetProfile],
-    progress: Progress,
-    by: MeasuredBy,
-) -> tuple[dict[str, str], Opened, Batch]:
-    """What all rows are made of, the network with names for its inputs and how they are cut, and the first batch."""
-    recipe = profiles[ORIGINAL].recipe
-    opened = open_together(network, data, recipe, progress.warn, by)
-    digests = {role: digest_data(each, progress) for role, each in opened.batches.items()}
-    named, example = opened.network, opened.first()
-    check_runs(
-        copied(named).eval() if isinstance(named, nn.Module) else named, example, opened.batches.get("calibration")
-    )
-    own = digest_code(recipe, by)
-    return {"network": digest_network(named, example), **digests, **own}, opened, example
-
-
 def _whole(bundle: Path, row: Measured) -> bool:
     """Whether the bundle of a row is there still, every byte of it; a row without one has its reason."""
     if not row.there:
@@ -169,34 +138,14 @@ def _whole(bundle: Path, row: Measured) -> bool:
 
 
 def _measure(
-    row: Row,
-    network: Network,
-    profile: TargetProfile,
-    data: Mapping[str, Data],
-    folder: Path,
-    digest: str,
-    progress: Progress,
-    by: MeasuredBy,
+    row: Row, material: Material, profile: TargetProfile, folder: Path, digest: str, progress: Progress
 ) -> Measured:
     title = title_of(profile.recipe)
-    lacking = [role for role in row.needs if role not in data]
+    lacking = [role for role in row.needs if role not in material.data]
     if lacking:
         return Measured(key=row.key, title=title, digest=digest, missing=f"needs {lacking[0]} data")
-    trains = profile.recipe.trains
     try:
-        metrics = in_options(compress)(
-            network,
-            target=profile if trains else _without_loss(profile),
-            calibration=data.get("calibration"),
-            evaluation=data.get("evaluation"),
-            train=data.get("train") if trains else None,
-            output=folder / row.key,
-            overwrite=True,
-            progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
-            metric=by.metric,
-            postprocess=by.postprocess,
-            loss=by.loss if trains else None,
-        ).manifest.metrics
+        metrics = make_bundle(material, profile, folder / row.key, progress).manifest.metrics
     except RecipeError as error:
         return Measured(key=row.key, title=title, digest=digest, missing=str(error))
     # Where nothing was done, what counts is the file as it was exported, not the form of it that runs fastest.

@@ -18,6 +18,7 @@ from tests.networks import ConvNet, images, seeded
 QUICK = ("export.simplify=false", "cpu.runs=10")
 SET = [word for assignment in QUICK for word in ("--set", assignment)]
 MODEL = ("--model", "nets.py:net", "--calibration", "batches.py:calibration")
+SEARCH = ("search", "nets.py:net", "--target", "mobile")
 ON_A_BOARD = ("--cpu", "cortex-a72", "--max-latency-ms", "5")
 CALLS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     "validate": (
@@ -31,6 +32,18 @@ CALLS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     "compare": (
         ["compare", "nets.py:net", "--calibration", "batches.py:calibration", *SET, "--output", "rows"],
         lambda: edgecompress.compare(seeded(ConvNet), calibration=images(seed=1), overrides=QUICK, output="rows"),
+    ),
+    "search": (
+        [*SEARCH, *MODEL[2:], "--evaluation", "batches.py:evaluation", *SET, "--trials", "1", "--output", "found"],
+        lambda: edgecompress.search(
+            seeded(ConvNet),
+            "mobile",
+            calibration=images(seed=1),
+            evaluation=images(seed=2),
+            overrides=QUICK,
+            trials=1,
+            output="found",
+        ),
     ),
     "inspect": (["inspect", "nets.py:net"], lambda: edgecompress.inspect(seeded(ConvNet))),
     "benchmark": (
@@ -71,6 +84,8 @@ def _steady(document: Any) -> Any:
 @pytest.mark.parametrize("name", CALLS)
 def test_a_record_is_what_the_command_prints(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     command, call = CALLS[name]
+    if name == "search":
+        pytest.importorskip("optuna")
     record = call()
     capsys.readouterr()
     assert main([*command, "--json"]) in (0, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def test_rows_that_train_have_the_loss_and_others_are_told_of_none(
         raise RecipeError("not now; wait")
 
     asked: list[tuple[bool, str | None, Any]] = []
-    monkeypatch.setattr(sys.modules[prepare_folder.__module__], "compress", refuse)
+    monkeypatch.setattr("edgecompress.comparison.making.compress", refuse)
     by = MeasuredBy(loss=_sum)
     compare(seeded(Blocks), **DATA, train=images(), output=tmp_path / "all", overrides=QUICK, by=by)
     place = f"{__name__}:_sum"

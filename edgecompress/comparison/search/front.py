@@ -1,0 +1,108 @@
+"""The front: the trials that no other one beats, its knee, and the trial that the target would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecompress.comparison.search.trial import Measures
+from edgecompress.errors import plural
+from edgecompress.targets import TargetProfile
+from edgecompress.targets.rules import SERVES
+
+Measured = Mapping[int, Measures]
+"""By the number of the trial."""
+EVEN = {"max_accuracy_drop": 1, "max_latency_ms": 1, "max_size_mb": 1}
+"""How much each limit counts for a strategy that is not known."""
+IN_WORDS = {"max_accuracy_drop": "metric", "max_latency_ms": "latency", "max_size_mb": "size"}
+"""The three objectives, in their order, by the limits of :data:`~edgecompress.targets.rules.SERVES`."""
+FEWEST_FOR_A_KNEE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenTrial:
+    """The number of the trial that budgets and target choose, None where none keeps the budgets; and why."""
+
+    number: int | None
+    reason: str
+
+
+def beats(first: Measures, second: Measures) -> bool:
+    """Whether a trial is at least as good as another in all three, and better in one.
+
+    Latencies differ where the 95 % intervals of the speedups do not overlap; metric and bytes wherever they do.
+    """
+    slower = first.speedup_interval_95[1] < second.speedup_interval_95[0]
+    faster = first.speedup_interval_95[0] > second.speedup_interval_95[1]
+    no_worse = all(mine <= theirs for mine, theirs in zip(_sure(first), _sure(second), strict=True))
+    return no_worse and not slower and (faster or _sure(first) != _sure(second))
+
+
+def front_of(measured: Measured) -> tuple[int, ...]:
+    """The numbers of the trials that no other trial of the front beats, the best metric first.
+
+    A trial is left out for one of the front alone: that intervals overlap is not transitive. Of trials whose metric and
+    bytes are the same and whose latencies cannot be told apart, the one with the best median stays.
+    """
+    order = sorted(measured, key=lambda number: (_sure(measured[number]), -measured[number].speedup, number))
+    kept: list[int] = []
+    for number in order:
+        here = measured[number]
+        if not any(beats(measured[other], here) or _sure(measured[other]) == _sure(here) for other in kept):
+            kept.append(number)
+    return tuple(kept)
+
+
+def _sure(measures: Measures) -> tuple[float, int]:
+    """The objectives that no clock has to say."""
+    return measures.metric_drop, measures.size_bytes
+
+
+def knee_of(measured: Measured, front: Sequence[int]) -> int | None:
+    """The trial of the front that is nearest to the best of all three, each scaled to what the front spans.
+
+    None where the front has fewer than three trials.
+    """
+    if len(front) < FEWEST_FOR_A_KNEE:
+        return None
+    return front[int(np.argmin(np.linalg.norm(_scaled(measured, front), axis=1)))]
+
+
+def choose_trial(measured: Measured, front: Sequence[int], profile: TargetProfile) -> ChosenTrial:
+    """The trial of the front that keeps the budgets and gives the target most of what its strategy is for."""
+    within = [number for number in front if measured[number].outcome == "pass"]
+    if not within:
+        return ChosenTrial(number=None, reason=_why_none(measured, front))
+    limits = SERVES.get(profile.recipe.techniques, EVEN)
+    weights = np.array([limits[name] for name in IN_WORDS])
+    cost = _scaled(measured, within) @ weights
+    chosen = within[int(np.argmin(cost))]
+    if len(within) == 1:
+        return ChosenTrial(
+            number=chosen, reason=f"the only trial of the front that keeps the budgets of {profile.name}"
+        )
+    weighed = " : ".join(f"{IN_WORDS[name]} {limits[name]}" for name in IN_WORDS)
+    return ChosenTrial(
+        number=chosen,
+        reason=f"the best of {plural(len(within), 'trial')} that keep the budgets of {profile.name}"
+        f" ({profile.reason}), weighed {weighed}",
+    )
+
+
+def _why_none(measured: Measured, front: Sequence[int]) -> str:
+    missed = [budget for number in front for budget in measured[number].missed]
+    if not missed:
+        return "the machine is too noisy to say whether a trial of the front keeps the budgets"
+    most = max(sorted({*missed}), key=missed.count)
+    return f"no trial of the front keeps all budgets; {most} is missed by {missed.count(most)} of {len(front)}"
+
+
+def _scaled(measured: Measured, numbers: Sequence[int]) -> NDArray[np.float64]:
+    """The objectives of trials, (trials, 3), each from 0 for the best to 1 for the worst among them."""
+    values = np.array([measured[number].objectives for number in numbers])
+    best, span = values.min(0), np.ptp(values, axis=0)
+    scaled: NDArray[np.float64] = (values - best) / np.where(span > 0, span, 1)
+    return scaled

@@ -1,0 +1,96 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgecompress.comparison.search.front import ChosenTrial, choose_trial, front_of, knee_of
+from edgecompress.comparison.search.study import Known
+from edgecompress.comparison.search.trial import Measures, SearchTrial
+from edgecompress.recipe.wording import ADVISES
+from edgecompress.targets import TargetProfile
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """All trials of a search, and which of them no other one beats.
+
+    Attributes:
+        folder: holds the study and the bundles, in ``trials``.
+        target: its name.
+        trials: those that ended, in their order.
+        front: their numbers, the best metric first.
+        knee: the one of the front that is nearest to the best of all three; None where the front has less than three.
+        chosen: the one that the budgets and the target choose; None where none keeps the budgets.
+        reason: for that.
+        running: how many trials other workers are at.
+    """
+
+    folder: Path
+    target: str
+    trials: tuple[SearchTrial, ...] = field(metadata=ADVISES)
+    front: tuple[int, ...]
+    knee: int | None
+    chosen: int | None
+    reason: str
+    running: int
+
+    @property
+    def measured(self) -> Mapping[int, Measures]:
+        """The measures of trials with a bundle, by number."""
+        return Known(trials={trial.number: trial for trial in self.trials}).measured
+
+    @property
+    def original_ms(self) -> float | None:
+        """The latency of the original in milliseconds: the median over the trials; None without one."""
+        found = [measures.original_ms for measures in self.measured.values()]
+        return statistics.median(found) if found else None
+
+    @property
+    def failed(self) -> tuple[SearchTrial, ...]:
+        """The trials without a bundle."""
+        return tuple(trial for trial in self.trials if trial.failure is not None)
+
+    def trial(self, number: int) -> SearchTrial:
+        """The trial of that number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data, for JSON."""
+        return {
+            "format_version": FORMAT,
+            "folder": str(self.folder),
+            "target": self.target,
+            "trials": [trial.document() for trial in self.trials],
+            "front": list(self.front),
+            "knee": self.knee,
+            "chosen": self.chosen,
+            "reason": self.reason,
+            "running": self.running,
+            "original_ms": self.original_ms,
+        }
+
+
+def result_of(known: Known, folder: Path, profile: TargetProfile) -> SearchResult:
+    """What the trials of a study amount to, for a target."""
+    measured = known.measured
+    front = front_of(measured)
+    chosen = (
+        choose_trial(measured, front, profile) if front else ChosenTrial(number=None, reason="no trial has a bundle")
+    )
+    return SearchResult(
+        folder=folder,
+        target=profile.name,
+        trials=tuple(known.trials[number] for number in sorted(known.trials)),
+        front=front,
+        knee=knee_of(measured, front),
+        chosen=chosen.number,
+        reason=chosen.reason,
+        running=len(known.running),
+    )

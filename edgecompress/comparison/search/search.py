@@ -1,0 +1,155 @@
+"""The search: a study of recipes around a target's, until so many were tried or the time is over."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from edgecompress.bundle.manifest import canonical
+from edgecompress.comparison.making import Identity, Material, identify
+from edgecompress.comparison.search.result import SearchResult, result_of
+from edgecompress.comparison.search.space import Space, make_space
+from edgecompress.comparison.search.storage import JOURNAL, open_journal, quietly, require_optuna
+from edgecompress.comparison.search.study import Known, open_study, read_study
+from edgecompress.comparison.search.time_budget import OutOfTimeError, TimedProgress
+from edgecompress.comparison.search.trial import SearchTrial
+from edgecompress.comparison.search.worker import TRIALS, Worker
+from edgecompress.errors import DataError, OutputError, RecipeError, plural
+from edgecompress.progress import Progress
+from edgecompress.recipe.toml import recipe_tables
+from edgecompress.system.durable import write_whole
+from edgecompress.targets import TargetProfile
+from edgecompress.units import duration
+
+if TYPE_CHECKING:
+    import optuna
+
+FRONT = "front.json"
+SAME_IN_A_ROW = 50
+"""Suggestions that were all tried before, after which the space counts as searched through."""
+FIRST_FAILURES = 5
+"""Trials that all failed, after which the rest would fail, too."""
+
+
+def search(
+    material: Material,
+    profile: TargetProfile,
+    *,
+    fixed: Collection[str] = (),
+    trials: int | None,
+    seconds: float | None,
+    folder: Path,
+    progress: Progress,
+    tell: Callable[[SearchTrial], None] = lambda _: None,
+) -> SearchResult:
+    """Search for recipes that no other one beats, and keep all that was tried.
+
+    The errors are those of :func:`edgecompress.search`, which loads the model and names the folder.
+
+    Args:
+        material: the model and its data.
+        profile: the target.
+        fixed: keys that the user set, which stay as they are.
+        trials: how many there are to be in the study; None for no end.
+        seconds: how long this run may last; None for no end.
+        folder: of the study and its bundles.
+        progress: told of every step.
+        tell: told of every trial that ended.
+    """
+    start = time.monotonic()
+    require_optuna()
+    profile = material.named_in(profile)
+    space = make_space(profile, material.data, module=isinstance(material.network, nn.Module), fixed=fixed)
+    _require_techniques(space)
+    prepare_folder(folder)
+    found = identify(material, space.profile.recipe, progress)
+    _require_labels(found)
+    timed = TimedProgress(progress, None if seconds is None else start + seconds)
+    worker = Worker(material=material, parts=found.parts, space=space, folder=folder, progress=timed, tell=tell)
+    with quietly():
+        study = open_study(open_journal(folder / JOURNAL), _made_of(found.parts, space), profile.recipe.seed)
+        with suppress(OutOfTimeError):
+            _work(study, worker, trials)
+        known = read_study(study)
+    if seconds is not None and not known.trials:
+        raise RecipeError(
+            f"a time budget of {duration(seconds)} is too short for one trial; give more (--budget-time), and what was"
+            " begun goes on"
+        )
+    result = result_of(known, folder, space.profile)
+    write_whole(folder / FRONT, canonical(result.document()))
+    return result
+
+
+def _work(study: optuna.Study, worker: Worker, trials: int | None) -> None:
+    """Run trials until there are enough, beginning with the target's own recipe."""
+    own = worker.space.own()
+    asked = {choice.key for choice in worker.space.free if len(choice.values) > 1}
+    study.enqueue_trial({key: value for key, value in own.items() if key in asked}, skip_if_exists=True)
+    same = 0
+    while same < SAME_IN_A_ROW:
+        worker.progress.require_time()
+        worker.take_again(study)
+        before = read_study(study)
+        _require_some(before)
+        if trials is not None and len(before.trials) + len(before.running) >= trials:
+            return
+        worker.run(study)
+        same = same + 1 if len(read_study(study).trials) == len(before.trials) else 0
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of a search, or see that all in it is of one.
+
+    Raises:
+        OutputError: it holds other things, or cannot be made or read.
+    """
+    ours = re.compile(rf"{re.escape(JOURNAL)}(\.lock.*)?|{TRIALS}|\.?front\.(json|html)(\.partial)?")
+    try:
+        (folder / TRIALS).mkdir(parents=True, exist_ok=True)
+        found = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise OutputError(f"{str(folder)!r} cannot be used: {error.strerror}; choose another --output") from error
+    strange = [name for name in found if not ours.fullmatch(name)]
+    if strange:
+        raise OutputError(
+            f"{str(folder)!r} holds other things, {strange[0]!r} for one; choose an empty folder (--output)"
+        )
+
+
+def _made_of(parts: Mapping[str, str], space: Space) -> dict[str, str]:
+    """Digests of all that a study is of."""
+    choices = [{**asdict(choice), "when": dict(choice.when)} for choice in space.free]
+    recipe = canonical({"recipe": recipe_tables(space.profile.recipe), "choices": choices})
+    return {**parts, "recipe": hashlib.sha256(recipe).hexdigest(), "version": metadata.version("edgecompress")}
+
+
+def _require_labels(found: Identity) -> None:
+    evaluation = found.opened.batches.get("evaluation")
+    if evaluation is None or evaluation.first().labels is None:
+        raise DataError("a search compares recipes by the metric; give data with labels (--evaluation)")
+
+
+def _require_techniques(space: Space) -> None:
+    """See that a recipe of the space does something to the model."""
+    bold = space.settings(lambda choice: choice.values[0])
+    if not any(space.profile_of(settings).recipe.techniques for settings in (bold, space.own())):
+        raise RecipeError(
+            f"no technique is left for target {space.profile.name!r}; give training data (--train), or set"
+            " quantization.enabled=true"
+        )
+
+
+def _require_some(known: Known) -> None:
+    if len(known.trials) >= FIRST_FAILURES and not known.measured:
+        last = known.trials[max(known.trials)]
+        raise RecipeError(f"the first {plural(len(known.trials), 'trial')} failed; the last one: {last.failure}")

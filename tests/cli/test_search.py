@@ -1,0 +1,159 @@
+"""``edgecompress search`` on the command line: a table of 80 columns, or JSON and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgecompress.cli import main
+from edgecompress.cli.search import print_search, told_of
+from edgecompress.comparison.search.result import result_of
+from edgecompress.comparison.search.space import Setting
+from edgecompress.comparison.search.study import Known
+from edgecompress.comparison.search.trial import Measures, SearchTrial
+from edgecompress.targets import load_profile
+from tests.comparison.search.measures import measures
+
+QUICK = ["export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0"]
+RUN = [
+    *("search", "nets.py:net", "--target", "mobile", "--calibration", "batches.py:calibration"),
+    *("--evaluation", "batches.py:evaluation", "--trials", "1", "--output", "out"),
+    *(word for setting in QUICK for word in ("--set", setting)),
+]
+SETTINGS: dict[str, Setting] = {
+    "pruning.enabled": True,
+    "pruning.amount": 0.45,
+    "pruning.spread": "sensitivity",
+    "quantization.enabled": True,
+    "quantization.scheme": "fbgemm",
+    "quantization.granularity": "per_channel",
+    "quantization.observer": "percentile",
+    "quantization.bias_correction": True,
+}
+WORST = measures(
+    12.5,
+    2.25,
+    104_190_000,
+    title="pruned 45 % + INT8",
+    metric_change="-12.75 to -10.25",
+    original_bytes=416_000_000,
+    original_ms=1234.5,
+    speedup_interval_95=(2.21, 12.31),
+)
+"""With figures as wide as they come."""
+
+
+def _trial(number: int, found: Measures | None, failure: str | None = None) -> SearchTrial:
+    return SearchTrial(
+        number=number, settings=SETTINGS, folder="0123456789ab", seconds=90.0, measures=found, failure=failure
+    )
+
+
+def _printed(capsys: pytest.CaptureFixture[str], *trials: SearchTrial, running: int = 0) -> list[str]:
+    known = Known(
+        trials={trial.number: trial for trial in trials}, running=frozenset(f"r{place}" for place in range(running))
+    )
+    print_search(result_of(known, Path("net-search"), load_profile("edge")))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_front_lines_up_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = _printed(
+        capsys,
+        _trial(0, WORST),
+        _trial(1, measures(0.0, 2.0, 300_000_000)),
+        _trial(2, measures(0.5, 3.0, 200_000_000)),
+        _trial(3, measures(0.6, 1.9, 250_000_000)),
+        _trial(14, None, "step 'export' changed what the model computes: 12.0 dB agreement with the original, 60 dB"),
+        running=2,
+    )
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["trial", "top-1", "change,", "95", "%", "latency", "speedup,", "95", "%", "size"]
+    assert lines[1].split()[:2] == ["original", "80.00"]
+    assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "0"]
+    assert lines[3].startswith("2 chosen knee")
+    text = "\n".join(lines)
+    assert "pruned 45 % + INT8: pruning.amount=0.45 pruning.spread=sensitivity" in text
+    assert "quantization.enabled" not in text
+    assert "left out: 1 trial that others beat, 1 failure\n14: step 'export' changed" in text
+    assert "2 trials still with other workers" in text
+    assert "chosen: trial 2: the best of 3 trials that keep the budgets of edge" in text
+    assert lines[-2:] == ["its bundle: net-search/trials/0123456789ab", "all trials: net-search"]
+
+
+def test_latencies_are_the_originals_over_the_speedups(capsys: pytest.CaptureFixture[str]) -> None:
+    """Milliseconds of different runs do not compare; what the machine did to both is in neither ratio."""
+    lines = _printed(
+        capsys, _trial(0, measures(0.0, 2.0, original_ms=1.0)), _trial(1, measures(1.0, 4.0, original_ms=3.0))
+    )
+    shown = ["  ".join(line.split()) for line in lines[1:4]]
+    assert [words.split("  ms")[0].split("  ")[-1] for words in shown] == ["2.00", "1.00", "0.500"]
+
+
+def test_where_none_keeps_the_budgets_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = _printed(capsys, _trial(0, replace(WORST, outcome="fail", missed=("min_speedup",))))
+    told = "none chosen: no trial of the front keeps all budgets; min_speedup is missed by 1 of 1"
+    assert " ".join(" ".join(lines[-3:-1]).split()) == told
+    assert lines[-1] == "all trials: net-search"
+
+
+def test_a_trial_is_told_in_a_line() -> None:
+    told = "trial 3, 90 s: INT8: 4.00x smaller, 2.00x faster (1.99-2.01), top-1 79.50 %"
+    assert told_of(_trial(3, measures(0.5))) == told
+    assert told_of(_trial(3, None, "no layer; name one")) == "trial 3, 90 s: no layer; name one"
+
+
+@pytest.mark.usefixtures("project")
+def test_json_is_what_the_folder_holds_and_the_same_command_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    status = main([*RUN, "--json"])
+    shown = capfd.readouterr()
+    found = json.loads(shown.out)
+    assert status == (0 if found["chosen"] == 0 else 1)
+    assert found == json.loads(Path("out/front.json").read_text())
+    assert "trial 0, " in shown.err
+    bundle = Path("out/trials") / found["trials"][0]["folder"]
+    assert main(["validate", str(bundle), "--json"]) in (0, 1)
+    assert json.loads(capfd.readouterr().out)
+    assert main([*RUN, "--json"]) == status
+    again = capfd.readouterr()
+    assert json.loads(again.out) == found
+    assert "trial 0, " not in again.err
+
+
+@pytest.mark.usefixtures("project")
+def test_a_recipe_of_the_front_gives_the_same_bytes(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    main([*RUN, "--set", "quantization.placement=table", "--json"])
+    bundle = Path("out/trials") / json.loads(capfd.readouterr().out)["trials"][0]["folder"]
+    data = ["--calibration", "batches.py:calibration", "--evaluation", "batches.py:evaluation", "--output", "again"]
+    main(["compress", "nets.py:net", "--target", str(bundle / "recipe.toml"), *data])
+    for name in ("model.onnx", "recipe.toml"):
+        assert (Path("again") / name).read_bytes() == (bundle / name).read_bytes()
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--budget-time", "soon"], "a time budget is 'soon'; give one as 2h, 90m or 1h30m (--budget-time)"),
+        (["--trials", "0"], "trials is 0; give a whole number of at least 1"),
+        (["--set", "quantization.observer=mean"], "got 'mean' in 'quantization.observer'"),
+        (["--target", "mobil"], "did you mean 'mobile'?"),
+        (["--output", "nets.py"], "cannot be used: Not a directory; choose another --output"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    name, value = arguments
+    kept = [*RUN, name, value]
+    if name in RUN and name != "--set":
+        kept = [*RUN]
+        kept[kept.index(name) + 1] = value
+    assert main(kept) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert told in shown.err.splitlines()[-1]

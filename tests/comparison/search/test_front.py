@@ -1,0 +1,101 @@
+"""The front holds what no other trial beats; the knee and the choice are of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecompress.comparison.search.front import beats, choose_trial, front_of, knee_of
+from edgecompress.comparison.search.trial import Measures
+from edgecompress.targets import load_profile
+from tests.comparison.search.measures import measures
+
+MADE_UP = st.builds(
+    lambda drop, speedup, width, size: measures(
+        drop, speedup, size, speedup_interval_95=(speedup - width, speedup + width)
+    ),
+    st.sampled_from([0.0, 0.5, 1.0]),
+    st.floats(1, 3),
+    st.floats(0, 0.5),
+    st.sampled_from([500, 1000, 2000]),
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (measures(0.0, 2.0, 900), measures(0.0, 2.0, 1000), True),
+        (measures(0.0, 2.0, 1000), measures(0.0, 2.0, 1000), False),
+        (measures(0.0, 2.1, 1000), measures(0.0, 2.0, 1000), True),
+        (measures(0.0, 2.015, 1000), measures(0.0, 2.0, 1000), False),  # the intervals overlap
+        (measures(0.0, 1.985, 900), measures(0.0, 2.0, 1000), True),  # no slower beyond noise
+        (measures(0.0, 1.9, 900), measures(0.0, 2.0, 1000), False),
+        (measures(0.1, 3.0, 500), measures(0.0, 2.0, 1000), False),
+        (measures(-0.1, 2.0, 1000), measures(0.0, 2.0, 1000), True),
+    ],
+)
+def test_a_trial_beats_what_is_no_better_in_anything(first: Measures, second: Measures, expected: bool) -> None:
+    assert beats(first, second) is expected
+
+
+@given(st.lists(MADE_UP, min_size=1, max_size=12))
+def test_what_is_left_out_is_beaten_by_the_front_or_its_like_and_nothing_in_it_is(found: list[Measures]) -> None:
+    measured = dict(enumerate(found))
+    front = front_of(measured)
+    assert front
+    kept = [measured[number] for number in front]
+    assert not any(beats(first, second) for first in kept for second in kept)
+    for number in measured.keys() - {*front}:
+        out = measured[number]
+        like = [each for each in kept if each.objectives[::2] == out.objectives[::2] and each.speedup >= out.speedup]
+        assert like or any(beats(each, out) for each in kept)
+
+
+@given(st.lists(MADE_UP, min_size=1, max_size=8), st.randoms())
+def test_the_order_of_the_trials_changes_nothing(found: list[Measures], random: object) -> None:
+    measured = dict(enumerate(found))
+    numbers = list(measured)
+    random.shuffle(numbers)  # type: ignore[attr-defined]
+    assert front_of({number: measured[number] for number in numbers}) == front_of(measured)
+
+
+def test_the_best_metric_comes_first() -> None:
+    assert front_of({0: measures(1.0, 3.0), 1: measures(0.0, 2.0), 2: measures(1.0, 2.0)}) == (1, 0)
+
+
+def test_the_knee_is_nearest_to_the_best_of_all_three() -> None:
+    measured = {0: measures(0.0, 1.0, 2000), 1: measures(0.2, 2.8, 1100), 2: measures(2.0, 3.0, 1000)}
+    assert knee_of(measured, (0, 1, 2)) == 1
+    assert knee_of(measured, (0, 1)) is None
+
+
+ON_THE_FRONT = {0: measures(0.0, 2.0, 1200), 1: measures(1.0, 2.1, 1000), 2: measures(0.9, 4.0, 1300)}
+
+
+@pytest.mark.parametrize(("target", "expected"), [("mobile", 1), ("edge", 2), ("realtime", 2), ("cloud", 0)])
+def test_the_target_chooses_by_what_its_strategy_is_for(target: str, expected: int) -> None:
+    chosen = choose_trial(ON_THE_FRONT, (0, 1, 2), load_profile(target))
+    assert chosen.number == expected
+    assert f"the best of 3 trials that keep the budgets of {target}" in chosen.reason
+
+
+def test_what_misses_a_budget_is_not_chosen() -> None:
+    missed = {**ON_THE_FRONT, 1: replace(ON_THE_FRONT[1], outcome="fail", missed=("max_accuracy_drop",))}
+    assert choose_trial(missed, (0, 1, 2), load_profile("mobile")).number == 0
+    only = {0: ON_THE_FRONT[0], 1: missed[1]}
+    assert choose_trial(only, (0, 1), load_profile("mobile")).reason.startswith("the only trial of the front")
+
+
+def test_where_none_is_within_the_budget_that_is_missed_most_is_named() -> None:
+    outcomes = [("min_speedup",), ("max_accuracy_drop", "min_speedup"), ("max_accuracy_drop", "min_speedup")]
+    missed = {
+        number: replace(ON_THE_FRONT[number], outcome="fail", missed=names) for number, names in enumerate(outcomes)
+    }
+    chosen = choose_trial(missed, (0, 1, 2), load_profile("mobile"))
+    assert chosen.number is None
+    assert chosen.reason == "no trial of the front keeps all budgets; min_speedup is missed by 3 of 3"
+    noisy = {0: replace(ON_THE_FRONT[0], outcome="undecided")}
+    assert "too noisy to say" in choose_trial(noisy, (0,), load_profile("mobile")).reason

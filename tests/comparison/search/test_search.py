@@ -1,0 +1,204 @@
+"""A search runs until it has what it was asked for, goes on where it was, and keeps its failures."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecompress.bundle.reading import Bundle, read_bundle
+from edgecompress.comparison.making import Material
+from edgecompress.comparison.search.result import SearchResult
+from edgecompress.comparison.search.search import prepare_folder, search
+from edgecompress.errors import DataError, OutputError, ParityError, RecipeError
+from edgecompress.progress import Progress
+from edgecompress.targets import TargetProfile, effective_profile
+from tests.comparison.search.conftest import QUICK
+from tests.networks import ConvNet, images, seeded
+
+pytest.importorskip("optuna")
+DATA: dict[str, Any] = {"calibration": images(seed=1), "evaluation": images(seed=2)}
+FEW = ("quantization.observer=min_max", "quantization.equalization=false", "quantization.bias_correction=false")
+"""Leave a space of 16 recipes: granularity, rounding, and what the integers mean."""
+
+
+def _search(folder: Path, *overrides: str, seed: int = 0, **given: Any) -> SearchResult:
+    listed = (*QUICK, *overrides)
+    network = seeded(ConvNet, seed)
+    arguments = {"trials": 4, "seconds": None, "progress": Progress(), **given}
+    data = {**DATA, **arguments.pop("data", {})}
+    return search(
+        Material(network=network, data=data),
+        effective_profile("mobile", listed),
+        fixed={assignment.partition("=")[0] for assignment in listed},
+        folder=folder,
+        **arguments,
+    )
+
+
+def _interrupting(monkeypatch: pytest.MonkeyPatch, error: BaseException, at: int, runs: list[Any]) -> None:
+    """Let the run at a place end in an error, after what it had begun is there."""
+    worker = importlib.import_module("edgecompress.comparison.search.worker")
+    make: Callable[..., Bundle] = worker.make_bundle
+
+    def interrupted(*given: Any) -> Bundle:
+        made = make(*given)
+        if len(runs) == at:
+            for file in made.path.iterdir():
+                file.unlink()
+            made.path.rmdir()
+            raise error
+        return made
+
+    monkeypatch.setattr(worker, "make_bundle", interrupted)
+
+
+def test_it_has_as_many_trials_as_it_was_asked_for_the_targets_own_first(
+    tmp_path: Path, runs: list[TargetProfile]
+) -> None:
+    told: list[int] = []
+    found = _search(tmp_path / "out", tell=lambda trial: told.append(trial.number))
+    assert len(found.trials) == len(runs) == len(told) == 4
+    assert runs[0].recipe.quantization == effective_profile("mobile", QUICK).recipe.quantization
+    assert len({profile.recipe.model_dump_json() for profile in runs}) == 4
+    for trial in found.trials:
+        read_bundle(tmp_path / "out" / "trials" / trial.folder)
+    written = json.loads((tmp_path / "out" / "front.json").read_text())
+    assert written == json.loads(json.dumps(found.document()))
+    assert not [*(tmp_path / "out" / "trials").glob(".*")]
+
+
+def test_it_goes_on_and_runs_nothing_twice(tmp_path: Path, runs: list[TargetProfile]) -> None:
+    first = _search(tmp_path / "out")
+    assert _search(tmp_path / "out") == first
+    assert len(runs) == 4
+    more = _search(tmp_path / "out", trials=6)
+    assert more.trials[:4] == first.trials
+    assert len(more.trials) == len({profile.recipe.model_dump_json() for profile in runs}) == len(runs) == 6
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
+def test_a_trial_that_is_interrupted_is_the_next_one(
+    error: BaseException, tmp_path: Path, runs: list[TargetProfile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        _interrupting(patched, error, 3, runs)
+        with pytest.raises(type(error)):
+            _search(tmp_path / "out")
+    found = _search(tmp_path / "out")
+    assert len(found.trials) == 4
+    assert found.running == 0
+    assert runs[3] == runs[2]
+
+
+def test_a_trial_that_fails_is_kept_with_its_reason(
+    tmp_path: Path, runs: list[TargetProfile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _interrupting(monkeypatch, ParityError("step 'export' changed what the model computes"), 2, runs)
+    found = _search(tmp_path / "out")
+    assert [trial.failure for trial in found.failed] == ["step 'export' changed what the model computes"]
+    assert len(found.trials) == 4
+    assert found.failed[0].number not in found.front
+    assert _search(tmp_path / "out") == found
+
+
+def test_a_failure_of_another_kind_ends_no_study_either(
+    tmp_path: Path, runs: list[TargetProfile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _interrupting(monkeypatch, ZeroDivisionError("by zero\nat line 7"), 1, runs)
+    found = _search(tmp_path / "out", trials=2)
+    assert [trial.failure for trial in found.failed] == ["internal failure: ZeroDivisionError: by zero"]
+
+
+def test_what_cannot_be_written_ends_the_run_and_the_trial_comes_again(
+    tmp_path: Path, runs: list[TargetProfile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        _interrupting(patched, OutputError("the disk is full; free some room"), 2, runs)
+        with pytest.raises(OutputError, match="disk is full"):
+            _search(tmp_path / "out")
+    assert len(_search(tmp_path / "out", trials=2).trials) == 2
+    assert runs[2] == runs[1]
+
+
+def test_where_all_fail_the_last_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Bundle:
+        raise RecipeError("no; yes")
+
+    monkeypatch.setattr("edgecompress.comparison.search.worker.make_bundle", fail)
+    with pytest.raises(RecipeError, match=r"^the first 5 trials failed; the last one: no; yes$"):
+        _search(tmp_path / "out", trials=20)
+
+
+def test_a_space_that_is_searched_through_ends_the_search(tmp_path: Path, runs: list[TargetProfile]) -> None:
+    found = _search(tmp_path / "out", *FEW, trials=100)
+    assert len(found.trials) == len(runs) == 8  # fbgemm in three ways and qnnpack, two granularities
+
+
+def test_a_search_for_another_thing_is_refused_in_the_same_folder(tmp_path: Path, runs: list[TargetProfile]) -> None:
+    _search(tmp_path / "out", trials=1)
+    with pytest.raises(OutputError, match="the study is of another model;"):
+        _search(tmp_path / "out", seed=1)
+    with pytest.raises(OutputError, match="the study is of other evaluation data;"):
+        _search(tmp_path / "out", data={"evaluation": images(seed=3)})
+    with pytest.raises(OutputError, match="the study is of other train data;"):
+        _search(tmp_path / "out", data={"train": images(seed=3)})
+    with pytest.raises(OutputError, match="the study is of another recipe"):
+        _search(tmp_path / "out", "seed=1")
+    assert len(runs) == 1
+
+
+def test_a_time_that_is_over_before_a_trial_ended_is_too_short(tmp_path: Path, runs: list[TargetProfile]) -> None:
+    told = "a time budget of 1 s is too short for one trial; give more (--budget-time), and what was begun goes on"
+    with pytest.raises(RecipeError, match=f"^{re.escape(told)}$"):
+        _search(tmp_path / "out", seconds=1e-9)
+    assert runs == []
+    assert len(_search(tmp_path / "out", trials=1).trials) == 1
+
+
+def test_a_time_that_is_over_in_a_trial_leaves_it_to_the_next_run(
+    tmp_path: Path, runs: list[TargetProfile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgecompress.comparison.search.time_budget import OutOfTimeError
+
+    with monkeypatch.context() as patched:
+        _interrupting(patched, OutOfTimeError(), 2, runs)
+        assert len(_search(tmp_path / "out", trials=None, seconds=1e9).trials) == 1
+    found = _search(tmp_path / "out", trials=2)
+    assert len(found.trials) == 2
+    assert runs[2] == runs[1]
+
+
+def test_a_bundle_that_a_dead_worker_left_is_read_and_not_made(tmp_path: Path, runs: list[TargetProfile]) -> None:
+    first = _search(tmp_path / "out")
+    (tmp_path / "out" / "study.journal").unlink()
+    again = _search(tmp_path / "out")
+    assert {trial.folder for trial in again.trials} == {trial.folder for trial in first.trials}
+    assert len(runs) == 4
+
+
+def test_data_without_labels_are_told(tmp_path: Path) -> None:
+    told = r"^a search compares recipes by the metric; give data with labels \(--evaluation\)$"
+    with pytest.raises(DataError, match=told):
+        _search(tmp_path / "out", data={"evaluation": [image for image, _ in images(seed=2)]})
+
+
+def test_a_target_without_a_technique_is_told(tmp_path: Path) -> None:
+    told = "no technique is left for target 'mobile'; give training data (--train), or set quantization.enabled=true"
+    with pytest.raises(RecipeError, match=f"^{re.escape(told)}$"):
+        _search(tmp_path / "out", "quantization.enabled=false")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match=r"holds other things, 'thesis.tex' for one; choose an empty folder"):
+        prepare_folder(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(OutputError, match=r"thesis.tex' cannot be used: Not a directory; choose another --output"):
+        prepare_folder(tmp_path / "thesis.tex")

@@ -1,0 +1,92 @@
+"""A worker takes the trials of the dead, and leaves those of the living."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecompress.comparison.making import Material
+from edgecompress.comparison.search.space import make_space
+from edgecompress.comparison.search.storage import quietly
+from edgecompress.comparison.search.study import open_study, read_study
+from edgecompress.comparison.search.time_budget import TimedProgress
+from edgecompress.comparison.search.worker import Worker
+from edgecompress.progress import Progress
+from edgecompress.system.locks import owned
+from edgecompress.targets import TargetProfile, effective_profile
+from tests.comparison.search.conftest import QUICK
+from tests.networks import ConvNet, seeded
+
+optuna = pytest.importorskip("optuna")
+PARAMS = {"quantization.observer": "mse"}
+
+
+@pytest.fixture
+def study() -> Iterator[Any]:
+    with quietly():
+        yield open_study(optuna.storages.InMemoryStorage(), {"network": "a"}, seed=0)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Worker:
+    (tmp_path / "trials").mkdir()
+    return Worker(
+        material=Material(network=seeded(ConvNet), data={}),
+        parts={"network": "a"},
+        space=make_space(effective_profile("mobile", QUICK), ("calibration", "evaluation")),
+        folder=tmp_path,
+        progress=TimedProgress(Progress(), None),
+        tell=lambda _: None,
+    )
+
+
+def _begun(study: Any, folder: str) -> Any:
+    """A trial that some worker has begun."""
+    study.enqueue_trial(PARAMS)
+    trial = study.ask()
+    trial.suggest_categorical("quantization.observer", ("mse", "entropy"))
+    trial.set_user_attr("folder", folder)
+    return trial
+
+
+def test_the_trial_of_a_dead_worker_is_queued_again(worker: Worker, study: Any) -> None:
+    trial = _begun(study, "dead")
+    worker.take_again(study)
+    worker.take_again(study)
+    states = [(found.number, found.state.name) for found in study.trials]
+    assert states == [(trial.number, "FAIL"), (trial.number + 1, "WAITING")]
+    assert study.trials[-1].system_attrs["fixed_params"] == PARAMS
+    assert [*(worker.folder / "trials").iterdir()] == []
+
+
+def test_the_trial_of_a_living_worker_is_left_to_it(worker: Worker, study: Any) -> None:
+    _begun(study, "living")
+    with owned(worker.folder / "trials" / ".living.lock", wait=False):
+        worker.take_again(study)
+    assert read_study(study).running == {"living"}
+    assert [found.state.name for found in study.trials] == ["RUNNING"]
+
+
+def test_a_recipe_that_another_worker_is_at_is_not_run_twice(
+    worker: Worker, study: Any, runs: list[TargetProfile]
+) -> None:
+    worker.run(study)
+    first = read_study(study).trials[0]
+    study.enqueue_trial(dict(study.trials[0].params))
+    with owned(worker.folder / "trials" / f".{first.folder}.lock", wait=False):
+        worker.run(study)
+    assert len(runs) == 1
+    assert study.trials[1].user_attrs["same_as"] == first.folder
+    assert study.trials[1].state.name == "FAIL"
+
+
+def test_a_recipe_that_was_tried_is_known_and_not_run(worker: Worker, study: Any, runs: list[TargetProfile]) -> None:
+    worker.run(study)
+    study.enqueue_trial(dict(study.trials[0].params))
+    worker.run(study)
+    assert len(runs) == 1
+    assert study.trials[1].values == study.trials[0].values
+    assert read_study(study).trials.keys() == {0}
