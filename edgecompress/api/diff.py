@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecompress.api.devices import device_table
 from edgecompress.bundle.reading import Bundle
 from edgecompress.comparison.releases import Difference, compare_bundles
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import path
+from edgecompress.recipe.arguments import Overrides, path
 from edgecompress.recipe.wording import in_python_words
 
 
@@ -24,9 +25,11 @@ def diff(
     max_metric_loss: float | None = None,
     max_size_growth: float | None = None,
     max_slowdown: float | None = None,
+    device: str | None = None,
+    overrides: Overrides = (),
     progress: Progress | None = None,
 ) -> Difference:
-    """Compare two bundles of a network: metric, size, latency on this machine, and which answers changed.
+    """Compare two bundles of a network: metric, size, latency, and which answers changed.
 
     Args:
         old: the bundle that is in use, or the path of its folder.
@@ -42,6 +45,9 @@ def diff(
         max_size_growth: by how many percent the artifact may be larger; by default 1.
         max_slowdown: by how many percent the artifact may be slower; missed where the whole 95 % interval of the time
             lies beyond it; by default 1.
+        device: the URL of a device of your own, ``ssh://[user@]host[:port]``, on which both are timed in the place of
+            this machine.
+        overrides: for keys of the table ``device``, such as ``device.python=PATH``.
         progress: what is told of the progress; by default nobody.
 
     Returns:
@@ -50,7 +56,8 @@ def diff(
     Raises:
         OutputError: one is no bundle, was changed, or takes other inputs than the other.
         DataError: the data does not fit, or a limit is on a metric that is not known.
-        RecipeError: an argument is of the wrong type or below 0; there is no such metric, or it fails.
+        RecipeError: an argument is of the wrong type or below 0; there is no such metric, or it fails; or the device
+            cannot be used.
     """
     limits = {"max_metric_loss": max_metric_loss, "max_size_growth": max_size_growth, "max_slowdown": max_slowdown}
     return compare_bundles(
@@ -60,6 +67,7 @@ def diff(
         evaluation=evaluation,
         progress=progress or Progress(),
         by=MeasuredBy(metric=metric, postprocess=postprocess),
+        device=device_table(device, overrides),
     )
 
 

@@ -7,18 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecompress.api.devices import device_table
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.revalidation import Revalidation, revalidate
 from edgecompress.bundle.signature import load_signing_key
-from edgecompress.errors import OutputError, RecipeError
+from edgecompress.errors import OutputError
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
-from edgecompress.recipe.arguments import Overrides, assignments, named_as_arguments, names, path
-from edgecompress.recipe.device import Device
+from edgecompress.recipe.arguments import Overrides, named_as_arguments, names, path
 from edgecompress.recipe.meant import text_as_meant
-from edgecompress.recipe.overrides import override
-from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.report.recording import record as write_record
 from edgecompress.validation.elsewhere.places import emulated
@@ -140,7 +138,7 @@ def validate(
     }
     folder = bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle)
     key = None if sign is None else load_signing_key(path("sign", sign))
-    settings = _device(device, overrides)
+    settings = device_table(device, overrides)
     asked = names("on", on, "runtimes")
     found = revalidate(
         folder,
@@ -155,19 +153,6 @@ def validate(
         device=settings,
     )
     return _recorded(folder, found, key, progress or Progress()) if record else found
-
-
-def _device(url: str | None, overrides: Overrides) -> Device:
-    """The table of the device as the caller has it."""
-    given = assignments("overrides", overrides)
-    others = [text.partition("=")[0].strip() for text in given if not text.strip().startswith("device.")]
-    if others:
-        raise RecipeError(
-            f"{others[0]!r} is of the run that made the bundle; give keys of the table 'device' alone, as"
-            " device.python=PATH"
-        )
-    table = override(Recipe(), given).device
-    return table if url is None else table.model_copy(update={"url": url})
 
 
 def _recorded(folder: Path, found: Revalidation, key: Ed25519PrivateKey | None, progress: Progress) -> Revalidation:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from edgecompress.cli import completion
 from edgecompress.cli.tables import console, print_table
 from edgecompress.errors import plural
 from edgecompress.units import kilobytes, milliseconds
@@ -12,6 +15,15 @@ from edgecompress.units import kilobytes, milliseconds
 if TYPE_CHECKING:
     from edgecompress.validation.elsewhere.results import Elsewhere
 
+DeviceSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="device.KEY=VALUE",
+        autocompletion=completion.device_keys,
+        help="How the device is used: python, threads, cores; repeatable.",
+    ),
+]
 STATES = {"temperature_c": "temperature, {:.0f} to {:.0f} °C", "clock_mhz": "clock, {:.0f} to {:.0f} MHz"}
 """What a device tells of itself before and after the runs."""
 
@@ -47,13 +59,22 @@ def _rows(measured: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def _told(entry: Mapping[str, Any]) -> str:
-    """The device in a line: its name, CPU and versions, and what it was like before and after."""
-    ran_on, measured = entry["ran_on"], entry["measured"]
-    named = [ran_on[name] for name in ("device", "cpu", "machine") if name in ran_on]
-    versions = [f"{name} {ran_on[name]}" for name in ("onnxruntime", "python") if name in ran_on]
+    """The device in a line, and what it was like before and after."""
+    measured = entry["measured"]
     states = [
         text.format(measured["before"][name], measured["after"][name])
         for name, text in STATES.items()
         if name in measured["before"] and name in measured["after"]
     ]
-    return "; ".join(filter(None, (", ".join(named), ", ".join(versions), *states)))
+    return "; ".join(filter(None, (device_line(entry["ran_on"]), *states)))
+
+
+def device_line(ran_on: Mapping[str, str]) -> str:
+    """A device in a line: its name, CPU and versions.
+
+    >>> device_line({"device": "Board 5", "cpu": "Cortex-A76", "onnxruntime": "1.27.0"})
+    'Board 5, Cortex-A76; onnxruntime 1.27.0'
+    """
+    named = [ran_on[name] for name in ("device", "cpu", "machine") if name in ran_on]
+    versions = [f"{name} {ran_on[name]}" for name in ("onnxruntime", "python") if name in ran_on]
+    return "; ".join(filter(None, (", ".join(named), ", ".join(versions))))

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from edgecompress.cli import completion
+from edgecompress.cli.compress import DeviceOption
+from edgecompress.cli.device_tables import DeviceSettings, device_line
 from edgecompress.cli.gate import Gate, GitHub, JUnit, NamedAgain
 from edgecompress.cli.tables import VERDICTS, console, print_json, print_table, prints_aside
 from edgecompress.errors import plural
@@ -18,6 +20,7 @@ from edgecompress.units import budget, decibels, kilobytes, limit, metric, metri
 if TYPE_CHECKING:
     from edgecompress.comparison.changed_answers import ChangedAnswer, ChangedAnswers
     from edgecompress.comparison.regressions import ReleaseVerdict
+    from edgecompress.comparison.release_latency import LatencyChange
     from edgecompress.comparison.releases import Difference
 
 SHOWN = 10
@@ -48,6 +51,8 @@ def run(
     max_slowdown: Annotated[
         float | None, typer.Option(metavar="PERCENT", min=0, help="Beyond noise; by default 1.")
     ] = None,
+    device: DeviceOption = None,
+    assignments: DeviceSettings = None,
     junit: JUnit = None,
     github: GitHub = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -68,6 +73,8 @@ def run(
             max_metric_loss=max_metric_loss,
             max_size_growth=max_size_growth,
             max_slowdown=max_slowdown,
+            device=device,
+            overrides=assignments or (),
             progress=progress_for(Console(stderr=True)),
         )
     if as_json:
@@ -76,6 +83,7 @@ def run(
         print_table(["", "old", "new", "change"], list(_rows(found)))
         if found.same_file:
             console().print("both artifacts are the same file", highlight=False)
+        _print_device(found.latency)
         _print_answers(found.answers, found.answered)
         _print_budgets(found.verdict, new)
     gate.tell(found.verdict.entry)
@@ -97,6 +105,15 @@ def _rows(found: Difference) -> Iterator[list[str]]:
     share = found.agreement.top1_agreement
     same = "" if share is None else f"{percent(100 * share)} same class"
     yield ["agreement", "", decibels(found.agreement.sqnr_db), same]
+
+
+def _print_device(latency: LatencyChange) -> None:
+    """Where both were timed, if not here, and why its times are not to be trusted."""
+    if latency.device is not None:
+        told = f"latency: {' on '.join(filter(None, (device_line(latency.ran_on), latency.device)))}"
+        console().print(told, style="dim", highlight=False, markup=False)
+    for doubt in latency.doubts:
+        console().print(f"latency: {doubt}", style="yellow", highlight=False, markup=False)
 
 
 def _grown(sizes: tuple[int, int]) -> str:

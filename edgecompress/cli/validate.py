@@ -11,7 +11,7 @@ from rich.console import Console
 
 from edgecompress.cli import completion
 from edgecompress.cli.compress import DeviceOption, On
-from edgecompress.cli.device_tables import print_devices
+from edgecompress.cli.device_tables import DeviceSettings, print_devices
 from edgecompress.cli.gate import Gate, GitHub, JUnit, NamedAgain
 from edgecompress.cli.tables import (
     console,
@@ -26,16 +26,6 @@ from edgecompress.cli.tables import (
 
 if TYPE_CHECKING:
     from edgecompress.bundle.measured_rows import MeasuredRow
-
-DeviceSettings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="device.KEY=VALUE",
-        autocompletion=completion.device_keys,
-        help="How the device is used: python, threads, cores; repeatable.",
-    ),
-]
 
 
 def run(

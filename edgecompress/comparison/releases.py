@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from edgecompress.bundle.reading import ARTIFACT, Bundle, read_bundle
 from edgecompress.bundle.revalidation import evaluation_batches, read_golden
 from edgecompress.comparison.changed_answers import MOST_LISTED, ChangedAnswers, changed_answers
 from edgecompress.comparison.regressions import METRIC, ReleaseVerdict, judge_release
+from edgecompress.comparison.release_latency import LatencyChange, device_of, time_here, time_there
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError, OutputError, first_line
 from edgecompress.loading.folders.sample_names import sample_names
@@ -28,16 +28,16 @@ from edgecompress.metrics.metric import Measure
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import number
+from edgecompress.recipe.device import Device
 from edgecompress.recipe.recorded import read_recorded
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows
 from edgecompress.system.isolation import require_survives
 from edgecompress.targets.cpus import arithmetic_of
-from edgecompress.timing.latency import Latency, interleave_sessions, summarize
-from edgecompress.timing.ratios import SAME_TIME, Ratio
-from edgecompress.timing.settling import settle
+from edgecompress.timing.ratios import SAME_TIME
 from edgecompress.validation.doubtful_limits import doubtful_loss
 from edgecompress.validation.drops import Drop
+from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.scores import Scores
 
 if TYPE_CHECKING:
@@ -71,25 +71,6 @@ class MetricChange:
             "interval_95": None if drop is None or drop.interval_95 is None else list(drop.interval_95),
             "verdict": None if drop is None else drop.verdict,
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class LatencyChange:
-    """Milliseconds of one sample, of both artifacts in turn in one run; ``ratio`` is the old time over the new one.
-
-    Both times are None where the artifacts are one file: there is nothing to tell apart.
-    """
-
-    old: Latency | None
-    new: Latency | None
-    ratio: Ratio
-    threads: int
-
-    @property
-    def entry(self) -> dict[str, Any]:
-        """The same as plain data, for JSON."""
-        times = {name: None if time is None else asdict(time) for name, time in (("old", self.old), ("new", self.new))}
-        return {**times, **asdict(self.ratio), "verdict": self.ratio.verdict, "threads": self.threads}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +131,7 @@ def compare_bundles(
     evaluation: Data | None,
     progress: Progress,
     by: MeasuredBy = AS_NAMED,
+    device: Device | None = None,
 ) -> Difference:
     """Compare two bundles of a network, both run in turn on this machine as the target of the new one computes.
 
@@ -160,17 +142,21 @@ def compare_bundles(
         evaluation: DATA on which both answer; without it the self-test's inputs of the new one.
         progress: told of the progress.
         by: what is measured in place of the metric of the new bundle, and what the outputs become before.
+        device: on which both are timed, where it names one. Of the new bundle's own recipe only threads and cores are
+            taken, where it has none.
 
     Raises:
         OutputError: one is no bundle, was changed, or takes other inputs than the other.
         DataError: the evaluation data does not fit, or a limit is on a metric that is not known.
-        RecipeError: a limit is no number of at least 0; or there is no such metric, or it fails.
+        RecipeError: a limit is no number of at least 0; there is no such metric, or it fails; or the device cannot be
+            used.
     """
     asked = {name: number(name, limits[name], lambda limit: limit >= 0, "give at least 0") for name in limits}
     bundles = (read_bundle(old), read_bundle(new))
     last = bundles[1]
     settled = measured_by(read_recorded(last.manifest.recipe), by, progress.warn, runs=evaluation is not None)
     measure, recipe = settled.measure, settled.recipe
+    there = device_of((device or Device()).with_cores_of(recipe.device))
     golden = _golden(bundles, recipe)
     if evaluation is None:
         batches = _as_batches(golden, last, measure)
@@ -186,7 +172,7 @@ def compare_bundles(
         progress.warn(line)
     sizes = (files[0].stat().st_size, files[1].stat().st_size)
     same = len({bundle.manifest.files[ARTIFACT].sha256 for bundle in bundles}) == 1
-    latency = _latency(files, golden, recipe, progress, same=same)
+    latency = _latency(files, golden, recipe, there, progress, same=same)
     names = () if evaluation is None else sample_names(evaluation, "evaluation", recipe)
     return Difference(
         old=old,
@@ -268,13 +254,14 @@ def _metric(bundles: tuple[Bundle, Bundle], measure: Measure, scores: Scores, *,
     return MetricChange(name=measure.name, unit=measure.unit, source=NOWHERE if drop is None else source, drop=drop)
 
 
-def _latency(files: list[Path], golden: Batch, recipe: Recipe, progress: Progress, *, same: bool) -> LatencyChange:
+def _latency(
+    files: list[Path], golden: Batch, recipe: Recipe, device: NamedPlace | None, progress: Progress, *, same: bool
+) -> LatencyChange:
     threads = recipe.cpu.threads
     if same:
         return LatencyChange(old=None, new=None, ratio=SAME_TIME, threads=threads)
     session = open_session(files[1], threads, arithmetic="native")
     sample = (golden if session_rows(session, golden.axes) else golden.slice(0, 1)).inputs
-    with progress.step("timing both artifacts"):
-        times, ratios = settle(partial(interleave_sessions, files, sample, runs=recipe.cpu.runs, threads=threads))
-    first, last = (summarize(column) for column in times.T)
-    return LatencyChange(old=first, new=last, ratio=ratios[1], threads=threads)
+    if device is not None:
+        return time_there(device, files, sample, recipe.cpu, progress)
+    return time_here(files, sample, recipe.cpu, progress)

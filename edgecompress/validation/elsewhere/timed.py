@@ -21,12 +21,16 @@ class TimingTask:
         runs: timed runs of each file.
         threads: of each session, where the place does not say.
         original: the bytes of the float file, which is timed in turn with the artifact.
+        called: what messages call that file.
+        weigh: measure memory, too.
     """
 
     sample: Inputs
     runs: int
     threads: int
     original: bytes | None = None
+    called: str = "the float model"
+    weigh: bool = True
 
 
 @runtime_checkable

@@ -112,7 +112,7 @@ def open_session(file: str, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        what = "the float model" if file.startswith("original") else "the artifact"
+        what = json.loads(Path("task.json").read_text())["called"].get(file, "the artifact")
         why = " ".join(str(error).split())
         raise RuntimeError(f"ONNX Runtime {onnxruntime.__version__} refuses {what}: {why}") from None
 

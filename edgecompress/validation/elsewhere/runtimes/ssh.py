@@ -94,7 +94,7 @@ class SshDevice:
             files["sample.npz"] = pack([timing.sample])
             files["nothing.onnx"] = onnx.parser.parse_model(NOTHING).SerializeToString()
             files |= {} if timing.original is None else {"original.onnx": timing.original}
-            weighed = [name for name in ("nothing.onnx", *MODELS) if name in files]
+            weighed = [name for name in ("nothing.onnx", *MODELS) if name in files and timing.weigh]
             commands += [Command(arguments=[PROGRAM, "peak", name], needed=False) for name in weighed]
             wanted += [f"{name}.json" for name in weighed]
         try:
@@ -113,7 +113,8 @@ class SshDevice:
         """What the program there is told."""
         threads = self.settings.threads or (1 if timing is None else timing.threads)
         runs = 0 if timing is None else timing.runs
-        return {"threads": threads, "runs": runs, "cores": list(self.settings.cores)}
+        called = {} if timing is None else {"original.onnx": timing.called}
+        return {"threads": threads, "runs": runs, "cores": list(self.settings.cores), "called": called}
 
     def _ask(
         self, files: Mapping[str, bytes], commands: Sequence[Command], wanted: Sequence[str], limit_s: float
