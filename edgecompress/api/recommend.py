@@ -25,6 +25,7 @@ from edgecompress.targets import TargetProfile, load_profile, profile_names
 from edgecompress.targets.cpus import as_named, host_isa
 from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.targets.profile import overridden
+from edgecompress.targets.reasons import what_decided
 from edgecompress.targets.recommendation import RankedTarget, Recommendation
 from edgecompress.targets.recommendation import recommend as rank_targets
 from edgecompress.targets.rules import Constraints, find_cpu_or_device
@@ -40,6 +41,7 @@ class Advice:
         found: the targets, each with its reason and what is predicted of it.
         trials: what was measured of a target's bundle, by the name of the target.
         not_known: what this machine cannot say of another CPU's latency.
+        because: which of the limits, or other facts that were given, put the first target there.
         with_training: the target that would be the first with training data, where nobody said whether there is some.
         overrides: ``KEY=VALUE`` for :func:`compress` with the first target: what suits it to the CPU that is asked for,
             and the same limits.
@@ -50,6 +52,7 @@ class Advice:
     found: Recommendation
     trials: Mapping[str, Trial] = field(default_factory=dict, metadata=ADVISES)
     not_known: str | None = None
+    because: str | None = field(default=None, metadata=ADVISES)
     with_training: str | None = None
     overrides: tuple[str, ...] = ()
 
@@ -79,6 +82,7 @@ class Advice:
                 for rejected in self.found.rejected
             ],
             "not_known": self.not_known,
+            "because": self.because,
             "with_training": self.with_training,
         }
 
@@ -178,6 +182,7 @@ def recommend(
         found=found,
         trials=tried,
         not_known=unknown,
+        because=_because(found, constraints, cpu),
         with_training=_with_training(profiles, constraints, measured, found),
         overrides=(*best, *asked, *budgets),
     )
@@ -194,6 +199,15 @@ def _with_training(
         return None
     first = rank_targets(profiles, replace(constraints, train_data=True), measured).ranked[:1]
     return first[0].profile.name if first and first != found.ranked[:1] and first[0].profile.recipe.trains else None
+
+
+def _because(found: Recommendation, constraints: Constraints, cpu: str | None) -> str | None:
+    """What put the first target there, in the words of the command line."""
+    if not found.ranked:
+        return None
+    first = found.ranked[0]
+    trains = first.profile.recipe.trains
+    return f"{first.profile.name} is first {what_decided(constraints, first.decided_by, cpu, trains=trains)}."
 
 
 def _check_given(model: object, weights: object, data: Mapping[str, Data], *, measure: bool) -> None:

@@ -101,17 +101,18 @@ def _metric_rows(
     if drop is None and before is not None and after is not None:
         drop = Drop(before=before, after=after, unit=measure.unit, higher_is_better=measure.wants_more)
     values = metric_measures(measure, before, after)
+    of_the_value = NOWHERE if after is None else source
     units = {**metric_units(measure), "metric_kept": "share"}
     if measure.name == DEFAULT:
-        yield MeasuredRow(measure="accuracy", value=after, unit="%", source=source)
+        yield MeasuredRow(measure="accuracy", value=after, unit="%", source=of_the_value)
         title, shown = "accuracy", {"accuracy_drop": "points"}
     else:
         title = metric_title(measure.name)
-        yield MeasuredRow(measure="metric", value=after, unit=measure.unit, source=source, title=title)
+        yield MeasuredRow(measure="metric", value=after, unit=measure.unit, source=of_the_value, title=title)
         shown = {name: units[name] for name in ("metric_drop", "metric_kept")}
     for name, unit in shown.items():
         value = values[name]
-        found = NOWHERE if value is None and source == HERE else source
+        found = NOWHERE if value is None else source
         kept = name == "metric_kept"
         yield MeasuredRow(
             measure=name,

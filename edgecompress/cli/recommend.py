@@ -100,6 +100,8 @@ def run(
 
 def _print_advice(advice: Advice, model: str, given: Mapping[str, str | None]) -> None:
     _print_found(advice.found, advice.measured, advice.constraints.max_latency_ms)
+    if advice.because is not None:
+        console().print(f"\n{advice.because}", highlight=False, markup=False)
     if advice.not_known is not None:
         console().print(f"\n{advice.not_known}", style="yellow", highlight=False, markup=False)
     if advice.with_training is not None:

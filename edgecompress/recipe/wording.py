@@ -20,6 +20,8 @@ COMMAND = r"(?:edgecompress [a-z]+|npm install|openssl [a-z]+|pip install) [^;]*
 """A command in a message, which stays one."""
 PHRASES = (
     (r"(\w+) \(--\1\)", r"\1"),
+    (r"--no-train-data\b", "train_data=False"),
+    (r"--train-data\b", "train_data=True"),
     (r"\badd --overwrite\b", "give overwrite=True"),
     (r"\binspect --sensitivity\b", "inspect(model, sensitivity=True)"),
     (r"\binspect lists\b", "inspect(model) lists"),

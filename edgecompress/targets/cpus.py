@@ -81,6 +81,12 @@ SERIES = (
     *("jetson-orin", "jetson-xavier", "raspberry-pi-4", "raspberry-pi-5"),
 )
 """Names that stay true with more behind them, as in ``pixel-8-pro``."""
+DEVICES: Mapping[str, str] = {
+    **dict.fromkeys(("phone", "smartphone", "pixel", "galaxy"), "android"),
+    **{name: name for name in ("jetson", "jetson-nano", "jetson-tx2", "jetson-orin", "jetson-xavier")},
+    **{name: name for name in ("raspberry-pi-3", "iphone", "ipad", "apple-m1")},
+}
+"""Names of devices among those of CPUs: the profile that is for it, or its own name where none is."""
 INSTRUCTIONS: Mapping[str, Isa] = {"sse": "x86-sse", "avx2": "x86-avx2", "avx512": "x86-avx512", "vnni": "x86-vnni"}
 """What people call a family by."""
 ARCHITECTURES = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator
 from functools import reduce
 from typing import Any
 
 from edgecompress.recipe.tables import Recipe
 from edgecompress.targets.effects import EFFECTS
+from edgecompress.targets.inheritance import device_names
 from edgecompress.targets.profile import TargetProfile, load_profile
 from edgecompress.targets.rules import Case, Constraints
 
@@ -34,6 +36,32 @@ def reasons(case: Case, decided_by: Collection[str]) -> Iterator[str]:
     yield "needs training data" if case.profile.recipe.trains else "needs no training data"
 
 
+def what_decided(constraints: Constraints, decided_by: Collection[str], cpu: str | None, *, trains: bool) -> str:
+    """The facts of the user's that put a target first, as the options that say them.
+
+    Args:
+        constraints: what is asked.
+        decided_by: the constraints that speak for the target, or against those that would be better.
+        cpu: the CPU or device as it was named.
+        trains: whether the target needs training data.
+
+    >>> what_decided(Constraints(max_size_mb=1), ["max_size_mb"], None, trains=False)
+    'because of --max-size-mb 1'
+    >>> what_decided(Constraints(), [], None, trains=False)
+    'because it needs no training data, and nothing else was asked'
+    """
+    given = {name: f"--{name.replace('_', '-')} {limit:g}" for name, limit in constraints.limits.items()}
+    if cpu is not None:
+        given["cpu"] = f"--cpu {shlex.quote(cpu)}"
+    if constraints.train_data is not None:
+        given["train_data"] = "--train-data" if constraints.train_data else "--no-train-data"
+    speaking = [name for name in given if name in decided_by or (name == "train_data" and trains)]
+    if speaking:
+        return f"because of {' and '.join(given[name] for name in speaking)}"
+    rest = f"; {' and '.join(given.values())} did not decide" if given else ", and nothing else was asked"
+    return f"because it needs no training data{rest}"
+
+
 def _of_the_cpu(case: Case) -> Iterator[str]:
     asked, isa = case.constraints, case.profile.recipe.cpu.isa
     if case.is_device:
@@ -58,7 +86,7 @@ def settings_for(profile: TargetProfile, constraints: Constraints) -> tuple[str,
     if constraints.isa is None or profile.recipe.cpu.isa is not None:
         return ()
     wanted: dict[str, Any] = {"cpu.isa": constraints.isa}
-    if constraints.device is not None:
+    if constraints.device in device_names():
         of_the_device = load_profile(constraints.device).recipe
         wanted = {key: _value(of_the_device, key) for key in OF_A_DEVICE}
     elif not constraints.isa.startswith("x86"):

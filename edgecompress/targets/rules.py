@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edgecompress.recipe.tables import Isa, Technique
-from edgecompress.targets.cpus import FAMILIES, answers_differ, as_named, find_isa
+from edgecompress.targets.cpus import DEVICES, FAMILIES, answers_differ, as_named, find_isa
 from edgecompress.targets.effects import EFFECTS, Prediction
 from edgecompress.targets.inheritance import device_names
 from edgecompress.targets.profile import TargetProfile, load_profile
@@ -33,7 +33,8 @@ SERVERS: tuple[Isa, ...] = ("x86-avx512", "x86-vnni")
 class Constraints:
     """What the artifact has to keep, and what there is.
 
-    ``device`` is a profile of a device, ``isa`` what its CPU can do; ``train_data`` is None where nobody said.
+    ``device`` is a profile of a device, or a device that no profile is for, ``isa`` what its CPU can do;
+    ``train_data`` is None where nobody said.
     """
 
     isa: Isa | None = None
@@ -75,17 +76,20 @@ class Constraints:
 
 
 def find_cpu_or_device(name: str) -> tuple[Isa, str | None]:
-    """What a CPU can do, by its name, by that of its family or of a device; and the device, where it is one.
+    """What a CPU can do, by its name, by that of its family or of a device; and the device, where it is one, by the
+    name of its profile, or by its own where no profile is for it.
 
     Raises:
         RecipeError: there is none of that name.
 
     >>> find_cpu_or_device("raspberry-pi-5"), find_cpu_or_device("cortex-a72")
     (('armv8.2-dotprod', 'raspberry-pi-5'), ('armv8.0', None))
+    >>> find_cpu_or_device("Pixel 8"), find_cpu_or_device("jetson orin")
+    (('armv8.2-dotprod', 'android'), ('armv8.2-dotprod', 'jetson-orin'))
     """
     device = as_named(name)
     if device not in device_names():
-        return find_isa(name, device_names()), None
+        return find_isa(name, device_names()), DEVICES.get(device)
     isa = load_profile(device).recipe.cpu.isa
     assert isa is not None
     return isa, device

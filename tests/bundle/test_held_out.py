@@ -147,6 +147,14 @@ def test_without_the_original_a_drop_on_other_data_is_not_measured(files: Path) 
     assert "--original" in lines[0]
 
 
+def test_a_metric_that_is_nowhere_known_is_from_nowhere(files: Path) -> None:
+    bundle = Bundle(path=files, manifest=MADE.model_copy(update={"metrics": {}}))
+    rows, _ = _rows(bundle, None)
+    assert [(rows[name].text, rows[name].source) for name in ("accuracy", "accuracy_drop")] == [
+        ("not measured", NOWHERE)
+    ] * 2
+
+
 def test_on_the_data_of_the_record_its_accuracy_of_the_original_counts(files: Path) -> None:
     data = _data([0, 1, BLIND, BLIND])
     rows, lines = _rows(_bundle(files, data, original=75.0), data)

@@ -35,6 +35,7 @@ def test_it_ranks_and_says_why_and_which_command_follows(capsys: pytest.CaptureF
         "   needs no training data",
     ]
     assert any(line.split()[:2] == ["mobile", "cpu"] for line in lines)
+    assert "mini-pc is first because of --max-size-mb 3 and --cpu haswell." in lines
     command = "edgecompress compress MODEL --target mini-pc --calibration DATA --evaluation DATA"
     assert lines[-1] == f"{command} --set 'images.size=[32, 32]' --set budgets.max_size_mb=3"
 

@@ -34,6 +34,7 @@ def test_every_value_has_a_source_and_the_profile_is_the_effective_one(name: str
         "validation.",
         "device.",
         "export.batch",
+        "export.license",
         "cpu.isa",
         "options",
         "data.folder",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from edgecompress.recipe.overrides import override
 from edgecompress.targets import device_names, load_profile, profile_names, strategy_names
 from edgecompress.targets.effects import EFFECTS
-from edgecompress.targets.reasons import reasons, settings_for
+from edgecompress.targets.reasons import reasons, settings_for, what_decided
 from edgecompress.targets.rules import Case, Constraints, find_cpu_or_device
 
 
@@ -21,7 +23,7 @@ def _reasons(target: str, *decided_by: str, cpu: str | None = None) -> list[str]
     ("target", "cpu", "told"),
     [
         ("raspberry-pi-5", "raspberry pi 5", "made for this device"),
-        ("raspberry-pi-5", "phone", "made for armv8.2-dotprod"),
+        ("raspberry-pi-5", "cortex-a76", "made for armv8.2-dotprod"),
         ("cloud", "icelake", "its numbers of channels suit x86-vnni"),
         ("mobile", "icelake", "gives the same answers on x86-vnni"),
     ],
@@ -39,6 +41,35 @@ def test_what_decided_is_told_with_what_was_measured() -> None:
         "needs no training data",
     ]
     assert _reasons("realtime", "max_latency_ms") == ["measured 2.2 times as fast", "needs training data"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "decided_by", "cpu", "trains", "told"),
+    [
+        ({}, (), None, False, "because it needs no training data, and nothing else was asked"),
+        ({}, ("cpu",), "raspberry pi 5", False, "because of --cpu 'raspberry pi 5'"),
+        ({}, (), "cortex-a72", False, "because it needs no training data; --cpu cortex-a72 did not decide"),
+        ({"max_latency_ms": 5.0, "train_data": False}, ("train_data",), None, False, "because of --no-train-data"),
+        (
+            {"max_latency_ms": 5.0, "train_data": True},
+            ("max_latency_ms",),
+            None,
+            True,
+            "because of --max-latency-ms 5 and --train-data",
+        ),
+        (
+            {"max_latency_ms": 5.0, "max_size_mb": 1.0, "train_data": True},
+            ("max_size_mb",),
+            "avx2",
+            False,
+            "because of --max-size-mb 1",
+        ),
+    ],
+)
+def test_the_facts_of_the_user_s_that_decided_are_told(
+    asked: dict[str, Any], decided_by: tuple[str, ...], cpu: str | None, trains: bool, told: str
+) -> None:
+    assert what_decided(Constraints(**asked), decided_by, cpu, trains=trains) == told
 
 
 def test_no_two_targets_for_a_cpu_have_the_same_line() -> None:

@@ -191,5 +191,19 @@ def test_every_strategy_is_judged_for_every_limit() -> None:
 
 def test_a_device_stands_for_its_cpu_and_an_unknown_one_gets_the_nearest() -> None:
     assert {find_cpu_or_device(name)[1] for name in device_names()} == set(device_names())
+    assert find_cpu_or_device("Galaxy S24")[1] == "android"
     with pytest.raises(RecipeError, match=r"unknown CPU 'rasberry-pi-4'; did you mean 'raspberry-pi-4'\?"):
         find_cpu_or_device("rasberry-pi-4")
+
+
+@pytest.mark.parametrize("device", ["jetson orin", "iphone 15", "raspberry pi 3", "apple-m1"])
+def test_a_device_without_a_profile_gets_a_strategy_for_its_cpu_and_no_other_device_s(device: str) -> None:
+    isa, named = find_cpu_or_device(device)
+    found = _recommend(device)
+    assert found.ranked[0].profile.name == "mobile"
+    assert found.ranked[0].settings == (f"cpu.isa={isa}",)
+    assert not {choice.profile.name for choice in found.ranked} & {*device_names()}
+    assert {each.why for each in found.rejected if each.profile.recipe.cpu.isa == isa} <= {
+        f"made for another device than {named}",
+        "made for runtime qnn:sm8650",
+    }
