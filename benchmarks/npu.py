@@ -2,7 +2,8 @@
 
 Each network is quantized by every tool on the same data, compiled for one chip, and run there on the same images. The
 table shows which share of the multiply-accumulates runs on the NPU, the agreement of what comes out with the float
-model and with ONNX Runtime's CPU provider, and for trained networks the points of accuracy against the float model.
+model and with ONNX Runtime's CPU provider, and for trained networks the points of accuracy against the float model,
+with the interval of 95 % that the number of images leaves.
 Needs ``onnxruntime-qnn`` and ``nncf``; ONNX Runtime's tool is used as its page on QNN advises (``get_qnn_qdq_config``).
 """
 
@@ -22,6 +23,7 @@ from benchmarks.subjects import calibration_batches, prepare, subjects
 from edgecompress.arrays import Array, Inputs
 from edgecompress.errors import first_line
 from edgecompress.metrics.agreement import Agreement
+from edgecompress.metrics.bootstrap import Interval, bounds, draws
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.validation.elsewhere.comparison import first_samples
@@ -48,12 +50,31 @@ class Workload:
         """How many images there are."""
         return sum(len(array) for array in self.expected)
 
-    def right(self, outputs: Sequence[Array]) -> float | None:
-        """Percent of the images whose class is right; None without labels."""
+    def points(self, outputs: Sequence[Array]) -> Points | None:
+        """By how many points outputs are better than the float model's; None without labels."""
         if not self.labels:
             return None
-        classes = [array.argmax(1) for array in outputs]
-        return 100 * float(np.mean(np.concatenate(classes) == np.concatenate(self.labels)))
+        labels = np.concatenate(self.labels)
+        right, of_float = (np.concatenate(each).argmax(1) == labels for each in (outputs, self.expected))
+        won = 100 * (right.astype(np.float64) - of_float)
+        return Points(won=float(won.mean()), interval=bounds(draws(len(won)) @ won / len(won), len(won)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points:
+    """Points of accuracy against the float model on the same images, and between which values they lie at 95 %."""
+
+    won: float
+    interval: Interval
+
+    def __str__(self) -> str:
+        """As the table shows them.
+
+        >>> print(Points(won=-0.5, interval=(-1.5, 0.5)))
+        -0.5 (-1.5 to +0.5)
+        """
+        low, high = self.interval
+        return f"{self.won:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +86,7 @@ class Row:
     nodes: tuple[int, int] = (0, 0)
     float_db: float = 0.0
     cpu_db: float | None = None
-    points: float | None = None
+    points: Points | None = None
     failure: str | None = None
 
     def cells(self) -> list[str]:
@@ -73,7 +94,7 @@ class Row:
         if self.failure is not None:
             return [self.file, self.failure, "", "", "", ""]
         share = "none" if self.share is None else f"{100 * self.share:.1f} %"
-        points = "" if self.points is None else f"{self.points:+.1f}"
+        points = "" if self.points is None else str(self.points)
         ran, every = self.nodes
         cpu = "refused there" if self.cpu_db is None else f"{self.cpu_db:.1f} dB"
         return [self.file, share, f"{ran} of {every}", f"{self.float_db:.1f} dB", cpu, points]
@@ -123,8 +144,8 @@ CANDIDATES: Mapping[str, Quantize] = {
 }
 
 
-def rows(name: str, count: int, chip: str) -> Iterator[Row]:
-    """Every file of a network, run on ``count`` images."""
+def rows(name: str, count: int, chip: str, files: Sequence[str]) -> Iterator[Row]:
+    """The files of a network by these tools, run on ``count`` images."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(subjects()[name], Path(folder))
         session = open_session(prepared.float_file, ALL_CORES)
@@ -133,10 +154,10 @@ def rows(name: str, count: int, chip: str) -> Iterator[Row]:
         expected = [run_session(session, batch)[0] for batch in inputs]
         labels = [np.asarray(batch.labels) for batch in batches if batch.labels is not None]
         workload = Workload(batches=inputs, labels=labels, expected=expected)
-        for number, (file, quantize) in enumerate(CANDIDATES.items()):
+        for number, file in enumerate(files):
             output = Path(folder, f"{number}.onnx")
             try:
-                quantize(Path(folder), output)
+                CANDIDATES[file](Path(folder), output)
                 yield _row(file, output, workload, chip)
             except Exception as error:  # whatever a tool raises
                 yield Row(file=file, failure=first_line(error))
@@ -147,14 +168,13 @@ def _row(file: str, output: Path, workload: Workload, chip: str) -> Row:
     if answer.failure is not None:
         return Row(file=file, failure=answer.failure)
     outputs = [next(iter(batch.values())) for batch in answer.outputs]
-    right, of_float = workload.right(outputs), workload.right(workload.expected)
     return Row(
         file=file,
         share=share_of_macs(answer.nodes, "NPU"),
         nodes=(sum(node.unit == "NPU" for node in answer.nodes), len(answer.nodes)),
         float_db=_sqnr(workload.expected, outputs),
         cpu_db=_on_the_cpu(output, workload, outputs),
-        points=None if right is None or of_float is None else right - of_float,
+        points=workload.points(outputs),
     )
 
 
@@ -183,11 +203,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("names", nargs="*", default=NETWORKS, help="networks of the INT8 benchmark")
     options.add_argument("--samples", type=int, default=100, help="images of each network")
+    options.add_argument("--files", nargs="+", metavar="NAME", default=list(CANDIDATES), choices=list(CANDIDATES))
     options.add_argument("--chip", default="sm8650", help="of the table in docs/other-cpus.md")
     asked = options.parse_args()
     print(HEAD, "| --- " * 7 + "|", sep="\n")
     for name in asked.names:
-        for row in rows(name, asked.samples, asked.chip):
+        for row in rows(name, asked.samples, asked.chip, asked.files):
             print(f"| {name} | {' | '.join(row.cells())} |", flush=True)
 
 

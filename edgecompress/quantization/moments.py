@@ -23,6 +23,8 @@ Floats = NDArray[np.float32]
 
 POSITIONS = 256
 """Output positions of one sample that count; neighbours say the same."""
+DOUBT = 16
+"""Columns that tell no more than a single one drawn by itself: those of one image resemble each other."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,12 +53,12 @@ class Moments:
 
     @property
     def shrunk(self) -> Moments:
-        """Moments with k columns' worth of doubt in what correlates, be it two inputs or an input and an error.
+        """Moments with 16 k columns' worth of doubt in what correlates, be it two inputs or an input and an error.
 
         Few columns correlate by chance; a rounding that trusts them is wrong on others.
         """
         size = self.second.shape[-1]
-        trust, diagonal = np.float32(self.count / (self.count + size)), np.arange(size)
+        trust, diagonal = np.float32(self.count / (self.count + DOUBT * size)), np.arange(size)
         second = self.second * trust
         second[:, diagonal, diagonal] = self.second[:, diagonal, diagonal]
         return replace(self, second=second, error=self.error * trust)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from edgecompress.quantization.moments import Moments, input_moments
+from edgecompress.quantization.moments import DOUBT, Moments, input_moments
 from edgecompress.quantization.weights import constant_weight
 from tests.exporters.graphs import Array, draw, graph
 
@@ -77,7 +77,7 @@ def test_means_tell_the_mean_of_the_output(kind: str) -> None:
 
 def test_few_columns_are_trusted_less_off_the_diagonal() -> None:
     moments = _moments(_layer(MODELS["convolution"]())[0])
-    trust = moments.count / (moments.count + 36)
+    trust = moments.count / (moments.count + 36 * DOUBT)
     shrunk = moments.shrunk
     np.testing.assert_array_equal(np.diagonal(shrunk.second[0]), np.diagonal(moments.second[0]))
     np.testing.assert_allclose(shrunk.second[0, 0, 1:], trust * moments.second[0, 0, 1:], rtol=1e-6)

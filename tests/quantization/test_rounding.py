@@ -136,3 +136,23 @@ def test_the_artifact_agrees_no_less_with_the_float_model(kind: str) -> None:
     moved = np.abs(_weight(rounded.model) - _weight(model))
     assert moved.max() > float(lowering.weights["y"].scale.max()) / 2  # some weight went the longer way
     assert rounded.weights is lowering.weights
+
+
+def test_a_few_images_whose_positions_resemble_each_other_are_not_learned_by_heart() -> None:
+    images = np.random.default_rng(0).normal(size=(32, 64, 1, 1)).astype(np.float32)
+    seen = np.broadcast_to(images, (32, 64, 7, 7)).copy()
+    model = graph("y = Conv(x, w)", w=draw(64, 64, 1, 1))
+    layer = next(node for node in model.graph if node.name == "y")
+    weight = constant_weight(layer)
+    assert weight is not None
+    rows = weight.reshape(64, 64)
+    scale = np.full_like(rows, np.abs(rows).max() / 127)
+    trusting = input_moments(layer, [seen], [seen])
+
+    def error(moments: Moments) -> float:
+        rounded = best_rounding(rows, scale, moments.second[0], np.zeros_like(rows))
+        return float(np.square(rounded - rows).sum())  # on other images, whose channels do not correlate
+
+    nearest = float(np.square(np.rint(rows / scale) * scale - rows).sum())
+    assert error(trusting) > 1.6 * nearest
+    assert error(trusting.shrunk) < 1.4 * nearest
