@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgecompress.comparison.making import Material
@@ -39,6 +39,7 @@ def search(
     weights: str | Path | None = None,
     overrides: Overrides = (),
     output: str | Path | None = None,
+    storage: str | Path | None = None,
     progress: Progress | None = None,
     tell: Callable[[SearchTrial], None] = lambda _: None,
     metric: MetricOrName | None = None,
@@ -67,6 +68,8 @@ def search(
         overrides: for keys of the target's recipe, which stay so in every trial: ``KEY=VALUE`` in a list, or values by
             key in a dict.
         output: folder, made where there is none; by default ``<model>-search`` in the current folder.
+        storage: of the study, which other processes and machines join with the same arguments: the path of a journal
+            file, ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``; by default ``study.journal`` in the folder.
         progress: what is told of the progress; by default nobody.
         tell: told of every trial, as soon as it ended.
         metric: what decides in every trial, as :func:`compress` takes it.
@@ -87,18 +90,35 @@ def search(
         raise DataError("trials are made with calibration data and measured with evaluation data; give both")
     seconds = None if budget_time is None else seconds_of(budget_time)
     wanted = None if trials is None else whole("trials", trials, 1, "give a whole number of at least 1")
+    kept = storage if storage is None or isinstance(storage, str) else str(path("storage", storage))
     listed = assignments("overrides", overrides)
     profile = given_profile(target, listed)
     network = given_model(model, weights, progress)
     named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else network
     data = {"calibration": calibration, "evaluation": evaluation} | ({} if train is None else {"train": train})
+    folder = Path(f"{name_of(named)}-search") if output is None else path("output", output)
+    number = TRIALS if wanted is None and seconds is None else wanted
     return search_recipes(
         Material(network=network, data=data, by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss)),
         profile,
         fixed={assignment.partition("=")[0].strip() for assignment in listed},
-        trials=TRIALS if wanted is None and seconds is None else wanted,
+        trials=number,
         seconds=seconds,
-        folder=Path(f"{name_of(named)}-search") if output is None else path("output", output),
+        folder=folder,
         progress=progress or Progress(),
         tell=tell,
+        storage=kept,
+        asked=_asked(
+            {"model": model, "target": target, **data, "weights": weights}
+            | {"metric": metric, "postprocess": postprocess, "loss": loss},
+            {"overrides": [*listed], "trials": number, "output": str(folder.absolute())},
+        ),
     )
+
+
+def _asked(named: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object] | None:
+    """The arguments as another process can give them; None where one is an object and has no name."""
+    given = {key: value for key, value in named.items() if value is not None}
+    if not all(isinstance(value, (str, os.PathLike)) for value in given.values()):
+        return None
+    return {**{key: os.fspath(value) for key, value in given.items()}, **others}  # type: ignore[call-overload]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from edgecompress.cli.compress import Assignments, Data, Loss, Metric, Model, Postprocess, Target, Train
-from edgecompress.cli.compress import Weights as WeightsOption
+from edgecompress.cli import completion
+from edgecompress.cli.compress import Assignments, Data, Evaluation, Loss, Metric, Postprocess, Train, Weights
 from edgecompress.cli.tables import WIDTH, console, print_json, print_table, prints_aside
-from edgecompress.errors import plural
+from edgecompress.errors import InputError, plural
 from edgecompress.units import duration, kilobytes, metric_title, milliseconds
 from edgecompress.units import metric as metric_text
 
@@ -21,19 +22,24 @@ if TYPE_CHECKING:
     from edgecompress.comparison.search.result import SearchResult
     from edgecompress.comparison.search.trial import Measures, SearchTrial
 
+NEEDED = ("model", "target", "calibration", "evaluation")
+"""What begins a study."""
 KEPT = ("quantization.enabled", "pruning.enabled", "low_rank.enabled")
 """Settings that the title of a trial tells already."""
 
 
 def run(
-    model: Model,
-    target: Target,
-    calibration: Annotated[str, typer.Option(metavar="DATA", help=Data)],
-    evaluation: Annotated[
-        str, typer.Option(metavar="DATA", help="Data with labels, to measure on, in the same forms.")
-    ],
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="file.py:callable, FILE.onnx, FILE.pt2, hf:NAME or timm:NAME.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", autocompletion=completion.targets, help="Name of a profile, or a TOML file."),
+    ] = None,
+    calibration: Annotated[str | None, typer.Option(metavar="DATA", help=Data)] = None,
+    evaluation: Evaluation = None,
     train: Train = None,
-    weights: WeightsOption = None,
+    weights: Weights = None,
     trials: Annotated[
         int | None, typer.Option(metavar="N", help="Trials of the study; 24 where no time is given.")
     ] = None,
@@ -47,6 +53,15 @@ def run(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the study and its bundles.")
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where others find the study: a file, sqlite:///FILE or postgresql://HOST/NAME."
+        ),
+    ] = None,
+    join: Annotated[
+        str | None, typer.Option(metavar="URL", help="Work on the study there, with what it was begun with.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the front and all trials as JSON.")] = False,
 ) -> int:
     """Search for the recipes that no other one beats in metric, latency and bytes; the same command goes on."""
@@ -55,21 +70,19 @@ def run(
     from edgecompress.recipe.wording import in_options
 
     aside = Console(stderr=True)
+    own: dict[str, Any] = {
+        "model": model,
+        "target": target,
+        "calibration": calibration,
+        "evaluation": evaluation,
+        "train": train,
+    }
+    own |= {"weights": weights, "metric": metric, "postprocess": postprocess, "loss": loss, "storage": storage}
+    own |= {"overrides": assignments}
+    of_this_run = {"trials": trials, "budget_time": budget_time, "output": output}
     with prints_aside(as_json):
         found = in_options(search)(
-            model,
-            target,
-            calibration=calibration,
-            evaluation=evaluation,
-            train=train,
-            weights=weights,
-            trials=trials,
-            budget_time=budget_time,
-            output=output,
-            overrides=assignments or [],
-            metric=metric,
-            postprocess=postprocess,
-            loss=loss,
+            **{**_begun(own, join), **_given(of_this_run)},
             progress=progress_for(aside),
             tell=lambda trial: aside.print(told_of(trial), highlight=False, markup=False, soft_wrap=True),
         )
@@ -78,6 +91,39 @@ def run(
     else:
         print_search(found)
     return 0 if found.chosen is not None else 1
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _begun(own: Mapping[str, Any], join: str | None) -> dict[str, Any]:
+    """The arguments of a search: the command's own, or those of the study that it joins.
+
+    Raises:
+        InputError: some are missing, or both are given.
+        OutputError: there is no study to join.
+    """
+    from edgecompress.comparison.search.search import begun_with
+
+    given = _given(own)
+    if join is not None:
+        if given:
+            raise InputError(f"--join takes its arguments from the study; leave {_option(next(iter(given)))} out")
+        return {**begun_with(join), "storage": join}
+    lacking = [name for name in NEEDED if name not in given]
+    if lacking:
+        raise InputError(
+            f"{_option(lacking[0])} is missing; give it, as in edgecompress search file.py:callable --target NAME"
+            " --calibration DATA --evaluation DATA, or join a study with --join URL"
+        )
+    return given
+
+
+def _option(name: str) -> str:
+    names = {"model": "MODEL", "overrides": "--set"}
+    return names.get(name, f"--{name}")
 
 
 def told_of(trial: SearchTrial) -> str:

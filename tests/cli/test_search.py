@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +15,12 @@ from edgecompress.cli import main
 from edgecompress.cli.search import print_search, told_of
 from edgecompress.comparison.search.result import result_of
 from edgecompress.comparison.search.space import Setting
-from edgecompress.comparison.search.study import Known
+from edgecompress.comparison.search.storage import open_journal, quietly
+from edgecompress.comparison.search.study import NAME, Known
 from edgecompress.comparison.search.trial import Measures, SearchTrial
 from edgecompress.targets import load_profile
 from tests.comparison.search.measures import measures
+from tests.conftest import ROOT
 
 QUICK = ["export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0"]
 RUN = [
@@ -157,3 +162,79 @@ def test_a_mistake_is_one_line(arguments: list[str], told: str, capfd: pytest.Ca
     shown = capfd.readouterr()
     assert shown.out == ""
     assert told in shown.err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["search", "nets.py:net", "--target", "mobile"],
+            "error: --calibration is missing; give it, as in edgecompress search file.py:callable --target NAME"
+            " --calibration DATA --evaluation DATA, or join a study with --join URL",
+        ),
+        (["search"], "error: MODEL is missing; give it, as in edgecompress search file.py:callable --target NAME"),
+        (
+            [*RUN, "--join", "out/study.journal"],
+            "error: --join takes its arguments from the study; leave MODEL out",
+        ),
+        (
+            ["search", "--join", "a", "--set", "seed=1"],
+            "error: --join takes its arguments from the study; leave --set out",
+        ),
+        (["search", "--join", "nothing.journal"], "error: there is no study in 'nothing.journal'; begin one with"),
+        ([*RUN, "--storage", "postgresql://me:hunter2@host/name"], "error: the URL of the storage holds a password"),
+        (["search", "--join", "postgresql://me:hunter2@host/name"], "error: the URL of the storage holds a password"),
+    ],
+)
+def test_what_is_no_study_to_begin_or_to_join_is_told_in_a_line(
+    arguments: list[str], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna")
+    assert main(arguments) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[-1].startswith(told)
+    assert "hunter2" not in shown.err
+
+
+WAITING = """
+import glob, signal
+from tests.networks import images
+
+def calibration():
+    if glob.glob("out/trials/.*.lock"):
+        print("in a trial", flush=True)
+        signal.pause()
+    return images(seed=1)
+"""
+
+
+def test_the_trial_of_a_worker_that_was_killed_is_taken_again_by_who_joins(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    optuna = pytest.importorskip("optuna")
+    data = (project / "batches.py").read_text()
+    (project / "batches.py").write_text(WAITING + data.replace("def calibration(): return images(seed=1)", ""))
+    running = subprocess.Popen(
+        [sys.executable, "-B", "-m", "edgecompress", *RUN],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert running.stdout is not None
+    assert any("in a trial" in line for line in running.stdout)
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    (project / "batches.py").write_text(data)
+    main(["search", "--join", "out/study.journal", "--json"])
+    found = json.loads(capfd.readouterr().out)
+    assert [trial["failure"] for trial in found["trials"]] == [None]
+    with quietly():
+        trials = optuna.load_study(study_name=NAME, storage=open_journal(Path("out/study.journal"))).trials
+    assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE"]
+    assert trials[0].user_attrs["folder"] == trials[1].user_attrs["folder"] == found["trials"][0]["folder"]
+    assert {place.name for place in Path("out").iterdir()} == {"front.json", "study.journal", "trials"}
+    assert [place.name for place in Path("out/trials").iterdir()] == [found["trials"][0]["folder"]]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -18,8 +18,17 @@ from edgecompress.bundle.manifest import canonical
 from edgecompress.comparison.making import Identity, Material, identify
 from edgecompress.comparison.search.result import SearchResult, result_of
 from edgecompress.comparison.search.space import Space, make_space
-from edgecompress.comparison.search.storage import JOURNAL, open_journal, quietly, require_optuna
-from edgecompress.comparison.search.study import Known, open_study, read_study
+from edgecompress.comparison.search.storage import (
+    JOURNAL,
+    check_storage,
+    is_shared_by_locks,
+    open_storage,
+    quietly,
+    reached,
+    require_optuna,
+    require_there,
+)
+from edgecompress.comparison.search.study import Known, asked_of, open_study, read_study
 from edgecompress.comparison.search.time_budget import OutOfTimeError, TimedProgress
 from edgecompress.comparison.search.trial import SearchTrial
 from edgecompress.comparison.search.worker import TRIALS, Worker
@@ -36,6 +45,8 @@ if TYPE_CHECKING:
 FRONT = "front.json"
 SAME_IN_A_ROW = 50
 """Suggestions that were all tried before, after which the space counts as searched through."""
+POLL_SECONDS = 2.0
+"""Between two looks at the trials of other workers."""
 FIRST_FAILURES = 5
 """Trials that all failed, after which the rest would fail, too."""
 
@@ -50,6 +61,8 @@ def search(
     folder: Path,
     progress: Progress,
     tell: Callable[[SearchTrial], None] = lambda _: None,
+    storage: str | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> SearchResult:
     """Search for recipes that no other one beats, and keep all that was tried.
 
@@ -61,12 +74,15 @@ def search(
         fixed: keys that the user set, which stay as they are.
         trials: how many there are to be in the study; None for no end.
         seconds: how long this run may last; None for no end.
-        folder: of the study and its bundles.
+        folder: of the bundles, and of the study where there is no ``storage``.
         progress: told of every step.
         tell: told of every trial that ended.
+        storage: of a study that others may join.
+        asked: the arguments of the command, for those who join; None where some are objects.
     """
     start = time.monotonic()
     require_optuna()
+    check_storage(storage or "")
     profile = material.named_in(profile)
     space = make_space(profile, material.data, module=isinstance(material.network, nn.Module), fixed=fixed)
     _require_techniques(space)
@@ -74,9 +90,19 @@ def search(
     found = identify(material, space.profile.recipe, progress)
     _require_labels(found)
     timed = TimedProgress(progress, None if seconds is None else start + seconds)
-    worker = Worker(material=material, parts=found.parts, space=space, folder=folder, progress=timed, tell=tell)
-    with quietly():
-        study = open_study(open_journal(folder / JOURNAL), _made_of(found.parts, space), profile.recipe.seed)
+    url = storage or str(folder / JOURNAL)
+    with quietly(), reached(url):
+        opened = open_storage(url)
+        study = open_study(opened, _made_of(found.parts, space), profile.recipe.seed, asked)
+        worker = Worker(
+            material=material,
+            parts=found.parts,
+            space=space,
+            folder=folder,
+            progress=timed,
+            tell=tell,
+            by_locks=is_shared_by_locks(opened),
+        )
         with suppress(OutOfTimeError):
             _work(study, worker, trials)
         known = read_study(study)
@@ -88,6 +114,22 @@ def search(
     result = result_of(known, folder, space.profile)
     write_whole(folder / FRONT, canonical(result.document()))
     return result
+
+
+def begun_with(url: str) -> Mapping[str, Any]:
+    """The arguments of the command that began a study, by name.
+
+    Args:
+        url: of its storage.
+
+    Raises:
+        RecipeError: Optuna is not installed, or it is no URL of a storage.
+        OutputError: there is no study, it cannot be reached, or it was begun in Python with objects.
+    """
+    require_optuna()
+    require_there(check_storage(url))
+    with quietly(), reached(url):
+        return asked_of(open_storage(url), url)
 
 
 def _work(study: optuna.Study, worker: Worker, trials: int | None) -> None:
@@ -102,7 +144,11 @@ def _work(study: optuna.Study, worker: Worker, trials: int | None) -> None:
         before = read_study(study)
         _require_some(before)
         if trials is not None and len(before.trials) + len(before.running) >= trials:
-            return
+            if not before.running:
+                return
+            with worker.progress.step(f"waiting for {plural(len(before.running), 'trial')} of other workers"):
+                time.sleep(POLL_SECONDS)  # one of them may die, and its trial is to be taken then
+            continue
         worker.run(study)
         same = same + 1 if len(read_study(study).trials) == len(before.trials) else 0
 
@@ -113,7 +159,9 @@ def prepare_folder(folder: Path) -> None:
     Raises:
         OutputError: it holds other things, or cannot be made or read.
     """
-    ours = re.compile(rf"{re.escape(JOURNAL)}(\.lock.*)?|{TRIALS}|\.?front\.(json|html)(\.partial)?")
+    ours = re.compile(
+        rf"{re.escape(JOURNAL)}(\.lock.*)?|study\.db(-journal)?|{TRIALS}|\.?front\.(json|html)(\.partial)?"
+    )
     try:
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
         found = sorted(entry.name for entry in folder.iterdir())

@@ -26,6 +26,8 @@ FOLDER, SETTINGS, SECONDS, MEASURES, FAILURE, SAME_AS = (
     "same_as",
 )
 """Attributes of a trial."""
+ASKED = "asked"
+"""Attribute of a study: the arguments of the command that began it, by name."""
 OBJECTIVES = ("metric drop", "latency", "bytes")
 CALLED = {
     "network": "another model",
@@ -53,13 +55,16 @@ class Known:
         return next((trial for trial in self.trials.values() if trial.folder == folder), None)
 
 
-def open_study(storage: BaseStorage, made_of: Mapping[str, str], seed: int) -> optuna.Study:
+def open_study(
+    storage: BaseStorage, made_of: Mapping[str, str], seed: int, asked: Mapping[str, Any] | None = None
+) -> optuna.Study:
     """The study in a storage, which is made where there is none.
 
     Args:
         storage: of Optuna's.
         made_of: digests of what the trials are made of, by what they are of.
         seed: of the sampler.
+        asked: the arguments of the command, for those who join; None where some are objects.
 
     Raises:
         OutputError: the study is of something else.
@@ -72,11 +77,39 @@ def open_study(storage: BaseStorage, made_of: Mapping[str, str], seed: int) -> o
     )
     if not study.user_attrs.get(MADE_OF):
         study.set_metric_names(list(OBJECTIVES))
+        if asked is not None:
+            study.set_user_attr(ASKED, dict(asked))
         study.set_user_attr(MADE_OF, dict(made_of))
     require_same(study.user_attrs[MADE_OF], made_of)
     # Another draw than that of the runs before, which have tried what that gives.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
     return study
+
+
+def asked_of(storage: BaseStorage, told: str) -> Mapping[str, Any]:
+    """The arguments of the command that began the study in a storage.
+
+    Args:
+        storage: of Optuna's.
+        told: the storage in messages.
+
+    Raises:
+        OutputError: there is no study, or it was begun in Python with objects that have no names.
+    """
+    import optuna
+
+    try:
+        study = optuna.load_study(study_name=NAME, storage=storage)
+    except KeyError:
+        raise OutputError(
+            f"there is no study in {told!r}; begin one with edgecompress search MODEL --storage URL"
+        ) from None
+    asked: Mapping[str, Any] | None = study.user_attrs.get(ASKED)
+    if asked is None:
+        raise OutputError(
+            f"the study in {told!r} was begun in Python; join it there, with edgecompress.search and its storage"
+        )
+    return asked
 
 
 def require_same(found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
@@ -88,7 +121,7 @@ def require_same(found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
     for key in (*wanted, *found):
         if found.get(key) != wanted.get(key):
             told = CALLED.get(key, f"another {key.removesuffix('_state')}")
-            raise OutputError(f"the study is of {told}; choose another --output")
+            raise OutputError(f"the study is of {told}; choose another --output or --storage")
 
 
 def read_study(study: optuna.Study) -> Known:

@@ -46,6 +46,7 @@ class Worker:
         space: the recipes.
         folder: of the search.
         progress: told of every step, and ends the work when its time is over.
+        by_locks: whether locks say which workers live.
         tell: told of every trial that ended.
     """
 
@@ -55,6 +56,7 @@ class Worker:
     folder: Path
     progress: TimedProgress
     tell: Callable[[SearchTrial], None]
+    by_locks: bool = True
 
     def run(self, study: optuna.Study) -> None:
         """Run the next trial; one that fails is kept with its reason, one that is interrupted is queued again.
@@ -66,8 +68,11 @@ class Worker:
         study.optimize(functools.partial(self._objective, study), n_trials=1, catch=(NoValuesError,))
 
     def take_again(self, study: optuna.Study) -> None:
-        """Queue the trials again whose workers died: nobody has their locks."""
-        for trial in _running(study):
+        """Queue the trials again whose workers died: nobody has their locks, or their hearts no longer beat."""
+        import optuna
+
+        optuna.storages.fail_stale_trials(study)
+        for trial in _running(study) if self.by_locks else []:
             with suppress(BlockingIOError), self._owned(trial.user_attrs[FOLDER]):
                 if trial.number in {other.number for other in _running(study)}:
                     _queue_again(study, trial.params)

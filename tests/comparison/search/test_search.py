@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ import pytest
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.comparison.making import Material
 from edgecompress.comparison.search.result import SearchResult
-from edgecompress.comparison.search.search import prepare_folder, search
+from edgecompress.comparison.search.search import POLL_SECONDS, begun_with, prepare_folder, search
+from edgecompress.comparison.search.storage import JOURNAL, open_journal, open_storage, quietly
+from edgecompress.comparison.search.study import NAME
 from edgecompress.errors import DataError, OutputError, ParityError, RecipeError
 from edgecompress.progress import Progress
+from edgecompress.system.locks import owned
 from edgecompress.targets import TargetProfile, effective_profile
 from tests.comparison.search.conftest import QUICK
 from tests.networks import ConvNet, images, seeded
@@ -202,3 +207,66 @@ def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
     with pytest.raises(OutputError, match=r"thesis.tex' cannot be used: Not a directory; choose another --output"):
         prepare_folder(tmp_path / "thesis.tex")
+
+
+@pytest.mark.parametrize("kind", ["{}/elsewhere.journal", "sqlite:///{}/elsewhere.db"])
+def test_a_study_is_kept_where_it_was_asked_to_be(kind: str, tmp_path: Path, runs: list[TargetProfile]) -> None:
+    storage, asked = kind.format(tmp_path), {"model": "nets.py:net"}
+    first = _search(tmp_path / "out", storage=storage, asked=asked, trials=2)
+    assert [entry.name for entry in (tmp_path / "out").iterdir() if entry.name != "trials"] == ["front.json"]
+    other = _search(tmp_path / "other", storage=storage, trials=3)
+    assert other.trials[:2] == first.trials
+    assert len(runs) == 3
+    assert begun_with(storage) == asked
+    with pytest.raises(OutputError, match="the study is of another model;"):
+        _search(tmp_path / "out", storage=storage, seed=1)
+
+
+def test_a_worker_waits_for_the_others_and_takes_the_trials_of_those_that_die(
+    tmp_path: Path, runs: list[TargetProfile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker begins a trial, and dies while this one waits for it."""
+    import optuna
+
+    folder = tmp_path / "out"
+    _search(folder, trials=1)
+    with quietly():
+        study: Any = optuna.load_study(study_name=NAME, storage=open_journal(folder / JOURNAL))
+        trial = study.ask()
+        for key, distribution in study.trials[0].distributions.items():
+            trial.suggest_categorical(key, distribution.choices)
+        trial.set_user_attr("folder", "of-another")
+        lock = owned(folder / "trials" / ".of-another.lock", wait=False)
+        lock.__enter__()
+        waited: list[float] = []
+
+        def die(seconds: float) -> None:
+            waited.append(seconds)
+            lock.__exit__(None, None, None)
+
+        monkeypatch.setattr("time.sleep", lambda seconds: None if waited else die(seconds))
+        found = _search(folder, trials=2)
+    assert waited == [POLL_SECONDS]
+    assert (len(found.trials), found.running) == (2, 0)
+    assert [trial.state.name for trial in study.trials][1] == "FAIL"
+
+
+def test_a_worker_of_a_database_whose_heart_stopped_is_dead(tmp_path: Path, runs: list[TargetProfile]) -> None:
+    import optuna
+
+    database = tmp_path / "study.db"
+    _search(tmp_path / "out", storage=f"sqlite:///{database}", trials=1)
+    with quietly():
+        storage: Any = open_storage(f"sqlite:///{database}")
+        study = optuna.load_study(study_name=NAME, storage=storage)
+        with pytest.warns(UserWarning, match="Heartbeat"):
+            trial = study.ask()
+        trial.set_user_attr("folder", "of-another")
+        storage.record_heartbeat(trial._trial_id)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'")
+        connection.commit()
+    found = _search(tmp_path / "out", storage=f"sqlite:///{database}", trials=2)
+    assert (len(found.trials), found.running) == (2, 0)
+    with quietly():
+        assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
-from edgecompress.comparison.search.storage import open_journal, quietly, require_optuna
+from edgecompress.comparison.search.storage import (
+    check_storage,
+    is_shared_by_locks,
+    open_journal,
+    open_storage,
+    quietly,
+    reached,
+    require_optuna,
+    require_there,
+)
 from edgecompress.errors import OutputError, RecipeError
 
 
@@ -51,3 +61,78 @@ def test_optuna_is_quiet_only_inside() -> None:
         assert optuna.logging.get_verbosity() == before
         with pytest.raises(optuna.exceptions.ExperimentalWarning):
             warnings.warn("new", optuna.exceptions.ExperimentalWarning, stacklevel=1)
+
+
+@pytest.mark.parametrize("url", ["study.journal", "/a/b:c", "sqlite:///a.db", "postgresql://user@host:5432/name"])
+def test_a_storage_without_a_secret_is_taken(url: str) -> None:
+    assert check_storage(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:hunter2@host/name",
+        "postgresql+psycopg://user:hunter2@host/name?sslmode=require",
+        "postgresql://host/name?user=a&password=hunter2",
+        "postgresql://user:hunter2@[host/name",
+        "mysql://user:hunter2@host/name",
+    ],
+)
+def test_a_password_is_refused_and_never_told(url: str) -> None:
+    told = (
+        "the URL of the storage holds a password, which others can read; leave it out (--storage), and set"
+        " PGPASSWORD in the environment"
+    )
+    with pytest.raises(RecipeError) as found:
+        check_storage(url)
+    assert str(found.value) == told
+    assert "hunter2" not in repr(found.value.__dict__)
+
+
+def test_a_kind_of_storage_that_is_not_known_is_told() -> None:
+    told = (
+        "a study cannot be kept in 'redis'; give the path of a journal file, sqlite:///FILE or"
+        " postgresql://USER@HOST/NAME (--storage)"
+    )
+    with pytest.raises(RecipeError, match=f"^{re.escape(told)}$"):
+        check_storage("redis://host")
+
+
+def test_a_database_is_opened_or_the_reason_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    with quietly():
+        assert not is_shared_by_locks(open_storage(f"sqlite:///{tmp_path / 'study.db'}"))
+        assert is_shared_by_locks(open_storage(str(tmp_path / "study.journal")))
+        missing = f"sqlite:///{tmp_path / 'none' / 'study.db'}"
+        reason = "unable to open database file"
+        told = f"storage {missing!r} cannot be used: {reason}; see that the database is there (--storage)"
+        with pytest.raises(OutputError, match=f"^{re.escape(told)}$"):
+            open_storage(missing)
+
+
+def test_a_database_without_a_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    for driver in ("psycopg", "psycopg2"):
+        monkeypatch.setitem(sys.modules, driver, None)
+    url = "postgresql://user@host/name"
+    told = f"storage {url!r} needs the driver of its database; pip install 'psycopg[binary]'"
+    with pytest.raises(RecipeError, match=f"^{re.escape(told)}$"), quietly():
+        open_storage(url)
+
+
+def test_a_database_that_is_gone_in_the_middle_is_told() -> None:
+    pytest.importorskip("optuna")
+    from sqlalchemy.exc import OperationalError
+
+    with pytest.raises(OutputError, match=r"cannot be used: server closed the connection; see that"), reached("u"):
+        raise OperationalError("SELECT", {}, Exception()) from ConnectionError("server closed the connection\nbye")
+
+
+@pytest.mark.parametrize("url", ["{}/study.journal", "sqlite:///{}/study.db"])
+def test_a_storage_that_is_joined_is_not_made(url: str, tmp_path: Path) -> None:
+    place = url.format(tmp_path)
+    told = f"there is no study in {place!r}; begin one with edgecompress search MODEL --storage URL"
+    with pytest.raises(OutputError, match=f"^{re.escape(told)}$"):
+        require_there(place)
+    assert [*tmp_path.iterdir()] == []
+    require_there("postgresql://host/name")

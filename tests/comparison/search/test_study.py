@@ -10,7 +10,7 @@ import pytest
 
 from edgecompress.comparison.search.space import FreeKey
 from edgecompress.comparison.search.storage import quietly
-from edgecompress.comparison.search.study import open_study, pick, read_study, require_same
+from edgecompress.comparison.search.study import asked_of, open_study, pick, read_study, require_same
 from edgecompress.errors import OutputError
 from tests.comparison.search.measures import measures
 
@@ -36,7 +36,7 @@ def study() -> Any:
 )
 def test_a_study_of_something_else_is_refused_by_name(key: str, told: str) -> None:
     require_same(MADE_OF, dict(MADE_OF))
-    line = f"the study is of {told}; choose another --output"
+    line = f"the study is of {told}; choose another --output or --storage"
     with pytest.raises(OutputError, match=f"^{re.escape(line)}$"):
         require_same(MADE_OF, {**MADE_OF, key: "z"})
     with pytest.raises(OutputError, match="of other train data"):
@@ -81,3 +81,20 @@ def test_the_sampler_draws_something_else_when_a_study_goes_on() -> None:
         with quietly():
             drawn.append(pick(open_study(storage, MADE_OF, seed=0).ask(), choice))
     assert len({*drawn}) == 3
+
+
+def test_the_command_that_began_a_study_comes_back_to_those_who_join() -> None:
+    optuna = pytest.importorskip("optuna")
+    storage, asked = optuna.storages.InMemoryStorage(), {"model": "nets.py:net", "trials": 3, "overrides": ["seed=1"]}
+    with quietly():
+        told = "there is no study in 'a'; begin one with edgecompress search MODEL --storage URL"
+        with pytest.raises(OutputError, match=f"^{re.escape(told)}$"):
+            asked_of(storage, "a")
+        open_study(storage, MADE_OF, seed=0, asked=asked)
+        open_study(storage, MADE_OF, seed=0, asked={"model": "another.py:name"})
+        assert asked_of(storage, "a") == asked
+        in_python = optuna.storages.InMemoryStorage()
+        open_study(in_python, MADE_OF, seed=0)
+        told = "the study in 'a' was begun in Python; join it there, with edgecompress.search and its storage"
+        with pytest.raises(OutputError, match=f"^{re.escape(told)}$"):
+            asked_of(in_python, "a")
