@@ -28,7 +28,7 @@ def finish(model: ir.Model, original: ir.Model, metadata: Mapping[str, str] = EM
     Args:
         model: the network.
         original: the model whose names it has.
-        metadata: what the file tells of itself, in addition to what the model does.
+        metadata: what the file says about itself, in addition to what the model does.
 
     Raises:
         EdgecompressError: it is not valid ONNX, or its inputs and outputs are not called as those of ``original``.
