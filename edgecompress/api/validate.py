@@ -1,4 +1,4 @@
-"""Validation in Python: a bundle is checked, and measured anew on this machine."""
+"""Validation in Python: a bundle is checked, and measured again on this machine."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def validate(
     sign: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Revalidation:
-    """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine.
+    """Check a bundle: its hashes, its outputs, and its budgets, measured again on this machine.
 
     Args:
         bundle: what :func:`compress` returned, or the path of its folder. Its files are read and hashed anew.

@@ -21,7 +21,7 @@ DeviceSettings = Annotated[
         "--set",
         metavar="device.KEY=VALUE",
         autocompletion=completion.device_keys,
-        help="How the device is used: python, threads, cores; repeatable.",
+        help="Setting of the device: python, threads, cores; repeatable.",
     ),
 ]
 STATES = {"temperature_c": "temperature, {:.0f} to {:.0f} °C", "clock_mhz": "clock, {:.0f} to {:.0f} MHz"}

@@ -30,26 +30,26 @@ NAME_WIDTH = 36
 
 
 def run(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of the bundle that is in use.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of the bundle that is to replace it.")],
-    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, that both answer.")] = None,
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of the bundle in use.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of the bundle that replaces it.")],
+    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data to compare both on.")] = None,
     metric: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             autocompletion=completion.metrics,
-            help="In place of the new bundle's; its own code is named again.",
+            help="Another metric; needed if the bundle's is code.",
         ),
     ] = None,
     postprocess: NamedAgain = None,
     max_metric_loss: Annotated[
-        float | None, typer.Option(metavar="X", min=0, help="In its unit; by default, none beyond chance.")
+        float | None, typer.Option(metavar="X", min=0, help="Largest loss, in its unit; default: none beyond chance.")
     ] = None,
     max_size_growth: Annotated[
-        float | None, typer.Option(metavar="PERCENT", min=0, help="Of the artifact; by default 1.")
+        float | None, typer.Option(metavar="PERCENT", min=0, help="Largest growth of the file; default: 1.")
     ] = None,
     max_slowdown: Annotated[
-        float | None, typer.Option(metavar="PERCENT", min=0, help="Beyond noise; by default 1.")
+        float | None, typer.Option(metavar="PERCENT", min=0, help="Largest slowdown, beyond noise; default: 1.")
     ] = None,
     device: DeviceOption = None,
     assignments: DeviceSettings = None,
@@ -57,7 +57,7 @@ def run(
     github: GitHub = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Say what a new bundle changes against an old one: metric, size, latency, and which answers."""
+    """Show what changes from an old bundle to a new one: metric, size, latency and answers."""
     from edgecompress.api.diff import diff
     from edgecompress.progress import progress_for
     from edgecompress.recipe.wording import in_options

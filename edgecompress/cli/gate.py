@@ -16,12 +16,10 @@ from edgecompress.errors import EdgecompressError, OutputError
 if TYPE_CHECKING:
     from edgecompress.report.gate_cases import GateCase
 
-JUnit = Annotated[
-    Path | None, typer.Option(metavar="FILE.xml", help="Write the outcome of each budget as JUnit has it.")
-]
-GitHub = Annotated[bool, typer.Option("--github", help="Annotate the job of a GitHub workflow, and write its summary.")]
+JUnit = Annotated[Path | None, typer.Option(metavar="FILE.xml", help="Write the outcome of each budget as JUnit XML.")]
+GitHub = Annotated[bool, typer.Option("--github", help="Annotate the GitHub Actions job, and write its summary.")]
 NamedAgain = Annotated[
-    str | None, typer.Option(metavar="CODE", help="What outputs become before; the bundle's is named again.")
+    str | None, typer.Option(metavar="CODE", help="Converts the outputs; needed if the bundle has one.")
 ]
 """The postprocessing of a bundle that was measured by code."""
 SUMMARY = "GITHUB_STEP_SUMMARY"

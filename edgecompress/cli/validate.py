@@ -30,42 +30,43 @@ if TYPE_CHECKING:
 
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that compress wrote.")],
-    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data, to measure on.")] = None,
-    original: Annotated[
-        Path | None, typer.Option(metavar="FILE.onnx", help="Float model, run on the data too.")
-    ] = None,
+    evaluation: Annotated[str | None, typer.Option(metavar="DATA", help="Labelled data to measure on.")] = None,
+    original: Annotated[Path | None, typer.Option(metavar="FILE.onnx", help="Float model, to compare with.")] = None,
     metric: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             autocompletion=completion.metrics,
-            help="In place of the bundle's; its own code is named again.",
+            help="Another metric; needed if the bundle's is code.",
         ),
     ] = None,
     postprocess: NamedAgain = None,
-    max_accuracy_drop: Annotated[float | None, typer.Option(metavar="PP", help="Percentage points.")] = None,
-    max_metric_drop: Annotated[float | None, typer.Option(metavar="X", help="In the unit of the metric.")] = None,
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(metavar="PP", help="Largest drop, in percentage points.")
+    ] = None,
+    max_metric_drop: Annotated[
+        float | None, typer.Option(metavar="X", help="Largest drop, in the metric's unit.")
+    ] = None,
     min_metric_kept: Annotated[
-        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Of the float model's, 0 to 1.")
+        float | None,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Share of the float model's metric to keep, 0 to 1."),
     ] = None,
     min_metric: Annotated[
-        float | None, typer.Option(metavar="X", help="The artifact's own, where more is better.")
+        float | None, typer.Option(metavar="X", help="Lowest metric, if higher is better: 70 for 70 %.")
     ] = None,
-    max_metric: Annotated[
-        float | None, typer.Option(metavar="X", help="The artifact's own, where less is better.")
-    ] = None,
+    max_metric: Annotated[float | None, typer.Option(metavar="X", help="Highest metric, if lower is better.")] = None,
     min_compression_ratio: Annotated[
-        float | None, typer.Option(metavar="X", help="Bytes of the float model over its own.")
+        float | None, typer.Option(metavar="X", help="Times smaller than the float model.")
     ] = None,
-    min_speedup: Annotated[float | None, typer.Option(metavar="X", help="Over the float model.")] = None,
-    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median for one sample.")] = None,
+    min_speedup: Annotated[float | None, typer.Option(metavar="X", help="Times faster than the float model.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Median latency of one sample.")] = None,
     max_latency_p95_ms: Annotated[
-        float | None, typer.Option(metavar="MS", help="That 95 % of the calls stay under.")
+        float | None, typer.Option(metavar="MS", help="95th percentile of the latency.")
     ] = None,
     max_latency_p99_ms: Annotated[
-        float | None, typer.Option(metavar="MS", help="That 99 % of the calls stay under.")
+        float | None, typer.Option(metavar="MS", help="99th percentile of the latency.")
     ] = None,
-    max_size_mb: Annotated[float | None, typer.Option(metavar="MB", help="Of the artifact, 10^6 bytes.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(metavar="MB", help="Size of the artifact, 10^6 bytes.")] = None,
     min_sqnr_db: Annotated[
         float | None, typer.Option(metavar="DB", help="Agreement with the float model's outputs.")
     ] = None,
@@ -84,13 +85,13 @@ def run(
         float | None, typer.Option(metavar="N", min=0, help="Nodes that an NPU leaves to the CPU.")
     ] = None,
     min_npu_share: Annotated[
-        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Of the work, done by an NPU, 0 to 1.")
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Share of the work that an NPU does, 0 to 1.")
     ] = None,
     min_browser_agreement: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Same answers there, 0 to 1.")
     ] = None,
     require_measured: Annotated[
-        bool, typer.Option("--require-measured", help="Nothing passes that is only recorded.")
+        bool, typer.Option("--require-measured", help="Do not accept values that are only recorded.")
     ] = False,
     junit: JUnit = None,
     github: GitHub = False,
@@ -100,12 +101,12 @@ def run(
     device: DeviceOption = None,
     assignments: DeviceSettings = None,
     record: Annotated[
-        bool, typer.Option("--record/--no-record", help="Write what a device measured into the manifest.")
+        bool, typer.Option("--record/--no-record", help="Write a device's measurements into the manifest.")
     ] = True,
-    sign: Annotated[Path | None, typer.Option(metavar="KEY.pem", help="Sign what is written so (Ed25519).")] = None,
+    sign: Annotated[Path | None, typer.Option(metavar="KEY.pem", help="Sign the new manifest (Ed25519).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Check a bundle: its hashes, its outputs, and its budgets, measured anew on this machine."""
+    """Check a bundle: its hashes, its outputs, and its budgets, measured again on this machine."""
     from edgecompress.api.validate import validate
     from edgecompress.progress import progress_for
     from edgecompress.recipe.wording import in_options
