@@ -236,5 +236,5 @@ def test_the_trial_of_a_worker_that_was_killed_is_taken_again_by_who_joins(
         trials = optuna.load_study(study_name=NAME, storage=open_journal(Path("out/study.journal"))).trials
     assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE"]
     assert trials[0].user_attrs["folder"] == trials[1].user_attrs["folder"] == found["trials"][0]["folder"]
-    assert {place.name for place in Path("out").iterdir()} == {"front.json", "study.journal", "trials"}
+    assert {place.name for place in Path("out").iterdir()} == {"front.html", "front.json", "study.journal", "trials"}
     assert [place.name for place in Path("out/trials").iterdir()] == [found["trials"][0]["folder"]]

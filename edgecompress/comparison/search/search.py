@@ -16,6 +16,7 @@ from torch import nn
 
 from edgecompress.bundle.manifest import canonical
 from edgecompress.comparison.making import Identity, Material, identify
+from edgecompress.comparison.search.page import render_front
 from edgecompress.comparison.search.result import SearchResult, result_of
 from edgecompress.comparison.search.space import Space, make_space
 from edgecompress.comparison.search.storage import (
@@ -42,7 +43,7 @@ from edgecompress.units import duration
 if TYPE_CHECKING:
     import optuna
 
-FRONT = "front.json"
+FRONT, PAGE = "front.json", "front.html"
 SAME_IN_A_ROW = 50
 """Suggestions that were all tried before, after which the space counts as searched through."""
 POLL_SECONDS = 2.0
@@ -113,6 +114,7 @@ def search(
         )
     result = result_of(known, folder, space.profile)
     write_whole(folder / FRONT, canonical(result.document()))
+    write_whole(folder / PAGE, render_front(result).encode())
     return result
 
 

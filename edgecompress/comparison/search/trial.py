@@ -36,6 +36,7 @@ class Measures:
     title: str
     metric_name: str
     metric_unit: str
+    higher_is_better: bool
     metric: float
     metric_drop: float
     metric_drop_interval_95: Interval | None
@@ -62,6 +63,7 @@ class Measures:
             title=title,
             metric_name=decided["name"],
             metric_unit=decided["unit"],
+            higher_is_better=decided["higher_is_better"],
             metric=decided["compressed"],
             metric_drop=decided["drop"],
             metric_drop_interval_95=drop.interval_95,

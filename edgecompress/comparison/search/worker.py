@@ -143,8 +143,10 @@ class Worker:
         """A recipe for this worker alone; the kernel lets go of it when the worker dies."""
         place = self.folder / TRIALS / f".{name}.lock"
         with owned(place, wait=False):
-            yield
-            place.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                place.unlink(missing_ok=True)
 
 
 def _whole(folder: Path) -> Bundle | None:

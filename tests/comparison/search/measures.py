@@ -13,6 +13,7 @@ def measures(drop: float = 0.0, speedup: float = 2.0, size_bytes: int = 1000, **
         "title": "INT8",
         "metric_name": "top1",
         "metric_unit": "%",
+        "higher_is_better": True,
         "metric": 80.0 - drop,
         "metric_drop": drop,
         "metric_drop_interval_95": (drop - 0.5, drop + 0.5),

@@ -1,0 +1,42 @@
+"""The page of a search holds the front, asks nothing of the network, and runs nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from edgecompress.comparison.search.page import render_front
+from edgecompress.comparison.search.result import result_of
+from edgecompress.comparison.search.study import Known
+from edgecompress.comparison.search.trial import SearchTrial
+from edgecompress.targets import load_profile
+from tests.comparison.search.measures import measures
+
+
+def _trial(number: int, **given: object) -> SearchTrial:
+    settings = {"quantization.observer": "mse", "quantization.adaround": True}
+    return SearchTrial(number=number, settings=settings, folder=f"f{number}", seconds=1, **given)  # type: ignore[arg-type]
+
+
+def test_the_front_and_the_failures_are_in_it() -> None:
+    trials = [
+        _trial(0, measures=measures(0.0, 2.0, 2000)),
+        _trial(1, measures=measures(0.5, 3.0, 1000, title="<b>bold</b>")),
+        _trial(2, measures=measures(9.0, 1.0, 3000)),
+        _trial(3, failure="layer 'a<b' is gone; name another"),
+    ]
+    found = result_of(Known(trials={trial.number: trial for trial in trials}), Path("out"), load_profile("mobile"))
+    page = render_front(found)
+    assert re.findall(r'<td><a href="trials/(f\d)/report.html">', page) == [f"f{number}" for number in found.front]
+    assert "Trial 1 is chosen</span>: the best of 2 trials" in page
+    assert "quantization.observer=&#34;mse&#34; quantization.adaround=true" in page
+    assert "3: layer &#39;a&lt;b&#39; is gone; name another" in page
+    assert "&lt;b&gt;bold" in page
+    assert "<b>" not in page
+    assert "<script" not in page
+    assert re.search(r'(?:src|href)="(?:https?:)?//', page) is None
+
+
+def test_a_search_without_a_trial_has_a_page_too() -> None:
+    page = render_front(result_of(Known(), Path("out"), load_profile("mobile")))
+    assert "No trial is chosen</span>: no trial has a bundle" in page
