@@ -52,6 +52,7 @@ from edgecompress.training.losses import BY_TASK
 from edgecompress.validation import NamedPlace, places_of
 from edgecompress.validation.byte_file import check_bytes
 from edgecompress.validation.doubts import unlabelled
+from edgecompress.validation.elsewhere.device.clock import clock_of
 
 GOLDEN_ROWS = 4
 """Samples that the bundle's self-test runs."""
@@ -208,7 +209,9 @@ class Converted:
         return network if isinstance(network, ir.Model) else first_graph(self.conversion.done)
 
 
-def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Converted:
+def _convert(
+    request: Request, steps: Sequence[Step], progress: Progress, places: Sequence[NamedPlace] = ()
+) -> Converted:
     """Give the inputs names, open the data, and fold the steps."""
     opened = open_together(request.model, request.data, request.profile.recipe, progress.warn, request.by)
     teacher = None if request.teacher is None else answering(request.teacher, opened.network, opened.source)
@@ -226,6 +229,7 @@ def _convert(request: Request, steps: Sequence[Step], progress: Progress) -> Con
         sharing=request.sharing,
         progress=progress,
         loss=request.by.loss,
+        clock=clock_of(places, opened.recipe, progress),
     )
     return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps))
 
@@ -239,7 +243,7 @@ def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progres
         )
     if isinstance(request.model, ir.Model):
         require_valid(request.model)
-    converted = _convert(request, plan.conversion, progress)
+    converted = _convert(request, plan.conversion, progress, places)
     artifact = _artifact(converted, places, progress)
     findings = look_at(artifact, plan.artifact_steps)
     assert findings.evidence is not None

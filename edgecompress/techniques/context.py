@@ -17,6 +17,7 @@ from edgecompress.pruning.criterion import Criterion
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.techniques.checkpoints import CHOICE
+from edgecompress.timing.clock import Clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Context:
         progress: told of long work.
         criterion: a function that stands in for the criterion that the recipe names.
         observer: a function that stands in for the observer that the recipe names.
+        clock: what times candidates for a goal in latency; None for this machine.
         loss: a function or an object that stands in for the loss that the recipe names.
     """
 
@@ -51,6 +53,7 @@ class Context:
     criterion: Criterion | None = None
     observer: Observer | None = None
     loss: LossOrName | None = None
+    clock: Clock | None = None
 
     @property
     def teaching(self) -> nn.Module:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 
 import onnx_ir as ir
 from torch import nn
@@ -23,12 +22,12 @@ from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.groups import layer_name, producers
 from edgecompress.recipe.tables import Recipe
 from edgecompress.registry import CRITERIA, choose
-from edgecompress.runtime import open_session, run_session, tensors
+from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.choices import chosen_once
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.loss_gradients import loss_gradients
-from edgecompress.timing.interleaving import interleave
+from edgecompress.timing.clock import OwnClock
 from edgecompress.timing.latency import Latency, summarize
 from edgecompress.training.checkpoint import fingerprint
 
@@ -90,7 +89,13 @@ def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch],
     whole = as_artifact(subject.module, context) if timed else None
     whole_ms = time_models([whole], context)[0].median_ms if whole is not None else 0.0
     select_at = selector(
-        subject, request, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=context.progress
+        subject,
+        request,
+        whole_ms=whole_ms,
+        gradients=gradients,
+        samples=samples,
+        progress=context.progress,
+        clock=context.clock,
     )
     if request.goal != "latency" or whole is None or not share:
         return select_at(share)
@@ -195,9 +200,8 @@ def as_artifact(module: nn.Module, context: Context) -> ir.Model:
 def time_models(models: Sequence[ir.Model], context: Context) -> list[Latency]:
     """The latency of each for one sample, or as many as the recipe exports for, timed in turn in one run."""
     inputs = context.example.sample(context.recipe.export.batch_size or 1).inputs
-    sessions = [open_session(model, context.recipe.cpu.threads) for model in models]
-    times = interleave([partial(run_session, session, inputs) for session in sessions], LATENCY_RUNS)
-    return [summarize(column) for column in times.T]
+    clock = context.clock or OwnClock(threads=context.recipe.cpu.threads)
+    return [summarize(column) for column in clock.networks(models, inputs, LATENCY_RUNS).T]
 
 
 def _digest(batches: Sequence[Batch]) -> str:

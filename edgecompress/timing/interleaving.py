@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STRETCHES = 10
 """Parts of a run that are resampled whole."""
+LEAST_CALLS, LEAST_SECONDS = 3, 0.005
 WARM_UP_RUNS = 6
 """Even, so that the first round that counts goes forwards, as every other one."""
 
@@ -48,6 +49,18 @@ def interleave(calls: Sequence[Call], runs: int) -> NDArray[np.float64]:
             calls[index]()
             times[run, index] = (time.perf_counter_ns() - start) / 1e6
     return times[WARM_UP_RUNS:]
+
+
+def least_ms(call: Call) -> float:
+    """Milliseconds of the fastest of several calls, after one that does not count."""
+    call()
+    times: list[float] = []
+    start = time.perf_counter()
+    while len(times) < LEAST_CALLS or time.perf_counter() - start < LEAST_SECONDS:
+        before = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - before)
+    return 1e3 * min(times)
 
 
 def in_turn(count: int, number: int) -> Iterable[int]:

@@ -16,20 +16,21 @@ from edgecompress.pruning.channels.operator_times import Operator, Times, operat
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.analysis import Channels, Structure
 from edgecompress.pruning.structure.groups import Group
+from edgecompress.timing.clock import Clock
 
 
-def latency_terms(structure: Structure, groups: Sequence[Group], whole_ms: float, threads: int) -> tuple[Term, ...]:
+def latency_terms(structure: Structure, groups: Sequence[Group], whole_ms: float, clock: Clock) -> tuple[Term, ...]:
     """The terms whose sum is the latency of a network, in milliseconds.
 
     Args:
         structure: of the network.
         groups: whose widths can change.
         whole_ms: what the whole network takes in ONNX Runtime, for one call with the captured inputs.
-        threads: of the sessions.
+        clock: what times the operators.
     """
     names, calls = names_of(groups), [node for node in structure.values if node.op == "call_function"]
     timed = {node: operator for node in calls if (operator := operator_of(structure, node)) is not None}
-    times = time_operators(list(timed.values()), threads)
+    times = time_operators(list(timed.values()), clock)
     layers = [_layer_term(structure, node, operator, times, names) for node, operator in timed.items()]
     inner = add_up(layers)(full(groups))
     scale = min(whole_ms / inner, 1.0) if inner else 1.0  # in isolation, an operator can take longer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ from torch import fx
 from edgecompress.pruning.structure.analysis import Structure
 from edgecompress.pruning.structure.channel_labels import Labelled
 from edgecompress.pruning.structure.rules.call import bind, operator_name
-from edgecompress.runtime import open_session, run_session
+from edgecompress.timing.clock import Clock
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """The widths that are timed, as shares of the whole, on each of the two axes of a weight."""
-MIN_RUNS, MIN_SECONDS = 3, 0.005
+WEIGHT = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +72,34 @@ def operator_of(structure: Structure, node: fx.Node) -> Operator | None:
     return Operator(source=source, weight=weight, kind="Conv", settings=settings)
 
 
-def time_operators(operators: Sequence[Operator], threads: int) -> Times:
-    """Time each distinct operator at some widths; between them, time is interpolated."""
-    return {operator: _interpolated(operator, threads) for operator in dict.fromkeys(operators)}
+def time_operators(operators: Sequence[Operator], clock: Clock) -> Times:
+    """Time each distinct operator at some widths, all in one request; between them, time is interpolated."""
+    grids = {operator: _grid(operator) for operator in dict.fromkeys(operators)}
+    widths = {operator: _widths(operator, *grid) for operator, grid in grids.items()}
+    times = iter(clock.operators(single(operator, *pair) for operator, pairs in widths.items() for pair in pairs))
+    found = {operator: np.array([next(times) for _ in pairs]) for operator, pairs in widths.items()}
+    return {operator: _interpolated(operator, *grids[operator], measured) for operator, measured in found.items()}
 
 
-def _interpolated(operator: Operator, threads: int) -> Callable[[int, int], float]:
+def _grid(operator: Operator) -> tuple[list[int], list[int]]:
+    """The numbers of input and of output channels that are timed."""
+    inputs, outputs = ([max(round(count * share), 1) for share in SHARES] for count in _channels(operator))
+    return sorted({*inputs}), sorted({*outputs})
+
+
+def _widths(operator: Operator, rows: list[int], columns: list[int]) -> list[tuple[int, int]]:
     inputs, outputs = _channels(operator)
-    rows = sorted({max(round(inputs * share), 1) for share in SHARES})
     if operator.depthwise:
-        line = [_time(operator, width, width * outputs // inputs, threads) for width in rows]
-        return lambda width, _: float(_along([rows], np.array(line), [width]))
-    columns = sorted({max(round(outputs * share), 1) for share in SHARES})
-    grid = np.array([[_time(operator, row, column, threads) for column in columns] for row in rows])
+        return [(width, width * outputs // inputs) for width in rows]
+    return list(product(rows, columns))
+
+
+def _interpolated(
+    operator: Operator, rows: list[int], columns: list[int], times: NDArray[np.float64]
+) -> Callable[[int, int], float]:
+    if operator.depthwise:
+        return lambda width, _: float(_along([rows], times, [width]))
+    grid = times.reshape(len(rows), len(columns))
     return lambda width, height: float(_along([rows, columns], grid, [width, height]))
 
 
@@ -104,23 +119,8 @@ def _channels(operator: Operator) -> tuple[int, int]:
     return operator.weight[1] * groups, operator.weight[0]
 
 
-def _time(operator: Operator, inputs: int, outputs: int, threads: int) -> float:
-    """The least of several runs, in milliseconds."""
-    session = open_session(single(operator, inputs, outputs), threads)
-    (spec,) = session.get_inputs()
-    source = {spec.name: np.random.default_rng(0).standard_normal(spec.shape).astype(np.float32)}
-    run_session(session, source)
-    times: list[float] = []
-    start = time.perf_counter()
-    while len(times) < MIN_RUNS or time.perf_counter() - start < MIN_SECONDS:
-        before = time.perf_counter()
-        run_session(session, source)
-        times.append(time.perf_counter() - before)
-    return 1e3 * min(times)
-
-
 def single(operator: Operator, inputs: int, outputs: int) -> ir.Model:
-    """A graph with only that operator, at these widths."""
+    """A graph with only that operator, at these widths; its weights are equal, so that many files pack into little."""
     settings = dict(operator.settings)
     if operator.kind == "MatMul":
         shape: tuple[int, ...] = (*operator.source[:-1], inputs)
@@ -136,7 +136,7 @@ def single(operator: Operator, inputs: int, outputs: int) -> ir.Model:
             shape = (*operator.source[:axis], inputs, *operator.source[axis + 1 :])
         kernel = (outputs, inputs // settings["group"], *operator.weight[2:])
     source = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(shape))
-    array = np.random.default_rng(0).standard_normal(kernel).astype(np.float32)
+    array = np.full(kernel, WEIGHT, np.float32)
     weight = ir.Value(name="w", const_value=ir.tensor(array, name="w"))
     attributes = ir.convenience.convert_attributes(settings)
     node = ir.Node("", operator.kind, [source, weight], attributes, num_outputs=1)

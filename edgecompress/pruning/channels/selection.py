@@ -25,6 +25,7 @@ from edgecompress.pruning.channels.widths import Widths, choose, global_widths, 
 from edgecompress.pruning.criterion import Criterion
 from edgecompress.pruning.structure.groups import Group, joined_units, layer_name, producers
 from edgecompress.step import Refusal
+from edgecompress.timing.clock import Clock, OwnClock
 
 Goal = Literal["channels", "macs", "parameters", "latency"]
 Spread = Literal["uniform", "global", "latency", "sensitivity"]
@@ -90,6 +91,7 @@ def selector(
     gradients: Mapping[str, Tensor] | None = None,
     samples: Sequence[Batch] = (),
     progress: Progress | None = None,
+    clock: Clock | None = None,
 ) -> Callable[[float], Selection]:
     """The units that a request removes, for any amount: all that is measured is measured once.
 
@@ -100,6 +102,7 @@ def selector(
         gradients: of the loss by parameter, for criteria that need them.
         samples: batches to measure the sensitivity of groups on, where it decides.
         progress: told of long work.
+        clock: what times operators, where latency matters; by default this machine.
 
     Returns:
         A selection by the amount, which raises :class:`RecipeError` where the goal cannot be met.
@@ -111,14 +114,17 @@ def selector(
     if request.residual == "auto" and request.goal == "channels":
         request = replace(request, residual="prune")
     elif request.residual == "auto":
-        made = partial(selector, subject, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=progress)
+        made = partial(
+            selector, subject, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=progress, clock=clock
+        )
         return _sparing(lambda residual: made(replace(request, residual=residual)))
     groups, refusals = _free(subject, request)
     if not groups:
         raise RecipeError(_nothing(subject, refusals))
     scores = score(subject, request.criterion, side=request.side, gradients=gradients, seed=request.seed)
     timed = "latency" in (request.goal, request.spread)
-    latency = latency_terms(subject.structure, groups, whole_ms, request.threads) if timed else ()
+    clock = clock or OwnClock(threads=request.threads)
+    latency = latency_terms(subject.structure, groups, whole_ms, clock) if timed else ()
     terms = latency if request.goal == "latency" else COUNTED[request.goal](subject.structure, groups)
     widths_at: Callable[[float], Widths]
     match request.spread:

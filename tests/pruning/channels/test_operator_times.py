@@ -9,6 +9,7 @@ from torch import nn
 from edgecompress.pruning.channels.operator_times import Operator, operator_of, single, time_operators
 from edgecompress.pruning.channels.structured import examine
 from edgecompress.runtime import open_session, run_session
+from edgecompress.timing.clock import OwnClock
 
 LAYERS = {
     "convolution": (nn.Conv2d(8, 16, 3, 2, 1), (1, 8, 15, 15)),
@@ -44,6 +45,6 @@ def test_the_operator_that_is_timed_has_the_shapes_of_the_layer(name: str) -> No
 
 def test_time_grows_with_the_width_and_is_interpolated() -> None:
     operators = _operators(nn.Conv2d(64, 64, 3, padding=1), (1, 64, 32, 32))
-    clock = time_operators(operators, 1)[operators[0]]
+    clock = time_operators(operators, OwnClock(threads=1))[operators[0]]
     assert clock(64, 64) > 2 * clock(16, 16) > 0
     assert clock(40, 64) == pytest.approx((clock(32, 64) + clock(48, 64)) / 2)

@@ -1,8 +1,9 @@
-"""What a supervisor starts on a device: python program.py probe | run | peak FILE, in a folder of its own.
+"""What a supervisor starts on a device: python program.py probe | run | times | peak FILE, in a folder of its own.
 
 It needs Python 3.8, numpy and onnxruntime, and nothing else. ``probe`` writes ``probe.json``, what the device is.
 ``run`` reads ``task.json``, runs ``model.onnx`` on ``inputs.npz`` and writes ``outputs.npz``, then times it next to
-``original.onnx``, where that is there, on ``sample.npz``, and writes ``answer.json``. ``peak`` writes ``FILE.json``,
+``original.onnx``, where that is there, on ``sample.npz``, and writes ``answer.json``. ``times`` times the networks that
+``task.json`` lists, and the graphs in ``operators.zip``, and writes ``times.json``. ``peak`` writes ``FILE.json``,
 the most memory that a session of the file took. A failure is one line on standard error and status 1.
 """
 
@@ -14,6 +15,7 @@ import platform
 import shutil
 import sys
 import threading
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 ROOT = Path("/")
 SITE = "site"
 """The folder of packages that were brought along."""
+OPERATORS = "operators.zip"
 COLDEST_C, HOTTEST_C = 0, 150
 """Beyond these a sensor is broken, or measures something else."""
 
@@ -102,7 +105,7 @@ def number(file: Path) -> float:
         return 0.0
 
 
-def open_session(file: str, threads: int) -> Any:
+def open_session(file: str | bytes, threads: int) -> Any:
     """A session as an application opens it."""
     import onnxruntime
 
@@ -160,6 +163,33 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def times(task: dict[str, Any]) -> dict[str, Any]:
+    """Milliseconds of networks in turn on the sample, and the least of each operator of the archive."""
+    from edgecompress.timing.interleaving import interleave_anew
+
+    keep_to(set(task["cores"]))
+    threads, found = task["threads"], {}
+    if task["networks"]:
+        openers = [partial(open_call, name, threads) for name in task["networks"]]
+        found["networks_ms"] = interleave_anew(openers, task["runs"]).tolist()
+    if Path(OPERATORS).is_file():
+        with zipfile.ZipFile(OPERATORS) as archive:
+            found["operators_ms"] = [operator_ms(archive.read(name), threads) for name in archive.namelist()]
+    return found
+
+
+def operator_ms(model: bytes, threads: int) -> float:
+    """The least milliseconds of a graph with one float32 input of a fixed shape."""
+    import numpy
+
+    from edgecompress.timing.interleaving import least_ms
+
+    session = open_session(model, threads)
+    (spec,) = session.get_inputs()
+    source = numpy.random.default_rng(0).standard_normal(spec.shape).astype("float32")
+    return least_ms(partial(session.run, None, {spec.name: source}))
+
+
 def keep_to(wanted: set[int]) -> None:
     """Run on these cores alone, where any are named."""
     if not wanted <= cores():
@@ -193,6 +223,8 @@ def answer(what: str, file: str) -> tuple[str, dict[str, Any]]:
     """The name of the file that is asked for, and what to write there."""
     if what == "run":
         return "answer.json", run(json.loads(Path("task.json").read_text()))
+    if what == "times":
+        return "times.json", times(json.loads(Path("task.json").read_text()))
     return (f"{file}.json", peak(file)) if what == "peak" else ("probe.json", probe())
 
 

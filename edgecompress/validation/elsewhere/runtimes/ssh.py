@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -12,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from edgecompress.arrays import Inputs
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.device import Device, DeviceUrl, parse_url
 from edgecompress.validation.elsewhere.device.connection import Asked, Command, DeviceError, ask, name_of
 from edgecompress.validation.elsewhere.device.cpu_names import cpu_name
-from edgecompress.validation.elsewhere.device.program import SITE
+from edgecompress.validation.elsewhere.device.program import OPERATORS, SITE
 from edgecompress.validation.elsewhere.device.wheels import fetch_wheels
 from edgecompress.validation.elsewhere.measured import DeviceFigures
 from edgecompress.validation.elsewhere.packs import load_outputs, save_batches
@@ -38,12 +40,14 @@ class SshDevice:
     Attributes:
         url: where it is.
         settings: the recipe's table.
+        found: what the device said of itself; empty as long as it was not looked at.
         wheels: that are brought along, by name.
         limit_s: seconds after which a run counts as failed.
     """
 
     url: DeviceUrl
     settings: Device = field(default_factory=Device)
+    found: Mapping[str, Any] = field(default_factory=dict)
     wheels: Mapping[str, bytes] | None = None
     limit_s: float = TIME_LIMIT_S
 
@@ -58,6 +62,7 @@ class SshDevice:
             found = place.look()
         except DeviceError as error:
             raise RecipeError(str(error)) from None
+        place = replace(place, found=found)
         if settings.onnxruntime is not None:
             return replace(place, wheels=fetch_wheels(settings.onnxruntime, found))
         if "missing" in found:
@@ -84,6 +89,38 @@ class SshDevice:
     def measure(self, model: Path, batches: Sequence[Inputs], timing: TimingTask) -> Answer:
         """Run every batch, then time the model and the float file in turn."""
         return self._answer(model, batches, timing)
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        """What decides how fast it is, apart from threads: equal for two boards of one kind."""
+        told = {name: self.found.get(name) for name in ("machine", "model", "cpu", "cores", "onnxruntime")}
+        return told if self.wheels is None else {**told, "onnxruntime": sorted(self.wheels)}
+
+    def time_networks(self, networks: Sequence[bytes], sample: Inputs, timing: Timing) -> NDArray[np.float64]:
+        """Milliseconds of networks in turn on one sample, shape (runs, networks).
+
+        Raises:
+            DeviceError: it does not answer, or ONNX Runtime refuses one there.
+        """
+        files = {f"network{index}.onnx": content for index, content in enumerate(networks)}
+        told = self._timed({**files, "sample.npz": pack([sample])}, timing, list(files))
+        return np.array(told["networks_ms"])
+
+    def time_operators(self, operators: Sequence[bytes], timing: Timing) -> list[float]:
+        """The least milliseconds of graphs with one float32 input of a fixed shape.
+
+        Raises:
+            DeviceError: as :meth:`time_networks`.
+        """
+        return list(map(float, self._timed({OPERATORS: _archive(operators)}, timing, [])["operators_ms"]))
+
+    def _timed(self, files: Mapping[str, bytes], timing: Timing, networks: Sequence[str]) -> dict[str, Any]:
+        called = dict.fromkeys(networks, "a candidate")
+        task = {"threads": timing.threads, "runs": timing.runs, "cores": list(self.settings.cores), "called": called}
+        document = json.dumps({**task, "networks": list(networks)}).encode()
+        command = Command(arguments=[PROGRAM, "times"])
+        found = self._ask({**files, "task.json": document}, [command], ["times.json"], self.limit_s)
+        return dict(json.loads(found["times.json"]))
 
     def _answer(self, model: Path, batches: Sequence[Inputs], timing: TimingTask | None) -> Answer:
         task = self._task(timing)
@@ -134,6 +171,14 @@ class SshDevice:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How candidates are timed: threads of a session, and runs of each network."""
+
+    threads: int
+    runs: int = 0
+
+
 @handled(Handling(step="measure"))
 def find_place(device: str) -> SshDevice:
     """The device at ``//[user@]host[:port]``, which is a URL without its scheme; it is not asked for yet.
@@ -151,10 +196,11 @@ def programs() -> dict[str, bytes]:
     """What runs on the device, by file name: the program, and next to it what it shares with this package."""
     package = resources.files("edgecompress")
     program = package.joinpath("validation/elsewhere/device", PROGRAM).read_text("utf-8")
-    before, line, after = program.partition("from edgecompress.timing.interleaving import")
-    assert line
     shared = package.joinpath("timing", SHARED).read_bytes()
-    return {PROGRAM: f"{before}from interleaving import{after}".encode(), SHARED: shared}
+    return {
+        PROGRAM: program.replace("from edgecompress.timing.interleaving", "from interleaving").encode(),
+        SHARED: shared,
+    }
 
 
 def pack(batches: Sequence[Inputs]) -> bytes:
@@ -169,6 +215,15 @@ def ran_on(told: Mapping[str, Any]) -> dict[str, str]:
     found = {"onnxruntime": told["onnxruntime"], "numpy": told["numpy"], "python": told["python"]}
     found |= {"device": told["model"], "cpu": cpu_name(told["cpu"]), "machine": told["machine"]}
     return {name: str(value) for name, value in {**found, "system": told["system"]}.items() if value}
+
+
+def _archive(contents: Sequence[bytes]) -> bytes:
+    """Files as one, in their order; weights that are equal pack into little."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for index, content in enumerate(contents):
+            archive.writestr(f"{index:06d}.onnx", content)
+    return buffer.getvalue()
 
 
 def _measured(told: Mapping[str, Any], files: Mapping[str, bytes], threads: int) -> DeviceFigures:
