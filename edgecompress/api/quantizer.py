@@ -19,12 +19,16 @@ from edgecompress.axes.classes import settle_streams
 from edgecompress.calibration import Observer
 from edgecompress.data.splits import Streams
 from edgecompress.errors import ModelError, a_kind
+from edgecompress.loading.losses import LossOrName
+from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_module
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.pipeline.fold import convert, float_original
+from edgecompress.pipeline.prepare import prepare
 from edgecompress.progress import Progress
+from edgecompress.quantization.aware.operators.no_form import NoFormError
 from edgecompress.quantization.dynamic import quantize_dynamic
 from edgecompress.recipe.arguments import named_as_arguments
 from edgecompress.recipe.meant import name_as_meant, text_as_meant
@@ -144,6 +148,8 @@ class DynamicModel(CalledAsModule):
         return self._captured
 
 
+WORDS = {"'training_epochs'": "'epochs'", "'training_rate'": "'learning_rate'"}
+"""Arguments that are called otherwise than the keys of a recipe."""
 X86 = Recipe(quantization=Quantization(scheme="fbgemm"))
 """What is asked for where nothing is said."""
 
@@ -207,7 +213,7 @@ class Quantizer:
         """
         base = X86 if recipe is None else given_profile(None, recipe=recipe).recipe
         asked = _asked(base, observer, scheme=scheme, granularity=granularity)
-        return _static(model, calibration_data, asked, observer)
+        return _static(model, {"calibration": calibration_data}, asked, observer)
 
     @staticmethod
     @in_python_words
@@ -235,7 +241,70 @@ class Quantizer:
             RecipeError: there is no such target or observer, or a function is none, fails, or gives no range of what
                 was seen.
         """
-        return _static(model, calibration_data, _asked(given_profile(target).recipe, observer), observer)
+        asked = _asked(given_profile(target).recipe, observer)
+        return _static(model, {"calibration": calibration_data}, asked, observer)
+
+    @staticmethod
+    @in_python_words
+    def train(
+        model: nn.Module,
+        calibration_data: Data,
+        train_data: Data,
+        *,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        loss: LossOrName | None = None,
+        scheme: Literal["fbgemm", "qnnpack"] | None = None,
+        granularity: Literal["per_channel", "per_tensor"] | None = None,
+        observer: str | Observer | None = None,
+        recipe: Recipe | None = None,
+    ) -> QuantizedModel:
+        """Quantization-aware training: the network learns with its integers in place, and the file is that network.
+
+        Training starts from what :meth:`static_quantize` gives, and the float model is the teacher.
+
+        Args:
+            model: not modified.
+            calibration_data: batches, read twice; labels are ignored.
+            train_data: batches ``(inputs, labels)``, read once for each epoch.
+            epochs: passes over them; by default ``quantization.training_epochs`` of the recipe, 2.
+            learning_rate: how many steps of its grid a weight moves in one step of the optimizer, at most; by default
+                ``quantization.training_rate`` of the recipe, 0.01.
+            loss: what counts against the labels: the name of a loss, as ``training.loss`` of a recipe takes it, or a
+                function ``(outputs, labels) -> scalar``; by default that of the recipe, or cross entropy.
+            scheme: as of :meth:`static_quantize`, and so are ``granularity`` and ``observer``.
+            granularity: of the weights' scales.
+            observer: how the range of an activation is chosen, where training starts.
+            recipe: its tables ``quantization``, ``training``, ``distillation`` and ``export`` say the rest, and its
+                seed; nothing else of it is read.
+
+        Warns:
+            UserWarning: training diverged, and the model is the one that was not trained; or as
+                :meth:`static_quantize`.
+
+        Raises:
+            ModelError: the model cannot be captured, or an operator cannot be trained through; it is named.
+            DataError: data does not fit the model, or labels are missing or out of range.
+            RecipeError: a setting is impossible, or there is no such loss, scheme, granularity or observer.
+        """
+        base = X86 if recipe is None else given_profile(None, recipe=recipe).recipe
+        asked = _asked(
+            base,
+            observer,
+            scheme=scheme,
+            granularity=granularity,
+            training="always",
+            training_epochs=epochs,
+            training_rate=learning_rate,
+        )
+        learned = {key: getattr(base, key) for key in ("seed", "training", "distillation")}
+        with named_as_arguments("training"):
+            named = MeasuredBy(loss=loss).named_in(asked.model_copy(update=learned))
+        try:
+            return _static(model, {"calibration": calibration_data, "train": train_data}, named, observer, loss)
+        except NoFormError as error:
+            cause, _, _ = str(error).partition(";")
+            raise ModelError(f"{cause}; use Quantizer.static_quantize, which needs none") from error
 
     @staticmethod
     @in_python_words
@@ -280,10 +349,10 @@ def _by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, A
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-def _asked(recipe: Recipe, observer: str | Observer | None, **given: str | None) -> Recipe:
+def _asked(recipe: Recipe, observer: str | Observer | None, **given: Any) -> Recipe:
     """How a recipe quantizes and exports, with what is given in place of its own."""
     own = {key: text_as_meant(f"quantization.{key}", value) for key, value in given.items() if value is not None}
-    with named_as_arguments("quantization"):
+    with named_as_arguments("quantization", WORDS):
         tables = {**recipe.quantization.model_dump(), "enabled": True, **own, **_named(observer)}
         return Recipe(quantization=Quantization(**tables), export=recipe.export)
 
@@ -296,18 +365,25 @@ def _named(observer: str | Observer | None) -> dict[str, Any]:
     return {}
 
 
-def _static(model: nn.Module, data: Data, recipe: Recipe, observer: str | Observer | None) -> QuantizedModel:
+def _static(
+    model: nn.Module,
+    data: Mapping[str, Data],
+    recipe: Recipe,
+    observer: str | Observer | None,
+    loss: LossOrName | None = None,
+) -> QuantizedModel:
     told = caller_warnings()
-    opened = open_together(check_module(model), {"calibration": data}, recipe, told.warn)
-    streams = Streams(**opened.batches)
+    opened = open_together(check_module(model), data, recipe, told.warn)
     context = Context(
         recipe=opened.recipe,
         example=opened.first(),
-        streams=streams,
+        streams=Streams(**opened.batches),
         progress=told,
         observer=observer if callable(observer) else None,
+        loss=loss,
     )
-    conversion = convert(opened.network, context)
+    network, context = prepare(opened.network, context) if "train" in data else (opened.network, context)
+    conversion = convert(network, context)
     return _wrap(conversion, conversion.done[-1].result)
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecompress import ModelError, QuantizedModel, Quantizer, Recipe, RecipeError, TargetProfile
+from edgecompress import InputError, ModelError, QuantizedModel, Quantizer, Recipe, RecipeError, TargetProfile
 from edgecompress.calibration import Demand, Statistics
 from edgecompress.metrics.agreement import Agreement
-from edgecompress.recipe.tables import Export, Quantization
+from edgecompress.recipe.tables import Distillation, Export, Quantization
 from tests.networks import ConvNet, LinearStack, TwoInputs, images, seeded, vectors
 
 
@@ -168,6 +168,78 @@ def test_a_target_decides_how_to_quantize() -> None:
     assert first.artifact != plain.artifact  # the profile corrects biases
     x = images()[0][0]
     assert _agreement(seeded(ConvNet)(x), first(x)) > _agreement(seeded(ConvNet)(x), plain(x))
+
+
+def _uneven() -> nn.Module:
+    """A network whose channels differ so much that one scale for a weight is far too coarse for most of them."""
+    network = seeded(ConvNet)
+    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
+    with torch.no_grad():
+        first.weight[0] *= 300
+    return network
+
+
+def test_training_with_the_integers_in_place_is_one_call() -> None:
+    network, shown = _uneven(), [image for image, _ in images(rows=32, batches=4, seed=5)]
+    with torch.no_grad():
+        labelled = [(image, network(image).argmax(1)) for image in shown]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    asked: dict[str, Any] = {"scheme": "qnnpack", "granularity": "per_tensor"}
+    soft = Recipe(distillation=Distillation(alpha=1.0))
+    plain = Quantizer.static_quantize(network, shown, **asked)
+    trained = Quantizer.train(network, shown, labelled, epochs=6, learning_rate=0.05, recipe=soft, **asked)
+    wanted = network(shown[0])
+    assert _agreement(wanted, trained(shown[0])) > _agreement(wanted, plain(shown[0])) + 0.5
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_a_loss_of_ones_own_trains() -> None:
+    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+        called.append(len(labels))
+        return nn.functional.cross_entropy(outputs, labels)
+
+    called: list[int] = []
+    Quantizer.train(seeded(ConvNet), images(), images(), epochs=1, loss=loss)
+    assert called
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"epochs": 0}, "expected a value that is greater than 0, got 0 in 'epochs'"),
+        ({"learning_rate": -1}, "expected a value that is greater than 0, got -1 in 'learning_rate'"),
+        ({"train_data": None}, "the train data is None; return an iterable of batches"),
+        (
+            {"train_data": [x for x, _ in images()]},
+            "the first train batch: there are no labels; return (inputs, labels)",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_with_is_one_line(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Quantizer.train(seeded(ConvNet), images(), **{"train_data": images(), **given})
+    assert str(caught.value) == told
+
+
+def test_what_has_no_trained_form_is_named() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.LSTM(32, 10, batch_first=True)
+
+        def forward(self, features: Tensor) -> Tensor:
+            return self.layer(features[:, None])[0][:, 0]  # type: ignore[no-any-return]
+
+    told = r"^LSTM '.*' has no form in PyTorch here; use Quantizer\.static_quantize, which needs none$"
+    with pytest.raises(ModelError, match=told):
+        Quantizer.train(seeded(Recurrent), vectors(), vectors())
+
+
+def test_a_training_that_diverges_is_a_warning() -> None:
+    told = r"^quantization-aware training was given up: .*; lower quantization\.training_rate$"
+    with pytest.warns(UserWarning, match=told):
+        wild = Quantizer.train(seeded(ConvNet), images(), images(), learning_rate=1e30)
+    assert wild.artifact == Quantizer.static_quantize(seeded(ConvNet), images()).artifact
 
 
 def test_dynamic_quantization_takes_linear_layers(tmp_path: Path) -> None:
