@@ -24,7 +24,7 @@ from edgecompress.runtime import to_bytes
 from edgecompress.system.durable import write_whole
 from edgecompress.validation.elsewhere.device.connection import DeviceError, name_of
 from edgecompress.validation.elsewhere.places import NamedPlace
-from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, Timing
+from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, TimingOptions
 
 AT_ONCE = 64
 """Operators in one request: what it holds in memory, and what an interruption loses."""
@@ -53,7 +53,7 @@ class DeviceClock:
         with self.progress.step(f"timing on {name_of(self.device.url)}"):
             try:
                 return self.device.time_networks(
-                    [to_bytes(model) for model in models], inputs, Timing(threads=self.threads, runs=runs)
+                    [to_bytes(model) for model in models], inputs, TimingOptions(threads=self.threads, runs=runs)
                 )
             except DeviceError as error:
                 raise RecipeError(str(error)) from None
@@ -87,7 +87,7 @@ class DeviceClock:
     def _measured(self, contents: Sequence[bytes]) -> list[float]:
         with self.progress.step(f"timing {len(contents)} operators on {name_of(self.device.url)}"):
             try:
-                return self.device.time_operators(contents, Timing(threads=self.threads))
+                return self.device.time_operators(contents, TimingOptions(threads=self.threads))
             except DeviceError as error:
                 raise RecipeError(str(error)) from None
 

@@ -96,7 +96,7 @@ class SshDevice:
         told = {name: self.found.get(name) for name in ("machine", "model", "cpu", "cores", "onnxruntime")}
         return told if self.wheels is None else {**told, "onnxruntime": sorted(self.wheels)}
 
-    def time_networks(self, networks: Sequence[bytes], sample: Inputs, timing: Timing) -> NDArray[np.float64]:
+    def time_networks(self, networks: Sequence[bytes], sample: Inputs, timing: TimingOptions) -> NDArray[np.float64]:
         """Milliseconds of networks in turn on one sample, shape (runs, networks).
 
         Raises:
@@ -106,7 +106,7 @@ class SshDevice:
         told = self._timed({**files, "sample.npz": pack([sample])}, timing, list(files))
         return np.array(told["networks_ms"])
 
-    def time_operators(self, operators: Sequence[bytes], timing: Timing) -> list[float]:
+    def time_operators(self, operators: Sequence[bytes], timing: TimingOptions) -> list[float]:
         """The least milliseconds of graphs with one float32 input of a fixed shape.
 
         Raises:
@@ -114,7 +114,7 @@ class SshDevice:
         """
         return list(map(float, self._timed({OPERATORS: _archive(operators)}, timing, [])["operators_ms"]))
 
-    def _timed(self, files: Mapping[str, bytes], timing: Timing, networks: Sequence[str]) -> dict[str, Any]:
+    def _timed(self, files: Mapping[str, bytes], timing: TimingOptions, networks: Sequence[str]) -> dict[str, Any]:
         called = dict.fromkeys(networks, "a candidate")
         task = {"threads": timing.threads, "runs": timing.runs, "cores": list(self.settings.cores), "called": called}
         document = json.dumps({**task, "networks": list(networks)}).encode()
@@ -172,7 +172,7 @@ class SshDevice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing:
+class TimingOptions:
     """How candidates are timed: threads of a session, and runs of each network."""
 
     threads: int

@@ -24,7 +24,7 @@ from edgecompress.runtime import to_bytes
 from edgecompress.validation.elsewhere.device.clock import AT_ONCE, DeviceClock, clock_of, kept_times
 from edgecompress.validation.elsewhere.device.connection import DeviceError
 from edgecompress.validation.elsewhere.places import find_places
-from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, Timing, find_place
+from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, TimingOptions, find_place
 from tests.exporters.graphs import draw, graph
 from tests.heard import Heard
 from tests.networks import ConvNet, images, seeded
@@ -47,13 +47,13 @@ class Board(SshDevice):
     asked: list[int] = field(default_factory=list)
     fault: str = ""
 
-    def time_operators(self, operators: Sequence[bytes], timing: Timing) -> list[float]:
+    def time_operators(self, operators: Sequence[bytes], timing: TimingOptions) -> list[float]:
         if self.fault:
             raise DeviceError(self.fault)
         self.asked.append(len(operators))
         return [len(content) / 1000 for content in operators]
 
-    def time_networks(self, networks: Sequence[bytes], sample: Inputs, timing: Timing) -> NDArray[np.float64]:
+    def time_networks(self, networks: Sequence[bytes], sample: Inputs, timing: TimingOptions) -> NDArray[np.float64]:
         raise DeviceError(self.fault)
 
 
