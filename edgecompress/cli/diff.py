@@ -119,10 +119,11 @@ def _print_device(latency: LatencyChange) -> None:
 def _grown(sizes: tuple[int, int]) -> str:
     from edgecompress.comparison.releases import growth
 
-    if sizes[0] == sizes[1]:
+    added = sizes[1] - sizes[0]
+    if not added:
         return "no difference"
     grown = f"{growth(sizes):+.2f} %"
-    return f"{sizes[1] - sizes[0]:+,} bytes" if float(grown[:-2]) == 0 else grown
+    return f"{'+' if added > 0 else '-'}{plural(abs(added), 'byte')}" if float(grown[:-2]) == 0 else grown
 
 
 def _print_answers(answers: ChangedAnswers, data: str) -> None:

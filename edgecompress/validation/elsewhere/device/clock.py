@@ -17,7 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgecompress.arrays import Inputs
-from edgecompress.errors import OutputError, RecipeError
+from edgecompress.errors import OutputError, RecipeError, plural
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import to_bytes
@@ -85,7 +85,7 @@ class DeviceClock:
         return hashlib.sha256(setting + content).hexdigest()
 
     def _measured(self, contents: Sequence[bytes]) -> list[float]:
-        with self.progress.step(f"timing {len(contents)} operators on {name_of(self.device.url)}"):
+        with self.progress.step(f"timing {plural(len(contents), 'operator')} on {name_of(self.device.url)}"):
             try:
                 return self.device.time_operators(contents, TimingOptions(threads=self.threads))
             except DeviceError as error:
