@@ -82,7 +82,6 @@ class Advice:
                 for rejected in self.found.rejected
             ],
             "not_known": self.not_known,
-            "because": self.because,
             "with_training": self.with_training,
         }
 
