@@ -53,7 +53,7 @@ def draw(seed, *shape):
 
 def vectors(): return draw(0, 64, 8)
 def numbers():
-    with torch.no_grad(): return [(x, regressor()(x)[:, 0] + 0.1) for x in draw(1, 64, 8)]
+    with torch.no_grad(): return [(x, regressor()(x)[:, 0] + 0.001) for x in draw(1, 64, 8)]
 def mean_error(outputs, targets): return float(abs(outputs[:, 0] - targets).mean())
 
 def pictures(): return draw(0, 8, 3, 16, 16)
@@ -107,7 +107,7 @@ def test_an_error_decides_the_exit_status_and_is_shown(
     assert status == {"1e-6": 1, "0.5": 0}
     bundle = read_bundle(nets / "out")
     found, accuracy = bundle.manifest.metrics["metric"], bundle.manifest.metrics["accuracy"]
-    assert found["original"] == pytest.approx(0.1, rel=1e-4)
+    assert found["original"] == pytest.approx(0.001, rel=1e-3)
     assert found["compressed"] == pytest.approx(_oracle(bundle, _loaded(nets)["numbers"]()), rel=1e-4)
     assert found["drop"] == pytest.approx(found["compressed"] - found["original"])
     assert found["kept"] == pytest.approx(found["original"] / found["compressed"])
@@ -115,7 +115,7 @@ def test_an_error_decides_the_exit_status_and_is_shown(
     assert [accuracy[key] for key in ("original", "compressed", "drop")] == [None] * 3
     shown = capsys.readouterr().out.splitlines()
     title = metric.rpartition(":")[2]
-    assert any(line.split()[:2] == [title, "0.1000"] for line in shown)
+    assert any(line.split()[:2] == [title, "0.001000"] for line in shown)
     assert any(line.split()[0] == "max_metric_drop" for line in shown if line.strip())
     page = render(json.loads((bundle.path / "report.json").read_text()))
     assert f"</b>{title}\n" in page
@@ -206,7 +206,7 @@ def _error(outputs: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> floa
 def test_every_form_gives_the_figures_of_the_built_in(nets: Path, metric: Any) -> None:
     bundle = _in_python(nets, metric)
     found = bundle.manifest.metrics["metric"]
-    assert found["original"] == pytest.approx(0.1, rel=1e-4)
+    assert found["original"] == pytest.approx(0.001, rel=1e-3)
     assert found["compressed"] == pytest.approx(_oracle(bundle, _loaded(nets)["numbers"]()), rel=1e-4)
     assert bundle.passed
 
@@ -295,16 +295,16 @@ def _comparison(nets: Path, *more: str, capsys: pytest.CaptureFixture[str]) -> d
 def test_every_row_of_a_comparison_is_measured_by_the_metric(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = _comparison(nets, "--metric", "mae", capsys=capsys)
     rows = {row["key"]: row for row in found["rows"]}
-    assert rows["original"]["metric_value"] == pytest.approx(0.1, rel=1e-4)
+    assert rows["original"]["metric_value"] == pytest.approx(0.001, rel=1e-3)
     assert rows["original"]["metric_drop"] == 0
     integers = rows["int8"]
     wanted = _oracle(read_bundle(nets / "table" / "int8"), _loaded(nets)["numbers"]())
     assert integers["metric_value"] == pytest.approx(wanted, rel=1e-4)
-    assert integers["metric_drop"] == pytest.approx(wanted - 0.1, rel=1e-2)
+    assert integers["metric_drop"] == pytest.approx(wanted - 0.001, rel=1e-2)
     assert (integers["metric"], integers["accuracy"], integers["accuracy_drop"]) == ("mae", None, None)
     head, _, first, *_ = (nets / "table" / "comparison.md").read_text().splitlines()
     assert head == "| model | size | smaller | latency | speedup | mae | drop |"
-    assert first.endswith("| 0.1000 | 0.000 |")
+    assert first.endswith("| 0.001000 | 0.000 |")
     assert (
         (nets / "table" / "comparison.csv")
         .read_text()
