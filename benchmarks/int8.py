@@ -11,19 +11,21 @@ import argparse
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.int8_table import failed_section, page, section
 from benchmarks.measures import Effort, measure
-from benchmarks.quantizers import CANDIDATES, Quantized, run_candidate
+from benchmarks.quantizers import CANDIDATES, Quantized, Tool, run_candidate
 from benchmarks.subjects import Subject, prepare, subjects
 from edgecompress.errors import RecipeError
 from edgecompress.validation.elsewhere.places import NamedPlace, emulated, find_places
 from edgecompress.validation.elsewhere.runtimes.qemu import Emulator
 
 PEERS = ("ort", "nncf", "openvino", "onnxsim")
+OURS: Mapping[Tool, tuple[str, ...]] = {"edgecompress": (), "edgecompress_openvino": ("openvino",)}
+"""Tools of ours, each with the peers that it needs."""
 EMULATION_LIMIT_S = 300.0
 """For one file; those with float convolutions take many times longer than integer ones."""
 
@@ -55,13 +57,17 @@ def haswell() -> NamedPlace | None:
     return replace(named, place=replace(named.place, limit_s=EMULATION_LIMIT_S))
 
 
+def _takes_part(tool: Tool, peers: Sequence[str]) -> bool:
+    return tool in peers or (tool in OURS and set(OURS[tool]) <= {*peers})
+
+
 def run(subject: Subject, folder: Path, options: argparse.Namespace, place: NamedPlace | None) -> str:
     """The section of one network."""
     prepared = prepare(subject, folder)
     tried: list[Quantized] = []
     for number, candidate in enumerate(CANDIDATES):
         asked = any(text in candidate.name for text in options.quantizers)
-        if asked and subject.kind in candidate.kinds and candidate.tool in ("edgecompress", *options.peers):
+        if asked and subject.kind in candidate.kinds and _takes_part(candidate.tool, options.peers):
             print(f"{subject.title}: {candidate.name}", file=sys.stderr, flush=True)
             tried.append(run_candidate(number, folder, int(options.memory_gb * 1e9)))
     good = [each for each in tried if each.failure is None]

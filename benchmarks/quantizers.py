@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from benchmarks.subjects import Kind, calibration_batches
 
-Tool = Literal["edgecompress", "ort", "nncf", "openvino", "onnxsim"]
+Tool = Literal["edgecompress", "edgecompress_openvino", "ort", "nncf", "openvino", "onnxsim"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,8 @@ def _runtime(name: str, **settings: Any) -> Candidate:
 
 
 NARROW: Mapping[str, Any] = {"scheme": "fbgemm", "adaround": True, "bias_correction": True, "narrow": "auto"}
+IN_OPENVINO: Mapping[str, Any] = NARROW
+"""As target ``openvino-cpu`` has it."""
 CANDIDATES = (
     _ours("qnnpack", scheme="qnnpack", adaround=True, bias_correction=True),
     _ours("fbgemm", scheme="fbgemm", adaround=True, bias_correction=True),
@@ -56,15 +58,19 @@ CANDIDATES = (
     Candidate(name="NNCF, preset mixed", tool="nncf", settings={"preset": "MIXED"}, kinds=("mobile",)),
     Candidate(name="NNCF, transformer", tool="nncf", settings={"model_type": "TRANSFORMER"}, kinds=("transformer",)),
     Candidate(name="NNCF in OpenVINO", tool="openvino"),
+    Candidate(name="edgecompress in OpenVINO", tool="edgecompress_openvino", settings=IN_OPENVINO),
     Candidate(name="onnxsim, static", tool="onnxsim"),
     Candidate(name="onnxsim, full graph", tool="onnxsim", settings={"full_graph": True}),
 )
 
 TIME_LIMIT_S = 1200.0
+IN_XML: tuple[Tool, ...] = ("edgecompress_openvino", "openvino")
+"""Whose files are OpenVINO's, and run there."""
 MODULES: Mapping[Tool, tuple[str, ...]] = {
     "edgecompress": ("edgecompress", "edgecompress.pipeline.fold"),
     "ort": ("onnxruntime.quantization", "onnxruntime.quantization.shape_inference"),
     "nncf": ("nncf", "nncf.onnx.quantization.quantize_model"),
+    "edgecompress_openvino": ("edgecompress", "edgecompress.pipeline.fold", "openvino"),
     "openvino": ("nncf", "openvino"),
     "onnxsim": ("onnxsim",),
 }
@@ -108,7 +114,7 @@ def run_candidate(number: int, folder: Path, memory_bytes: int, limit_s: float =
 
 def output_file(number: int, folder: Path) -> Path:
     """Where the candidate of that number writes its file."""
-    return folder / f"{number}{'.xml' if CANDIDATES[number].tool == 'openvino' else '.onnx'}"
+    return folder / f"{number}{'.xml' if CANDIDATES[number].tool in IN_XML else '.onnx'}"
 
 
 def reason(status: int, log: str) -> str:
@@ -137,6 +143,15 @@ def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> No
     batches = open_batches(lambda: calibration_batches(folder), "calibration", model, recipe)
     done = convert(model, Context(recipe=recipe, example=batches.first(), streams=Streams(calibration=batches)))
     output.write_bytes(to_bytes(done.artifact))
+
+
+def _in_openvino(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
+    """Our own file, as OpenVINO reads it."""
+    import openvino
+
+    file = output.with_suffix(".onnx")
+    _edgecompress(folder, file, settings)
+    openvino.save_model(openvino.convert_model(file), output, compress_to_fp16=False)
 
 
 def _ort(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
@@ -223,6 +238,7 @@ def _onnxsim(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
 
 TOOLS: Mapping[Tool, Callable[[Path, Path, Mapping[str, Any]], None]] = {
     "edgecompress": _edgecompress,
+    "edgecompress_openvino": _in_openvino,
     "ort": _ort,
     "nncf": _nncf,
     "openvino": _openvino,

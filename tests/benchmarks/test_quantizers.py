@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 
 import benchmarks.quantizers as quantizers
 from benchmarks.quantizers import CANDIDATES, Candidate, run_candidate
+from benchmarks.sessions import open_file
 from benchmarks.subjects import Subject, calibration_batches, prepare
 from edgecompress.loading.onnx_files import is_quantized
+from edgecompress.metrics.agreement import Agreement
+from edgecompress.runtime import run_session
 from tests.networks import ConvNet, images, seeded
 
 ENOUGH = 64 * 10**9
@@ -51,6 +55,19 @@ def test_a_quantizer_leaves_an_integer_file(folder: Path, tool: str) -> None:
     assert is_quantized(ir.load(found.file))
     assert found.seconds > 0
     assert 50e6 < found.peak_bytes < large.nbytes
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="pip install 'edgecompress[openvino]'")
+def test_our_file_in_openvino_answers_as_in_onnx_runtime(folder: Path) -> None:
+    number = _number("edgecompress_openvino")
+    found = run_candidate(number, folder, ENOUGH)
+    assert found.failure is None
+    assert found.file.suffix == ".xml"
+    own = found.file.with_suffix(".onnx")
+    assert is_quantized(ir.load(own))
+    first = next(calibration_batches(folder))
+    there, here = (run_session(open_file(file, 1), first) for file in (found.file, own))
+    assert Agreement.between(here, there).sqnr_db > 25
 
 
 def test_a_quantizer_that_fails_is_told_of_in_one_line(tmp_path: Path) -> None:

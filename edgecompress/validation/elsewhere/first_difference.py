@@ -14,6 +14,7 @@ import onnx
 from edgecompress.arrays import Array, Inputs
 from edgecompress.errors import EdgecompressError
 from edgecompress.metrics.agreement import Agreement
+from edgecompress.quantization.operators import MOVES
 from edgecompress.quantization.qdq_pairs import DEQUANTIZE, QUANTIZE
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.system.scratch import scratch_folder
@@ -22,6 +23,8 @@ from edgecompress.validation.elsewhere.place import Place
 
 GOOD_DB = 40.0
 """What counts as right throughout; better inputs of a node are not better for it."""
+REORDERING = frozenset(MOVES) - {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
+"""Operators behind which the values of a node stand in another order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +139,7 @@ def _values(graph: onnx.GraphProto, kept: Set[str]) -> Iterator[tuple[str, str]]
     for node in graph.node:
         last = node
         while len(then := readers.get(last.output[0], [])) == 1 and then[0].name not in kept:
-            if {*then[0].input} - constants - {last.output[0], ""}:
+            if {*then[0].input} - constants - {last.output[0], ""} or then[0].op_type in REORDERING:
                 break
             last = then[0]
         if node.name in kept:

@@ -91,6 +91,16 @@ def test_a_sound_file_loses_little_anywhere() -> None:
     assert found.input_db - found.sqnr_db < 15
 
 
+def test_values_are_held_against_those_before_a_transpose_that_has_another_name_in_the_file() -> None:
+    floats = graph(f"a = Conv<{PADS}>(x, w) t = Transpose<perm=[0,1,3,2]>(a) y = Sigmoid(t)", w=draw(4, 4, 3, 3))
+    artifact = enclose(floats, Quantization(enabled=True, enclose=True), BATCHES, Progress()).model
+    for node in artifact.graph:
+        node.name = "t/moved" if node.name == "t" else node.name
+    found = first_difference(to_bytes(artifact), to_bytes(floats), {"x": DATA[0]}, _Host())
+    assert found is not None
+    assert found.sqnr_db > 30
+
+
 @pytest.mark.parametrize("name", INNER)
 def test_a_run_on_an_npu_warns_of_the_node(name: str) -> None:
     assert _warned(_planted(name), to_bytes(FLOATS), _Host()).startswith(
