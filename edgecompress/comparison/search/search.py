@@ -16,6 +16,7 @@ from torch import nn
 
 from edgecompress.bundle.manifest import canonical
 from edgecompress.comparison.making import Identity, Material, identify
+from edgecompress.comparison.search.feasibility import can_shrink, require_room
 from edgecompress.comparison.search.page import render_front
 from edgecompress.comparison.search.result import SearchResult, result_of
 from edgecompress.comparison.search.space import Space, make_space
@@ -34,6 +35,8 @@ from edgecompress.comparison.search.time_budget import OutOfTimeError, TimedProg
 from edgecompress.comparison.search.trial import SearchTrial
 from edgecompress.comparison.search.worker import TRIALS, Worker
 from edgecompress.errors import DataError, OutputError, RecipeError, plural
+from edgecompress.exporters.finish import compact
+from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.system.durable import write_whole
@@ -90,6 +93,7 @@ def search(
     prepare_folder(folder)
     found = identify(material, space.profile.recipe, progress)
     _require_labels(found)
+    _require_possible(space, found)
     timed = TimedProgress(progress, None if seconds is None else start + seconds)
     url = storage or str(folder / JOURNAL)
     with quietly(), reached(url):
@@ -187,6 +191,14 @@ def _require_labels(found: Identity) -> None:
     evaluation = found.opened.batches.get("evaluation")
     if evaluation is None or evaluation.first().labels is None:
         raise DataError("a search compares recipes by the metric; give data with labels (--evaluation)")
+
+
+def _require_possible(space: Space, found: Identity) -> None:
+    budgets = space.profile.recipe.budgets
+    if can_shrink(space) or (budgets.max_size_mb is None and budgets.min_compression_ratio is None):
+        return
+    original = float_original(found.opened.network, found.opened.recipe, found.example)
+    require_room(space, original, len(compact(original)))
 
 
 def _require_techniques(space: Space) -> None:

@@ -109,7 +109,7 @@ def is_shared_by_locks(storage: BaseStorage) -> bool:
 
 @contextmanager
 def reached(url: str) -> Iterator[None]:
-    """What a database says when it cannot be reached, or no longer, in a line.
+    """What a database says when it cannot be reached, or no longer, or a file that cannot be written, in a line.
 
     Raises:
         OutputError: it cannot.
@@ -123,6 +123,12 @@ def reached(url: str) -> Iterator[None]:
         reason = first_line(error.__cause__ or error)
         raise OutputError(
             f"storage {url!r} cannot be used: {reason}; see that the database is there (--storage)"
+        ) from error
+    except OSError as error:  # those of a trial are kept with it
+        reason = error.strerror or type(error).__name__
+        raise OutputError(
+            f"the study in {url!r}, or the folder of its trials, cannot be written: {reason}; free some room, or choose"
+            " another --output or --storage"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import warnings
@@ -136,3 +137,13 @@ def test_a_storage_that_is_joined_is_not_made(url: str, tmp_path: Path) -> None:
         require_there(place)
     assert [*tmp_path.iterdir()] == []
     require_there("postgresql://host/name")
+
+
+def test_a_file_that_can_no_longer_be_written_is_told() -> None:
+    pytest.importorskip("optuna")
+    told = (
+        "the study in 'a.journal', or the folder of its trials, cannot be written: No space left on device; free some"
+        " room, or choose another --output or --storage"
+    )
+    with pytest.raises(OutputError, match=f"^{re.escape(told)}$"), reached("a.journal"):
+        raise OSError(errno.ENOSPC, "No space left on device")
