@@ -43,8 +43,32 @@ def simplify(model: ir.Model, child: str = CHILD, timeout_s: float = TIMEOUT_S) 
     # onnxsim writes its options here; what the user wrote stays.
     simplified.metadata_props.clear()
     simplified.metadata_props.update(model.metadata_props)
+    _name_as_before(simplified.graph, model.graph)
     before, after = len(model.graph), len(simplified.graph)
     return StepResult(model=simplified, changes=(f"{plural(before, 'node')} became {after}",))
+
+
+def _name_as_before(graph: ir.Graph, before: ir.Graph) -> None:
+    """A layer that onnxsim made of others is called as the one whose weight it holds, and so is what it writes."""
+    nodes = {node.name for node in before}
+    values = {value.name for node in before for value in node.outputs}
+    taken = {node.name for node in graph} | {value.name for node in graph for value in node.outputs}
+    taken |= {*graph.initializers, *(value.name for value in graph.inputs)}
+    for node in graph:
+        layers = (_only_reader(before.initializers.get(str(value.name))) for value in node.inputs if value is not None)
+        name = next((layer for layer in layers if layer is not None), None)
+        if node.name in nodes or name is None or name in taken:
+            continue
+        node.name, output = name, node.outputs[0]
+        taken.add(name)
+        if output.name not in values and not output.is_graph_output():
+            output.name = name
+
+
+def _only_reader(weight: ir.Value | None) -> str | None:
+    """The name of the only node that reads a weight."""
+    readers = {user.name for user, _ in weight.uses()} if weight is not None else set()
+    return readers.pop() if len(readers) == 1 else None
 
 
 def _read(path: Path) -> ir.Model | None:

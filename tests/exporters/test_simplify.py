@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from edgecompress.exporters.simplify import simplify
@@ -22,6 +23,19 @@ def test_a_simpler_model_computes_the_same() -> None:
     assert len(model.graph) == 3
     x = draw(2, 4, 8, 8)
     np.testing.assert_array_equal(run(result.model, x), np.maximum(x, 0))
+
+
+def test_a_layer_that_is_made_of_others_is_called_as_the_one_whose_weight_it_holds() -> None:
+    model = graph("a = MatMul(x, w) h = Add(a, b) r = Relu(h) c = MatMul(r, v) y = Add(c, d)", w=draw(8, 6), b=draw(6),
+                  v=draw(6, 5), d=draw(5))  # fmt: skip
+    model.graph.inputs[0].shape = ir.Shape([1, 4, 8, 8])
+    result = simplify(model).model
+    layers = {node.name: node for node in result.graph if node.op_type == "Gemm"}
+    assert set(layers) == {"a", "c"}
+    assert layers["a"].outputs[0].name == "a"
+    x = draw(1, 4, 8, 8)
+    np.testing.assert_allclose(run(result, x), run(model, x), rtol=1e-5, atol=1e-5)
+    assert len({value.name for node in result.graph for value in node.outputs}) == len(list(result.graph))
 
 
 @pytest.mark.parametrize(
