@@ -148,7 +148,7 @@ BAD = {
     "other channels": (
         "y = MaxPool<kernel_shape = [2, 2]>(x)",
         "float[n,1,16,16] x",
-        "input 'x' has 1 channels, and images.mean and images.std have 3; set images.layout, or one value for each"
+        "input 'x' has 1 channel, and images.mean and images.std have 3; set images.layout, or one value for each"
         " channel",
     ),
 }
