@@ -199,7 +199,7 @@ def _disagreeing() -> Any:
 @pytest.mark.parametrize(
     ("mistake", "told"),
     [
-        (_opened("notes.txt"), "output '{here}/out' is no bundle and is kept; choose another --output"),
+        (_opened("notes.txt"), "output '{here}/out' exists, is no bundle and is kept; name a new folder as --output"),
         (
             lambda: read_bundle(Path("gone")),
             "bundle 'gone' does not exist; give a folder that compress wrote",
