@@ -160,7 +160,7 @@ def _work(study: optuna.Study, worker: Worker, trials: int | None) -> None:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder of a search, or see that all in it is of one.
+    """Make the folder of a search, or see that all in it is of one; a folder that is refused is left as it was.
 
     Raises:
         OutputError: it holds other things, or cannot be made or read.
@@ -169,15 +169,15 @@ def prepare_folder(folder: Path) -> None:
         rf"{re.escape(JOURNAL)}(\.lock.*)?|study\.db(-journal)?|{TRIALS}|\.?front\.(json|html)(\.partial)?"
     )
     try:
+        found = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+        strange = [name for name in found if not ours.fullmatch(name)]
+        if strange:
+            raise OutputError(
+                f"{str(folder)!r} holds other things, {strange[0]!r} for one; choose an empty folder (--output)"
+            )
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
-        found = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise OutputError(f"{str(folder)!r} cannot be used: {error.strerror}; choose another --output") from error
-    strange = [name for name in found if not ours.fullmatch(name)]
-    if strange:
-        raise OutputError(
-            f"{str(folder)!r} holds other things, {strange[0]!r} for one; choose an empty folder (--output)"
-        )
 
 
 def _made_of(parts: Mapping[str, str], space: Space) -> dict[str, str]:

@@ -205,6 +205,7 @@ def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"holds other things, 'thesis.tex' for one; choose an empty folder"):
         prepare_folder(tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(OutputError, match=r"thesis.tex' cannot be used: Not a directory; choose another --output"):
         prepare_folder(tmp_path / "thesis.tex")
 
