@@ -13,9 +13,10 @@ import pytest
 
 from edgecompress.cli import main
 from edgecompress.cli.search import print_search, told_of
+from edgecompress.comparison.search.journal import open_journal
 from edgecompress.comparison.search.result import result_of
 from edgecompress.comparison.search.space import Setting
-from edgecompress.comparison.search.storage import open_journal, quietly
+from edgecompress.comparison.search.storage import quietly
 from edgecompress.comparison.search.study import NAME, Known
 from edgecompress.comparison.search.trial import Measures, SearchTrial
 from edgecompress.targets import load_profile
@@ -203,7 +204,7 @@ import glob, signal
 from tests.networks import images
 
 def calibration():
-    if glob.glob("out/trials/.*.lock"):
+    if glob.glob("out/study.journal.*.lock"):
         print("in a trial", flush=True)
         signal.pause()
     return images(seed=1)

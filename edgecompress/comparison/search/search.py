@@ -23,7 +23,7 @@ from edgecompress.comparison.search.space import Space, make_space
 from edgecompress.comparison.search.storage import (
     JOURNAL,
     check_storage,
-    is_shared_by_locks,
+    is_journal,
     open_storage,
     quietly,
     reached,
@@ -106,7 +106,7 @@ def search(
             folder=folder,
             progress=timed,
             tell=tell,
-            by_locks=is_shared_by_locks(opened),
+            journal=Path(url).absolute() if is_journal(url) else None,
         )
         with suppress(OutOfTimeError):
             _work(study, worker, trials)
@@ -144,12 +144,13 @@ def _work(study: optuna.Study, worker: Worker, trials: int | None) -> None:
     asked = {choice.key for choice in worker.space.free if len(choice.values) > 1}
     study.enqueue_trial({key: value for key, value in own.items() if key in asked}, skip_if_exists=True)
     same = 0
-    while same < SAME_IN_A_ROW:
+    while True:
         worker.progress.require_time()
         worker.take_again(study)
         before = read_study(study)
         _require_some(before)
-        if trials is not None and len(before.trials) + len(before.running) >= trials:
+        enough = trials is not None and len(before.trials) + len(before.running) >= trials
+        if enough or same >= SAME_IN_A_ROW:
             if not before.running:
                 return
             with worker.progress.step(f"waiting for {plural(len(before.running), 'trial')} of other workers"):
@@ -165,9 +166,7 @@ def prepare_folder(folder: Path) -> None:
     Raises:
         OutputError: it holds other things, or cannot be made or read.
     """
-    ours = re.compile(
-        rf"{re.escape(JOURNAL)}(\.lock.*)?|study\.db(-journal)?|{TRIALS}|\.?front\.(json|html)(\.partial)?"
-    )
+    ours = re.compile(rf"{re.escape(JOURNAL)}(\..*)?|study\.db(-journal)?|{TRIALS}|\.?front\.(json|html)(\.partial)?")
     try:
         found = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
         strange = [name for name in found if not ours.fullmatch(name)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
+from edgecompress.comparison.search.journal import open_journal
 from edgecompress.errors import OutputError, RecipeError, first_line
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ JOURNAL = "study.journal"
 """In the folder of a search."""
 SEPARATOR = "://"
 DATABASES = ("sqlite", "postgresql")
+ALMOST = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:", re.IGNORECASE)
+"""What begins like a URL of a database, and is none."""
+DEATHS = 2
+"""Processes that a recipe may end before it is given up."""
 HEARTBEAT_SECONDS = 30
 """Between two signs of life of a worker in a database; one that gave none for twice as long is dead."""
 LOCKED_SECONDS = 60
@@ -58,14 +63,11 @@ def check_storage(url: str) -> str:
         RecipeError: it holds a password, or is of a storage that is not known.
     """
     if SEPARATOR not in url:
+        if ALMOST.match(url):
+            raise RecipeError("a database is written sqlite:///FILE or postgresql://USER@HOST/NAME (--storage)")
         return url
     scheme, _, rest = url.partition(SEPARATOR)
-    try:
-        parts = urlsplit(url)
-        secret = parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
-    except ValueError:
-        secret = "@" in rest
-    if secret:
+    if scheme.partition("+")[0] != "sqlite" and _holds_password(rest):
         raise RecipeError(
             "the URL of the storage holds a password, which others can read; leave it out (--storage), and set"
             " PGPASSWORD in the environment"
@@ -76,6 +78,12 @@ def check_storage(url: str) -> str:
             " postgresql://USER@HOST/NAME (--storage)"
         )
     return url
+
+
+def _holds_password(rest: str) -> bool:
+    """Whether what stands behind the scheme of a URL holds one, as any reader of URLs may see it."""
+    keys = re.findall(r"[?&]([^=&?]*)=", rest)
+    return ":" in rest.rpartition("@")[0] or any("pass" in key.lower() for key in keys)
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -95,16 +103,15 @@ def require_there(url: str) -> None:
         OutputError: it is not.
     """
     scheme, separator, rest = url.partition(SEPARATOR)
-    file = Path(url) if not separator else Path(rest.removeprefix("/")) if scheme.startswith("sqlite") else None
+    local = rest.partition("?")[0].removeprefix("/")
+    file = Path(url) if not separator else Path(local) if scheme.startswith("sqlite") else None
     if file is not None and not file.is_file():
         raise OutputError(f"there is no study in {url!r}; begin one with edgecompress search MODEL --storage URL")
 
 
-def is_shared_by_locks(storage: BaseStorage) -> bool:
-    """Whether locks of files say which workers live; of a database their heartbeats do, on any machine."""
-    from optuna.storages import JournalStorage
-
-    return isinstance(storage, JournalStorage)
+def is_journal(url: str) -> bool:
+    """Whether a study is kept in a journal file: there locks say which workers live, elsewhere their heartbeats."""
+    return SEPARATOR not in url
 
 
 @contextmanager
@@ -142,24 +149,11 @@ def _open_database(url: str) -> BaseStorage:
                 url,
                 engine_kwargs=waits,
                 heartbeat_interval=HEARTBEAT_SECONDS,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=DEATHS),
             )
     except ImportError:
         raise RecipeError(f"storage {url!r} needs the driver of its database; pip install 'psycopg[binary]'") from None
-
-
-def open_journal(path: Path) -> BaseStorage:
-    """The storage in a journal file, which is made where it is missing.
-
-    Raises:
-        OutputError: it cannot be read or written, or is none.
-    """
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    try:
-        return JournalStorage(JournalFileBackend(str(path)))
-    except OSError as error:
-        raise OutputError(f"{str(path)!r} cannot be used: {error.strerror}; choose another --output") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{str(path)!r} is no journal of a study: {first_line(error)}; remove it") from error
+    except OutputError:
+        raise
+    except ValueError as error:
+        raise RecipeError(f"storage {url!r} is no URL of a database: {first_line(error)}; repair --storage") from None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 NAME = "edgecompress"
+DIED = "died"
+"""Attribute of a study: how often a process ended without a word, by the folder of the trial that it was at."""
 MADE_OF = "made_of"
 """Attribute of a study: the digests of what its trials are made of, by what they are of."""
 FOLDER, SETTINGS, SECONDS, MEASURES, FAILURE, SAME_AS = (
@@ -129,9 +131,10 @@ def read_study(study: optuna.Study) -> Known:
     import optuna
 
     trials = study.get_trials(deepcopy=False)
-    ended = {trial.number: _read(trial.number, trial.user_attrs) for trial in trials if _has_ended(trial.user_attrs)}
+    ended = {trial.number: _read(trial.number, trial.user_attrs) for trial in trials if has_ended(trial.user_attrs)}
     running = optuna.trial.TrialState.RUNNING
-    folders = [trial.user_attrs.get(FOLDER) for trial in trials if trial.state == running]
+    alive = [trial.user_attrs for trial in trials if trial.state == running and not has_ended(trial.user_attrs)]
+    folders = [attributes.get(FOLDER) for attributes in alive]
     return Known(trials=ended, running=frozenset(folder for folder in folders if folder is not None))
 
 
@@ -145,7 +148,8 @@ def pick(trial: optuna.Trial, choice: FreeKey) -> Setting:
     return value
 
 
-def _has_ended(attributes: Mapping[str, Any]) -> bool:
+def has_ended(attributes: Mapping[str, Any]) -> bool:
+    """Whether a trial has its outcome, though Optuna may not have heard of it yet."""
     return (MEASURES in attributes or FAILURE in attributes) and SAME_AS not in attributes
 
 

@@ -15,8 +15,21 @@ from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.comparison.digests import digest_row
 from edgecompress.comparison.making import Material, make_bundle
 from edgecompress.comparison.rows import title_of
+from edgecompress.comparison.search.journal import lock_of_trial
 from edgecompress.comparison.search.space import Setting, Space
-from edgecompress.comparison.search.study import FAILURE, FOLDER, MEASURES, SAME_AS, SECONDS, SETTINGS, pick, read_study
+from edgecompress.comparison.search.storage import DEATHS
+from edgecompress.comparison.search.study import (
+    DIED,
+    FAILURE,
+    FOLDER,
+    MEASURES,
+    SAME_AS,
+    SECONDS,
+    SETTINGS,
+    has_ended,
+    pick,
+    read_study,
+)
 from edgecompress.comparison.search.time_budget import TimedProgress
 from edgecompress.comparison.search.trial import Measures, SearchTrial
 from edgecompress.errors import EdgecompressError, OutputError, first_line
@@ -30,6 +43,9 @@ TRIALS = "trials"
 """The folder of the bundles, in that of a search."""
 DIGITS = 12
 """Of the digest that names a bundle's folder: of all that it is made of, so that equal recipes are one trial."""
+
+
+TWICE = "its process was killed twice, as one that needs too much memory is"
 
 
 class NoValuesError(Exception):
@@ -46,8 +62,8 @@ class Worker:
         space: the recipes.
         folder: of the search.
         progress: told of every step, and ends the work when its time is over.
-        by_locks: whether locks say which workers live.
         tell: told of every trial that ended.
+        journal: of the study, whose locks say which workers live; None where a database keeps it.
     """
 
     material: Material
@@ -56,7 +72,7 @@ class Worker:
     folder: Path
     progress: TimedProgress
     tell: Callable[[SearchTrial], None]
-    by_locks: bool = True
+    journal: Path | None = None
 
     def run(self, study: optuna.Study) -> None:
         """Run the next trial; one that fails is kept with its reason, one that is interrupted is queued again.
@@ -72,9 +88,12 @@ class Worker:
         import optuna
 
         optuna.storages.fail_stale_trials(study)
-        for trial in _running(study) if self.by_locks else []:
-            with suppress(BlockingIOError), self._owned(trial.user_attrs[FOLDER]):
+        for trial in _running(study) if self.journal is not None else []:
+            name = trial.user_attrs[FOLDER]
+            with suppress(BlockingIOError), self._owned(name):
                 if trial.number in {other.number for other in _running(study)}:
+                    deaths: dict[str, int] = study.user_attrs.get(DIED, {})
+                    study.set_user_attr(DIED, {**deaths, name: deaths.get(name, 0) + 1})
                     _queue_again(study, trial.params)
                     _end(study, trial.number)
 
@@ -112,7 +131,8 @@ class Worker:
         start = time.monotonic()
         with _queued_again_if_interrupted(study, trial):
             self.progress.require_time()
-            result = self._measured(profile, name)
+            given_up = study.user_attrs.get(DIED, {}).get(name, 0) >= DEATHS
+            result = TWICE if given_up else self._measured(profile, name)
         seconds = time.monotonic() - start
         trial.set_user_attr(SECONDS, seconds)
         done = SearchTrial(number=trial.number, settings=settings, folder=name, seconds=seconds)
@@ -141,7 +161,8 @@ class Worker:
     @contextmanager
     def _owned(self, name: str) -> Iterator[None]:
         """A recipe for this worker alone; the kernel lets go of it when the worker dies."""
-        place = self.folder / TRIALS / f".{name}.lock"
+        own = self.folder / TRIALS / f".{name}.lock"
+        place = own if self.journal is None else lock_of_trial(self.journal, name)
         with owned(place, wait=False):
             try:
                 yield
@@ -162,7 +183,7 @@ def _running(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     import optuna
 
     running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    return [trial for trial in running if FOLDER in trial.user_attrs]
+    return [trial for trial in running if FOLDER in trial.user_attrs and not has_ended(trial.user_attrs)]
 
 
 @contextmanager

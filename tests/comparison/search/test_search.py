@@ -15,9 +15,10 @@ import pytest
 
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.comparison.making import Material
+from edgecompress.comparison.search.journal import lock_of_trial, open_journal
 from edgecompress.comparison.search.result import SearchResult
 from edgecompress.comparison.search.search import POLL_SECONDS, begun_with, prepare_folder, search
-from edgecompress.comparison.search.storage import JOURNAL, open_journal, open_storage, quietly
+from edgecompress.comparison.search.storage import JOURNAL, open_storage, quietly
 from edgecompress.comparison.search.study import NAME
 from edgecompress.errors import DataError, OutputError, ParityError, RecipeError
 from edgecompress.progress import Progress
@@ -237,7 +238,7 @@ def test_a_worker_waits_for_the_others_and_takes_the_trials_of_those_that_die(
         for key, distribution in study.trials[0].distributions.items():
             trial.suggest_categorical(key, distribution.choices)
         trial.set_user_attr("folder", "of-another")
-        lock = owned(folder / "trials" / ".of-another.lock", wait=False)
+        lock = owned(lock_of_trial(folder / JOURNAL, "of-another"), wait=False)
         lock.__enter__()
         waited: list[float] = []
 

@@ -12,8 +12,7 @@ import pytest
 
 from edgecompress.comparison.search.storage import (
     check_storage,
-    is_shared_by_locks,
-    open_journal,
+    is_journal,
     open_storage,
     quietly,
     reached,
@@ -27,28 +26,6 @@ def test_without_optuna_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(RecipeError, match=r"^a search needs Optuna; pip install 'edgecompress\[search\]'$"):
         require_optuna()
-
-
-def test_a_journal_is_made_and_opened_again(tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna")
-    with quietly():
-        first = optuna.create_study(study_name="s", storage=open_journal(tmp_path / "study.journal"))
-        first.set_user_attr("key", "value")
-        again = optuna.load_study(study_name="s", storage=open_journal(tmp_path / "study.journal"))
-    assert again.user_attrs == {"key": "value"}
-
-
-def test_what_is_no_journal_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
-    (tmp_path / "a").write_text("a thesis\nof many lines\n")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match=r"a' is no journal of a study: .*; remove it"), quietly():
-        open_journal(tmp_path / "a")
-    with (
-        pytest.raises(OutputError, match=r"folder' cannot be used: Is a directory; choose another --output"),
-        quietly(),
-    ):
-        open_journal(tmp_path / "folder")
 
 
 def test_optuna_is_quiet_only_inside() -> None:
@@ -77,6 +54,11 @@ def test_a_storage_without_a_secret_is_taken(url: str) -> None:
         "postgresql://host/name?user=a&password=hunter2",
         "postgresql://user:hunter2@[host/name",
         "mysql://user:hunter2@host/name",
+        "postgresql://me:s3#hunter2@h/d",
+        "postgresql://me:p/hunter2@h/d",
+        "postgresql://me:p?hunter2@h/d",
+        "postgresql://me@h/d?sslpassword=hunter2",
+        "postgresql://me@h/d?PASSWORD=hunter2",
     ],
 )
 def test_a_password_is_refused_and_never_told(url: str) -> None:
@@ -88,6 +70,20 @@ def test_a_password_is_refused_and_never_told(url: str) -> None:
         check_storage(url)
     assert str(found.value) == told
     assert "hunter2" not in repr(found.value.__dict__)
+
+
+@pytest.mark.parametrize("url", ["postgresql:/u:hunter2@h/d", "postgres:u:hunter2@h", "sqlite:/a.db"])
+def test_what_is_almost_a_url_is_told_how_it_is_written(url: str) -> None:
+    with pytest.raises(RecipeError) as found:
+        check_storage(url)
+    assert str(found.value) == "a database is written sqlite:///FILE or postgresql://USER@HOST/NAME (--storage)"
+
+
+def test_a_port_that_is_no_number_is_one_line() -> None:
+    pytest.importorskip("optuna")
+    told = r"^storage 'postgresql://me@host:port/d' is no URL of a database: .*; repair --storage$"
+    with pytest.raises(RecipeError, match=told), quietly():
+        open_storage("postgresql://me@host:port/d")
 
 
 def test_a_kind_of_storage_that_is_not_known_is_told() -> None:
@@ -102,8 +98,9 @@ def test_a_kind_of_storage_that_is_not_known_is_told() -> None:
 def test_a_database_is_opened_or_the_reason_is_told(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     with quietly():
-        assert not is_shared_by_locks(open_storage(f"sqlite:///{tmp_path / 'study.db'}"))
-        assert is_shared_by_locks(open_storage(str(tmp_path / "study.journal")))
+        open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+        assert is_journal(str(tmp_path / "study.journal"))
+        assert not is_journal(f"sqlite:///{tmp_path / 'study.db'}")
         missing = f"sqlite:///{tmp_path / 'none' / 'study.db'}"
         reason = "unable to open database file"
         told = f"storage {missing!r} cannot be used: {reason}; see that the database is there (--storage)"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgecompress.comparison.making import Material
+from edgecompress.comparison.search.journal import lock_of_trial
 from edgecompress.comparison.search.space import make_space
 from edgecompress.comparison.search.storage import quietly
 from edgecompress.comparison.search.study import open_study, read_study
 from edgecompress.comparison.search.time_budget import TimedProgress
-from edgecompress.comparison.search.worker import Worker
+from edgecompress.comparison.search.worker import NoValuesError, Worker
 from edgecompress.progress import Progress
 from edgecompress.system.locks import owned
 from edgecompress.targets import TargetProfile, effective_profile
@@ -21,6 +23,7 @@ from tests.comparison.search.conftest import QUICK
 from tests.networks import ConvNet, seeded
 
 optuna = pytest.importorskip("optuna")
+WORKER = "edgecompress.comparison.search.worker"
 PARAMS = {"quantization.observer": "mse"}
 
 
@@ -40,6 +43,7 @@ def worker(tmp_path: Path) -> Worker:
         folder=tmp_path,
         progress=TimedProgress(Progress(), None),
         tell=lambda _: None,
+        journal=tmp_path / "journal",
     )
 
 
@@ -59,15 +63,55 @@ def test_the_trial_of_a_dead_worker_is_queued_again(worker: Worker, study: Any) 
     states = [(found.number, found.state.name) for found in study.trials]
     assert states == [(trial.number, "FAIL"), (trial.number + 1, "WAITING")]
     assert study.trials[-1].system_attrs["fixed_params"] == PARAMS
-    assert [*(worker.folder / "trials").iterdir()] == []
+    assert [place.name for place in worker.folder.rglob("*")] == ["trials"]
 
 
 def test_the_trial_of_a_living_worker_is_left_to_it(worker: Worker, study: Any) -> None:
     _begun(study, "living")
-    with owned(worker.folder / "trials" / ".living.lock", wait=False):
+    with owned(lock_of_trial(worker.folder / "journal", "living"), wait=False):
         worker.take_again(study)
     assert read_study(study).running == {"living"}
     assert [found.state.name for found in study.trials] == ["RUNNING"]
+
+
+@pytest.mark.parametrize("outcome", ["measures", "failure"])
+def test_a_trial_with_its_outcome_is_not_taken_from_who_tells_it(worker: Worker, study: Any, outcome: str) -> None:
+    trial = _begun(study, "done")
+    trial.set_user_attr(outcome, "known")
+    worker.take_again(study)
+    assert [found.state.name for found in study.trials] == ["RUNNING"]
+
+
+def test_a_recipe_that_killed_two_processes_is_given_up(
+    worker: Worker, study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def kill(*_: Any) -> None:
+        started.append(1)
+        raise KilledError
+
+    started: list[int] = []
+    # A process that is killed queues nothing and tells nothing: its trial goes on running, without a lock.
+    monkeypatch.setattr(f"{WORKER}.make_bundle", kill)
+    monkeypatch.setattr(f"{WORKER}._queued_again_if_interrupted", lambda *_: nullcontext())
+    monkeypatch.setattr(optuna.study._optimize, "_run_trial", _without_a_word)
+    study.enqueue_trial(worker.space.own())
+    for _ in range(2):
+        with suppress(KilledError):
+            worker.run(study)
+        worker.take_again(study)
+    worker.run(study)
+    assert len(started) == 2
+    (failed,) = read_study(study).trials.values()
+    assert failed.failure == "its process was killed twice, as one that needs too much memory is"
+
+
+def _without_a_word(study: Any, objective: Any, *_: Any) -> None:
+    trial = study.ask()
+    with suppress(NoValuesError):
+        study.tell(trial, objective(trial))
 
 
 def test_a_recipe_that_another_worker_is_at_is_not_run_twice(
@@ -76,7 +120,7 @@ def test_a_recipe_that_another_worker_is_at_is_not_run_twice(
     worker.run(study)
     first = read_study(study).trials[0]
     study.enqueue_trial(dict(study.trials[0].params))
-    with owned(worker.folder / "trials" / f".{first.folder}.lock", wait=False):
+    with owned(lock_of_trial(worker.folder / "journal", first.folder), wait=False):
         worker.run(study)
     assert len(runs) == 1
     assert study.trials[1].user_attrs["same_as"] == first.folder
