@@ -71,7 +71,7 @@ def open_journal(path: Path) -> BaseStorage:
             f"{str(path)!r} cannot be used: {error.strerror}; choose another --output or --storage"
         ) from error
     except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise OutputError(f"{str(path)!r} is no journal of a study; give another --storage") from error
+        raise _no_journal(path) from error
 
 
 @contextmanager
@@ -104,6 +104,6 @@ def _is_operation(line: bytes) -> bool:
     return isinstance(read, dict) and OPERATION in read
 
 
-def _no_journal(path: Path, content: bytes) -> OutputError:
+def _no_journal(path: Path, content: bytes = b"") -> OutputError:
     fix = f"write --storage sqlite:///{path}" if content.startswith(SQLITE) else "give another --storage"
     return OutputError(f"{str(path)!r} is no journal of a study; {fix}")

@@ -64,7 +64,9 @@ def check_storage(url: str) -> str:
     """
     if SEPARATOR not in url:
         if ALMOST.match(url):
-            raise RecipeError("a database is written sqlite:///FILE or postgresql://USER@HOST/NAME (--storage)")
+            raise RecipeError(
+                "this is no URL of a database; write sqlite:///FILE or postgresql://USER@HOST/NAME (--storage)"
+            )
         return url
     scheme, _, rest = url.partition(SEPARATOR)
     if scheme.partition("+")[0] != "sqlite" and _holds_password(rest):

@@ -76,7 +76,10 @@ def test_a_password_is_refused_and_never_told(url: str) -> None:
 def test_what_is_almost_a_url_is_told_how_it_is_written(url: str) -> None:
     with pytest.raises(RecipeError) as found:
         check_storage(url)
-    assert str(found.value) == "a database is written sqlite:///FILE or postgresql://USER@HOST/NAME (--storage)"
+    assert (
+        str(found.value)
+        == "this is no URL of a database; write sqlite:///FILE or postgresql://USER@HOST/NAME (--storage)"
+    )
 
 
 def test_a_port_that_is_no_number_is_one_line() -> None:
