@@ -148,7 +148,7 @@ class DynamicModel(CalledAsModule):
         return self._captured
 
 
-WORDS = {"'training_epochs'": "'epochs'", "'training_rate'": "'learning_rate'"}
+WORDS = {"training_epochs": "epochs", "training_rate": "learning_rate"}
 """Arguments that are called otherwise than the keys of a recipe."""
 X86 = Recipe(quantization=Quantization(scheme="fbgemm"))
 """What is asked for where nothing is said."""
@@ -372,7 +372,7 @@ def _static(
     observer: str | Observer | None,
     loss: LossOrName | None = None,
 ) -> QuantizedModel:
-    told = caller_warnings()
+    told = caller_warnings({f"quantization.{key}": argument for key, argument in WORDS.items()})
     opened = open_together(check_module(model), data, recipe, told.warn)
     context = Context(
         recipe=opened.recipe,

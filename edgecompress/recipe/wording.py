@@ -82,10 +82,11 @@ def _without_options(text: str) -> str:
 
 
 class InPythonWords(Progress):
-    """Progress of a caller in Python."""
+    """Progress of a caller in Python; ``arguments`` are those that stand for keys of a recipe, by the key's path."""
 
-    def __init__(self, told: Progress) -> None:
+    def __init__(self, told: Progress, arguments: Mapping[str, str] | None = None) -> None:
         self._told = told
+        self._arguments = arguments or {}
 
     def track(self, *given: Any, **named: Any) -> Iterator[Any]:
         """The same items, counted as the caller's progress counts them."""
@@ -98,13 +99,19 @@ class InPythonWords(Progress):
             yield
 
     def warn(self, line: str) -> None:
-        """The line, with arguments in the place of options."""
+        """The line, with arguments in the place of options and keys."""
+        for key, argument in self._arguments.items():
+            line = re.sub(rf"\b{re.escape(key)}\b", argument, line)
         self._told.warn(python_words(line))
 
 
-def caller_warnings() -> Progress:
-    """What tells callers in Python where they give nothing to be told: warnings of Python's, in its words."""
-    return InPythonWords(CallerWarnings())
+def caller_warnings(arguments: Mapping[str, str] | None = None) -> Progress:
+    """What tells callers in Python where they give nothing to be told: warnings of Python's, in its words.
+
+    Args:
+        arguments: of the function that is called, by the path of the recipe's key that each of them sets.
+    """
+    return InPythonWords(CallerWarnings(), arguments)
 
 
 def _listener(key: str, value: Any) -> Any:

@@ -236,7 +236,7 @@ def test_what_has_no_trained_form_is_named() -> None:
 
 
 def test_a_training_that_diverges_is_a_warning() -> None:
-    told = r"^quantization-aware training was given up: .*; lower quantization\.training_rate$"
+    told = r"^quantization-aware training was given up: .*; lower learning_rate$"
     with pytest.warns(UserWarning, match=told):
         wild = Quantizer.train(seeded(ConvNet), images(), images(), learning_rate=1e30)
     assert wild.artifact == Quantizer.static_quantize(seeded(ConvNet), images()).artifact
