@@ -18,6 +18,7 @@ from edgecompress.recipe.arguments import Overrides, assignments, named_as_argum
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.meant import text_as_meant
 from edgecompress.recipe.overrides import override
+from edgecompress.recipe.quantities import shortest
 from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import ADVISES, in_python_words
 from edgecompress.runtime import Network
@@ -252,9 +253,9 @@ def _unknown(cpu: str | None, limit: float | None) -> str | None:
     if limit is None:
         return None
     return (
-        f"Whether {limit:g} ms are kept on {cpu} cannot be known here: this machine's milliseconds say nothing of it,"
-        " and predicted speeds are those of an x86 with VNNI. Time the float model there and give its latency, or hold"
-        f" the bundle to it there: edgecompress validate BUNDLE --max-latency-ms {limit:g}"
+        f"Whether {shortest(limit)} ms are kept on {cpu} cannot be known here: this machine's milliseconds say nothing"
+        " of it, and predicted speeds are those of an x86 with VNNI. Time the float model there and give its latency,"
+        f" or hold the bundle to it there: edgecompress validate BUNDLE --max-latency-ms {shortest(limit)}"
     )
 
 

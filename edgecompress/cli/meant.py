@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from edgecompress.recipe.quantities import UNITS, number_with_unit
+from edgecompress.recipe.quantities import UNITS, number_with_unit, shortest
 
 EPOCHS, RATE = "training.epochs=3", "training.learning_rate=0.01"
 TRAINING = "and give --train DATA and a target that trains (--target edge or realtime)"
@@ -153,4 +153,4 @@ def _plain(argument: str, before: str) -> str:
     if not option.startswith("--") or not value or not key.endswith(tuple(UNITS)):
         return argument
     number = number_with_unit(key, value)
-    return argument if number is None else f"{option}={number:g}" if sign else f"{number:g}"
+    return argument if number is None else f"{option}={shortest(number)}" if sign else shortest(number)

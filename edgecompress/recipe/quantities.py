@@ -34,6 +34,15 @@ def number_with_unit(key: str, text: str) -> float | None:
     return None if factor is None else float(f"{float(found[1]) * factor:.12g}")
 
 
+def shortest(number: float) -> str:
+    """The shortest text that reads back as the same number.
+
+    >>> shortest(20.0), shortest(1234567.5), shortest(0.1)
+    ('20', '1234567.5', '0.1')
+    """
+    return repr(float(number)).removesuffix(".0")
+
+
 def number_as_meant(key: str, value: Any, forms: Forms) -> Any:
     """A text with a number, percent of a share among them, as the key takes it; anything else as it is.
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from functools import reduce
 from typing import Any
 
+from edgecompress.recipe.quantities import shortest
 from edgecompress.recipe.tables import Recipe
 from edgecompress.targets.effects import EFFECTS
 from edgecompress.targets.inheritance import device_names
@@ -50,7 +51,7 @@ def what_decided(constraints: Constraints, decided_by: Collection[str], cpu: str
     >>> what_decided(Constraints(), [], None, trains=False)
     'because it needs no training data, and nothing else was asked'
     """
-    given = {name: f"--{name.replace('_', '-')} {limit:g}" for name, limit in constraints.limits.items()}
+    given = {name: f"--{name.replace('_', '-')} {shortest(limit)}" for name, limit in constraints.limits.items()}
     if cpu is not None:
         given["cpu"] = f"--cpu {shlex.quote(cpu)}"
     if constraints.train_data is not None:

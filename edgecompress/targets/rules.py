@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from edgecompress.recipe.quantities import shortest
 from edgecompress.recipe.tables import Isa, Technique
 from edgecompress.targets.cpus import DEVICES, FAMILIES, answers_differ, as_named, find_isa
 from edgecompress.targets.effects import EFFECTS, Prediction
@@ -57,7 +58,7 @@ class Constraints:
     @property
     def overrides(self) -> tuple[str, ...]:
         """The limits as ``KEY=VALUE`` for the budgets of a recipe."""
-        return tuple(f"budgets.{name}={limit:g}" for name, limit in self.limits.items())
+        return tuple(f"budgets.{name}={shortest(limit)}" for name, limit in self.limits.items())
 
     def budgets(self, float_latency_ms: float | None, *, foreign: bool) -> tuple[str, ...]:
         """The limits as ``KEY=VALUE`` for a run on this machine, whose milliseconds a ``foreign`` CPU does not have.

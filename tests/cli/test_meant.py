@@ -95,6 +95,8 @@ def test_a_command_under_another_name_is_told(capfd: pytest.CaptureFixture[str],
     ("typed", "meant"),
     [
         ("--max-size-mb 300kB", "--max-size-mb 0.3"),
+        ("--max-size-mb 1234567kB", "--max-size-mb 1234.567"),
+        ("--max-latency-ms=1234.5675s", "--max-latency-ms=1234567.5"),
         ("--max-size-mb=300kB", "--max-size-mb=0.3"),
         ("--max-accuracy-drop 1%", "--max-accuracy-drop 1"),
         ("--max-latency-ms 5ms", "--max-latency-ms 5"),

@@ -64,12 +64,20 @@ def test_what_decided_is_told_with_what_was_measured() -> None:
             False,
             "because of --max-size-mb 1",
         ),
+        ({"max_latency_ms": 1234567.5}, ("max_latency_ms",), None, False, "because of --max-latency-ms 1234567.5"),
     ],
 )
 def test_the_facts_of_the_user_s_that_decided_are_told(
     asked: dict[str, Any], decided_by: tuple[str, ...], cpu: str | None, trains: bool, told: str
 ) -> None:
     assert what_decided(Constraints(**asked), decided_by, cpu, trains=trains) == told
+
+
+def test_a_limit_becomes_a_budget_with_all_of_its_digits() -> None:
+    assert Constraints(max_latency_ms=1234567.5, max_size_mb=2.0).overrides == (
+        "budgets.max_size_mb=2",
+        "budgets.max_latency_ms=1234567.5",
+    )
 
 
 def test_no_two_targets_for_a_cpu_have_the_same_line() -> None:

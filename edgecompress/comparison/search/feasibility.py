@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from edgecompress.comparison.search.space import Space
 from edgecompress.errors import RecipeError
+from edgecompress.recipe.quantities import shortest
 from edgecompress.units import kilobytes
 
 SMALLER = ("pruning", "low_rank", "distillation")
@@ -38,16 +39,16 @@ def require_room(space: Space, original: ir.Model, original_bytes: int) -> None:
     told = f"the weights alone have {kilobytes(least)} as INT8, and nothing of this space takes some away"
     if budgets.max_size_mb is not None and least > budgets.max_size_mb * 1e6:
         raise RecipeError(
-            f"no recipe keeps budgets.max_size_mb={budgets.max_size_mb:g}: {told}; set"
-            f" budgets.max_size_mb={math.ceil(least / 1e3) / 1e3:g} or more, or give a module with training data"
-            " (--train)"
+            f"no recipe keeps budgets.max_size_mb={shortest(budgets.max_size_mb)}: {told}; set"
+            f" budgets.max_size_mb={shortest(math.ceil(least / 1e3) / 1e3)} or more, or give a module with training"
+            " data (--train)"
         )
     ratio = budgets.min_compression_ratio
     if ratio is not None and least > original_bytes / ratio:
         raise RecipeError(
-            f"no recipe keeps budgets.min_compression_ratio={ratio:g}: {told}; set"
-            f" budgets.min_compression_ratio={math.floor(10 * original_bytes / least) / 10:g} or less, or give a module"
-            " with training data (--train)"
+            f"no recipe keeps budgets.min_compression_ratio={shortest(ratio)}: {told}; set"
+            f" budgets.min_compression_ratio={shortest(math.floor(10 * original_bytes / least) / 10)} or less, or give"
+            " a module with training data (--train)"
         )
 
 
