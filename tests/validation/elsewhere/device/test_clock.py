@@ -135,7 +135,9 @@ def test_only_the_device_of_the_recipe_is_a_clock() -> None:
     assert clock is not None
     assert (clock.device.url.host, clock.threads) == ("other", 3)
     threads = parse_recipe({"device": {"url": "ssh://pi@board", "threads": 2}})
-    assert clock_of(places, threads, Heard()) is not None
+    clock = clock_of(places, threads, Heard())
+    assert clock is not None
+    assert (clock.device.url.host, clock.threads) == ("board", 2)
     assert clock_of(places, parse_recipe({}), Heard()) is None
     assert clock_of([], recipe, Heard()) is None
 
