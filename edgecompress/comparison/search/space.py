@@ -37,7 +37,7 @@ RANKS = {"low_rank.multiple": 8}
 class FreeKey:
     """A key of a recipe, the values that it may take, and what other keys must be for it to count.
 
-    Where all values are numbers at equal distances, ``step`` is the distance, and near values are alike.
+    Numbers stand in their order. Where all are at equal distances, ``step`` is the distance, and near values are alike.
     """
 
     key: str
@@ -170,9 +170,9 @@ def _integers(scheme: str) -> Quantization:
 
 
 def _shares(most: float, own: float) -> tuple[Setting, ...]:
-    """Shares at equal distances up to the most that is sane, and the target's own."""
+    """Shares at equal distances up to the most that is sane, and the target's own, in their order."""
     count = int(round((most - LEAST) / STEP, 6))
-    return _with(tuple(round(LEAST + STEP * place, 6) for place in range(count + 1)), own)
+    return tuple(sorted({*(round(LEAST + STEP * place, 6) for place in range(count + 1)), own}))
 
 
 def _with(values: Collection[Setting], own: Setting) -> tuple[Setting, ...]:

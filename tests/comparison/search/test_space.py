@@ -68,6 +68,24 @@ def test_amounts_stay_sane() -> None:
     assert amounts == {0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5}  # the last is the target's own
 
 
+@pytest.mark.parametrize(
+    ("most", "own", "values", "step"),
+    [
+        (0.12, 0.05, (0.05, 0.1), 0.05),
+        (0.2, 0.05, (0.05, 0.1, 0.15, 0.2), 0.05),
+        (0.2, 0.12, (0.1, 0.12, 0.15, 0.2), None),
+        (0.2, 0.3, (0.1, 0.15, 0.2, 0.3), None),
+        (0.05, 0.3, (0.3,), None),
+    ],
+)
+def test_amounts_stand_in_their_order_with_the_targets_own_among_them(
+    most: float, own: float, values: tuple[float, ...], step: float | None
+) -> None:
+    profile = effective_profile("edge", [f"pruning.warn_above={most}", f"pruning.amount={own}"])
+    found = next(choice for choice in make_space(profile, ALL).free if choice.key == "pruning.amount")
+    assert (found.values, found.step) == (values, step)
+
+
 def test_what_the_user_set_stays() -> None:
     fixed = ["pruning.amount=0.33", "quantization.observer=mse"]
     space = make_space(effective_profile("edge", fixed), ALL, fixed=("pruning.amount", "quantization.observer"))
