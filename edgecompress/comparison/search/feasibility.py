@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 
 import onnx_ir as ir
 
@@ -53,7 +54,13 @@ def require_room(space: Space, original: ir.Model, original_bytes: int) -> None:
 
 
 def least_bytes(original: ir.Model) -> int:
-    """The bytes of the weights of products, each element as one: what every INT8 file of the model has at least."""
+    """The bytes of the weights of products, each element as one: what every INT8 file of the model has at least.
+
+    Weights that are equal count once, as the file holds them.
+    """
     values = {node.inputs[1] for node in original.graph.all_nodes() if node.op_type in PRODUCTS}
     weights = [value.const_value for value in values if value is not None and value.const_value is not None]
-    return sum(weight.size for weight in weights)
+    contents = {
+        (weight.dtype, tuple(weight.shape.numpy()), sha256(weight.tobytes()).digest()): weight for weight in weights
+    }
+    return sum(weight.size for weight in contents.values())

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import onnx_ir as ir
 import pytest
+import torch
+from torch import nn
 
+import edgecompress
 from edgecompress.bundle.reading import Bundle
 from edgecompress.comparison.search.feasibility import can_shrink, least_bytes, require_room
 from edgecompress.comparison.search.space import make_space
+from edgecompress.data.batches import Batches, InputNames
 from edgecompress.errors import RecipeError
 from edgecompress.pipeline.fold import float_original
 from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import effective_profile
+from tests.comparison.search.conftest import QUICK
 from tests.networks import ConvNet, seeded
 from tests.techniques.contexts import batches
 
@@ -29,6 +35,32 @@ def original() -> ir.Model:
 
 def test_the_weights_of_products_are_counted(original: ir.Model) -> None:
     assert least_bytes(original) == WEIGHTS
+
+
+class Tied(nn.Module):
+    """Two layers with equal weights that are not the same tensor, and one with weights of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.second.load_state_dict(self.first.state_dict())
+        self.last = nn.Linear(64, 10)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.last(self.second(self.first(features).relu()).relu())
+        return scores
+
+
+def test_equal_weights_count_once_as_the_file_holds_them(tmp_path: Path) -> None:
+    network = seeded(Tied)
+    drawn = torch.Generator().manual_seed(1)
+    data = [(torch.randn(8, 64, generator=drawn), torch.randint(0, 10, (8,), generator=drawn)) for _ in range(2)]
+    names = InputNames(names=("features",), required=1)
+    example = Batches(role="evaluation", source=lambda: data, inputs=names, use_labels=True).first()
+    least = least_bytes(float_original(network, Recipe(), example))
+    assert least == 64 * 64 + 64 * 10
+    bundle = edgecompress.compress(network, calibration=data, evaluation=data, overrides=QUICK, output=tmp_path / "out")
+    assert least < bundle.artifact.stat().st_size < least + 64 * 64
 
 
 def test_no_bundle_is_smaller(original: ir.Model, made: Bundle) -> None:
