@@ -143,12 +143,12 @@ def print_search(found: SearchResult) -> None:
     measured, original_ms = found.measured, found.original_ms
     if found.front and original_ms is not None:
         first = measured[found.front[0]]
-        rows = [_original(first, original_ms), *(_row(found, measured[number], number) for number in found.front)]
+        rows = [_original(first, original_ms), *(_row(found, measured[number], number) for number in found.shown)]
         print_table(["trial", _title(first), "change, 95 %", "latency", "speedup, 95 %", "size"], rows)
         out.print()
-    for number in found.front:
+    for number in found.shown:
         _print_hanging(f"{number}: ", _settings(found.trial(number)))
-    beaten = len(measured) - len(found.front)
+    beaten = len(measured) - len(found.shown)
     _print_hanging("", f"left out: {plural(beaten, 'trial')} that others beat, {plural(len(found.failed), 'failure')}")
     for trial in found.failed:
         _print_hanging(f"{trial.number}: ", str(trial.failure), style="yellow")

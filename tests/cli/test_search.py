@@ -106,6 +106,18 @@ def test_where_none_keeps_the_budgets_that_is_said(capsys: pytest.CaptureFixture
     assert lines[-1] == "all trials: net-search"
 
 
+def test_a_chosen_trial_that_others_beat_stands_below_the_front(capsys: pytest.CaptureFixture[str]) -> None:
+    missed = measures(0.0, 2.0, 1000, outcome="fail", missed=("max_latency_ms",))
+    lines = _printed(
+        capsys, _trial(0, missed), _trial(1, measures(0.0, 2.005, 1001)), _trial(2, measures(1.0, 1.0, 2000))
+    )
+    assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
+    assert lines[3].startswith("1 chosen")
+    assert "left out: 1 trial that others beat" in "\n".join(lines)
+    assert "chosen: trial 1: the only trial that keeps the budgets of edge" in "\n".join(lines)
+    assert max(map(len, lines)) <= 80
+
+
 def test_a_trial_is_told_in_a_line() -> None:
     told = "trial 3, 90 s: INT8: 4.00x smaller, 2.00x faster (1.99-2.01), top-1 79.50 %"
     assert told_of(_trial(3, measures(0.5))) == told

@@ -72,23 +72,30 @@ def knee_of(measured: Measured, front: Sequence[int]) -> int | None:
 
 
 def choose_trial(measured: Measured, front: Sequence[int], profile: TargetProfile) -> ChosenTrial:
-    """The trial of the front that keeps the budgets and gives the target most of what its strategy is for."""
-    within = [number for number in front if measured[number].outcome == "pass"]
+    """The trial that keeps the budgets and gives the target most of what its strategy is for.
+
+    It is of the front; where no trial of the front keeps the budgets, of those that do and that none of these beats.
+    """
+    keeping = {number: found for number, found in measured.items() if found.outcome == "pass"}
+    of_the_front = [number for number in front if number in keeping]
+    within = of_the_front or front_of(keeping)
     if not within:
         return ChosenTrial(number=None, reason=_why_none(measured, front))
+    where = "of the front " if of_the_front else ""
+    beaten = "" if of_the_front else "; no trial of the front is sure to keep them"
     limits = SERVES.get(profile.recipe.techniques, EVEN)
     weights = np.array([limits[name] for name in IN_WORDS])
     cost = _scaled(measured, within) @ weights
     chosen = within[int(np.argmin(cost))]
     if len(within) == 1:
         return ChosenTrial(
-            number=chosen, reason=f"the only trial of the front that keeps the budgets of {profile.name}"
+            number=chosen, reason=f"the only trial {where}that keeps the budgets of {profile.name}{beaten}"
         )
     weighed = " : ".join(f"{IN_WORDS[name]} {limits[name]}" for name in IN_WORDS)
     return ChosenTrial(
         number=chosen,
         reason=f"the best of {plural(len(within), 'trial')} that keep the budgets of {profile.name}"
-        f" ({profile.reason}), weighed {weighed}",
+        f" ({profile.reason}), weighed {weighed}{beaten}",
     )
 
 

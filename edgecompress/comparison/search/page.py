@@ -23,7 +23,7 @@ def render_front(found: SearchResult) -> str:
     figures = (kilobytes, metric, milliseconds, plural, plot)
     return environment.get_template("front.html").render(
         found=found,
-        front=[found.trial(number) for number in found.front],
+        shown=[found.trial(number) for number in found.shown],
         written=lambda trial: assignments("settings", trial.settings),
         **{function.__name__: function for function in figures},
     )

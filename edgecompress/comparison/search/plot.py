@@ -38,11 +38,11 @@ class Scale:
 
 
 def plot(found: SearchResult) -> Markup:
-    """All trials with a bundle, each a link to its report; those of the front with their intervals and numbers."""
+    """All trials with a bundle, each a link to its report; the front and the chosen one with intervals and numbers."""
     measured, original_ms = found.measured, found.original_ms
     if original_ms is None:
         return Markup("")
-    kept = [measured[number] for number in found.front]
+    kept = [measured[number] for number in found.shown]
     drops = [0.0, *(each.metric_drop for each in measured.values())]
     drops += [end for each in kept for end in each.metric_drop_interval_95 or ()]
     times = [original_ms, *(original_ms / each.speedup for each in measured.values())]
@@ -51,8 +51,8 @@ def plot(found: SearchResult) -> Markup:
     down = Scale(low=min(drops), high=max(drops), first=TOP, last=HEIGHT - BOTTOM)
     first = next(iter(measured.values()))
     shapes = [*_axes(across, down, first), _circle(across.at(original_ms), down.at(0), LARGEST, "before", "original")]
-    order = [trial for trial in found.trials if trial.number not in found.front]
-    order += [found.trial(number) for number in found.front]  # on top
+    order = [trial for trial in found.trials if trial.number not in found.shown]
+    order += [found.trial(number) for number in found.shown]  # on top
     shapes += [_point(found, trial, across, down) for trial in order if trial.measures is not None]
     words = f"Metric over latency of {len(measured)} trials; {len(found.front)} on the front"
     return Markup('<svg role="img" viewBox="0 0 {} {}" aria-label="{}"><title>{}</title>{}</svg>').format(
@@ -74,10 +74,10 @@ def _point(found: SearchResult, trial: SearchTrial, across: Scale, down: Scale) 
             kilobytes(measures.size_bytes),
         ]
     )
-    on_front = trial.number in found.front
-    kind = "chosen" if trial.number == found.chosen else "after" if on_front else "beaten"
+    shown = trial.number in found.shown
+    kind = "chosen" if trial.number == found.chosen else "after" if shown else "beaten"
     body = [_circle(x, y, radius, kind, told)]
-    if on_front:
+    if shown:
         body += [*_intervals(measures, original_ms, across, down, x, y), _text(x, y - radius - 4, str(trial.number))]
     return Markup('<a href="trials/{}/report.html">{}</a>').format(trial.folder, Markup("").join(body))
 

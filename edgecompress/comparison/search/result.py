@@ -27,7 +27,8 @@ class SearchResult:
         trials: those that ended, in their order.
         front: their numbers, the best metric first.
         knee: the one of the front that is nearest to the best of all three; None where the front has less than three.
-        chosen: the one that the budgets and the target choose; None where none keeps the budgets.
+        chosen: the one that the budgets and the target choose, of the front where one there keeps the budgets; None
+            where no trial does.
         reason: for that.
         running: how many trials other workers are at.
     """
@@ -56,6 +57,11 @@ class SearchResult:
     def failed(self) -> tuple[SearchTrial, ...]:
         """The trials without a bundle."""
         return tuple(trial for trial in self.trials if trial.failure is not None)
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The numbers of the front, and after them the chosen one where that is not of the front."""
+        return self.front if self.chosen is None or self.chosen in self.front else (*self.front, self.chosen)
 
     def trial(self, number: int) -> SearchTrial:
         """The trial of that number."""

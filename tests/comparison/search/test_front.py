@@ -89,6 +89,35 @@ def test_what_misses_a_budget_is_not_chosen() -> None:
     assert choose_trial(only, (0, 1), load_profile("mobile")).reason.startswith("the only trial of the front")
 
 
+MISSED = {
+    0: measures(0.0, 2.0, 1000, outcome="fail", missed=("max_latency_ms",)),
+    1: measures(5.0, 3.0, 500, outcome="undecided"),
+}
+"""The front of a study in which no trial of the front keeps the budgets."""
+
+
+def test_a_trial_that_keeps_the_budgets_is_chosen_though_others_beat_it() -> None:
+    measured = {**MISSED, 2: measures(0.0, 2.005, 1001), 3: measures(0.0, 2.005, 1002)}
+    front = front_of(measured)
+    assert front == (0, 1)
+    chosen = choose_trial(measured, front, load_profile("mobile"))
+    assert chosen.number == 2
+    assert chosen.reason == (
+        "the only trial that keeps the budgets of mobile; no trial of the front is sure to keep them"
+    )
+
+
+def test_among_trials_that_others_beat_the_target_chooses_as_among_those_of_the_front() -> None:
+    kept = {number + 2: found for number, found in ON_THE_FRONT.items()}
+    beating = {0: measures(-1.0, 5.0, 900, outcome="fail", missed=("min_speedup",))}
+    measured = {**beating, **kept}
+    assert front_of(measured) == (0,)
+    chosen = choose_trial(measured, (0,), load_profile("edge"))
+    assert chosen.number == 4
+    assert chosen.reason.startswith("the best of 3 trials that keep the budgets of edge")
+    assert chosen.reason.endswith("; no trial of the front is sure to keep them")
+
+
 def test_where_none_is_within_the_budget_that_is_missed_most_is_named() -> None:
     outcomes = [("min_speedup",), ("max_accuracy_drop", "min_speedup"), ("max_accuracy_drop", "min_speedup")]
     missed = {

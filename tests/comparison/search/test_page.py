@@ -37,6 +37,18 @@ def test_the_front_and_the_failures_are_in_it() -> None:
     assert re.search(r'(?:src|href)="(?:https?:)?//', page) is None
 
 
+def test_a_chosen_trial_that_others_beat_stands_below_the_front() -> None:
+    missed = measures(0.0, 2.0, 1000, outcome="fail", missed=("max_latency_ms",))
+    trials = {0: _trial(0, measures=missed), 1: _trial(1, measures=measures(0.0, 2.005, 1001))}
+    found = result_of(Known(trials=trials), Path("out"), load_profile("mobile"))
+    page = render_front(found)
+    assert (found.front, found.chosen, found.shown) == ((0,), 1, (0, 1))
+    assert re.findall(r'<td><a href="trials/(f\d)/report.html">', page) == ["f0", "f1"]
+    assert "<h2>The front, and the chosen trial</h2>" in page
+    assert "2 trials, 1 on the front" in page
+    assert re.findall(r'<circle class="(\w+)"', page) == ["before", "after", "chosen"]
+
+
 def test_a_search_without_a_trial_has_a_page_too() -> None:
     page = render_front(result_of(Known(), Path("out"), load_profile("mobile")))
     assert "No trial is chosen</span>: no trial has a bundle" in page
