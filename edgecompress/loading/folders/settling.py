@@ -107,20 +107,25 @@ def settled_images(images: Images, network: Network | None, *, boxes: bool) -> I
     return images.model_copy(update=settled | asked)
 
 
+SIZE = "--set images.size=96"
+NORMALIZATION = "--set images.mean=0.5 --set images.std=0.5 (of pixels from 0 to 1)"
+"""What a user may write for a size, and for a normalization."""
+
+
 def _assumed(asked: Images, settled: Images, network: Network | None) -> Iterator[str]:
     """What was taken for want of anything better: the size and the normalization that most pretrained networks have."""
     said = {key for key, value in dict(asked).items() if value is not None} | {*preprocessing_of(network).images}
     assert settled.size is not None
     said |= {*_declared_size(_image_shape(network), settled.layout)}
     taken = {
-        "images.size": "" if "size" in said else f"resized to {settled.size[0]} x {settled.size[1]}",
-        "images.mean, images.std": "" if {"mean", "std"} & said else "normalized as for ImageNet",
+        SIZE: "" if "size" in said else f"resized to {settled.size[0]} x {settled.size[1]}",
+        NORMALIZATION: "" if {"mean", "std"} & said else "normalized as for ImageNet",
     }
     if any(taken.values()):
-        keys, told = zip(*((key, what) for key, what in taken.items() if what), strict=True)
+        fixes, told = zip(*((fix, what) for fix, what in taken.items() if what), strict=True)
         yield (
-            f"nothing says how pictures were prepared in training: they are {' and '.join(told)}; set"
-            f" {' and '.join(', '.join(keys).rsplit(', ', 1))}"
+            f"nothing says how pictures were prepared in training: they are {' and '.join(told)}; if training did"
+            f" otherwise, give its values, such as {' '.join(fixes)}"
         )
 
 

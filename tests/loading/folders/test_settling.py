@@ -13,6 +13,7 @@ from edgecompress.errors import RecipeError
 from edgecompress.loading.folders.dataset import Pictures
 from edgecompress.loading.folders.settling import settle_folders, settled_images
 from edgecompress.modules.preprocessing import Preprocessing, with_preprocessing
+from edgecompress.recipe.overrides import override
 from edgecompress.recipe.samples import Images, Samples
 from edgecompress.recipe.tables import Recipe, Training
 from tests.drawn_folders import coco, draw, draw_mask, told, write, write_json
@@ -63,17 +64,40 @@ def test_what_was_stored_with_a_pretrained_network_stands_between_recipe_and_def
     assert (images.size, images.mean, images.std, images.channels) == ((8, 9), (0.1, 0.2, 0.3), (0.25,), "rgb")
 
 
+NORMALIZATION = "--set images.mean=0.5 --set images.std=0.5 (of pixels from 0 to 1)"
+
+
+@pytest.mark.parametrize("words", ["images.size=96", "images.mean=0.5", "images.std=0.5"])
+def test_what_is_advised_can_be_set(words: str) -> None:
+    key, _, value = words.removeprefix("images.").partition("=")
+    found = getattr(override(Recipe(), (words,)).images, key)
+    assert found == ((96, 96) if key == "size" else (float(value),))
+
+
 @pytest.mark.parametrize(
     ("asked", "shape", "told"),
     [
         (
             Images(),
             ("n", 3, "h", "w"),
-            "they are resized to 224 x 224 and normalized as for ImageNet; set images.size, images.mean and images.std",
+            "they are resized to 224 x 224 and normalized as for ImageNet; if training did otherwise, give its values,"
+            f" such as --set images.size=96 {NORMALIZATION}",
         ),
-        (Images(), ("n", 3, 4, 6), "they are normalized as for ImageNet; set images.mean and images.std"),
-        (Images(), ("n", 4, 6, 3), "they are normalized as for ImageNet; set images.mean and images.std"),
-        (Images(mean=(0.5,)), ("n", 3, "h", "w"), "they are resized to 224 x 224; set images.size"),
+        (
+            Images(),
+            ("n", 3, 4, 6),
+            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as {NORMALIZATION}",
+        ),
+        (
+            Images(),
+            ("n", 4, 6, 3),
+            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as {NORMALIZATION}",
+        ),
+        (
+            Images(mean=(0.5,)),
+            ("n", 3, "h", "w"),
+            "they are resized to 224 x 224; if training did otherwise, give its values, such as --set images.size=96",
+        ),
         (Images(size=(4, 4), std=(0.5,)), ("n", 3, "h", "w"), None),
     ],
 )
