@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from numpy.typing import NDArray
 
+from edgecompress.arrays import Array
 from edgecompress.exporters.byte_input import take_bytes
 from edgecompress.exporters.finish import compact
 from edgecompress.exporters.model_metadata import model_metadata, write_metadata
@@ -28,6 +31,15 @@ def _snippet(language: str) -> str:
     return str(found)
 
 
+def _fed() -> Callable[[ort.InferenceSession, NDArray[np.uint8]], Array]:
+    """The function of the page that feeds files."""
+    names: dict[str, Any] = {"np": np}
+    (text,) = re.findall(r"^```python\n(def fed.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    exec(text, names)
+    function: Callable[[ort.InferenceSession, NDArray[np.uint8]], Array] = names["fed"]
+    return function
+
+
 def test_the_python_snippet_prints_the_top_class(tmp_path: Path) -> None:
     text = '<ir_version: 10, opset_import: ["" : 20]> m (float[batch,1,32,32] x) => (float[batch,10] output)'
     model = onnx.parser.parse_model(f"{text} {{ p = GlobalAveragePool(x) f = Flatten(p) output = Gemm(f, w, b) }}")
@@ -39,6 +51,9 @@ def test_the_python_snippet_prints_the_top_class(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
     onnx.helper.set_model_props(model, {"classes": "\n".join("abcdefghij")})
+    onnx.save(model, tmp_path / "model.onnx")
+    assert subprocess.check_output(command, cwd=tmp_path, text=True) == "h\n"
+    onnx.helper.set_model_props(model, {"classes": "\n".join(["a\u2028b", *"bcdefghij"])})  # from another program
     onnx.save(model, tmp_path / "model.onnx")
     assert subprocess.check_output(command, cwd=tmp_path, text=True) == "h\n"
 
@@ -55,13 +70,20 @@ def test_one_function_feeds_files_of_floats_and_of_bytes(own: Layout, scaled: bo
     sample = np.zeros(tuple(map(int, shape.split(","))), np.float32)
     write_metadata(model, model_metadata(parse_recipe({"images": images}), {"x": sample}))
     floats = model.SerializeToString()
-    names: dict[str, Any] = {"np": np}
-    (text,) = re.findall(r"^```python\n(def fed.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    exec(text, names)
+    fed = _fed()
     for file in (floats, compact(take_bytes(floats, pixels).model)):
         session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
-        (found,) = session.run(None, {"x": names["fed"](session, picture)})
+        (found,) = session.run(None, {"x": fed(session, picture)})
         assert np.array_equal(found, pixels.normalized(picture[np.newaxis]))
+
+
+def test_a_file_that_tells_of_no_pictures_is_not_fed() -> None:
+    text = '<ir_version: 10, opset_import: ["" : 20]> m (float[1,8,9,3] x) => (float[1,8,9,3] y) { y = Identity(x) }'
+    session = ort.InferenceSession(
+        onnx.parser.parse_model(text).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    with pytest.raises(ValueError, match=r"^the file does not say how a picture becomes its input$"):
+        _fed()(session, np.zeros((8, 9, 3), np.uint8))
 
 
 def test_every_language_has_its_snippet() -> None:

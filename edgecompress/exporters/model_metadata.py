@@ -1,7 +1,7 @@
 """What a file tells of itself in ONNX's ``metadata_props``: classes, how pictures become its input, its licence.
 
 All values are text; a list has one value a line, which every language splits without a parser. ``model_license`` is
-ONNX's own key. Where ``image_mean`` is missing, nothing is left to normalize.
+ONNX's own key. Where ``image_layout`` stands without ``image_mean``, nothing is left to normalize.
 """
 
 from __future__ import annotations

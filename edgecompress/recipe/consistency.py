@@ -9,6 +9,9 @@ from itertools import pairwise
 
 from edgecompress.errors import RecipeError, plural
 
+BREAKING = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of the signs that no text of one line has: controls, surrogates, separators of lines."""
+
 
 def check_order(
     order: Sequence[str], enabled: Sequence[str], options: Iterable[str], stages: Mapping[str, int]
@@ -106,7 +109,7 @@ def check_texts(path: str, names: Iterable[str]) -> None:
         RecipeError: one is not; names of folders need not be text.
     """
     for name in names:
-        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
+        if any(unicodedata.category(sign) in BREAKING for sign in name):
             raise RecipeError(f"{path!r} has {name!r}, which is no text of one line; rename the class, or its folder")
 
 

@@ -6,11 +6,18 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.consistency import check_channels, check_enclosure, check_names, check_order, check_steps
+from edgecompress.recipe.consistency import (
+    check_channels,
+    check_enclosure,
+    check_names,
+    check_order,
+    check_steps,
+    check_texts,
+)
 
 STAGES = {"cut": 0, "thin": 0, "teach": 1, "round": 2}
 NAMES = st.sampled_from([*STAGES, "foreign"])
@@ -67,6 +74,30 @@ def test_there_is_a_value_for_each_channel_or_one_for_all(channels: str | None, 
 def test_what_does_not_fit_the_channels_is_told() -> None:
     with pytest.raises(RecipeError, match=r"^'images\.std' has 2 values for colored pictures; give 1 or 3$"):
         check_channels("rgb", {"images.mean": [0.5], "images.std": [0.5, 0.5]})
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example("a\u2028b")
+@example("a\u2029b")
+@example("a\x85b")
+@example("a\x1cb")
+def test_a_name_that_is_let_through_is_one_line_in_every_language(name: str) -> None:
+    if not _refused(check_texts, "data.classes", [name]):
+        assert name.splitlines() == [name]
+
+
+@pytest.mark.parametrize("separator", [*"\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"])
+def test_a_separator_of_lines_in_a_name_is_told(separator: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        check_texts("data.classes", ["cat", f"dog{separator}wolf"])
+    assert str(caught.value) == (
+        f"'data.classes' has {f'dog{separator}wolf'!r}, which is no text of one line; rename the class, or its folder"
+    )
+
+
+@pytest.mark.parametrize("name", ["tabby cat", "Straße", "猫", "a\u00a0b", ""])
+def test_text_of_one_line_is_a_name(name: str) -> None:
+    check_texts("data.classes", [name])
 
 
 @given(st.lists(st.integers(0, 4), max_size=4))
