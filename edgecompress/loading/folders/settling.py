@@ -108,7 +108,7 @@ def settled_images(images: Images, network: Network | None, *, boxes: bool) -> I
 
 
 SIZE = "--set images.size=96"
-NORMALIZATION = "--set images.mean=0.5 --set images.std=0.5 (of pixels from 0 to 1)"
+NORMALIZATION = "--set images.mean=0.5, --set images.std=0.5 (of pixels from 0 to 1)"
 """What a user may write for a size, and for a normalization."""
 
 
@@ -125,7 +125,7 @@ def _assumed(asked: Images, settled: Images, network: Network | None) -> Iterato
         fixes, told = zip(*((fix, what) for fix, what in taken.items() if what), strict=True)
         yield (
             f"nothing says how pictures were prepared in training: they are {' and '.join(told)}; if training did"
-            f" otherwise, give its values, such as {' '.join(fixes)}"
+            f" otherwise, give its values, such as: {', '.join(fixes)}"
         )
 
 

@@ -64,7 +64,7 @@ def test_what_was_stored_with_a_pretrained_network_stands_between_recipe_and_def
     assert (images.size, images.mean, images.std, images.channels) == ((8, 9), (0.1, 0.2, 0.3), (0.25,), "rgb")
 
 
-NORMALIZATION = "--set images.mean=0.5 --set images.std=0.5 (of pixels from 0 to 1)"
+NORMALIZATION = "--set images.mean=0.5, --set images.std=0.5 (of pixels from 0 to 1)"
 
 
 @pytest.mark.parametrize("words", ["images.size=96", "images.mean=0.5", "images.std=0.5"])
@@ -81,22 +81,22 @@ def test_what_is_advised_can_be_set(words: str) -> None:
             Images(),
             ("n", 3, "h", "w"),
             "they are resized to 224 x 224 and normalized as for ImageNet; if training did otherwise, give its values,"
-            f" such as --set images.size=96 {NORMALIZATION}",
+            f" such as: --set images.size=96, {NORMALIZATION}",
         ),
         (
             Images(),
             ("n", 3, 4, 6),
-            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as {NORMALIZATION}",
+            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as: {NORMALIZATION}",
         ),
         (
             Images(),
             ("n", 4, 6, 3),
-            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as {NORMALIZATION}",
+            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as: {NORMALIZATION}",
         ),
         (
             Images(mean=(0.5,)),
             ("n", 3, "h", "w"),
-            "they are resized to 224 x 224; if training did otherwise, give its values, such as --set images.size=96",
+            "they are resized to 224 x 224; if training did otherwise, give its values, such as: --set images.size=96",
         ),
         (Images(size=(4, 4), std=(0.5,)), ("n", 3, "h", "w"), None),
     ],
