@@ -86,12 +86,14 @@ def test_what_is_advised_can_be_set(words: str) -> None:
         (
             Images(),
             ("n", 3, 4, 6),
-            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as: {NORMALIZATION}",
+            "they are normalized as for ImageNet; if training did otherwise, give its values,"
+            f" such as: {NORMALIZATION}",
         ),
         (
             Images(),
             ("n", 4, 6, 3),
-            f"they are normalized as for ImageNet; if training did otherwise, give its values, such as: {NORMALIZATION}",
+            "they are normalized as for ImageNet; if training did otherwise, give its values,"
+            f" such as: {NORMALIZATION}",
         ),
         (
             Images(mean=(0.5,)),
