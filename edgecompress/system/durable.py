@@ -6,7 +6,7 @@ import ctypes
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -53,10 +53,23 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written; what was there stays.
     """
+    update_whole(path, lambda: data)
+
+
+def update_whole(path: Path, content: Callable[[], bytes]) -> None:
+    """Replace a file's content, as :func:`write_whole` does, by what is made of it while no other process replaces it.
+
+    Args:
+        path: of the file; what ``content`` reads there is what the last process wrote.
+        content: gives what to write.
+
+    Raises:
+        OutputError: it cannot be written; what was there stays.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            file.write(data)
+            file.write(content())
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"{str(path)!r} cannot be written: {reason}; choose another place") from error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from edgecompress.errors import OutputError
-from edgecompress.system.durable import replacing, write_whole
+from edgecompress.system.durable import replacing, update_whole, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -32,6 +33,19 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
         file.write(b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_updates_at_the_same_time_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "inner" / "file"
+
+    def add(line: str) -> None:
+        update_whole(path, lambda: (path.read_bytes() if path.exists() else b"") + f"{line}\n".encode())
+
+    lines = [f"line {number}" for number in range(60)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, lines))
+    assert sorted(path.read_text().splitlines()) == sorted(lines)
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", [".", "..", "/", "inner"])

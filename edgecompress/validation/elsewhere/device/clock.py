@@ -21,7 +21,7 @@ from edgecompress.errors import OutputError, RecipeError, plural
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import to_bytes
-from edgecompress.system.durable import write_whole
+from edgecompress.system.durable import update_whole
 from edgecompress.validation.elsewhere.device.connection import DeviceError, name_of
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, TimingOptions
@@ -100,9 +100,14 @@ class DeviceClock:
             return {}
 
     def _keep(self, known: Mapping[str, float]) -> None:
-        document = {"device": self.device.kind, "times_ms": dict(known)}
+        """Add what is known to what other runs kept meanwhile."""
+
+        def merged() -> bytes:
+            document = {"device": self.device.kind, "times_ms": {**self._read(), **known}}
+            return json.dumps(document, indent=1, sort_keys=True).encode()
+
         try:
-            write_whole(self.file, json.dumps(document, indent=1, sort_keys=True).encode())
+            update_whole(self.file, merged)
         except OutputError as error:
             self.progress.warn(f"the times of the device are not kept: {error}")
 

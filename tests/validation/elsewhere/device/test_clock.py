@@ -101,6 +101,24 @@ def test_other_conditions_are_other_times(changed: str) -> None:
     assert board.asked == [3]
 
 
+def test_what_another_run_keeps_meanwhile_stays() -> None:
+    first, second = _operators(2)
+    other, told = _clock(_board()), Heard()
+
+    class Slow(Board):
+        def time_operators(self, operators: Sequence[bytes], timing: TimingOptions) -> list[float]:
+            other.operators([second])
+            return super().time_operators(operators, timing)
+
+    clock = _clock(Slow(url=_board().url, found=_board().found), told=told)
+    assert clock.file == other.file
+    assert clock.operators([first]) == _expected([first])
+    again = _board()
+    assert _clock(again).operators([first, second]) == _expected([first, second])
+    assert again.asked == []
+    assert told.lines == []
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"times_ms": 3}', '{"times_ms": {"a": "b"}}'])
 def test_a_file_that_is_not_ours_is_measured_over(text: str) -> None:
     clock = _clock(_board())
