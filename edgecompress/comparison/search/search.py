@@ -22,6 +22,7 @@ from edgecompress.comparison.search.result import SearchResult, result_of
 from edgecompress.comparison.search.space import Space, make_space
 from edgecompress.comparison.search.storage import (
     JOURNAL,
+    SEPARATOR,
     check_storage,
     is_journal,
     open_storage,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     import optuna
 
 FRONT, PAGE = "front.json", "front.html"
+DATABASE = "study.db"
+"""As the documentation calls a study in SQLite."""
 SAME_IN_A_ROW = 50
 """Suggestions that were all tried before, after which the space counts as searched through."""
 POLL_SECONDS = 2.0
@@ -90,7 +93,7 @@ def search(
     profile = material.named_in(profile)
     space = make_space(profile, material.data, module=isinstance(material.network, nn.Module), fixed=fixed)
     _require_techniques(space)
-    prepare_folder(folder)
+    prepare_folder(folder, storage)
     found = identify(material, space.profile.recipe, progress)
     _require_labels(found)
     _require_possible(space, found)
@@ -160,13 +163,18 @@ def _work(study: optuna.Study, worker: Worker, trials: int | None) -> None:
         same = same + 1 if len(read_study(study).trials) == len(before.trials) else 0
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, storage: str | None = None) -> None:
     """Make the folder of a search, or see that all in it is of one; a folder that is refused is left as it was.
+
+    Args:
+        folder: of the search.
+        storage: of the study, whose file may lie in the folder.
 
     Raises:
         OutputError: it holds other things, or cannot be made or read.
     """
-    ours = re.compile(rf"{re.escape(JOURNAL)}(\..*)?|study\.db(-journal)?|{TRIALS}|\.?front\.(json|html)(\.partial)?")
+    files = "|".join(re.escape(name) for name in (JOURNAL, DATABASE, *_stored_in(folder, storage)))
+    ours = re.compile(rf"({files})(\..*|-(journal|wal|shm))?|{TRIALS}|\.?front\.(json|html)(\.partial)?")
     try:
         found = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
         strange = [name for name in found if not ours.fullmatch(name)]
@@ -177,6 +185,15 @@ def prepare_folder(folder: Path) -> None:
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{str(folder)!r} cannot be used: {error.strerror}; choose another --output") from error
+
+
+def _stored_in(folder: Path, storage: str | None) -> list[str]:
+    """The name of the file of a storage, where it lies in a folder."""
+    scheme, separator, rest = (storage or "").rpartition(SEPARATOR)
+    if not rest or (separator and not scheme.startswith("sqlite")):
+        return []
+    file = Path(rest.partition("?")[0].removeprefix("/") if separator else rest)
+    return [file.name] if file.resolve().parent == folder.resolve() else []
 
 
 def _made_of(parts: Mapping[str, str], space: Space) -> dict[str, str]:

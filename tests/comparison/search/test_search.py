@@ -224,6 +224,39 @@ def test_a_study_is_kept_where_it_was_asked_to_be(kind: str, tmp_path: Path, run
         _search(tmp_path / "out", storage=storage, seed=1)
 
 
+@pytest.mark.parametrize("kind", ["{}/out/team.journal", "sqlite:///{}/out/team.db"])
+def test_a_study_that_is_kept_in_the_folder_itself_goes_on(
+    kind: str, tmp_path: Path, runs: list[TargetProfile]
+) -> None:
+    storage = kind.format(tmp_path)
+    first = _search(tmp_path / "out", storage=storage, trials=1)
+    assert _search(tmp_path / "out", storage=storage, trials=2).trials[:1] == first.trials
+    assert len(runs) == 2
+    for other in (None, "postgresql://host/team.db"):
+        with pytest.raises(OutputError, match="holds other things, 'team"):
+            prepare_folder(tmp_path / "out", other)
+
+
+@pytest.mark.parametrize(
+    ("name", "storage"),
+    [
+        ("team.journal", "out/team.journal"),
+        ("team.journal.lock", "out/team.journal"),
+        ("team.db", "sqlite:///out/team.db?timeout=9"),
+        ("team.db-journal", "sqlite:///out/team.db"),
+    ],
+)
+def test_what_belongs_to_the_storage_is_no_stranger_where_its_path_is_relative(
+    name: str, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).touch()
+    prepare_folder(Path("out"), storage)
+    with pytest.raises(OutputError, match="holds other things"):
+        prepare_folder(Path("out"), storage.replace("out/", "elsewhere/"))
+
+
 def test_a_worker_waits_for_the_others_and_takes_the_trials_of_those_that_die(
     tmp_path: Path, runs: list[TargetProfile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
