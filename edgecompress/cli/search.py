@@ -82,7 +82,7 @@ def run(
     of_this_run = {"trials": trials, "budget_time": budget_time, "output": output}
     with prints_aside(as_json):
         found = in_options(search)(
-            **{**_begun(own, join), **_given(of_this_run)},
+            **_begun(own, join, _given(of_this_run)),
             progress=progress_for(aside),
             tell=lambda trial: aside.print(told_of(trial), highlight=False, markup=False, soft_wrap=True),
         )
@@ -98,11 +98,11 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _begun(own: Mapping[str, Any], join: str | None) -> dict[str, Any]:
-    """The arguments of a search: the command's own, or those of the study that it joins.
+def _begun(own: Mapping[str, Any], join: str | None, of_this_run: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a search: the command's own, or those of the study that it joins, and those of this run alone.
 
     Raises:
-        InputError: some are missing, or both are given.
+        InputError: some are missing, or both are given, or nothing would end the run.
         OutputError: there is no study to join.
     """
     from edgecompress.comparison.search.search import begun_with
@@ -111,14 +111,19 @@ def _begun(own: Mapping[str, Any], join: str | None) -> dict[str, Any]:
     if join is not None:
         if given:
             raise InputError(f"--join takes its arguments from the study; leave {_option(next(iter(given)))} out")
-        return {**begun_with(join), "storage": join}
+        found = {**begun_with(join), "storage": join, **of_this_run}
+        if found.get("trials") is None and "budget_time" not in found:
+            raise InputError(
+                "the study was begun with a time alone, so no number of trials ends it; give --budget-time or --trials"
+            )
+        return found
     lacking = [name for name in NEEDED if name not in given]
     if lacking:
         raise InputError(
             f"{_option(lacking[0])} is missing; give it, as in edgecompress search file.py:callable --target NAME"
             " --calibration DATA --evaluation DATA, or join a study with --join URL"
         )
-    return given
+    return {**given, **of_this_run}
 
 
 def _option(name: str) -> str:

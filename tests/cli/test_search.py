@@ -16,9 +16,10 @@ from edgecompress.cli.search import print_search, told_of
 from edgecompress.comparison.search.journal import open_journal
 from edgecompress.comparison.search.result import result_of
 from edgecompress.comparison.search.space import Setting
-from edgecompress.comparison.search.storage import quietly
-from edgecompress.comparison.search.study import NAME, Known
+from edgecompress.comparison.search.storage import open_storage, quietly
+from edgecompress.comparison.search.study import NAME, Known, open_study
 from edgecompress.comparison.search.trial import Measures, SearchTrial
+from edgecompress.errors import InputError
 from edgecompress.targets import load_profile
 from tests.comparison.search.measures import measures
 from tests.conftest import ROOT
@@ -209,6 +210,51 @@ def test_what_is_no_study_to_begin_or_to_join_is_told_in_a_line(
     assert shown.out == ""
     assert shown.err.splitlines()[-1].startswith(told)
     assert "hunter2" not in shown.err
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("begun", "given", "expected"),
+    [
+        (None, ["--budget-time", "1m"], (None, "1m")),
+        (None, ["--trials", "3"], (3, None)),
+        (7, [], (7, None)),
+        (7, ["--budget-time", "1m"], (7, "1m")),
+        (7, ["--trials", "9"], (9, None)),
+    ],
+)
+def test_who_joins_ends_as_the_study_was_begun_or_as_it_says_itself(
+    begun: int | None, given: list[str], expected: tuple[int | None, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+
+    def keep(*, trials: int | None = None, budget_time: str | None = None, **_: object) -> None:
+        asked.append((trials, budget_time))
+        raise InputError("that is all; go on")
+
+    asked: list[tuple[int | None, str | None]] = []
+    _begin(begun)
+    monkeypatch.setattr("edgecompress.api.search.search", keep)
+    main(["search", "--join", "study.journal", *given])
+    assert asked == [expected]
+
+
+@pytest.mark.usefixtures("project")
+def test_who_joins_a_study_that_a_time_alone_would_end_says_when_to_end(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    _begin(None)
+    assert main(["search", "--join", "study.journal"]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "error: the study was begun with a time alone, so no number of trials ends it; give --budget-time or --trials"
+    ]
+
+
+def _begin(trials: int | None) -> None:
+    asked = {"model": "nets.py:net", "target": "mobile", "trials": trials}
+    with quietly():
+        open_study(open_storage("study.journal"), {"network": "digest"}, 0, asked)
 
 
 WAITING = """
