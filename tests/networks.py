@@ -85,6 +85,15 @@ def seeded(kind: type[nn.Module], seed: int = 0) -> nn.Module:
     return network.eval()
 
 
+def uneven() -> nn.Module:
+    """A network whose channels differ so much that one scale for a weight is far too coarse for most of them."""
+    network = seeded(ConvNet)
+    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
+    with torch.no_grad():
+        first.weight[0] *= 300
+    return network
+
+
 def images(rows: int = 16, batches: int = 4, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
     """Batches of ``(images, labels)``: float32 (rows, 3, 16, 16), labels 0 to 9."""
     generator = torch.Generator().manual_seed(seed)

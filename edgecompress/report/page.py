@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from edgecompress.bundle.manifest import metric_entry
 from edgecompress.errors import plural
@@ -37,13 +37,6 @@ from edgecompress.validation.drops import Drop
 def render(report: Mapping[str, Any]) -> str:
     """The page of a report as ``report.json`` holds it."""
     measured = metric_entry(report["metrics"])
-    environment = Environment(
-        loader=PackageLoader("edgecompress.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     figures = (budget, decibels, kilobytes, limit, metric, metric_change, metric_title, milliseconds, percent, times)
     words = (judged_in_words, outcome, plural)
     drawn = (
@@ -58,7 +51,7 @@ def render(report: Mapping[str, Any]) -> str:
         values_and_range,
     )
     named = {function.__name__: function for function in (*figures, *words, *drawn)}
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         report=report,
         measured=measured,
         median=statistics.median,
@@ -69,6 +62,18 @@ def render(report: Mapping[str, Any]) -> str:
         class_name=functools.partial(class_name, report["recipe"].get("data", {}).get("classes", [])),
         **named,
     )
+
+
+def template(name: str) -> Template:
+    """A page of this package, which escapes what it is given and refuses what it is not."""
+    environment = Environment(
+        loader=PackageLoader("edgecompress.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def class_name(names: Sequence[str], label: int | str) -> str:

@@ -16,7 +16,7 @@ from edgecompress import InputError, ModelError, QuantizedModel, Quantizer, Reci
 from edgecompress.calibration import Demand, Statistics
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.recipe.tables import Distillation, Export, Quantization
-from tests.networks import ConvNet, LinearStack, TwoInputs, images, seeded, vectors
+from tests.networks import ConvNet, LinearStack, TwoInputs, images, seeded, uneven, vectors
 
 
 def _agreement(wanted: Tensor, found: Tensor) -> float:
@@ -170,17 +170,8 @@ def test_a_target_decides_how_to_quantize() -> None:
     assert _agreement(seeded(ConvNet)(x), first(x)) > _agreement(seeded(ConvNet)(x), plain(x))
 
 
-def _uneven() -> nn.Module:
-    """A network whose channels differ so much that one scale for a weight is far too coarse for most of them."""
-    network = seeded(ConvNet)
-    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
-    with torch.no_grad():
-        first.weight[0] *= 300
-    return network
-
-
 def test_training_with_the_integers_in_place_is_one_call() -> None:
-    network, shown = _uneven(), [image for image, _ in images(rows=32, batches=4, seed=5)]
+    network, shown = uneven(), [image for image, _ in images(rows=32, batches=4, seed=5)]
     with torch.no_grad():
         labelled = [(image, network(image).argmax(1)) for image in shown]
     before = {name: value.clone() for name, value in network.state_dict().items()}

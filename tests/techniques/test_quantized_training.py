@@ -21,7 +21,7 @@ from edgecompress.recipe.tables import Distillation, Quantization, Recipe
 from edgecompress.runtime import Network, to_bytes
 from edgecompress.step import Conversion
 from edgecompress.techniques.context import Context
-from tests.networks import ConvNet, images, seeded
+from tests.networks import ConvNet, images, seeded, uneven
 from tests.techniques.contexts import NAMES, batches
 
 RECIPE = Recipe(
@@ -49,17 +49,8 @@ def _converted(network: Network, recipe: Recipe = RECIPE, data: Any = None, at: 
     return convert(network, _context(recipe, data if data is not None else _labelled(seeded(ConvNet)), at))
 
 
-def _uneven() -> nn.Module:
-    """A network whose channels differ so much that one scale for a weight is far too coarse for most of them."""
-    network = seeded(ConvNet)
-    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
-    with torch.no_grad():
-        first.weight[0] *= 300
-    return network
-
-
 def test_training_brings_the_outputs_nearer_to_the_original() -> None:
-    network = _uneven()
+    network = uneven()
     plain = RECIPE.model_copy(update={"quantization": RECIPE.quantization.model_copy(update={"training": "never"})})
     before, after = (_converted(network, recipe).done[-1] for recipe in (plain, RECIPE))
     assert after.agreement.sqnr_db > before.agreement.sqnr_db + 2

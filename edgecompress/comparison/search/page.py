@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from edgecompress.comparison.search.plot import plot
 from edgecompress.comparison.search.result import SearchResult
 from edgecompress.errors import plural
 from edgecompress.recipe.arguments import assignments
+from edgecompress.report.page import template
 from edgecompress.units import kilobytes, metric, milliseconds
 
 
 def render_front(found: SearchResult) -> str:
     """The page of what a search found; its links lead to the reports in the same folder."""
-    environment = Environment(
-        loader=PackageLoader("edgecompress.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     figures = (kilobytes, metric, milliseconds, plural, plot)
-    return environment.get_template("front.html").render(
+    return template("front.html").render(
         found=found,
         shown=[found.trial(number) for number in found.shown],
         written=lambda trial: assignments("settings", trial.settings),

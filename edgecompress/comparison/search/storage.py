@@ -108,7 +108,12 @@ def require_there(url: str) -> None:
     local = rest.partition("?")[0].removeprefix("/")
     file = Path(url) if not separator else Path(local) if scheme.startswith("sqlite") else None
     if file is not None and not file.is_file():
-        raise OutputError(f"there is no study in {url!r}; begin one with edgecompress search MODEL --storage URL")
+        raise no_study(url)
+
+
+def no_study(url: str) -> OutputError:
+    """What is told of a storage without a study."""
+    return OutputError(f"there is no study in {url!r}; begin one with edgecompress search MODEL --storage URL")
 
 
 def is_journal(url: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from edgecompress.comparison.search.space import FreeKey, Setting
+from edgecompress.comparison.search.storage import no_study
 from edgecompress.comparison.search.trial import Measures, SearchTrial
 from edgecompress.errors import OutputError
 
@@ -103,9 +104,7 @@ def asked_of(storage: BaseStorage, told: str) -> Mapping[str, Any]:
     try:
         study = optuna.load_study(study_name=NAME, storage=storage)
     except KeyError:
-        raise OutputError(
-            f"there is no study in {told!r}; begin one with edgecompress search MODEL --storage URL"
-        ) from None
+        raise no_study(told) from None
     asked: Mapping[str, Any] | None = study.user_attrs.get(ASKED)
     if asked is None:
         raise OutputError(
