@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import onnx_ir as ir
 
@@ -16,8 +16,17 @@ from edgecompress.quantization.recovery import Recovered, recover
 from edgecompress.quantization.sensitivity import rank_layers
 from edgecompress.recipe.tables import Quantization
 
-Accept = Callable[[ir.Model], bool]
-"""Whether an INT8 model is within its accuracy budget: one evaluation."""
+
+class Judgement(Protocol):
+    """True for a model within the accuracy budget; of two that are outside it, the less is further out."""
+
+    def __bool__(self) -> bool: ...
+
+    def __lt__(self, other: Any, /) -> bool: ...
+
+
+Accept = Callable[[ir.Model], Judgement]
+"""Whether an INT8 model is within its accuracy budget, and how near if not: one evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +61,7 @@ def fall_back(
         batches: calibration data.
         progress: told of every layer and every choice.
     """
-    unchanged = Fallback(recovered=found, returned=(), accepted=accept(found.model))
+    unchanged = Fallback(recovered=found, returned=(), accepted=bool(accept(found.model)))
     if unchanged.accepted or recipe.fallback_evaluations < 2:
         return unchanged
     ranking = [ranked.group for ranked in rank_layers(original, found.lowering, batches, progress)]
@@ -60,7 +69,7 @@ def fall_back(
     def attempt(count: int) -> Fallback:
         returned = tuple(dict.fromkeys(name for group in ranking[:count] for name in group))
         tried = recover(original, floating(found.start, returned), recipe, batches, Progress())
-        return Fallback(recovered=tried, returned=returned, accepted=accept(tried.model))
+        return Fallback(recovered=tried, returned=returned, accepted=bool(accept(tried.model)))
 
     tracked = progress.track(range(recipe.fallback_evaluations - 1), "returning layers to float", "trial")
     tries = search(len(ranking), recipe.fallback_evaluations, attempt, tracked)

@@ -57,7 +57,7 @@ def widen_for_budget(
     def attempt(count: int) -> Widened:
         names = _patterns(ranking[:count])
         result = network.enclose((*recipe.uint16_activations, *names))
-        return Widened(result=result, units=tuple(ranking[:count]), accepted=accept(result.model))
+        return Widened(result=result, units=tuple(ranking[:count]), accepted=bool(accept(result.model)))
 
     tracked = progress.track(range(evaluations - 1), "making layers uint16", "trial")
     tries = search(len(ranking), evaluations, attempt, tracked)

@@ -48,7 +48,7 @@ def _numbers(offset: float) -> Batches:
 )
 def test_a_noisy_artifact_is_held_against_each_budget(budgets: Budgets, labelled: bool, accepted: bool) -> None:
     within = accuracy_test(_classifier(0.0), budgets, _batches(labelled=labelled), Progress())
-    assert within(_classifier(0.2)) is accepted
+    assert bool(within(_classifier(0.2))) is accepted
     assert within(_classifier(0.0))
 
 
@@ -67,7 +67,25 @@ def test_the_metric_of_the_data_decides() -> None:
         (Budgets(max_metric=after - 1e-4), False),
         (Budgets(min_speedup=99.0), True),
     ):
-        assert accuracy_test(exact, budgets, data, Progress())(worse) is accepted, budgets
+        assert bool(accuracy_test(exact, budgets, data, Progress())(worse)) is accepted, budgets
+
+
+@pytest.mark.parametrize(
+    ("budgets", "data"),
+    [
+        (Budgets(max_accuracy_drop=0.0), _batches(labelled=True)),
+        (Budgets(max_metric_drop=0.0), _numbers(0.5)),
+        (Budgets(min_sqnr_db=90.0), _batches(labelled=False)),
+    ],
+)
+def test_of_two_that_miss_a_budget_the_noisier_one_is_the_less(budgets: Budgets, data: Batches) -> None:
+    standing = accuracy_test(_classifier(0.0), budgets, data, Progress())
+    far, near = standing(_classifier(0.4)), standing(_classifier(0.1))
+    assert not far
+    assert not near
+    assert far < near
+    assert not near < far
+    assert near < standing(_classifier(0.0))
 
 
 @pytest.mark.parametrize("name", OF_QUALITY)

@@ -35,7 +35,7 @@ def trained(
     batches: Batches,
     accept: Accept | None,
 ) -> Recovered:
-    """The INT8 model after training, unless that takes it out of its accuracy budget.
+    """The INT8 model after training, unless that takes it out of its accuracy budget, or further out.
 
     Where training diverges, the model stays as it was, and a warning says so.
 
@@ -61,8 +61,8 @@ def trained(
         return replace(before, warnings=(*before.warnings, f"{why}; lower quantization.training_rate"))
     model = learned.lowering.write()
     told = f"trained with the integers in place: {learned.in_words}"
-    if accept is not None and accept(before.model) and not accept(model):
-        return replace(before, changes=(*before.changes, f"{told}; undone, since the accuracy budget held before"))
+    if accept is not None and accept(model) < accept(before.model):
+        return replace(before, changes=(*before.changes, f"{told}; undone, since the model was more accurate before"))
     return Recovered(
         start=learned.lowering,
         lowering=learned.lowering,

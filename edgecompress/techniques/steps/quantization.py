@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -15,6 +14,7 @@ from edgecompress.data.splits import Streams
 from edgecompress.quantization.aware.recovered import Train
 from edgecompress.quantization.enclosure import enclosable
 from edgecompress.quantization.equalization import equalize
+from edgecompress.quantization.fallback import Accept
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import PASSES
 from edgecompress.quantization.static import Choose, quantize_static
@@ -166,7 +166,7 @@ def _is_elsewhere(isa: Isa | None) -> bool:
     return isa is not None and isa != host_isa()
 
 
-def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Callable[[ir.Model], bool] | None:
+def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Accept | None:
     """Whether an INT8 model is within the budgets of accuracy; None where no budget can be measured, or none is."""
     recipe, evaluation = context.recipe, fitted.measured
     if not recipe.quantization.fallback_evaluations or evaluation is None or not has_limit(recipe.budgets, evaluation):
