@@ -26,6 +26,7 @@ from edgecompress.data.parts import parts_of
 from edgecompress.data.whole import as_batches
 from edgecompress.errors import USER_CODE_FAILS, DataError, InputError, a_kind, first_line, nearest, plural
 from edgecompress.metrics.accuracy import IGNORED_LABEL
+from edgecompress.metrics.fitting import fitting_metric
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.metrics.targets import NUMBERS, cut, is_array, is_numbers, require_samples
 
@@ -126,7 +127,7 @@ class Batches:
             wanted = self.use_labels and parts.labels is not None
             if wanted:
                 _check_order(parts.inputs, parts.labels, where, self.label_kinds)
-            taken = _labels(parts.labels, where, self.label_kinds) if wanted else None
+            taken = _labels(parts.labels, where, self.label_kinds, self.role) if wanted else None
             taken = _without_ignored(taken, self.ignore_index)
             batch = replace(_parse(parts.inputs, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
             _check_finite(batch, where)
@@ -272,23 +273,25 @@ def _check_order(features: Any, labels: Any, where: str, kinds: str) -> None:
             )
 
 
-def _labels(value: Any, where: str, kinds: str) -> Any:
+def _labels(value: Any, where: str, kinds: str, role: str) -> Any:
     labels = _numbers(value) if OTHER in kinds else _array_of(value)
+    if not is_numbers(labels) and OTHER in kinds:
+        return value
+    if is_numbers(labels) and labels.dtype.kind in kinds:
+        return labels
+    if role == "evaluation" and (fit := fitting_metric(value)):
+        raise DataError(f"{where}: labels are {fit.labels}; give {fit.give}")
     if not is_numbers(labels):
-        if OTHER in kinds:
-            return value
         raise DataError(
             f"{where}: labels are {a_kind(value)} that is no array of numbers; give class indices, an integer"
             " array of shape (rows,), name a metric that takes them (--metric), or leave labels out"
         )
-    if labels.dtype.kind not in kinds and labels.ndim > 1:
+    if labels.ndim > 1:
         raise DataError(
             f"{where}: labels are {labels.dtype} of shape {labels.shape}; give class indices (integers): where they are"
             " one-hot, labels.argmax(1)"
         )
-    if labels.dtype.kind not in kinds:
-        raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
-    return labels
+    raise DataError(f"{where}: labels are {labels.dtype}; give class indices (integers), or leave labels out")
 
 
 def _without_ignored(labels: Any, ignored: int | None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -14,8 +14,10 @@ from edgecompress.data.parts import parts_of
 from edgecompress.loading.folders.settling import settle_folders
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, open_metric
 from edgecompress.loading.sources import Data, open_batches, open_source
+from edgecompress.metrics.fitting import masks_in_words
 from edgecompress.modules.named_inputs import input_names, name_inputs
 from edgecompress.recipe.tables import Recipe
+from edgecompress.registry import METRICS
 from edgecompress.runtime import Network
 
 
@@ -56,6 +58,8 @@ def open_together(
     recipe: Recipe,
     warn: Callable[[str], None] = lambda _: None,
     by: MeasuredBy = AS_NAMED,
+    *,
+    asked: Sequence[str] = (),
 ) -> Opened:
     """Open DATA for a network; the first batch of the first says what its inputs are called, and how they are cut.
 
@@ -64,8 +68,10 @@ def open_together(
         data: by role; one at least.
         recipe: ``export.batch_axes`` settles what it names, and ``evaluation`` names the metric.
         warn: told of a batch that became fixed, of what a metric does not say of itself, of how pictures are read where
-            nothing says it, and of how batches were taken apart where that does not go without saying.
+            nothing says it, of how batches were taken apart where that does not go without saying, and of labels that
+            the default metric says little of.
         by: the objects or functions that are meant where ``evaluation`` names those of a Python caller.
+        asked: the keys that were set for this run.
 
     Raises:
         DataError: data cannot be opened, or can be read only once; or the first batch is malformed.
@@ -83,7 +89,15 @@ def open_together(
     batches = {
         role: open_batches(each, role, settled.network, settled.recipe, measure) for role, each in sources.items()
     }
+    if by.metric is None and METRICS.key not in asked:
+        _tell_masks(batches.get("evaluation"), warn)
     return Opened(network=settled.network, recipe=settled.recipe, source=source, batches=batches)
+
+
+def _tell_masks(evaluation: Batches | None, warn: Callable[[str], None]) -> None:
+    """Tell of labels that top-1 says little of, where nobody asked for top-1."""
+    if evaluation is not None and evaluation.measure.is_top1 and (told := masks_in_words(evaluation.first_labels())):
+        warn(f"the evaluation labels are {told}")
 
 
 def _tell_parts(sources: Mapping[str, Source], network: Network, warn: Callable[[str], None]) -> None:

@@ -213,7 +213,8 @@ def _convert(
     request: Request, steps: Sequence[Step], progress: Progress, places: Sequence[NamedPlace] = ()
 ) -> Converted:
     """Give the inputs names, open the data, and fold the steps."""
-    opened = open_together(request.model, request.data, request.profile.recipe, progress.warn, request.by)
+    profile, by = request.profile, request.by
+    opened = open_together(request.model, request.data, profile.recipe, progress.warn, by, asked=profile.asked)
     teacher = None if request.teacher is None else answering(request.teacher, opened.network, opened.source)
     example, evaluation = opened.first(), opened.batches.get("evaluation")
     if opened.recipe.export.image_input == "uint8":

@@ -207,6 +207,19 @@ def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([{"boxes": X}] * 4, "boxes; give --metric map, and --postprocess with what makes boxes of the outputs"),
+        (torch.rand(4), "float32 (4,); give --metric mae, or rmse"),
+    ],
+)
+def test_labels_that_another_metric_reads_are_told_which(labels: Any, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Batches(role="evaluation", source=lambda: [(X, labels)], inputs=ONE).first()
+    assert str(caught.value) == f"evaluation batch 0: labels are {words}"
+
+
+@pytest.mark.parametrize(
     "targets",
     [
         [{"boxes": X}] * 4,

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from edgecompress.errors import RecipeError
+from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.loading.opened import open_together
 from edgecompress.loading.sources import Data
 from edgecompress.recipe.samples import Images, Samples
-from edgecompress.recipe.tables import Export, Recipe
+from edgecompress.recipe.tables import Evaluation, Export, Recipe
 from tests.drawn_folders import draw
 from tests.networks import LinearStack, seeded, vectors
 
@@ -111,3 +112,29 @@ def test_how_batches_were_taken_apart_is_told_once_for_all_data_that_are_alike()
         "calibration and evaluation data: 'rows' is taken for the input 'input', 'target' is taken for the labels"
     ]
     assert all((batches.first().inputs["input"] == x.numpy()).all() for batches in opened.batches.values())
+
+
+MASKS: dict[str, Data] = {"evaluation": [(torch.zeros(4, 3, 8, 8), torch.ones(4, 8, 6, dtype=torch.int64))]}
+
+
+def _told(data: dict[str, Data], recipe: Recipe, **kwargs: Any) -> list[str]:
+    told: list[str] = []
+    open_together(nn.Conv2d(3, 5, 1), data, recipe, told.append, **kwargs)
+    return told
+
+
+def test_masks_that_the_default_metric_would_measure_are_told_with_their_own() -> None:
+    assert _told(MASKS, Recipe()) == [
+        "the evaluation labels are masks of 8 x 6 places, where top-1 hardly counts small classes; give --metric miou"
+    ]
+
+
+def test_who_asks_for_a_metric_is_told_of_no_other() -> None:
+    top1 = MeasuredBy(metric="top1")
+    assert _told(MASKS, Recipe(), by=top1) == _told(MASKS, Recipe(), asked=["evaluation.metric"]) == []
+    assert _told(MASKS, Recipe(evaluation=Evaluation(metric="miou"))) == []
+
+
+@pytest.mark.parametrize("labels", [torch.arange(4), torch.ones(4, 7, dtype=torch.int64), None])
+def test_labels_of_classes_are_no_masks(labels: Tensor | None) -> None:
+    assert _told({"evaluation": [(torch.zeros(4, 3, 8, 8), labels)]}, Recipe()) == []
