@@ -239,7 +239,7 @@ class Export(Table):
     camera, and ``images.mean`` and ``images.std`` are in it."""
     image_layout: Literal["nchw", "nhwc"] = "nchw"
     """Where the channels lie in these bytes; ``nhwc`` as cameras and image libraries give them."""
-    license: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
+    license: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")] | None = None
     """Of the network, in the file's metadata: an identifier of SPDX, or a line of text."""
     browser: bool = False
     """Run the artifact in onnxruntime-web in a headless Chromium, on the inputs of the self-test."""

@@ -112,7 +112,7 @@ def test_names_that_are_no_text_end_in_one_line(name: str, project: Path, capsys
     assert not (project / "made").exists()
 
 
-@pytest.mark.parametrize("given", ['"a\\nb"', '""'])
+@pytest.mark.parametrize("given", ['"a\\nb"', '"a\\u2028b"', '"a\\u0085b"', '""'])
 def test_a_licence_is_a_line_of_text(given: str, tmp_path: Path) -> None:
     with pytest.raises(edgecompress.RecipeError, match=r"export\.license"):
         _made(tmp_path / "made", f"export.license={given}")
