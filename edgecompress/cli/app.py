@@ -18,7 +18,20 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from edgecompress.cli import benchmark, compare, compress, demo, diff, inspect, report, search, sign, targets, validate
+from edgecompress.cli import (
+    benchmark,
+    compare,
+    compress,
+    demo,
+    diff,
+    inspect,
+    log,
+    report,
+    search,
+    sign,
+    targets,
+    validate,
+)
 from edgecompress.cli.help import HelpfulCommand, HelpfulGroup, examples, of_compress
 from edgecompress.cli.meant import told, with_plain_numbers
 from edgecompress.cli.signals import EndedBySignalError, raised_signals
@@ -122,6 +135,15 @@ app.command(
         "edgecompress report net-mobile --json",
     ),
 )(report.run)
+app.command(
+    name="log",
+    cls=HelpfulCommand,
+    epilog=examples(
+        "releases",
+        "edgecompress log net-mobile --mlflow http://mlflow.local:5000",
+        "edgecompress log net-mobile --mlflow sqlite:///runs.db --experiment camera --name net-1.1",
+    ),
+)(log.run)
 app.add_typer(targets.app, name="targets")
 app.command(
     name="demo",
@@ -189,7 +211,11 @@ def _what_is_left(arguments: Sequence[str]) -> str:
 
     >>> _what_is_left(["search", "nets.py:net"]), _what_is_left(["compress", "nets.py:net"])
     ('what was done is kept, and the same command goes on', 'nothing was written')
+    >>> _what_is_left(["log", "net-mobile"])
+    'a run that was begun is marked FAILED'
     """
+    if "log" in arguments[:1]:
+        return "a run that was begun is marked FAILED"
     kept = any(argument in GO_ON for argument in arguments[:1])
     return "what was done is kept, and the same command goes on" if kept else "nothing was written"
 

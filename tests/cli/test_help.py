@@ -17,7 +17,7 @@ from edgecompress.targets import profile_names
 from tests.conftest import ROOT
 
 COMMANDS = (
-    *("", "compress", "validate", "diff", "sign", "benchmark", "inspect", "compare", "search", "report", "demo"),
+    *("", "compress", "validate", "diff", "sign", "benchmark", "inspect", "compare", "search", "report", "log", "demo"),
     *("targets", "targets list", "targets show", "targets recommend", "targets schema"),
 )
 FEWEST = 2
