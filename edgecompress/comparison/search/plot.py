@@ -79,7 +79,8 @@ def _point(found: SearchResult, trial: SearchTrial, across: Scale, down: Scale) 
     body = [_circle(x, y, radius, kind, told)]
     if shown:
         body += [*_intervals(measures, original_ms, across, down, x, y), _text(x, y - radius - 4, str(trial.number))]
-    return Markup('<a href="trials/{}/report.html">{}</a>').format(trial.folder, Markup("").join(body))
+    report, drawn = found.report(trial), Markup("").join(body)
+    return drawn if report is None else Markup('<a href="{}">{}</a>').format(report, drawn)
 
 
 def _intervals(

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecompress.comparison.search.front import ChosenTrial, choose_trial, front_of, knee_of
 from edgecompress.comparison.search.study import Known
-from edgecompress.comparison.search.trial import Measures, SearchTrial
+from edgecompress.comparison.search.trial import TRIALS, Measures, SearchTrial
 from edgecompress.recipe.wording import ADVISES
 from edgecompress.targets import TargetProfile
 
@@ -66,6 +66,16 @@ class SearchResult:
     def trial(self, number: int) -> SearchTrial:
         """The trial of that number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    def report(self, trial: SearchTrial) -> str | None:
+        """Where the report of a trial lies, from the folder; None where another worker has the bundle in its own."""
+        relative = f"{TRIALS}/{trial.folder}/report.html"
+        return relative if (self.folder / relative).is_file() else None
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether the folder has the bundle of every trial that made one."""
+        return all(self.report(self.trial(number)) is not None for number in self.measured)
 
     def document(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""

@@ -33,8 +33,8 @@ from edgecompress.comparison.search.storage import (
 )
 from edgecompress.comparison.search.study import Known, asked_of, open_study, read_study
 from edgecompress.comparison.search.time_budget import OutOfTimeError, TimedProgress
-from edgecompress.comparison.search.trial import SearchTrial
-from edgecompress.comparison.search.worker import TRIALS, Worker
+from edgecompress.comparison.search.trial import TRIALS, SearchTrial
+from edgecompress.comparison.search.worker import Worker
 from edgecompress.errors import DataError, OutputError, RecipeError, plural
 from edgecompress.exporters.finish import compact
 from edgecompress.pipeline.fold import float_original

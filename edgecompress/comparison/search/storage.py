@@ -79,7 +79,17 @@ def check_storage(url: str) -> str:
             f"a study cannot be kept in {scheme!r}; give the path of a journal file, sqlite:///FILE or"
             " postgresql://USER@HOST/NAME (--storage)"
         )
+    if scheme.partition("+")[0] == "sqlite" and _in_memory(rest):
+        raise RecipeError(
+            "a study in memory ends with the process, and no worker can join it; write sqlite:///FILE (--storage)"
+        )
     return url
+
+
+def _in_memory(rest: str) -> bool:
+    """Whether what stands behind ``sqlite://`` names no file."""
+    file, _, query = rest.partition("?")
+    return file.strip("/") in ("", ":memory:") or "mode=memory" in query or ":memory:" in file
 
 
 def _holds_password(rest: str) -> bool:

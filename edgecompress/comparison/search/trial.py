@@ -14,6 +14,9 @@ from edgecompress.timing.ratios import Ratio
 from edgecompress.units import signed
 from edgecompress.validation.drops import Drop
 
+TRIALS = "trials"
+"""The folder of the bundles, in that of a search."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:

@@ -31,7 +31,7 @@ from edgecompress.comparison.search.study import (
     read_study,
 )
 from edgecompress.comparison.search.time_budget import TimedProgress
-from edgecompress.comparison.search.trial import Measures, SearchTrial
+from edgecompress.comparison.search.trial import TRIALS, Measures, SearchTrial
 from edgecompress.errors import EdgecompressError, OutputError, first_line
 from edgecompress.system.locks import owned
 from edgecompress.targets import TargetProfile
@@ -39,8 +39,6 @@ from edgecompress.targets import TargetProfile
 if TYPE_CHECKING:
     import optuna
 
-TRIALS = "trials"
-"""The folder of the bundles, in that of a search."""
 DIGITS = 12
 """Of the digest that names a bundle's folder: of all that it is made of, so that equal recipes are one trial."""
 

@@ -18,14 +18,23 @@ def _trial(number: int, **given: object) -> SearchTrial:
     return SearchTrial(number=number, settings=settings, folder=f"f{number}", seconds=1, **given)  # type: ignore[arg-type]
 
 
-def test_the_front_and_the_failures_are_in_it() -> None:
+def _reported(folder: Path, *names: str) -> Path:
+    """A folder with the reports of some bundles."""
+    for name in names:
+        (folder / "trials" / name).mkdir(parents=True)
+        (folder / "trials" / name / "report.html").touch()
+    return folder
+
+
+def test_the_front_and_the_failures_are_in_it(tmp_path: Path) -> None:
     trials = [
         _trial(0, measures=measures(0.0, 2.0, 2000)),
         _trial(1, measures=measures(0.5, 3.0, 1000, title="<b>bold</b>")),
         _trial(2, measures=measures(9.0, 1.0, 3000)),
         _trial(3, failure="layer 'a<b' is gone; name another"),
     ]
-    found = result_of(Known(trials={trial.number: trial for trial in trials}), Path("out"), load_profile("mobile"))
+    folder = _reported(tmp_path, "f0", "f1", "f2")
+    found = result_of(Known(trials={trial.number: trial for trial in trials}), folder, load_profile("mobile"))
     page = render_front(found)
     assert re.findall(r'<td><a href="trials/(f\d)/report.html">', page) == [f"f{number}" for number in found.front]
     assert "Trial 1 is chosen</span>: the best of 2 trials" in page
@@ -33,14 +42,24 @@ def test_the_front_and_the_failures_are_in_it() -> None:
     assert "3: layer &#39;a&lt;b&#39; is gone; name another" in page
     assert "&lt;b&gt;bold" in page
     assert "<b>" not in page
+    assert "Each leads to its report.<" in page
     assert "<script" not in page
     assert re.search(r'(?:src|href)="(?:https?:)?//', page) is None
 
 
-def test_a_chosen_trial_that_others_beat_stands_below_the_front() -> None:
+def test_a_trial_whose_bundle_another_worker_has_is_no_link(tmp_path: Path) -> None:
+    trials = {0: _trial(0, measures=measures(0.0, 2.0, 2000)), 1: _trial(1, measures=measures(0.5, 3.0, 1000))}
+    page = render_front(result_of(Known(trials=trials), _reported(tmp_path, "f1"), load_profile("mobile")))
+    assert set(re.findall(r'href="([^"]*)"', page)) == {"trials/f1/report.html"}
+    assert "<tr><td>0</td>" in page
+    assert len(re.findall("<circle", page)) == 3
+    assert "if the bundle is in this folder; other workers have the others." in page
+
+
+def test_a_chosen_trial_that_others_beat_stands_below_the_front(tmp_path: Path) -> None:
     missed = measures(0.0, 2.0, 1000, outcome="fail", missed=("max_latency_ms",))
     trials = {0: _trial(0, measures=missed), 1: _trial(1, measures=measures(0.0, 2.005, 1001))}
-    found = result_of(Known(trials=trials), Path("out"), load_profile("mobile"))
+    found = result_of(Known(trials=trials), _reported(tmp_path, "f0", "f1"), load_profile("mobile"))
     page = render_front(found)
     assert (found.front, found.chosen, found.shown) == ((0,), 1, (0, 1))
     assert re.findall(r'<td><a href="trials/(f\d)/report.html">', page) == ["f0", "f1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 from edgecompress.comparison.search.plot import plot
@@ -44,8 +45,12 @@ def test_a_point_is_further_right_if_slower_lower_if_worse_and_larger_if_it_has_
     assert circles["trial 1"][3] < circles["trial 0"][3] < circles["trial 2"][3] < circles["original"][3]
 
 
-def test_every_point_leads_to_its_report() -> None:
-    links = [link.attrib["href"] for link in _drawn(_found(measures(), measures(3.0, 1.0, 9000))).iter("a")]
+def test_every_point_leads_to_its_report(tmp_path: Path) -> None:
+    for name in ("f0", "f1"):
+        (tmp_path / "trials" / name).mkdir(parents=True)
+        (tmp_path / "trials" / name / "report.html").touch()
+    found = replace(_found(measures(), measures(3.0, 1.0, 9000)), folder=tmp_path)
+    links = [link.attrib["href"] for link in _drawn(found).iter("a")]
     assert sorted(links) == ["trials/f0/report.html", "trials/f1/report.html"]
 
 

@@ -89,6 +89,23 @@ def test_a_port_that_is_no_number_is_one_line() -> None:
         open_storage("postgresql://me@host:port/d")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+pysqlite:///:memory:",
+        "sqlite:///file::memory:?cache=shared&uri=true",
+        "sqlite:///file:study?mode=memory&uri=true",
+    ],
+)
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    told = "a study in memory ends with the process, and no worker can join it; write sqlite:///FILE (--storage)"
+    with pytest.raises(RecipeError, match=f"^{re.escape(told)}$"):
+        check_storage(url)
+
+
 def test_a_kind_of_storage_that_is_not_known_is_told() -> None:
     told = (
         "a study cannot be kept in 'redis'; give the path of a journal file, sqlite:///FILE or"
