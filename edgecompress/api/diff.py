@@ -11,6 +11,7 @@ from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOr
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import Overrides, path
+from edgecompress.recipe.limits import Limit, checked_runs, limits_asked
 from edgecompress.recipe.wording import in_python_words
 
 
@@ -22,9 +23,10 @@ def diff(
     evaluation: Data | None = None,
     metric: MetricOrName | None = None,
     postprocess: PostprocessOrName | None = None,
-    max_metric_loss: float | None = None,
-    max_size_growth: float | None = None,
-    max_slowdown: float | None = None,
+    max_metric_loss: Limit | None = None,
+    max_size_growth: Limit | None = None,
+    max_slowdown: Limit | None = None,
+    runs: int | None = None,
     device: str | None = None,
     overrides: Overrides = (),
     progress: Progress | None = None,
@@ -45,10 +47,14 @@ def diff(
         max_size_growth: by how many percent the artifact may be larger; by default 1.
         max_slowdown: by how many percent the artifact may be slower; missed where the whole 95 % interval of the time
             lies beyond it; by default 1.
+        runs: timed runs of each artifact, at least 10, in place of the new bundle's ``cpu.runs``; on a noisy machine up
+            to ten times as many are taken.
         device: the URL of a device of your own, ``ssh://[user@]host[:port]``, on which both are timed in the place of
             this machine.
         overrides: for keys of the table ``device``, such as ``device.python=PATH``.
         progress: what is told of the progress; by default nobody.
+
+    A limit of ``"none"`` drops that budget.
 
     Returns:
         What changed, with the samples whose answer did; ``passed`` says whether every budget holds.
@@ -63,9 +69,10 @@ def diff(
     return compare_bundles(
         _folder("old", old),
         _folder("new", new),
-        {name: limit for name, limit in limits.items() if limit is not None},
+        limits_asked(limits),
         evaluation=evaluation,
         progress=progress or Progress(),
+        runs=checked_runs(runs),
         by=MeasuredBy(metric=metric, postprocess=postprocess),
         device=device_table(device, overrides),
     )

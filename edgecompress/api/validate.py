@@ -16,7 +16,7 @@ from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOr
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import Overrides, named_as_arguments, names, path
-from edgecompress.recipe.meant import text_as_meant
+from edgecompress.recipe.limits import Limit, checked_runs, limits_asked
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.report.recording import record as write_record
 from edgecompress.validation.elsewhere.places import emulated
@@ -35,26 +35,27 @@ def validate(
     original: str | Path | None = None,
     metric: MetricOrName | None = None,
     postprocess: PostprocessOrName | None = None,
-    max_accuracy_drop: float | None = None,
-    max_metric_drop: float | None = None,
-    min_metric_kept: float | None = None,
-    min_metric: float | None = None,
-    max_metric: float | None = None,
-    min_compression_ratio: float | None = None,
-    min_speedup: float | None = None,
-    max_latency_ms: float | None = None,
-    max_latency_p95_ms: float | None = None,
-    max_latency_p99_ms: float | None = None,
-    max_size_mb: float | None = None,
-    min_sqnr_db: float | None = None,
+    max_accuracy_drop: Limit | None = None,
+    max_metric_drop: Limit | None = None,
+    min_metric_kept: Limit | None = None,
+    min_metric: Limit | None = None,
+    max_metric: Limit | None = None,
+    min_compression_ratio: Limit | None = None,
+    min_speedup: Limit | None = None,
+    max_latency_ms: Limit | None = None,
+    max_latency_p95_ms: Limit | None = None,
+    max_latency_p99_ms: Limit | None = None,
+    max_size_mb: Limit | None = None,
+    min_sqnr_db: Limit | None = None,
     cpu: Sequence[str] = (),
-    min_cpu_agreement: float | None = None,
+    min_cpu_agreement: Limit | None = None,
     on: Sequence[str] = (),
-    min_browser_agreement: float | None = None,
-    min_runtime_agreement: float | None = None,
-    max_cpu_nodes: float | None = None,
-    min_npu_share: float | None = None,
+    min_browser_agreement: Limit | None = None,
+    min_runtime_agreement: Limit | None = None,
+    max_cpu_nodes: Limit | None = None,
+    min_npu_share: Limit | None = None,
     require_measured: bool = False,
+    runs: int | None = None,
     verify_key: str | Path | None = None,
     device: str | None = None,
     overrides: Overrides = (),
@@ -95,6 +96,8 @@ def validate(
         min_npu_share: share of the multiply-accumulates that an NPU does, 0 to 1.
         require_measured: whether a budget, the recipe's included, that is not measured here leaves the verdict
             undecided; by default what the bundle records keeps it, too.
+        runs: timed runs of each model, at least 10, in place of the recipe's ``cpu.runs``: more of them decide a budget
+            that is too noisy to say.
         verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
         device: the URL of a device of your own, ``ssh://[user@]host[:port]``, on which the artifact is run, and timed
             next to ``original``. OpenSSH's client is used, with your configuration and keys.
@@ -103,8 +106,9 @@ def validate(
         sign: a private key of Ed25519 in a PEM file, which signs the new manifest; a signed bundle needs it.
         progress: what is told of the progress; by default nobody.
 
-    A limit that is left out is that of the bundle's recipe. What else that names may be of packages that are not
-    installed here; a warning tells of each, and only a metric is needed, where there are data.
+    A limit that is left out is that of the bundle's recipe; ``"none"`` drops the budget. What else the recipe names may
+    be of packages that are not installed here; a warning tells of each, and only a metric is needed, where there are
+    data.
 
     Returns:
         The measures and the verdict; ``passed`` says whether every budget holds.
@@ -142,13 +146,14 @@ def validate(
     asked = names("on", on, "runtimes")
     found = revalidate(
         folder,
-        {name: text_as_meant(f"budgets.{name}", limit) for name, limit in limits.items() if limit is not None},
+        limits_asked(limits),
         evaluation=evaluation,
         original=None if original is None else path("original", original),
         on=(*emulated(names("cpu", cpu, "CPUs")), *asked, *([settings.url] if settings.url is not None else [])),
         progress=progress or Progress(),
         by=MeasuredBy(metric=metric, postprocess=postprocess),
         require_measured=require_measured,
+        runs=checked_runs(runs),
         verify_key=None if verify_key is None else path("verify_key", verify_key),
         device=settings,
     )

@@ -14,7 +14,8 @@ from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Evaluation, Recipe, parse_recipe
 from edgecompress.registry import METRICS, built_in, is_known
 
-OF_THE_METRIC = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric")
+DROPS = ("max_accuracy_drop", "max_metric_drop")
+OF_THE_METRIC = (*DROPS, "min_metric_kept", "min_metric", "max_metric")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Judging:
 def judging(
     recipe: Recipe,
     by: MeasuredBy,
-    limits: Mapping[str, float],
+    limits: Mapping[str, float | None],
     warn: Callable[[str], None],
     *,
     runs: bool,
@@ -42,7 +43,7 @@ def judging(
         recipe: of the bundle.
         by: what the caller names in place of that. Budgets of the recipe do not bound another metric, which does not
             see what the recipe's postprocessing makes either.
-        limits: budgets that replace those of the recipe.
+        limits: budgets that replace those of the recipe; None drops one.
         warn: as :func:`~edgecompress.loading.metrics.open_metric` has it.
         runs: whether the metric is measured now.
 
@@ -60,7 +61,8 @@ def judging(
                 f"no budget bounds {said.metric!r}: those of the bundle are for {recipe.evaluation.metric!r}; give"
                 " --max-metric-drop, --min-metric-kept or, for top1, --max-accuracy-drop"
             )
-    asked = asked.model_copy(update={"budgets": parse_recipe({"budgets": {**budgets, **limits}}).budgets})
+    held = {name: limit for name, limit in {**budgets, **_all_dropped(limits, asked)}.items() if limit is not None}
+    asked = asked.model_copy(update={"budgets": parse_recipe({"budgets": held}).budgets})
     measure, settled = _opened(asked, by, warn, runs=runs)
     return Judging(measure=measure, recipe=_with_points(settled, limits, measure))
 
@@ -95,7 +97,14 @@ def _opened(asked: Recipe, by: MeasuredBy, warn: Callable[[str], None], *, runs:
     return settle(_recorded(asked), asked, warn)
 
 
-def _with_points(recipe: Recipe, limits: Mapping[str, float], measure: Measure) -> Recipe:
+def _all_dropped(limits: Mapping[str, float | None], recipe: Recipe) -> Mapping[str, float | None]:
+    """The limits, where points of accuracy and a drop of another metric are one budget: both go with either."""
+    if recipe.evaluation.metric == DEFAULT or None not in (limits.get(name, 0) for name in DROPS):
+        return limits
+    return {**dict.fromkeys(DROPS), **{name: limit for name, limit in limits.items() if limit is not None}}
+
+
+def _with_points(recipe: Recipe, limits: Mapping[str, float | None], measure: Measure) -> Recipe:
     """A recipe whose points of accuracy, where the caller gives some, bound the metric that is measured."""
     points = limits.get("max_accuracy_drop")
     if points is None or measure.name == DEFAULT:
@@ -104,7 +113,8 @@ def _with_points(recipe: Recipe, limits: Mapping[str, float], measure: Measure) 
         raise RecipeError(
             f"a drop of accuracy does not bound {measure.name!r}, which is not in percent; give --max-metric-drop"
         )
-    budgets = {"max_accuracy_drop": None, "max_metric_drop": limits.get("max_metric_drop", points)}
+    drop = limits.get("max_metric_drop")
+    budgets = {"max_accuracy_drop": None, "max_metric_drop": points if drop is None else drop}
     return recipe.model_copy(update={"budgets": recipe.budgets.model_copy(update=budgets)})
 
 

@@ -32,6 +32,7 @@ from edgecompress.metrics.metric import Measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.device import Device
+from edgecompress.recipe.limits import timed
 from edgecompress.recipe.recorded import missing_names, read_recorded
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
@@ -91,7 +92,7 @@ class Revalidation:
 
 def revalidate(
     folder: Path,
-    limits: Mapping[str, float],
+    limits: Mapping[str, float | None],
     *,
     evaluation: Data | None,
     original: Path | None,
@@ -100,13 +101,14 @@ def revalidate(
     verify_key: Path | None = None,
     by: MeasuredBy = AS_NAMED,
     require_measured: bool = False,
+    runs: int | None = None,
     device: Device | None = None,
 ) -> Revalidation:
     """Check a bundle's bytes, then measure it against its budgets.
 
     Args:
         folder: the bundle.
-        limits: budgets that replace those of its recipe.
+        limits: budgets that replace those of its recipe; None drops one.
         evaluation: DATA with labels; without it the recorded metric counts.
         original: the float ONNX file, which is timed next to the artifact and run on the same evaluation data; without
             it the recorded speedup counts, and a drop of the metric is measured on the data of the record only.
@@ -116,6 +118,7 @@ def revalidate(
             for a bundle that was measured by code of its maker's, which is not run unasked, need it.
         verify_key: a public key of Ed25519 in a PEM file, with which the bundle has to be signed.
         require_measured: whether no budget is kept by what is only recorded.
+        runs: timed runs of each model, in place of the recipe's.
         device: how devices among ``on`` are used; of the bundle's own recipe only threads and cores are taken, since
             the rest says what is run there.
 
@@ -133,7 +136,8 @@ def revalidate(
     judged = judging(named, by, limits, progress.warn, runs=evaluation is not None)
     for line in missing_names(named):
         progress.warn(line)
-    measure, recipe = judged.measure, judged.recipe
+    measure, recipe = judged.measure, timed(judged.recipe, runs)
+    asked = [name for name, limit in limits.items() if limit is not None]
     places = prepare(places, (device or Device()).with_cores_of(recipe.device))
     budgets = recipe.budgets
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
@@ -172,8 +176,8 @@ def revalidate(
         **elsewhere.placement,
         "lost_slices": len(lost),
     }
-    measured = comparable(measured, recipe, asked=limits)
-    _require_measured(_asked(limits, budgets), measured)
+    measured = comparable(measured, recipe, asked=asked)
+    _require_measured(_asked(asked, budgets), measured)
     verdict = judge(
         elsewhere.strict(budgets),
         measured,

@@ -197,7 +197,7 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     print_elsewhere(bundle.elsewhere)
     print_devices(bundle.elsewhere)
     verdict = bundle.manifest.verdict.model_dump(mode="json")
-    print_budgets(verdict)
+    print_budgets(verdict, "--set cpu.runs=1000")
     for line in advice:
         out.print(line, style="yellow", highlight=False, markup=False)
     print_verdict(verdict, bundle.path)

@@ -13,8 +13,10 @@ from edgecompress.cli import completion
 from edgecompress.cli.compress import DeviceOption
 from edgecompress.cli.device_tables import DeviceSettings, device_line
 from edgecompress.cli.gate import Gate, GitHub, JUnit, NamedAgain
-from edgecompress.cli.tables import VERDICTS, console, print_json, print_table, prints_aside
+from edgecompress.cli.limits import named_as_options
+from edgecompress.cli.tables import MORE_RUNS, VERDICTS, console, print_json, print_table, prints_aside
 from edgecompress.errors import plural
+from edgecompress.recipe.tables import FEWEST_RUNS
 from edgecompress.units import budget, decibels, kilobytes, limit, metric, metric_title, milliseconds, outcome, percent
 
 if TYPE_CHECKING:
@@ -43,13 +45,16 @@ def run(
     ] = None,
     postprocess: NamedAgain = None,
     max_metric_loss: Annotated[
-        float | None, typer.Option(metavar="X", min=0, help="Largest loss, in its unit; default: none beyond chance.")
+        str | None, typer.Option(metavar="X", help="Largest loss, in its unit; default: what chance explains.")
     ] = None,
     max_size_growth: Annotated[
-        float | None, typer.Option(metavar="PERCENT", min=0, help="Largest growth of the file; default: 1.")
+        str | None, typer.Option(metavar="PERCENT", help="Largest growth of the file; default: 1.")
     ] = None,
     max_slowdown: Annotated[
-        float | None, typer.Option(metavar="PERCENT", min=0, help="Largest slowdown, beyond noise; default: 1.")
+        str | None, typer.Option(metavar="PERCENT", help="Largest slowdown, beyond noise; default: 1.")
+    ] = None,
+    runs: Annotated[
+        int | None, typer.Option(metavar="N", min=FEWEST_RUNS, help="Timed runs, or up to ten times as many.")
     ] = None,
     device: DeviceOption = None,
     assignments: DeviceSettings = None,
@@ -57,22 +62,25 @@ def run(
     github: GitHub = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Show what changes from an old bundle to a new one: metric, size, latency and answers."""
+    """Show what changes from an old bundle to a new one: metric, size, latency and answers.
+
+    A limit of none, as in --max-slowdown none, drops that budget.
+    """
     from edgecompress.api.diff import diff
     from edgecompress.progress import progress_for
     from edgecompress.recipe.wording import in_options
 
+    limits = {"max_metric_loss": max_metric_loss, "max_size_growth": max_size_growth, "max_slowdown": max_slowdown}
     gate = Gate(f"diff {old.name} {new.name}", new, junit=junit, github=github, aside=as_json)
-    with gate, prints_aside(as_json):
+    with gate, prints_aside(as_json), named_as_options(limits):
         found = in_options(diff)(
             old,
             new,
             evaluation=evaluation,
             metric=metric,
             postprocess=postprocess,
-            max_metric_loss=max_metric_loss,
-            max_size_growth=max_size_growth,
-            max_slowdown=max_slowdown,
+            **limits,
+            runs=runs,
             device=device,
             overrides=assignments or (),
             progress=progress_for(Console(stderr=True)),
@@ -156,6 +164,8 @@ def _row(answer: ChangedAnswer, answers: ChangedAnswers) -> list[str]:
 
 
 def _print_budgets(verdict: ReleaseVerdict, new: Path) -> None:
+    from edgecompress.timing.noise import advice
+
     rows = [
         [
             check.budget,
@@ -171,7 +181,7 @@ def _print_budgets(verdict: ReleaseVerdict, new: Path) -> None:
         if check.outcome == "too noisy to say":
             ends = "" if check.interval_95 is None else " to ".join(f"{end:z.2f}" for end in check.interval_95)
             told = f"{check.budget}: {ends} {check.unit} at 95 %" if ends else f"{check.budget}: chance is not known"
-            fix = "give more data, or a limit" if check.limit is None else "take more runs, or stop other programs"
+            fix = "give more data, or a limit" if check.limit is None else advice(MORE_RUNS)
             console().print(f"{told}; {fix}", style="yellow", highlight=False, markup=False)
     console().print(f"\n{VERDICTS[verdict.outcome]}: ", end="", highlight=False)
     console().print(str(new), highlight=False, markup=False, soft_wrap=True)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from edgecompress.validation.elsewhere.results import Elsewhere
 
 WIDTH = 80
+MORE_RUNS = "--runs 1000"
+"""The option of a command that times again what is there."""
 LAST_WORDS = 4
 """Of the name of a layer, which no width takes away: ``l.11.a.q_proj`` is still found."""
 VERDICTS = {
@@ -213,9 +215,14 @@ SHOWN = 10
 """Nodes that are named on the terminal; the manifest names all."""
 
 
-def print_budgets(verdict: Mapping[str, Any]) -> None:
-    """One line for each budget, and one below for what would decide it where the machine is too noisy."""
-    from edgecompress.timing.noise import ADVICE
+def print_budgets(verdict: Mapping[str, Any], runs: str) -> None:
+    """One line for each budget, and one below for what would decide it where the machine is too noisy.
+
+    Args:
+        verdict: as JSON has it.
+        runs: the option that times more runs.
+    """
+    from edgecompress.timing.noise import advice
 
     if verdict["budgets"]:
         rows = [
@@ -231,7 +238,7 @@ def print_budgets(verdict: Mapping[str, Any]) -> None:
     for check in verdict["budgets"]:
         if check["outcome"] == "too noisy to say":
             told = "{}: {:z.2f} to {:z.2f} {} at 95 %".format(check["budget"], *check["interval_95"], check["unit"])
-            console().print(f"{told}; {ADVICE}", style="yellow", highlight=False, markup=False)
+            console().print(f"{told}; {advice(runs)}", style="yellow", highlight=False, markup=False)
 
 
 def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:

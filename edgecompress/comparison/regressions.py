@@ -56,12 +56,12 @@ class ReleaseVerdict:
 
 
 def judge_release(
-    limits: Mapping[str, float], metric: Drop | None, unit: str, growth: float, speedup: Ratio
+    limits: Mapping[str, float | None], metric: Drop | None, unit: str, growth: float, speedup: Ratio
 ) -> ReleaseVerdict:
     """Hold what changed from one bundle to the next against budgets.
 
     Args:
-        limits: by their names in :data:`LIMITS`: the metric's in its unit, the others in percent.
+        limits: by their names in :data:`LIMITS`: the metric's in its unit, the others in percent; None drops one.
         metric: its drop, None where it is not known; by how much it is worse decides where a limit is given, else
             whether that is beyond chance.
         unit: of a drop of the metric.
@@ -73,11 +73,13 @@ def judge_release(
     >>> judge_release({"max_slowdown": 5}, None, "points", 0.5, Ratio(value=0.8, low=0.78, high=0.82)).outcome
     'fail'
     """
-    size = limits.get(SIZE, SMALLEST_PERCENT)
-    grown = Regression(
-        budget=SIZE, limit=size, value=growth, unit=PERCENT, outcome="pass" if growth <= size else "fail"
+    checks = (
+        _metric(limits.get(METRIC), metric, unit),
+        _size(limits.get(SIZE), growth),
+        _time(limits.get(TIME), speedup),
     )
-    return ReleaseVerdict(checks=(_metric(limits.get(METRIC), metric, unit), grown, _time(limits.get(TIME), speedup)))
+    dropped = [name for name, limit in limits.items() if limit is None]
+    return ReleaseVerdict(checks=tuple(check for check in checks if check.budget not in dropped))
 
 
 def _metric(limit: float | None, drop: Drop | None, unit: str) -> Regression:
@@ -93,6 +95,13 @@ def _metric(limit: float | None, drop: Drop | None, unit: str) -> Regression:
             outcome = "fail" if drop.verdict == "worse" else "too noisy to say"
     interval = None if drop is None else drop.interval_95
     return Regression(budget=METRIC, limit=limit, value=loss, unit=unit, outcome=outcome, interval_95=interval)
+
+
+def _size(asked: float | None, growth: float) -> Regression:
+    limit = SMALLEST_PERCENT if asked is None else asked
+    return Regression(
+        budget=SIZE, limit=limit, value=growth, unit=PERCENT, outcome="pass" if growth <= limit else "fail"
+    )
 
 
 def _time(asked: float | None, speedup: Ratio) -> Regression:

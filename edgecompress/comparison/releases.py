@@ -29,6 +29,7 @@ from edgecompress.modules.named_inputs import input_names
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import number
 from edgecompress.recipe.device import Device
+from edgecompress.recipe.limits import timed
 from edgecompress.recipe.recorded import read_recorded
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows
@@ -126,24 +127,26 @@ def growth(sizes: tuple[int, int]) -> float:
 def compare_bundles(
     old: Path,
     new: Path,
-    limits: Mapping[str, float],
+    limits: Mapping[str, float | None],
     *,
     evaluation: Data | None,
     progress: Progress,
     by: MeasuredBy = AS_NAMED,
     device: Device | None = None,
+    runs: int | None = None,
 ) -> Difference:
     """Compare two bundles of a network, both run in turn on this machine as the target of the new one computes.
 
     Args:
         old: the folder of the bundle that is in use.
         new: the folder of the bundle that is to replace it.
-        limits: by their names in :data:`~edgecompress.comparison.regressions.LIMITS`.
+        limits: by their names in :data:`~edgecompress.comparison.regressions.LIMITS`; None drops one.
         evaluation: DATA on which both answer; without it the self-test's inputs of the new one.
         progress: told of the progress.
         by: what is measured in place of the metric of the new bundle, and what the outputs become before.
         device: on which both are timed, where it names one. Of the new bundle's own recipe only threads and cores are
             taken, where it has none.
+        runs: timed runs of each artifact, in place of the new bundle's.
 
     Raises:
         OutputError: one is no bundle, was changed, or takes other inputs than the other.
@@ -151,11 +154,14 @@ def compare_bundles(
         RecipeError: a limit is no number of at least 0; there is no such metric, or it fails; or the device cannot be
             used.
     """
-    asked = {name: number(name, limits[name], lambda limit: limit >= 0, "give at least 0") for name in limits}
+    asked = {
+        name: None if limit is None else number(name, limit, lambda least: least >= 0, "give at least 0")
+        for name, limit in limits.items()
+    }
     bundles = (read_bundle(old), read_bundle(new))
     last = bundles[1]
     settled = measured_by(read_recorded(last.manifest.recipe), by, progress.warn, runs=evaluation is not None)
-    measure, recipe = settled.measure, settled.recipe
+    measure, recipe = settled.measure, timed(settled.recipe, runs)
     there = device_of((device or Device()).with_cores_of(recipe.device))
     golden = _golden(bundles, recipe)
     if evaluation is None:
@@ -165,7 +171,7 @@ def compare_bundles(
     files = [bundle.artifact for bundle in bundles]
     scores = score_files(last, batches, files, progress, MOST_LISTED)
     metric = _metric(bundles, measure, scores, measured=evaluation is not None)
-    if METRIC in asked and metric.drop is None:
+    if asked.get(METRIC) is not None and metric.drop is None:
         raise DataError(f"{METRIC!r} was asked for, and the metric is not measured; give labelled --evaluation data")
     before = None if metric.drop is None else metric.drop.before
     for line in doubtful_loss(measure, METRIC, asked.get(METRIC), before):

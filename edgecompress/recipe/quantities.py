@@ -14,6 +14,8 @@ UNITS = {
     "_ms": {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3},
     "_db": {"db": 1.0},
     "_accuracy_drop": {"%": 1.0, "point": 1.0, "points": 1.0, "pp": 1.0},
+    "_growth": {"%": 1.0},
+    "_slowdown": {"%": 1.0},
     "_ratio": {"x": 1.0},
     "_speedup": {"x": 1.0},
 }

@@ -37,6 +37,7 @@ STAGES = {"pruning": 0, "low_rank": 0, "distillation": 1, "quantization": 2}
 Techniques of other packages stand where the recipe puts them."""
 Technique = Annotated[str, AfterValidator(partial(require_known, TECHNIQUES)), Field(examples=list(STAGES))]
 MAX_THREADS = 256
+FEWEST_RUNS = 10
 MAX_BATCH_SIZE = 65536
 Isa = Literal["x86-sse", "x86-avx2", "x86-avx512", "x86-vnni", "armv8.0", "armv8.2-dotprod", "wasm"]
 Option = bool | int | float | str
@@ -274,7 +275,7 @@ class Cpu(Table):
     """The instructions that the device's CPU has; the plan warns of a scheme that gives other answers there."""
     threads: Annotated[int, Field(gt=0, le=MAX_THREADS)] = 1
     """Intra-op threads of the timed sessions."""
-    runs: Annotated[int, Field(ge=10)] = 100
+    runs: Annotated[int, Field(ge=FEWEST_RUNS)] = 100
     """Timed runs of each model, interleaved, in ten pairs of sessions."""
     emulate: tuple[str, ...] = ()
     """Names of CPUs on which the artifact is run, under emulation, and compared with this machine."""

@@ -112,7 +112,7 @@ def _timed(
                 latency=summarize(column),
                 ratio=ratio,
                 runs=len(times),
-                doubts=doubts_of(column, ratio),
+                doubts=doubts_of(column, ratio, "--runs"),
             )
         )
     return rows

@@ -12,19 +12,33 @@ DRIFT = 0.1
 """Change of the median from the first half of the runs to the second."""
 TAIL = 2.0
 """p95 as a multiple of the median; an undisturbed single thread stays below 1.2."""
-ADVICE = "take more runs, or stop other programs"
+IN_THE_RECIPE = "cpu.runs"
+"""The key of a recipe that says how many runs are timed."""
 
 
-def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio) -> tuple[str, ...]:
+def advice(runs: str = IN_THE_RECIPE) -> str:
+    """What helps on a noisy machine.
+
+    Args:
+        runs: what a caller sets to have more runs.
+
+    >>> advice("--runs 1000")
+    'take more runs (--runs 1000), or stop other programs'
+    """
+    return f"take more runs ({runs}), or stop other programs"
+
+
+def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio, runs: str = IN_THE_RECIPE) -> tuple[str, ...]:
     """Reasons not to trust the figures of a file, a line each; nothing on a quiet machine.
 
     Args:
         times_ms: of the runs in their order, (runs,).
         ratio: of the first file to this one.
+        runs: what a caller sets to have more runs.
     """
     found = []
     if ratio.verdict == "too noisy to say":
-        found.append(f"too noisy to say: a difference below {ratio.resolution:.0%} would not be seen; {ADVICE}")
+        found.append(f"too noisy to say: a difference below {ratio.resolution:.0%} would not be seen; {advice(runs)}")
     before, after = (float(np.median(half)) for half in np.array_split(times_ms, 2))
     if max(before, after) > (1 + DRIFT) * min(before, after):
         halves = f"{milliseconds(before)} in the first half of the runs, {milliseconds(after)} in the second"

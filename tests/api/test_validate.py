@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
 import edgecompress
+from edgecompress.bundle import revalidation
 from edgecompress.bundle.manifest import dump_manifest
-from edgecompress.cli.app import app
+from edgecompress.cli.app import app, main
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.registry import CRITERIA, METRICS, OBSERVERS, RUNTIMES, TECHNIQUES, missing
 from tests.heard import Heard
@@ -122,6 +125,40 @@ def test_a_budget_that_is_given_is_judged(small_bundle: Path, name: str) -> None
     found = edgecompress.validate(small_bundle, **{name: LOOSE[name]})  # type: ignore[arg-type]
     judged = {check.budget: (check.limit, check.outcome) for check in found.verdict.checks}
     assert judged[name] == (LOOSE[name], "pass")
+
+
+def test_every_budget_can_be_dropped(small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edgecompress.validate(small_bundle).verdict.checks
+    dropped: dict[str, Any] = dict.fromkeys(Budgets.model_fields, "none")
+    assert edgecompress.validate(small_bundle, **dropped).verdict.checks == ()
+    options = [word for name in Budgets.model_fields for word in (f"--{name.replace('_', '-')}", "none")]
+    assert main(["validate", str(small_bundle), *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == {"budgets": [], "outcome": "pass"}
+
+
+def test_as_many_runs_are_timed_as_are_asked_for(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[int] = []
+
+    def interleave(calls: Any, runs: int) -> Any:
+        timed.append(runs)
+        return np.ones((runs, len(calls)))
+
+    monkeypatch.setattr(revalidation, "interleave", interleave)
+    edgecompress.validate(small_bundle, runs=230)
+    assert timed == [230]
+    with pytest.raises(edgecompress.RecipeError, match="runs is 9; give a whole number of at least 10"):
+        edgecompress.validate(small_bundle, runs=9)
+
+
+@pytest.mark.parametrize(("written", "limit"), [("300kB", 0.3), ("2", 2.0)])
+def test_a_limit_may_be_a_text_with_its_unit(small_bundle: Path, written: str, limit: float) -> None:
+    checks = edgecompress.validate(small_bundle, max_size_mb=written).verdict.checks
+    assert next(check.limit for check in checks if check.budget == "max_size_mb") == limit
+
+
+def test_a_limit_that_is_no_number_is_refused(small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(small_bundle), "--max-size-mb", "small"]) == 2
+    assert capsys.readouterr().err == "error: expected number, got 'small' in '--max-size-mb'\n"
 
 
 def test_a_floor_that_is_a_share_is_refused(small_bundle: Path) -> None:

@@ -37,6 +37,26 @@ def test_the_bundle_s_own_metric_decides_by_its_budgets() -> None:
     assert found.recipe.budgets == Budgets(max_metric_drop=1.0, min_speedup=3.0)
 
 
+@pytest.mark.parametrize("name", Budgets.model_fields)
+def test_a_budget_that_is_dropped_is_gone(name: str) -> None:
+    others = {"max_accuracy_drop": 1.5, "max_size_mb": 3.0}
+    recipe = Recipe(budgets=Budgets(**{**others, name: 0.5}))
+    found = judging(recipe, MeasuredBy(), {"max_size_mb": 2.0, name: None}, _quiet, runs=True)
+    left = {**others, "max_size_mb": 2.0}
+    left.pop(name, None)
+    assert found.recipe.budgets == Budgets(**left)
+
+
+@pytest.mark.parametrize("dropped", ["max_accuracy_drop", "max_metric_drop"])
+@pytest.mark.parametrize("asked", ["max_accuracy_drop", "max_metric_drop"])
+def test_a_drop_of_another_metric_is_one_budget_under_two_names(dropped: str, asked: str) -> None:
+    recipe = Recipe(evaluation=Evaluation(metric="miou"), budgets=Budgets(**{asked: 1.5}))
+    assert judging(recipe, MeasuredBy(), {dropped: None}, _quiet, runs=True).recipe.budgets == Budgets()
+    other = ({"max_accuracy_drop", "max_metric_drop"} - {dropped}).pop()
+    found = judging(recipe, MeasuredBy(), {dropped: None, other: 2.0}, _quiet, runs=True)
+    assert found.recipe.budgets == Budgets(max_metric_drop=2.0)
+
+
 def test_code_that_a_bundle_names_is_not_run_unasked() -> None:
     with pytest.raises(RecipeError) as caught:
         judging(CODE, MeasuredBy(), {}, _quiet, runs=True)

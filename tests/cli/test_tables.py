@@ -79,11 +79,11 @@ def test_a_drop_of_the_metric_is_said_where_it_is_one(
 
 def test_a_budget_that_noise_leaves_open_is_not_called_missed(capsys: pytest.CaptureFixture[str]) -> None:
     verdict = judge(Budgets(min_speedup=1), {"speedup": 0.33}, {"speedup": (0.24, 1.06)}).entry
-    print_budgets(verdict)
+    print_budgets(verdict, "--runs 1000")
     print_verdict(verdict, Path("out"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["min_speedup", "1", "x", "0.33", "x", "too", "noisy", "to", "say"]
-    assert lines[2] == "min_speedup: 0.24 to 1.06 x at 95 %; take more runs, or stop other programs"
+    assert lines[2] == "min_speedup: 0.24 to 1.06 x at 95 %; take more runs (--runs 1000), or stop other"
     assert lines[-1] == "not decided (too noisy to say: min_speedup): out"
 
 

@@ -11,7 +11,7 @@ from edgecompress.metrics.bootstrap import Interval
 from edgecompress.timing.ratios import Ratio
 from edgecompress.validation.drops import Drop
 
-NONE: Mapping[str, float] = {}
+NONE: Mapping[str, float | None] = {}
 STILL = Ratio(value=1.0, low=0.99, high=1.01)
 
 
@@ -20,7 +20,7 @@ def _drop(after: float, interval: Interval | None) -> Drop:
 
 
 def _outcomes(
-    limits: Mapping[str, float] = NONE, *, drop: Drop | None = None, growth: float = 0.0, speedup: Ratio = STILL
+    limits: Mapping[str, float | None] = NONE, *, drop: Drop | None = None, growth: float = 0.0, speedup: Ratio = STILL
 ) -> dict[str, str]:
     found = judge_release(limits, drop, "points", growth, speedup)
     return {check.budget: check.outcome for check in found.checks}
@@ -28,6 +28,13 @@ def _outcomes(
 
 def test_every_budget_is_judged_whether_a_limit_is_given_or_not() -> None:
     assert tuple(_outcomes()) == tuple(_outcomes({"max_slowdown": 5})) == LIMITS
+
+
+@pytest.mark.parametrize("dropped", LIMITS)
+def test_a_budget_that_is_dropped_is_not_judged(dropped: str) -> None:
+    worse = Ratio(value=0.5, low=0.49, high=0.51)
+    found = _outcomes({dropped: None}, drop=_drop(70.0, (9.0, 11.0)), growth=50.0, speedup=worse)
+    assert found == dict.fromkeys((name for name in LIMITS if name != dropped), "fail")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ def test_a_quiet_machine_is_not_doubted() -> None:
 
 def test_no_difference_within_a_wide_interval_says_nothing() -> None:
     (doubt,) = doubts_of(QUIET, Ratio(value=1.0, low=1 / 1.2, high=1.2))
-    assert doubt.startswith("too noisy to say: a difference below 20% would not be seen; take more runs, or stop")
+    assert doubt.startswith(
+        "too noisy to say: a difference below 20% would not be seen; take more runs (cpu.runs), or stop"
+    )
     assert doubts_of(QUIET, Ratio(value=1.5, low=1.2, high=1.9)) == ()  # a wide interval, and a sure verdict
 
 
