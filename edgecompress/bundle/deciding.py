@@ -13,9 +13,9 @@ from edgecompress.metrics.postprocess import Postprocess
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Evaluation, Recipe, parse_recipe
 from edgecompress.registry import METRICS, built_in, is_known
+from edgecompress.validation.budgets import OF_THE_METRIC
 
 DROPS = ("max_accuracy_drop", "max_metric_drop")
-OF_THE_METRIC = (*DROPS, "min_metric_kept", "min_metric", "max_metric")
 
 
 @dataclass(frozen=True, kw_only=True)

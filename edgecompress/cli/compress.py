@@ -190,6 +190,9 @@ def print_plan(plan: Plan) -> None:
 
 def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     """What came out: measures, budgets, lines of advice where one is missed, verdict, place."""
+    from edgecompress.bundle.manifest import metric_entry
+    from edgecompress.units import metric_title
+
     out = console()
     print_metrics(bundle.manifest.metrics)
     print_image_input(bundle.manifest.image_input)
@@ -200,7 +203,9 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     print_budgets(verdict, "--set cpu.runs=1000")
     for line in advice:
         out.print(line, style="yellow", highlight=False, markup=False)
-    print_verdict(verdict, bundle.path)
+    measured = metric_entry(bundle.manifest.metrics)
+    title = metric_title(measured["name"]).partition(",")[0]
+    print_verdict(verdict, bundle.path, unmeasured=None if measured["compressed"] is not None else title)
 
 
 def _advice(

@@ -241,13 +241,33 @@ def print_budgets(verdict: Mapping[str, Any], runs: str) -> None:
             console().print(f"{told}; {advice(runs)}", style="yellow", highlight=False, markup=False)
 
 
-def print_verdict(verdict: Mapping[str, Any], place: Path) -> None:
-    """Whether it is within budget, as far as was measured, and where it is."""
-    told = VERDICTS[verdict["outcome"]]
+def print_verdict(
+    verdict: Mapping[str, Any], place: Path, *, unmeasured: str | None = None, recorded: Sequence[str] = ()
+) -> None:
+    """Whether it is within budget, as far as was measured, and where it is.
+
+    Args:
+        verdict: as JSON has it.
+        place: of the bundle.
+        unmeasured: what a table calls the metric, where nothing measured it; its budgets are not named then.
+        recorded: what tables call the measures that the verdict takes from the bundle's record.
+    """
+    from edgecompress.validation.budgets import OF_THE_METRIC
+
+    notes = []
+    if unmeasured is not None:
+        notes.append(f"{unmeasured} not measured: give --evaluation DATA")
     for reason in ("not measured", "only recorded", "too noisy to say"):
         named = [check["budget"] for check in verdict["budgets"] if check["outcome"] == reason]
-        if named and verdict["outcome"] != "fail":
-            told += f" [yellow]({reason}: {', '.join(named)})[/]"
+        if unmeasured is not None and reason == "not measured":
+            named = [name for name in named if name not in OF_THE_METRIC]
+        if named:
+            notes.append(f"{reason}: {', '.join(named)}")
+    if recorded:
+        notes.append(f"{' and '.join(recorded)} as recorded, not measured here")
+    told = VERDICTS[verdict["outcome"]]
+    if notes and verdict["outcome"] != "fail":
+        told += f" [yellow]({escape('; '.join(notes))})[/]"
     console().print(f"\n{told}: {escape(str(place))}", highlight=False, soft_wrap=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +30,7 @@ from edgecompress.recipe.tables import FEWEST_RUNS
 if TYPE_CHECKING:
     from edgecompress.bundle.measured_rows import MeasuredRow
     from edgecompress.bundle.revalidation import Revalidation
+    from edgecompress.validation.budgets import Verdict
 
 
 def run(
@@ -181,18 +182,35 @@ def _print(result: Revalidation, bundle: Path) -> None:
         console().print(
             f"recorded in {bundle / 'manifest.json'}", style="dim", highlight=False, markup=False, soft_wrap=True
         )
-    print_verdict(verdict, bundle)
+    unmeasured = next((_title(row) for row in result.rows if row.measure in OF_DATA and row.value is None), None)
+    print_verdict(verdict, bundle, unmeasured=unmeasured, recorded=recorded_titles(result.rows, result.verdict))
 
 
-NEEDED = {"accuracy": "--evaluation", "metric": "--evaluation", "speedup": "--original"}
+OF_DATA = ("accuracy", "metric")
+"""The metric itself, which labelled data measure."""
+NEEDED = {**dict.fromkeys(OF_DATA, "--evaluation"), "speedup": "--original"}
 """What measures them here."""
 
 
 def recorded_only(rows: Sequence[MeasuredRow]) -> Iterator[str]:
     """What the verdict takes from the bundle's own record, a line each with the option that measures it here."""
     for row in rows:
-        if row.measure in NEEDED and row.source == "recorded" and row.value is not None:
-            yield (
-                f"{row.title or row.measure}: recorded {row.text}, not measured here; give {NEEDED[row.measure]} to"
-                " measure it"
-            )
+        if _is_recorded(row):
+            yield f"{_title(row)}: recorded {row.text}, not measured here; give {NEEDED[row.measure]} to measure it"
+
+
+def recorded_titles(rows: Iterable[MeasuredRow], verdict: Verdict) -> tuple[str, ...]:
+    """What tables call the measures that a budget is kept by as the bundle records them."""
+    from edgecompress.validation.budgets import OF_THE_METRIC
+
+    kept = {check.budget for check in verdict.checks if check.outcome == "pass"}
+    decides = {**dict.fromkeys(OF_DATA, kept & {*OF_THE_METRIC}), "speedup": kept & {"min_speedup"}}
+    return tuple(_title(row) for row in rows if _is_recorded(row) and decides[row.measure])
+
+
+def _is_recorded(row: MeasuredRow) -> bool:
+    return row.measure in NEEDED and row.source == "recorded" and row.value is not None
+
+
+def _title(row: MeasuredRow) -> str:
+    return row.title or row.measure

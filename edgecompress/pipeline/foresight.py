@@ -9,7 +9,7 @@ from edgecompress.recipe.tables import STAGES, Recipe
 from edgecompress.recipe.values import URLS
 from edgecompress.targets.cpus import host_isa
 from edgecompress.techniques.fine_tuning import untrained_in_words
-from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_QUALITY
+from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_THE_METRIC
 from edgecompress.validation.doubtful_limits import doubtful_factors
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, asked_places, handling_of, runtime_of
 from edgecompress.validation.elsewhere.results import LIMITS
@@ -100,7 +100,7 @@ def _of_the_float(budgets: Budgets) -> Iterator[str]:
 
 
 def _unmeasured(recipe: Recipe, roles: Collection[str]) -> Iterator[str]:
-    of_the_metric = _set(recipe.budgets, [name for name in OF_QUALITY if name != "min_sqnr_db"])
+    of_the_metric = _set(recipe.budgets, OF_THE_METRIC)
     if of_the_metric and "evaluation" not in roles:
         yield f"{_listed(of_the_metric)} not measured: there is no evaluation data (--evaluation)"
     yield from _of_an_npu(recipe)

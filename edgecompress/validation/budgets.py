@@ -42,7 +42,9 @@ MEASURES = {
     "min_npu_share": ("npu_share", "share"),
 }
 """Budget -> the measure that it bounds, and its unit; the metric has one of its own (:func:`metric_units`)."""
-OF_QUALITY = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric", "min_sqnr_db")
+OF_THE_METRIC = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min_metric", "max_metric")
+"""The budgets that labelled data decide."""
+OF_QUALITY = (*OF_THE_METRIC, "min_sqnr_db")
 """The budgets that outputs decide, whatever the file weighs and however fast it is."""
 AGAINST_THE_FLOAT = ("min_compression_ratio", "min_speedup")
 """The budgets that compare the artifact with the float model, and say nothing where it is that itself."""

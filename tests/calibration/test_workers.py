@@ -81,7 +81,7 @@ def test_two_processes_give_the_bytes_of_one(project: Path, capsys: pytest.Captu
     ]
     first, second = _run("-m", "edgecompress", "compress", "nets.py:net", *options)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert "within budget (not measured: max_accuracy_drop): " in first.stdout
+    assert "within budget (accuracy not measured: give --evaluation DATA): " in first.stdout
     assert (second.stdout, second.stderr) == ("", "")
     alone = ["--calibration", "shared_data.py:ragged", "--output", "out1", "--statistics", "statistics1.npz"]
     assert main(["compress", "nets.py:net", *alone, *OPTIONS]) == 0, capsys.readouterr().err

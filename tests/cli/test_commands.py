@@ -147,7 +147,7 @@ def test_a_budget_that_nothing_was_measured_for_is_told_and_is_no_gate(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*COMPRESS, *LOOSE, "--output", "out"]) == 0
-    assert _lines(capsys)[-1].startswith("within budget (not measured: max_accuracy_drop): ")
+    assert _lines(capsys)[-1].startswith("within budget (accuracy not measured: give --evaluation DATA): ")
     for option, measure, fix in (
         (
             "--max-accuracy-drop",

@@ -216,7 +216,7 @@ def test_a_target_whose_runtime_is_missing_makes_its_file_and_says_what_is_not_m
     assert bundle.manifest.runtimes["qnn:sm8650"]["outcome"] == "not installed"
     outcomes = {check.budget: check.outcome for check in bundle.manifest.verdict.budgets}
     assert outcomes["min_runtime_agreement"] == "not measured"
-    assert "(not measured: " in captured.out
+    assert "; not measured: " in captured.out
     (model_input,) = onnx.load(bundle.artifact).graph.input
     assert model_input.type.tensor_type.shape.dim[0].dim_value == 1
 

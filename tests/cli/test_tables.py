@@ -87,6 +87,28 @@ def test_a_budget_that_noise_leaves_open_is_not_called_missed(capsys: pytest.Cap
     assert lines[-1] == "not decided (too noisy to say: min_speedup): out"
 
 
+@pytest.mark.parametrize(
+    ("budgets", "given", "told"),
+    [
+        (Budgets(), {}, ""),
+        (Budgets(), {"unmeasured": "mIoU"}, " (mIoU not measured: give --evaluation DATA)"),
+        (Budgets(max_accuracy_drop=1), {"unmeasured": "accuracy"}, " (accuracy not measured: give --evaluation DATA)"),
+        (Budgets(max_accuracy_drop=1), {}, " (not measured: max_accuracy_drop)"),
+        (
+            Budgets(max_accuracy_drop=1, min_cpu_agreement=1),
+            {"unmeasured": "accuracy"},
+            " (accuracy not measured: give --evaluation DATA; not measured: min_cpu_agreement)",
+        ),
+        (Budgets(), {"recorded": ("accuracy", "speedup")}, " (accuracy and speedup as recorded, not measured here)"),
+    ],
+)
+def test_the_last_line_says_what_the_verdict_does_not_rest_on(
+    budgets: Budgets, given: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_verdict(judge(budgets, {}).entry, Path("out"), **given)
+    assert capsys.readouterr().out.splitlines()[-1] == f"within budget{told}: out"
+
+
 @pytest.mark.parametrize(("worst_db", "told"), [(19.9, True), (20.1, False)])
 def test_a_slice_that_its_output_hides_is_told(worst_db: float, told: bool, capsys: pytest.CaptureFixture[str]) -> None:
     metrics = _metrics(2.0, 1.9, 2.1)
