@@ -14,11 +14,13 @@ MOST = 1e15
 
 
 def kilobytes(size_bytes: float) -> str:
-    """Bytes as kB (10^3) or MB (10^6); fewer than 100 are written out.
+    """Bytes as kB (10^3), MB (10^6) or GB (10^9); fewer than 100 are written out.
 
-    >>> kilobytes(2797819), kilobytes(303_000), kilobytes(24)
-    ('2.80 MB', '303.0 kB', '24 bytes')
+    >>> kilobytes(5e9), kilobytes(2797819), kilobytes(303_000), kilobytes(24)
+    ('5.00 GB', '2.80 MB', '303.0 kB', '24 bytes')
     """
+    if size_bytes >= 999_995_000:  # else they are 1000.00 MB
+        return f"{size_bytes / 1e9:.2f} GB"
     if size_bytes >= 999_950:  # else they are 1000.0 kB
         return f"{size_bytes / 1e6:.2f} MB"
     return f"{size_bytes / 1e3:.1f} kB" if size_bytes >= 100 else plural(round(size_bytes), "byte")

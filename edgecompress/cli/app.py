@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 
 from edgecompress.cli import (
     benchmark,
+    cache,
     compare,
     compress,
     demo,
@@ -126,6 +127,11 @@ app.command(
         f"edgecompress search {MODEL} --evaluation data.py:test --train data.py:train --target edge --budget-time 2h",
     ),
 )(search.run)
+app.command(
+    name="cache",
+    cls=HelpfulCommand,
+    epilog=examples("search", "edgecompress cache", "edgecompress cache --limit 20GB"),
+)(cache.run)
 app.command(
     name="report",
     cls=HelpfulCommand,

@@ -17,7 +17,8 @@ from edgecompress.targets import profile_names
 from tests.conftest import ROOT
 
 COMMANDS = (
-    *("", "compress", "validate", "diff", "sign", "benchmark", "inspect", "compare", "search", "report", "log", "demo"),
+    *("", "compress", "validate", "diff", "sign", "benchmark", "inspect", "compare", "search", "report", "log"),
+    *("cache", "demo"),
     *("targets", "targets list", "targets show", "targets recommend", "targets schema"),
 )
 FEWEST = 2
