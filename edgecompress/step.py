@@ -56,6 +56,8 @@ class Step(PlannedStep):
         lossless: whether the step keeps what the network computes, so that its floor is ``export.min_sqnr_db``.
         ships: whether what it makes could be the artifact.
         remedy: what to do about a step that loses something, where it falls below its floor.
+        shared: whether its result depends on nothing but the network and the data that the run began with, the recipe
+            without the table ``quantization``, and the steps before, so that other runs may take it over.
     """
 
     run: Callable[[Any, Any], StepResult[Any]]
@@ -63,6 +65,7 @@ class Step(PlannedStep):
     lossless: bool = True
     ships: bool = False
     remedy: str = ""
+    shared: bool = False
 
     @property
     def on_module(self) -> bool:

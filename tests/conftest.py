@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,12 @@ def _uncontained(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No line of progress, however slow a machine is: what is printed then would depend on time."""
     monkeypatch.setattr("edgecompress.progress.LINE_SECONDS", math.inf)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test makes, no other one takes over, nor is anything of the user's own."""
+    monkeypatch.setenv("EDGECOMPRESS_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import inspect
 import sys
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -28,10 +29,13 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.runtime import Network, execute, network_rows, to_bytes
+from edgecompress.system.randomness import own_randomness, seed_all
 from edgecompress.training.checkpoint import fingerprint
 
 SAMPLE_BYTES = 16
 MODULUS = 1 << 8 * SAMPLE_BYTES
+READING = "reading"
+"""Seeds the reading of data."""
 
 
 def digest_network(network: Network, example: Batch) -> str:
@@ -52,17 +56,42 @@ def _stored(network: Network) -> str:
     return fingerprint(network, str(network), dict(network.named_buffers()))
 
 
-def digest_data(batches: Batches, progress: Progress) -> str:
-    """Of all samples, whatever their order: the sum of a hash of each.
+@dataclass(frozen=True, kw_only=True)
+class DataDigest:
+    """Digests of data.
 
-    Data that come in another order or are drawn anew in each reading count by their shapes and labels alone.
+    Attributes:
+        samples: of all of them, whatever their order.
+        reading: of the batches as they come where the generators of random numbers are seeded; None where they come
+            otherwise even then, so that nobody knows what a run has read.
     """
-    values = _repeats(batches)
-    total = 0
-    for batch in progress.track(batches, f"reading the {batches.role} data", "batch"):
-        for row in range(batch.rows):
-            total += _sample(batch.slice(row, row + 1), values=values)
-    return f"{total % MODULUS:0{2 * SAMPLE_BYTES}x}"
+
+    samples: str
+    reading: str | None
+
+
+def digest_data(batches: Batches, progress: Progress) -> DataDigest:
+    """Of all samples: the sum of a hash of each, and a hash of the batches in their order. The data are read once.
+
+    Data that come in another order or are drawn anew in each reading count by their shapes and labels alone in the sum.
+    """
+    with own_randomness():
+        values, seeded = _repeats(batches), _first(batches) == _first(batches)
+        seed_all(READING)
+        total, reading = 0, hashlib.sha256()
+        for batch in progress.track(batches, f"reading the {batches.role} data", "batch"):
+            batch.update(reading)
+            for row in range(batch.rows):
+                total += _sample(batch.slice(row, row + 1), values=values)
+    return DataDigest(
+        samples=f"{total % MODULUS:0{2 * SAMPLE_BYTES}x}", reading=reading.hexdigest() if seeded else None
+    )
+
+
+def _first(batches: Batches) -> int:
+    """Of the first batch after the same seed."""
+    seed_all(READING)
+    return _sample(batches.first(), values=True)
 
 
 def digest_code(recipe: Recipe, by: MeasuredBy) -> dict[str, str]:

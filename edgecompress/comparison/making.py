@@ -10,18 +10,22 @@ from torch import nn
 
 from edgecompress.bundle.reading import Bundle
 from edgecompress.comparison.digests import digest_code, digest_data, digest_network
+from edgecompress.comparison.ground import ground_of
+from edgecompress.comparison.kept_bundles import keep_bundle, recall_bundle
 from edgecompress.data.batches import Batch
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.capture import check_runs
 from edgecompress.modules.copies import copied
-from edgecompress.pipeline.compress import compress
+from edgecompress.pipeline.compress import carry_out, plan_of
+from edgecompress.pipeline.request import make_request
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.recipe.wording import in_options
 from edgecompress.runtime import Network
+from edgecompress.system.cache import Cache, cache_folder
 from edgecompress.targets import TargetProfile
+from edgecompress.techniques.kept import Kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +47,14 @@ class Identity:
 
     Attributes:
         parts: digests, by what they are of: the network, the data by role, and the user's own code.
+        ground: digests of all that a step of a run rests on, apart from the recipe: those of the network, of the
+            batches as they come, of all code, and the machine; None where that is not known of some of it.
         opened: the network with names for its inputs, and the data, checked as they are read.
         example: the first batch.
     """
 
     parts: Mapping[str, str]
+    ground: Mapping[str, str] | None
     opened: Opened
     example: Batch
 
@@ -66,34 +73,60 @@ def identify(material: Material, recipe: Recipe, progress: Progress) -> Identity
         RecipeError: there is no such metric.
     """
     opened = open_together(material.network, material.data, recipe, progress.warn, material.by)
-    digests = {role: digest_data(each, progress) for role, each in opened.batches.items()}
+    read = {role: digest_data(each, progress) for role, each in opened.batches.items()}
     named, example = opened.network, opened.first()
     runnable = copied(named).eval() if isinstance(named, nn.Module) else named
     check_runs(runnable, example, opened.batches.get("calibration"))
-    own = digest_code(recipe, material.by)
-    parts = {"network": digest_network(named, example), **digests, **own}
-    return Identity(parts=parts, opened=opened, example=example)
+    network = digest_network(named, example)
+    samples = {role: digest.samples for role, digest in read.items()}
+    parts = {"network": network, **samples, **digest_code(recipe, material.by)}
+    readings = {role: digest.reading for role, digest in read.items()}
+    ground = ground_of(material.network, recipe, material.by, network, readings)
+    return Identity(parts=parts, ground=ground, opened=opened, example=example)
 
 
-def make_bundle(material: Material, profile: TargetProfile, output: Path, progress: Progress) -> Bundle:
+def kept_on(found: Identity, progress: Progress) -> Kept | None:
+    """What runs on the same material keep for each other, in the user's cache; None where it cannot be known again."""
+    if found.ground is None:
+        return None
+    return Kept(cache=Cache(cache_folder(), progress.warn), made_of=found.ground)
+
+
+def make_bundle(
+    material: Material, profile: TargetProfile, output: Path, progress: Progress, kept: Kept | None = None
+) -> Bundle:
     """Compress a model for a profile, with the training data and the loss only where it trains.
 
     The errors are those of :func:`edgecompress.compress`, and name options.
+
+    Args:
+        material: what the bundle is made of.
+        profile: the target.
+        output: its folder, which is replaced.
+        progress: told of every step.
+        kept: what runs on the same material keep for each other: the same bundle is not made again, nor are the steps
+            that it has in common with others.
     """
-    trains, data, by = profile.recipe.trains, material.data, material.by
-    return in_options(compress)(
+    trains, by = profile.recipe.trains, material.by
+    data = {role: given for role, given in material.data.items() if trains or role != "train"}
+    kept = None if kept is None else kept.of_data(data)
+    known = None if kept is None else recall_bundle(kept, profile, output)
+    if known is not None:
+        return known
+    request = make_request(
         material.network,
         target=profile if trains else _without_loss(profile),
-        calibration=data.get("calibration"),
-        evaluation=data.get("evaluation"),
-        train=data.get("train") if trains else None,
+        data=data,
         output=output,
         overwrite=True,
-        progress=progress if profile.recipe.techniques else Progress(),  # that nothing is done is no news
-        metric=by.metric,
-        postprocess=by.postprocess,
-        loss=by.loss if trains else None,
+        by=by if trains else replace(by, loss=None),
+        kept=kept,
     )
+    told = progress if profile.recipe.techniques else Progress()  # that nothing is done is no news
+    bundle = carry_out(request, plan_of(request), told)
+    if kept is not None:
+        keep_bundle(kept, profile, bundle)
+    return bundle
 
 
 def _without_loss(profile: TargetProfile) -> TargetProfile:

@@ -231,6 +231,7 @@ def _convert(
         progress=progress,
         loss=request.by.loss,
         clock=clock_of(places, opened.recipe, progress),
+        kept=request.kept if teacher is None else None,  # a teacher is in no key
     )
     return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps))
 

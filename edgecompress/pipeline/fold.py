@@ -13,6 +13,7 @@ from edgecompress.arrays import Array, Inputs
 from edgecompress.data.batches import Batch
 from edgecompress.errors import ParityError, first_line
 from edgecompress.metrics.agreement import Agreement, listed
+from edgecompress.pipeline.kept_steps import carried_out, graph_of
 from edgecompress.pipeline.plan import conversion_steps
 from edgecompress.pipeline.prepare import prepare, sample_rows
 from edgecompress.recipe.tables import Recipe
@@ -47,14 +48,15 @@ def convert(network: Network, context: Context, steps: Sequence[Step] | None = N
     changed: tuple[Done, ...] = ()
     if changing:
         base = _compared_with(network, context)
-        reference = exported(base, context)
+        reference = graph_of("original", lambda: exported(base, context), context)
         context = replace(context, reference=reference, streams=context.streams.fitted(signature(reference)))
         if context.streams.evaluation is not None:
             context.streams.evaluation.first()  # its size is known to differ here, and not after an hour of training
         changed = run_steps(base, network, changing, probe, context)
         network = changed[-1].result.model
     # From here on nothing but the integers may change what is computed: each step is held against the changed network.
-    done = run_steps(network, network, steps[len(changing) :], probe, context)
+    before = tuple(step.name for step in changing)
+    done = run_steps(network, network, steps[len(changing) :], probe, context, before)
     original = context.reference or (network if isinstance(network, ir.Model) else first_graph(done))
     return Conversion(
         original=original,
@@ -92,9 +94,14 @@ def _stages(changed: Sequence[Done], done: Sequence[Done], context: Context) -> 
 
 
 def run_steps(
-    reference: Network, network: Network, steps: Sequence[Step], probe: Inputs, context: Context
+    reference: Network,
+    network: Network,
+    steps: Sequence[Step],
+    probe: Inputs,
+    context: Context,
+    before: Sequence[str] = (),
 ) -> tuple[Done, ...]:
-    """Fold the steps over a network.
+    """Fold the steps over a network; ``before`` has the names of those that made it.
 
     Raises:
         ParityError: the first step whose outputs on ``probe`` diverge from the reference's.
@@ -104,7 +111,7 @@ def run_steps(
     for step in steps:
         start = time.perf_counter()
         with context.progress.step(f"step {step.name}"):
-            result = step.run(network, context)
+            result = carried_out(step, network, [*before, *(each.name for each in done)], probe, context)
         for warning in result.warnings:
             context.progress.warn(warning)
         agreement = _agreement(step, expected, result.model, probe)

@@ -20,6 +20,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, given_profile
 from edgecompress.techniques.checkpoints import checkpoints_of
+from edgecompress.techniques.kept import Kept
 
 TARGET = "mobile"
 """Where neither a target nor a recipe is given."""
@@ -44,6 +45,7 @@ class Request:
         name: of the model, for the report.
         key: signs the bundle.
         by: the objects or functions that are meant where the recipe names those of a Python caller.
+        kept: what runs on the same model and data keep for each other; None where nothing is.
     """
 
     model: Network
@@ -58,6 +60,7 @@ class Request:
     name: str = "model"
     key: Ed25519PrivateKey | None = None
     by: MeasuredBy = AS_NAMED
+    kept: Kept | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -86,6 +89,7 @@ def make_request(
     name: str | None = None,
     sign: str | Path | None = None,
     by: MeasuredBy = AS_NAMED,
+    kept: Kept | None = None,
 ) -> Request:
     """Read the arguments of :func:`~edgecompress.pipeline.compress.compress`, which says what each is.
 
@@ -102,7 +106,7 @@ def make_request(
     profile = given_profile(TARGET if target is None and recipe is None else target, overrides, recipe)
     called = name if name is not None else name_of(network)
     profile = replace(profile, recipe=by.named_in(profile.recipe))
-    kept = path("statistics", statistics) if statistics is not None else None
+    file = path("statistics", statistics) if statistics is not None else None
     return Request(
         model=network,
         profile=profile,
@@ -110,10 +114,11 @@ def make_request(
         data={role: given for role, given in data.items() if given is not None},
         output=path("output", output) if output is not None else Path(f"{called}-{profile.name}"),
         overwrite=overwrite,
-        statistics=kept,
+        statistics=file,
         workers=workers or Workers(),
         command=command,
         name=called,
         key=key,
         by=by,
+        kept=kept,
     )

@@ -28,12 +28,14 @@ def steps_to_onnx(network: Network, recipe: Recipe) -> tuple[Step, ...]:
         steps.append(Step(name="capture", what=what, run=capture_program, min_sqnr_db=floor))
     if not isinstance(network, ir.Model):
         what = f"ONNX, opset {recipe.export.opset}"
-        steps.append(Step(name="export", what=what, run=export_program, min_sqnr_db=floor))
+        steps.append(Step(name="export", what=what, run=export_program, min_sqnr_db=floor, shared=True))
     if recipe.export.simplify:
         what = "onnxsim, in a child process"
-        steps.append(Step(name="simplify", what=what, run=simplify_model, min_sqnr_db=floor))
+        steps.append(Step(name="simplify", what=what, run=simplify_model, min_sqnr_db=floor, shared=True))
     what = "operators with an integer kernel in place of those without"
-    steps.append(Step(name="canonicalize", what=what, run=canonicalize_model, min_sqnr_db=floor, ships=True))
+    steps.append(
+        Step(name="canonicalize", what=what, run=canonicalize_model, min_sqnr_db=floor, ships=True, shared=True)
+    )
     return tuple(steps)
 
 

@@ -17,6 +17,7 @@ from edgecompress.pruning.criterion import Criterion
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.techniques.checkpoints import CHOICE
+from edgecompress.techniques.kept import Kept
 from edgecompress.timing.clock import Clock
 
 
@@ -39,6 +40,7 @@ class Context:
         observer: a function that stands in for the observer that the recipe names.
         clock: what times candidates for a goal in latency; None for this machine.
         loss: a function or an object that stands in for the loss that the recipe names.
+        kept: what runs on the same network and data keep for each other; None where nothing is.
     """
 
     recipe: Recipe
@@ -54,6 +56,7 @@ class Context:
     observer: Observer | None = None
     loss: LossOrName | None = None
     clock: Clock | None = None
+    kept: Kept | None = None
 
     @property
     def teaching(self) -> nn.Module:

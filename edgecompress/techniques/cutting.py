@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import onnx_ir as ir
 from torch import nn
@@ -17,6 +18,7 @@ from edgecompress.modules.capture import capture
 from edgecompress.modules.names import check_names, covers
 from edgecompress.pruning.blocks import Block, choose_blocks, find_blocks, remove_blocks
 from edgecompress.pruning.channels.selection import PruningRequest, Selection, nothing_goes, selector
+from edgecompress.pruning.channels.sensitivity import Curves, Recall, make_now
 from edgecompress.pruning.channels.structured import FIXED, Pruned, Subject, cut_out, examine
 from edgecompress.pruning.channels.widths import Widths
 from edgecompress.pruning.structure.groups import layer_name, producers
@@ -96,6 +98,7 @@ def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch],
         samples=samples,
         progress=context.progress,
         clock=context.clock,
+        recall=_recall(subject, samples, context),
     )
     if request.goal != "latency" or whole is None or not share:
         return select_at(share)
@@ -106,6 +109,20 @@ def _choose(subject: Subject, request: PruningRequest, samples: Sequence[Batch],
         return 1 - after.median_ms / before.median_ms
 
     return _aim(select_at, reached_by, share)
+
+
+def _recall(subject: Subject, samples: Sequence[Batch], context: Context) -> Recall:
+    """What runs that keep something for each other have measured of a network on samples."""
+    kept = context.kept
+    if kept is None:
+        return make_now
+    network = fingerprint(subject.module, str(subject.module), _digest(samples))
+
+    def recall(parts: tuple[Any, ...], measure: Callable[[], Curves]) -> Curves:
+        found: Curves = kept.values(kept.key("sensitivity", of=fingerprint(subject.module, network, parts)), measure)
+        return found
+
+    return recall
 
 
 def _aim(select_at: Callable[[float], Selection], reached_by: Callable[[Selection], float], share: float) -> Selection:

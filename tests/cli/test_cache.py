@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgecompress.cli import main
+from edgecompress.cli.cache import bytes_of
 from edgecompress.errors import InputError
 from edgecompress.system.cache import VARIABLE, Cache, cache_folder
-from edgecompress.cli.cache import bytes_of
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import onnx_ir as ir
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader, TensorDataset
 
 from edgecompress.comparison.digests import digest_code, digest_data, digest_network, digest_row
 from edgecompress.data.batches import ANY, Batch, Batches, InputNames
@@ -30,7 +31,11 @@ EXAMPLE = Batch(inputs={"image": np.random.default_rng(1).random((2, 3, 16, 16),
 
 def _digest(source: Callable[[], Iterable[Any]]) -> str:
     names = InputNames(names=("x",), required=1)
-    return digest_data(Batches(role="train", source=source, inputs=names), Progress())
+    return _data(Batches(role="train", source=source, inputs=names))
+
+
+def _data(batches: Batches) -> str:
+    return digest_data(batches, Progress()).samples
 
 
 def _batched(order: list[int], size: int, images: torch.Tensor = IMAGES) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -61,6 +66,44 @@ def test_data_drawn_anew_count_by_labels_and_shapes() -> None:
         return lambda: [(torch.rand(rows, 3, 4, 4), LABELS[:rows])]
 
     assert _digest(augmented(8)) == _digest(augmented(8)) != _digest(augmented(9))
+
+
+def _reading(source: Callable[[], Iterable[Any]]) -> str | None:
+    names = InputNames(names=("x",), required=1)
+    return digest_data(Batches(role="train", source=source, inputs=names), Progress()).reading
+
+
+def test_a_reading_counts_the_order_and_the_size_of_batches() -> None:
+    order = list(range(12))
+    found = {
+        _reading(lambda: _batched(order, 4)),
+        _reading(lambda: _batched(order, 4)),
+        _reading(lambda: _batched(order[::-1], 4)),
+        _reading(lambda: _batched(order, 6)),
+        _reading(lambda: [(image, label + 1) for image, label in _batched(order, 4)]),
+    }
+    assert len(found) == 4
+    assert None not in found
+
+
+def test_a_shuffled_reading_is_known_by_its_seeds_and_one_with_generators_of_its_own_is_not() -> None:
+    def shuffled(images: torch.Tensor) -> Callable[[], Iterable[Any]]:
+        return lambda: DataLoader(TensorDataset(images, LABELS), batch_size=4, shuffle=True)
+
+    own = np.random.default_rng(0)
+    torch.manual_seed(3)
+    first = _reading(shuffled(IMAGES))
+    torch.manual_seed(4)
+    assert _reading(shuffled(IMAGES)) == first != _reading(shuffled(IMAGES + 1))
+    assert _reading(lambda: _batched(own.permutation(12).tolist(), 4)) is None
+
+
+def test_a_reading_draws_nothing_of_the_callers_random_numbers() -> None:
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    _reading(lambda: DataLoader(TensorDataset(IMAGES, LABELS), batch_size=4, shuffle=True))
+    assert torch.equal(torch.rand(3), wanted)
 
 
 def test_another_weight_layer_or_line_of_code_is_another_network() -> None:
@@ -120,7 +163,7 @@ def test_targets_of_any_form_count_sample_by_sample(order: list[int], size: int,
         parts = [order[start : start + size] for start in range(0, len(order), size)]
         source = [(IMAGES[part], [boxes[index] for index in part]) for part in parts]
         names = InputNames(names=("x",), required=1)
-        return digest_data(Batches(role="evaluation", source=lambda: source, inputs=names, label_kinds=ANY), Progress())
+        return _data(Batches(role="evaluation", source=lambda: source, inputs=names, label_kinds=ANY))
 
     boxes = [{"boxes": np.full((index % 3, 4), index), "names": ["a"] * (index % 3)} for index in range(12)]
     others = [*boxes[:-1], {"boxes": np.full((3, 4), 11), "names": ["a"] * 3}] if wrong else boxes

@@ -41,12 +41,12 @@ def _loss(outputs: Tensor, targets: Tensor) -> Tensor:
 def test_training_data_and_the_loss_are_for_recipes_that_train(
     target: str, trains: bool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_network: Any, *, train: Any, loss: Any, target: Any, **_: Any) -> None:
-        given.append((train is not None, loss is not None, target.recipe.training.loss is not None))
+    def refuse(_network: Any, *, data: Any, by: MeasuredBy, target: Any, **_: Any) -> None:
+        given.append(("train" in data, by.loss is not None, target.recipe.training.loss is not None))
         raise RecipeError("not now; wait")
 
     given: list[tuple[bool, ...]] = []
-    monkeypatch.setattr("edgecompress.comparison.making.compress", refuse)
+    monkeypatch.setattr("edgecompress.comparison.making.make_request", refuse)
     material = Material(network=seeded(ConvNet), data={**DATA, "train": images(seed=2)}, by=MeasuredBy(loss=_loss))
     with pytest.raises(RecipeError, match="not now"):
         make_bundle(material, material.named_in(load_profile(target)), tmp_path / "out", Progress())

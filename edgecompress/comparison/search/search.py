@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from edgecompress.bundle.manifest import canonical
-from edgecompress.comparison.making import Identity, Material, identify
+from edgecompress.comparison.making import Identity, Material, identify, kept_on
 from edgecompress.comparison.search.feasibility import can_shrink, require_room
 from edgecompress.comparison.search.page import render_front
 from edgecompress.comparison.search.result import SearchResult, result_of
@@ -110,6 +110,7 @@ def search(
             progress=timed,
             tell=tell,
             journal=Path(url).absolute() if is_journal(url) else None,
+            kept=kept_on(found, progress),
         )
         with suppress(OutOfTimeError):
             _work(study, worker, trials)

@@ -35,6 +35,7 @@ from edgecompress.comparison.search.trial import TRIALS, Measures, SearchTrial
 from edgecompress.errors import EdgecompressError, OutputError, first_line
 from edgecompress.system.locks import owned
 from edgecompress.targets import TargetProfile
+from edgecompress.techniques.kept import Kept
 
 if TYPE_CHECKING:
     import optuna
@@ -62,6 +63,7 @@ class Worker:
         progress: told of every step, and ends the work when its time is over.
         tell: told of every trial that ended.
         journal: of the study, whose locks say which workers live; None where a database keeps it.
+        kept: what trials on the same material keep for each other; None where nothing is.
     """
 
     material: Material
@@ -71,6 +73,7 @@ class Worker:
     progress: TimedProgress
     tell: Callable[[SearchTrial], None]
     journal: Path | None = None
+    kept: Kept | None = None
 
     def run(self, study: optuna.Study) -> None:
         """Run the next trial; one that fails is kept with its reason, one that is interrupted is queued again.
@@ -146,7 +149,7 @@ class Worker:
         """What the bundle measured, or in a line why there is none."""
         try:
             output = self.folder / TRIALS / name
-            bundle = _whole(output) or make_bundle(self.material, profile, output, self.progress)
+            bundle = _whole(output) or make_bundle(self.material, profile, output, self.progress, self.kept)
             measures = Measures.of(bundle.manifest, title_of(profile.recipe))
         except OutputError:
             raise

@@ -19,7 +19,7 @@ from edgecompress.pruning.channels.goals import meet
 from edgecompress.pruning.channels.greedy_widths import importance_damage, spend
 from edgecompress.pruning.channels.importance import Sides, score
 from edgecompress.pruning.channels.latency import latency_terms
-from edgecompress.pruning.channels.sensitivity import measured_damage
+from edgecompress.pruning.channels.sensitivity import Recall, make_now, measured_damage
 from edgecompress.pruning.channels.structured import Subject
 from edgecompress.pruning.channels.widths import Widths, choose, global_widths, local_widths
 from edgecompress.pruning.criterion import Criterion
@@ -92,6 +92,7 @@ def selector(
     samples: Sequence[Batch] = (),
     progress: Progress | None = None,
     clock: Clock | None = None,
+    recall: Recall = make_now,
 ) -> Callable[[float], Selection]:
     """The units that a request removes, for any amount: all that is measured is measured once.
 
@@ -103,6 +104,7 @@ def selector(
         samples: batches to measure the sensitivity of groups on, where it decides.
         progress: told of long work.
         clock: what times operators, where latency matters; by default this machine.
+        recall: gives what was measured of the network before.
 
     Returns:
         A selection by the amount, which raises :class:`RecipeError` where the goal cannot be met.
@@ -115,7 +117,14 @@ def selector(
         request = replace(request, residual="prune")
     elif request.residual == "auto":
         made = partial(
-            selector, subject, whole_ms=whole_ms, gradients=gradients, samples=samples, progress=progress, clock=clock
+            selector,
+            subject,
+            whole_ms=whole_ms,
+            gradients=gradients,
+            samples=samples,
+            progress=progress,
+            clock=clock,
+            recall=recall,
         )
         return _sparing(lambda residual: made(replace(request, residual=residual)))
     groups, refusals = _free(subject, request)
@@ -137,7 +146,8 @@ def selector(
         case "sensitivity":
             if not samples:
                 raise DataError("spread 'sensitivity' needs data; give calibration data, or choose another spread")
-            measured = measured_damage(subject, groups, scores, request.multiple, samples, progress or Progress())
+            told = progress or Progress()
+            measured = measured_damage(subject, groups, scores, request.multiple, samples, told, recall)
             widths_at = spend(groups, measured, request.multiple, terms)
 
     def select_at(amount: float) -> Selection:

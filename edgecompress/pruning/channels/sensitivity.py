@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -23,6 +24,17 @@ from edgecompress.training import reestimate_batch_norm
 SHARES = (0.75, 0.5, 0.25, 0.125)
 """The widths that are tried, as shares of the group; between them damage is interpolated."""
 
+Curves = Mapping[str, Sequence[Sequence[float]]]
+"""Widths and the noise at each, by group."""
+Recall = Callable[[tuple[Any, ...], Callable[[], Curves]], Curves]
+"""Gives curves for what decides about them, on a network and data that it knows; the function measures them."""
+
+
+def make_now(_parts: tuple[Any, ...], measure: Callable[[], Curves]) -> Curves:
+    """Curves that are measured now."""
+    return measure()
+
+
 CHANGES_SIZE = (
     "the size of an output depends on values that pruning changes, so that its loss cannot be measured;"
     " return all rows, or choose a 'pruning.spread' other than sensitivity"
@@ -36,6 +48,7 @@ def measured_damage(
     multiple: int,
     batches: Sequence[Batch],
     progress: Progress,
+    recall: Recall = make_now,
 ) -> Damage:
     """The noise of the outputs relative to their signal, by group and width (Li et al. 2017, "Pruning filters").
 
@@ -46,7 +59,29 @@ def measured_damage(
         multiple: the numbers of channels that stay are multiples of this.
         batches: a hundred samples or so; batch norms are estimated anew on them, labels are not read.
         progress: told of every group.
+        recall: gives the curves that were measured before.
     """
+    units = [(group.name, group.units, group.members) for group in groups]
+    ordered = {name: scores[name] for name in sorted(scores)}
+    parts = (units, ordered, multiple)
+    curves = recall(parts, lambda: _curves(subject, groups, scores, multiple, batches, progress))
+
+    def damage(group: Group, kept: int) -> float:
+        widths, losses = curves[group.name]
+        return float(np.interp(kept, widths, losses))
+
+    return damage
+
+
+def _curves(
+    subject: Subject,
+    groups: Sequence[Group],
+    scores: Scores,
+    multiple: int,
+    batches: Sequence[Batch],
+    progress: Progress,
+) -> dict[str, tuple[list[int], list[float]]]:
+    """Widths and the noise at each, by group."""
     expected = [execute(subject.module, batch.inputs) for batch in batches]
     curves: dict[str, tuple[list[int], list[float]]] = {}
     for group in progress.track(groups, "measuring what is lost with channels", "group"):
@@ -57,7 +92,7 @@ def measured_damage(
             losses.append(noise_without(subject, units, batches, expected))
         # More units never do more harm; where a measurement says so, it is noise.
         curves[group.name] = ([*widths, len(group.units)], [*np.maximum.accumulate(losses[::-1])[::-1].tolist(), 0.0])
-    return lambda group, kept: float(np.interp(kept, *curves[group.name]))
+    return curves
 
 
 def noise_without(

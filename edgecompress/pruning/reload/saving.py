@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from torch import nn
 
@@ -57,11 +57,25 @@ def load_pruned(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
         raise ModelError(f"{str(place)!r} {'is no file' if place.exists() else 'does not exist'}; check the path")
     try:
         with place.open("rb") as opened:
-            stored = read_stored(str(place), opened)
-            network = rebuild(model, stored)
-            fill(network, read_values(str(place), opened), stored.blueprint.shared)
+            return read_pruned(model, str(place), opened)
     except OSError as error:
         raise ModelError(f"{str(place)!r} cannot be read: {error.strerror}; make it readable") from error
+
+
+def read_pruned(model: nn.Module, name: str, opened: BinaryIO) -> nn.Module:
+    """A network as an open file holds it.
+
+    Args:
+        model: as in :func:`load_pruned`.
+        name: of the file, for messages.
+        opened: the file.
+
+    Raises:
+        ModelError: it is no file of a pruned network, that of another one, or was changed.
+    """
+    stored = read_stored(name, opened)
+    network = rebuild(model, stored)
+    fill(network, read_values(name, opened), stored.blueprint.shared)
     tell_configurations(model, network)
     return network
 

@@ -32,7 +32,7 @@ def plan_steps(recipe: Recipe, teacher: nn.Module | None) -> tuple[Step, ...]:
     taught = "the original" if teacher is None else type(teacher).__name__
     mix = f"temperature {distillation.temperature:g}, {distillation.alpha:.0%} teacher"
     what = f"{student} learns for {epochs_in_words(recipe.training.epochs)} what {taught} says; {mix}"
-    return (Step(name="distill", what=what, run=distill),)
+    return (Step(name="distill", what=what, run=distill, shared=True),)
 
 
 def distill(module: nn.Module, context: Context) -> StepResult[nn.Module]:

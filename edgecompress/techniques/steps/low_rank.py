@@ -21,7 +21,7 @@ from edgecompress.training.checkpoint import fingerprint
 
 def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
     """The step that factorizes, and lets the network recover."""
-    return (Step(name="factorize", what=_sentence(recipe), run=factorize_layers),)
+    return (Step(name="factorize", what=_sentence(recipe), run=factorize_layers, shared=True),)
 
 
 def _sentence(recipe: Recipe) -> str:

@@ -27,7 +27,7 @@ SPREADS = {
 
 def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
     """The step that prunes, and lets the network recover."""
-    return (Step(name="prune", what=_sentence(recipe), run=prune_channels),)
+    return (Step(name="prune", what=_sentence(recipe), run=prune_channels, shared=True),)
 
 
 def _sentence(recipe: Recipe) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +17,6 @@ from edgecompress.targets import TargetProfile
 from tests.networks import ConvNet, images, seeded
 
 QUICK = ("export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0")
-Make = Callable[[Material, TargetProfile, Path, Progress], Bundle]
 
 
 @pytest.fixture(scope="package")
@@ -37,7 +36,7 @@ def runs(made: Bundle, monkeypatch: pytest.MonkeyPatch) -> list[TargetProfile]:
     """The profiles of the trials that were run, each in an instant."""
     ran: list[TargetProfile] = []
 
-    def make(material: Material, profile: TargetProfile, output: Path, progress: Progress) -> Bundle:
+    def make(material: Material, profile: TargetProfile, output: Path, progress: Progress, _: Any) -> Bundle:
         ran.append(profile)
         return replace(made, path=shutil.copytree(made.path, output))
 

@@ -1,0 +1,42 @@
+"""The ground of a run: digests of all that its steps rest on, apart from the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from edgecompress.bundle.outcome import environment
+from edgecompress.comparison.digests import digest_code
+from edgecompress.comparison.sources import digest_package, digest_sources
+from edgecompress.loading.metrics import MeasuredBy
+from edgecompress.recipe.tables import Recipe
+from edgecompress.runtime import Network
+from edgecompress.techniques.kept import READING
+
+
+def ground_of(
+    network: Network, recipe: Recipe, by: MeasuredBy, digest: str, readings: Mapping[str, str | None]
+) -> dict[str, str] | None:
+    """Of the network, the data as they come, all code, the versions and the machine.
+
+    Args:
+        network: as the user gave it.
+        recipe: names code, and where artifacts are measured.
+        by: stands in place of code that the recipe names.
+        digest: of the network.
+        readings: digests of the data by role; None of data that nobody can read alike twice.
+
+    Returns:
+        The digests by what they are of; None where something cannot be known again: such data, code without a file,
+        what an object holds, or another machine that measures.
+    """
+    sources, code = digest_sources(network, recipe, by), digest_code(recipe, by)
+    elsewhere = recipe.device.url is not None or recipe.validation.on
+    if sources is None or elsewhere or code != digest_code(recipe, by):
+        return None
+    read = {f"{READING}{role}": found for role, found in readings.items() if found is not None}
+    if len(read) < len(readings):
+        return None
+    ours = {"network": digest, "sources": sources, "package": digest_package(), "threads": str(torch.get_num_threads())}
+    return {**ours, **read, **code, **environment()}

@@ -1,0 +1,74 @@
+"""The ground of a run changes with all that its steps rest on, and is not there where that cannot be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgecompress.comparison.making import Material, identify
+from edgecompress.progress import Progress
+from edgecompress.recipe.tables import Recipe
+from edgecompress.targets import effective_profile
+from tests.networks import ConvNet, images, seeded
+
+DATA: dict[str, Any] = {"calibration": images(seed=1), "evaluation": images(seed=2)}
+
+
+def _ground(seed: int = 0, recipe: Recipe | None = None, **data: Any) -> dict[str, str] | None:
+    material = Material(network=seeded(ConvNet, seed), data={**DATA, **data})
+    found = identify(material, recipe or Recipe(), Progress()).ground
+    return None if found is None else dict(found)
+
+
+def _differ(first: dict[str, str] | None, second: dict[str, str] | None) -> set[str]:
+    assert first is not None
+    assert second is not None
+    return {key for key in first.keys() | second.keys() if first.get(key) != second.get(key)}
+
+
+def test_each_part_has_its_place() -> None:
+    ground = _ground()
+    assert _differ(ground, _ground()) == set()
+    assert _differ(ground, _ground(seed=1)) == {"network"}
+    first, *others = images(seed=1)
+    assert _differ(ground, _ground(calibration=[first, *images(seed=3)])) == {"reading of calibration"}
+    assert _differ(ground, _ground(calibration=[first, *others[::-1]])) == {"reading of calibration"}
+    assert _differ(ground, _ground(evaluation=images(seed=3))) == {"reading of evaluation"}
+    assert _differ(ground, _ground(train=images(seed=3))) == {"reading of train"}
+
+
+def test_the_number_of_threads_counts() -> None:
+    ground, threads = _ground(), torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        assert _differ(ground, _ground()) == {"threads"}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_versions_and_the_machine_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    ground = _ground()
+    monkeypatch.setattr("edgecompress.comparison.ground.environment", lambda: {"cpu": "another", "torch": "0.1"})
+    assert {"cpu", "torch"} <= _differ(ground, _ground())
+
+
+def test_there_is_none_for_data_that_come_otherwise_each_time() -> None:
+    class Drawn:
+        """Batches of a generator of its own, which nobody can seed."""
+
+        def __init__(self) -> None:
+            self.own = np.random.default_rng(0)
+
+        def __iter__(self) -> Iterator[Any]:
+            yield torch.from_numpy(self.own.random((4, 3, 16, 16), np.float32)), torch.zeros(4, dtype=torch.int64)
+
+    assert _ground(train=Drawn()) is None
+
+
+def test_there_is_none_where_a_device_measures() -> None:
+    device = effective_profile("mobile", ["device.url=ssh://board"]).recipe
+    assert _ground(recipe=device) is None

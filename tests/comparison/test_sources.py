@@ -1,0 +1,88 @@
+"""The code that results rest on is known by its files."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from edgecompress.comparison.sources import digest_package, digest_sources
+from edgecompress.loading.metrics import MeasuredBy
+from edgecompress.recipe.tables import Evaluation, Pruning, Recipe, Training
+from edgecompress.registry import CRITERIA
+from tests.exporters.graphs import graph
+from tests.networks import ConvNet, seeded
+
+NET = "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self):\n        super().__init__(2, 2)\n"
+
+
+def _digest(network: Any, recipe: Recipe | None = None, **by: Any) -> str | None:
+    return digest_sources(network, recipe or Recipe(), MeasuredBy(**by))
+
+
+def _net(file: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    spec = importlib.util.spec_from_file_location("own_nets", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "own_nets", module)
+    spec.loader.exec_module(module)
+    made: nn.Module = module.Net()
+    return made
+
+
+def test_a_file_next_to_that_of_a_class_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets.py").write_text(NET)
+    network = nn.Sequential(nn.ReLU(), _net(tmp_path / "nets.py", monkeypatch))
+    first = _digest(network)
+    (tmp_path / "notes.txt").write_text("not code")
+    assert _digest(network) == first is not None
+    (tmp_path / "layers.py").write_text("SCALE = 2\n")
+    second = _digest(network)
+    (tmp_path / "layers.py").write_text("SCALE = 3\n")
+    assert len({first, second, _digest(network), _digest(nn.ReLU())}) == 4
+
+
+def test_pytorchs_own_classes_and_graphs_have_no_files() -> None:
+    onnx = graph("y = Neg(x)")
+    program = torch.export.export(seeded(ConvNet), (torch.rand(2, 3, 16, 16),))
+    assert _digest(nn.Sequential(nn.Linear(2, 2))) == _digest(onnx) == _digest(program)
+
+
+def test_own_functions_count_by_name_and_by_hand(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def f(*given): return 1.0\n")
+    recipe = Recipe(
+        evaluation=Evaluation(metric=f"{tmp_path}/own.py:f", postprocess=f"{tmp_path}/own.py:f"),
+        training=Training(loss=f"{tmp_path}/own.py:f"),
+    )
+    first = _digest(nn.ReLU(), recipe)
+    (tmp_path / "helper.py").write_text("LIMIT = 1\n")
+    assert _digest(nn.ReLU(), recipe) != first
+    by = {"metric": _digest}
+    handed = _digest(nn.ReLU(), MeasuredBy(**by).named_in(Recipe()), **by)
+    assert handed not in (None, _digest(nn.ReLU()))
+
+
+def test_code_without_a_file_is_not_known_again() -> None:
+    class Typed(nn.Module):
+        pass
+
+    Typed.__module__ = "typed_in"
+    assert _digest(Typed()) is None
+    assert _digest(nn.ReLU(), Recipe(training=Training(loss="typed_in:loss"))) is None
+
+
+def test_what_another_package_registers_is_not_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(pruning=Pruning(importance="l1"))
+    assert _digest(nn.ReLU(), recipe) is not None
+    monkeypatch.setattr("edgecompress.comparison.sources.built_in", lambda kind: () if kind is CRITERIA else ("top1",))
+    assert _digest(nn.ReLU(), recipe) is None
+
+
+def test_the_package_has_a_digest() -> None:
+    assert len(digest_package()) == 64
