@@ -17,6 +17,7 @@ from edgecompress.bundle.outcome import NETWORK, Outcome, make_files, make_manif
 from edgecompress.bundle.reading import Bundle
 from edgecompress.bundle.signature import signature_of
 from edgecompress.calibration import Workers
+from edgecompress.calibration.likeness import AT_FIRST, doubts_of_likeness, levels_of
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
@@ -221,6 +222,8 @@ def _convert(
         check_bytes(pixels_of(opened.recipe), example.inputs)
     if evaluation is not None and evaluation.first().labels is None:
         progress.warn(unlabelled(evaluation.measure))
+    for doubt in _unlike(opened):
+        progress.warn(doubt)
     context = Context(
         recipe=opened.recipe,
         example=example,
@@ -234,6 +237,14 @@ def _convert(
         kept=request.kept if teacher is None else None,  # a teacher is in no key
     )
     return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps))
+
+
+def _unlike(opened: Opened) -> tuple[str, ...]:
+    """What tells calibration from evaluation data by their first samples, where integers are fitted to the former."""
+    calibration, evaluation = opened.batches.get("calibration"), opened.batches.get("evaluation")
+    if calibration is None or evaluation is None or not opened.recipe.quantization.enabled:
+        return ()
+    return doubts_of_likeness(levels_of(calibration, AT_FIRST), levels_of(evaluation, AT_FIRST))
 
 
 def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progress: Progress) -> Outcome:

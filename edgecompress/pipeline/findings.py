@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from edgecompress.bundle.selftest_here import doubt_of_self_test
+from edgecompress.calibration.likeness import doubts_of_likeness, levels_of
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.diagnosis import Diagnosis, diagnose
 from edgecompress.errors import plural
@@ -148,7 +149,7 @@ def _measure(findings: Findings, artifact: Artifact) -> Findings:
     ending, arithmetic = Stage(name=last, content=artifact.content), arithmetic_of(recipe)
     evidence = gather([*stages, ending], artifact.measured, recipe.cpu, progress, recipe.report.examples, arithmetic)
     doubts = doubtful_loss(evidence.measure, LOSS, getattr(recipe.budgets, LOSS), evidence.original_metric)
-    evidence = replace(evidence, doubts=(*evidence.doubts, *doubts))
+    evidence = replace(evidence, doubts=(*evidence.doubts, *doubts, *_of_likeness(artifact, evidence)))
     for doubt in evidence.doubts:
         progress.warn(doubt)
     with progress.step("diagnosing"):
@@ -156,6 +157,15 @@ def _measure(findings: Findings, artifact: Artifact) -> Findings:
     if (fails_here := doubt_of_self_test(artifact.content, artifact.golden.inputs, arithmetic)) is not None:
         progress.warn(fails_here)
     return replace(findings, evidence=evidence, diagnosis=diagnosis)
+
+
+def _of_likeness(artifact: Artifact, evidence: Evidence) -> tuple[str, ...]:
+    """Doubts about inputs that the integers were not made for."""
+    data = artifact.calibration
+    judged_apart = (data.role, artifact.measured.role) == ("calibration", "evaluation")
+    if not (artifact.recipe.quantization.enabled and judged_apart):
+        return ()
+    return doubts_of_likeness(levels_of(data), evidence.levels)
 
 
 def _run_elsewhere(runtime: str, findings: Findings, artifact: Artifact) -> Findings:

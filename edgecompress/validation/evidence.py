@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgecompress.arithmetic import Arithmetic
+from edgecompress.calibration.likeness import Levels
 from edgecompress.data.batches import Batches
 from edgecompress.metrics.agreement import Agreement
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
@@ -52,7 +53,7 @@ class Evidence:
     ``arithmetic`` is that of metric and parity; times are always those of sessions as they are by default.
     ``classes`` are those of the metric, what lost most first; none where it has no value for each.
     ``changes`` are those of answers that are no class of a sample, which ``flips`` has. ``drop`` is that of the metric,
-    with its interval.
+    with its interval. ``levels`` are those of the inputs, sample by sample.
     """
 
     original_bytes: int
@@ -72,6 +73,7 @@ class Evidence:
     classes: tuple[ClassChange, ...] = ()
     changes: Changes = field(default_factory=lambda: Changes(kept=0))
     drop: Drop | None = None
+    levels: Levels = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def compression_ratio(self) -> float:
@@ -150,6 +152,7 @@ def gather(
         classes=scores.classes,
         changes=scores.changes,
         drop=scores.drop,
+        levels=scores.levels,
     )
 
 

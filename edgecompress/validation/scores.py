@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecompress.arrays import Array
 from edgecompress.axes.classes import shown_axis
+from edgecompress.calibration.likeness import Levels, batch_levels, joined
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError, plural
 from edgecompress.metrics.agreement import Agreement
@@ -37,7 +38,7 @@ class Scores:
     is a SHA-256 of the data; ``classes`` are those of the metric, and ``changes`` those of other answers than classes,
     of the first model and the last one. ``drop`` is that of the metric from the first model to the last one, and
     ``drops`` are those of each model from the one before it, the first's None; ``misread`` says in which other reading
-    the targets fit the first model far better.
+    the targets fit the first model far better; ``levels`` are those of the inputs, where they were asked for.
     """
 
     agreements: tuple[Agreement, ...]
@@ -51,6 +52,7 @@ class Scores:
     drop: Drop | None = None
     drops: tuple[Drop | None, ...] = ()
     misread: tuple[str, ...] = ()
+    levels: Levels = field(default_factory=dict)
 
 
 def score(
@@ -68,8 +70,8 @@ def score(
         batches: the data.
         progress: told of every batch.
         examples: how many samples whose answer changed are kept.
-        in_full: whether the metric is asked for the value of each class, its drops for their intervals, and the targets
-            for other readings, too.
+        in_full: whether the metric is asked for the value of each class, its drops for their intervals, the targets
+            for other readings, and the inputs for their levels, too.
 
     Raises:
         DataError: a batch does not fit the models, only some of the batches have labels, or the labels are shifted.
@@ -94,6 +96,7 @@ class _Scoring:
         self._flips, self._changes = Flips(kept=examples), Changes(kept=examples)
         self._shift: LabelShift | None = None
         self._readings = readings
+        self._levels: dict[str, list[Array]] = {}
         self._hasher = hashlib.sha256()
         self._samples = self._labelled = self._batches = 0
         self._first_bare: int | None = None
@@ -111,6 +114,9 @@ class _Scoring:
         given = self._measured(batch, outputs, where)
         if self._readings is not None and batch.labels is not None:
             self._readings.add(*given[0], batch.rows)
+        if self._readings is not None:
+            for name, rows in batch_levels(batch).items():
+                self._levels.setdefault(name, []).append(rows)
         if not self._flips.samples:  # which has the answers that are a class for each sample
             before, after = (Answered(outputs=outputs[end], given=given[end][0]) for end in (0, -1))
             self._changes = self._changes.add(self._measure, batch, before, after, given[0][1])
@@ -140,6 +146,7 @@ class _Scoring:
             drop=whole,
             drops=(None, *steps),
             misread=() if self._readings is None else self._readings.doubts,
+            levels=joined(self._levels),
         )
 
     def _drops(self, values: Sequence[float | None]) -> tuple[Drop | None, ...]:
