@@ -21,6 +21,8 @@ TREE = {
 HANDED_ON = ("error_type", "kind", "type(error)")
 """What else makes one of ours: a parameter that holds its class."""
 CAUGHT = {
+    ("bundle/selftest.py", "UserError"): "main of the self-test tells it",
+    ("bundle/selftest.py", "argparse.ArgumentTypeError"): "argparse tells it with the name of the argument",
     ("registry.py", "ValueError"): "the table of a recipe tells it",
     ("system/archives.py", "ValueError"): "its callers name the file",
     ("system/onnx_sanitizer.py", "Refused"): "the parent process names the file",

@@ -2,11 +2,12 @@
 
 Needs Python, numpy and onnxruntime, and nothing else. It checks the hash of every file, runs the golden
 inputs, compares the outputs with those recorded when the bundle was written, times the model, and
-prints one JSON document. Exit status: 0 all is well, 1 something differs.
+prints one JSON document. Exit status: 0 all is well, 1 something differs, 2 an argument is wrong.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -22,6 +23,9 @@ from edgecompress.metrics.slices import comparable, lost_slices, output_db, tabu
 MIN_SQNR_DB = 25.0
 MIN_AGREEMENT = 0.75
 RUNS = 50
+WARM_UP_RUNS = 5
+PARTS = 10
+UNTOLD = "the speedup is not measured; give the float model: python selftest.py --original FLOAT.onnx"
 SATURATES = (
     "this CPU adds products of 8-bit numbers in 16 bits, where they saturate: parity is that of exact sums,"
     " deployed_parity that of sessions as they are by default; open them with session.x64quantprecision=1, or"
@@ -29,8 +33,8 @@ SATURATES = (
 )
 
 
-def check_files(folder: Path) -> dict[str, str]:
-    """The state of every file: ``ok``, ``changed``, ``missing`` or ``unknown``."""
+def check_files(folder: Path, original: Path | None = None) -> dict[str, str]:
+    """The state of every file but the user's own float model: ``ok``, ``changed``, ``missing`` or ``unknown``."""
     content = (folder / "manifest.json").read_bytes()
     manifest = json.loads(content)
     digest = manifest.pop("digest", None)
@@ -45,9 +49,8 @@ def check_files(folder: Path) -> dict[str, str]:
             same = hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
             states[name] = "ok" if same else "changed"
     for path in folder.iterdir():
-        if (
-            path.name != "manifest.sig"
-        ):  # needs a key and more than Python's own modules: edgecompress validate checks it
+        # manifest.sig needs a key and more than Python's own modules: edgecompress validate checks it
+        if path.name != "manifest.sig" and (original is None or path != original.resolve()):
             states.setdefault(path.name, "unknown")
     return states
 
@@ -89,29 +92,69 @@ def is_close(parity: dict[str, Any]) -> bool:
     return parity["sqnr_db"] >= MIN_SQNR_DB and not parity["lost"] and (same is None or same >= MIN_AGREEMENT)
 
 
-def measure_latency(session: Any, golden: Any) -> dict[str, float]:
-    """Milliseconds for one sample on this device, at one thread."""
-    import numpy as np
-
+def one_sample(session: Any, golden: Any) -> dict[str, Any]:
+    """The golden inputs of the first sample, or of as many as the file takes at once."""
     inputs = {}
     for spec in session.get_inputs():
         array, key = golden[f"input_{spec.name}"], f"axis_{spec.name}"
         axis = int(golden[key]) if key in golden else 0
         rows = 1 if axis < 0 or not isinstance(spec.shape[axis], int) else spec.shape[axis]
         inputs[spec.name] = array if axis < 0 else array.take(range(rows), axis)
-    times = []
-    for _ in range(RUNS + 5):
-        start = time.perf_counter()
-        session.run(None, inputs)
-        times.append((time.perf_counter() - start) * 1000)
-    median, p95, p99 = np.percentile(times[5:], [50, 95, 99])
+    return inputs
+
+
+def time_in_turn(sessions: Sequence[Any], golden: Any, runs: int) -> list[list[float]]:
+    """Milliseconds of one sample, a list of each session; every other round goes backwards."""
+    inputs = [one_sample(session, golden) for session in sessions]
+    times: list[list[float]] = [[] for _ in sessions]
+    for number in range(WARM_UP_RUNS + runs):
+        order = range(len(sessions))
+        for index in order if number % 2 == 0 else reversed(order):
+            start = time.perf_counter()
+            sessions[index].run(None, inputs[index])
+            times[index].append((time.perf_counter() - start) * 1000)
+    return [each[WARM_UP_RUNS:] for each in times]
+
+
+def summarize(times: Sequence[float]) -> dict[str, float]:
+    """The percentiles that are told of times."""
+    import numpy as np
+
+    median, p95, p99 = np.percentile(times, [50, 95, 99])
     return {"median": float(median), "p95": float(p95), "p99": float(p99)}
 
 
-def run(folder: Path) -> dict[str, Any]:
+def measure_latency(session: Any, golden: Any, runs: int | None = None) -> dict[str, float]:
+    """Milliseconds for one sample on this device."""
+    return summarize(time_in_turn([session], golden, runs or RUNS)[0])
+
+
+def speedup_of(original: Sequence[float], artifact: Sequence[float]) -> dict[str, float]:
+    """The median ratio of the rounds; ``low`` and ``high`` are the least and the largest of ten parts of them."""
+    import numpy as np
+
+    ratios = np.array(original) / np.array(artifact)
+    medians = [float(np.median(part)) for part in np.array_split(ratios, min(PARTS, len(ratios)))]
+    return {"ratio": float(np.median(ratios)), "low": min(medians), "high": max(medians)}
+
+
+def latencies(session: Any, golden: Any, runs: int | None, original: Any = None) -> dict[str, Any]:
+    """What is told of the artifact's latency, and of the float model's, which then runs in turn with it."""
+    if original is None:
+        return {"latency_ms": measure_latency(session, golden, runs), "notes": [UNTOLD]}
+    before, after = time_in_turn([original, session], golden, runs or RUNS)
+    return {
+        "latency_ms": summarize(after),
+        "original_latency_ms": summarize(before),
+        "speedup": speedup_of(before, after),
+    }
+
+
+def run(folder: Path, original: Path | None = None, runs: int | None = None, threads: int = 1) -> dict[str, Any]:
     """The whole report; hashes come first, and a changed model is not run."""
-    report: dict[str, Any] = {"device": f"{platform.machine()} {platform.system()}", "files": check_files(folder)}
-    if any(state != "ok" for state in report["files"].values()):
+    states = check_files(folder, original)
+    report: dict[str, Any] = {"device": f"{platform.machine()} {platform.system()}", "files": states}
+    if any(state != "ok" for state in states.values()):
         return {**report, "verdict": "fail"}
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # without it, ONNX Runtime writes $TMPDIR/.ses
     import numpy as np
@@ -121,17 +164,18 @@ def run(folder: Path) -> dict[str, Any]:
     manifest = json.loads((folder / "manifest.json").read_bytes())
     with np.load(folder / "selftest.npz", allow_pickle=False) as golden:
         exact = manifest["metrics"]["parity"].get("arithmetic") == "exact"
-        session = open_session(folder / "model.onnx")
+        session = open_session(folder / "model.onnx", threads=threads)
         known = manifest["metrics"]["accuracy"].get("class_axis"), [spec.name for spec in session.get_outputs()]
         parity = check_outputs(open_session(folder / "model.onnx", exact=exact), golden, *known)
         deployed = check_outputs(session, golden, *known)
         report["parity"] = parity
         close = [is_close(parity)]
-        report["latency_ms"] = measure_latency(session, golden)
+        before = None if original is None else open_original(original, session, threads)
+        report.update(latencies(session, golden, runs, before))
         if (folder / "model.ort").is_file():
-            session = open_session(folder / "model.ort")
+            session = open_session(folder / "model.ort", threads=threads)
             report["ort_parity"] = check_outputs(session, golden, *known)
-            report["ort_latency_ms"] = measure_latency(session, golden)
+            report["ort_latency_ms"] = measure_latency(session, golden, runs)
         if deployed != parity:
             report.update(deployed_parity=deployed, saturates=SATURATES)
         if deployed == parity or is_for_this_machine(manifest["recipe"]["cpu"].get("isa")):
@@ -139,12 +183,31 @@ def run(folder: Path) -> dict[str, Any]:
     return {**report, "verdict": "pass" if all(close) else "fail"}
 
 
-def open_session(path: Path, *, exact: bool = False) -> Any:
+class UserError(ValueError):
+    """An argument is wrong; the message says how to put it right."""
+
+
+def open_original(path: Path, artifact: Any, threads: int) -> Any:
+    """A session of the float model, which takes the artifact's inputs."""
+    try:
+        session = open_session(path, threads=threads)
+    except Exception as error:  # what ONNX Runtime raises depends on its version
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be run: {reason}; give the float model as an ONNX file") from error
+    mine, wanted = ([spec.name for spec in each.get_inputs()] for each in (session, artifact))
+    if sorted(mine) != sorted(wanted):
+        raise UserError(
+            f"{path} has the inputs {', '.join(mine)} for {', '.join(wanted)}; give the float model of this bundle"
+        )
+    return session
+
+
+def open_session(path: Path, *, exact: bool = False, threads: int = 1) -> Any:
     """A session as it is opened by default, or one in which sums of 8-bit products are exact on any CPU."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.add_session_config_entry("session.x64quantprecision", str(int(exact)))
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
@@ -155,12 +218,47 @@ def is_for_this_machine(isa: str | None) -> bool:
     return isa is None or isa.startswith("x86") == x86
 
 
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
+    made = argparse.ArgumentParser(
+        prog="selftest.py",
+        description="Checks the files of this bundle, runs its golden inputs on this device, and times the model.",
+        epilog="Prints one JSON document. Exit status: 0 all is well, 1 something differs, 2 an argument is wrong.",
+    )
+    made.add_argument(
+        "--original",
+        type=Path,
+        metavar="FLOAT.onnx",
+        help="the float model, which is timed in turn with the artifact and gives the speedup",
+    )
+    made.add_argument(
+        "--runs", type=positive, default=RUNS, metavar="N", help="timed runs of each file (default: %(default)s)"
+    )
+    made.add_argument(
+        "--threads", type=positive, default=1, metavar="N", help="threads of ONNX Runtime (default: %(default)s)"
+    )
+    return made
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on; give one such as 200")
+    return int(text)
+
+
 def main() -> int:
     """Print the report of the bundle in which this file lies."""
     folder = Path(__file__).resolve().parent
     sys.dont_write_bytecode = True
+    given = parser()
+    asked = given.parse_args()
+    if asked.original is not None and not asked.original.is_file():
+        given.error(f"there is no file {asked.original}; give the float model as an ONNX file")
     try:
-        report = run(folder)
+        report = run(folder, asked.original, asked.runs, asked.threads)
+    except UserError as error:
+        given.error(str(error))
     except Exception as error:  # a damaged bundle can fail anywhere; the verdict is the same
         report = {"verdict": "fail", "error": f"{type(error).__name__}: {error}"}
     print(json.dumps(report, indent=2))

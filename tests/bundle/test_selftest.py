@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ import pytest
 
 import edgecompress
 from edgecompress.bundle import selftest
-from tests.networks import ConvNet, images, seeded
+from tests.networks import ConvNet, LinearStack, images, seeded, vectors
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def copy(bundle: Path, tmp_path: Path) -> Path:
     return shutil.copytree(bundle, tmp_path / "bundle")
 
 
-def _run(folder: Path, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    command = [python, "-I", str(folder / "selftest.py")]
+def _run(folder: Path, python: str = sys.executable, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    command = [python, "-I", str(folder / "selftest.py"), *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
@@ -134,8 +135,8 @@ def test_sums_that_saturate_fail_on_the_target_s_own_kind_of_cpu(
     _rewrite(copy, {None: None, "of this machine": here, "of another": there}[isa])
     opened = selftest.open_session
 
-    def saturating(path: Path, *, exact: bool = False) -> Any:
-        session = opened(path, exact=True)
+    def saturating(path: Path, *, exact: bool = False, threads: int = 1) -> Any:
+        session = opened(path, exact=True, threads=threads)
         return session if exact else Saturating(session)
 
     monkeypatch.setattr(selftest, "open_session", saturating)
@@ -171,3 +172,81 @@ def test_one_sample_is_timed_along_its_batch_axis(
     state = np.arange(24).reshape(2, 4, 3)
     selftest.measure_latency(session, {"input_h": state} | ({"axis_h": np.array(axis)} if axis else {}))
     assert (taken[0] == (state if axis < 0 else state.take(range(rows), axis))).all()
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The float model, as the documentation has it written."""
+    output = tmp_path_factory.mktemp("original") / "float"
+    plain = ["quantization.enabled=false"]
+    return edgecompress.compress(seeded(ConvNet), calibration=images(), output=output, overrides=plain).artifact
+
+
+def test_the_float_model_is_timed_in_turn_and_gives_the_speedup(bundle: Path, original: Path) -> None:
+    done = _run(bundle, options=["--original", str(original), "--runs", "20", "--threads", "2"])
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    speedup, medians = report["speedup"], [report[key]["median"] for key in ("original_latency_ms", "latency_ms")]
+    assert 0 < speedup["low"] <= speedup["ratio"] <= speedup["high"]
+    assert min(medians) > 0
+    assert "notes" not in report
+
+
+def test_without_it_the_report_says_what_to_give(bundle: Path) -> None:
+    report = json.loads(_run(bundle).stdout)
+    assert report["notes"] == [
+        "the speedup is not measured; give the float model: python selftest.py --original FLOAT.onnx"
+    ]
+    assert "speedup" not in report
+
+
+def test_a_float_model_in_the_bundle_s_folder_is_no_unknown_file(copy: Path, original: Path) -> None:
+    shutil.copy(original, copy / "float.onnx")
+    assert json.loads(_run(copy).stdout)["files"]["float.onnx"] == "unknown"
+    report = json.loads(_run(copy, options=["--original", "float.onnx"]).stdout)
+    assert report["verdict"] == "pass"
+    assert "float.onnx" not in report["files"]
+
+
+def test_help_is_told_and_nothing_is_run(bundle: Path) -> None:
+    done = _run(bundle, options=["--help"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--original FLOAT.onnx" in done.stdout
+    assert "{" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--original", "none.onnx"], "there is no file none.onnx; give the float model as an ONNX file"),
+        (["--original", "manifest.json"], "cannot be run: "),
+        (["--runs", "0"], "'0' is no number from 1 on; give one such as 200"),
+        (["--threads", "many"], "'many' is no number from 1 on"),
+        (["--run"], "expected one argument"),
+        (["--gpu"], "unrecognized arguments: --gpu"),
+    ],
+)
+def test_a_wrong_argument_ends_in_a_line(options: list[str], words: str, bundle: Path) -> None:
+    done = _run(bundle, options=options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_float_model_of_another_network_is_refused(bundle: Path, tmp_path: Path) -> None:
+    other = edgecompress.compress(
+        seeded(LinearStack),
+        calibration=vectors(),
+        output=tmp_path / "other",
+        overrides=["quantization.enabled=false"],
+    ).artifact
+    done = _run(bundle, options=["--original", str(other)])
+    assert done.returncode == 2
+    assert "give the float model of this bundle" in done.stderr
+
+
+def test_the_speedup_is_the_median_of_rounds_and_its_ends_are_of_ten_parts() -> None:
+    before = [2.0] * 40 + [6.0] * 10
+    found = selftest.speedup_of(before, [1.0] * 50)
+    assert found == {"ratio": 2.0, "low": 2.0, "high": 6.0}
+    assert selftest.speedup_of([3.0], [1.5]) == {"ratio": 2.0, "low": 2.0, "high": 2.0}
