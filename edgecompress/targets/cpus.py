@@ -141,8 +141,11 @@ def find_isa(name: str, others: Iterable[str] = ()) -> Isa:
         if as_named(name) in (isa, *family.names):
             return isa
     if (kind := wide_kind(name)) is not None:
-        families = " or ".join(f"{isa} ({FAMILIES[isa].what})" for isa in get_args(Isa) if isa.startswith(kind))
-        raise RecipeError(f"{name!r} stands for several kinds of CPU; give {families}, or the name of a device")
+        *richer, last = [f"{isa} ({' or '.join(sorted(flags))})" for isa, flags in FLAGS if isa.startswith(kind)]
+        raise RecipeError(
+            f"{name!r} stands for several kinds of CPU; give the first whose flag lscpu lists on the device,"
+            f" {', '.join(richer)} or {last}, or the name of a device"
+        )
     known = [*others, *get_args(Isa), *(alias for family in FAMILIES.values() for alias in family.names)]
     near = nearest(as_named(name), known)
     raise RecipeError(

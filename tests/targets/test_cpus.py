@@ -88,13 +88,26 @@ def test_an_architecture_is_no_cpu_and_its_kinds_are_offered(name: str) -> None:
         assert other not in str(caught.value)
 
 
-def test_the_families_of_an_architecture_are_told_with_what_they_have() -> None:
+def test_the_families_of_an_architecture_are_told_with_the_flags_that_tell_them_apart() -> None:
     with pytest.raises(RecipeError) as caught:
         find_isa("arm64")
     assert str(caught.value) == (
-        "'arm64' stands for several kinds of CPU; give armv8.0 (Armv8.0, no dot product) or armv8.2-dotprod (Armv8.2"
-        " with dot product), or the name of a device"
+        "'arm64' stands for several kinds of CPU; give the first whose flag lscpu lists on the device, armv8.2-dotprod"
+        " (asimddp) or armv8.0 (asimd), or the name of a device"
     )
+
+
+@pytest.mark.parametrize("name", ["x86_64", "arm64"])
+def test_the_first_kind_whose_flag_is_listed_is_that_of_the_machine(name: str, tmp_path: Path) -> None:
+    """What a user reads from lscpu by the message is what this package reads from the same flags."""
+    with pytest.raises(RecipeError) as caught:
+        find_isa(name)
+    kinds = [(isa, flags.split(" or ")) for isa, flags in re.findall(r"([\w.-]+) \(([^)]*)\)", str(caught.value))]
+    cpuinfo = tmp_path / "cpuinfo"
+    for place, (isa, flags) in enumerate(kinds):
+        for flag in flags:
+            cpuinfo.write_text(f"flags : fpu {flag} {' '.join(each[0] for _, each in kinds[place + 1 :])}\n")
+            assert host_isa(cpuinfo) == isa
 
 
 @pytest.mark.parametrize(
