@@ -233,6 +233,18 @@ def _disagreeing() -> Any:
             "model file 'gone.onnx' does not exist; check the path",
         ),
         (
+            lambda: check_original(Path("nets.py:net"), []),
+            "model file 'nets.py:net' does not exist; it is code, and this takes ONNX files: edgecompress compress"
+            " nets.py:net --target mobile --set quantization.enabled=false --calibration DATA --output float writes"
+            " float/model.onnx",
+        ),
+        (
+            lambda: check_original(_written("net.pth", "junk"), []),
+            "'net.pth' is a file of weights; this takes ONNX files: edgecompress compress file.py:callable --weights"
+            " net.pth --target mobile --set quantization.enabled=false --calibration DATA --output float writes"
+            " float/model.onnx",
+        ),
+        (
             lambda: load(_written("statistics.npz", "junk")),
             "'statistics.npz' is no statistics file of this version; delete it, or choose another --statistics FILE",
         ),

@@ -37,7 +37,7 @@ from edgecompress.recipe.recorded import missing_names, read_recorded
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
 from edgecompress.system.archives import read_npz
-from edgecompress.system.isolation import require_survives
+from edgecompress.system.isolation import require_file, require_survives
 from edgecompress.targets.cpus import arithmetic_of
 from edgecompress.timing.interleaving import interleave
 from edgecompress.timing.latency import interleave_sessions, latency_intervals, summarize
@@ -285,8 +285,7 @@ def check_original(path: Path, samples: Iterable[tuple[Inputs, Sequence[Array]]]
     Raises:
         ModelError: it is not there, crashes, does not run on the inputs, or gives outputs of other shapes.
     """
-    if not path.is_file():
-        raise ModelError(f"model file {str(path)!r} does not exist; check the path")
+    require_file(path)
     require_survives(path, repr(str(path)), ModelError, GIVE_ORIGINAL)
     for inputs, outputs in samples:
         wanted = [output.shape for output in outputs]

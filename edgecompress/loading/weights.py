@@ -18,10 +18,9 @@ from edgecompress.progress import Progress
 from edgecompress.pruning.reload.pruned_file import is_pruned_file
 from edgecompress.pruning.reload.saving import load_pruned
 from edgecompress.system.archives import check_archive
+from edgecompress.system.isolation import OF_WEIGHTS
 from edgecompress.system.quiet import quiet_torch
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
-"""Of files that hold weights."""
 WHOLE_MODELS = (".onnx", ".pt2")
 """Of files that hold the network, too."""
 
@@ -86,8 +85,8 @@ def _misfit(path: Path, state: Mapping[str, Tensor] | None, own: Mapping[str, Te
 def _require_weights(path: Path) -> None:
     """Refuse what is no file of weights by its place or its name."""
     if path.is_dir():
-        inside = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES)
-        fix = f"give {inside[0]}" if len(inside) == 1 else f"give the file in it ({', '.join(SUFFIXES)})"
+        inside = sorted(each for each in path.iterdir() if each.suffix in OF_WEIGHTS)
+        fix = f"give {inside[0]}" if len(inside) == 1 else f"give the file in it ({', '.join(OF_WEIGHTS)})"
         raise ModelError(f"weights {str(path)!r} are a folder; {fix}")
     if path.suffix in WHOLE_MODELS:
         raise ModelError(f"weights {str(path)!r} are a whole model; give it as MODEL, without --weights")

@@ -16,6 +16,8 @@ from edgecompress.system.scratch import scratch_folder
 
 TIMEOUT_S = 300.0
 POLL_S = 0.1
+OF_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+"""How files end that hold weights and no network."""
 LEAST_MEMORY_BYTES = 4 * 2**30
 
 # The child imports nothing of edgecompress, so that it starts quickly and stays small. Its own limit on CPU time ends
@@ -231,11 +233,20 @@ def require_file(path: Path) -> None:
     """Check that a model's file is there.
 
     Raises:
-        ModelError: it is not, or it is a folder.
+        ModelError: it is not, it is a folder, or it holds weights only.
     """
     if path.is_dir():
         raise ModelError(f"{str(path)!r} is a folder; give a file in it, {path / 'model.onnx'} for a bundle")
+    is_code = len(str(path).rpartition(":")[0]) > 1  # more than the letter of a drive
     if not path.is_file():
-        is_code = ".py:" in str(path)
-        fix = "it is code, and this takes ONNX files: compress it first" if is_code else "check the path"
+        fix = f"it is code, and this takes ONNX files: {_writing(str(path))}" if is_code else "check the path"
         raise ModelError(f"model file {str(path)!r} does not exist; {fix}")
+    if path.suffix in OF_WEIGHTS:
+        code = f"file.py:callable --weights {path}"
+        raise ModelError(f"{str(path)!r} is a file of weights; this takes ONNX files: {_writing(code)}")
+
+
+def _writing(code: str) -> str:
+    """What writes the float ONNX file of a network that is given as code."""
+    asked = "--target mobile --set quantization.enabled=false --calibration DATA --output float"
+    return f"edgecompress compress {code} {asked} writes float/model.onnx"

@@ -59,7 +59,9 @@ NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.Export
         (lambda: ec.inspect("gone.onnx"), "model file 'gone.onnx' does not exist; check the path"),
         (
             lambda: ec.benchmark("gone.py:net"),
-            "model file 'gone.py:net' does not exist; it is code, and this takes ONNX files: compress it first",
+            "model file 'gone.py:net' does not exist; it is code, and this takes ONNX files: edgecompress compress"
+            " gone.py:net --target mobile --set quantization.enabled=false --calibration DATA --output float writes"
+            " float/model.onnx",
         ),
         (
             lambda: ec.inspect(Path("gone.onnx"), weights="w.pt"),
