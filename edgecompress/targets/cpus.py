@@ -87,6 +87,10 @@ DEVICES: Mapping[str, str] = {
     **{name: name for name in ("raspberry-pi-3", "iphone", "ipad", "apple-m1")},
 }
 """Names of devices among those of CPUs: the profile that is for it, or its own name where none is."""
+WITHOUT_NPU = re.compile(r"^snapdragon-?(?!888)\d{3}(?!\d)")
+"""Snapdragons whose NPU nothing here compiles for: those before the 888, and the smaller ones of three digits."""
+CPU_OF: Mapping[str, str] = {"snapdragon": "android"}
+"""By the profile for a chip's NPU, that for its CPU."""
 INSTRUCTIONS: Mapping[str, Isa] = {"sse": "x86-sse", "avx2": "x86-avx2", "avx512": "x86-avx512", "vnni": "x86-vnni"}
 """What people call a family by."""
 ARCHITECTURES = {
@@ -114,6 +118,8 @@ def as_named(name: str) -> str:
     ('raspberry-pi-5', 'raspberry-pi-4', 'pixel', 'x86-avx2')
     """
     plain = SHORT_PI.sub("raspberry-pi-", "-".join(re.split(r"[\s_-]+", name.strip().lower())))
+    if WITHOUT_NPU.match(plain):
+        return CPU_OF["snapdragon"]
     series = next((series for series in SERIES if plain.startswith(f"{series}-")), plain)
     return INSTRUCTIONS.get(plain, series)
 

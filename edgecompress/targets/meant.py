@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from edgecompress.targets.cpus import CPU_OF, as_named
+
 MEANT = {
     "android": ("phone", "smartphone", "pixel", "galaxy", "androidphone"),
     "mobile": ("iphone", "ipad", "ios", "arm", "arm64", "aarch64"),
@@ -46,6 +48,8 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     """
     if re.search(r"\.(ya?ml|json|cfg|ini)$", name):
         return f"profiles are TOML: write {name.rpartition('.')[0]}.toml with extends = 'mobile'"
+    if (device := as_named(name)) in known:
+        return _give(device)
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     series, front = re.sub(r"\d+[a-z]*$", "", plain), re.split(r"\d", plain)[0]
     names = {word: target for target, words in MEANT.items() for word in words}
@@ -54,5 +58,11 @@ def suggestion(name: str, known: Sequence[str]) -> str:
         if word in NONE_FOR:
             return NONE_FOR[word]
         if word in names:
-            return f"give {names[word]!r} (targets list shows all)"
+            return _give(names[word])
     return ""
+
+
+def _give(target: str) -> str:
+    """A target, and where that is for an NPU the one for the CPU next to it."""
+    units = f" for its NPU, {CPU_OF[target]!r} for its CPU" if target in CPU_OF else ""
+    return f"give {target!r}{units} (targets list shows all)"

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgecompress.recipe.quantities import shortest
 from edgecompress.recipe.tables import Recipe
+from edgecompress.targets.cpus import CPU_OF
 from edgecompress.targets.effects import EFFECTS
 from edgecompress.targets.inheritance import device_names
 from edgecompress.targets.profile import TargetProfile, load_profile
@@ -65,7 +66,11 @@ def what_decided(constraints: Constraints, decided_by: Collection[str], cpu: str
 
 def _of_the_cpu(case: Case) -> Iterator[str]:
     asked, isa = case.constraints, case.profile.recipe.cpu.isa
-    if case.is_device:
+    if case.is_for_the_cpu:
+        yield "made for the CPU of this device"
+    elif asked.device in CPU_OF and asked.device == case.profile.name:
+        yield "made for the NPU of this device, an 888 or later"
+    elif case.is_device:
         yield "made for this device" if asked.device == case.profile.name else f"made for {isa}"
     elif case.fits:
         yield f"its numbers of channels suit {asked.isa}"

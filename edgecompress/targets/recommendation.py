@@ -108,13 +108,13 @@ def _fault(case: Case) -> tuple[str, str] | None:
     return next(((name, why) for name, why in faults if why is not None), None)
 
 
-def _rank(case: Case) -> tuple[bool, int, bool, bool, float, str]:
+def _rank(case: Case) -> tuple[bool, int, bool, bool, float, bool, str]:
     """What cases are sorted by, the best first; what trains comes last where nobody said that it can."""
     unsure = case.profile.recipe.trains and case.constraints.train_data is None
     serves, effect = SERVES.get(case.strategy, {}), EFFECTS.get(case.strategy)
     score = sum(serves.get(limit, 0) for limit in case.constraints.asked) + case.fits
     drop = effect.accuracy_drop if effect is not None else 0.0
-    return unsure, -score, not case.is_device, case.profile.recipe.trains, drop, case.profile.name
+    return unsure, -score, not case.is_device, case.profile.recipe.trains, drop, case.is_for_the_cpu, case.profile.name
 
 
 def _counts(rejected: Case, case: Case) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgecompress.recipe.quantities import shortest
 from edgecompress.recipe.tables import Isa, Technique
-from edgecompress.targets.cpus import DEVICES, FAMILIES, answers_differ, as_named, find_isa
+from edgecompress.targets.cpus import CPU_OF, DEVICES, FAMILIES, answers_differ, as_named, find_isa
 from edgecompress.targets.effects import EFFECTS, Prediction
 from edgecompress.targets.inheritance import device_names
 from edgecompress.targets.profile import TargetProfile, load_profile
@@ -115,6 +115,11 @@ class Case:
         return self.profile.recipe.cpu.isa is not None
 
     @property
+    def is_for_the_cpu(self) -> bool:
+        """Whether the profile is made for the CPU of a device that is asked for, and another one for its NPU."""
+        return CPU_OF.get(self.constraints.device or "") == self.profile.name
+
+    @property
     def fits(self) -> bool:
         """Whether the profile is made for the CPU that is asked for."""
         isa = self.constraints.isa
@@ -129,7 +134,7 @@ def _cpu(case: Case) -> str | None:
         return f"made for {recipe.cpu.isa}"
     if recipe.validation.device is not None and asked.device != case.profile.name:
         return f"made for runtime {recipe.validation.device}"
-    if case.is_device and asked.device not in (None, case.profile.name):
+    if case.is_device and asked.device not in (None, case.profile.name) and not case.is_for_the_cpu:
         return f"made for another device than {asked.device}"
     if answers_differ(asked.isa, recipe.quantization):
         return f"its 8-bit products saturate on {asked.isa}, which gives other answers"

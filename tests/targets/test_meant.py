@@ -24,8 +24,7 @@ from edgecompress.targets.meant import MEANT, NONE_FOR, suggestion
         ("Raspberry Pi 5", "raspberry-pi-5"),
         ("x86_64", "mini-pc"),
         ("wasm", "browser"),
-        ("Snapdragon 8 Gen 3", "snapdragon"),
-        ("hexagon", "snapdragon"),
+        ("Snapdragon 855", "android"),
         ("openvino", "openvino-cpu"),
     ],
 )
@@ -33,6 +32,12 @@ def test_a_device_is_told_its_target(name: str, target: str) -> None:
     with pytest.raises(RecipeError) as caught:
         load_profile(name)
     assert str(caught.value) == f"unknown target {name!r}; give {target!r} (profile_names() shows all)"
+
+
+@pytest.mark.parametrize("name", ["Snapdragon 8 Gen 3", "hexagon", "Snapdragon 888"])
+def test_a_chip_with_an_npu_is_told_a_target_for_each_unit(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"give 'snapdragon' for its NPU, 'android' for its CPU \(profile_names"):
+        load_profile(name)
 
 
 @pytest.mark.parametrize("name", NONE_FOR)

@@ -68,6 +68,9 @@ TABLE: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"cpu": "raspberry-pi-5"}, "raspberry-pi-5", SMALLER, ("cpu",)),
     ({"cpu": "android", "max_size_mb": 5}, "android", SMALLER, ("cpu", "max_size_mb")),
     ({"cpu": "Snapdragon 8 Elite"}, "snapdragon", SMALLER, ("cpu",)),
+    ({"cpu": "Snapdragon 888"}, "snapdragon", SMALLER, ("cpu",)),
+    ({"cpu": "Snapdragon 855"}, "android", SMALLER, ("cpu",)),
+    ({"cpu": "snapdragon 778G"}, "android", SMALLER, ("cpu",)),
     ({"cpu": "haswell"}, "mini-pc", SMALLER, ("cpu",)),
     ({**TRAINED, "cpu": "haswell", "max_latency_ms": 5}, "realtime", ACCURATE, ("max_latency_ms",)),
     ({"cpu": "haswell", "max_latency_ms": 5, "train_data": False}, "mini-pc", SMALLER, ("cpu", "train_data")),
@@ -100,6 +103,12 @@ def test_the_first_is_the_expected_one(
     assert first.reason.startswith(reason)
 
 
+def test_a_chip_with_an_npu_is_offered_a_target_for_its_cpu_next() -> None:
+    first, second = _recommend(cpu="Snapdragon 8 Gen 3").ranked[:2]
+    assert (first.profile.name, first.why[0]) == ("snapdragon", "made for the NPU of this device, an 888 or later")
+    assert (second.profile.name, second.why[0]) == ("android", "made for the CPU of this device")
+
+
 @pytest.mark.parametrize("asked", [{key: asked[key] for key in asked if key != "train_data"} for asked, *_ in TABLE])
 def test_before_it_is_known_that_there_is_training_data_what_needs_none_comes_first(asked: dict[str, Any]) -> None:
     ranked = _recommend(**asked).ranked
@@ -118,6 +127,7 @@ def test_before_it_is_known_that_there_is_training_data_what_needs_none_comes_fi
         ({"cpu": "haswell"}, "raspberry-pi-5", "cpu", "made for armv8.2-dotprod"),
         ({"cpu": "raspberry-pi-5"}, "android", "cpu", "made for another device than raspberry-pi-5"),
         ({"cpu": "cortex-a76"}, "snapdragon", "cpu", "made for runtime qnn:sm8650"),
+        ({"cpu": "Snapdragon 855"}, "snapdragon", "cpu", "made for runtime qnn:sm8650"),
         ({"cpu": "haswell"}, "openvino-cpu", "cpu", "made for runtime openvino:CPU"),
         ({"max_accuracy_drop": 1.5}, "edge", "max_accuracy_drop", "2 points are to be expected"),
         ({"max_accuracy_drop": -1}, "mobile", "max_accuracy_drop", "0.3 points are to be expected"),
