@@ -13,6 +13,7 @@ import torch
 from hypothesis import settings
 
 from edgecompress.system.onnx_sanitizer import sanitize
+from tests.android import Android, android
 from tests.ssh_server import Server, serving
 
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
@@ -99,6 +100,12 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with serving(folder) as server:
         monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
         yield server
+
+
+@pytest.fixture
+def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Android:
+    """A folder that stands for an Android, and an ``adb`` that knows it."""
+    return android(tmp_path / "phone", monkeypatch)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_what_a_strategy_reached_and_serves_stands_there(name: str) -> None:
 
 def test_every_command_stands_in_the_table_of_commands() -> None:
     commands = [str(command.name) for command in app.registered_commands]
-    assert len(commands) == 11
+    assert len(commands) == 12
     for name in [*commands, "targets"]:
         assert f"| `edgecompress {name}" in COMMANDS
 

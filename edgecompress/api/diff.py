@@ -49,8 +49,8 @@ def diff(
             lies beyond it; by default 1.
         runs: timed runs of each artifact, at least 10, in place of the new bundle's ``cpu.runs``; on a noisy machine up
             to ten times as many are taken.
-        device: the URL of a device of your own, ``ssh://[user@]host[:port]``, on which both are timed in the place of
-            this machine.
+        device: the URL of a device of your own, ``ssh://[user@]host[:port]`` or ``adb://SERIAL``, on which both are
+            timed in the place of this machine.
         overrides: for keys of the table ``device``, such as ``device.python=PATH``.
         progress: what is told of the progress; by default nobody.
 

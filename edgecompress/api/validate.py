@@ -100,7 +100,8 @@ def validate(
             that is too noisy to say.
         verify_key: a public key of Ed25519 in a PEM file; a bundle that it has not signed is refused.
         device: the URL of a device of your own, ``ssh://[user@]host[:port]``, on which the artifact is run, and timed
-            next to ``original``. OpenSSH's client is used, with your configuration and keys.
+            next to ``original``. OpenSSH's client is used, with your configuration and keys. On an Android,
+            ``adb://SERIAL``, it is only timed.
         overrides: for keys of the table ``device``, such as ``device.python=PATH``.
         record: write what a device measured into the manifest and the report of the bundle.
         sign: a private key of Ed25519 in a PEM file, which signs the new manifest; a signed bundle needs it.

@@ -87,7 +87,7 @@ On = Annotated[
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", metavar="ssh://HOST", help="Your own device, over OpenSSH: run and time there."),
+    typer.Option("--device", metavar="ssh://HOST", help="Your own device, or adb://SERIAL: run and time there."),
 ]
 INDENT = 18
 """Columns before the words of a step of the plan."""

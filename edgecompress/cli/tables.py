@@ -193,11 +193,14 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
         wrong = entry["failure"] or (f"{listed(lost)} is lost there: zero, a constant or noise" if lost else "")
         if wrong:
             console().print(f"{name}: {wrong}", style="red", highlight=False, markup=False)
+        if entry["identical"] is None:
+            told_why = f"{name}: only timed, since {entry['ran_on'].get('runner', 'what runs there')} gives no outputs"
+            console().print(told_why, style="yellow", highlight=False, markup=False)
         if entry.get("metric"):  # bundles of before have none
             console().print(f"{name}: {judged_in_words(entry)}", highlight=False, markup=False)
         if split := _split(entry):
             console().print(f"{name}: {split}", style="yellow", highlight=False, markup=False)
-    if source is not None:
+    if source is not None and any(entry["identical"] is not None for entry in places.values()):
         console().print(f"outputs there against the host's, {source}", style="dim", highlight=False)
     console().print()
 
@@ -205,10 +208,10 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
 def in_short(text: str) -> str:
     """A text with devices as their hosts alone, for a table.
 
-    >>> in_short("measured on ssh://pi@board.local:22"), in_short("qnn:sm8650")
-    ('measured on board.local:22', 'qnn:sm8650')
+    >>> in_short("measured on ssh://pi@board.local:22"), in_short("adb://emulator-5554"), in_short("qnn:sm8650")
+    ('measured on board.local:22', 'emulator-5554', 'qnn:sm8650')
     """
-    return re.sub(r"ssh://(?:[^@\s]+@)?", "", text)
+    return re.sub(r"(?:ssh|adb)://(?:[^@\s]+@)?(?=\S)", "", text)
 
 
 SHOWN = 10
@@ -274,6 +277,8 @@ def print_verdict(
 def _place(entry: Mapping[str, Any]) -> list[str]:
     if entry["failure"]:
         return [entry.get("outcome", "failed"), "-", "-", "-", str(entry["samples"])]
+    if entry["identical"] is None:
+        return ["not known", "-", "-", "-", "-"]
     share = entry["top1_agreement"] if entry["top1_agreement"] is not None else entry.get("alike")
     same = "-" if share is None else percent(100 * share)
     error = f"{entry['max_abs_error']:.3g}"

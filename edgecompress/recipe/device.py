@@ -1,4 +1,4 @@
-"""A device of one's own, and what its URL says: ``ssh://[user@]host[:port]``.
+"""A device of one's own, and what its URL says: ``ssh://[user@]host[:port]``, or ``adb://SERIAL`` for an Android.
 
 Host and user go to a program's command line, and from there into the configuration of its user. So they are held to
 the characters of names, and begin with none that an option has.
@@ -14,10 +14,11 @@ from pydantic import AfterValidator, Field
 
 from edgecompress.recipe.table import Table
 
-SCHEMES = ("ssh",)
-FORM = "ssh://[user@]host[:port]"
+SCHEMES = ("ssh", "adb")
+FORM = "ssh://[user@]host[:port] or adb://SERIAL"
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9]+)?\]")
+SERIAL = re.compile(r"([A-Za-z0-9_\[][A-Za-z0-9_.:+%\[\]-]*)?")
 PROCESSORS = ("cpu", "cuda", "gpu", "mps", "auto")
 """What other programs take for a device."""
 MAX_PORT, MAX_THREADS = 65535, 256
@@ -29,7 +30,8 @@ class DeviceUrl:
 
     Attributes:
         scheme: how it is reached.
-        host: its name or address, or what the user's configuration calls it.
+        host: its name or address, or what the user's configuration calls it; of an Android its serial number, which is
+            empty for the only device that adb knows.
         user: to log in as; None where that is left to the configuration.
         port: of its server; None where that is left to the configuration.
     """
@@ -60,6 +62,10 @@ def parse_url(url: str, key: str = "device.url") -> DeviceUrl:
         )
     if not found or scheme not in SCHEMES:
         raise ValueError(_fault(url, key, f"expected {FORM}"))
+    if scheme == "adb":
+        if not SERIAL.fullmatch(rest):
+            raise ValueError(_fault(url, key, "its serial number is none that adb has"))
+        return DeviceUrl(scheme=scheme, host=rest)
     if at and not USER.fullmatch(user):
         raise ValueError(_fault(url, key, "its user is no name"))
     host, port = _split_port(place)
@@ -103,7 +109,8 @@ class Device(Table):
     """A device on which the artifact is run and timed, next to the float file."""
 
     url: Annotated[str, AfterValidator(checked_url)] | None = None
-    """Where it is: ``ssh://[user@]host[:port]``. What is left out is as OpenSSH's own configuration has it."""
+    """Where it is: ``ssh://[user@]host[:port]``, where what is left out is as OpenSSH's own configuration has it, or
+    ``adb://SERIAL``, with the serial number that ``adb devices`` lists; ``adb://`` is the only device."""
     python: Annotated[str, Field(pattern=r"^[^-\x00-\x1f][^\x00-\x1f]*$")] = "python3"
     """The Python there, by its name or path; ``~/`` is the home folder there."""
     onnxruntime: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*(\.\*)?$")] | None = None
@@ -111,6 +118,8 @@ class Device(Table):
     there is used."""
     folder: Annotated[str, Field(pattern=r"^(/|~/)[^\x00-\x1f]*$")] | None = None
     """Where the run has its own folder there, which it removes; by default the temporary folder."""
+    runner: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]*[^/\x00-\x1f]$")] = "/data/local/tmp/onnxruntime_perf_test"
+    """Where an Android has ONNX Runtime's ``onnxruntime_perf_test``, which times there."""
     threads: Annotated[int, Field(gt=0, le=MAX_THREADS)] | None = None
     """Intra-op threads there; by default ``cpu.threads``."""
     cores: tuple[Annotated[int, Field(ge=0)], ...] = ()

@@ -25,6 +25,7 @@ from edgecompress.runtime import open_session, run_session
 from edgecompress.validation.elsewhere.measured import DeviceFigures
 from edgecompress.validation.elsewhere.place import Answer
 from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice
+from tests.android import Android
 from tests.conftest import ROOT
 from tests.networks import ConvNet, images, seeded
 from tests.ssh_server import Server
@@ -147,6 +148,30 @@ def test_what_is_recorded_is_judged_anew(board: None, bundle: Path) -> None:
     assert after["min_speedup"].value == pytest.approx(3.0)
     assert after["min_runtime_agreement"].outcome == "pass"
     assert after["max_accuracy_drop"] == before["max_accuracy_drop"]
+
+
+def test_an_android_is_timed_and_nothing_is_said_of_its_outputs(
+    phone: Android, bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    there = [word for key, value in phone.settings.items() for word in ("--set", f"device.{key}={value}")]
+    command = ["validate", str(bundle), "--device", phone.url, *there, "--original", str(bundle / "model.onnx")]
+    assert main([*command, "--max-latency-ms", "8.5"]) == 0
+    printed = capsys.readouterr().out
+    assert "emulator-5554  not known          -         -          -        -" in printed
+    assert f"{phone.url}: only timed, since onnxruntime_perf_test gives no outputs" in printed
+    assert "outputs there against" not in printed
+    assert main([*command, "--max-latency-ms", "7.5"]) == 1
+    assert phone.left == []
+    entry = _entry(bundle)
+    assert (entry["name"], entry["outcome"], entry["identical"], entry["sqnr_db"]) == (phone.url, "timed", None, None)
+    assert entry["measured"]["latency_ms"]["compressed"]["median"] == pytest.approx(8.0)
+    found = {check.budget for check in read_bundle(bundle).manifest.verdict.budgets}
+    assert "min_runtime_agreement" not in found
+    assert "gives no outputs: whether they agree is not known" in (bundle / "report.html").read_text()
+    capsys.readouterr()
+    assert main([*command, "--min-runtime-agreement", "1"]) == 2
+    assert capsys.readouterr().err.startswith("error: '--min-runtime-agreement' was asked for, and runtime_agreement")
 
 
 def test_a_record_may_be_left_as_it_is(board: None, bundle: Path) -> None:

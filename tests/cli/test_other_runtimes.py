@@ -194,8 +194,8 @@ def test_a_runtime_that_nobody_has_is_told_with_the_nearest(bundle: Path, capsys
     for command in (["validate", "out"], [*COMPRESS, "--output", "new"]):
         assert main([*command, "--on", "browsr"]) == 2
         assert capsys.readouterr().err == (
-            "error: expected a value that is 'browser', 'openvino', 'qemu', 'qnn' or 'ssh', got 'browsr' in"
-            " 'validation.on'; did you mean 'browser'?\n"
+            "error: expected a value that is 'adb', 'browser', 'openvino', 'qemu', 'qnn' or 'ssh', got 'browsr'"
+            " in 'validation.on'; did you mean 'browser'?\n"
         )
 
 

@@ -15,6 +15,9 @@ RIGHT = {
     "ssh://a.b-c@board.local:2222": DeviceUrl(scheme="ssh", host="board.local", user="a.b-c", port=2222),
     "ssh://[fe80::1%eth0]:22": DeviceUrl(scheme="ssh", host="fe80::1%eth0", port=22),
     "ssh://[::1]": DeviceUrl(scheme="ssh", host="::1"),
+    "adb://": DeviceUrl(scheme="adb", host=""),
+    "adb://emulator-5554": DeviceUrl(scheme="adb", host="emulator-5554"),
+    "adb://192.168.1.5:5555": DeviceUrl(scheme="adb", host="192.168.1.5:5555"),
 }
 WRONG = {
     "ssh://-oProxyCommand=id@board": "its user is no name",
@@ -33,8 +36,13 @@ WRONG = {
     "ssh://[::1]22": "its host is no name",
     "ssh://[::1": "its host is no name",
     "ssh://board\n": "its host is no name",
-    "board": "expected ssh://[user@]host[:port]",
-    "http://board": "expected ssh://[user@]host[:port]",
+    "board": "expected ssh://[user@]host[:port] or adb://SERIAL",
+    "http://board": "expected ssh://[user@]host[:port] or adb://SERIAL",
+    "adb://-d": "its serial number is none that adb has",
+    "adb://a b": "its serial number is none that adb has",
+    "adb://pi@a": "its serial number is none that adb has",
+    "adb://$(id)": "its serial number is none that adb has",
+    "adb://a\n": "its serial number is none that adb has",
 }
 
 
@@ -50,7 +58,7 @@ def test_what_is_no_such_url_is_a_line(url: str) -> None:
         with pytest.raises(RecipeError) as caught:
             make()
         assert str(caught.value).startswith(WRONG[url])
-        assert str(caught.value).endswith("in 'device.url'; write ssh://[user@]host[:port]")
+        assert str(caught.value).endswith("in 'device.url'; write ssh://[user@]host[:port] or adb://SERIAL")
 
 
 @pytest.mark.parametrize("url", ["ssh://pi:secret@board", "ssh://:secret@board", "ftp://pi:secret@board"])
@@ -77,6 +85,8 @@ def test_a_place_that_is_a_url_is_held_to_the_same() -> None:
         ("python", ""),
         ("python", "a\nb"),
         ("folder", "here"),
+        ("runner", "here"),
+        ("runner", "/data/"),
         ("onnxruntime", ">=1.20"),
         ("onnxruntime", "1.2; id"),
         ("threads", 0),

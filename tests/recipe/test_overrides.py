@@ -118,6 +118,7 @@ VALUES = {
     "device.python": "/opt/python/bin/python3",
     "device.onnxruntime": "1.27.*",
     "device.folder": "/tmp",
+    "device.runner": "/data/local/tmp/perf_test",
     "device.threads": "4",
     "device.cores": "[2, 3]",
 } | {f"budgets.{name}": "0.5" for name in Budgets.model_fields}

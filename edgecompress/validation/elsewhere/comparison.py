@@ -127,7 +127,8 @@ def compare_at(workload: Workload, named: NamedPlace, progress: Progress) -> Pla
     else:
         with progress.step(f"running {named.where}"):
             answer = _answer(workload, named)
-    result = replace(_result(workload, named.name, answer), unit=named.handling.unit)
+    result = _result(workload, named.name, answer) if named.handling.outputs else _timed(named.name, answer)
+    result = replace(result, unit=named.handling.unit)
     if result.failure is not None:
         progress.warn(f"the artifact does not run {named.where}: {result.failure}")
     elif named.handling.unit == NPU and _answers_otherwise(workload, result, answer):
@@ -167,7 +168,8 @@ def _answer(workload: Workload, named: NamedPlace) -> Answer:
                 answer = place.run(model, batches)
         except USER_CODE_FAILS as error:  # whatever the code of a runtime raises
             return Answer(failure=f"{named.told} fails: {first_line(error)}")
-    misfit = next(_misfits(workload.expected, answer), None)
+    expected = workload.expected if named.handling.outputs else []
+    misfit = next(_misfits(expected, answer), None)
     return answer if misfit is None else Answer(failure=f"{named.told} gives {misfit}", ran_on=_ran_on(answer))
 
 
@@ -213,6 +215,17 @@ def _ran_on(answer: Any) -> dict[str, str]:
     """What an answer says of its place, as texts; nothing where it is no mapping."""
     told = getattr(answer, "ran_on", None)
     return {str(name): str(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
+
+
+def _timed(place: str, answer: Answer) -> PlaceResult:
+    """What a place gave that gives no outputs."""
+    failure = None if answer.failure is None else " ".join(str(answer.failure).split())
+    measured = answer.measured if failure is None else None
+    if failure is None and measured is None:
+        failure = "nothing was measured"
+    return PlaceResult(
+        place=place, samples=0, compared=False, ran_on=_ran_on(answer), measured=measured, failure=failure
+    )
 
 
 def _result(workload: Workload, place: str, answer: Answer) -> PlaceResult:

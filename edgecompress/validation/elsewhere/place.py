@@ -118,6 +118,7 @@ class Handling:
         unit: of its devices that is meant to run the nodes: budgets bound what is left to the CPU.
         compiler: the package whose version a file is of that it compiles, and that ships; empty where none does.
         fixed_shapes: it compiles a file, and takes no dynamic dimension; samples are run one by one.
+        outputs: it gives them back; a runtime that only measures does not, and nothing is compared.
     """
 
     step: str = "run"
@@ -128,6 +129,7 @@ class Handling:
     unit: str = "CPU"
     compiler: str = ""
     fixed_shapes: bool = False
+    outputs: bool = True
 
 
 FindPlaceT = TypeVar("FindPlaceT", bound=Callable[..., Any])

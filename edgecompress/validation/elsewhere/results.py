@@ -18,6 +18,8 @@ from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, label_of
 from edgecompress.validation.elsewhere.segments import segments_of, share_of_macs
 
 Entry = Mapping[str, Any]
+TIMED = "timed"
+"""The outcome at a place that gives no outputs: what agrees there is not known."""
 LIMITS = {"cpus": "min_cpu_agreement", "browser": "min_browser_agreement", "runtimes": "min_runtime_agreement"}
 """Key of a manifest -> the budget that bounds how many samples agree at its places."""
 
@@ -30,6 +32,7 @@ class PlaceResult:
         place: its name.
         samples: that were run.
         installed: whether there was all that it needs.
+        compared: whether there are outputs from there; a place that only measures gives none.
         identical: whether the outputs are the same bit for bit.
         agreement: with those on this machine.
         ran_on: what it ran on, name -> version or model.
@@ -44,6 +47,7 @@ class PlaceResult:
     place: str
     samples: int
     installed: bool = True
+    compared: bool = True
     identical: bool = False
     agreement: Agreement = field(default_factory=Agreement)
     ran_on: Mapping[str, str] = field(default_factory=dict)
@@ -58,10 +62,11 @@ class PlaceResult:
     def entry(self) -> dict[str, Any]:
         """The same as plain data, for JSON; no figures where nothing ran."""
         ran = self.failure is None
+        done = "ran" if self.compared else TIMED
         return {
-            "outcome": "ran" if ran else "failed" if self.installed else "not installed",
-            "identical": self.identical,
-            **(self.agreement.entry if ran else dict.fromkeys(Agreement().entry)),
+            "outcome": done if ran else "failed" if self.installed else "not installed",
+            "identical": self.identical if self.compared else None,
+            **(self.agreement.entry if ran and self.compared else dict.fromkeys(Agreement().entry)),
             "lost": list(self.agreement.lost()),
             "samples": self.samples,
             "ran_on": dict(self.ran_on),
@@ -175,8 +180,15 @@ class Elsewhere:
         return {name: figure.interval for name, figure in self.latencies.items() if figure.interval is not None}
 
     def strict(self, budgets: Budgets) -> Budgets:
-        """Whoever asks for other places and sets no limit means that no answer may change."""
-        tried = [LIMITS[group] for group, entries in self.groups.items() if entries]
+        """Whoever asks for other places and sets no limit means that no answer may change.
+
+        That is not asked of places that only measure.
+        """
+        answering = {
+            group: [entry for entry in entries.values() if entry.get("outcome") != TIMED]
+            for group, entries in self.groups.items()
+        }
+        tried = [LIMITS[group] for group, entries in answering.items() if entries]
         return budgets.model_copy(update={limit: 1.0 for limit in tried if getattr(budgets, limit) is None})
 
     def with_sources(self, sources: Mapping[str, str]) -> dict[str, Any]:

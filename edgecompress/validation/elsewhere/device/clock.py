@@ -113,12 +113,28 @@ class DeviceClock:
 
 
 def clock_of(places: Iterable[NamedPlace], recipe: Recipe, progress: Progress) -> DeviceClock | None:
-    """The clock of the device that a recipe names, among places that were prepared; None where it names none."""
+    """The clock of the device that a recipe names, among places that were prepared; None where it names none.
+
+    Raises:
+        RecipeError: candidates are to be timed on a device that times whole files alone.
+    """
     for named in places:
-        if named.name == recipe.device.url and isinstance(named.place, SshDevice):
+        if named.name == recipe.device.url and not isinstance(named.place, SshDevice):
+            _require_no_goal(named.name, recipe)
+        elif named.name == recipe.device.url:
+            assert isinstance(named.place, SshDevice)
             threads = recipe.device.threads or recipe.cpu.threads
             return DeviceClock(device=named.place, threads=threads, folder=kept_times(), progress=progress)
     return None
+
+
+def _require_no_goal(name: str, recipe: Recipe) -> None:
+    asked = [key for key in ("goal", "spread") if getattr(recipe.pruning, key) == "latency"]
+    if recipe.pruning.enabled and asked:
+        raise RecipeError(
+            f"'pruning.{asked[0]}=latency' needs the times of candidates, and {name} times whole files alone; leave it"
+            " out, or give a device as ssh://HOST"
+        )
 
 
 def _batches(contents: Iterator[bytes]) -> Iterator[list[bytes]]:

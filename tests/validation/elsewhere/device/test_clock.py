@@ -65,6 +65,18 @@ def _clock(device: SshDevice, threads: int = 1, told: Heard | None = None) -> De
     return DeviceClock(device=device, threads=threads, folder=kept_times(), progress=told or Heard())
 
 
+@pytest.mark.parametrize("key", ["goal", "spread"])
+def test_a_device_that_times_whole_files_alone_times_no_candidates(key: str) -> None:
+    table = {"device": {"url": "adb://a1"}, "pruning": {"enabled": True, key: "latency"}}
+    with pytest.raises(RecipeError) as caught:
+        clock_of(find_places(["adb://a1"]), parse_recipe(table), Heard())
+    assert str(caught.value) == (
+        f"'pruning.{key}=latency' needs the times of candidates, and adb://a1 times whole files alone; leave it out, or"
+        " give a device as ssh://HOST"
+    )
+    assert clock_of(find_places(["adb://a1"]), parse_recipe({"device": {"url": "adb://a1"}}), Heard()) is None
+
+
 def _operators(count: int) -> list[ir.Model]:
     return [single(LAYER, 4, width) for width in range(1, count + 1)]
 
