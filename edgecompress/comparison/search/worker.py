@@ -129,6 +129,9 @@ class Worker:
     ) -> tuple[float, float, float]:
         trial.set_user_attr(SETTINGS, dict(settings))
         trial.set_user_attr(FOLDER, name)  # from here on others look for the lock
+        if _is_begun_before(study, trial, name):
+            trial.set_user_attr(SAME_AS, name)
+            raise NoValuesError
         start = time.monotonic()
         with _queued_again_if_interrupted(study, trial):
             self.progress.require_time()
@@ -184,7 +187,13 @@ def _running(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     import optuna
 
     running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    return [trial for trial in running if FOLDER in trial.user_attrs and not has_ended(trial.user_attrs)]
+    begun = [trial for trial in running if FOLDER in trial.user_attrs and SAME_AS not in trial.user_attrs]
+    return [trial for trial in begun if not has_ended(trial.user_attrs)]
+
+
+def _is_begun_before(study: optuna.Study, trial: optuna.Trial, name: str) -> bool:
+    """Whether another worker, whose folder and locks are others, is at the same recipe already."""
+    return any(other.number < trial.number and other.user_attrs[FOLDER] == name for other in _running(study))
 
 
 @contextmanager

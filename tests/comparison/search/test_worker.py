@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgecompress.comparison.digests import digest_row
 from edgecompress.comparison.making import Material
 from edgecompress.comparison.search.journal import lock_of_trial
 from edgecompress.comparison.search.space import make_space
 from edgecompress.comparison.search.storage import quietly
 from edgecompress.comparison.search.study import open_study, read_study
 from edgecompress.comparison.search.time_budget import TimedProgress
-from edgecompress.comparison.search.worker import NoValuesError, Worker
+from edgecompress.comparison.search.worker import DIGITS, NoValuesError, Worker
 from edgecompress.progress import Progress
 from edgecompress.system.locks import owned
 from edgecompress.targets import TargetProfile, effective_profile
@@ -125,6 +127,23 @@ def test_a_recipe_that_another_worker_is_at_is_not_run_twice(
     assert len(runs) == 1
     assert study.trials[1].user_attrs["same_as"] == first.folder
     assert study.trials[1].state.name == "FAIL"
+
+
+@pytest.mark.parametrize(("begun", "times"), [("the same", 0), ("another", 1)])
+def test_what_a_worker_with_a_folder_of_its_own_has_begun_is_not_begun_again(
+    begun: str, times: int, worker: Worker, study: Any, runs: list[TargetProfile]
+) -> None:
+    params, name = (
+        dict(worker.space.own()),
+        digest_row(worker.space.profile_of(worker.space.own()).recipe, worker.parts),
+    )
+    study.enqueue_trial(params)
+    study.ask().set_user_attr("folder", name[:DIGITS] if begun == "the same" else begun)
+    study.enqueue_trial(params)
+    replace(worker, journal=None).run(study)
+    assert len(runs) == times
+    assert study.trials[1].state.name == ("COMPLETE" if times else "FAIL")
+    assert read_study(study).running == {name[:DIGITS] if begun == "the same" else begun}
 
 
 def test_a_recipe_that_was_tried_is_known_and_not_run(worker: Worker, study: Any, runs: list[TargetProfile]) -> None:
