@@ -99,12 +99,12 @@ def test_all_rows_with_all_data(tmp_path: Path) -> None:
 def test_rows_that_train_have_the_loss_and_others_are_told_of_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_network: Any, *, target: Any, loss: Any, **_: Any) -> None:
-        asked.append((target.recipe.trains, target.recipe.training.loss, loss))
+    def refuse(_network: Any, *, target: Any, by: MeasuredBy, **_: Any) -> None:
+        asked.append((target.recipe.trains, target.recipe.training.loss, by.loss))
         raise RecipeError("not now; wait")
 
     asked: list[tuple[bool, str | None, Any]] = []
-    monkeypatch.setattr("edgecompress.comparison.making.compress", refuse)
+    monkeypatch.setattr("edgecompress.comparison.making.make_request", refuse)
     by = MeasuredBy(loss=_sum)
     compare(seeded(Blocks), **DATA, train=images(), output=tmp_path / "all", overrides=QUICK, by=by)
     place = f"{__name__}:_sum"
