@@ -164,8 +164,13 @@ def is_known(kind: Kind, name: str) -> bool:
     return (kind.own_code and ":" in name) or plain in built_in(kind) or bool(_registered(kind, plain))
 
 
-def require_known(kind: Kind, name: str) -> str:
+def require_known(kind: Kind, name: str, key: str | None = None) -> str:
     """A name as it is, where something has it; nothing is imported.
+
+    Args:
+        kind: of what is named.
+        name: to look for.
+        key: of a recipe that names it, by default that of the kind.
 
     Raises:
         ValueError: nothing has it; the message has the key's path and the nearest name.
@@ -174,7 +179,7 @@ def require_known(kind: Kind, name: str) -> str:
         plain, known = _without_device(kind, name), _known(kind)
         code = " or file.py:callable" if kind.own_code else ""
         raise ValueError(
-            f"expected a value that is {_listed(known)}{code}, got {plain!r} in {kind.key!r}"
+            f"expected a value that is {_listed(known)}{code}, got {plain!r} in {key or kind.key!r}"
             f"{nearest(plain, known, _of_another_kind(kind, plain))}"
         )
     return name

@@ -8,7 +8,7 @@ opens the source again and holds one batch at a time. A dataset is loaded in bat
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Self
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from edgecompress.arrays import Array, Axes, TensorSpec, batch_sizes, fixed_rows
+from edgecompress.data.batch_axes import Shape
 from edgecompress.data.datasets import BATCH_ROWS, Loaded
 from edgecompress.data.digest import digest_of
 from edgecompress.data.parts import InputNames as InputNames
@@ -103,7 +104,8 @@ class Batches:
     Iterating raises :class:`DataError` at the first batch that is not what it should be, naming the
     batch, the input and the fault. ``label_kinds`` are NumPy's letters of the dtypes that labels may have: class
     indices by default, ``"iuf"`` for a regression; :data:`OTHER` among them stands for every other form.
-    Where the ``signature`` fixes the number of samples, batches of a multiple of it are cut.
+    Where the ``signature`` fixes the number of samples, or the ``declared`` shapes of the inputs do, batches of a
+    multiple of it are cut.
     ``class_axis`` and ``axes`` are those of every batch; ``measure`` is what networks are measured by. Class indices
     that are ``ignore_index`` become -100, which counts for nothing.
     """
@@ -112,6 +114,7 @@ class Batches:
     source: Source
     inputs: InputNames
     signature: tuple[TensorSpec, ...] = ()
+    declared: Mapping[str, Shape] = field(default_factory=dict)
     use_labels: bool = True
     label_kinds: str = "iu"
     class_axis: int | None = None
@@ -139,9 +142,12 @@ class Batches:
             raise DataError(f"the {self.role} data yields no batches; return at least one")
 
     def _cut(self, batch: Batch) -> Iterator[Batch]:
-        """A batch in parts of as many samples as the signature fixes, where they come out even."""
-        rows = fixed_rows({spec.name: spec.shape for spec in self.signature}, self.axes)
-        if not rows or batch.rows <= rows or batch.rows % rows:
+        """A batch in parts of as many samples as a model fixes, where they come out even, and then fit."""
+        shapes: Mapping[str, Sequence[int | str | None]] = {
+            spec.name: spec.shape for spec in self.signature
+        } or self.declared
+        rows = fixed_rows(shapes, self.axes)
+        if not rows or batch.rows <= rows or batch.rows % rows or not _fits(batch.slice(0, rows), shapes):
             yield batch
             return
         yield from (batch.slice(start, start + rows) for start in range(0, batch.rows, rows))
@@ -250,6 +256,16 @@ def _parse(features: Any, labels: Any, inputs: InputNames, axes: Axes, where: st
     batch = Batch(inputs=arrays, labels=labels, axes=axes)
     _check_rows(batch, where)
     return batch
+
+
+def _fits(batch: Batch, shapes: Mapping[str, Sequence[int | str | None]]) -> bool:
+    """Whether arrays have these shapes; what is no number there is free."""
+    return all(
+        len(shape) == batch.inputs[name].ndim
+        and all(size == has for size, has in zip(shape, batch.inputs[name].shape, strict=True) if isinstance(size, int))
+        for name, shape in shapes.items()
+        if name in batch.inputs
+    )
 
 
 def _array(value: Any, where: str) -> Array:

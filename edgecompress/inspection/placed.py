@@ -13,14 +13,15 @@ from edgecompress.bundle.reading import ARTIFACT, Bundle, read_bundle
 from edgecompress.bundle.revalidation import read_golden
 from edgecompress.data.batches import Batch
 from edgecompress.data.dummy_inputs import dummy_inputs, free_dimensions, input_specs
-from edgecompress.errors import ModelError, RecipeError
+from edgecompress.errors import ModelError, RecipeError, nearest
 from edgecompress.progress import Item, Progress
+from edgecompress.registry import RUNTIMES, built_in, is_known
 from edgecompress.runtime import open_session
 from edgecompress.system.isolation import require_file
 from edgecompress.targets import load_profile, profile_names
 from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.place import RunNode
-from edgecompress.validation.elsewhere.places import NamedPlace, find_places
+from edgecompress.validation.elsewhere.places import NamedPlace, find_places, runtime_of
 from edgecompress.validation.elsewhere.results import PlaceResult
 from edgecompress.validation.elsewhere.segments import Segment, segments_of, share_of_macs
 
@@ -87,6 +88,12 @@ def inspect_placed(given: Bundle | str | Path, on: str, progress: Progress) -> P
 
 def _place(on: str) -> NamedPlace:
     """The place of a name, or that which the target of a name is made for."""
+    if on not in profile_names() and not is_known(RUNTIMES, on):
+        known = built_in(RUNTIMES)
+        raise RecipeError(
+            f"there is no runtime or target {on!r}; name a runtime, {', '.join(known)}, or a target that is made for"
+            f" one, as 'snapdragon'{nearest(runtime_of(on), [*known, *profile_names()])}"
+        )
     device = load_profile(on).recipe.validation.device if on in profile_names() else on
     if device is None:
         raise RecipeError(f"target {on!r} is made for no runtime; name one, such as 'qnn:sm8650'")

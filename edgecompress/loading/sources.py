@@ -20,7 +20,7 @@ from edgecompress.loading.user_code import folder_of, importable, require_no_arg
 from edgecompress.metrics.metric import DEFAULT, Measure, named_measure
 from edgecompress.modules.named_inputs import input_names
 from edgecompress.recipe.tables import Recipe
-from edgecompress.runtime import Network, network_rows
+from edgecompress.runtime import Network, declared_shapes, network_rows
 
 Data = str | os.PathLike[str] | Iterable[Any] | Dataset[Any] | Source
 
@@ -92,6 +92,7 @@ def open_batches(data: Data, role: str, network: Network, recipe: Recipe, measur
         role=role,
         source=source,
         inputs=input_names(network),
+        declared=declared_shapes(network),
         use_labels=role in ("evaluation", "train"),
         label_kinds=ANY if any_form else kinds + OTHER * (role == "train"),
         ignore_index=training.ignore_index if is_judged and measure.of_classes else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecompress.recipe.table import Table
-from edgecompress.recipe.values import PlaceName, PositiveInt
+from edgecompress.recipe.values import DeviceName, PlaceName, PositiveInt
 
 
 class Validation(Table):
@@ -11,7 +11,7 @@ class Validation(Table):
 
     on: tuple[PlaceName, ...] | None = None
     """Runtimes on which the artifact is run and compared with this machine, each as RUNTIME or RUNTIME:DEVICE."""
-    device: PlaceName | None = None
+    device: DeviceName | None = None
     """What the artifact is made for, as RUNTIME or RUNTIME:DEVICE: it is run there, too. Where the runtime is not
     installed, a line tells how to install it, and the artifact is written without."""
     samples: PositiveInt = 100

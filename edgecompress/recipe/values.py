@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -21,17 +21,22 @@ URLS = tuple(f"{scheme}://" for scheme in SCHEMES)
 """How the names of devices of one's own begin."""
 
 
-def _require_place(name: str) -> str:
+def _require_place(name: str, key: str) -> str:
     """The name of a place as it is; a URL among them has no password, and nothing that a program takes for an option.
 
     Raises:
         ValueError: no runtime has it, or it is a URL that cannot be used.
     """
-    require_known(RUNTIMES, name)
-    return checked_url(name, RUNTIMES.key) if name.startswith(URLS) else name
+    require_known(RUNTIMES, name, key)
+    return checked_url(name, key) if name.startswith(URLS) else name
 
 
-PlaceName = Annotated[str, AfterValidator(_require_place), Field(examples=[*built_in(RUNTIMES)])]
+def _place_name(key: str) -> tuple[AfterValidator, Any]:
+    return AfterValidator(partial(_require_place, key=key)), Field(examples=[*built_in(RUNTIMES)])
+
+
+PlaceName = Annotated[str, *_place_name("validation.on")]
+DeviceName = Annotated[str, *_place_name("validation.device")]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
 BatchAxis = Annotated[int, Field(ge=-1)]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

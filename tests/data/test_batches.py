@@ -336,6 +336,22 @@ def test_batches_are_cut_to_the_number_of_samples_that_a_model_fixes(fixed: int,
     assert np.concatenate([batch.labels for batch in read]).tolist() == [*range(6), *range(6)]
 
 
+@pytest.mark.parametrize(
+    ("shape", "rows"),
+    [
+        ((1, 3), [1, 1, 1, 1]),
+        ((2, "width"), [2, 2]),
+        ((3, 3), [4]),  # does not come out even
+        ((2, 5), [4]),  # would not fit then either
+        ((1, 3, 1), [4]),
+        (("batch", 3), [4]),
+    ],
+)
+def test_batches_are_cut_to_the_shapes_that_a_network_declares(shape: tuple[int | str, ...], rows: list[int]) -> None:
+    batches = Batches(role="calibration", source=lambda: [X], inputs=ONE, declared={"image": shape})
+    assert [batch.rows for batch in batches] == rows
+
+
 def test_what_does_not_come_out_even_is_refused_as_it_is() -> None:
     spec = TensorSpec(name="image", dtype=np.dtype(np.float32), shape=(3, 3))
     with pytest.raises(DataError, match=r"'image' is float32 \(4, 3\); the exported model takes float32 \(3, 3\)"):

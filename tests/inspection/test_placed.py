@@ -104,7 +104,11 @@ def test_what_cannot_be_run_there_is_one_line(
         "error: target 'mobile' is made for no runtime; name one, such as 'qnn:sm8650'"
     )
     assert _told(["made", "--on", "qnn:sm1"], capsys).startswith("error: unknown system on a chip 'sm1'; name one of ")
-    assert "expected a value that is " in _told(["made", "--on", "snapdragn"], capsys)
+    assert _told(["made", "--on", "snapdragn"], capsys) == (
+        "error: there is no runtime or target 'snapdragn'; name a runtime, browser, openvino, qemu, qnn, ssh, or a"
+        " target that is made for one, as 'snapdragon'; did you mean 'snapdragon'?"
+    )
+    assert _told(["made", "--on", "qn:sm8650"], capsys).endswith("; did you mean 'qnn'?")
     assert _told(["gone", "--on", "snapdragon"], capsys) == needs
     _install(tmp_path, monkeypatch, SPLIT.replace("nodes=nodes, ", ""))
     assert _told(["made", "--on", "mine"], capsys) == (

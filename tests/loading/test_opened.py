@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
 import torch
 from torch import Tensor, nn
@@ -138,3 +140,16 @@ def test_who_asks_for_a_metric_is_told_of_no_other() -> None:
 @pytest.mark.parametrize("labels", [torch.arange(4), torch.ones(4, 7, dtype=torch.int64), None])
 def test_labels_of_classes_are_no_masks(labels: Tensor | None) -> None:
     assert _told({"evaluation": [(torch.zeros(4, 3, 8, 8), labels)]}, Recipe()) == []
+@pytest.mark.parametrize(("declared", "asked"), [("1", None), ("N", 1), ("2", None)])
+def test_batches_are_cut_where_a_file_or_the_recipe_fixes_the_number_of_samples(
+    declared: str, asked: int | None
+) -> None:
+    text = f'<ir_version: 10, opset_import: ["": 20]> m (float[{declared},5] x) => (float[{declared},5] y)'
+    model = ir.from_proto(onnx.parser.parse_model(text + "{ y = Relu(x) }"))
+    x, recipe = torch.rand(4, 5), Recipe(export=Export(batch_size=asked))
+    opened = open_together(model, {"evaluation": [(x, torch.arange(4))]}, recipe)
+    rows = asked or int(declared)
+    batches = list(opened.batches["evaluation"])
+    assert [batch.rows for batch in batches] == [rows] * (4 // rows)
+    assert opened.first().rows == rows
+    assert np.concatenate([batch.labels for batch in batches]).tolist() == [0, 1, 2, 3]

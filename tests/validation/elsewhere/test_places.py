@@ -100,6 +100,12 @@ def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(name: str) 
     assert told.startswith(f"expected a value that is {known}, got {name.partition(':')[0]!r} in 'validation.on'")
 
 
+def test_the_key_that_names_a_runtime_that_nobody_has_is_told() -> None:
+    assert _told(lambda: Validation(device="qn:sm8650")).endswith(
+        "got 'qn' in 'validation.device'; did you mean 'qnn'?"
+    )
+
+
 def test_a_recipe_asks_in_three_ways_for_places_each_once(install: Install) -> None:
     install(RIGHT)
     on = ("mine:b", "qemu:haswell", "browser", "mine:a")
