@@ -140,6 +140,8 @@ def test_who_asks_for_a_metric_is_told_of_no_other() -> None:
 @pytest.mark.parametrize("labels", [torch.arange(4), torch.ones(4, 7, dtype=torch.int64), None])
 def test_labels_of_classes_are_no_masks(labels: Tensor | None) -> None:
     assert _told({"evaluation": [(torch.zeros(4, 3, 8, 8), labels)]}, Recipe()) == []
+
+
 @pytest.mark.parametrize(("declared", "asked"), [("1", None), ("N", 1), ("2", None)])
 def test_batches_are_cut_where_a_file_or_the_recipe_fixes_the_number_of_samples(
     declared: str, asked: int | None

@@ -15,6 +15,7 @@ from edgecompress.exporters.canonicalize.attention_scales import fold_attention_
 from edgecompress.exporters.canonicalize.batch_norms import convolve_batch_norms
 from edgecompress.exporters.canonicalize.channel_factors import fold_channel_factors
 from edgecompress.exporters.canonicalize.channel_shuffles import gather_channels
+from edgecompress.exporters.canonicalize.fixed_gathers import flatten_gathers
 from edgecompress.exporters.canonicalize.free_names import free_names
 from edgecompress.exporters.canonicalize.hard_swish import unfold_hard_swish
 from edgecompress.exporters.canonicalize.masks import drop_masks
@@ -33,6 +34,7 @@ __all__ = ["canonicalize", "prepare_for_integers"]
 
 PASSES = (
     free_names,
+    flatten_gathers,
     turn_softmax,
     merge_transposes,
     gather_channels,
