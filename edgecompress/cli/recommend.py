@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edgecompress.targets.recommendation import Recommendation
 
 WIDTH, INDENT = 80, "   "
+MODEL, DATA = "MODEL", "DATA"
+"""What stands in a command for what was not given."""
 
 
 def run(
@@ -87,14 +90,14 @@ def run(
     else:
         given = {
             "weights": weights,
-            "calibration": calibration or "DATA",
-            "evaluation": evaluation or "DATA",
+            "calibration": calibration or DATA,
+            "evaluation": evaluation or DATA,
             "train": train,
             "metric": metric,
             "postprocess": postprocess,
             "loss": loss,
         }
-        _print_advice(advice, model or "MODEL", given)
+        _print_advice(advice, model or MODEL, given)
     return 0 if advice.best else 1
 
 
@@ -108,8 +111,10 @@ def _print_advice(advice: Advice, model: str, given: Mapping[str, str | None]) -
         told = f"\nIs there data to train on? With --train-data, {advice.with_training} comes first."
         console().print(told, style="yellow", highlight=False, markup=False)
     if advice.best is not None:
-        command = _command(advice.best, model, given, advice.overrides)
-        console().print(f"\n{command}", highlight=False, markup=False, soft_wrap=True)
+        words = _command(advice.best, model, given, advice.overrides)
+        if told := " ".join(_placeholders(words)):
+            console().print(f"\n{textwrap.fill(told, WIDTH)}", highlight=False, markup=False)
+        console().print(f"\n{shlex.join(words)}", highlight=False, markup=False, soft_wrap=True)
     _print_trials(advice.found, advice.measured, advice.trials)
 
 
@@ -135,13 +140,28 @@ def _print_found(found: Recommendation, measured: MeasuredFloat | None, limit: f
         print_table(["rejected", "by", "why"], rows, left=3)
 
 
-def _command(profile: TargetProfile, model: str, given: Mapping[str, str | None], assignments: Sequence[str]) -> str:
-    """What to type for a target, with the model and the data that were given."""
-    options = {**given, "train": (given["train"] or "DATA") if profile.recipe.trains else None}
+def _command(
+    profile: TargetProfile, model: str, given: Mapping[str, str | None], assignments: Sequence[str]
+) -> list[str]:
+    """The words to type for a target, with the model and the data that were given."""
+    options = {**given, "train": (given["train"] or DATA) if profile.recipe.trains else None}
     words = ["edgecompress", "compress", model, "--target", profile.name]
     words += [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
-    words += [word for assignment in assignments for word in ("--set", assignment)]
-    return shlex.join(words)
+    return words + [word for assignment in assignments for word in ("--set", assignment)]
+
+
+def _placeholders(words: Sequence[str]) -> Iterator[str]:
+    """What the user has to put in the place of words of a command."""
+    if MODEL in words:
+        yield f"{MODEL} is your network: file.py:callable, or model.onnx."
+    unfilled = [option for option, value in pairwise(words) if value == DATA]
+    if unfilled:
+        yield f"{DATA} is file.py:callable, a folder of pictures or an .npz file."
+        labelled = [option for option in unfilled if option != "--calibration"]
+        if labelled:
+            yield f"That of {' and '.join(labelled)} has labels."
+        if "--evaluation" in labelled:
+            yield "Without --evaluation, accuracy is not measured."
 
 
 def _predicted(prediction: Prediction) -> str:

@@ -40,6 +40,27 @@ def test_it_ranks_and_says_why_and_which_command_follows(capsys: pytest.CaptureF
     assert lines[-1] == f"{command} --set 'images.size=[32, 32]' --set budgets.max_size_mb=3"
 
 
+def test_what_was_not_given_is_explained_in_front_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*RECOMMEND, "--cpu", "raspberry-pi-4", "--max-size-mb", "3", "--train-data"]) == 0
+    told = " ".join(_lines(capsys)[-5:-2])
+    assert told.strip() == (
+        "MODEL is your network: file.py:callable, or model.onnx. DATA is file.py:callable, a folder of pictures or an"
+        " .npz file. That of --evaluation and --train has labels. Without --evaluation, accuracy is not measured."
+    )
+
+
+def test_only_what_was_not_given_is_explained(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*RECOMMEND, *MODEL]) == 0
+    *_, text, more, _, command = _lines(capsys)
+    assert f"{text} {more}" == (
+        "DATA is file.py:callable, a folder of pictures or an .npz file. That of --evaluation has labels. Without"
+        " --evaluation, accuracy is not measured."
+    )
+    assert " --evaluation DATA " in command
+    assert main([*RECOMMEND, *MODEL, "--evaluation", "batches.py:evaluation"]) == 0
+    assert not any("DATA" in line for line in _lines(capsys))
+
+
 def test_nothing_that_trains_comes_first_before_it_is_known_that_it_can(capsys: pytest.CaptureFixture[str]) -> None:
     asked = [*RECOMMEND, "--cpu", "raspberry-pi-4", "--max-size-mb", "3"]
     assert main(asked) == 0
