@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +103,21 @@ def test_the_first_is_the_expected_one(
     first = _recommend(**asked).ranked[0]
     assert (first.profile.name, first.profile.reason, first.decided_by) == (target, reason, decided_by)
     assert first.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_page_says_which_target_limits_lead_to(trained: bool) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
+    rows = re.findall(r"^\| (.+) \| `(\w+)`: ", text.partition("| limits on | target |")[2].partition("\n\n")[0], re.M)
+    limits: dict[str, dict[str, Any]] = {"nothing": {}, "size": {"max_size_mb": 3}, "latency": {"max_latency_ms": 30}}
+    limits["accuracy"] = {"max_accuracy_drop": 2.5}
+    found = {}
+    for words, target in rows:
+        for case in words.split("; "):
+            asked = {key: value for word in re.split(r", | and ", case) for key, value in limits[word].items()}
+            found[tuple(sorted(asked))] = target
+            assert _recommend(**asked, train_data=trained).ranked[0].profile.name == (target if trained else "mobile")
+    assert len(found) == 2**3
 
 
 def test_a_chip_with_an_npu_is_offered_a_target_for_its_cpu_next() -> None:
