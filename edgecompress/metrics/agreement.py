@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.arrays import Array
+from edgecompress.errors import ModelError
 from edgecompress.metrics.slices import (
     IDENTICAL_DB,
     NOISE,
@@ -63,14 +64,20 @@ class Agreement:
             names: of the outputs; ``output_0`` and so on where there are none.
             class_axis: the axis of the first output that holds the classes, where labels or the recipe show that it
                 holds scores of classes; without it nothing is said of classes.
+
+        Raises:
+            ModelError: an output has another shape in each: how large it is depends on values.
         """
         pairs = list(zip(reference, actual, strict=True))
+        called = tuple(names) or tuple(f"output_{index}" for index in range(len(pairs)))
+        for name, (r, a) in zip(called, pairs, strict=True):
+            _require_one_shape(name, r, a)
         gaps = [_gaps(r, a) for r, a in pairs]
         same = np.zeros(0, bool)
         if class_axis is not None:
             same = np.atleast_1d(reference[0].argmax(axis=class_axis) == actual[0].argmax(axis=class_axis))
         return cls(
-            names=tuple(names) or tuple(f"output_{index}" for index in range(len(pairs))),
+            names=called,
             tables=tuple(tabulate(r, a) for r, a in pairs),
             max_abs_error=max((error for error, _ in gaps), default=0.0),
             agreed=int(same.sum()),
@@ -166,6 +173,14 @@ def listed(names: Sequence[str]) -> str:
     ("'scores[:, 4]'", "'scores[:, 4]' and 2 more")
     """
     return repr(names[0]) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def _require_one_shape(name: str, reference: Array, actual: Array) -> None:
+    if reference.shape != actual.shape:
+        raise ModelError(
+            f"output {name!r} has shape {reference.shape} of one model and {actual.shape} of the other, so that its"
+            " size depends on values; leave what selects them, such as NonMaxSuppression or NonZero, out of the model"
+        )
 
 
 def _gaps(reference: Array, actual: Array) -> tuple[float, NDArray[np.bool_]]:

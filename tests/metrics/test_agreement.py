@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from edgecompress.errors import ModelError
 from edgecompress.metrics.agreement import ALIKE_DB, Agreement, listed
 from edgecompress.metrics.slices import IDENTICAL_DB
 
@@ -103,6 +104,15 @@ def test_what_was_lost_does_not_depend_on_the_order_of_batches(order: list[int])
         total = total.merge(Agreement.between([batches[index]], [actual]))
     assert total.lost() == ("output_0[:, 3]",)
     assert total.alike_share == 0.0
+
+
+def test_an_output_whose_size_depends_on_values_is_one_line() -> None:
+    with pytest.raises(ModelError) as caught:
+        Agreement.between([np.zeros(2), np.zeros((2, 256))], [np.zeros(2), np.zeros((2, 253))], names=["a", "boxes"])
+    assert str(caught.value) == (
+        "output 'boxes' has shape (2, 256) of one model and (2, 253) of the other, so that its size depends on values;"
+        " leave what selects them, such as NonMaxSuppression or NonZero, out of the model"
+    )
 
 
 def test_many_names_are_told_in_a_few_words() -> None:
