@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgecompress.comparison import Comparison
 from edgecompress.comparison import compare as compare_rows
 from edgecompress.comparison.measured import Measured
-from edgecompress.errors import DataError
+from edgecompress.errors import DataError, RecipeError
 from edgecompress.loading.losses import LossOrName
 from edgecompress.loading.metrics import MeasuredBy, MetricOrName, PostprocessOrName
 from edgecompress.loading.models import given_model, name_of
@@ -29,6 +29,7 @@ def compare(
     train: Data | None = None,
     weights: str | Path | None = None,
     overrides: Overrides = (),
+    recipes: Sequence[str | Path] = (),
     output: str | Path | None = None,
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
@@ -50,6 +51,8 @@ def compare(
         weights: of a module that MODEL names: safetensors, or a state dict.
         overrides: for the recipe of every row: ``KEY=VALUE`` in a list, or values by key in a dict; a key that begins
             with ``ROW:`` is for that row.
+        recipes: of the user's own, a row for each, called as its file: paths of TOML files, such as ``recipe.toml`` of
+            a bundle, or names of targets.
         output: folder, made where there is none; by default ``<model>-compare`` in the current folder.
         progress: what is told of the progress; by default nobody.
         tell: told of every row, as soon as it is known.
@@ -58,7 +61,7 @@ def compare(
         loss: what training minimizes in rows that train, as :func:`compress` takes it.
 
     Raises:
-        RecipeError: there is no such row or key, or an argument is of the wrong type.
+        RecipeError: there is no such row or key, two rows would have one name, or an argument is of the wrong type.
         ModelError: the model cannot be loaded, run or captured.
         DataError: the data is missing or does not fit.
         OutputError: the folder holds other things, or cannot be written.
@@ -74,7 +77,16 @@ def compare(
         train=train,
         output=Path(f"{name_of(named)}-compare") if output is None else path("output", output),
         overrides=assignments("overrides", overrides),
+        recipes=_recipes(recipes),
         progress=progress or Progress(),
         tell=tell,
         by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),
     )
+
+
+def _recipes(given: Sequence[str | Path]) -> tuple[str | Path, ...]:
+    if isinstance(given, (str, os.PathLike)):
+        return (given,)
+    if not isinstance(given, (list, tuple)) or not all(isinstance(recipe, (str, os.PathLike)) for recipe in given):
+        raise RecipeError(f"recipes is {given!r}; give a list of paths or names of targets")
+    return tuple(given)

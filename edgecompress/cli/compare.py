@@ -39,6 +39,10 @@ def run(
             help="Override a key of every recipe, or of one row's.",
         ),
     ] = None,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option("--recipe", metavar="FILE", help="A recipe of your own, as a row called as the file; repeatable."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the table and its bundles.")
     ] = None,
@@ -59,6 +63,7 @@ def run(
             weights=weights,
             output=output,
             overrides=assignments or [],
+            recipes=recipes or [],
             metric=metric,
             postprocess=postprocess,
             loss=loss,
@@ -97,6 +102,10 @@ def print_comparison(comparison: Comparison) -> None:
     for row in comparison.rows:
         for remark in row.remarks:
             out.print(f"{row.title}: {remark}", style="yellow", highlight=False, markup=False)
+    titles_by_key = {row.key: row.title for row in comparison.rows}
+    if comparison.front:
+        front = ", ".join(titles_by_key[key] for key in comparison.front)
+        out.print(f"not beaten in metric, latency and size: {front}", highlight=False, markup=False)
     kept = len(comparison.rows) - len(comparison.fresh)
     told = f"{kept} of {plural(len(comparison.rows), 'row')} kept from before; " if kept else ""
     out.print(f"{told}table and bundles: {comparison.folder}", highlight=False, markup=False, soft_wrap=True)

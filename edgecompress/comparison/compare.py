@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from edgecompress.bundle.manifest import metric_entry
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.comparison.digests import digest_row
-from edgecompress.comparison.making import Material, identify, make_bundle
+from edgecompress.comparison.making import Material, identify, kept_on, make_bundle
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
-from edgecompress.comparison.rows import ROWS, Row, profiles_of, title_of
+from edgecompress.comparison.rows import ROWS, Row, needed, profiles_of, title_of, with_recipes
+from edgecompress.comparison.search.front import front_of
 from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
 from edgecompress.exporters.finish import compact
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.sources import Data
+from edgecompress.metrics.bootstrap import Interval
 from edgecompress.metrics.metric import DEFAULT
 from edgecompress.pipeline.fold import float_original
 from edgecompress.progress import Progress
@@ -31,6 +33,7 @@ from edgecompress.recipe.wording import ADVISES
 from edgecompress.runtime import Network, open_session, session_rows
 from edgecompress.system.durable import replacing
 from edgecompress.targets import TargetProfile
+from edgecompress.techniques.kept import Kept
 from edgecompress.timing.latency import interleave_sessions
 from edgecompress.timing.noise import doubts_of
 from edgecompress.timing.ratios import ratio_of
@@ -48,10 +51,46 @@ class Comparison:
     rows: tuple[Measured, ...] = field(metadata=ADVISES)
     fresh: tuple[str, ...]
 
+    @property
+    def front(self) -> tuple[str, ...]:
+        """The keys of the rows that no other one beats in the metric, the latency and the bytes; none without labels.
+
+        Latencies differ where the 95 % intervals of the speedups do not overlap.
+        """
+        figures = {place: found for place, row in enumerate(self.rows) if (found := _figures(row)) is not None}
+        front = front_of(figures)
+        return tuple(row.key for place, row in enumerate(self.rows) if place in front)
+
     def document(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
         rows = [row.document() for row in self.rows]
-        return {"rows": rows, "measured_now": list(self.fresh), "folder": str(self.folder)}
+        return {
+            "rows": rows,
+            "front": list(self.front),
+            "measured_now": list(self.fresh),
+            "folder": str(self.folder),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Figures:
+    metric_drop: float
+    size_bytes: int
+    speedup: float
+    speedup_interval_95: Interval
+
+
+def _figures(row: Measured) -> _Figures | None:
+    """What decides whether a row beats another; None where it is not known."""
+    if row.timing is None or row.size_bytes is None or row.metric_drop is None:
+        return None
+    timing = row.timing
+    return _Figures(
+        metric_drop=row.metric_drop,
+        size_bytes=row.size_bytes,
+        speedup=timing.speedup,
+        speedup_interval_95=(timing.low, timing.high),
+    )
 
 
 def compare(
@@ -62,6 +101,7 @@ def compare(
     train: Data | None = None,
     output: str | Path,
     overrides: Sequence[str] = (),
+    recipes: Sequence[str | Path] = (),
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
     by: MeasuredBy = AS_NAMED,
@@ -78,18 +118,20 @@ def compare(
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: value for role, value in given.items() if value is not None}
     material = Material(network=network, data=data, by=by)
-    profiles = {key: material.named_in(profile) for key, profile in profiles_of(overrides).items()}
-    prepare_folder(folder)
+    table = with_recipes(recipes)
+    profiles = {key: material.named_in(profile) for key, profile in profiles_of(overrides, table).items()}
+    prepare_folder(folder, table)
     made_of = identify(material, profiles[ORIGINAL].recipe, progress)
     opened, example = made_of.opened, made_of.example
-    known = recall(folder)
+    known, steps = recall(folder), kept_on(made_of, progress)
+    others = [row for key, row in known.items() if key not in profiles]
     rows: list[Measured] = []
     fresh: list[str] = []
-    for row in ROWS:
+    for row in table:
         digest = digest_row(profiles[row.key].recipe, made_of.parts)
         kept = known.get(row.key)
         if kept is None or kept.digest != digest or not _whole(folder / row.key, kept):
-            kept = _measure(row, material, profiles[row.key], folder, digest, progress)
+            kept = _measure(row, material, profiles[row.key], folder, digest, progress, steps)
             fresh.append(row.key)
         rows.append(kept)
         keep(folder, [*rows, *(row for key, row in known.items() if key not in {done.key for done in rows})])
@@ -98,18 +140,18 @@ def compare(
         with progress.step("measuring latency"):
             original = compact(float_original(opened.network, opened.recipe, example))
             rows = _timed(rows, folder, original, example, opened.recipe)
-        keep(folder, rows)
+        keep(folder, [*rows, *others])
     _write_tables(folder, rows)
     return Comparison(folder=folder, rows=tuple(rows), fresh=tuple(fresh))
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder of a comparison, or see that all in it is of one.
+def prepare_folder(folder: Path, table: Sequence[Row] = ROWS) -> None:
+    """Make the folder of a comparison, or see that all in it is of one: of these rows, or of others that it keeps.
 
     Raises:
         OutputError: it holds other things, or cannot be made or read.
     """
-    rows = "|".join(re.escape(row.key) for row in ROWS)
+    rows = "|".join(re.escape(key) for key in {*(row.key for row in table), *recall(folder)})
     files = "|".join(re.escape(name) for name in (FILE, MARKDOWN, CSV))
     ours = re.compile(rf"({rows})(\.checkpoints)?|\.({rows}|{files})\.partial|{files}")
     try:
@@ -138,14 +180,20 @@ def _whole(bundle: Path, row: Measured) -> bool:
 
 
 def _measure(
-    row: Row, material: Material, profile: TargetProfile, folder: Path, digest: str, progress: Progress
+    row: Row,
+    material: Material,
+    profile: TargetProfile,
+    folder: Path,
+    digest: str,
+    progress: Progress,
+    steps: Kept | None,
 ) -> Measured:
-    title = title_of(profile.recipe)
-    lacking = [role for role in row.needs if role not in material.data]
+    title = row.title or title_of(profile.recipe)
+    lacking = [role for role in needed(row, profile.recipe) if role not in material.data]
     if lacking:
         return Measured(key=row.key, title=title, digest=digest, missing=f"needs {lacking[0]} data")
     try:
-        metrics = make_bundle(material, profile, folder / row.key, progress).manifest.metrics
+        metrics = make_bundle(material, profile, folder / row.key, progress, steps).manifest.metrics
     except RecipeError as error:
         return Measured(key=row.key, title=title, digest=digest, missing=str(error))
     # Where nothing was done, what counts is the file as it was exported, not the form of it that runs fastest.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import edgecompress
-from edgecompress import OutputError
+from edgecompress import OutputError, RecipeError
 from edgecompress.comparison import Comparison
 from edgecompress.comparison.measured import Measured
 from edgecompress.runtime import Network
@@ -39,3 +39,15 @@ def test_a_row_without_figures_says_why_in_python_s_words(project: Path, monkeyp
     found = edgecompress.compare(seeded(ConvNet), calibration=images(), tell=told.append)
     worded = replace(row, missing="nothing can be pruned; give overrides=['pruning.residual=prune']")
     assert (*found.rows, *told) == (worded, worded)
+
+
+@pytest.mark.parametrize("given", [[5], 5, {"a.toml": 1}])
+def test_recipes_are_paths_or_names(given: Any) -> None:
+    with pytest.raises(RecipeError) as refused:
+        edgecompress.compare(seeded(ConvNet), calibration=images(), recipes=given)
+    assert str(refused.value) == f"recipes is {given!r}; give a list of paths or names of targets"
+
+
+def test_a_recipe_alone_is_a_list_of_it() -> None:
+    with pytest.raises(RecipeError, match=r"^there is another row 'int8'; call 'a/int8.toml' otherwise$"):
+        edgecompress.compare(seeded(ConvNet), calibration=images(), recipes="a/int8.toml")

@@ -37,6 +37,13 @@ def test_the_table_lines_up_at_80_columns(capsys: pytest.CaptureFixture[str]) ->
     assert "2 of 2 rows kept from before" in lines[-1]
 
 
+def test_the_front_is_told_by_titles(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (_row("original", "original", 1.0), _row("pruned-int8", "pruned 50 % + INT8", 8.25))
+    measured = (replace(rows[0], metric_drop=0.0), replace(rows[1], metric_drop=-0.25))
+    print_comparison(Comparison(folder=Path("out"), rows=measured, fresh=()))
+    assert "not beaten in metric, latency and size: pruned 50 % + INT8" in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("verdict", "drop"), [("no difference", "none"), ("too few samples to say", "open"), ("worse", "-0.25")]
 )
@@ -71,6 +78,8 @@ def test_json_says_what_was_measured_now(capfd: pytest.CaptureFixture[str]) -> N
         (["--set", "prunde:training.epochs=3"], "there is no row 'prunde'; did you mean 'pruned'"),
         (["--set", "int8:cpu.threads=fast"], "expected whole number, got 'fast' in 'cpu.threads'"),
         (["--train", "nothing.npz"], "nothing.npz"),
+        (["--recipe", "int8.toml"], "there is another row 'int8'; call 'int8.toml' otherwise"),
+        (["--recipe", "nothing.toml"], "nothing.toml"),
         (["--output", "nets.py"], "cannot be used"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.comparison import ROWS, Comparison, compare
 from edgecompress.comparison.compare import prepare_folder
+from edgecompress.comparison.measured import Measured, Timing
 from edgecompress.errors import OutputError, RecipeError
 from edgecompress.loading.metrics import MeasuredBy
 from tests.networks import images, seeded
@@ -113,6 +115,40 @@ def test_rows_that_train_have_the_loss_and_others_are_told_of_none(
 
 def _sum(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return outputs.sum()
+
+
+def test_recipes_of_the_users_own_are_rows_and_others_are_kept(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("extends = 'mobile'\n[quantization]\nobserver = 'mse'\n")
+    given: dict[str, Any] = {"recipes": [tmp_path / "mine.toml"]}
+    before = _compare(folder)
+    found = _compare(folder, **given)
+    assert found.fresh == ("mine",)
+    (row,) = [row for row in found.rows if row.key == "mine"]
+    assert (row.title, row.missing) == ("mine", None)
+    assert read_bundle(folder / "mine").manifest.recipe["quantization"]["observer"] == "mse"
+    assert [row.key for row in _compare(folder).rows] == [row.key for row in before.rows]
+    assert _compare(folder, **given).fresh == ()
+
+
+def _measured(key: str, drop: float | None, size: int, speedup: float) -> Measured:
+    timing = Timing(median_ms=1.0, speedup=speedup, low=speedup - 0.1, high=speedup + 0.1)
+    return Measured(key=key, title=key, digest="", size_bytes=size, metric_drop=drop, timing=timing)
+
+
+def test_the_front_are_the_rows_that_no_other_one_beats() -> None:
+    rows = (
+        _measured("original", 0.0, 400, 1.0),
+        _measured("slow", 0.5, 100, 1.5),
+        _measured("fast", 0.5, 100, 3.0),
+        _measured("small", 2.0, 50, 3.05),
+        _measured("worse", 2.5, 60, 3.1),
+        Measured(key="none", title="none", digest="", missing="needs train data"),
+    )
+    found = Comparison(folder=Path("out"), rows=rows, fresh=())
+    assert found.front == ("original", "fast", "small")
+    assert found.document()["front"] == ["original", "fast", "small"]
+    unlabelled = tuple(replace(row, metric_drop=None) for row in rows)
+    assert Comparison(folder=Path("out"), rows=unlabelled, fresh=()).front == ()
 
 
 def test_a_folder_of_other_things_is_not_touched(tmp_path: Path) -> None:

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.comparison.search.trial import Measures
 from edgecompress.errors import plural
+from edgecompress.metrics.bootstrap import Interval
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.rules import SERVES
 
 Measured = Mapping[int, Measures]
 """By the number of the trial."""
+
+
+class Figures(Protocol):
+    """What decides whether one artifact beats another; both were timed against the same original."""
+
+    @property
+    def metric_drop(self) -> float:
+        """By how much the metric is worse than the original's."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the artifact."""
+        ...
+
+    @property
+    def speedup(self) -> float:
+        """The original's latency over the artifact's."""
+        ...
+
+    @property
+    def speedup_interval_95(self) -> Interval:
+        """Its ends at 95 %."""
+        ...
+
+
 EVEN = {"max_accuracy_drop": 1, "max_latency_ms": 1, "max_size_mb": 1}
 """How much each limit counts for a strategy that is not known."""
 IN_WORDS = {"max_accuracy_drop": "metric", "max_latency_ms": "latency", "max_size_mb": "size"}
@@ -30,7 +58,7 @@ class ChosenTrial:
     reason: str
 
 
-def beats(first: Measures, second: Measures) -> bool:
+def beats(first: Figures, second: Figures) -> bool:
     """Whether a trial is at least as good as another in all three, and better in one.
 
     Latencies differ where the 95 % intervals of the speedups do not overlap; metric and bytes wherever they do.
@@ -41,7 +69,7 @@ def beats(first: Measures, second: Measures) -> bool:
     return no_worse and not slower and (faster or _sure(first) != _sure(second))
 
 
-def front_of(measured: Measured) -> tuple[int, ...]:
+def front_of(measured: Mapping[int, Figures]) -> tuple[int, ...]:
     """The numbers of the trials that no other trial of the front beats, the best metric first.
 
     A trial is left out for one of the front alone: that intervals overlap is not transitive. Of trials whose metric and
@@ -56,7 +84,7 @@ def front_of(measured: Measured) -> tuple[int, ...]:
     return tuple(kept)
 
 
-def _sure(measures: Measures) -> tuple[float, int]:
+def _sure(measures: Figures) -> tuple[float, int]:
     """The objectives that no clock has to say."""
     return measures.metric_drop, measures.size_bytes
 
