@@ -116,14 +116,9 @@ class _Front:
         return initializer(self._graph, f"{self._name}_{suffix}", array)
 
     def _normalize(self, image: ir.Value) -> list[str]:
-        """As NumPy does it in float32; what changes nothing is left out."""
-        pixels = self._pixels
-        if pixels.scaled:
-            self._append("Div", "scaled", self._constant("white", pixels.whites))
-        if any(pixels.mean):
-            self._append("Sub", "centered", self._constant("mean", pixels.by_channel(pixels.mean)))
-        if any(value != 1 for value in pixels.std):
-            self._append("Div", "normalized", self._constant("std", pixels.by_channel(pixels.std)))
+        """As NumPy does it in float32, in as few steps as give the same bits."""
+        for index, (name, value) in enumerate(self._pixels.steps):
+            self._append(name, f"normalized_{index}", self._constant(f"step_{index}", value))
         image.replace_all_uses_with(self._value)
         return [f"{self._name}: normalized in the graph, as it was before it"]
 

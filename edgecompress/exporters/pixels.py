@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,8 @@ from edgecompress.recipe.tables import Recipe
 
 Layout = Literal["nchw", "nhwc"]
 WHITE = 255
+Step = tuple[Literal["Div", "Sub"], Array]
+"""An operator of ONNX, and the constant that it divides by or subtracts."""
 NEAR = 0.01
 """By how much of a step from one byte to the next an input may lie off it: what float32 rounds is far less."""
 
@@ -55,6 +58,23 @@ class Pixels:
         found: Array = (scaled - self.by_channel(self.mean)) / self.by_channel(self.std)
         return found
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Operators of ONNX with their constants, which make of each byte as a float what :meth:`normalized` does.
+
+        They are as few as give the same bits for all 256 bytes of each channel. A division by 255 and another one by a
+        power of two are one, as is what has no mean.
+
+        >>> half = Pixels(mean=(0.5,), std=(0.5,), scaled=True, layout="nchw", own="nchw")
+        >>> [(name, value.item()) for name, value in half.steps]
+        [('Div', 127.5), ('Sub', 1.0)]
+        """
+        mean, std = self.by_channel(self.mean), self.by_channel(self.std)
+        whole = _that_change([("Div", self.whites), ("Sub", mean), ("Div", std)])
+        merged = _that_change([("Div", self.whites * std), ("Sub", mean / std)])
+        alike = len(merged) < len(whole) and np.array_equal(_of_all_bytes(merged), _of_all_bytes(whole))
+        return merged if alike else whole
+
     def bytes_of(self, inputs: Array) -> Array:
         """The bytes that inputs were made of.
 
@@ -89,6 +109,19 @@ def pixels_of(recipe: Recipe) -> Pixels:
         )
     own: Layout = "nhwc" if images.layout == "channels_last" else "nchw"
     return Pixels(mean=images.mean, std=images.std, scaled=images.scaled, layout=export.image_layout, own=own)
+
+
+def _that_change(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Steps without those that change nothing."""
+    return tuple((name, value) for name, value in steps if (value != (name == "Div")).any())
+
+
+def _of_all_bytes(steps: Sequence[Step]) -> Array:
+    """What becomes of all bytes in float32, step by step."""
+    value: Array = np.arange(WHITE + 1, dtype=np.float32).reshape(-1, 1, 1, 1)
+    for name, by in steps:
+        value = value / by if name == "Div" else value - by
+    return value
 
 
 def _moved(pixels: Array, layout: Layout, wanted: Layout) -> Array:

@@ -106,6 +106,28 @@ def test_everything_else_is_normalized_bit_for_bit(name: str, values: dict[str, 
     assert np.array_equal(_run(content, given), _run(model, pixels.normalized(given)))
 
 
+@pytest.mark.parametrize(
+    ("values", "scaled", "steps"),
+    [
+        (HALF, True, ["Div", "Sub"]),
+        (HALF, False, ["Sub", "Div"]),
+        (PLAIN, True, ["Div"]),
+        (PLAIN, False, []),
+        ({"mean": (0.0,), "std": (1 / 255,)}, True, ["Div", "Div"]),  # twice rounded is not once rounded
+        (IMAGENET, True, ["Div", "Sub", "Div"]),
+    ],
+)
+def test_the_graph_normalizes_in_as_few_steps_as_give_the_same_bits(
+    values: dict[str, Any], scaled: bool, steps: list[str]
+) -> None:
+    pixels = _pixels(values, scaled=scaled)
+    content, operators = _converted(_model(KEPT["another operator"]), pixels)
+    assert operators == ["Cast", *steps, "MaxPool"]
+    every = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (1, 3, 16, 16))
+    model = _model(KEPT["another operator"])
+    assert np.array_equal(_run(content, every), _run(model, pixels.normalized(every)))
+
+
 def test_a_network_of_channels_last_is_normalized_bit_for_bit() -> None:
     model = _model("y = MaxPool<kernel_shape = [2, 2]>(x)", "float[n,16,16,3] x")
     layouts: tuple[Layout, ...] = ("nchw", "nhwc")

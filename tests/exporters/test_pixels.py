@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.exporters.pixels import Layout, Pixels, pixels_of
@@ -65,3 +67,23 @@ def test_a_recipe_has_to_say_how_pictures_are_normalized() -> None:
         "'export.image_input' is 'uint8', and nothing says how pictures are normalized; set images.mean=[...] and"
         " images.std=[...], or give a folder of pictures"
     )
+
+
+CHANNEL = st.tuples(st.floats(0, 1, width=32), st.floats(2**-10, 2, width=32) | st.sampled_from([0.25, 0.5, 1.0]))
+LAYOUTS: tuple[Layout, ...] = ("nchw", "nhwc")
+
+
+@given(
+    st.sampled_from([1, 3]).flatmap(lambda count: st.lists(CHANNEL, min_size=count, max_size=count)),
+    st.booleans(),
+    st.sampled_from(LAYOUTS),
+)
+def test_steps_give_the_bits_that_the_whole_computation_gives(channels: Any, scaled: bool, own: Layout) -> None:
+    mean, std = zip(*channels, strict=True)
+    pixels = Pixels(mean=mean, std=std, scaled=scaled, layout=own, own=own)
+    every = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1), (256, 3, 3, 3))
+    found: Any = every.astype(np.float32)
+    for name, value in pixels.steps:
+        found = found / value if name == "Div" else found - value
+    assert found.tobytes() == pixels.normalized(every).tobytes()
+    assert len(pixels.steps) <= 3
