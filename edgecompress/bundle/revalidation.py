@@ -38,7 +38,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows, signature
 from edgecompress.system.archives import read_npz
 from edgecompress.system.isolation import require_file, require_survives
-from edgecompress.targets.cpus import arithmetic_of
+from edgecompress.targets.cpus import arithmetic_of, threads_here
 from edgecompress.timing.interleaving import interleave
 from edgecompress.timing.latency import interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of
@@ -143,7 +143,7 @@ def revalidate(
     for name in {bundle.artifact.name, ORT_ARTIFACT} & {*bundle.manifest.files}:
         require_survives(folder / name, f"{name!r} of bundle {str(folder)!r}", OutputError, "do not use it")
     # By its path: weights next to it are then those of the bundle, whose hashes were checked.
-    session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic=arithmetic_of(recipe))
+    session = open_session(bundle.artifact, threads_here(recipe.cpu.threads), arithmetic=arithmetic_of(recipe))
     inputs, outputs = read_golden(folder, session)
     golden = Batch(inputs=inputs, class_axis=recorded_class_axis(bundle), axes=recipe.export.batch_axes)
     parity = _self_test(session, inputs, outputs, progress)
@@ -251,13 +251,14 @@ def read_golden(folder: Path, session: InferenceSession) -> tuple[dict[str, Arra
 
 
 def _latency(bundle: Bundle, golden: Batch, original: Path | None, recipe: Recipe) -> list[MeasuredRow]:
-    session = open_session(bundle.artifact, recipe.cpu.threads, arithmetic="native")
+    threads = threads_here(recipe.cpu.threads)
+    session = open_session(bundle.artifact, threads, arithmetic="native")
     sample = (golden if session_rows(session, golden.axes) else golden.slice(0, 1)).inputs
     if original is None:
         times = interleave([functools.partial(run_session, session, sample)], recipe.cpu.runs)
         return [*_latency_rows(times[:, 0]), recorded_speedup(bundle)]
     models = [original, bundle.artifact]
-    times = interleave_sessions(models, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+    times = interleave_sessions(models, sample, runs=recipe.cpu.runs, threads=threads)
     ratio = ratio_of(times[:, 0], times[:, 1])
     interval = (ratio.low, ratio.high)
     return [

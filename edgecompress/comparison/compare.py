@@ -33,6 +33,7 @@ from edgecompress.recipe.wording import ADVISES
 from edgecompress.runtime import Network, open_session, session_rows
 from edgecompress.system.durable import replacing
 from edgecompress.targets import TargetProfile
+from edgecompress.targets.cpus import threads_here
 from edgecompress.techniques.kept import Kept
 from edgecompress.timing.latency import interleave_sessions
 from edgecompress.timing.noise import doubts_of
@@ -225,7 +226,8 @@ def _timed(rows: Sequence[Measured], folder: Path, original: bytes, example: Bat
     changed = [row for row in rows if row.there and row.key != ORIGINAL]
     artifacts: list[bytes | Path] = [original, *(read_bundle(folder / row.key).artifact for row in changed)]
     sample = example.sample(session_rows(open_session(original, threads=1), example.axes) or 1).inputs
-    times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=recipe.cpu.threads)
+    threads = threads_here(recipe.cpu.threads)
+    times = interleave_sessions(artifacts, sample, runs=recipe.cpu.runs, threads=threads)
     keys = [ORIGINAL, *(row.key for row in changed)]
     timings = {key: _timing(times[:, 0], times[:, place]) for place, key in enumerate(keys)}
     return [replace(row, timing=timings.get(row.key)) for row in rows]

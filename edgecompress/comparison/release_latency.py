@@ -18,6 +18,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.device import Device
 from edgecompress.recipe.tables import Cpu
 from edgecompress.system.scratch import scratch_folder
+from edgecompress.targets.cpus import threads_here
 from edgecompress.timing.latency import Latency, interleave_sessions, summarize
 from edgecompress.timing.ratios import Ratio
 from edgecompress.timing.settling import settle
@@ -64,10 +65,11 @@ def device_of(settings: Device) -> NamedPlace | None:
 
 def time_here(files: Sequence[Path], sample: Inputs, cpu: Cpu, progress: Progress) -> LatencyChange:
     """Both artifacts, the old one first, as long as it takes to tell 2 % apart."""
+    threads = threads_here(cpu.threads)
     with progress.step("timing both artifacts"):
-        times, ratios = settle(partial(interleave_sessions, files, sample, runs=cpu.runs, threads=cpu.threads))
+        times, ratios = settle(partial(interleave_sessions, files, sample, runs=cpu.runs, threads=threads))
     first, last = (summarize(column) for column in times.T)
-    return LatencyChange(old=first, new=last, ratio=ratios[1], threads=cpu.threads)
+    return LatencyChange(old=first, new=last, ratio=ratios[1], threads=threads)
 
 
 def time_there(named: NamedPlace, files: Sequence[Path], sample: Inputs, cpu: Cpu, progress: Progress) -> LatencyChange:

@@ -34,7 +34,7 @@ from edgecompress.recipe.recorded import read_recorded
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows
 from edgecompress.system.isolation import require_survives
-from edgecompress.targets.cpus import arithmetic_of
+from edgecompress.targets.cpus import arithmetic_of, threads_here
 from edgecompress.timing.ratios import SAME_TIME
 from edgecompress.validation.doubtful_limits import doubtful_loss
 from edgecompress.validation.drops import Drop
@@ -263,7 +263,7 @@ def _metric(bundles: tuple[Bundle, Bundle], measure: Measure, scores: Scores, *,
 def _latency(
     files: list[Path], golden: Batch, recipe: Recipe, device: NamedPlace | None, progress: Progress, *, same: bool
 ) -> LatencyChange:
-    threads = recipe.cpu.threads
+    threads = threads_here(recipe.cpu.threads)
     if same:
         return LatencyChange(old=None, new=None, ratio=SAME_TIME, threads=threads)
     session = open_session(files[1], threads, arithmetic="native")

@@ -19,6 +19,7 @@ from edgecompress.recipe.wording import ADVISES, in_options
 from edgecompress.runtime import Network, open_session, run_session, session_rows, to_bytes
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets import TargetProfile
+from edgecompress.targets.cpus import threads_here
 from edgecompress.targets.effects import MeasuredFloat
 from edgecompress.timing.interleaving import interleave
 from edgecompress.timing.latency import summarize
@@ -78,7 +79,7 @@ def measure_float(network: Network, calibration: Data, recipe: Recipe) -> Measur
     opened = open_together(network, {"calibration": calibration}, plain)
     plain, example = opened.recipe, opened.first()
     artifact = to_bytes(float_original(opened.network, plain, example))
-    session = open_session(artifact, plain.cpu.threads)
+    session = open_session(artifact, threads_here(plain.cpu.threads))
     sample = example.sample(session_rows(session, example.axes) or 1).inputs
     times = interleave([functools.partial(run_session, session, sample)], plain.cpu.runs)
     return MeasuredFloat(size_mb=len(artifact) / 1e6, latency_ms=summarize(times[:, 0]).median_ms)

@@ -15,6 +15,7 @@ from edgecompress.diagnosis.sizes import LayerSize, compare_sizes
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import network_rows
 from edgecompress.step import Conversion
+from edgecompress.targets.cpus import threads_here
 
 SHOWN_RANGES = 6
 """Activations whose values are counted: those of the most damaged layers."""
@@ -45,13 +46,14 @@ def diagnose(conversion: Conversion, artifact: bytes, batches: Batches, recipe: 
     """
     batch, shipped = batches.first(), conversion.artifact
     sample = batch.sample(network_rows(shipped, batch.axes) or 1).inputs
+    threads = threads_here(recipe.cpu.threads)
     damages, ranges = _rounding(conversion, shipped, batches)
     return Diagnosis(
         sizes=tuple(compare_sizes(conversion.original, shipped)),
-        kernels=tuple(measure_kernels(artifact, sample, recipe.cpu.threads)),
+        kernels=tuple(measure_kernels(artifact, sample, threads)),
         damages=tuple(damages),
         ranges=tuple(ranges),
-        network=tuple(draw_network(artifact, sample, recipe.cpu.threads)),
+        network=tuple(draw_network(artifact, sample, threads)),
     )
 
 

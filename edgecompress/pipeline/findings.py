@@ -19,7 +19,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, session_rows
 from edgecompress.step import ArtifactStep, Conversion, Stage
-from edgecompress.targets.cpus import FAMILIES, arithmetic_of
+from edgecompress.targets.cpus import FAMILIES, arithmetic_of, threads_here
 from edgecompress.validation import (
     Elsewhere,
     Evidence,
@@ -120,7 +120,10 @@ def artifact_steps(recipe: Recipe) -> Iterator[ArtifactStep]:
 
 def _validation(recipe: Recipe) -> str:
     cpu = recipe.cpu
-    timing = f"latency at {plural(cpu.threads, 'thread')}"
+    threads = threads_here(cpu.threads)
+    timing = f"latency at {plural(threads, 'thread')}"
+    if threads < cpu.threads:
+        timing += f" (this machine has {plural(threads, 'core')}; cpu.threads is {cpu.threads})"
     emulated = EMULATOR in map(runtime_of, asked_places(recipe))
     stand_in = FAMILIES[cpu.isa].stand_in if cpu.isa is not None and not emulated else None
     untried = f'; cpu.emulate=["{stand_in}"] would try {cpu.isa}' if stand_in else ""

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import onnx_ir as ir
 from torch import nn
 
-from edgecompress.errors import plural
 from edgecompress.loading.onnx_files import check_onnx, repairs
 from edgecompress.modules.checks import check_teacher
 from edgecompress.modules.plain import normed_weights
@@ -17,7 +16,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.step import Plan, PlannedStep, Step
 from edgecompress.targets import TargetProfile
-from edgecompress.targets.cpus import answers_differ, available_cores
+from edgecompress.targets.cpus import answers_differ
 from edgecompress.techniques.technique import technique_steps
 
 BUNDLE = PlannedStep(name="bundle", what="artifact, manifest, report, self-test")
@@ -77,13 +76,6 @@ def _doubts(recipe: Recipe) -> Iterator[str]:
         yield (
             f"pruning takes {pruning.amount:.0%} of the {pruning.goal}, more than the {pruning.warn_above:.0%} that"
             " this target thinks sane (pruning.warn_above); expect to lose accuracy"
-        )
-    cores = available_cores()
-    if recipe.cpu.threads > cores:
-        yield (
-            f"latency is measured with {plural(recipe.cpu.threads, 'thread')}, and this machine has"
-            f" {plural(cores, 'core')} for them;"
-            f" set cpu.threads={cores}"
         )
     if answers_differ(recipe.cpu.isa, recipe.quantization):
         yield (

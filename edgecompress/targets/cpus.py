@@ -192,3 +192,14 @@ def arithmetic_of(recipe: Recipe) -> Arithmetic:
 def available_cores() -> int:
     """The cores of this machine that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_here(asked: int) -> int:
+    """Threads of a session that is timed on this machine: those of the target, but no more than there are cores.
+
+    Threads that wait for one another's core take a time that says nothing of either machine.
+
+    >>> threads_here(1), threads_here(4) == min(4, available_cores())
+    (1, True)
+    """
+    return min(asked, available_cores())

@@ -26,6 +26,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.registry import CRITERIA, choose
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
+from edgecompress.targets.cpus import threads_here
 from edgecompress.techniques.choices import chosen_once
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.loss_gradients import loss_gradients
@@ -198,7 +199,7 @@ def _request(context: Context, share: float) -> PruningRequest:
         multiple=pruning.multiple,
         residual=pruning.residual,
         protect=pruning.protect,
-        threads=recipe.cpu.threads,
+        threads=threads_here(recipe.cpu.threads),
         seed=recipe.seed,
     )
 
@@ -217,7 +218,7 @@ def as_artifact(module: nn.Module, context: Context) -> ir.Model:
 def time_models(models: Sequence[ir.Model], context: Context) -> list[Latency]:
     """The latency of each for one sample, or as many as the recipe exports for, timed in turn in one run."""
     inputs = context.example.sample(context.recipe.export.batch_size or 1).inputs
-    clock = context.clock or OwnClock(threads=context.recipe.cpu.threads)
+    clock = context.clock or OwnClock(threads=threads_here(context.recipe.cpu.threads))
     return [summarize(column) for column in clock.networks(models, inputs, LATENCY_RUNS).T]
 
 

@@ -21,6 +21,7 @@ from edgecompress.metrics.agreement import Agreement
 from edgecompress.recipe.tables import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, run_session, session_rows
 from edgecompress.step import StepResult
+from edgecompress.targets.cpus import threads_here
 from edgecompress.timing.interleaving import interleave_anew
 from edgecompress.timing.latency import LatencyComparison, compare_times
 
@@ -170,7 +171,7 @@ def _read(data: Batches, name: str, pixels: Pixels) -> Iterator[tuple[Batch, Arr
 
 def _timed(files: tuple[bytes, bytes], sample: Inputs, name: str, pixels: Pixels, cpu: Cpu) -> LatencyComparison:
     """Both files in turn from the same bytes, preprocessing included."""
-    given = pixels.bytes_of(sample[name])
+    given, threads = pixels.bytes_of(sample[name]), threads_here(cpu.threads)
 
     def on_floats(session: InferenceSession) -> object:
         return run_session(session, {**sample, name: pixels.normalized(given)})
@@ -179,8 +180,8 @@ def _timed(files: tuple[bytes, bytes], sample: Inputs, name: str, pixels: Pixels
         return run_session(session, {**sample, name: given})
 
     def opened(file: bytes, run: Callable[[InferenceSession], object]) -> Callable[[], object]:
-        return partial(run, open_session(file, cpu.threads, arithmetic="native"))
+        return partial(run, open_session(file, threads, arithmetic="native"))
 
     openers = [partial(opened, file, run) for file, run in zip(files, (on_floats, on_bytes), strict=True)]
     times = interleave_anew(openers, cpu.runs)
-    return compare_times(times[:, 0], times[:, 1], cpu.threads)
+    return compare_times(times[:, 0], times[:, 1], threads)

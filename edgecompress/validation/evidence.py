@@ -16,6 +16,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Cpu
 from edgecompress.runtime import ALL_CORES, open_session, session_rows
 from edgecompress.step import Stage
+from edgecompress.targets.cpus import threads_here
 from edgecompress.timing.latency import LatencyComparison, compare_times, interleave_sessions
 from edgecompress.timing.noise import doubts_of
 from edgecompress.validation.changes import Changes
@@ -123,7 +124,8 @@ def gather(
     scores, rows = _score_files(contents, batches, progress, examples, arithmetic)
     with progress.step("measuring latency"):
         sample = batches.first().sample(rows).inputs
-        times = interleave_sessions(contents, sample, runs=cpu.runs, threads=cpu.threads)
+        threads = threads_here(cpu.threads)
+        times = interleave_sessions(contents, sample, runs=cpu.runs, threads=threads)
     return Evidence(
         original_bytes=len(stages[0].content),
         compressed_bytes=len(stages[-1].content),
@@ -132,7 +134,7 @@ def gather(
         compressed_metric=scores.values[-1],
         evaluated_samples=scores.samples,
         evaluation_digest=scores.digest,
-        latency=compare_times(times[:, 0], times[:, -1], cpu.threads),
+        latency=compare_times(times[:, 0], times[:, -1], threads),
         flips=scores.flips,
         stages=tuple(
             StageFigures(

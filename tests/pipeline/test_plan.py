@@ -12,7 +12,7 @@ from tests.networks import LinearStack, seeded
 
 @pytest.fixture(autouse=True)
 def _eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecompress.pipeline.plan.available_cores", lambda: 8)
+    monkeypatch.setattr("edgecompress.targets.cpus.available_cores", lambda: 8)
 
 
 def _plan(target: str, *assignments: str) -> Plan:
@@ -41,11 +41,16 @@ def test_the_plan_names_the_cpu_that_stands_in_unless_one_is_tried() -> None:
     assert "would try" not in _validation(_plan("mobile"))
 
 
-def test_more_threads_than_cores_are_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecompress.pipeline.plan.available_cores", lambda: 2)
-    (line,) = _plan("mini-pc").warnings
-    assert line == "latency is measured with 4 threads, and this machine has 2 cores for them; set cpu.threads=2"
-    assert _plan("mini-pc", "cpu.threads=2").warnings == ()
+@pytest.mark.parametrize(
+    ("cores", "told"), [(1, "1 thread (this machine has 1 core"), (2, "2 threads (this machine has 2 cores")]
+)
+def test_a_target_of_more_threads_than_cores_is_timed_with_these(
+    cores: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecompress.targets.cpus.available_cores", lambda: cores)
+    assert f"latency at {told}; cpu.threads is 4), size" in _validation(_plan("mini-pc"))
+    assert _plan("mini-pc").warnings == ()
+    assert "this machine" not in _validation(_plan("mini-pc", "cpu.threads=1"))
 
 
 @pytest.mark.parametrize(

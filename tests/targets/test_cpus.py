@@ -10,7 +10,7 @@ import pytest
 
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.tables import Isa, Quantization
-from edgecompress.targets.cpus import FAMILIES, answers_differ, as_named, find_isa, host_isa
+from edgecompress.targets.cpus import FAMILIES, answers_differ, as_named, find_isa, host_isa, threads_here
 from edgecompress.validation.elsewhere.cpus import CPUS, find_cpu
 
 
@@ -127,6 +127,14 @@ def test_answers_differ_where_8_bit_products_saturate(
 ) -> None:
     quantization = Quantization.model_validate({"scheme": scheme, "enabled": enabled})
     assert answers_differ(isa, quantization) is differ
+
+
+@pytest.mark.parametrize(("asked", "cores", "timed"), [(4, 2, 2), (4, 4, 4), (1, 2, 1), (256, 1, 1)])
+def test_what_is_timed_here_has_no_more_threads_than_there_are_cores(
+    asked: int, cores: int, timed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecompress.targets.cpus.available_cores", lambda: cores)
+    assert threads_here(asked) == timed
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import tensors
 from edgecompress.step import Step, StepResult
 from edgecompress.system.randomness import own_randomness, seed_all
+from edgecompress.targets.cpus import threads_here
 from edgecompress.techniques.choices import chosen_once
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.figures import reached
@@ -87,5 +88,5 @@ def request_of(recipe: Recipe) -> LowRankRequest:
         multiple=asked.multiple,
         include=asked.include,
         protect=asked.protect,
-        threads=recipe.cpu.threads,
+        threads=threads_here(recipe.cpu.threads),
     )

@@ -23,7 +23,7 @@ from edgecompress.quantization.wide_fallback import widen_for_budget
 from edgecompress.recipe.tables import Isa, Quantization, Recipe
 from edgecompress.runtime import network_rows, signature
 from edgecompress.step import Step, StepResult
-from edgecompress.targets.cpus import FAMILIES, arithmetic_of, host_isa
+from edgecompress.targets.cpus import FAMILIES, arithmetic_of, host_isa, threads_here
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.quantized_training import train_quantized
 from edgecompress.validation.acceptance import accuracy_test, has_limit
@@ -156,7 +156,7 @@ def _choice(context: Context) -> Choose | None:
     def choose(lowering: Lowering, batches: Batches) -> TimedChoice:
         sample = batches.first().sample(network_rows(lowering.floats, batches.axes) or 1).inputs
         with context.progress.step("timing placements"):
-            return choose_by_time(lowering, sample, recipe.cpu.threads)
+            return choose_by_time(lowering, sample, threads_here(recipe.cpu.threads))
 
     return choose
 
