@@ -235,7 +235,7 @@ def _timed(rows: Sequence[Measured], folder: Path, original: bytes, example: Bat
 
 def _timing(original_ms: NDArray[np.float64], own_ms: NDArray[np.float64]) -> Timing:
     ratio = ratio_of(original_ms, own_ms)
-    doubts = doubts_of(own_ms, ratio)
+    doubts = doubts_of(own_ms, ratio, first_ms=original_ms)
     return Timing(
         median_ms=float(np.median(own_ms)), speedup=ratio.value, low=ratio.low, high=ratio.high, doubts=doubts
     )

@@ -20,6 +20,7 @@ from edgecompress.recipe.tables import Cpu
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.targets.cpus import threads_here
 from edgecompress.timing.latency import Latency, interleave_sessions, summarize
+from edgecompress.timing.noise import doubts_of
 from edgecompress.timing.ratios import Ratio
 from edgecompress.timing.settling import settle
 from edgecompress.validation.elsewhere.place import Answer
@@ -69,7 +70,8 @@ def time_here(files: Sequence[Path], sample: Inputs, cpu: Cpu, progress: Progres
     with progress.step("timing both artifacts"):
         times, ratios = settle(partial(interleave_sessions, files, sample, runs=cpu.runs, threads=threads))
     first, last = (summarize(column) for column in times.T)
-    return LatencyChange(old=first, new=last, ratio=ratios[1], threads=threads)
+    doubts = doubts_of(times[:, 1], ratios[1], "--runs", first_ms=times[:, 0])
+    return LatencyChange(old=first, new=last, ratio=ratios[1], threads=threads, doubts=doubts)
 
 
 def time_there(named: NamedPlace, files: Sequence[Path], sample: Inputs, cpu: Cpu, progress: Progress) -> LatencyChange:

@@ -112,7 +112,7 @@ def _timed(
                 latency=summarize(column),
                 ratio=ratio,
                 runs=len(times),
-                doubts=doubts_of(column, ratio, "--runs"),
+                doubts=doubts_of(column, ratio, "--runs", first_ms=times[:, 0]),
             )
         )
     return rows

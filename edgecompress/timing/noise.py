@@ -10,6 +10,7 @@ from edgecompress.units import milliseconds
 
 DRIFT = 0.1
 """Change of the median from the first half of the runs to the second."""
+TRUST = "trust the ratio, not the milliseconds"
 TAIL = 2.0
 """p95 as a multiple of the median; an undisturbed single thread stays below 1.2."""
 IN_THE_RECIPE = "cpu.runs"
@@ -28,13 +29,20 @@ def advice(runs: str = IN_THE_RECIPE) -> str:
     return f"take more runs ({runs}), or stop other programs"
 
 
-def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio, runs: str = IN_THE_RECIPE) -> tuple[str, ...]:
+def doubts_of(
+    times_ms: NDArray[np.float64],
+    ratio: Ratio,
+    runs: str = IN_THE_RECIPE,
+    *,
+    first_ms: NDArray[np.float64] | None = None,
+) -> tuple[str, ...]:
     """Reasons not to trust the figures of a file, a line each; nothing on a quiet machine.
 
     Args:
         times_ms: of the runs in their order, (runs,).
         ratio: of the first file to this one.
         runs: what a caller sets to have more runs.
+        first_ms: of the first file in the same rounds, (runs,), where its median is shown next to the ratio.
     """
     found = []
     if ratio.verdict == "too noisy to say":
@@ -42,8 +50,21 @@ def doubts_of(times_ms: NDArray[np.float64], ratio: Ratio, runs: str = IN_THE_RE
     before, after = (float(np.median(half)) for half in np.array_split(times_ms, 2))
     if max(before, after) > (1 + DRIFT) * min(before, after):
         halves = f"{milliseconds(before)} in the first half of the runs, {milliseconds(after)} in the second"
-        found.append(f"the machine changed its speed: {halves}; trust the ratio, not the milliseconds")
+        found.append(f"the machine changed its speed: {halves}; {TRUST}")
+    if first_ms is not None and (told := _other_ratio(float(np.median(first_ms) / np.median(times_ms)), ratio)):
+        found.append(told)
     median, p95 = np.percentile(times_ms, [50, 95])
     if p95 > TAIL * median:
         found.append(f"interrupted: p95 is {p95 / median:.1f} times the median; other programs disturbed p95 and p99")
     return tuple(found)
+
+
+def _other_ratio(of_medians: float, ratio: Ratio) -> str:
+    """Why two medians say something else than the ratio, which is taken round by round; empty where they do not."""
+    apart = max(of_medians / ratio.value, ratio.value / of_medians)
+    if ratio.low <= of_medians <= ratio.high or apart <= 1 + DRIFT:
+        return ""
+    return (
+        f"the medians make {of_medians:.2f}x, the rounds one by one {ratio.value:.2f}x: the machine changed its speed"
+        f" between rounds; {TRUST}"
+    )

@@ -99,7 +99,8 @@ class Evidence:
     @property
     def noise(self) -> tuple[str, ...]:
         """Why not to trust the latencies, a line each; nothing on a quiet machine."""
-        return doubts_of(np.array(self.stages[-1].times_ms), self.latency.ratio)
+        first, last = (np.array(stage.times_ms) for stage in (self.stages[0], self.stages[-1]))
+        return doubts_of(last, self.latency.ratio, first_ms=first)
 
 
 def gather(

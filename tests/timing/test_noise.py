@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecompress.timing.noise import doubts_of
-from edgecompress.timing.ratios import Ratio
+from edgecompress.timing.ratios import Ratio, ratio_of
 
 EXACT = Ratio(value=1.0, low=1.0, high=1.0)
 QUIET = np.full(100, 2.0)
@@ -28,6 +28,27 @@ def test_no_difference_within_a_wide_interval_says_nothing() -> None:
 def test_a_machine_that_changes_its_speed(factor: float) -> None:
     (doubt,) = doubts_of(np.repeat([2.0, 2.0 * factor], 50), EXACT)
     assert f"2.00 ms in the first half of the runs, {2 * factor:.2f} ms in the second" in doubt
+
+
+def test_medians_that_say_something_else_than_the_rounds_are_told() -> None:
+    """The machine is five times slower now and then, in most calls of the first file and in fewer of this one."""
+    slow_first, slow_own = np.arange(100) % 5 < 3, np.arange(100) % 5 < 2
+    first_ms, own_ms = np.where(slow_first, 6.0, 1.2), np.where(slow_own, 5.0, 1.0)
+    ratio = ratio_of(first_ms, own_ms)
+    assert ratio.value == pytest.approx(1.2)
+    told = [line for line in doubts_of(own_ms, ratio, first_ms=first_ms) if line.startswith("the medians")]
+    assert told == [
+        "the medians make 6.00x, the rounds one by one 1.20x: the machine changed its speed between rounds; trust the"
+        " ratio, not the milliseconds"
+    ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("noise", [0.01, 0.1, 0.5])
+def test_a_machine_whose_noise_is_chance_is_not_said_to_contradict_itself(seed: int, noise: float) -> None:
+    first_ms, own_ms = np.array([[2.4], [2.0]]) * np.exp(np.random.default_rng(seed).normal(0, noise, (2, 100)))
+    told = doubts_of(own_ms, ratio_of(first_ms, own_ms), first_ms=first_ms)
+    assert [line for line in told if line.startswith("the medians")] == []
 
 
 def test_calls_that_are_interrupted() -> None:

@@ -91,6 +91,7 @@ def test_latencies_of_a_busy_machine_are_doubted() -> None:
     evidence = gather(_stages(FLOAT, LOUDER), _batches([*RIGHT]), CPU, Progress())
     first, last = evidence.stages
     latency = compare_times(np.full(40, 2.0), np.full(40, 1.0), threads=1)
+    first = replace(first, times_ms=(2.0,) * 40)
     quiet = replace(evidence, stages=(first, replace(last, times_ms=(1.0,) * 40)), latency=latency)
     assert quiet.noise == ()
     busy = replace(quiet, stages=(first, replace(last, times_ms=(1.0, 1.0, 1.0, 9.0) * 10)))

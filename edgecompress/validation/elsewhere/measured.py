@@ -52,7 +52,8 @@ class DeviceFigures:
     @property
     def doubts(self) -> tuple[str, ...]:
         """Reasons not to trust the times, a line each."""
-        return (*doubts_of(self.artifact_ms, self.ratio or SAME_TIME), *_throttling(self.before, self.after))
+        noise = doubts_of(self.artifact_ms, self.ratio or SAME_TIME, first_ms=self.original_ms)
+        return (*noise, *_throttling(self.before, self.after))
 
     @property
     def entry(self) -> dict[str, Any]:
