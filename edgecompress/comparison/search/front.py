@@ -128,11 +128,22 @@ def choose_trial(measured: Measured, front: Sequence[int], profile: TargetProfil
 
 
 def _why_none(measured: Measured, front: Sequence[int]) -> str:
+    """What keeps every trial from being chosen, and what helps: first where a trial misses nothing, and is not sure."""
+    unsure = [number for number in measured if not measured[number].missed]
+    if unsure:
+        named = sorted({budget for number in unsure for budget in measured[number].undecided})
+        told = f"{', '.join(named)} {'is' if len(named) == 1 else 'are'}" if named else "the machine is"
+        which = f"trial {unsure[0]} misses" if len(unsure) == 1 else f"{len(unsure)} trials miss"
+        return (
+            f"{which} no budget, but {told} too noisy to say; set cpu.runs=1000 and another output (--output), or stop"
+            " other programs"
+        )
     missed = [budget for number in front for budget in measured[number].missed]
-    if not missed:
-        return "the machine is too noisy to say whether a trial of the front keeps the budgets"
     most = max(sorted({*missed}), key=missed.count)
-    return f"no trial of the front keeps all budgets; {most} is missed by {missed.count(most)} of {len(front)}"
+    return (
+        f"no trial of the front keeps all budgets, {most} is missed by {missed.count(most)} of {len(front)}; give more"
+        f" trials (--trials), or set budgets.{most}=LIMIT and another output (--output)"
+    )
 
 
 def _scaled(measured: Measured, numbers: Sequence[int]) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ class SearchResult:
     front: tuple[int, ...]
     knee: int | None
     chosen: int | None
-    reason: str
+    reason: str = field(metadata=ADVISES)
     running: int
 
     @property

@@ -34,6 +34,7 @@ class Measures:
         original_bytes: of the float file.
         outcome: of the budgets: pass, fail or undecided.
         missed: the budgets that are not kept.
+        undecided: those that the machine was too noisy to say of; none where an older version measured.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Measures:
     original_bytes: int
     outcome: str
     missed: tuple[str, ...]
+    undecided: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest, title: str) -> Self:
@@ -79,7 +81,8 @@ class Measures:
             size_bytes=size["compressed"],
             original_bytes=size["original"],
             outcome=manifest.verdict.outcome,
-            missed=tuple(check.budget for check in manifest.verdict.budgets if check.outcome == "fail"),
+            missed=_budgets(manifest, "fail"),
+            undecided=_budgets(manifest, "too noisy to say"),
         )
 
     @classmethod
@@ -98,6 +101,10 @@ class Measures:
     def objectives(self) -> tuple[float, float, float]:
         """What a search makes small: the metric's drop, the latency as a share of the original's, and the bytes."""
         return self.metric_drop, 1 / self.speedup, float(self.size_bytes)
+
+
+def _budgets(manifest: Manifest, outcome: str) -> tuple[str, ...]:
+    return tuple(check.budget for check in manifest.verdict.budgets if check.outcome == outcome)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,6 +125,33 @@ def test_where_none_is_within_the_budget_that_is_missed_most_is_named() -> None:
     }
     chosen = choose_trial(missed, (0, 1, 2), load_profile("mobile"))
     assert chosen.number is None
-    assert chosen.reason == "no trial of the front keeps all budgets; min_speedup is missed by 3 of 3"
-    noisy = {0: replace(ON_THE_FRONT[0], outcome="undecided")}
-    assert "too noisy to say" in choose_trial(noisy, (0,), load_profile("mobile")).reason
+    assert chosen.reason == (
+        "no trial of the front keeps all budgets, min_speedup is missed by 3 of 3; give more trials (--trials), or set"
+        " budgets.min_speedup=LIMIT and another output (--output)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("unsure", "told"),
+    [
+        ({1: ("min_speedup",)}, "trial 1 misses no budget, but min_speedup is too noisy to say; set cpu.runs=1000"),
+        (
+            {1: ("min_speedup",), 2: ("max_latency_ms", "min_speedup")},
+            "2 trials miss no budget, but max_latency_ms, min_speedup are too noisy to say; set cpu.runs=1000",
+        ),
+        ({2: ()}, "trial 2 misses no budget, but the machine is too noisy to say; set cpu.runs=1000"),  # of before
+    ],
+)
+def test_a_trial_that_only_noise_keeps_from_being_chosen_is_told_before_what_others_miss(
+    unsure: dict[int, tuple[str, ...]], told: str
+) -> None:
+    found = {
+        number: replace(trial, outcome="undecided", undecided=unsure[number])
+        if number in unsure
+        else replace(trial, outcome="fail", missed=("max_accuracy_drop",), undecided=("min_speedup",))
+        for number, trial in ON_THE_FRONT.items()
+    }
+    for front in ((0, 1, 2), (0,)):
+        chosen = choose_trial(found, front, load_profile("mobile"))
+        assert chosen.number is None
+        assert chosen.reason == f"{told} and another output (--output), or stop other programs"
