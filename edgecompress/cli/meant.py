@@ -9,13 +9,12 @@ from itertools import pairwise
 from edgecompress.recipe.quantities import UNITS, number_with_unit, shortest
 
 EPOCHS, RATE = "training.epochs=3", "training.learning_rate=0.01"
+PRUNING = "pruning.enabled=true --set pruning.amount=0.5"
 TRAINING = "and give --train DATA and a target that trains (--target edge or realtime)"
 KEYS = {
     **dict.fromkeys(("--epochs", "--num-epochs"), EPOCHS),
     **dict.fromkeys(("--lr", "--learning-rate"), RATE),
-    **dict.fromkeys(
-        ("--sparsity", "--amount", "--prune", "--pruning"), "pruning.enabled=true --set pruning.amount=0.5"
-    ),
+    **dict.fromkeys(("--sparsity", "--amount", "--prune", "--pruning"), PRUNING),
     "--batch-size": "data.batch_size=16",
     "--opset": "export.opset=20",
     "--seed": "seed=1",
@@ -129,6 +128,8 @@ def _told_option(name: str, message: str, arguments: Sequence[str]) -> str:
         return f"{cause}; write --version"
     if name in KEYS:
         told = f"{cause}; write --set {_with_value(KEYS[name], name, arguments)}"
+        if KEYS[name] == PRUNING and "--train" not in arguments:
+            return f"{told}, and give --train DATA, to learn again what it loses"
         return f"{told}, {TRAINING}" if KEYS[name] in (EPOCHS, RATE) else told
     if name in OPTIONS:
         return f"{cause}; write {OPTIONS[name]}"

@@ -66,6 +66,8 @@ def remedies(budget: str, run: Run) -> tuple[str, ...]:
     >>> asked = Recipe(pruning=Pruning(enabled=True, amount=0.5, residual="keep"))
     >>> remedies("min_speedup", Run(recipe=asked, roles=("calibration", "train")))
     ('--set quantization.enabled=true', '--set pruning.amount=0.6')
+    >>> remedies("min_speedup", Run(recipe=asked, roles=("calibration",)))[-1]
+    '--train DATA --set pruning.amount=0.6'
     >>> remedies("max_accuracy_drop", Run(recipe=asked, roles=("calibration",)))
     ('--train DATA', '--set pruning.amount=0.4')
     """
@@ -78,8 +80,21 @@ def remedies(budget: str, run: Run) -> tuple[str, ...]:
 
 
 def _option(change: str, run: Run) -> str:
-    lacks = change == QUANTIZED and "calibration" not in run.roles
-    return f"--calibration DATA --set {change}" if lacks else f"--set {change}"
+    """A change as it is typed, after the data that it needs and that were not given."""
+    changed = override(run.recipe, [change])
+    learns = changed.training.epochs > 0 and _cuts_more(changed, run.recipe)
+    needed = {"calibration": change == QUANTIZED, "train": learns}
+    data = [f"--{role} DATA" for role, needs in needed.items() if needs and role not in run.roles]
+    return " ".join((*data, f"--set {change}"))
+
+
+def _cuts_more(changed: Recipe, recipe: Recipe) -> bool:
+    """Whether a changed recipe takes more of the network away, which has to learn again then."""
+    amounts = [
+        (each.pruning.enabled * each.pruning.amount, each.low_rank.enabled * each.low_rank.amount)
+        for each in (changed, recipe)
+    ]
+    return any(after > before for after, before in zip(*amounts, strict=True))
 
 
 def _tries(budget: str, run: Run) -> Iterator[str]:
@@ -89,6 +104,8 @@ def _tries(budget: str, run: Run) -> Iterator[str]:
         yield from _gentler_cuts(recipe, trained="train" in run.roles)
     elif budget in SMALL_AND_FAST:
         yield from _smaller(recipe)
+    elif "quantization" not in recipe.techniques:
+        return
     elif budget in ON_AN_NPU:
         yield "quantization.enclose=true"
     elif budget == "min_cpu_agreement":

@@ -97,7 +97,7 @@ def test_advice_on_a_missed_budget_takes_inputs_in_a_dict_as_the_run_did(
     given = ["compress", "dicts.py:Net", "--calibration", "dicts.py:data", "--set", "export.simplify=false", *LOOSE]
     assert main([*given, "--set", "budgets.max_latency_ms=1e-9", "--output", "out"]) == 1
     captured = capsys.readouterr()
-    assert "to meet max_latency_ms: --set pruning.enabled=true" in captured.out
+    assert "to meet max_latency_ms: --train DATA --set pruning.enabled=true" in captured.out
     assert "error" not in captured.err
 
 

@@ -31,7 +31,12 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         (
             "compress a.py:net --sparsity 0.3",
-            "there is no option --sparsity; write --set pruning.enabled=true --set pruning.amount=0.3",
+            "there is no option --sparsity; write --set pruning.enabled=true --set pruning.amount=0.3, and give --train"
+            " DATA, to learn again what it loses",
+        ),
+        (
+            "compress a.py:net --train d.py:data --prune",
+            "there is no option --prune; write --set pruning.enabled=true --set pruning.amount=0.5",
         ),
         ("convert n.onnx", "there is no command 'convert'; write edgecompress compress n.onnx --calibration DATA"),
         (

@@ -46,11 +46,18 @@ def test_each_is_an_option_that_changes_the_recipe(
             assert words.pop(0) not in roles
             assert words.pop(0) == "DATA"
         if words[0] == "--train":
-            assert recipe.trains
             assert recipe.training.epochs
             assert "train" not in roles
-            continue
+            if words == ["--train", "DATA"]:
+                assert recipe.trains
+                continue
+        learns = words[0] == "--train"
+        words = words[2:] if learns else words
         changed = override(recipe, [words[1]])
+        cut = max(changed.pruning.amount - recipe.pruning.amount, changed.low_rank.amount - recipe.low_rank.amount)
+        cut += changed.pruning.enabled and not recipe.pruning.enabled
+        assert learns is (cut > 0 and "train" not in roles and recipe.training.epochs > 0)
+        assert changed.quantization == recipe.quantization or changed.quantization.enabled
         assert (words[0], changed != recipe) == ("--set", True)
         less, more = (changed, recipe) if budget in OF_QUALITY else (recipe, changed)
         assert less.pruning.amount <= more.pruning.amount
@@ -77,7 +84,7 @@ def test_what_was_turned_already_or_cannot_be_is_not_advised() -> None:
     assert remedies("min_cpu_agreement", run) == ("--set quantization.scheme=fbgemm",)
     assert remedies("min_browser_agreement", run) == ()
     assert remedies("min_speedup", replace(run, possible=lambda _: False)) == ()
-    assert remedies("min_speedup", run) == ("--set pruning.enabled=true",)
+    assert remedies("min_speedup", run) == ("--train DATA --set pruning.enabled=true",)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,25 @@ def test_integers_are_advised_with_the_data_that_they_need() -> None:
     run = Run(recipe=load_profile("cloud").recipe, roles=("evaluation",))
     assert remedies("min_speedup", run)[0] == "--calibration DATA --set quantization.enabled=true"
     assert remedies("min_speedup", replace(run, roles=ALL))[0] == "--set quantization.enabled=true"
+
+
+def test_what_is_cut_is_advised_with_the_data_that_it_is_trained_on() -> None:
+    run = Run(recipe=load_profile("mobile").recipe, roles=("calibration",))
+    assert remedies("min_speedup", run) == ("--train DATA --set pruning.enabled=true",)
+    assert remedies("min_speedup", replace(run, roles=ALL)) == ("--set pruning.enabled=true",)
+    untrained = override(run.recipe, ["training.epochs=0"])  # as the user wants it
+    assert remedies("min_speedup", replace(run, recipe=untrained)) == ("--set pruning.enabled=true",)
+    thinner = override(Recipe(), ["low_rank.enabled=true", "low_rank.amount=0.5"])
+    assert remedies("min_speedup", Run(recipe=thinner, roles=("calibration",)))[-1] == (
+        "--train DATA --set low_rank.amount=0.6"
+    )
+    assert "--set low_rank.amount=0.4" in remedies("max_accuracy_drop", Run(recipe=thinner, roles=("calibration",)))
+
+
+@pytest.mark.parametrize("budget", ["min_cpu_agreement", "max_cpu_nodes", "min_npu_share"])
+def test_how_integers_are_made_is_advised_for_integers_only(budget: str) -> None:
+    assert remedies(budget, Run(recipe=Recipe(), roles=ALL)) == ()
+    assert remedies(budget, Run(recipe=Recipe(quantization=Quantization(enabled=True)), roles=ALL))
 
 
 def test_a_file_that_is_mostly_its_graph_gets_no_smaller() -> None:
