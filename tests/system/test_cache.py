@@ -22,13 +22,14 @@ from pathlib import Path
 from edgecompress.system.cache import Cache
 import hashlib
 cache = Cache(Path(sys.argv[1]), print)
-print("begun", flush=True)
 for number in range(int(sys.argv[2])):
     content = str(number % 40).encode() * 500
     key = hashlib.sha256(content).hexdigest()
     found = cache.read(key)
     assert found in (None, content), "half an entry"
     cache.write(key, content)
+    if not number:
+        print("begun", flush=True)
 """
 
 
