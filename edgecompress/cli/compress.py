@@ -155,10 +155,7 @@ def run(
         if workers.rank > 0:
             assist(request)
             return 0
-        plan = plan_of(request)
-        if not as_json:
-            print_plan(plan)
-        bundle = carry_out(request, plan, progress)
+        bundle = carry_out(request, plan_of(request), progress, (lambda _: None) if as_json else print_plan)
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:

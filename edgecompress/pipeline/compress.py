@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,15 +163,23 @@ def plan_of(request: Request) -> Plan:
     return replace(plan, warnings=(*plan.warnings, *told))
 
 
-def carry_out(request: Request, plan: Plan, progress: Progress) -> Bundle:
-    """Carry out the plan of a request, and write the bundle; the errors are those of :func:`compress`."""
+def carry_out(
+    request: Request, plan: Plan, progress: Progress, show: Callable[[Plan], None] = lambda _: None
+) -> Bundle:
+    """Carry out the plan of a request, and write the bundle; the errors are those of :func:`compress`.
+
+    Args:
+        request: what is asked for.
+        plan: of that.
+        progress: told of every step, and of what the plan warns of.
+        show: given the plan when the data are known to fit the model, before the first step: nobody reads the plan of a
+            run that cannot begin.
+    """
     recipe = request.profile.recipe
     places = places_of(recipe)
     require_fixed_shapes(request.model, recipe)
     with open_draft(request.output, overwrite=request.overwrite) as draft:
-        for warning in plan.warnings:
-            progress.warn(warning)
-        outcome = _produce(request, plan, places, progress)
+        outcome = _produce(request, plan, places, progress, show)
         manifest = make_manifest(outcome)
         files = {**make_files(outcome), **report_files(outcome, manifest)}
         sign = None if request.key is None else functools.partial(signature_of, key=request.key)
@@ -211,7 +219,11 @@ class Converted:
 
 
 def _convert(
-    request: Request, steps: Sequence[Step], progress: Progress, places: Sequence[NamedPlace] = ()
+    request: Request,
+    steps: Sequence[Step],
+    progress: Progress,
+    places: Sequence[NamedPlace] = (),
+    begin: Callable[[], None] = lambda: None,
 ) -> Converted:
     """Give the inputs names, open the data, and fold the steps."""
     profile, by = request.profile, request.by
@@ -236,7 +248,7 @@ def _convert(
         clock=clock_of(places, opened.recipe, progress),
         kept=request.kept if teacher is None else None,  # a teacher is in no key
     )
-    return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps))
+    return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps, begin))
 
 
 def _unlike(opened: Opened) -> tuple[str, ...]:
@@ -247,8 +259,16 @@ def _unlike(opened: Opened) -> tuple[str, ...]:
     return doubts_of_likeness(levels_of(calibration, AT_FIRST), levels_of(evaluation, AT_FIRST))
 
 
-def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progress: Progress) -> Outcome:
+def _produce(
+    request: Request, plan: Plan, places: Sequence[NamedPlace], progress: Progress, show: Callable[[Plan], None]
+) -> Outcome:
     """Run the plan; what comes out is all that the bundle tells of."""
+
+    def begin() -> None:
+        show(plan)
+        for warning in plan.warnings:
+            progress.warn(warning)
+
     if not request.data:
         raise DataError(
             "there is no data to capture the model with; give calibration (--calibration): file.py:callable that"
@@ -256,7 +276,7 @@ def _produce(request: Request, plan: Plan, places: Sequence[NamedPlace], progres
         )
     if isinstance(request.model, ir.Model):
         require_valid(request.model)
-    converted = _convert(request, plan.conversion, progress, places)
+    converted = _convert(request, plan.conversion, progress, places, begin)
     artifact = _artifact(converted, places, progress)
     findings = look_at(artifact, plan.artifact_steps)
     assert findings.evidence is not None

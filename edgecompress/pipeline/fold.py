@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -26,7 +26,12 @@ PROBE_ROWS = 8
 """Samples on which every step is compared with the original."""
 
 
-def convert(network: Network, context: Context, steps: Sequence[Step] | None = None) -> Conversion:
+def convert(
+    network: Network,
+    context: Context,
+    steps: Sequence[Step] | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> Conversion:
     """Take a network through the techniques of a recipe and to ONNX, and to INT8 where it asks for that.
 
     Args:
@@ -34,6 +39,7 @@ def convert(network: Network, context: Context, steps: Sequence[Step] | None = N
         context: what is asked, and the data. Where the recipe distils, the network is the student of the teacher, and
             the teacher is the original that all is held against.
         steps: those of the plan; by default the recipe's.
+        begin: called when the network and its data are known to fit, before the first step.
 
     Raises:
         ModelError: the network cannot be run or captured.
@@ -43,6 +49,7 @@ def convert(network: Network, context: Context, steps: Sequence[Step] | None = N
     if steps is None:
         steps = conversion_steps(network, context.recipe, context.teacher)
     network, context = prepare(network, context)
+    begin()
     probe = context.example.sample(sample_rows(network, context.recipe) or PROBE_ROWS).inputs
     changing = [step for step in steps if step.on_module]
     changed: tuple[Done, ...] = ()
