@@ -16,6 +16,7 @@ import torch
 from edgecompress.arrays import Array, Inputs
 from edgecompress.errors import OUR_FAULT, EdgecompressError, plural
 from edgecompress.quantization.aware.fake_quantized import FakeQuantized
+from edgecompress.quantization.qdq_pairs import CODES, clip_name
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 
 TOLERATED_STEPS = 1
@@ -40,11 +41,11 @@ def code_differences(written: ir.Model, network: FakeQuantized, inputs: Inputs) 
     """
     shown = written.clone()
     codes = _codes(shown.graph)
-    for value in codes:
+    for value in codes.values():
         value.dtype = ir.DataType.UINT8
-    shown.graph.outputs.extend(codes)
+    shown.graph.outputs.extend(codes.values())
     answers = run_session(open_session(shown, ALL_CORES), inputs)[len(written.graph.outputs) :]
-    there = {str(value.name): array for value, array in zip(codes, answers, strict=True)}
+    there = dict(zip(codes, answers, strict=True))
     here = network.answers_to(
         {name: torch.tensor(array) for name, array in inputs.items()},
         {name: torch.tensor(array.astype(np.float32)) for name, array in there.items()},
@@ -68,12 +69,25 @@ def require_faithful(written: ir.Model, network: FakeQuantized, inputs: Inputs) 
     return max(found, key=lambda each: (each.largest, each.differing), default=None)
 
 
-def _codes(graph: ir.Graph) -> list[ir.Value]:
-    """The codes that floats are made of again, without those of constants."""
+def _codes(graph: ir.Graph) -> dict[str, ir.Value]:
+    """The codes that floats are made of again, without those of constants, by the name that the network has for them.
+
+    That is the name before the Clip of a folded activation: a step that grew in training may need one, and a step that
+    shrank none.
+    """
     read = [node.inputs[0] for node in graph if node.op_type == "DequantizeLinear"]
-    found = {str(value.name): value for value in read if value is not None and value.producer() is not None}
     outputs = {value.name for value in graph.outputs}
-    return [value for name, value in found.items() if name not in outputs]
+    made = (value for value in read if value is not None and value.producer() is not None)
+    return {_unclipped(value): value for value in made if value.name not in outputs}
+
+
+def _unclipped(codes: ir.Value) -> str:
+    """What the codes of a folded activation are called before the Clip on them; the own name of all others."""
+    made = codes.producer()
+    before = None if made is None or made.op_type != "Clip" else made.inputs[0]
+    if made is not None and before is not None and made.name == clip_name(str(before.name).removesuffix(CODES)):
+        return str(before.name)
+    return str(codes.name)
 
 
 def _difference(name: str, there: Array, here: Array) -> CodeDifference:
