@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from torch import Tensor
 
-from edgecompress.comparison.making import Material, identify, make_bundle
+from edgecompress.comparison.making import Material, identify, kept_on, make_bundle
 from edgecompress.errors import RecipeError
 from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
-from edgecompress.targets import load_profile
+from edgecompress.targets import effective_profile, load_profile
 from tests.networks import ConvNet, images, seeded
 
+QUICK = ("export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0")
 DATA = {"calibration": images(), "evaluation": images(seed=1)}
 
 
@@ -51,3 +53,24 @@ def test_training_data_and_the_loss_are_for_recipes_that_train(
     with pytest.raises(RecipeError, match="not now"):
         make_bundle(material, material.named_in(load_profile(target)), tmp_path / "out", Progress())
     assert given == [(trains, trains, trains)]
+
+
+def test_a_bundle_that_another_run_made_of_the_same_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    material = Material(network=seeded(ConvNet), data=DATA)
+    profile = effective_profile("mobile", QUICK)
+    kept = kept_on(identify(material, profile.recipe, Progress()), Progress())
+    assert kept is not None
+    made = make_bundle(material, profile, tmp_path / "first", Progress(), kept)
+    monkeypatch.setattr("edgecompress.comparison.making.carry_out", lambda *_: pytest.fail("it is made again"))
+    again = make_bundle(material, profile, tmp_path / "second" / "inner", Progress(), kept)
+    assert again.manifest == made.manifest
+    contents = [{file.name: file.read_bytes() for file in bundle.path.iterdir()} for bundle in (made, again)]
+    assert contents[0] == contents[1]
+
+
+def test_nothing_is_kept_where_a_device_measures() -> None:
+    material = Material(network=seeded(ConvNet), data=DATA)
+    recipe = effective_profile("mobile", ["device.url=ssh://board"]).recipe
+    assert kept_on(identify(material, recipe, Progress()), Progress()) is None
