@@ -17,6 +17,7 @@ from pathlib import Path
 from edgecompress.errors import OutputError
 from edgecompress.system.durable import replacing
 from edgecompress.system.locks import owned
+from edgecompress.system.user_folder import user_folder
 
 VARIABLE = "EDGECOMPRESS_CACHE"
 """Of the environment: the folder, in place of the one in the user's cache."""
@@ -39,8 +40,7 @@ class Usage:
 
 def cache_folder() -> Path:
     """The folder that the environment names, or the one in the user's cache."""
-    named = os.environ.get(VARIABLE)
-    return Path(named).absolute() if named else Path.home() / ".cache" / "edgecompress" / "steps"
+    return user_folder("steps", VARIABLE)
 
 
 class Cache:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgecompress.errors import RecipeError, nearest
+from edgecompress.system.user_folder import user_folder
 from edgecompress.targets.cpus import wide_kind
 
 ARM_ROOT = "EDGECOMPRESS_ARM_ROOT"
@@ -120,12 +120,5 @@ def _arm_python(cpu: EmulatedCpu) -> list[str]:
 
 
 def arm_root() -> Path:
-    """Where the Arm root is, or should be.
-
-    >>> import os; os.environ["EDGECOMPRESS_ARM_ROOT"] = "/opt/arm"
-    >>> str(arm_root())
-    '/opt/arm'
-    >>> del os.environ["EDGECOMPRESS_ARM_ROOT"]
-    """
-    named = os.environ.get(ARM_ROOT)
-    return Path(named).absolute() if named else Path.home() / ".cache" / "edgecompress" / "arm-root"
+    """Where the Arm root is, or should be."""
+    return user_folder("arm-root", ARM_ROOT)

@@ -22,6 +22,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import to_bytes
 from edgecompress.system.durable import update_whole
+from edgecompress.system.user_folder import user_folder
 from edgecompress.validation.elsewhere.device.connection import DeviceError, name_of
 from edgecompress.validation.elsewhere.places import NamedPlace
 from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, TimingOptions
@@ -32,7 +33,7 @@ AT_ONCE = 64
 
 def kept_times() -> Path:
     """The folder of the times of all kinds of devices."""
-    return Path.home() / ".cache" / "edgecompress" / "devices"
+    return user_folder("devices")
 
 
 @dataclass(frozen=True, kw_only=True)

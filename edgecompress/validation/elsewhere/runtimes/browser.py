@@ -21,6 +21,7 @@ import numpy as np
 from edgecompress.arrays import Array, Inputs
 from edgecompress.errors import RecipeError
 from edgecompress.system.scratch import scratch_folder
+from edgecompress.system.user_folder import user_folder
 from edgecompress.validation.elsewhere.page import Served, serve
 from edgecompress.validation.elsewhere.place import Answer, Handling, handled
 
@@ -115,16 +116,8 @@ def what_is_missing() -> str | None:
 
 
 def package() -> Path:
-    """Where the npm package onnxruntime-web is, or should be.
-
-    >>> import os; os.environ["EDGECOMPRESS_ONNXRUNTIME_WEB"] = "/opt/onnxruntime-web"
-    >>> str(package())
-    '/opt/onnxruntime-web'
-    >>> del os.environ["EDGECOMPRESS_ONNXRUNTIME_WEB"]
-    """
-    named = os.environ.get(WEB)
-    cache = Path.home() / ".cache" / "edgecompress" / "node_modules" / "onnxruntime-web"
-    return Path(named).absolute() if named else cache
+    """Where the npm package onnxruntime-web is, or should be."""
+    return user_folder("node_modules/onnxruntime-web", WEB)
 
 
 def program() -> str | None:

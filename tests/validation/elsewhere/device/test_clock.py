@@ -196,7 +196,9 @@ def test_a_latency_goal_asks_the_device(device: Server, tmp_path: Path, monkeypa
 
         def counted(place: SshDevice, models: Sequence[bytes], *rest: Any, real: Any = real, name: str = name) -> Any:
             asked.append((name, len(models)))
-            return real(place, models, *rest)
+            found = real(place, models, *rest)
+            by_size = [len(model) / 1000 for model in models]  # other programs disturb what is measured there
+            return by_size if isinstance(found, list) else np.broadcast_to(by_size, found.shape)
 
         monkeypatch.setattr(SshDevice, name, counted)
     given: Mapping[str, Any] = {"calibration": images(seed=1), "output": tmp_path / "made"}
