@@ -154,8 +154,8 @@ def _budgeted(
     progress: Progress,
     accept: Accept | None,
 ) -> Recovered:
-    """The model after the fallback, where there is a budget to fall back for."""
-    if accept is None:
+    """The model after the fallback, where there is a budget to fall back for, and evaluations to find out with."""
+    if accept is None or not recipe.fallback_evaluations:
         return best
     fallback = fall_back(model, best, accept, recipe, batches, progress)
     if not fallback.accepted:

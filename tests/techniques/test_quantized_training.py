@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
 from edgecompress.pipeline.fold import convert, float_original
 from edgecompress.pipeline.plan import conversion_steps
+from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Distillation, Quantization, Recipe
 from edgecompress.runtime import Network, to_bytes
 from edgecompress.step import Conversion
@@ -106,6 +108,30 @@ def test_a_training_that_diverges_leaves_the_integers_as_they_were() -> None:
         r" lower quantization\.training_rate",
         warning,
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "least_db", "rate", "outcome"),
+    [
+        ("if_missed", 1, 0.05, None),
+        ("if_missed", 200, 0.05, "network that was trained"),
+        ("if_missed", 200, 20.0, "undone, since the model was more accurate before"),
+        ("always", 200, 20.0, "undone, since the model was more accurate before"),
+    ],
+)
+def test_the_budget_decides_on_training_where_nothing_may_return_to_float(
+    asked: str, least_db: float, rate: float, outcome: str | None
+) -> None:
+    training = {"training": asked, "training_rate": rate, "fallback_evaluations": 0}
+    quantization = RECIPE.quantization.model_copy(update=training)
+    recipe = RECIPE.model_copy(update={"quantization": quantization, "budgets": Budgets(min_sqnr_db=least_db)})
+    context = _context(recipe, _labelled(seeded(ConvNet)))
+    judged = replace(context, streams=replace(context.streams, evaluation=batches("evaluation")))
+    changes = convert(uneven(), judged).done[-1].result.changes
+    trained = [change for change in changes if change.startswith("trained")]
+    assert len(trained) == (outcome is not None)
+    assert outcome is None or outcome in trained[0]
+    assert not any("fallback" in change for change in changes)
 
 
 def test_training_that_is_asked_for_needs_data() -> None:

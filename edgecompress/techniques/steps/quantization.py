@@ -103,7 +103,7 @@ def enclose_operators(model: ir.Model, context: Context) -> StepResult[ir.Model]
     recipe, fitted = context.recipe.quantization, context.streams.fitted(signature(model))
     assert fitted.calibration is not None
     network = enclosable(model, recipe, fitted.calibration, context.progress)
-    accept = _acceptance(model, fitted, context)
+    accept = _acceptance(model, fitted, context) if recipe.fallback_evaluations else None
     if accept is None:
         return network.enclose(recipe.uint16_activations)
     return widen_for_budget(network, accept, recipe, fitted.calibration, context.progress)
@@ -118,7 +118,8 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
     """
     recipe, fitted = context.recipe, context.streams.fitted(signature(model))
     assert fitted.calibration is not None
-    accept = None if recipe.quantization.enclose else _acceptance(model, fitted, context)
+    judged = recipe.quantization.fallback_evaluations > 0 or recipe.quantization.training != "never"
+    accept = _acceptance(model, fitted, context) if judged and not recipe.quantization.enclose else None
     result = quantize_static(
         model,
         recipe.quantization,
@@ -169,7 +170,7 @@ def _is_elsewhere(isa: Isa | None) -> bool:
 def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Accept | None:
     """Whether an INT8 model is within the budgets of accuracy; None where no budget can be measured, or none is."""
     recipe, evaluation = context.recipe, fitted.measured
-    if not recipe.quantization.fallback_evaluations or evaluation is None or not has_limit(recipe.budgets, evaluation):
+    if evaluation is None or not has_limit(recipe.budgets, evaluation):
         return None
     reference = context.reference or model
     return accuracy_test(reference, recipe.budgets, evaluation, context.progress, arithmetic_of(recipe))
