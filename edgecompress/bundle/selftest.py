@@ -14,7 +14,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from edgecompress.metrics.slices import comparable, lost_slices, output_db, tabu
 
 MIN_SQNR_DB = 25.0
 MIN_AGREEMENT = 0.75
-RUNS = 50
+RUNS, MOST_RUNS = 50, 100_000
+MOST_THREADS = 256
 WARM_UP_RUNS = 5
 PARTS = 10
 UNTOLD = "the speedup is not measured; give the float model: python selftest.py --original FLOAT.onnx"
@@ -232,19 +233,31 @@ def parser() -> argparse.ArgumentParser:
         help="the float model, which is timed in turn with the artifact and gives the speedup",
     )
     made.add_argument(
-        "--runs", type=positive, default=RUNS, metavar="N", help="timed runs of each file (default: %(default)s)"
+        "--runs",
+        type=number_to(MOST_RUNS),
+        default=RUNS,
+        metavar="N",
+        help="timed runs of each file (default: %(default)s)",
     )
     made.add_argument(
-        "--threads", type=positive, default=1, metavar="N", help="threads of ONNX Runtime (default: %(default)s)"
+        "--threads",
+        type=number_to(MOST_THREADS),
+        default=1,
+        metavar="N",
+        help="threads of ONNX Runtime (default: %(default)s)",
     )
     return made
 
 
-def positive(text: str) -> int:
-    """A number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on; give one such as 200")
-    return int(text)
+def number_to(most: int) -> Callable[[str], int]:
+    """What reads a number from 1 to ``most``."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {most:,}; give one of these")
+        return int(text)
+
+    return read
 
 
 def main() -> int:

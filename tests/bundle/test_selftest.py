@@ -220,8 +220,10 @@ def test_help_is_told_and_nothing_is_run(bundle: Path) -> None:
     [
         (["--original", "none.onnx"], "there is no file none.onnx; give the float model as an ONNX file"),
         (["--original", "manifest.json"], "cannot be run: "),
-        (["--runs", "0"], "'0' is no number from 1 on; give one such as 200"),
-        (["--threads", "many"], "'many' is no number from 1 on"),
+        (["--runs", "0"], "'0' is no number from 1 to 100,000; give one of these"),
+        (["--runs", "9" * 5000], "is no number from 1 to 100,000; give one of these"),
+        (["--threads", "many"], "'many' is no number from 1 to 256; give one of these"),
+        (["--threads", "99999"], "'99999' is no number from 1 to 256; give one of these"),
         (["--run"], "expected one argument"),
         (["--gpu"], "unrecognized arguments: --gpu"),
     ],
