@@ -19,6 +19,7 @@ from edgecompress.recipe.arguments import Overrides, named_as_arguments, names, 
 from edgecompress.recipe.limits import Limit, checked_runs, limits_asked
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.report.recording import record as write_record
+from edgecompress.targets.profile import place_of
 from edgecompress.validation.elsewhere.places import emulated
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def validate(
         cpu: names of other CPUs, on which the artifact is run under emulation.
         min_cpu_agreement: share of the samples with the same answers there, 0 to 1.
         on: names of other places to run, each as ``RUNTIME`` or ``RUNTIME:DEVICE``: ``browser``, or a runtime that
-            another package adds; ``qemu:haswell`` is CPU ``haswell``.
+            another package adds; ``qemu:haswell`` is CPU ``haswell``, and a target stands for the place it is made for.
         min_browser_agreement: share of the samples with the same answers in the browser, 0 to 1.
         min_runtime_agreement: share of the samples with the same answers on runtimes of other packages, 0 to 1.
         max_cpu_nodes: nodes that an NPU leaves to the CPU.
@@ -144,7 +145,7 @@ def validate(
     folder = bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle)
     key = None if sign is None else load_signing_key(path("sign", sign))
     settings = device_table(device, overrides)
-    asked = names("on", on, "runtimes")
+    asked = [place_of(name) or name for name in names("on", on, "runtimes")]
     found = revalidate(
         folder,
         limits_asked(limits),

@@ -126,10 +126,11 @@ def run(
     from edgecompress.pipeline.request import make_request
     from edgecompress.progress import Progress, progress_for
     from edgecompress.targets import effective_profile
+    from edgecompress.targets.profile import place_of
 
     with joined_workers() as workers, prints_aside(as_json):
         chosen = [*assigned("evaluation", metric=metric, postprocess=postprocess), *assigned("training", loss=loss)]
-        places = [f"validation.on={json.dumps(on)}"] if on else []
+        places = [f"validation.on={json.dumps([place_of(name) or name for name in on])}"] if on else []
         places += assigned("device", url=device)
         profile = effective_profile(target, [*(assignments or []), *chosen, *places])
         folder = output or Path(f"{name_of(model)}-{profile.name}")

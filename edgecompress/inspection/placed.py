@@ -18,7 +18,8 @@ from edgecompress.progress import Item, Progress
 from edgecompress.registry import RUNTIMES, built_in, is_known
 from edgecompress.runtime import open_session
 from edgecompress.system.isolation import require_file
-from edgecompress.targets import load_profile, profile_names
+from edgecompress.targets import profile_names
+from edgecompress.targets.profile import place_of
 from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.place import RunNode
 from edgecompress.validation.elsewhere.places import NamedPlace, find_places, runtime_of
@@ -94,7 +95,7 @@ def _place(on: str) -> NamedPlace:
             f"there is no runtime or target {on!r}; name a runtime, {', '.join(known)}, or a target that is made for"
             f" one, as 'snapdragon'{nearest(runtime_of(on), [*known, *profile_names()])}"
         )
-    device = load_profile(on).recipe.validation.device if on in profile_names() else on
+    device = place_of(on)
     if device is None:
         raise RecipeError(f"target {on!r} is made for no runtime; name one, such as 'qnn:sm8650'")
     (found,) = find_places([device])

@@ -16,7 +16,7 @@ from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.recipe.unknown import in_its_place
 from edgecompress.recipe.wording import in_python_words
-from edgecompress.targets.inheritance import EXTENDS, ProfileFile, leaves, read_chain
+from edgecompress.targets.inheritance import EXTENDS, ProfileFile, leaves, profile_names, read_chain
 
 HEAD = ("name", "strategy", "reason")
 """What a profile says in addition to its recipe, as text."""
@@ -79,6 +79,15 @@ def load_profile(name: str | Path) -> TargetProfile:
     ('pruning', 'quantization')
     """
     return _load(name)
+
+
+def place_of(name: str) -> str | None:
+    """The place that the target of a name is made for, None where it is for none; what is no target is a place itself.
+
+    >>> place_of("snapdragon"), place_of("mobile"), place_of("qnn:sm8750")
+    ('qnn:sm8650', None, 'qnn:sm8750')
+    """
+    return load_profile(name).recipe.validation.device if name in profile_names() else name
 
 
 def given_profile(

@@ -94,6 +94,21 @@ def _told(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
+def test_a_target_stands_for_the_place_that_it_is_made_for(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime_qnn", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    needed = {"snapdragon": "edgecompress[qnn]", "openvino-cpu": "edgecompress[openvino]"}
+    given = ["nets.py:net", "--calibration", "batches.py:calibration", "--output", "other"]
+    for words in (["validate", "made"], ["compress", *given]):
+        for target, extra in needed.items():
+            assert main([*words, "--on", target]) == 2
+            assert capsys.readouterr().err.splitlines()[-1].endswith(f"pip install '{extra}'")
+        assert main([*words, "--on", "mobile"]) == 2
+        assert "got 'mobile' in 'validation.on'" in capsys.readouterr().err
+
+
 def test_what_cannot_be_run_there_is_one_line(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,8 +120,8 @@ def test_what_cannot_be_run_there_is_one_line(
     )
     assert _told(["made", "--on", "qnn:sm1"], capsys).startswith("error: unknown system on a chip 'sm1'; name one of ")
     assert _told(["made", "--on", "snapdragn"], capsys) == (
-        "error: there is no runtime or target 'snapdragn'; name a runtime, browser, openvino, qemu, qnn, ssh, or a"
-        " target that is made for one, as 'snapdragon'; did you mean 'snapdragon'?"
+        "error: there is no runtime or target 'snapdragn'; name a runtime, adb, browser, openvino, qemu, qnn, ssh,"
+        " or a target that is made for one, as 'snapdragon'; did you mean 'snapdragon'?"
     )
     assert _told(["made", "--on", "qn:sm8650"], capsys).endswith("; did you mean 'qnn'?")
     assert _told(["gone", "--on", "snapdragon"], capsys) == needs
