@@ -21,7 +21,8 @@ class Standing:
     """How an artifact stands to its accuracy budgets: true where they hold.
 
     What misses them is less than what holds them; of two that miss them, the less is that with the larger ``loss``: of
-    the metric, in its own unit, or where none is measured, of the agreement, in dB below the original's own.
+    the metric, in its own unit, or where no budget of it can be measured, of the agreement, in dB below the original's
+    own.
 
     >>> Standing(held=False, loss=9.0) < Standing(held=False, loss=2.0) < Standing(held=True, loss=3.0)
     True
@@ -41,8 +42,11 @@ class Standing:
 
 def has_limit(budgets: Budgets, evaluation: Batches) -> bool:
     """Whether a budget speaks of the outputs or their metric, and the data can measure it."""
-    given = {name for name in OF_QUALITY if getattr(budgets, name) is not None}
-    return "min_sqnr_db" in given or (bool(given) and evaluation.first().labels is not None)
+    return budgets.min_sqnr_db is not None or (_bounds_metric(budgets) and evaluation.first().labels is not None)
+
+
+def _bounds_metric(budgets: Budgets) -> bool:
+    return any(getattr(budgets, name) is not None for name in OF_QUALITY if name != "min_sqnr_db")
 
 
 def accuracy_test(
@@ -62,7 +66,7 @@ def accuracy_test(
         agreement = scores.agreements[1]
         outputs = {"sqnr_db": agreement.sqnr_db, "lost_slices": len(agreement.lost(silent=True))}
         held = not judge(asked, {**metric_measures(evaluation.measure, *scores.values), **outputs}).missed
-        drop = evaluation.measure.drop(*scores.values)
+        drop = evaluation.measure.drop(*scores.values) if _bounds_metric(budgets) else None
         return Standing(held=held, loss=-agreement.sqnr_db if drop is None else drop)
 
     return standing

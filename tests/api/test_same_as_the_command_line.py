@@ -16,7 +16,9 @@ from edgecompress.cli import main
 from tests.networks import ConvNet, images, seeded
 
 QUICK = ("export.simplify=false", "cpu.runs=10")
-SET = [word for assignment in QUICK for word in ("--set", assignment)]
+FREE = (*QUICK, *(f"budgets.{limit}=none" for limit in ("min_compression_ratio", "min_speedup", "max_accuracy_drop")))
+"""No budget is missed, so nothing is advised, which each of both says in its own words."""
+SET, FREE_SET = ([word for each in given for word in ("--set", each)] for given in (QUICK, FREE))
 MODEL = ("--model", "nets.py:net", "--calibration", "batches.py:calibration")
 SEARCH = ("search", "nets.py:net", "--target", "mobile")
 ON_A_BOARD = ("--cpu", "cortex-a72", "--max-latency-ms", "5")
@@ -34,13 +36,13 @@ CALLS: dict[str, tuple[list[str], Callable[[], Any]]] = {
         lambda: edgecompress.compare(seeded(ConvNet), calibration=images(seed=1), overrides=QUICK, output="rows"),
     ),
     "search": (
-        [*SEARCH, *MODEL[2:], "--evaluation", "batches.py:evaluation", *SET, "--trials", "1", "--output", "found"],
+        [*SEARCH, *MODEL[2:], "--evaluation", "batches.py:evaluation", *FREE_SET, "--trials", "1", "--output", "found"],
         lambda: edgecompress.search(
             seeded(ConvNet),
             "mobile",
             calibration=images(seed=1),
             evaluation=images(seed=2),
-            overrides=QUICK,
+            overrides=FREE,
             trials=1,
             output="found",
         ),

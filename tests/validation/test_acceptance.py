@@ -88,6 +88,20 @@ def test_of_two_that_miss_a_budget_the_noisier_one_is_the_less(budgets: Budgets,
     assert near < standing(_classifier(0.0))
 
 
+def test_a_metric_that_nobody_bounds_says_nothing_of_two_that_miss_another_budget() -> None:
+    exact = _classifier(0.0)
+    labels = run(_classifier(0.4), X).argmax(axis=1)  # so that the noisier one has the better metric
+    inputs = InputNames(names=("x",), required=1)
+    data = Batches(role="evaluation", source=lambda: [(X, labels)], inputs=inputs)
+    for budgets, expected in ((Budgets(min_sqnr_db=90.0), True), (Budgets(max_accuracy_drop=-99.0), False)):
+        standing = accuracy_test(exact, budgets, data, Progress())
+        far, near = standing(_classifier(0.4)), standing(_classifier(0.1))
+        assert not far
+        assert not near
+        assert (far < near) is expected
+        assert (near < far) is not expected
+
+
 @pytest.mark.parametrize("name", OF_QUALITY)
 def test_a_budget_is_a_limit_where_the_data_can_measure_it(name: str) -> None:
     budgets = Budgets(**{name: 0.5})
