@@ -145,7 +145,7 @@ def validate(
     folder = bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle)
     key = None if sign is None else load_signing_key(path("sign", sign))
     settings = device_table(device, overrides)
-    asked = [place_of(name) or name for name in names("on", on, "runtimes")]
+    asked = [place_of(name) for name in names("on", on, "runtimes")]
     found = revalidate(
         folder,
         limits_asked(limits),

@@ -130,7 +130,7 @@ def run(
 
     with joined_workers() as workers, prints_aside(as_json):
         chosen = [*assigned("evaluation", metric=metric, postprocess=postprocess), *assigned("training", loss=loss)]
-        places = [f"validation.on={json.dumps([place_of(name) or name for name in on])}"] if on else []
+        places = [f"validation.on={json.dumps([place_of(name) for name in on])}"] if on else []
         places += assigned("device", url=device)
         profile = effective_profile(target, [*(assignments or []), *chosen, *places])
         folder = output or Path(f"{name_of(model)}-{profile.name}")

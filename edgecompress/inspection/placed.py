@@ -95,10 +95,7 @@ def _place(on: str) -> NamedPlace:
             f"there is no runtime or target {on!r}; name a runtime, {', '.join(known)}, or a target that is made for"
             f" one, as 'snapdragon'{nearest(runtime_of(on), [*known, *profile_names()])}"
         )
-    device = place_of(on)
-    if device is None:
-        raise RecipeError(f"target {on!r} is made for no runtime; name one, such as 'qnn:sm8650'")
-    (found,) = find_places([device])
+    (found,) = find_places([place_of(on)])
     return found
 
 

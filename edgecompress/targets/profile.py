@@ -81,13 +81,24 @@ def load_profile(name: str | Path) -> TargetProfile:
     return _load(name)
 
 
-def place_of(name: str) -> str | None:
-    """The place that the target of a name is made for, None where it is for none; what is no target is a place itself.
+def place_of(name: str) -> str:
+    """The place that the target of a name is made for; what is no target is a place itself.
 
-    >>> place_of("snapdragon"), place_of("mobile"), place_of("qnn:sm8750")
-    ('qnn:sm8650', None, 'qnn:sm8750')
+    Raises:
+        RecipeError: the target is made for none.
+
+    >>> place_of("snapdragon"), place_of("qnn:sm8750")
+    ('qnn:sm8650', 'qnn:sm8750')
     """
-    return load_profile(name).recipe.validation.device if name in profile_names() else name
+    if name not in profile_names():
+        return name
+    device = load_profile(name).recipe.validation.device
+    if device is None:
+        raise RecipeError(
+            f"target {name!r} runs on ONNX Runtime's CPU provider, as here, and names no other place; leave it out, or"
+            " name one, such as 'qnn:sm8650'"
+        )
+    return device
 
 
 def given_profile(

@@ -66,5 +66,5 @@ def _other_ratio(of_medians: float, ratio: Ratio) -> str:
         return ""
     return (
         f"the medians make {of_medians:.2f}x, the rounds one by one {ratio.value:.2f}x: the machine changed its speed"
-        f" between rounds; {TRUST}"
+        f" between rounds; trust the {ratio.value:.2f}x"
     )

@@ -106,7 +106,7 @@ def test_a_target_stands_for_the_place_that_it_is_made_for(
             assert main([*words, "--on", target]) == 2
             assert capsys.readouterr().err.splitlines()[-1].endswith(f"pip install '{extra}'")
         assert main([*words, "--on", "mobile"]) == 2
-        assert "got 'mobile' in 'validation.on'" in capsys.readouterr().err
+        assert "error: target 'mobile' runs on ONNX Runtime's CPU provider, as here," in capsys.readouterr().err
 
 
 def test_what_cannot_be_run_there_is_one_line(
@@ -116,7 +116,8 @@ def test_what_cannot_be_run_there_is_one_line(
     needs = "error: runtime 'qnn' needs onnxruntime-qnn; pip install 'edgecompress[qnn]'"
     assert _told(["made", "--on", "snapdragon"], capsys) == needs
     assert _told(["made", "--on", "mobile"], capsys) == (
-        "error: target 'mobile' is made for no runtime; name one, such as 'qnn:sm8650'"
+        "error: target 'mobile' runs on ONNX Runtime's CPU provider, as here, and names no other place; leave it out,"
+        " or name one, such as 'qnn:sm8650'"
     )
     assert _told(["made", "--on", "qnn:sm1"], capsys).startswith("error: unknown system on a chip 'sm1'; name one of ")
     assert _told(["made", "--on", "snapdragn"], capsys) == (
