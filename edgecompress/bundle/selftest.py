@@ -26,6 +26,7 @@ RUNS, MOST_RUNS = 50, 100_000
 MOST_THREADS = 256
 WARM_UP_RUNS = 5
 PARTS = 10
+GIVE_ORIGINAL = "give the float model of this bundle"
 UNTOLD = "the speedup is not measured; give the float model: python selftest.py --original FLOAT.onnx"
 SATURATES = (
     "this CPU adds products of 8-bit numbers in 16 bits, where they saturate: parity is that of exact sums,"
@@ -51,9 +52,14 @@ def check_files(folder: Path, original: Path | None = None) -> dict[str, str]:
             states[name] = "ok" if same else "changed"
     for path in folder.iterdir():
         # manifest.sig needs a key and more than Python's own modules: edgecompress validate checks it
-        if path.name != "manifest.sig" and (original is None or path != original.resolve()):
+        if path.name != "manifest.sig" and not is_same(path, original):
             states.setdefault(path.name, "unknown")
     return states
+
+
+def is_same(path: Path, original: Path | None) -> bool:
+    """Whether it is the user's own float model, or a link to it."""
+    return original is not None and path.exists() and path.samefile(original)
 
 
 def canonical(document: dict[str, Any]) -> bytes:
@@ -93,26 +99,43 @@ def is_close(parity: dict[str, Any]) -> bool:
     return parity["sqnr_db"] >= MIN_SQNR_DB and not parity["lost"] and (same is None or same >= MIN_AGREEMENT)
 
 
-def one_sample(session: Any, golden: Any) -> dict[str, Any]:
-    """The golden inputs of the first sample, or of as many as the file takes at once."""
-    inputs = {}
+def axis_of(golden: Any, name: str) -> int:
+    """Along which axis an input holds its samples; -1 where it has none."""
+    key = f"axis_{name}"
+    return int(golden[key]) if key in golden else 0
+
+
+def fixed_rows(session: Any, golden: Any) -> int | None:
+    """How many samples a file takes at once; None where it takes any number of them."""
     for spec in session.get_inputs():
-        array, key = golden[f"input_{spec.name}"], f"axis_{spec.name}"
-        axis = int(golden[key]) if key in golden else 0
-        rows = 1 if axis < 0 or not isinstance(spec.shape[axis], int) else spec.shape[axis]
-        inputs[spec.name] = array if axis < 0 else array.take(range(rows), axis)
-    return inputs
+        axis = axis_of(golden, spec.name)
+        if 0 <= axis < len(spec.shape) and isinstance(spec.shape[axis], int):
+            return int(spec.shape[axis])
+    return None
 
 
-def time_in_turn(sessions: Sequence[Any], golden: Any, runs: int) -> list[list[float]]:
-    """Milliseconds of one sample, a list of each session; every other round goes backwards."""
-    inputs = [one_sample(session, golden) for session in sessions]
+def rows_for(sessions: Sequence[Any], golden: Any) -> int:
+    """How many samples are timed: one, or as many as one of the files takes at once."""
+    return next((rows for session in sessions if (rows := fixed_rows(session, golden))), 1)
+
+
+def take_rows(golden: Any, names: Sequence[str], rows: int) -> dict[str, Any]:
+    """The golden inputs of so many samples: the first ones, repeated where there are too few."""
+    taken = {}
+    for name in names:
+        array, axis = golden[f"input_{name}"], axis_of(golden, name)
+        taken[name] = array if axis < 0 else array.take([row % array.shape[axis] for row in range(rows)], axis)
+    return taken
+
+
+def time_in_turn(sessions: Sequence[Any], inputs: dict[str, Any], runs: int) -> list[list[float]]:
+    """Milliseconds of one run on the same inputs, a list of each session; every other round goes backwards."""
     times: list[list[float]] = [[] for _ in sessions]
     for number in range(WARM_UP_RUNS + runs):
         order = range(len(sessions))
         for index in order if number % 2 == 0 else reversed(order):
             start = time.perf_counter()
-            sessions[index].run(None, inputs[index])
+            sessions[index].run(None, inputs)
             times[index].append((time.perf_counter() - start) * 1000)
     return [each[WARM_UP_RUNS:] for each in times]
 
@@ -125,9 +148,9 @@ def summarize(times: Sequence[float]) -> dict[str, float]:
     return {"median": float(median), "p95": float(p95), "p99": float(p99)}
 
 
-def measure_latency(session: Any, golden: Any, runs: int | None = None) -> dict[str, float]:
-    """Milliseconds for one sample on this device."""
-    return summarize(time_in_turn([session], golden, runs or RUNS)[0])
+def measure_latency(session: Any, inputs: dict[str, Any], runs: int | None = None) -> dict[str, float]:
+    """Milliseconds of one run on this device."""
+    return summarize(time_in_turn([session], inputs, runs or RUNS)[0])
 
 
 def speedup_of(original: Sequence[float], artifact: Sequence[float]) -> dict[str, float]:
@@ -139,11 +162,11 @@ def speedup_of(original: Sequence[float], artifact: Sequence[float]) -> dict[str
     return {"ratio": float(np.median(ratios)), "low": min(medians), "high": max(medians)}
 
 
-def latencies(session: Any, golden: Any, runs: int | None, original: Any = None) -> dict[str, Any]:
+def latencies(session: Any, inputs: dict[str, Any], runs: int | None, original: Any = None) -> dict[str, Any]:
     """What is told of the artifact's latency, and of the float model's, which then runs in turn with it."""
     if original is None:
-        return {"latency_ms": measure_latency(session, golden, runs), "notes": [UNTOLD]}
-    before, after = time_in_turn([original, session], golden, runs or RUNS)
+        return {"latency_ms": measure_latency(session, inputs, runs), "notes": [UNTOLD]}
+    before, after = time_in_turn([original, session], inputs, runs or RUNS)
     return {
         "latency_ms": summarize(after),
         "original_latency_ms": summarize(before),
@@ -171,12 +194,14 @@ def run(folder: Path, original: Path | None = None, runs: int | None = None, thr
         deployed = check_outputs(session, golden, *known)
         report["parity"] = parity
         close = [is_close(parity)]
-        before = None if original is None else open_original(original, session, threads)
-        report.update(latencies(session, golden, runs, before))
+        before = None if original is None else open_original(original, session, golden, threads)
+        rows = rows_for([session] if before is None else [session, before], golden)
+        inputs = take_rows(golden, [spec.name for spec in session.get_inputs()], rows)
+        report.update(latencies(session, inputs, runs, before), samples=rows)
         if (folder / "model.ort").is_file():
             session = open_session(folder / "model.ort", threads=threads)
             report["ort_parity"] = check_outputs(session, golden, *known)
-            report["ort_latency_ms"] = measure_latency(session, golden, runs)
+            report["ort_latency_ms"] = measure_latency(session, inputs, runs)
         if deployed != parity:
             report.update(deployed_parity=deployed, saturates=SATURATES)
         if deployed == parity or is_for_this_machine(manifest["recipe"]["cpu"].get("isa")):
@@ -188,19 +213,58 @@ class UserError(ValueError):
     """An argument is wrong; the message says how to put it right."""
 
 
-def open_original(path: Path, artifact: Any, threads: int) -> Any:
-    """A session of the float model, which takes the artifact's inputs."""
+def open_original(path: Path, artifact: Any, golden: Any, threads: int) -> Any:
+    """A session of the float model, which takes the artifact's inputs, and has outputs of its shapes."""
     try:
         session = open_session(path, threads=threads)
     except Exception as error:  # what ONNX Runtime raises depends on its version
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be run: {reason}; give the float model as an ONNX file") from error
-    mine, wanted = ([spec.name for spec in each.get_inputs()] for each in (session, artifact))
+        raise UserError(f"{path} cannot be run: {first_line(error)}; give the float model as an ONNX file") from error
+    mine, wanted = ({spec.name: spec for spec in each.get_inputs()} for each in (session, artifact))
     if sorted(mine) != sorted(wanted):
+        raise UserError(f"{path} has the inputs {', '.join(mine)} for {', '.join(wanted)}; {GIVE_ORIGINAL}")
+    for name, spec in mine.items():
+        if spec.type != wanted[name].type:
+            raise UserError(f"{path} takes {name!r} as {spec.type} for {wanted[name].type}; {GIVE_ORIGINAL}")
+    rows = rows_for([session, artifact], golden)
+    own = fixed_rows(artifact, golden)
+    if own not in (None, rows):
         raise UserError(
-            f"{path} has the inputs {', '.join(mine)} for {', '.join(wanted)}; give the float model of this bundle"
+            f"{path} takes {rows} samples at once, the artifact {own}; give the float model with a batch of {own}, or"
+            " of any size"
         )
+    inputs = take_rows(golden, list(wanted), rows)
+    for name, spec in mine.items():
+        if not has_shape(inputs[name], spec.shape):
+            raise UserError(
+                f"{path} takes {name!r} of shape {tuple(spec.shape)} for {inputs[name].shape}; {GIVE_ORIGINAL}"
+            )
+    require_same_outputs(path, session, artifact, inputs)
     return session
+
+
+def has_shape(array: Any, declared: Sequence[Any]) -> bool:
+    """Whether an array has the shape that a file declares: names and None stand for any size, () for any shape."""
+    free = not declared or len(declared) == array.ndim
+    return free and all(not isinstance(size, int) or size == array.shape[axis] for axis, size in enumerate(declared))
+
+
+def require_same_outputs(path: Path, original: Any, artifact: Any, inputs: dict[str, Any]) -> None:
+    """Refuse a float model that does not run on inputs, or whose outputs have other shapes than the artifact's."""
+    shapes = []
+    sizes = f"give {path} with a batch of 1, or of any size"
+    for name, session, cure in ((str(path), original, GIVE_ORIGINAL), ("the artifact", artifact, sizes)):
+        try:
+            shapes.append([getattr(output, "shape", None) for output in session.run(None, inputs)])
+        except Exception as error:  # what ONNX Runtime raises depends on its version
+            given = ", ".join(str(array.shape) for array in inputs.values())
+            raise UserError(f"{name} does not run on inputs {given}: {first_line(error)}; {cure}") from error
+    if shapes[0] != shapes[1]:
+        raise UserError(f"{path} gives outputs of shapes {shapes[0]}, the artifact {shapes[1]}; {GIVE_ORIGINAL}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def open_session(path: Path, *, exact: bool = False, threads: int = 1) -> Any:

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import edgecompress
@@ -156,22 +157,41 @@ def _rewrite(folder: Path, isa: str | None) -> None:
     (folder / "manifest.json").write_bytes(selftest.canonical(manifest))
 
 
+def _session(**declared: Sequence[int | str | None]) -> Any:
+    return SimpleNamespace(
+        get_inputs=lambda: [SimpleNamespace(name=name, shape=list(shape)) for name, shape in declared.items()]
+    )
+
+
 @pytest.mark.parametrize(
     ("declared", "axis", "rows"),
-    [((2, "batch", 3), 1, 1), ((2, 4, 3), 1, 4), (("batch", 4, 3), 0, 1), ((2, 4, 3), -1, 2)],
+    [((2, "batch", 3), 1, 1), ((2, 4, 3), 1, 4), (("batch", 4, 3), 0, 1), ((2, 4, 3), -1, 1), ((), 0, 1)],
 )
-def test_one_sample_is_timed_along_its_batch_axis(
-    declared: tuple[int | str, ...], axis: int, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(selftest, "RUNS", 1)
-    taken: list[Any] = []
-    session = SimpleNamespace(
-        get_inputs=lambda: [SimpleNamespace(name="h", shape=declared)],
-        run=lambda _, inputs: taken.append(inputs["h"]),
-    )
+def test_one_sample_is_timed_along_its_batch_axis(declared: tuple[int | str, ...], axis: int, rows: int) -> None:
     state = np.arange(24).reshape(2, 4, 3)
-    selftest.measure_latency(session, {"input_h": state} | ({"axis_h": np.array(axis)} if axis else {}))
-    assert (taken[0] == (state if axis < 0 else state.take(range(rows), axis))).all()
+    golden = {"input_h": state} | ({"axis_h": np.array(axis)} if axis else {})
+    assert selftest.rows_for([_session(h=declared)], golden) == rows
+    taken = selftest.take_rows(golden, ["h"], rows)["h"]
+    assert (taken == (state if axis < 0 else state.take(range(rows), axis))).all()
+
+
+def test_samples_are_repeated_where_a_file_takes_more_of_them() -> None:
+    golden = {"input_x": np.arange(6).reshape(3, 2), "input_h": np.arange(3)[None], "axis_h": np.array(1)}
+    free, fixed = _session(x=("batch", 2), h=(1, "batch")), _session(x=(5, 2), h=(1, 5))
+    assert selftest.rows_for([free, fixed], golden) == selftest.rows_for([fixed, free], golden) == 5
+    taken = selftest.take_rows(golden, ["x", "h"], 5)
+    assert taken["x"][:, 0].tolist() == [0, 2, 4, 0, 2]
+    assert taken["h"].tolist() == [[0, 1, 2, 0, 1]]
+
+
+def test_sessions_are_timed_in_turn_on_the_same_inputs() -> None:
+    ran: list[tuple[str, Any]] = []
+    first, second = (SimpleNamespace(run=lambda _, given, name=name: ran.append((name, given))) for name in "ab")
+    inputs = {"x": np.zeros((4, 2))}
+    times = selftest.time_in_turn([first, second], inputs, 3)
+    assert [len(each) for each in times] == [3, 3]
+    assert all(given is inputs for _, given in ran)
+    assert [name for name, _ in ran[:4]] == ["a", "b", "b", "a"]
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +209,86 @@ def test_the_float_model_is_timed_in_turn_and_gives_the_speedup(bundle: Path, or
     speedup, medians = report["speedup"], [report[key]["median"] for key in ("original_latency_ms", "latency_ms")]
     assert 0 < speedup["low"] <= speedup["ratio"] <= speedup["high"]
     assert min(medians) > 0
+    assert report["samples"] == 1
     assert "notes" not in report
+
+
+def _with_batch(path: Path, output: Path, size: int | None) -> Path:
+    """The same network with a batch of another size, or of any."""
+    model = onnx.load(path)
+    for value in [*model.graph.input, *model.graph.output]:
+        batch = value.type.tensor_type.shape.dim[0]
+        batch.Clear()
+        if size is None:
+            batch.dim_param = "batch"
+        else:
+            batch.dim_value = size
+    del model.graph.value_info[:]
+    onnx.save(model, output)
+    return output
+
+
+@pytest.mark.parametrize("rows", [1, 4, 100])
+def test_both_take_as_many_samples_as_the_float_model_fixes(rows: int, bundle: Path, tmp_path: Path) -> None:
+    fixed = _with_batch(bundle / "model.onnx", tmp_path / "fixed.onnx", rows)
+    done = _run(bundle, options=["--original", str(fixed), "--runs", "5"])
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, report["verdict"], report["samples"]) == (0, "", "pass", rows)
+    with np.load(bundle / "selftest.npz") as golden:
+        sessions = [selftest.open_session(path) for path in (bundle / "model.onnx", fixed)]
+        assert selftest.rows_for(sessions, golden) == rows
+
+
+def test_files_that_fix_unequal_batches_are_not_compared(bundle: Path, original: Path, tmp_path: Path) -> None:
+    artifact = selftest.open_session(_with_batch(bundle / "model.onnx", tmp_path / "artifact.onnx", 2))
+    with np.load(bundle / "selftest.npz") as golden:
+        for size in (2, None):
+            selftest.open_original(_with_batch(original, tmp_path / "same.onnx", size), artifact, golden, 1)
+        other = _with_batch(original, tmp_path / "other.onnx", 4)
+        with pytest.raises(selftest.UserError, match=r"other\.onnx takes 4 samples at once, the artifact 2; give the"):
+            selftest.open_original(other, artifact, golden, 1)
+
+
+def _network(path: Path, name: str, *, taken: str, answer: str = "same", kind: str = "float") -> Path:
+    """A file with an input of that name, and an output of another shape than the bundle's."""
+    text = f"""<ir_version: 8, opset_import: ["" : 17]>
+        g ({kind}[{taken}] {name}) => ({kind}[{taken}] {answer}) {{ {answer} = Identity ({name}) }}"""
+    onnx.save(onnx.parser.parse_model(text), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken", "words"),
+    [
+        ("float", "N, 3, 80, 80", "of shape ('N', 3, 80, 80) for (1, "),
+        ("float", "N, 3", "of shape ('N', 3) for (1, "),
+        ("float", "N, a, b, c", "gives outputs of shapes [(1, "),
+        ("uint8", "N, a, b, c", "as tensor(uint8) for tensor(float)"),
+        ("float16", "N, a, b, c", "as tensor(float16) for tensor(float)"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_artifact_is_a_wrong_argument(
+    kind: str, taken: str, words: str, bundle: Path, tmp_path: Path
+) -> None:
+    name = onnx.load(bundle / "model.onnx").graph.input[0].name
+    done = _run(bundle, options=["--original", str(_network(tmp_path / "o.onnx", name, taken=taken, kind=kind))])
+    assert (done.returncode, done.stdout) == (2, "")
+    said = " ".join(done.stderr.split())
+    assert words in said
+    assert said.endswith("; give the float model of this bundle")
+
+
+def test_a_float_model_that_cannot_be_run_is_a_wrong_argument(bundle: Path, tmp_path: Path) -> None:
+    name = onnx.load(bundle / "model.onnx").graph.input[0].name
+    text = f"""<ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, a, b, c] {name}) => (float[d, e] y) <int64[2] to = {{7, 13}}> {{ y = Reshape ({name}, to) }}"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "fails.onnx")
+    done = _run(bundle, options=["--original", str(tmp_path / "fails.onnx")])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "fails.onnx does not run on inputs (1, " in done.stderr
+    artifact = SimpleNamespace(run=lambda *_: 1 / 0)
+    with pytest.raises(selftest.UserError, match=r"the artifact does not run on .*; give f\.onnx with a batch of 1, or"):
+        selftest.require_same_outputs(Path("f.onnx"), SimpleNamespace(run=lambda *_: []), artifact, {})
 
 
 def test_without_it_the_report_says_what_to_give(bundle: Path) -> None:
@@ -206,6 +305,16 @@ def test_a_float_model_in_the_bundle_s_folder_is_no_unknown_file(copy: Path, ori
     report = json.loads(_run(copy, options=["--original", "float.onnx"]).stdout)
     assert report["verdict"] == "pass"
     assert "float.onnx" not in report["files"]
+
+
+def test_a_link_to_the_float_model_is_no_unknown_file(copy: Path, original: Path) -> None:
+    (copy / "float.onnx").symlink_to(original)
+    (copy / "gone.onnx").symlink_to(copy / "nowhere.onnx")
+    assert selftest.check_files(copy)["float.onnx"] == "unknown"
+    for given in (copy / "float.onnx", original):
+        states = selftest.check_files(copy, given)
+        assert "float.onnx" not in states
+        assert states["gone.onnx"] == "unknown"
 
 
 def test_help_is_told_and_nothing_is_run(bundle: Path) -> None:
