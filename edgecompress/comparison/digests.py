@@ -19,6 +19,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.bundle.manifest import canonical
+from edgecompress.comparison.training_state import training_state
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.digest import digest_of
 from edgecompress.errors import DataError
@@ -39,10 +40,11 @@ READING = "reading"
 
 
 def digest_network(network: Network, example: Batch) -> str:
-    """Of a network's weights and structure, and of what it answers: code that changed shows in nothing else."""
+    """Of a network's weights and structure, of what acts in its training, and of what it answers now."""
+    state = training_state(network)
     if isinstance(network, nn.Module):
         network = copied(network).eval()
-    hasher = hashlib.sha256(_stored(network).encode())
+    hasher = hashlib.sha256(f"{_stored(network)} {state.digest}".encode())
     for output in execute(network, example.sample(network_rows(network, example.axes) or 1).inputs):
         hasher.update(np.ascontiguousarray(output).data)
     return hasher.hexdigest()

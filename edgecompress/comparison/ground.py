@@ -9,6 +9,7 @@ import torch
 from edgecompress.bundle.outcome import environment
 from edgecompress.comparison.digests import digest_code
 from edgecompress.comparison.sources import digest_package, digest_sources
+from edgecompress.comparison.training_state import training_state
 from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
@@ -29,11 +30,11 @@ def ground_of(
 
     Returns:
         The digests by what they are of; None where something cannot be known again: such data, code without a file,
-        what an object holds, or another machine that measures.
+        what an object or a module holds, or another machine that measures.
     """
     sources, code = digest_sources(network, recipe, by), digest_code(recipe, by)
     elsewhere = recipe.device.url is not None or recipe.validation.on
-    if sources is None or elsewhere or code != digest_code(recipe, by):
+    if sources is None or elsewhere or code != digest_code(recipe, by) or not training_state(network).whole:
         return None
     read = {f"{READING}{role}": found for role, found in readings.items() if found is not None}
     if len(read) < len(readings):

@@ -122,6 +122,22 @@ def test_another_weight_layer_or_line_of_code_is_another_network() -> None:
     assert str(wider) != str(network)
 
 
+def test_what_acts_in_training_alone_is_another_network() -> None:
+    class Dropping(ConvNet):
+        """Drops by a number of its own, as many networks do."""
+
+        p = 0.1
+
+    def digest(p: float, *, frozen: bool = False) -> str:
+        network = seeded(Dropping)
+        vars(network)["p"] = p
+        network.get_submodule("classifier").requires_grad_(not frozen)
+        return _of(network)
+
+    assert digest(0.1) == digest(0.1)
+    assert len({digest(0.1), digest(0.9), digest(0.1, frozen=True)}) == 3
+
+
 def test_the_digest_leaves_the_network_as_it_was() -> None:
     network = seeded(ConvNet).train()
     before = copy.deepcopy(network.state_dict())

@@ -69,6 +69,12 @@ def test_there_is_none_for_data_that_come_otherwise_each_time() -> None:
     assert _ground(train=Drawn()) is None
 
 
+def test_there_is_none_where_a_module_holds_what_has_no_values() -> None:
+    network = seeded(ConvNet)
+    vars(network)["held"] = object()
+    assert identify(Material(network=network, data=DATA), Recipe(), Progress()).ground is None
+
+
 def test_there_is_none_where_a_device_measures() -> None:
     device = effective_profile("mobile", ["device.url=ssh://board"]).recipe
     assert _ground(recipe=device) is None
