@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgecompress.bundle.manifest import canonical
+from edgecompress.comparison.code_files import file_of
 from edgecompress.comparison.training_state import training_state
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.data.digest import digest_of
@@ -102,9 +101,9 @@ def digest_code(recipe: Recipe, by: MeasuredBy) -> dict[str, str]:
     Code that changed makes other figures of the same outputs, and so does an object that was made with other values.
     """
     sources = {
-        "metric": _source(recipe.evaluation.metric, by.metric),
-        "postprocess": _source(recipe.evaluation.postprocess or "", by.postprocess),
-        "loss": _source(recipe.training.loss or "", by.loss),
+        "metric": file_of(recipe.evaluation.metric, by.metric),
+        "postprocess": file_of(recipe.evaluation.postprocess, by.postprocess),
+        "loss": file_of(recipe.training.loss, by.loss),
     }
     states = {f"{key}_state": _state(getattr(by, key)) for key in sources}
     files = {
@@ -132,16 +131,6 @@ def _held(given: Any) -> Any:
     if inspect.isfunction(given):
         return given.__code__.co_firstlineno, [cell.cell_contents for cell in given.__closure__ or ()]
     return vars(given)
-
-
-def _source(name: str, given: Any) -> Path | None:
-    """The file of what was handed over, or of what a recipe names; None of what has a name of its own."""
-    if isinstance(given, str) or given is None:
-        file = name.rpartition(":")[0]
-        return Path(file) if file.endswith(".py") else None
-    known = given if hasattr(given, "__module__") and hasattr(given, "__qualname__") else type(given)
-    found = getattr(sys.modules.get(known.__module__), "__file__", None)
-    return None if found is None else Path(found)
 
 
 def digest_row(recipe: Recipe, parts: Mapping[str, str]) -> str:

@@ -4,41 +4,54 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 import edgecompress
+from edgecompress.comparison.code_files import file_of, files_below, loaded_files, module_file
+from edgecompress.errors import InputError
+from edgecompress.loading.losses import find_loss
 from edgecompress.loading.metrics import MeasuredBy
-from edgecompress.loading.user_code import folder_of
 from edgecompress.recipe.tables import Recipe
 from edgecompress.registry import CRITERIA, LOSSES, METRICS, OBSERVERS, TECHNIQUES, Kind, built_in
 from edgecompress.runtime import Network
 
 VERSIONED = ("torch", "builtins")
 """Packages whose versions are known anyway, and whose files are not looked at."""
+MOST_FILES = 10_000
+"""Files of code that are read; a folder with more of them is no project, but the place of many."""
 
 
 def digest_sources(network: Network, recipe: Recipe, by: MeasuredBy) -> str | None:
-    """Of all Python files in the folders of the network's classes, and of a metric, a postprocessing and a loss.
+    """Of the user's Python files: those that are loaded, and all below the folders of the code that is named.
+
+    That is the code of the network's classes, of a metric, a postprocessing and a loss.
 
     Args:
         network: a module, whose classes count; another one has none.
-        recipe: names the others, and so does ``by`` in place of it.
+        recipe: names the others, and so does ``by`` in place of it. A loss is loaded.
 
     Returns:
-        The digest; None where code has no file, or is registered by another package, so that its changes would not
-        show.
+        The digest; None where code has no file, is registered by another package, so that its changes would not show,
+        or lies in a folder with more than 10,000 files of code, or with one that cannot be read.
     """
-    if not _is_ours_or_the_users(recipe):
+    if not _is_ours_or_the_users(recipe) or not _is_loaded(recipe, by):
         return None
-    folders = [*_of_classes(network), *_of_functions(recipe, by)]
-    if None in folders:
+    named = {*_of_classes(network), *_of_functions(recipe, by)}
+    folders = sorted({file.parent for file in named if file is not None})
+    if None in named:
         return None
-    return _digest(sorted({folder for folder in folders if folder is not None}))
+    below = itertools.chain.from_iterable(map(files_below, folders))
+    files = {*itertools.islice(below, MOST_FILES + 1), *loaded_files()}
+    if len(files) > MOST_FILES:
+        return None
+    try:
+        return _hash(sorted(files))
+    except OSError:
+        return None
 
 
 @functools.cache
@@ -67,30 +80,29 @@ def _of_classes(network: Network) -> Iterator[Path | None]:
     parts = network.modules() if isinstance(network, nn.Module) else ()
     for name in {kind.__module__ for part in parts for kind in type(part).__mro__}:
         if name.partition(".")[0] not in VERSIONED:
-            yield _folder(name)
+            yield module_file(name)
 
 
 def _of_functions(recipe: Recipe, by: MeasuredBy) -> Iterator[Path | None]:
-    named = (recipe.evaluation.metric, recipe.evaluation.postprocess, recipe.training.loss)
-    for given, name in zip((by.metric, by.postprocess, by.loss), named, strict=True):
+    for given, name in zip((by.metric, by.postprocess, by.loss), _named(recipe), strict=True):
         if name is not None and ":" in name:
-            own = isinstance(given, str) or given is None
-            place = name.rpartition(":")[0]
-            yield folder_of(name) if own and place.endswith(".py") else _folder(_module_of(given, place))
+            yield file_of(name, given)
 
 
-def _module_of(given: Any, place: str) -> str:
-    known = given if hasattr(given, "__qualname__") else type(given)
-    return place if isinstance(given, str) or given is None else str(known.__module__)
+def _named(recipe: Recipe) -> tuple[str | None, str | None, str | None]:
+    return recipe.evaluation.metric, recipe.evaluation.postprocess, recipe.training.loss
 
 
-def _folder(module: str) -> Path | None:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return None if file is None else Path(file).resolve().parent
-
-
-def _digest(folders: Iterable[Path]) -> str:
-    return _hash(path for folder in folders for path in sorted(folder.glob("*.py")))
+def _is_loaded(recipe: Recipe, by: MeasuredBy) -> bool:
+    """Load a loss that a recipe names, with all that it imports; the metric and the postprocessing are loaded."""
+    loss = recipe.training.loss
+    if loss is None or ":" not in loss or (by.loss is not None and not isinstance(by.loss, str)):
+        return True
+    try:
+        find_loss(loss)
+    except InputError:  # whoever trains with it tells why
+        return False
+    return True
 
 
 def _hash(files: Iterable[Path]) -> str:

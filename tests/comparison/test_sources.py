@@ -45,7 +45,57 @@ def test_a_file_next_to_that_of_a_class_counts(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "layers.py").write_text("SCALE = 2\n")
     second = _digest(network)
     (tmp_path / "layers.py").write_text("SCALE = 3\n")
-    assert len({first, second, _digest(network), _digest(nn.ReLU())}) == 4
+    assert len({first, second, _digest(network)}) == 3
+
+
+def _changes(file: Path, network: Any, recipe: Recipe | None = None) -> bool:
+    """Whether another content of a file is other code."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("SCALE = 1\n")
+    first = _digest(network, recipe)
+    file.write_text("SCALE = 2\n")
+    assert first is not None
+    return _digest(network, recipe) != first
+
+
+def test_a_file_below_the_folder_of_a_class_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets.py").write_text(NET)
+    network = _net(tmp_path / "nets.py", monkeypatch)
+    assert _changes(tmp_path / "ops" / "deep" / "drop.py", network)
+    assert not _changes(tmp_path / ".venv" / "drop.py", network)
+    assert not _changes(tmp_path / "ops" / "drop.txt", network)
+
+
+def test_code_that_is_imported_from_elsewhere_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss, which nothing but training loads, imports a helper of another folder."""
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "helper_elsewhere.py").write_text("SCALE = 1\n")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "own_losses.py").write_text(
+        "from helper_elsewhere import SCALE\n\n\ndef f(outputs, targets): return SCALE * outputs.sum()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "library")
+    recipe = Recipe(training=Training(loss=f"{tmp_path}/project/own_losses.py:f"))
+    assert _changes(tmp_path / "library" / "helper_elsewhere.py", nn.ReLU(), recipe)
+    for name in ("helper_elsewhere", "own_losses"):
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_folder_of_too_much_code_or_of_code_that_cannot_be_read_is_not_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nets.py").write_text(NET)
+    network = _net(tmp_path / "nets.py", monkeypatch)
+    assert _digest(network) is not None
+    with monkeypatch.context() as patched:
+        patched.setattr("edgecompress.comparison.sources.MOST_FILES", 1)
+        assert _digest(network) is None
+    monkeypatch.setattr(Path, "read_bytes", _refuse)
+    assert _digest(network) is None
+
+
+def _refuse(_: Path) -> bytes:
+    raise PermissionError
 
 
 def test_pytorchs_own_classes_and_graphs_have_no_files() -> None:
