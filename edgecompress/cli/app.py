@@ -186,7 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         return _fail(told(error.format_message(), arguments), 2)
     except EndedBySignalError as error:
-        return _fail(f"ended by {error.name}; {_what_is_left(arguments)}", error.exit_status)
+        left = "; ".join(getattr(error, "__notes__", ())) or _what_is_left(arguments)
+        how = "interrupted" if error.exit_status == INTERRUPTED else f"ended by {error.name}"
+        return _fail(f"{how}; {left}", error.exit_status)
     except EdgecompressError as error:
         return _fail(str(error), error.exit_status, debug=debug)
     except Exception as error:
@@ -213,15 +215,15 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _what_is_left(arguments: Sequence[str]) -> str:
-    """What a command that was ended leaves behind.
+    """What a command leaves behind that was ended, where the end itself carries no note of it.
 
     >>> _what_is_left(["search", "nets.py:net"]), _what_is_left(["compress", "nets.py:net"])
     ('what was done is kept, and the same command goes on', 'nothing was written')
     >>> _what_is_left(["log", "net-mobile"])
-    'a run that was begun is marked FAILED'
+    'no run was left unfinished'
     """
     if "log" in arguments[:1]:
-        return "a run that was begun is marked FAILED"
+        return "no run was left unfinished"
     kept = any(argument in GO_ON for argument in arguments[:1])
     return "what was done is kept, and the same command goes on" if kept else "nothing was written"
 

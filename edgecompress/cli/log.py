@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgecompress.cli.signals import kept_notes
 from edgecompress.cli.tables import console, print_json
 from edgecompress.errors import plural
 
@@ -27,7 +28,7 @@ def run(
     from edgecompress.progress import progress_for
     from edgecompress.report.tracking import log_bundle
 
-    with progress_for(Console(stderr=True)).step("logging to MLflow"):
+    with kept_notes(), progress_for(Console(stderr=True)).step("logging to MLflow"):
         found = log_bundle(bundle, mlflow, experiment=experiment, run_name=name)
     if as_json:
         print_json(found.document)

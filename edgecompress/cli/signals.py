@@ -21,6 +21,18 @@ class EndedBySignalError(BaseException):
 
 
 @contextmanager
+def kept_notes() -> Iterator[None]:
+    """Raise a Ctrl-C as :class:`EndedBySignalError`, with its notes: typer keeps of it nothing but the exit status."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        ended = EndedBySignalError(signal.SIGINT)
+        for note in getattr(error, "__notes__", ()):
+            ended.add_note(note)
+        raise ended from None
+
+
+@contextmanager
 def raised_signals() -> Iterator[None]:
     """Raise :class:`EndedBySignalError` at SIGTERM and SIGHUP, unless someone else minds them (as ``nohup`` does)."""
     here = threading.current_thread() is threading.main_thread()

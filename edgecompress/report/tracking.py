@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import socket
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,21 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from edgecompress.bundle.manifest import SIGNATURE
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.errors import InputError, OutputError, first_line
 from edgecompress.report.run_record import RunRecord, record_of
+from edgecompress.report.tracking_uri import CONNECT_S, FORMS, LOGIN, checked_uri, database_of, shown, unreachable
 
-FORMS = "http://HOST:PORT, https://HOST or sqlite:///FILE.db"
-HOST_AND_PORT = re.compile(r"[A-Za-z0-9_.-]+:[0-9]+(/.*)?")
-SECRETS = ("password", "passwd", "pwd", "token", "secret")
-"""What keys of a URI's query are called whose value nobody should read."""
-PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-DATABASES = ("sqlite", *PORTS)
-LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-CONNECT_S = 10
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -77,6 +68,8 @@ class LoggedRun:
 def log_bundle(folder: Path, uri: str, *, experiment: str, run_name: str | None = None) -> LoggedRun:
     """Log a bundle as a run of MLflow; a run that does not become whole is marked FAILED.
 
+    An interruption carries a note (PEP 678) that names the run, and says whether it is marked.
+
     Args:
         folder: of the bundle; every hash is checked before anything is sent.
         uri: of the tracking server or store. It holds no password: ``MLFLOW_TRACKING_USERNAME`` and
@@ -97,41 +90,15 @@ def log_bundle(folder: Path, uri: str, *, experiment: str, run_name: str | None 
         with _settings(FIRST), _told(uri):
             client = _client(uri)
             experiment_id = _experiment(client, experiment)
-        with _told(uri):
+        with _noted("a run may have been begun there"), _told(uri):
             run_id = client.create_run(experiment_id, run_name=name).info.run_id
         with _whole(client, run_id, uri):
             _send(client, run_id, record, folder)
-    parts = urlsplit(uri)
-    page = f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}" if parts.scheme.startswith("http") else None
+    page = f"{shown(uri).rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+    url = page if uri.lower().startswith("http") else None
     return LoggedRun(
-        run_id=run_id, run_name=name, experiment=experiment, experiment_id=experiment_id, url=page, record=record
+        run_id=run_id, run_name=name, experiment=experiment, experiment_id=experiment_id, url=url, record=record
     )
-
-
-def checked_uri(uri: str) -> None:
-    """Refuse a URI that is none, or that holds a secret; no message repeats it.
-
-    Raises:
-        InputError: it is one of these.
-    """
-    try:
-        parts = urlsplit(uri)
-        secret = parts.password is not None or any(key.lower() in SECRETS for key, _ in parse_qsl(parts.query))
-        secret = secret or (parts.scheme.startswith("http") and "@" in parts.netloc)
-    except ValueError:
-        raise InputError(f"{uri!r} is no URI; write {FORMS}") from None
-    if secret:
-        way = LOGIN
-        if not parts.scheme.startswith("http"):
-            way = "keep it where the database's own client looks, such as ~/.pgpass"
-        raise InputError(f"the URI of MLflow holds a name or password, which others can read; leave it out, and {way}")
-    if HOST_AND_PORT.fullmatch(uri):
-        raise InputError(f"{uri!r} is no URI; did you mean 'http://{uri}'?")
-    if uri != "databricks" and (not parts.scheme or not re.search(r":.+", uri)):
-        raise InputError(f"{uri!r} is no URI; write {FORMS}")
-    if parts.scheme.startswith("http") and not parts.hostname:
-        raise InputError(f"{uri!r} names no host; write {FORMS}")
-    _require_database(uri)
 
 
 def checked_experiment(name: str) -> None:
@@ -144,18 +111,6 @@ def checked_experiment(name: str) -> None:
         raise InputError(f"experiment {name!r} is no name; give a text of one line")
     if len(name) > MAX_EXPERIMENT:
         raise InputError(f"the experiment's name has {len(name)} characters; give at most {MAX_EXPERIMENT}")
-
-
-def _require_database(uri: str) -> None:
-    """Ask whether the server of a database is there; MLflow would ask for many minutes."""
-    parts = urlsplit(uri)
-    port = PORTS.get(parts.scheme.partition("+")[0])
-    if port is None or not parts.hostname:
-        return
-    try:
-        socket.create_connection((parts.hostname, parts.port or port), timeout=CONNECT_S).close()
-    except OSError as error:
-        raise _unreachable(uri, error) from None
 
 
 def _client(uri: str) -> Any:
@@ -212,17 +167,30 @@ def _whole(client: Any, run_id: str, uri: str) -> Iterator[None]:
     except BaseException as error:
         with _settings(FIRST):
             marked = _marked(client, run_id)
+        where = f"run {run_id} is marked FAILED there" if marked else f"run {run_id} is left there unfinished"
         if isinstance(error, InputError):
-            where = f"run {run_id} is marked FAILED there" if marked else f"run {run_id} is left there unfinished"
             raise type(error)(f"{error}; {where}") from None
+        error.add_note(where)
         raise
 
 
 def _marked(client: Any, run_id: str) -> bool:
-    with suppress(Exception):
+    with suppress(BaseException):  # a second Ctrl-C ends the waiting
         client.set_terminated(run_id, "FAILED")
         return True
     return False
+
+
+@contextmanager
+def _noted(what: str) -> Iterator[None]:
+    """Add to an interruption what it leaves."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        error.add_note(what)
+        raise
 
 
 @contextmanager
@@ -242,38 +210,27 @@ def _reason(uri: str, error: Exception) -> InputError:
     chain = list(_chain(error))
     network = [each for each in chain if type(each).__module__.startswith(("requests", "urllib3"))]
     if network:
-        return _unreachable(uri, next((each for each in chain if isinstance(each, OSError) and each.errno), chain[-1]))
-    said, shown = first_line(error).partition(". ")[0].rstrip("."), _shown(uri)
+        return unreachable(uri, next((each for each in chain if isinstance(each, OSError) and each.errno), chain[-1]))
+    place = shown(uri)
+    said = first_line(error).replace(uri, place).partition(". ")[0].rstrip(".")
     if isinstance(error, ImportError):
-        return InputError(f"{shown!r} cannot be used here: {error.name} is missing; install it, or log to a server")
+        return InputError(f"{place!r} cannot be used here: {error.name} is missing; install it, or log to a server")
     if "got unsupported URI" in said:
-        known = urlsplit(uri).scheme.partition("+")[0] in DATABASES
-        fix = "pip install mlflow, since mlflow-skinny has no databases" if known else f"write {FORMS}"
-        return InputError(f"{shown!r} names no store that MLflow has here; {fix}")
+        fix = "pip install mlflow, since mlflow-skinny has no databases" if database_of(uri) else f"write {FORMS}"
+        return InputError(f"{place!r} names no store that MLflow has here; {fix}")
     if "filesystem tracking backend" in said:
         return InputError(f"MLflow no longer writes to folders; write {FORMS}, or set MLFLOW_ALLOW_FILE_STORE=true")
     if re.search(r"\b40[13]\b", said):
-        return InputError(f"MLflow at {shown} does not let you in; {LOGIN}")
+        return InputError(f"MLflow at {place} does not let you in; {LOGIN}")
     if re.search(r"error code 404 != 200|not in a valid JSON", said):
-        return InputError(f"what answers at {shown} is not MLflow; check the address")
-    return InputError(f"MLflow at {shown} refuses: {said}; correct that, or log elsewhere")
+        return InputError(f"what answers at {place} is not MLflow; check the address")
+    return InputError(f"MLflow at {place} refuses: {said}; correct that, or log elsewhere")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _unreachable(uri: str, error: BaseException) -> InputError:
-    why = (getattr(error, "strerror", None) or first_line(error)).rstrip(".").lower()
-    why = f"no answer within {CONNECT_S} s" if "timed out" in why or isinstance(error, TimeoutError) else why
-    return InputError(f"MLflow at {_shown(uri)} cannot be reached: {why}; check the address, and that it runs")
-
-
-def _shown(uri: str) -> str:
-    """A URI without its query."""
-    return uri.partition("?")[0]
 
 
 @contextmanager

@@ -76,3 +76,16 @@ def test_a_signal_that_is_ignored_stays_ignored(
         assert main(["targets", "show", "mobile"]) == 0
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_noted_on_an_interruption_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log_bundle(*arguments: object, **named: object) -> None:
+        error = KeyboardInterrupt()
+        error.add_note("run 1 is left there unfinished")
+        raise error
+
+    monkeypatch.setattr("edgecompress.report.tracking.log_bundle", log_bundle)
+    assert main(["log", "net-mobile", "--mlflow", "http://host"]) == 128 + signal.SIGINT
+    assert capsys.readouterr().err.splitlines()[-1] == "error: interrupted; run 1 is left there unfinished"

@@ -20,11 +20,10 @@ from edgecompress.bundle.reading import read_bundle
 from edgecompress.cli import main
 from edgecompress.errors import InputError, OutputError
 from edgecompress.report import tracking
-from edgecompress.report.tracking import checked_experiment, checked_uri, log_bundle
+from edgecompress.report.tracking import checked_experiment, log_bundle
 from tests.networks import ConvNet, images, seeded
 
 LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-FORMS = "http://HOST:PORT, https://HOST or sqlite:///FILE.db"
 needs_mlflow = pytest.mark.skipif(find_spec("mlflow") is None, reason="pip install 'edgecompress[mlflow]'")
 
 
@@ -97,9 +96,64 @@ def test_a_run_that_does_not_become_whole_is_failed(
         log_bundle(bundle, store, experiment="edgecompress")
     (run,) = _runs(store)
     assert run.info.status == "FAILED"
-    if told.type is InputError:
+    if told.type is KeyboardInterrupt:
+        assert told.value.__notes__ == [f"run {run.info.run_id} is marked FAILED there"]
+    else:
         refused = f"MLflow at {store} refuses: the disk is full; correct that, or log elsewhere"
         assert str(told.value) == f"{refused}; run {run.info.run_id} is marked FAILED there"
+
+
+@needs_mlflow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("again", [KeyboardInterrupt, OSError("no answer")], ids=["interrupted", "failed"])
+def test_a_run_that_cannot_be_marked_is_told_to_be_unfinished(
+    bundle: Path, store: str, again: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow import MlflowClient
+
+    def raise_it(raised: Any) -> Any:
+        def call(*arguments: Any) -> None:
+            raise raised
+
+        return call
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", raise_it(KeyboardInterrupt))
+    monkeypatch.setattr(MlflowClient, "set_terminated", raise_it(again))
+    assert main(["log", str(bundle), "--mlflow", store]) == 130
+    (run,) = _runs(store)
+    assert run.info.status == "RUNNING"
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: interrupted; run {run.info.run_id} is left there unfinished"
+    )
+
+
+@needs_mlflow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("get_experiment_by_name", "no run was left unfinished"),
+        ("create_run", "a run may have been begun there"),
+    ],
+)
+def test_an_interruption_before_a_run_is_known_says_so(
+    bundle: Path,
+    store: str,
+    method: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from mlflow import MlflowClient
+
+    def call(*arguments: Any, **named: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, method, call)
+        assert main(["log", str(bundle), "--mlflow", store]) == 130
+    assert _runs(store) == []
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: interrupted; {told}"
 
 
 @needs_mlflow
@@ -220,48 +274,6 @@ def test_a_server_that_is_not_there_or_silent_is_given_up(bundle: Path, monkeypa
         f"MLflow at {uri} cannot be reached: connection refused; check the address, and that it runs"
     )
     assert dict(os.environ) == before
-
-
-def test_a_database_that_is_not_there_is_told_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with pytest.raises(InputError, match="cannot be reached: connection refused"):
-        checked_uri(f"postgresql+psycopg2://me@127.0.0.1:{port}/runs")
-
-
-@pytest.mark.parametrize(
-    ("uri", "way"),
-    [
-        ("http://me:hunter2@host:5000", LOGIN),
-        ("https://hunter2@host", LOGIN),
-        ("https://host/?Token=hunter2", LOGIN),
-        ("postgresql://me:hunter2@host/runs", "keep it where the database's own client looks, such as ~/.pgpass"),
-        ("mysql://host/runs?password=hunter2", "keep it where the database's own client looks, such as ~/.pgpass"),
-    ],
-)
-def test_a_secret_in_the_uri_is_refused_and_not_repeated(
-    uri: str, way: str, bundle: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["log", str(bundle), "--mlflow", uri]) == 2
-    told = f"the URI of MLflow holds a name or password, which others can read; leave it out, and {way}"
-    assert capsys.readouterr() == ("", f"error: {told}\n")
-
-
-@pytest.mark.parametrize(
-    ("uri", "told"),
-    [
-        ("", f"'' is no URI; write {FORMS}"),
-        ("runs", f"'runs' is no URI; write {FORMS}"),
-        ("http:", f"'http:' is no URI; write {FORMS}"),
-        ("http://", f"'http://' names no host; write {FORMS}"),
-        ("http://[", f"'http://[' is no URI; write {FORMS}"),
-        ("localhost:5000", "'localhost:5000' is no URI; did you mean 'http://localhost:5000'?"),
-    ],
-)
-def test_what_is_no_uri_is_told(uri: str, told: str) -> None:
-    with pytest.raises(InputError) as error:
-        checked_uri(uri)
-    assert str(error.value) == told
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x00b"])
