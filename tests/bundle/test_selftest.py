@@ -287,7 +287,7 @@ def test_a_float_model_that_cannot_be_run_is_a_wrong_argument(bundle: Path, tmp_
     assert (done.returncode, done.stdout) == (2, "")
     assert "fails.onnx does not run on inputs (1, " in done.stderr
     artifact = SimpleNamespace(run=lambda *_: 1 / 0)
-    with pytest.raises(selftest.UserError, match=r"the artifact does not run on .*; give f\.onnx with a batch of 1, or"):
+    with pytest.raises(selftest.UserError, match=r"the artifact does not run on .*; give f\.onnx with a batch of 1"):
         selftest.require_same_outputs(Path("f.onnx"), SimpleNamespace(run=lambda *_: []), artifact, {})
 
 
