@@ -3,7 +3,8 @@
 Integers reach no further than calibration did. Pictures in 0 to 255 there and in 0 to 1 elsewhere, or with another
 mean, leave the artifact a few of its 256 steps, or cut off what lies outside. Both data are compared sample by sample,
 so that neither the unit of the input nor a few odd samples decide: almost every sample of the data has to lie on one
-side of almost every one of the other, in its mean, its deviation or one of its ends.
+side of almost every one of the other, in its mean, its deviation or one of its ends. Inputs of 0 and 1 alone, such as
+attention masks, have the same range however many of each there are: they are left out.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ WIDER = 2**0.5
 """Ratio of the deviations. The least of common mistakes, 0 to 1 in place of -1 to 1, doubles it: half way to that."""
 MOVED = 0.5
 """Distance of the means in deviations of the wider data; the same mistake moves the mean by about 1."""
+ROUNDING = 1e-9
+"""Of a variance of values up to 1. One value of 0.5 among n of 0 and 1 changes it by about 1 / (4 n)."""
 MEAN, DEVIATION, LOWEST, HIGHEST = range(4)
 
 
@@ -71,14 +74,14 @@ def doubts_of_likeness(calibration: Levels, evaluation: Levels) -> tuple[str, ..
     >>> x = np.random.default_rng(0).random((64, 1, 8, 8))
     >>> def levels(x): return batch_levels(Batch(inputs={"x": x}))
     >>> doubts_of_likeness(levels(255 * x), levels(x))[0].partition(";")[2]
-    ' prepare both alike'
+    ' prepare both alike, or calibrate on data like those that the artifact will see'
     >>> doubts_of_likeness(levels(x[:32]), levels(x[32:]))
     ()
     """
     names = [name for name in calibration if name in evaluation]
     return tuple(
         f"calibration input {name!r} has values of {_in_words(ours)}, evaluation of {_in_words(theirs)}; prepare both"
-        " alike"
+        " alike, or calibrate on data like those that the artifact will see"
         for name in names
         if are_unlike(ours := calibration[name], theirs := evaluation[name])
     )
@@ -86,10 +89,20 @@ def doubts_of_likeness(calibration: Levels, evaluation: Levels) -> tuple[str, ..
 
 def are_unlike(first: Array, second: Array) -> bool:
     """Whether two tables of levels are of inputs that were prepared in different ways."""
+    if _are_flags(first) and _are_flags(second):
+        return False
     (low, narrow), (high, wide) = sorted((_pooled(first), _pooled(second)), key=lambda each: each[1])
     if not 0.0 < wide < math.inf or not (wide > WIDER * narrow or abs(high - low) > MOVED * wide):
         return False
     return any(_are_apart(first[:, place], second[:, place]) for place in (MEAN, DEVIATION, LOWEST, HIGHEST))
+
+
+def _are_flags(levels: Array) -> bool:
+    """Whether all values are 0 or 1: within 0 to 1 no others have a variance of mean * (1 - mean)."""
+    mean, deviation = levels[:, MEAN], levels[:, DEVIATION]
+    if levels[:, LOWEST].min() < 0 or levels[:, HIGHEST].max() > 1:
+        return False
+    return bool((abs(mean * (1 - mean) - deviation**2) <= ROUNDING).all())
 
 
 def _pooled(levels: Array) -> tuple[float, float]:

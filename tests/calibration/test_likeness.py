@@ -123,7 +123,23 @@ def test_what_is_told_has_the_figures_of_both() -> None:
     assert told.startswith(
         f"calibration input 'x' has values of 0 to 255, mean {mean:.2g}, evaluation of -1 to 1, mean"
     )
-    assert told.endswith("; prepare both alike")
+    assert told.endswith("; prepare both alike, or calibrate on data like those that the artifact will see")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("width", [32, 3001])
+def test_masks_of_short_and_of_long_texts_are_told_of_nothing(dtype: type, width: int) -> None:
+    random = np.random.default_rng(3)
+    share = random.integers([4, 20], [10, 32], (64, 2)) / 32
+    short, long = ((np.arange(width) < width * kept[:, None]).astype(dtype) for kept in share.T)
+    whole = np.ones_like(long)
+    for mine, theirs in ((short, long), (long, short), (short, whole), (whole, short)):
+        assert not are_unlike(_levels(mine), _levels(theirs))
+    for scale, shift in ((255, 0), (2, -1), (0.5, 0)):
+        assert are_unlike(_levels(scale * short + shift), _levels(long))
+    blurred = short.copy()
+    blurred[:, 0] = 0.5
+    assert are_unlike(_levels(blurred), _levels(long))
 
 
 def test_few_samples_and_values_without_a_deviation_are_told_of_nothing() -> None:
