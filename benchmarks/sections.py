@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from edgecompress.bundle.outcome import cpu_name
+from edgecompress.bundle.outcome import cpu_here
 
 
 def write_page(description: str | None, names: Sequence[str], section: Callable[[str, int], str]) -> None:
@@ -25,7 +25,7 @@ def write_page(description: str | None, names: Sequence[str], section: Callable[
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    parts = [f"CPU: {cpu_name()}, one thread, {asked.runs} interleaved runs."]
+    parts = [f"CPU: {cpu_here()}, one thread, {asked.runs} interleaved runs."]
     for name in asked.networks:
         parts.append(section(name, asked.runs))
         print(parts[-1], flush=True)

@@ -11,7 +11,6 @@ PACKAGE, TESTS = ROOT / "edgecompress", ROOT / "tests"
 LONGEST = 12
 """Lines of a function, without its docstring, up to which a file may be tested by those that use it."""
 ELSEWHERE = {
-    "bundle/outcome.py": ("report/test_files.py", "what is in a bundle is looked at in one that was made"),
     "bundle/revalidation.py": ("cli/test_commands.py", "needs a bundle, which the tests of the commands make once"),
     "calibration/observers/histogram.py": ("calibration/test_observers.py", "one test runs on all observers"),
     "calibration/observers/percentile.py": ("calibration/test_observers.py", "one test runs on all observers"),

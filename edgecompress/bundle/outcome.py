@@ -8,7 +8,6 @@ import platform
 from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,9 +30,15 @@ from edgecompress.step import Done, Plan
 from edgecompress.targets import TargetProfile
 from edgecompress.validation import Elsewhere, Evidence, PlaceResult, Verdict
 from edgecompress.validation.byte_file import BYTES_ARTIFACT, ByteFile
+from edgecompress.validation.elsewhere.device.cpu_names import cpu_name
+from edgecompress.validation.elsewhere.device.program import cpu_lines
 
 NETWORK = "model.safetensors"
 VALUES = ("original", "compressed", "drop", "drop_interval_95")
+UNKNOWN = "unknown"
+"""In the place of the name of a CPU."""
+FAMILIES = ("", "arm", "arm64", "aarch64", "i386", "i686", "amd64", "x86_64")
+"""What some systems call every CPU of a kind."""
 VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 
@@ -171,15 +176,13 @@ def _values(evidence: Evidence) -> dict[str, Any]:
 def environment() -> dict[str, str]:
     """Versions and machine on which the measures were taken."""
     versions = {name: metadata.version(name) for name in VERSIONED}
-    return {"python": platform.python_version(), "machine": platform.machine(), "cpu": cpu_name(), **versions}
+    return {"python": platform.python_version(), "machine": platform.machine(), "cpu": cpu_here(), **versions}
 
 
-def cpu_name() -> str:
-    """What the CPU calls itself."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or "unknown"
+def cpu_here() -> str:
+    """What the CPU calls itself; for Arm, which has numbers in the place of names, what its cores are called."""
+    told = platform.processor()
+    return cpu_name(cpu_lines()) or (told if told.lower() not in FAMILIES else UNKNOWN)
 
 
 def _data(outcome: Outcome) -> dict[str, Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from importlib import metadata
 
 import torch
 
-from edgecompress.bundle.outcome import environment
+from edgecompress.bundle.manifest import canonical
+from edgecompress.bundle.outcome import UNKNOWN, environment
 from edgecompress.comparison.digests import digest_code
 from edgecompress.comparison.sources import digest_package, digest_sources
 from edgecompress.comparison.training_state import training_state
 from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
+from edgecompress.targets.cpus import available_cores
 from edgecompress.techniques.kept import READING
 
 
@@ -30,7 +34,7 @@ def ground_of(
 
     Returns:
         The digests by what they are of; None where something cannot be known again: such data, code without a file,
-        what an object or a module holds, or another machine that measures.
+        what an object or a module holds, a CPU without a name, or another machine that measures.
     """
     sources, code = digest_sources(network, recipe, by), digest_code(recipe, by)
     elsewhere = recipe.device.url is not None or recipe.validation.on
@@ -39,5 +43,32 @@ def ground_of(
     read = {f"{READING}{role}": found for role, found in readings.items() if found is not None}
     if len(read) < len(readings):
         return None
-    ours = {"network": digest, "sources": sources, "package": digest_package(), "threads": str(torch.get_num_threads())}
-    return {**ours, **read, **code, **environment()}
+    here = environment()
+    if here["cpu"] == UNKNOWN:
+        return None
+    ours = {"network": digest, "sources": sources, "package": digest_package()}
+    return {**ours, **read, **code, **here, **_machine(), "libraries": _libraries()}
+
+
+def _machine() -> dict[str, str]:
+    """What results and times depend on, in addition to the CPU."""
+    return {
+        "threads": str(torch.get_num_threads()),
+        "cores": str(available_cores()),
+        "accelerator": accelerator_here(),
+    }
+
+
+def accelerator_here() -> str:
+    """The names of the accelerators that training may take; empty where there is none."""
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return f"cuda: {', '.join(names)}"
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return "" if found is None else found.type
+
+
+def _libraries() -> str:
+    """Of the names and versions of all packages that are installed: code of the user's may import any of them."""
+    names = {found.name for found in metadata.distributions() if found.name}
+    return hashlib.sha256(canonical({name: metadata.version(name) for name in names})).hexdigest()

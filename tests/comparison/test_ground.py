@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from edgecompress.comparison.ground import accelerator_here
 from edgecompress.comparison.making import Material, identify
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
@@ -48,6 +50,38 @@ def test_the_number_of_threads_counts() -> None:
         assert _differ(ground, _ground()) == {"threads"}
     finally:
         torch.set_num_threads(threads)
+
+
+def test_the_number_of_cores_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ground = _ground()
+    monkeypatch.setattr("edgecompress.comparison.ground.available_cores", lambda: 99)
+    assert _differ(ground, _ground()) == {"cores"}
+
+
+@pytest.mark.parametrize("library", ["onnx-ir", "onnxscript", "scipy", "pytest"])
+def test_the_version_of_every_library_counts(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground, version = _ground(), metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "99" if name.replace("_", "-") == library else version(name))
+    assert _differ(ground, _ground()) == {"libraries"}
+
+
+def test_the_accelerator_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: None)
+    assert accelerator_here() == ""
+    ground = _ground()
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: torch.device("mps"))
+    assert _differ(ground, _ground()) == {"accelerator"}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", "ab".__getitem__)
+    assert accelerator_here() == "cuda: a, b"
+
+
+def test_there_is_none_where_the_cpu_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecompress.bundle.outcome.cpu_lines", dict)
+    monkeypatch.setattr("platform.processor", lambda: "aarch64")
+    assert _ground() is None
 
 
 def test_versions_and_the_machine_count(monkeypatch: pytest.MonkeyPatch) -> None:
