@@ -11,16 +11,21 @@ from edgecompress.axes.classes import settle_class_axis
 from edgecompress.bundle.measured_rows import HERE, NOWHERE, RECORDED, MeasuredRow, recorded
 from edgecompress.bundle.reading import Bundle, recorded_number
 from edgecompress.data.batches import Batches
+from edgecompress.errors import ModelError
 from edgecompress.metrics.agreement import listed
 from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.progress import Progress
 from edgecompress.recipe.recorded import read_recorded
 from edgecompress.runtime import ALL_CORES, open_session, run_session
 from edgecompress.targets.cpus import arithmetic_of
-from edgecompress.units import metric_title
+from edgecompress.units import metric, metric_title
 from edgecompress.validation.budgets import metric_measures, metric_units
 from edgecompress.validation.drops import Drop
 from edgecompress.validation.scores import Scores, score
+
+GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
+SAME_SHARE, SAME_SAMPLES = 0.01, 2
+"""How far two scores of one float model may be apart on two machines: a share of them, or so many samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ def measure_quality(
 
     Raises:
         DataError: the data does not fit the bundle.
+        ModelError: the original scores otherwise on these data than the float model that the bundle was made of.
         RecipeError: the metric fails.
     """
     if evaluation is None:
@@ -70,8 +76,10 @@ def measure_quality(
     )
     for line in scores.misread:
         progress.warn(line)
-    value = scores.values[-1]
-    before = scores.values[0] if original is not None else _before(bundle, measure, scores)
+    value, known = scores.values[-1], _before(bundle, measure, scores)
+    before = known if original is None else scores.values[0]
+    if original is not None:
+        _require_same(original, measure, before, known, scores.samples)
     if value is None:
         progress.warn(f"the evaluation data has no labels; {measure.in_words} is not measured")
     elif before is None:
@@ -146,6 +154,18 @@ def _before(bundle: Bundle, measure: Measure, scores: Scores) -> float | None:
     """The original's metric on the same data, where that was recorded."""
     same = scores.digest == bundle.manifest.data.get("evaluation_digest")
     return recorded_value(bundle, measure, "original") if same else None
+
+
+def _require_same(original: Path, measure: Measure, found: float | None, known: float | None, samples: int) -> None:
+    """Require that a float model scores as the recorded one did on the same data, up to what few samples decide."""
+    if found is None or known is None:
+        return
+    if abs(found - known) > max(SAME_SHARE, SAME_SAMPLES / samples) * max(abs(found), abs(known)):
+        here, there = (metric(value, measure.unit) for value in (found, known))
+        raise ModelError(
+            f"{str(original)!r} is not the float model of the bundle: {measure.in_words} is {here} on these data, and"
+            f" was {there}; {GIVE_ORIGINAL}"
+        )
 
 
 def recorded_value(bundle: Bundle, measure: Measure, side: str) -> float | None:

@@ -17,7 +17,7 @@ from edgecompress.arrays import Array, Inputs
 from edgecompress.bundle.compiled import require_same_compiler
 from edgecompress.bundle.deciding import judging
 from edgecompress.bundle.device_rows import decided_by_devices, timing_of
-from edgecompress.bundle.held_out import measure_quality, recorded_class_axis
+from edgecompress.bundle.held_out import GIVE_ORIGINAL, measure_quality, recorded_class_axis
 from edgecompress.bundle.measured_rows import HERE, RECORDED, MeasuredRow, compression_row, recorded_speedup
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.bundle.require_measured import UNMEASURED, only_recorded, tell_unmeasured
@@ -52,8 +52,6 @@ from edgecompress.validation.elsewhere.timed import TimingTask
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-
-GIVE_ORIGINAL = "give the float model of the bundle as an ONNX file"
 
 
 @dataclass(frozen=True, kw_only=True)

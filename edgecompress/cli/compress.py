@@ -206,10 +206,15 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
     print_verdict(verdict, bundle.path, unmeasured=None if measured["compressed"] is not None else title)
 
 
+UNSAID = ("fail", "too noisy to say")
+"""Outcomes of a budget of latency that say nothing where another CPU than the target's was timed."""
+
+
 def _advice(
     bundle: Bundle, network: Network, recipe: Recipe, data: Mapping[str, str | None], assignments: Sequence[str]
 ) -> list[str]:
     """What to change, a line for each budget that is missed."""
+    from edgecompress.pipeline.foresight import OF_LATENCY, times_another_cpu
     from edgecompress.validation.remedies import Run, remedies
 
     given = {role: source for role, source in data.items() if source is not None}
@@ -220,9 +225,19 @@ def _advice(
         size_bytes=bundle.manifest.metrics["size_bytes"]["compressed"],
         possible=functools.partial(_possible, network, given.get("calibration") or given.get("evaluation"), recipe),
     )
-    missed = [check.budget for check in bundle.manifest.verdict.budgets if check.outcome == "fail"]
+    checks = bundle.manifest.verdict.budgets
+    elsewhere = OF_LATENCY if times_another_cpu(recipe) else ()
+    unsaid = [each.budget for each in checks if each.outcome in UNSAID and each.budget in elsewhere]
+    missed = [each.budget for each in checks if each.outcome == "fail" and each.budget not in elsewhere]
     found = {budget: remedies(budget, run) for budget in missed}
-    return [f"to meet {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries]
+    return [
+        *(
+            f"{budget} is of this machine, not of the target's CPU: time it there (--device ssh://HOST), or drop it"
+            f" (--set budgets.{budget}=none)"
+            for budget in unsaid
+        ),
+        *(f"to meet {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries),
+    ]
 
 
 def _possible(network: Network, data: str | None, recipe: Recipe, changed: Recipe) -> bool:

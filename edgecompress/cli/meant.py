@@ -46,6 +46,12 @@ OPTIONS = {
     **dict.fromkeys(("--model", "-m"), "the model once, without an option, right after the command"),
 }
 """Options under other names."""
+OF_DIFF = {
+    **dict.fromkeys(("--min-speedup", "--max-latency-ms"), "--max-slowdown"),
+    **dict.fromkeys(("--min-compression-ratio", "--max-size-mb"), "--max-size-growth"),
+    **dict.fromkeys(("--max-accuracy-drop", "--max-metric-drop", "--min-metric", "--max-metric"), "--max-metric-loss"),
+}
+"""What diff, which holds a bundle against another one, has in the place of the options of validate."""
 LEFT_OUT = {
     **dict.fromkeys(
         ("--bits", "--int8", "--quantize", "--dtype", "--precision"), "weights and activations always have 8 bits"
@@ -126,6 +132,8 @@ def _told_option(name: str, message: str, arguments: Sequence[str]) -> str:
     cause = f"there is no option {name}"
     if name in ("-v", "-V") and arguments[:1] == [name]:
         return f"{cause}; write --version"
+    if name in OF_DIFF and arguments[:1] == ["diff"]:
+        return f"{cause}, since diff holds a bundle against the old one; write {OF_DIFF[name]}"
     if name in KEYS:
         told = f"{cause}; write --set {_with_value(KEYS[name], name, arguments)}"
         if KEYS[name] == PRUNING and "--train" not in arguments:

@@ -78,6 +78,13 @@ def _of_training(recipe: Recipe, roles: Collection[str], *, taught: bool) -> Ite
             yield f"{told}: no technique of this recipe trains"
 
 
+def times_another_cpu(recipe: Recipe) -> bool:
+    """Whether latencies are those of this machine, and the target has a CPU of another kind."""
+    there, here = recipe.cpu.isa, host_isa()
+    timed_there = any(name.startswith(URLS) for name in asked_places(recipe))
+    return not timed_there and there is not None and here is not None and there != here
+
+
 def _of_latency(recipe: Recipe) -> Iterator[str]:
     """Times are this machine's, whatever the target is; where a device is named, they are its own."""
     if any(name.startswith(URLS) for name in asked_places(recipe)):
@@ -86,7 +93,7 @@ def _of_latency(recipe: Recipe) -> Iterator[str]:
     emulated = bool(recipe.cpu.emulate)
     if set_budgets and emulated:
         yield f"{_listed(set_budgets)} measured on this machine; of an emulated CPU only the answers are compared"
-    elif set_budgets and recipe.cpu.isa is not None and here is not None and recipe.cpu.isa != here:
+    elif set_budgets and times_another_cpu(recipe):
         yield (
             f"{_listed(set_budgets)} measured on this machine ({here}), not on {recipe.cpu.isa}; run the bundle's"
             " selftest.py there"

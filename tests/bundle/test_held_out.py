@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from edgecompress.bundle.held_out import measure_quality
 from edgecompress.bundle.measured_rows import HERE, NOWHERE, RECORDED, MeasuredRow
 from edgecompress.bundle.reading import Bundle
 from edgecompress.data.batches import Batches, InputNames
-from edgecompress.errors import OutputError
+from edgecompress.errors import ModelError, OutputError
 from edgecompress.metrics.metric import named_measure
 from edgecompress.progress import Progress
 from edgecompress.runtime import to_bytes
@@ -181,3 +182,24 @@ def test_without_labels_nothing_is_said_of_accuracy(files: Path) -> None:
     rows, lines = _rows(_bundle(files, MADE_WITH), data, files / "float.onnx")
     assert (rows["accuracy"].value, rows["accuracy_drop"].value) == (None, None)
     assert lines == ["the evaluation data has no labels; accuracy is not measured"]
+
+
+@pytest.mark.parametrize(("known", "refused"), [(100.0, False), (99.5, False), (97.0, True), (50.0, True)])
+def test_a_file_that_is_not_the_float_model_of_the_record_is_refused(files: Path, known: float, refused: bool) -> None:
+    data = _data([0, 1, 2, 3] * 250)
+    bundle = _bundle(files, data, original=known)
+    if not refused:
+        rows, _ = _rows(bundle, data, files / "float.onnx")
+        assert rows["accuracy_drop"].value == pytest.approx(25.0)
+        return
+    told = (
+        f"'{files / 'float.onnx'}' is not the float model of the bundle: accuracy is 100.00 % on these data, and"
+        f" was {known:.2f} %; give the float model of the bundle as an ONNX file"
+    )
+    with pytest.raises(ModelError, match=f"^{re.escape(told)}$"):
+        _rows(bundle, data, files / "float.onnx")
+
+
+def test_on_other_data_any_file_may_be_the_float_model(files: Path) -> None:
+    rows, _ = _rows(_bundle(files, _data([0, 1]), original=50.0), _data([0, 1, 2, 3] * 250), files / "float.onnx")
+    assert rows["accuracy"].value == pytest.approx(75.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgecompress.cli import main
-from edgecompress.cli.meant import COMMANDS, HELP, KEYS, LEFT_OUT, OPTIONS, with_plain_numbers
+from edgecompress.cli.meant import COMMANDS, HELP, KEYS, LEFT_OUT, OF_DIFF, OPTIONS, with_plain_numbers
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
 
@@ -24,6 +24,10 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     [
         ("compress a.py:net --epochs 3", f"there is no option --epochs; write --set training.epochs=3{TRAINING}"),
         ("compress a.py:net --batch-size 8", "there is no option --batch-size; write --set data.batch_size=8"),
+        (
+            "diff a b --min-speedup none",
+            "there is no option --min-speedup, since diff holds a bundle against the old one; write --max-slowdown",
+        ),
         ("compress a.py:net --seed=3", "there is no option --seed; write --set seed=3"),
         (
             "compress a.py:net --epochs --overwrite",
@@ -89,6 +93,14 @@ def test_no_option_that_there_is_is_called_missing(capfd: pytest.CaptureFixture[
     assert line.startswith(f"there is no option {option}; ")
     if option in KEYS:
         override(Recipe(), KEYS[option].split(" --set "))
+
+
+@pytest.mark.parametrize("option", OF_DIFF)
+def test_an_option_of_validate_is_told_by_that_of_diff(capfd: pytest.CaptureFixture[str], option: str) -> None:
+    told = f"there is no option {option}, since diff holds a bundle against the old one; write {OF_DIFF[option]}"
+    assert _line(capfd, "diff", "a", "b", option, "1") == told
+    main(["diff", "--help"])
+    assert OF_DIFF[option] in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
