@@ -13,6 +13,7 @@ from edgecompress.comparison.digests import digest_code, digest_data, digest_net
 from edgecompress.comparison.ground import ground_of
 from edgecompress.comparison.kept_bundles import keep_bundle, recall_bundle
 from edgecompress.data.batches import Batch
+from edgecompress.errors import InputError
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
@@ -89,7 +90,12 @@ def kept_on(found: Identity, progress: Progress) -> Kept | None:
     """What runs on the same material keep for each other, in the user's cache; None where it cannot be known again."""
     if found.ground is None:
         return None
-    return Kept(cache=Cache(cache_folder(), progress.warn), made_of=found.ground)
+    try:
+        folder = cache_folder()
+    except InputError as error:
+        progress.warn(f"nothing is kept for the next run: {error}")
+        return None
+    return Kept(cache=Cache(folder, progress.warn), made_of=found.ground)
 
 
 def make_bundle(

@@ -39,7 +39,11 @@ class Usage:
 
 
 def cache_folder() -> Path:
-    """The folder that the environment names, or the one in the user's cache."""
+    """The folder that the environment names, or the one in the user's cache.
+
+    Raises:
+        InputError: there is neither.
+    """
     return user_folder("steps", VARIABLE)
 
 
@@ -93,8 +97,19 @@ class Cache:
             self._path(key).unlink()
 
     def usage(self) -> Usage:
-        """What is there."""
-        sizes = [size for _, size, _ in self._entries()]
+        """What is there.
+
+        Raises:
+            OutputError: the folder cannot be read.
+        """
+        try:
+            sizes = [size for _, size, _ in self._entries()]
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise OutputError(
+                f"the cache in {str(self.folder)!r} cannot be read: {reason}; make it a folder that you may read, or"
+                f" set {VARIABLE} to another one"
+            ) from error
         return Usage(entries=len(sizes), size_bytes=sum(sizes), limit_bytes=self._limit_bytes())
 
     def set_limit(self, limit_bytes: int) -> None:
@@ -116,7 +131,7 @@ class Cache:
             OutputError: they cannot be removed.
         """
         with self._changed():
-            if self.folder.is_dir():
+            if os.path.lexists(self.folder):
                 self._trim(0)
 
     @contextmanager
@@ -148,7 +163,7 @@ class Cache:
 
     def _entries(self) -> Iterator[tuple[int, int, Path]]:
         """When each was used, in nanoseconds, its bytes, and its file."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+        for path in self.folder.iterdir() if os.path.lexists(self.folder) else ():
             if ENTRY.fullmatch(path.name):
                 with suppress(FileNotFoundError):  # another process removed it
                     found = path.stat()

@@ -75,3 +75,16 @@ def test_a_folder_that_cannot_be_changed_ends_in_a_line(
     assert main(["cache", "--limit", "5GB"]) == 2
     told = f"error: the cache in {str(tmp_path / 'file')!r} cannot be changed: File exists; make it writable, or set"
     assert capsys.readouterr().err == f"{told} {VARIABLE} to another folder\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--clear"]])
+def test_a_file_in_the_place_of_the_folder_ends_in_a_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file"))
+    assert main(["cache", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"error: the cache in {str(tmp_path / 'file')!r} cannot be ")
+    assert shown.err.count("\n") == 1

@@ -74,3 +74,24 @@ def test_nothing_is_kept_where_a_device_measures() -> None:
     material = Material(network=seeded(ConvNet), data=DATA)
     recipe = effective_profile("mobile", ["device.url=ssh://board"]).recipe
     assert kept_on(identify(material, recipe, Progress()), Progress()) is None
+
+
+def test_without_a_place_for_the_cache_a_line_says_so_and_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    class Told(Progress):
+        """Keeps what it is warned of."""
+
+        def warn(self, text: str) -> None:
+            told.append(text)
+
+    told: list[str] = []
+    found = identify(Material(network=seeded(ConvNet), data=DATA), Recipe(), Progress())
+    monkeypatch.delenv("EDGECOMPRESS_CACHE")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert kept_on(found, Told()) is None
+    assert told == [
+        "nothing is kept for the next run: there is no home folder for the user's cache; set EDGECOMPRESS_CACHE to a"
+        " folder"
+    ]

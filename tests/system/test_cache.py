@@ -186,6 +186,24 @@ def test_a_change_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     assert str(cleared.value) == told("cache", "Is a directory")
 
 
+@pytest.mark.parametrize("what", ["a file", "a link to itself"])
+def test_what_is_no_folder_is_neither_shown_nor_cleared(what: str, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    if what == "a file":
+        folder.write_bytes(b"")
+    else:
+        folder.symlink_to(folder)
+    reason = "Not a directory" if what == "a file" else "Too many levels of symbolic links"
+    with pytest.raises(OutputError) as shown:
+        _cache(folder).usage()
+    assert str(shown.value) == (
+        f"the cache in {str(folder)!r} cannot be read: {reason}; make it a folder that you may read, or set {VARIABLE}"
+        " to another one"
+    )
+    with pytest.raises(OutputError, match=rf"cannot be changed: {reason}; make it writable"):
+        _cache(folder).clear()
+
+
 def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     assert cache_folder() == tmp_path

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecompress.errors import InputError
 from edgecompress.system import cache
 from edgecompress.validation.elsewhere import cpus
 from edgecompress.validation.elsewhere.device.clock import kept_times
@@ -37,3 +38,19 @@ def test_the_environment_names_another_place(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(variable, "mine")
     assert find() == tmp_path / "mine"
+
+
+@pytest.mark.parametrize(("find", "variable"), [*NAMED, (kept_times, "HOME")])
+def test_without_a_home_a_line_says_what_to_set(
+    find: Callable[[], Path], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for _, each in NAMED:
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(
+        InputError, match=rf"^there is no home folder for the user's cache; set {variable} to a folder$"
+    ):
+        find()
