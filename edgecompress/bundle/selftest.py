@@ -229,8 +229,8 @@ def open_original(path: Path, artifact: Any, golden: Any, threads: int) -> Any:
     own = fixed_rows(artifact, golden)
     if own not in (None, rows):
         raise UserError(
-            f"{path} takes {rows} samples at once, the artifact {own}; give the float model with a batch of {own}, or"
-            " of any size"
+            f"{path} takes batches of {rows}, the artifact batches of {own}; give the float model with a batch of {own},"
+            " or of any size"
         )
     inputs = take_rows(golden, list(wanted), rows)
     for name, spec in mine.items():

@@ -245,7 +245,9 @@ def test_files_that_fix_unequal_batches_are_not_compared(bundle: Path, original:
         for size in (2, None):
             selftest.open_original(_with_batch(original, tmp_path / "same.onnx", size), artifact, golden, 1)
         other = _with_batch(original, tmp_path / "other.onnx", 4)
-        with pytest.raises(selftest.UserError, match=r"other\.onnx takes 4 samples at once, the artifact 2; give the"):
+        with pytest.raises(
+            selftest.UserError, match=r"other\.onnx takes batches of 4, the artifact batches of 2; give"
+        ):
             selftest.open_original(other, artifact, golden, 1)
 
 
