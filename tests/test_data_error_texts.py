@@ -162,6 +162,11 @@ def test_a_batch(raw: Any, told: str) -> None:
             " indices for one-hot labels, labels.argmax(1)",
         ),
         (
+            lambda: top1(ROWS[:, :1], np.zeros((2, 1), int)),
+            "the batch: outputs of shape (2, 1) have one score in the place of one for each class; give those of both"
+            " classes (--postprocess), and labels.squeeze(1)",
+        ),
+        (
             lambda: top1(ROWS, np.zeros((2, 1), int)),
             "the batch: labels of shape (2, 1) do not fit outputs of shape (2, 3); give them without the dimension of"
             " 1, labels.squeeze(-1)",

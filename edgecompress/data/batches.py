@@ -130,7 +130,7 @@ class Batches:
             wanted = self.use_labels and parts.labels is not None
             if wanted:
                 _check_order(parts.inputs, parts.labels, where, self.label_kinds)
-            taken = _labels(parts.labels, where, self.label_kinds, self.role) if wanted else None
+            taken = self._labels(parts.labels, where) if wanted else None
             taken = _without_ignored(taken, self.ignore_index)
             batch = replace(_parse(parts.inputs, taken, self.inputs, self.axes, where), class_axis=self.class_axis)
             _check_finite(batch, where)
@@ -151,6 +151,15 @@ class Batches:
             yield batch
             return
         yield from (batch.slice(start, start + rows) for start in range(0, batch.rows, rows))
+
+    def _labels(self, value: Any, where: str) -> Any:
+        try:
+            return _labels(value, where, self.label_kinds)
+        except DataError:
+            if self.role == "evaluation" and (fit := fitting_metric(value)):
+                named = not self.measure.is_top1
+                raise DataError(f"{where}: labels are {fit.labels}; give {fit.advice(named)}") from None
+            raise
 
     @property
     def as_classes(self) -> Self:
@@ -289,14 +298,17 @@ def _check_order(features: Any, labels: Any, where: str, kinds: str) -> None:
             )
 
 
-def _labels(value: Any, where: str, kinds: str, role: str) -> Any:
+def _labels(value: Any, where: str, kinds: str) -> Any:
+    """The labels, where they are of a kind that is read.
+
+    Raises:
+        DataError: they are of another one.
+    """
     labels = _numbers(value) if OTHER in kinds else _array_of(value)
     if not is_numbers(labels) and OTHER in kinds:
         return value
     if is_numbers(labels) and labels.dtype.kind in kinds:
         return labels
-    if role == "evaluation" and (fit := fitting_metric(value)):
-        raise DataError(f"{where}: labels are {fit.labels}; give {fit.give}")
     if not is_numbers(labels):
         raise DataError(
             f"{where}: labels are {a_kind(value)} that is no array of numbers; give class indices, an integer"

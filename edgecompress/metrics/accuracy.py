@@ -75,7 +75,14 @@ def no_class_or_ignored(label: int, classes: int) -> str:
 
     >>> no_class_or_ignored(255, 21).rpartition("and ")[2]
     'give -100 for what does not count, or name it (training.ignore_index)'
+    >>> no_class_or_ignored(1, 1).rpartition("; ")[2]
+    'give the scores of both classes (in an evaluation by --postprocess)'
     """
+    if classes == label == 1:
+        return (
+            "label 1 is out of range; the model gives one score; give the scores of both classes (in an evaluation by"
+            " --postprocess)"
+        )
     return f"{no_class(label, classes)}, or name it (training.ignore_index)"
 
 
@@ -102,13 +109,23 @@ def class_axis(outputs: Sequence[int], labels: Sequence[int], where: str = "the 
         return fitting[0] % len(scores)
     if axis is None or not fitting:
         told = f"{where}: labels of shape {wanted} do not fit outputs of shape {scores}"
+        if wanted == scores and scores[1:2] == (1,):
+            raise DataError(
+                f"{where}: outputs of shape {scores} have one score in the place of one for each class; give those of"
+                " both classes (--postprocess), and labels.squeeze(1)"
+            )
         if wanted == scores:
             raise DataError(
                 f"{where}: labels and outputs have one shape, {wanted}; give scores for each class as outputs, or class"
                 " indices for one-hot labels, labels.argmax(1)"
             )
-        if wanted[-1:] == (1,) and open_class_axes(scores, wanted[:-1]):
-            raise DataError(f"{told}; give them without the dimension of 1, labels.squeeze(-1)")
+        for single in (-1, 1):
+            if (
+                len(wanted) > 1
+                and wanted[single] == 1
+                and open_class_axes(scores, _without(wanted, single % len(wanted)))
+            ):
+                raise DataError(f"{told}; give them without the dimension of 1, labels.squeeze({single})")
         raise DataError(f"{told}; give a class for each row")
     found = require_class_axis(axis, scores)
     if wanted != _without(scores, found):

@@ -211,11 +211,29 @@ def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
     [
         ([{"boxes": X}] * 4, "boxes; give --metric map, and --postprocess with what makes boxes of the outputs"),
         (torch.rand(4), "float32 (4,); give --metric mae, or rmse"),
+        (torch.ones(4, 8, 8), "masks of 0 and 1; give them as integers, and --metric miou"),
     ],
 )
 def test_labels_that_another_metric_reads_are_told_which(labels: Any, words: str) -> None:
     with pytest.raises(DataError) as caught:
         Batches(role="evaluation", source=lambda: [(X, labels)], inputs=ONE).first()
+    assert str(caught.value) == f"evaluation batch 0: labels are {words}"
+
+
+@pytest.mark.parametrize("name", ["miou", "dice", "f1"])
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (torch.ones(4, 8, 8), "masks of 0 and 1; give them as integers"),
+        (torch.ones(4, 1, 8, 8) > 0, "masks of 0 and 1; give them as integers without the channel, labels.squeeze(1)"),
+        (torch.eye(3)[torch.zeros(4, 8, 8).long()], "one-hot masks; give classes, labels.argmax(-1)"),
+        ([[1], [1, 2], [0], [0]], "lists of classes, each of its own length; give them one length, padded with -100"),
+        (torch.ones(4, 3), "0 or 1 for each class; give --metric auroc"),
+    ],
+)
+def test_no_other_metric_is_told_than_the_one_that_was_named(name: str, labels: Any, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Batches(role="evaluation", source=lambda: [(X, labels)], inputs=ONE, measure=named_measure(name)).first()
     assert str(caught.value) == f"evaluation batch 0: labels are {words}"
 
 

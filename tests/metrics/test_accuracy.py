@@ -43,3 +43,20 @@ def test_a_label_out_of_range_is_named(label: int) -> None:
 def test_labels_of_another_shape_are_refused() -> None:
     with pytest.raises(DataError, match="do not fit outputs"):
         top1(np.eye(3), np.zeros((3, 2), np.int64))
+
+
+def test_masks_with_a_channel_are_told_to_lose_it() -> None:
+    scores, masks = np.zeros((2, 2, 8, 8)), np.zeros((2, 1, 8, 8), np.int64)
+    with pytest.raises(DataError, match=r"give them without the dimension of 1, labels\.squeeze\(1\)$"):
+        top1(scores, masks)
+    assert top1(scores, masks.squeeze(1)).percent == 100
+
+
+def test_one_score_for_both_classes_is_told_to_become_two() -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 1, 8, 8))
+    masks = (scores > 0).astype(np.int64)
+    with pytest.raises(DataError, match=r"give those of both classes \(--postprocess\), and labels\.squeeze\(1\)$"):
+        top1(scores, masks)
+    with pytest.raises(DataError, match="the model gives one score; give the scores of both classes"):
+        top1(scores, masks.squeeze(1))
+    assert top1(np.concatenate([-scores, scores], 1), masks.squeeze(1)).percent == 100

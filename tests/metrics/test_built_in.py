@@ -228,6 +228,11 @@ def test_labels_that_do_not_count_are_left_out_of_the_curve() -> None:
             "batch: label 0 is out of range; the model gives 2 classes; number them 0 to 1, and give -100 for what does"
             " not count",
         ),
+        (
+            np.zeros((2, 1, 4, 4)),
+            np.zeros((2, 1, 4, 4)),
+            "batch: labels float64 (2, 1, 4, 4) are masks; give --metric miou, which reads them as integers",
+        ),
     ],
 )
 def test_labels_that_fit_no_curve_are_refused(scores: Array, labels: Array, told: str) -> None:

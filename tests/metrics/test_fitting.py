@@ -14,6 +14,10 @@ from edgecompress.metrics.metric import named_measure
 
 BOXES = [np.array([[1.0, 2.0, 3.0, 4.0, 0.0]]), np.zeros((0, 5)), np.array([[1.0, 2.0, 3.0, 4.0, 0.0]] * 2)]
 
+MASKS = np.random.default_rng(0).integers(0, 2, (4, 1, 8, 8)).astype(np.float32)
+CLASSES = np.eye(3)[np.random.default_rng(0).integers(0, 3, (4, 8, 8))]
+"""One-hot, (rows, height, width, classes)."""
+
 
 @pytest.mark.parametrize(
     ("labels", "words"),
@@ -29,6 +33,17 @@ BOXES = [np.array([[1.0, 2.0, 3.0, 4.0, 0.0]]), np.zeros((0, 5)), np.array([[1.0
         (np.array([[0.5, 1.0], [0.0, 0.0]]), "float64 (2, 2)"),
         (torch.rand(2, 3, 8, 8), "float32 (2, 3, 8, 8)"),
         ([0.5, 2.0], "float64 (2,)"),
+        (MASKS, "masks of 0 and 1"),
+        (MASKS[:, 0], "masks of 0 and 1"),
+        (MASKS[:, 0] > 0, "masks of 0 and 1"),
+        (np.ones((4, 1, 8, 8), np.float32), "masks of 0 and 1"),
+        (np.ones((4, 1)), "0 or 1 for each class"),
+        (CLASSES.transpose(0, 3, 1, 2), "one-hot masks"),
+        (CLASSES.astype(bool), "one-hot masks"),
+        (np.full((2, 3, 4), 7.5), "boxes"),
+        (np.concatenate([np.full((2, 3, 6), 0.5), np.full((2, 1, 6), -1.0)], 1), "boxes"),
+        (np.full((2, 24, 5), -0.5), "float64 (2, 24, 5)"),
+        (np.full((2, 24, 9), 0.5), "float64 (2, 24, 9)"),
     ],
 )
 def test_labels_are_told_as_what_they_are(labels: Any, words: str) -> None:
@@ -50,6 +65,7 @@ def test_labels_are_told_as_what_they_are(labels: Any, words: str) -> None:
         None,
         [],
         {"classes": np.arange(3)},
+        np.array([True, False]),
         [np.zeros((2, 9)), np.zeros((1, 9))],
         "a",
     ],
@@ -80,3 +96,36 @@ def test_only_classes_of_places_are_masks(labels: Any) -> None:
 def test_masks_are_told_with_their_size() -> None:
     assert "48 x 64 places" in (masks_in_words(torch.zeros(2, 48, 64, dtype=torch.uint8)) or "")
     assert "2 x 3 x 4 places" in (masks_in_words([[[[0] * 4] * 3] * 2]) or "")
+    assert "labels.argmax(1), and --metric miou" in (masks_in_words(CLASSES.transpose(0, 3, 1, 2).astype(int)) or "")
+
+
+@pytest.mark.parametrize(
+    ("labels", "form"),
+    [
+        (MASKS, lambda labels: labels.astype(np.int64).squeeze(1)),
+        (MASKS[:, 0], lambda labels: labels.astype(np.int64)),
+        (CLASSES.transpose(0, 3, 1, 2), lambda labels: labels.argmax(1)),
+        (CLASSES, lambda labels: labels.argmax(-1)),
+    ],
+)
+def test_masks_in_the_form_that_is_told_are_measured_by_the_metric_that_is_told(labels: Any, form: Any) -> None:
+    fit = fitting_metric(labels)
+    assert fit is not None
+    assert fit.give == f"{fit.advice(named=True)}, and --metric miou"
+    assert "--metric" not in fit.advice(named=True)
+    classes = form(labels)
+    assert fitting_metric(classes) is None
+    miou = named_measure("miou").make()
+    miou.update(np.eye(3)[classes].transpose(0, 3, 1, 2), classes)
+    assert miou.compute() == 100
+
+
+def test_no_other_metric_is_told_where_a_form_does_and_one_is_where_none_does() -> None:
+    for labels in ([[1, 2], [3]], [torch.zeros(4, 5).long(), torch.zeros(6, 5).long()]):
+        fit = fitting_metric(labels)
+        assert fit is not None
+        assert "--metric" in fit.advice(named=False)
+        assert "--metric" not in fit.advice(named=True)
+    several = fitting_metric(np.array([[1.0, 1.0], [0.0, 0.0]]))
+    assert several is not None
+    assert several.advice(named=True) == several.give == "--metric auroc"

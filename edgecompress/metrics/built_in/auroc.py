@@ -12,6 +12,7 @@ from edgecompress.arrays import Array
 from edgecompress.errors import DataError
 from edgecompress.metrics.accuracy import IGNORED_LABEL, no_class
 from edgecompress.metrics.described import described
+from edgecompress.metrics.fitting import MASK_AXES
 from edgecompress.metrics.sums import Drawable, Redrawn, Sums, groups_of, share_of
 
 TWO_CLASSES = 2
@@ -43,10 +44,7 @@ class AreaUnderCurve(Redrawn):
         scores = scores.reshape(len(scores), -1) if scores.ndim else scores
         own = labels.shape == scores.shape or scores.shape[1:] == (1,)
         if scores.ndim != 2 or (not own and labels.shape != scores.shape[:1]) or labels.size % max(len(scores), 1):
-            raise DataError(
-                f"labels {described(labels)} do not fit scores {described(scores)}; give a class for each sample, or 0"
-                " or 1 for each score"
-            )
+            raise _misfit(scores, labels)
         _require_classes(labels, TWO_CLASSES if own else scores.shape[1])
         self._scores.append(scores.astype(np.float64))
         self._labels.append(labels.reshape(scores.shape) if own else labels)
@@ -88,6 +86,15 @@ class AreaUnderCurve(Redrawn):
         """Forget all batches."""
         self._scores: list[Array] = []
         self._labels: list[Array] = []
+
+
+def _misfit(scores: Array, labels: Array) -> DataError:
+    if labels.ndim >= MASK_AXES:
+        return DataError(f"labels {described(labels)} are masks; give --metric miou, which reads them as integers")
+    return DataError(
+        f"labels {described(labels)} do not fit scores {described(scores)}; give a class for each sample, or 0 or 1 for"
+        " each score"
+    )
 
 
 def _require_classes(labels: Array, classes: int) -> None:
