@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,10 @@ from edgecompress.errors import OutputError
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.targets import TargetProfile
 from edgecompress.techniques.kept import Kept
+
+REPORT = "report.json"
+NOISY = "too noisy to say"
+"""Outcome of a budget that says nothing."""
 
 
 def key_of_bundle(kept: Kept, profile: TargetProfile) -> str:
@@ -39,8 +44,23 @@ def recall_bundle(kept: Kept, profile: TargetProfile, output: Path) -> Bundle | 
         return draft.finish(files, manifest)
 
 
+def is_settled(manifest: Manifest) -> bool:
+    """Whether nothing disturbed the times of a bundle, so that they say as much in another run."""
+    outcomes = {check.outcome for check in manifest.verdict.budgets}
+    return not manifest.metrics["latency_ms"]["doubts"] and NOISY not in outcomes
+
+
+def warnings_of(bundle: Bundle) -> tuple[str, ...]:
+    """What the run that made a bundle warned of, as its report has it: the plan, the steps, doubts of the result."""
+    report = json.loads((bundle.path / REPORT).read_bytes())
+    of_steps = (line for step in report["steps"] for line in step["warnings"])
+    return tuple(dict.fromkeys((*report["plan"]["warnings"], *of_steps, *report["doubts"])))
+
+
 def keep_bundle(kept: Kept, profile: TargetProfile, bundle: Bundle) -> None:
-    """Keep the bundle of a profile for other runs."""
+    """Keep the bundle of a profile for other runs; one whose times were disturbed is timed anew there."""
+    if not is_settled(bundle.manifest):
+        return
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name in (MANIFEST, *bundle.manifest.files):

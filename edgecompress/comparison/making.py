@@ -11,7 +11,7 @@ from torch import nn
 from edgecompress.bundle.reading import Bundle
 from edgecompress.comparison.digests import digest_code, digest_data, digest_network
 from edgecompress.comparison.ground import ground_of
-from edgecompress.comparison.kept_bundles import keep_bundle, recall_bundle
+from edgecompress.comparison.kept_bundles import keep_bundle, recall_bundle, warnings_of
 from edgecompress.data.batches import Batch
 from edgecompress.errors import InputError
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
@@ -26,6 +26,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
 from edgecompress.system.cache import Cache, cache_folder
 from edgecompress.targets import TargetProfile
+from edgecompress.techniques.checkpoints import checkpoints_of, remove_checkpoints
 from edgecompress.techniques.kept import Kept
 
 
@@ -116,8 +117,10 @@ def make_bundle(
     trains, by = profile.recipe.trains, material.by
     data = {role: given for role, given in material.data.items() if trains or role != "train"}
     kept = None if kept is None else kept.of_data(data)
+    told = progress if profile.recipe.techniques else Progress()  # that nothing is done is no news
     known = None if kept is None else recall_bundle(kept, profile, output)
     if known is not None:
+        _end_as_a_run(known, trains, told)
         return known
     request = make_request(
         material.network,
@@ -128,11 +131,18 @@ def make_bundle(
         by=by if trains else replace(by, loss=None),
         kept=kept,
     )
-    told = progress if profile.recipe.techniques else Progress()  # that nothing is done is no news
     bundle = carry_out(request, plan_of(request), told)
     if kept is not None:
         keep_bundle(kept, profile, bundle)
     return bundle
+
+
+def _end_as_a_run(bundle: Bundle, trains: bool, told: Progress) -> None:
+    """Do what the run that made a bundle did: tell its warnings, and remove the checkpoints of a killed one."""
+    for warning in warnings_of(bundle):
+        told.warn(warning)
+    if trains:
+        remove_checkpoints(checkpoints_of(bundle.path))
 
 
 def _without_loss(profile: TargetProfile) -> TargetProfile:

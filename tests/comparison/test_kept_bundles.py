@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import edgecompress
+from edgecompress.bundle.manifest import BudgetEntry
 from edgecompress.bundle.reading import Bundle, read_bundle
-from edgecompress.comparison.kept_bundles import keep_bundle, key_of_bundle, recall_bundle
+from edgecompress.comparison.kept_bundles import keep_bundle, key_of_bundle, recall_bundle, warnings_of
 from edgecompress.system.cache import Cache
 from edgecompress.targets import TargetProfile, effective_profile
 from edgecompress.techniques.kept import Kept
@@ -29,6 +32,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing disturbed the times, whatever this machine does."""
+    monkeypatch.setattr("edgecompress.comparison.kept_bundles.is_settled", lambda _: True)
+
+
+@pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     return Kept(cache=Cache(tmp_path / "cache", lambda line: pytest.fail(line)), made_of={"network": "a"})
 
@@ -37,6 +46,7 @@ def _contents(bundle: Bundle) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in bundle.path.iterdir()}
 
 
+@pytest.mark.usefixtures("quiet")
 def test_it_comes_back_byte_by_byte(made: Bundle, kept: Kept, tmp_path: Path) -> None:
     assert recall_bundle(kept, PROFILE, tmp_path / "out") is None
     assert not (tmp_path / "out").exists()
@@ -47,6 +57,7 @@ def test_it_comes_back_byte_by_byte(made: Bundle, kept: Kept, tmp_path: Path) ->
     assert read_bundle(tmp_path / "out") == again
 
 
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(
     "other",
     [effective_profile("mobile", [*QUICK, "budgets.min_speedup=3"]), replace(PROFILE, name="mine")],
@@ -83,3 +94,30 @@ def test_what_is_no_bundle_is_forgotten(fault: str, made: Bundle, kept: Kept, tm
     assert recall_bundle(kept, PROFILE, tmp_path / "out") is None
     assert kept.cache.read(key) is None
     assert not [*tmp_path.glob("out*")]
+
+
+def _measured(made: Bundle, doubts: list[str], outcome: Any) -> Bundle:
+    """The bundle with other doubts of its latency, and with one budget."""
+    manifest = made.manifest.model_copy(deep=True)
+    manifest.metrics["latency_ms"]["doubts"] = doubts
+    budget = BudgetEntry(budget="min_speedup", limit=1.5, value=1.5, unit="x", outcome=outcome)
+    verdict = manifest.verdict.model_copy(update={"budgets": (budget,)})
+    return replace(made, manifest=manifest.model_copy(update={"verdict": verdict}))
+
+
+@pytest.mark.parametrize(
+    ("doubts", "outcome", "stays"),
+    [([], "pass", True), ([], "fail", True), (["interrupted: p95"], "pass", False), ([], "too noisy to say", False)],
+)
+def test_times_that_were_disturbed_are_not_kept(
+    doubts: list[str], outcome: str, stays: bool, made: Bundle, kept: Kept
+) -> None:
+    keep_bundle(kept, PROFILE, _measured(made, doubts, outcome))
+    assert (kept.cache.read(key_of_bundle(kept, PROFILE)) is not None) == stays
+
+
+def test_the_warnings_of_a_bundle_are_those_of_its_run_each_once(made: Bundle, tmp_path: Path) -> None:
+    plan, doubts = {"warnings": ["a"]}, ["c", "a"]
+    steps = [{"warnings": ["b"]}, {"warnings": []}, {"warnings": ["c"]}]
+    (tmp_path / "report.json").write_text(json.dumps({"plan": plan, "steps": steps, "doubts": doubts}))
+    assert warnings_of(replace(made, path=tmp_path)) == ("a", "b", "c")

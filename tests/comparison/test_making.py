@@ -14,6 +14,7 @@ from edgecompress.loading.metrics import MeasuredBy
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import effective_profile, load_profile
+from edgecompress.techniques.checkpoints import checkpoints_of
 from tests.networks import ConvNet, images, seeded
 
 QUICK = ("export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0")
@@ -62,12 +63,42 @@ def test_a_bundle_that_another_run_made_of_the_same_is_not_made_again(
     profile = effective_profile("mobile", QUICK)
     kept = kept_on(identify(material, profile.recipe, Progress()), Progress())
     assert kept is not None
+    monkeypatch.setattr("edgecompress.comparison.kept_bundles.is_settled", lambda _: True)
     made = make_bundle(material, profile, tmp_path / "first", Progress(), kept)
     monkeypatch.setattr("edgecompress.comparison.making.carry_out", lambda *_: pytest.fail("it is made again"))
     again = make_bundle(material, profile, tmp_path / "second" / "inner", Progress(), kept)
     assert again.manifest == made.manifest
     contents = [{file.name: file.read_bytes() for file in bundle.path.iterdir()} for bundle in (made, again)]
     assert contents[0] == contents[1]
+
+
+class Told(Progress):
+    """Keeps what it is warned of."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_bundle_that_is_taken_over_warns_and_leaves_no_checkpoints_as_a_run_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    material = Material(network=seeded(ConvNet), data={**DATA, "train": images(seed=2)})
+    trained = ("quantization.enabled=false", "pruning.enabled=true", "training.epochs=1", *QUICK[:2])
+    profile = effective_profile("mobile", [*trained, "budgets.min_speedup=0.4"])
+    kept = kept_on(identify(material, profile.recipe, Progress()), Progress())
+    monkeypatch.setattr("edgecompress.comparison.kept_bundles.is_settled", lambda _: True)
+    lines = []
+    for name in ("made", "taken over"):
+        left = checkpoints_of(tmp_path / name)
+        left.mkdir()
+        told = Told()
+        make_bundle(material, profile, tmp_path / name, told, kept)
+        assert not left.exists()
+        lines.append({*told.lines})
+    assert lines[0] == lines[1] != set()
 
 
 def test_nothing_is_kept_where_a_device_measures() -> None:
@@ -80,18 +111,12 @@ def test_without_a_place_for_the_cache_a_line_says_so_and_nothing_is_kept(monkey
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    class Told(Progress):
-        """Keeps what it is warned of."""
-
-        def warn(self, text: str) -> None:
-            told.append(text)
-
-    told: list[str] = []
+    told = Told()
     found = identify(Material(network=seeded(ConvNet), data=DATA), Recipe(), Progress())
     monkeypatch.delenv("EDGECOMPRESS_CACHE")
     monkeypatch.setattr(Path, "home", no_home)
-    assert kept_on(found, Told()) is None
-    assert told == [
+    assert kept_on(found, told) is None
+    assert told.lines == [
         "nothing is kept for the next run: there is no home folder for the user's cache; set EDGECOMPRESS_CACHE to a"
         " folder"
     ]

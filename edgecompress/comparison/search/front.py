@@ -135,8 +135,8 @@ def _why_none(measured: Measured, front: Sequence[int]) -> str:
         told = f"{', '.join(named)} {'is' if len(named) == 1 else 'are'}" if named else "the machine is"
         which = f"trial {unsure[0]} misses" if len(unsure) == 1 else f"{len(unsure)} trials miss"
         return (
-            f"{which} no budget, but {told} too noisy to say; set cpu.runs=1000 and another output (--output), or stop"
-            " other programs"
+            f"{which} no budget, but {told} too noisy to say; set cpu.runs=1000 or stop other programs, and give"
+            " another output (--output)"
         )
     missed = [budget for number in front for budget in measured[number].missed]
     most = max(sorted({*missed}), key=missed.count)

@@ -154,4 +154,4 @@ def test_a_trial_that_only_noise_keeps_from_being_chosen_is_told_before_what_oth
     for front in ((0, 1, 2), (0,)):
         chosen = choose_trial(found, front, load_profile("mobile"))
         assert chosen.number is None
-        assert chosen.reason == f"{told} and another output (--output), or stop other programs"
+        assert chosen.reason == f"{told} or stop other programs, and give another output (--output)"
