@@ -49,6 +49,7 @@ from edgecompress.step import Conversion, Plan, Step, first_graph
 from edgecompress.targets import TargetProfile
 from edgecompress.techniques.checkpoints import remove_checkpoints
 from edgecompress.techniques.context import Context
+from edgecompress.techniques.student import derives_student
 from edgecompress.training.losses import BY_TASK
 from edgecompress.validation import NamedPlace, places_of
 from edgecompress.validation.byte_file import check_bytes
@@ -245,7 +246,7 @@ def _convert(
         sharing=request.sharing,
         progress=progress,
         loss=request.by.loss,
-        clock=clock_of(places, opened.recipe, progress),
+        clock=clock_of(places, opened.recipe, progress, derives=derives_student(opened.recipe, teacher)),
         kept=request.kept if teacher is None else None,  # a teacher is in no key
     )
     return Converted(opened=opened, example=example, conversion=convert(opened.network, context, steps, begin))

@@ -18,7 +18,9 @@ SCHEMES = ("ssh", "adb")
 FORM = "ssh://[user@]host[:port] or adb://SERIAL"
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9]+)?\]")
-SERIAL = re.compile(r"([A-Za-z0-9_\[][A-Za-z0-9_.:+%\[\]-]*)?")
+SERIAL = re.compile(r"([A-Za-z0-9_\[][A-Za-z0-9_.:+%\[\]-]*( \([0-9]+\)[A-Za-z0-9_.:+%\[\]-]*)?)?")
+"""A serial number, an address, or a name of mDNS, which numbers what is called alike: ``adb-1234 (2)._adb._tcp``."""
+BEGINNING = re.compile(rf"^({'|'.join(SCHEMES)}):/?")
 PROCESSORS = ("cpu", "cuda", "gpu", "mps", "auto")
 """What other programs take for a device."""
 MAX_PORT, MAX_THREADS = 65535, 256
@@ -55,7 +57,7 @@ def parse_url(url: str, key: str = "device.url") -> DeviceUrl:
     ValueError: a URL with a password in 'device.url'; leave it out: keys alone are used, ssh-copy-id installs one
     """
     scheme, found, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
+    user, at, place = (rest if found else BEGINNING.sub("", url)).rpartition("@")
     if at and ":" in user:
         raise ValueError(
             f"a URL with a password in {key!r}; leave it out: keys alone are used, ssh-copy-id installs one"

@@ -80,7 +80,9 @@ SERIES = (
     *("pixel", "galaxy", "iphone", "ipad", "snapdragon"),
     *("jetson-orin", "jetson-xavier", "raspberry-pi-4", "raspberry-pi-5"),
 )
-"""Names that stay true with more behind them, as in ``pixel-8-pro``."""
+"""Names that stay true with more behind them, as in ``pixel-8-pro`` or ``pixel8``."""
+BEHIND = re.compile(r"-|(?<=[a-z])\d|(?<=\d)[a-z]")
+"""How what stands behind a name begins."""
 DEVICES: Mapping[str, str] = {
     **dict.fromkeys(("phone", "smartphone", "pixel", "galaxy"), "android"),
     **{name: name for name in ("jetson", "jetson-nano", "jetson-tx2", "jetson-orin", "jetson-xavier")},
@@ -120,7 +122,7 @@ def as_named(name: str) -> str:
     plain = SHORT_PI.sub("raspberry-pi-", "-".join(re.split(r"[\s_-]+", name.strip().lower())))
     if WITHOUT_NPU.match(plain):
         return CPU_OF["snapdragon"]
-    series = next((series for series in SERIES if plain.startswith(f"{series}-")), plain)
+    series = next((series for series in SERIES if plain.startswith(series) and BEHIND.match(plain, len(series))), plain)
     return INSTRUCTIONS.get(plain, series)
 
 

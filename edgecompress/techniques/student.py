@@ -11,6 +11,7 @@ from torch import nn
 from edgecompress.errors import RecipeError
 from edgecompress.pruning.blocks import Block, remove_blocks
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal
 from edgecompress.techniques.choices import chosen_once
@@ -51,6 +52,15 @@ class Student:
     def slow(self) -> bool:
         """Whether it misses the latency that was aimed at."""
         return any(refusal.kind == "goal" for refusal in self.refusals)
+
+
+def derives_student(recipe: Recipe, teacher: nn.Module | None) -> bool:
+    """Whether a student is derived: no teacher was given, and no technique changes the network first.
+
+    >>> derives_student(Recipe(), None)
+    False
+    """
+    return teacher is None and recipe.techniques[:1] == ("distillation",)
 
 
 def derive_student(teacher: nn.Module, context: Context) -> Student:

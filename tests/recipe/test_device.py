@@ -18,6 +18,11 @@ RIGHT = {
     "adb://": DeviceUrl(scheme="adb", host=""),
     "adb://emulator-5554": DeviceUrl(scheme="adb", host="emulator-5554"),
     "adb://192.168.1.5:5555": DeviceUrl(scheme="adb", host="192.168.1.5:5555"),
+    "adb://[fe80::1%wlan0]:5555": DeviceUrl(scheme="adb", host="[fe80::1%wlan0]:5555"),
+    "adb://adb-1A2b-x9Y8z7._adb-tls-connect._tcp": DeviceUrl(
+        scheme="adb", host="adb-1A2b-x9Y8z7._adb-tls-connect._tcp"
+    ),
+    "adb://adb-1234 (2)._adb-tls-connect._tcp": DeviceUrl(scheme="adb", host="adb-1234 (2)._adb-tls-connect._tcp"),
 }
 WRONG = {
     "ssh://-oProxyCommand=id@board": "its user is no name",
@@ -42,6 +47,15 @@ WRONG = {
     "adb://a b": "its serial number is none that adb has",
     "adb://pi@a": "its serial number is none that adb has",
     "adb://$(id)": "its serial number is none that adb has",
+    "adb://-d (2)": "its serial number is none that adb has",
+    "adb:// (2)": "its serial number is none that adb has",
+    "adb://a (id)": "its serial number is none that adb has",
+    "adb://a(2)": "its serial number is none that adb has",
+    "adb://a (2) ": "its serial number is none that adb has",
+    "adb://a (2);id": "its serial number is none that adb has",
+    "adb://a' (2)": "its serial number is none that adb has",
+    'adb://a"': "its serial number is none that adb has",
+    "ssh:pi@board": "expected ssh://[user@]host[:port] or adb://SERIAL",
     "adb://a\n": "its serial number is none that adb has",
 }
 
@@ -61,7 +75,16 @@ def test_what_is_no_such_url_is_a_line(url: str) -> None:
         assert str(caught.value).endswith("in 'device.url'; write ssh://[user@]host[:port] or adb://SERIAL")
 
 
-@pytest.mark.parametrize("url", ["ssh://pi:secret@board", "ssh://:secret@board", "ftp://pi:secret@board"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ssh://pi:secret@board",
+        "ssh://:secret@board",
+        "ftp://pi:secret@board",
+        "pi:secret@board",
+        "ssh:/pi:secret@board",
+    ],
+)
 def test_a_password_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(RecipeError) as caught:
         Device(url=url)

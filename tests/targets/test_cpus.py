@@ -66,6 +66,24 @@ def test_a_raspberry_pi_is_one_however_it_is_written(name: str) -> None:
     assert as_named(name) == "raspberry-pi-5"
 
 
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("snapdragon888", "snapdragon"),
+        ("Snapdragon8Gen3", "snapdragon"),
+        ("pixel8", "pixel"),
+        ("iPhone15Pro", "iphone"),
+        ("raspberrypi4b", "raspberry-pi-4"),
+        ("Raspberry Pi 4B", "raspberry-pi-4"),
+        ("snapdragon855", "android"),
+        ("raspberry-pi-44", "raspberry-pi-44"),
+        ("pixelated", "pixelated"),
+    ],
+)
+def test_a_number_needs_no_blank_in_front_of_it(name: str, series: str) -> None:
+    assert as_named(name) == series
+
+
 @pytest.mark.parametrize("name", sorted({name for family in FAMILIES.values() for name in family.names}))
 def test_a_name_of_the_table_stays_what_it_is(name: str) -> None:
     assert as_named(name) == name

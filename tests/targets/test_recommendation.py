@@ -71,6 +71,7 @@ TABLE: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"cpu": "android", "max_size_mb": 5}, "android", SMALLER, ("cpu", "max_size_mb")),
     ({"cpu": "Snapdragon 8 Elite"}, "snapdragon", SMALLER, ("cpu",)),
     ({"cpu": "Snapdragon 888"}, "snapdragon", SMALLER, ("cpu",)),
+    ({"cpu": "snapdragon888"}, "snapdragon", SMALLER, ("cpu",)),
     ({"cpu": "Snapdragon 855"}, "android", SMALLER, ("cpu",)),
     ({"cpu": "snapdragon 778G"}, "android", SMALLER, ("cpu",)),
     ({"cpu": "haswell"}, "mini-pc", SMALLER, ("cpu",)),

@@ -14,7 +14,7 @@ from edgecompress.techniques.context import Context
 from edgecompress.techniques.cutting import examine_network, narrower_layers
 from edgecompress.techniques.figures import costs, reached
 from edgecompress.techniques.fine_tuning import epochs_in_words, fine_tune, settle
-from edgecompress.techniques.student import NO_LATENCY_BUDGET, Student, derive_student
+from edgecompress.techniques.student import NO_LATENCY_BUDGET, Student, derive_student, derives_student
 from edgecompress.training import Trained
 
 
@@ -24,11 +24,11 @@ def plan_steps(recipe: Recipe, teacher: nn.Module | None) -> tuple[Step, ...]:
     Raises:
         RecipeError: a student would be derived, and there is no latency budget.
     """
-    first = recipe.techniques[0] == "distillation"
-    if first and teacher is None and not recipe.budgets.bound_latency:
+    derives = derives_student(recipe, teacher)
+    if derives and not recipe.budgets.bound_latency:
         raise RecipeError(NO_LATENCY_BUDGET)
     distillation = recipe.distillation
-    student = "a student derived for the latency budgets" if first and teacher is None else "the model"
+    student = "a student derived for the latency budgets" if derives else "the model"
     taught = "the original" if teacher is None else type(teacher).__name__
     mix = f"temperature {distillation.temperature:g}, {distillation.alpha:.0%} teacher"
     what = f"{student} learns for {epochs_in_words(recipe.training.epochs)} what {taught} says; {mix}"

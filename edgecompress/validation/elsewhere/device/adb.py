@@ -145,7 +145,8 @@ def connect(serial: str) -> Adb:
         )
     known = _devices(program)
     if not serial and len(known) > 1:
-        raise DeviceError(f"adb knows several devices: {', '.join(known)}; name a device, as adb://{next(iter(known))}")
+        named = shlex.quote(f"adb://{next(iter(known))}")
+        raise DeviceError(f"adb knows several devices: {', '.join(known)}; name a device, as {named}")
     if not known:
         raise DeviceError("adb knows no device; plug it in and allow USB debugging there, or adb connect HOST:PORT")
     found = serial or next(iter(known))

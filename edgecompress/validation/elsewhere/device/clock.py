@@ -113,15 +113,23 @@ class DeviceClock:
             self.progress.warn(f"the times of the device are not kept: {error}")
 
 
-def clock_of(places: Iterable[NamedPlace], recipe: Recipe, progress: Progress) -> DeviceClock | None:
+def clock_of(
+    places: Iterable[NamedPlace], recipe: Recipe, progress: Progress, *, derives: bool = False
+) -> DeviceClock | None:
     """The clock of the device that a recipe names, among places that were prepared; None where it names none.
+
+    Args:
+        places: that were prepared.
+        recipe: which names the device.
+        progress: told of long work.
+        derives: whether a student is derived for the latency budgets.
 
     Raises:
         RecipeError: candidates are to be timed on a device that times whole files alone.
     """
     for named in places:
         if named.name == recipe.device.url and not isinstance(named.place, SshDevice):
-            _require_no_goal(named.name, recipe)
+            _require_no_candidates(named.name, recipe, derives)
         elif named.name == recipe.device.url:
             assert isinstance(named.place, SshDevice)
             threads = recipe.device.threads or recipe.cpu.threads
@@ -129,12 +137,15 @@ def clock_of(places: Iterable[NamedPlace], recipe: Recipe, progress: Progress) -
     return None
 
 
-def _require_no_goal(name: str, recipe: Recipe) -> None:
-    asked = [key for key in ("goal", "spread") if getattr(recipe.pruning, key) == "latency"]
-    if recipe.pruning.enabled and asked:
+def _require_no_candidates(name: str, recipe: Recipe, derives: bool) -> None:
+    goals = [key for key in ("goal", "spread") if recipe.pruning.enabled and getattr(recipe.pruning, key) == "latency"]
+    asked = [(f"'pruning.{key}=latency'", "leave it out") for key in goals]
+    asked += [("a student for the latency budgets", "give a teacher (--teacher)")] if derives else []
+    if asked:
+        what, fix = asked[0]
         raise RecipeError(
-            f"'pruning.{asked[0]}=latency' needs the times of candidates, and {name} times whole files alone; leave it"
-            " out, or give a device as ssh://HOST"
+            f"{what} needs the times of candidates, and {name} times whole files alone; {fix}, or give a device as"
+            " ssh://HOST"
         )
 
 

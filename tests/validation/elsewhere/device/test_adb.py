@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgecompress.recipe.device import parse_url
 from edgecompress.validation.elsewhere.device.adb import connect
 from edgecompress.validation.elsewhere.device.connection import DeviceError
 from tests.android import Android
@@ -12,6 +13,18 @@ from tests.android import Android
 def test_the_only_device_needs_no_name(phone: Android) -> None:
     assert connect("").name == phone.url
     assert connect("emulator-5554").serial == "emulator-5554"
+
+
+def test_a_name_as_mdns_gives_it_is_a_serial_number(phone: Android) -> None:
+    names = ("adb-1234 (2)._adb-tls-connect._tcp", "192.168.1.5:5555")
+    phone.attached(*(f"{name}\tdevice" for name in names))
+    for name in names:
+        adb = connect(parse_url(f"adb://{name}").host)
+        assert adb.name == f"adb://{name}"
+        assert adb.shell("echo a") == (0, "a\n")
+    with pytest.raises(DeviceError) as caught:
+        connect("")
+    assert str(caught.value) == (f"adb knows several devices: {', '.join(names)}; name a device, as 'adb://{names[0]}'")
 
 
 @pytest.mark.parametrize("status", [0, 1, 127])

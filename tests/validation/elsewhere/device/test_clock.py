@@ -25,6 +25,7 @@ from edgecompress.validation.elsewhere.device.clock import AT_ONCE, DeviceClock,
 from edgecompress.validation.elsewhere.device.connection import DeviceError
 from edgecompress.validation.elsewhere.places import find_places
 from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, TimingOptions, find_place
+from tests.android import Android
 from tests.exporters.graphs import draw, graph
 from tests.heard import Heard
 from tests.networks import ConvNet, images, seeded
@@ -75,6 +76,30 @@ def test_a_device_that_times_whole_files_alone_times_no_candidates(key: str) -> 
         " give a device as ssh://HOST"
     )
     assert clock_of(find_places(["adb://a1"]), parse_recipe({"device": {"url": "adb://a1"}}), Heard()) is None
+
+
+STUDENT = {"device": {"url": "adb://a1"}, "distillation": {"enabled": True}, "budgets": {"max_latency_ms": 2.0}}
+
+
+def test_a_device_that_times_whole_files_alone_derives_no_student() -> None:
+    recipe = parse_recipe(STUDENT)
+    with pytest.raises(RecipeError) as caught:
+        clock_of(find_places(["adb://a1"]), recipe, Heard(), derives=True)
+    assert str(caught.value) == (
+        "a student for the latency budgets needs the times of candidates, and adb://a1 times whole files alone; give a"
+        " teacher (--teacher), or give a device as ssh://HOST"
+    )
+    assert clock_of(find_places(["adb://a1"]), recipe, Heard(), derives=False) is None
+    assert clock_of(find_places(["ssh://pi@board"]), recipe, Heard(), derives=True) is None
+
+
+def test_a_run_that_would_derive_a_student_there_is_refused(phone: Android, tmp_path: Path) -> None:
+    overrides = [*(f"device.{key}={value}" for key, value in phone.settings.items()), f"device.url={phone.url}"]
+    overrides += ["distillation.enabled=true", "quantization.enabled=false", "budgets.max_latency_ms=2"]
+    data: Mapping[str, Any] = {"calibration": images(seed=1), "train": images(seed=2), "overrides": overrides}
+    with pytest.raises(RecipeError, match="needs the times of candidates, and adb://emulator-5554 times whole files"):
+        edgecompress.compress(seeded(ConvNet), **data, output=tmp_path / "made")
+    assert not (tmp_path / "made").exists()
 
 
 def _operators(count: int) -> list[ir.Model]:

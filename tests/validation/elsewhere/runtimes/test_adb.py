@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,14 @@ def test_the_program_there_runs_both_files_on_the_sample(phone: Android) -> None
     assert (latency["runs"], latency["threads"], latency["cores"]) == (12, 2, [])
     assert 0 < latency["compressed"]["median"] <= latency["compressed"]["p99"]
     assert latency["ratio_interval_95"][0] <= latency["ratio"] <= latency["ratio_interval_95"][1]
+
+
+def test_a_name_of_mdns_reaches_the_device(phone: Android) -> None:
+    named = replace(phone, url="adb://adb-1234 (2)._adb-tls-connect._tcp")
+    phone.attached("emulator-5554\tdevice", "adb-1234 (2)._adb-tls-connect._tcp\tdevice")
+    phone.adb(shell='[ "$serial" = "adb-1234 (2)._adb-tls-connect._tcp" ] || exit 1')
+    result = _compare(named)
+    assert (result.place, result.failure) == (named.url, None)
 
 
 def test_times_memory_and_what_it_is_are_told(phone: Android) -> None:
