@@ -27,7 +27,10 @@ MOST_THREADS = 256
 WARM_UP_RUNS = 5
 PARTS = 10
 GIVE_ORIGINAL = "give the float model of this bundle"
-UNTOLD = "the speedup is not measured; give the float model: python selftest.py --original FLOAT.onnx"
+UNTOLD = (
+    "the speedup is not measured; give the float model as --original FLOAT.onnx, which edgecompress compress with"
+    " --set quantization.enabled=false writes"
+)
 SATURATES = (
     "this CPU adds products of 8-bit numbers in 16 bits, where they saturate: parity is that of exact sums,"
     " deployed_parity that of sessions as they are by default; open them with session.x64quantprecision=1, or"
@@ -229,8 +232,8 @@ def open_original(path: Path, artifact: Any, golden: Any, threads: int) -> Any:
     own = fixed_rows(artifact, golden)
     if own not in (None, rows):
         raise UserError(
-            f"{path} takes batches of {rows}, the artifact batches of {own}; give the float model with a batch of {own},"
-            " or of any size"
+            f"{path} takes batches of {rows}, the artifact batches of {own}; give the float model with a batch of"
+            f" {own}, or of any size"
         )
     inputs = take_rows(golden, list(wanted), rows)
     for name, spec in mine.items():

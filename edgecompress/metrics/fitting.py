@@ -40,8 +40,9 @@ class Fit(NamedTuple):
         return self.as_classes if named and self.as_classes else self.give
 
 
-OF_BOXES = Fit("boxes", "--metric map, and --postprocess with what makes boxes of the outputs")
-OF_TEXTS = Fit("texts", "--metric wer, or cer, and --postprocess with what makes texts of the outputs")
+MADE_OF_OUTPUTS = "--postprocess with a function that makes them of the outputs (file.py:callable, docs/metrics.md)"
+OF_BOXES = Fit("boxes", f"--metric map, and {MADE_OF_OUTPUTS}")
+OF_TEXTS = Fit("texts", f"--metric wer, or cer, and {MADE_OF_OUTPUTS}")
 OF_SEQUENCES = Fit(
     "lists of classes, each of its own length",
     "--metric wer, or pad them with -100",
@@ -65,8 +66,8 @@ def fitting_metric(labels: Any) -> Fit | None:
 
     None where nothing is known of their form.
 
-    >>> fitting_metric(["a cat", "two dogs"]).give
-    '--metric wer, or cer, and --postprocess with what makes texts of the outputs'
+    >>> fitting_metric(["a cat", "two dogs"]).give.partition(", and")[0]
+    '--metric wer, or cer'
     >>> fitting_metric(np.array([0.5, 2.25]))[:2]
     ('float64 (2,)', '--metric mae, or rmse')
     """

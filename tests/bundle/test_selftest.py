@@ -296,7 +296,8 @@ def test_a_float_model_that_cannot_be_run_is_a_wrong_argument(bundle: Path, tmp_
 def test_without_it_the_report_says_what_to_give(bundle: Path) -> None:
     report = json.loads(_run(bundle).stdout)
     assert report["notes"] == [
-        "the speedup is not measured; give the float model: python selftest.py --original FLOAT.onnx"
+        "the speedup is not measured; give the float model as --original FLOAT.onnx, which edgecompress compress with"
+        " --set quantization.enabled=false writes"
     ]
     assert "speedup" not in report
 

@@ -209,7 +209,11 @@ def test_labels_that_are_no_array_are_told_what_works(labels: Any) -> None:
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ([{"boxes": X}] * 4, "boxes; give --metric map, and --postprocess with what makes boxes of the outputs"),
+        (
+            [{"boxes": X}] * 4,
+            "boxes; give --metric map, and --postprocess with a function that makes them of the outputs"
+            " (file.py:callable, docs/metrics.md)",
+        ),
         (torch.rand(4), "float32 (4,); give --metric mae, or rmse"),
         (torch.ones(4, 8, 8), "masks of 0 and 1; give them as integers, and --metric miou"),
     ],
