@@ -29,7 +29,9 @@ class Own:
 
 
 @pytest.mark.parametrize(
-    "given", [_own, Own, Own(), functools.partial(_own, 1), functools.partial(functools.partial(_own, 1), 2)], ids=str
+    "given",
+    [_own, Own, Own(), functools.partial(_own, 1), functools.partial(functools.partial(_own, 1), 2)],
+    ids=["function", "class", "object", "partial", "partial of a partial"],
 )
 def test_what_is_handed_over_has_the_file_of_its_code(given: Any) -> None:
     assert file_of("whatever:name", given) == HERE
