@@ -121,4 +121,13 @@ def _are_apart(first: Array, second: Array) -> bool:
 def _in_words(levels: Array) -> str:
     mean, deviation = _pooled(levels)
     seen = mean if abs(mean) > deviation / 100 else 0.0
-    return f"{levels[:, LOWEST].min():.3g} to {levels[:, HIGHEST].max():.3g}, mean {seen:.2g}"
+    return f"{_figure(levels[:, LOWEST].min(), 3)} to {_figure(levels[:, HIGHEST].max(), 3)}, mean {_figure(seen, 2)}"
+
+
+def _figure(value: float, digits: int) -> str:
+    """A number with so many digits that say something, and without an exponent if it is large.
+
+    >>> _figure(117.2, 2), _figure(99.6, 2), _figure(-0.01234, 2), _figure(4850.3, 3)
+    ('117', '100', '-0.012', '4850')
+    """
+    return f"{value:.0f}" if abs(value) >= 10**digits - 0.5 else f"{value:.{digits}g}"

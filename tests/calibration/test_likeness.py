@@ -121,7 +121,7 @@ def test_what_is_told_has_the_figures_of_both() -> None:
     (told,) = doubts_of_likeness(calibration, evaluation)
     mean = 255 * rows.mean()
     assert told.startswith(
-        f"calibration input 'x' has values of 0 to 255, mean {mean:.2g}, evaluation of -1 to 1, mean"
+        f"calibration input 'x' has values of 0 to 255, mean {mean:.0f}, evaluation of -1 to 1, mean"
     )
     assert told.endswith("; prepare both alike, or calibrate on data like those that the artifact will see")
 
