@@ -278,6 +278,5 @@ def test_a_run_that_takes_too_long_is_a_line(device: Server, tmp_path: Path) -> 
 def test_a_name_that_is_no_url_is_a_line() -> None:
     with pytest.raises(RecipeError) as caught:
         find_places(["ssh:board"])
-    assert str(caught.value) == "expected ssh://[user@]host[:port], got 'ssh:board' in '--device'; write" + (
-        " ssh://[user@]host[:port]"
-    )
+    form = "ssh://[user@]host[:port] or adb://SERIAL"
+    assert str(caught.value) == f"expected {form}, got 'ssh:board' in '--device'; write {form}"
