@@ -16,6 +16,7 @@ from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.recipe.unknown import in_its_place
 from edgecompress.recipe.wording import in_python_words
+from edgecompress.registry import RUNTIMES, is_known
 from edgecompress.targets.inheritance import EXTENDS, ProfileFile, leaves, profile_names, read_chain
 
 HEAD = ("name", "strategy", "reason")
@@ -82,15 +83,15 @@ def load_profile(name: str | Path) -> TargetProfile:
 
 
 def place_of(name: str) -> str:
-    """The place that the target of a name is made for; what is no target is a place itself.
+    """The place that the target of a name is made for; what is a place itself, or no target, stays as it is.
 
     Raises:
         RecipeError: the target is made for none.
 
-    >>> place_of("snapdragon"), place_of("qnn:sm8750")
-    ('qnn:sm8650', 'qnn:sm8750')
+    >>> place_of("snapdragon"), place_of("qnn:sm8750"), place_of("browser")
+    ('qnn:sm8650', 'qnn:sm8750', 'browser')
     """
-    if name not in profile_names():
+    if is_known(RUNTIMES, name) or name not in profile_names():
         return name
     device = load_profile(name).recipe.validation.device
     if device is None:
