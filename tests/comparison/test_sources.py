@@ -25,14 +25,19 @@ def _digest(network: Any, recipe: Recipe | None = None, **by: Any) -> str | None
     return digest_sources(network, recipe or Recipe(), MeasuredBy(**by))
 
 
-def _net(file: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
-    spec = importlib.util.spec_from_file_location("own_nets", file)
+def _loaded(name: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of a file of the user's own."""
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "own_nets", module)
+    monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    made: nn.Module = module.Net()
+    return module
+
+
+def _net(file: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    made: nn.Module = _loaded("own_nets", file, monkeypatch).Net()
     return made
 
 
@@ -104,7 +109,7 @@ def test_pytorchs_own_classes_and_graphs_have_no_files() -> None:
     assert _digest(nn.Sequential(nn.Linear(2, 2))) == _digest(onnx) == _digest(program)
 
 
-def test_own_functions_count_by_name_and_by_hand(tmp_path: Path) -> None:
+def test_own_functions_that_are_named_count(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def f(*given): return 1.0\n")
     recipe = Recipe(
         evaluation=Evaluation(metric=f"{tmp_path}/own.py:f", postprocess=f"{tmp_path}/own.py:f"),
@@ -113,9 +118,20 @@ def test_own_functions_count_by_name_and_by_hand(tmp_path: Path) -> None:
     first = _digest(nn.ReLU(), recipe)
     (tmp_path / "helper.py").write_text("LIMIT = 1\n")
     assert _digest(nn.ReLU(), recipe) != first
-    by = {"metric": _digest}
-    handed = _digest(nn.ReLU(), MeasuredBy(**by).named_in(Recipe()), **by)
-    assert handed not in (None, _digest(nn.ReLU()))
+
+
+def test_own_functions_that_are_handed_over_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.py").write_text("def f(*given): return 1.0\n")
+    by = {"metric": _loaded("handed_over", tmp_path / "own.py", monkeypatch).f}
+
+    def digests() -> tuple[str | None, str | None]:
+        return _digest(nn.ReLU(), MeasuredBy(**by).named_in(Recipe()), **by), _digest(nn.ReLU())
+
+    handed, none = digests()
+    assert None not in (handed, none)
+    (tmp_path / "helper.py").write_text("LIMIT = 1\n")
+    assert digests()[0] not in (None, handed)
+    assert digests()[1] == none
 
 
 def test_code_without_a_file_is_not_known_again() -> None:
