@@ -12,6 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
+from edgecompress.errors import RecipeError
 from edgecompress.recipe.table import Table
 
 SCHEMES = ("ssh", "adb")
@@ -81,6 +82,21 @@ def parse_url(url: str, key: str = "device.url") -> DeviceUrl:
         user=user if at else None,
         port=None if port is None else int(port),
     )
+
+
+def named_url(scheme: str, device: str) -> DeviceUrl:
+    """The URL of a place whose scheme is the name of its runtime, and whose device the rest, such as ``//board``.
+
+    Raises:
+        RecipeError: it is none.
+
+    >>> named_url("ssh", "//pi@board.local").host
+    'board.local'
+    """
+    try:
+        return parse_url(f"{scheme}:{device}", "--device")
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
 
 
 def checked_url(url: str, key: str = "device.url") -> str:

@@ -12,7 +12,7 @@ from edgecompress.data.batches import Batches
 from edgecompress.progress import Progress
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.runtime import ALL_CORES, open_session
-from edgecompress.validation.budgets import OF_QUALITY, judge, metric_measures
+from edgecompress.validation.budgets import OF_QUALITY, OF_THE_METRIC, judge, metric_measures
 from edgecompress.validation.scores import score
 
 
@@ -46,7 +46,7 @@ def has_limit(budgets: Budgets, evaluation: Batches) -> bool:
 
 
 def _bounds_metric(budgets: Budgets) -> bool:
-    return any(getattr(budgets, name) is not None for name in OF_QUALITY if name != "min_sqnr_db")
+    return any(getattr(budgets, name) is not None for name in OF_THE_METRIC)
 
 
 def accuracy_test(

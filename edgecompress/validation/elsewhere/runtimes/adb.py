@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from edgecompress.arrays import Inputs
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.device import Device, DeviceUrl, parse_url
+from edgecompress.recipe.device import Device, DeviceUrl, named_url
 from edgecompress.system.scratch import scratch_folder
 from edgecompress.validation.elsewhere.device.adb import ABANDONED_MIN, PREFIX, Adb, connect
 from edgecompress.validation.elsewhere.device.connection import DeviceError
@@ -155,10 +155,7 @@ def find_place(device: str) -> AdbDevice:
     Raises:
         RecipeError: it is no URL.
     """
-    try:
-        return AdbDevice(url=parse_url(f"adb:{device}", "--device"))
-    except ValueError as error:
-        raise RecipeError(str(error)) from None
+    return AdbDevice(url=named_url("adb", device))
 
 
 def _lay_out(folder: Path, files: Mapping[str, bytes], sample: Inputs) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgecompress.arrays import Inputs
 from edgecompress.errors import RecipeError
-from edgecompress.recipe.device import Device, DeviceUrl, parse_url
+from edgecompress.recipe.device import Device, DeviceUrl, named_url
 from edgecompress.validation.elsewhere.device.connection import Asked, Command, DeviceError, ask, name_of
 from edgecompress.validation.elsewhere.device.cpu_names import cpu_name
 from edgecompress.validation.elsewhere.device.program import OPERATORS, SITE
@@ -186,10 +186,7 @@ def find_place(device: str) -> SshDevice:
     Raises:
         RecipeError: it is no URL.
     """
-    try:
-        return SshDevice(url=parse_url(f"ssh:{device}", "--device"))
-    except ValueError as error:
-        raise RecipeError(str(error)) from None
+    return SshDevice(url=named_url("ssh", device))
 
 
 def programs() -> dict[str, bytes]:
