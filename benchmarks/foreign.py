@@ -42,7 +42,7 @@ LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 OURS, THEIRS = {"pc": "mini-pc", "mobile": "mobile"}, {"ort": False, "ort-7b": True}
 """The columns: targets of ours; ``quantize_static`` by default and with ``reduce_range``."""
 FRESH = range(1000, 1020)
-"""Seeds of batches to judge on: a slice of some values alone has an SQNR that varies by decibels."""
+"""Seeds of batches to judge on: a slice of only some values has an SQNR that varies by decibels."""
 ARITHMETICS: tuple[Arithmetic, Arithmetic] = ("native", "exact")
 WIDTH = 7
 

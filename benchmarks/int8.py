@@ -24,8 +24,12 @@ from edgecompress.validation.elsewhere.places import NamedPlace, emulated, find_
 from edgecompress.validation.elsewhere.runtimes.qemu import Emulator
 
 PEERS = ("ort", "nncf", "openvino", "onnxsim")
-OURS: Mapping[Tool, tuple[str, ...]] = {"edgecompress": (), "edgecompress_openvino": ("openvino",)}
-"""Tools of ours, each with the peers that it needs."""
+OURS: Mapping[Tool, tuple[str, ...]] = {
+    "edgecompress": (),
+    "edgecompress_openvino": ("openvino",),
+    "openvino_float": ("openvino",),
+}
+"""Tools that are no peers, each with the peers that it needs."""
 EMULATION_LIMIT_S = 300.0
 """For one file; those with float convolutions take many times longer than integer ones."""
 
@@ -34,7 +38,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.int8", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=list(subjects()), default=list(subjects()))
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="none: ours alone")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="none: only ours")
     parser.add_argument(
         "--quantizers", nargs="+", metavar="TEXT", default=[""], help="those with such a text in their name"
     )

@@ -29,6 +29,7 @@ from edgecompress.low_rank.layers import find_layers
 from edgecompress.low_rank.options import candidate
 from edgecompress.runtime import open_session
 from edgecompress.step import StepResult
+from edgecompress.timing.clock import OwnClock
 from edgecompress.timing.latency import interleave_sessions
 from edgecompress.timing.ratios import Ratio, ratio_of
 
@@ -158,7 +159,7 @@ def layer_table(subject: Subject) -> list[str]:
         made = candidate(name, layers[name], shapes)
         if f"{made}" in lines:
             continue
-        timing = time_layer(made, made.options(16), 1)
+        timing = time_layer(made, made.options(16), OwnClock(threads=1))
         lines[f"{made}"] = [
             f"| {made} | {option} | {option.macs / made.macs:.0%} | {timing.layer_ms / ms:.2f}x | {YES[fast]} |"
             for option, ms, fast in timing.options

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from benchmarks.subjects import Kind, calibration_batches
 
-Tool = Literal["edgecompress", "edgecompress_openvino", "ort", "nncf", "openvino", "onnxsim"]
+Tool = Literal["edgecompress", "edgecompress_openvino", "ort", "nncf", "openvino", "openvino_float", "onnxsim"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ CANDIDATES = (
     Candidate(name="NNCF, default", tool="nncf"),
     Candidate(name="NNCF, preset mixed", tool="nncf", settings={"preset": "MIXED"}, kinds=("mobile",)),
     Candidate(name="NNCF, transformer", tool="nncf", settings={"model_type": "TRANSFORMER"}, kinds=("transformer",)),
+    Candidate(name="floats in OpenVINO", tool="openvino_float"),
     Candidate(name="NNCF in OpenVINO", tool="openvino"),
     Candidate(name="edgecompress in OpenVINO", tool="edgecompress_openvino", settings=IN_OPENVINO),
     Candidate(name="onnxsim, static", tool="onnxsim"),
@@ -64,7 +65,7 @@ CANDIDATES = (
 )
 
 TIME_LIMIT_S = 1200.0
-IN_XML: tuple[Tool, ...] = ("edgecompress_openvino", "openvino")
+IN_XML: tuple[Tool, ...] = ("edgecompress_openvino", "openvino", "openvino_float")
 """Whose files are OpenVINO's, and run there."""
 MODULES: Mapping[Tool, tuple[str, ...]] = {
     "edgecompress": ("edgecompress", "edgecompress.pipeline.fold"),
@@ -72,6 +73,7 @@ MODULES: Mapping[Tool, tuple[str, ...]] = {
     "nncf": ("nncf", "nncf.onnx.quantization.quantize_model"),
     "edgecompress_openvino": ("edgecompress", "edgecompress.pipeline.fold", "openvino"),
     "openvino": ("nncf", "openvino"),
+    "openvino_float": ("openvino",),
     "onnxsim": ("onnxsim",),
 }
 """Imported before the clock starts."""
@@ -147,10 +149,19 @@ def _edgecompress(folder: Path, output: Path, settings: Mapping[str, Any]) -> No
 
 def _in_openvino(folder: Path, output: Path, settings: Mapping[str, Any]) -> None:
     """Our own file, as OpenVINO reads it."""
-    import openvino
-
     file = output.with_suffix(".onnx")
     _edgecompress(folder, file, settings)
+    _converted(file, output)
+
+
+def _floats(folder: Path, output: Path, _: Mapping[str, Any]) -> None:
+    """The float model, as OpenVINO reads it."""
+    _converted(folder / "float.onnx", output)
+
+
+def _converted(file: Path, output: Path) -> None:
+    import openvino
+
     openvino.save_model(openvino.convert_model(file), output, compress_to_fp16=False)
 
 
@@ -242,6 +253,7 @@ TOOLS: Mapping[Tool, Callable[[Path, Path, Mapping[str, Any]], None]] = {
     "ort": _ort,
     "nncf": _nncf,
     "openvino": _openvino,
+    "openvino_float": _floats,
     "onnxsim": _onnxsim,
 }
 

@@ -15,7 +15,7 @@ A message is one line: first the cause, then the fix.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class EdgecompressError(Exception):
@@ -104,6 +104,15 @@ def first_line(error: BaseException) -> str:
     """
     lines = (line.strip() for line in str(error).splitlines())
     return next((line for line in lines if line), type(error).__name__)
+
+
+def they_are(names: Sequence[str]) -> str:
+    """Names as the subject of a sentence, with its verb.
+
+    >>> they_are(["min_speedup"]), they_are(["min_speedup", "max_latency_ms"])
+    ('min_speedup is', 'min_speedup, max_latency_ms are')
+    """
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:

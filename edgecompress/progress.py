@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,11 @@ class Progress:
     def warn(self, line: str) -> None:
         """Something that the run survives but the user should know."""
 
+    @property
+    def warned(self) -> int:
+        """How many warnings were shown."""
+        return 0
+
 
 class CallerWarnings(Progress):
     """Progress for callers in Python: each warning is a ``UserWarning`` at their own line."""
@@ -59,12 +65,34 @@ class CallerWarnings(Progress):
         warnings.warn(line, stacklevel=level)
 
 
-class TerminalProgress(Progress):
+class ShownProgress(Progress, ABC):
+    """What is shown to people: each warning once, and counted."""
+
+    def __init__(self) -> None:
+        self._warned = set[str]()
+
+    @property
+    def warned(self) -> int:
+        """How many warnings were shown."""
+        return len(self._warned)
+
+    def warn(self, line: str) -> None:
+        """A line on stderr, once."""
+        if line not in self._warned:
+            self._show(line)
+        self._warned.add(line)
+
+    @abstractmethod
+    def _show(self, line: str) -> None:
+        """A line on stderr."""
+
+
+class TerminalProgress(ShownProgress):
     """Bars that vanish when they are full, drawn on stderr so that stdout stays clean."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
-        self._warned = set[str]()
 
     def track(
         self, items: Iterable[Item], label: str, counted: str, total: int | None = None, note: Callable[[], str] = str
@@ -83,13 +111,9 @@ class TerminalProgress(Progress):
         with self._console.status(label):
             yield
 
-    def warn(self, line: str) -> None:
-        """A line on stderr, once."""
+    def _show(self, line: str) -> None:
         from rich.markup import escape
 
-        if line in self._warned:
-            return
-        self._warned.add(line)
         self._console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     def _bar(self) -> RichProgress:
@@ -102,14 +126,14 @@ class TerminalProgress(Progress):
         return Progress(*columns, console=self._console, transient=True)
 
 
-class PlainProgress(Progress):
+class PlainProgress(ShownProgress):
     """Progress for a pipe: plain lines on stderr, warnings at once and, every ``LINE_SECONDS``, how far the work is."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._clock = clock
         self._last_line = clock()
         self._running: list[Callable[[], str]] = []
-        self._warned = set[str]()
 
     def track(
         self, items: Iterable[Item], label: str, counted: str, total: int | None = None, note: Callable[[], str] = str
@@ -132,7 +156,7 @@ class PlainProgress(Progress):
         """A line now and then while the work lasts, by a thread of its own, about what runs innermost in it."""
         ended, start = threading.Event(), self._clock()
         thread = threading.Thread(target=self._tell_until, args=(ended,), name=label, daemon=True)
-        with self._working(lambda: f"{label}, for {self._clock() - start:.0f} s"):
+        with self._working(lambda: f"{label}, {self._clock() - start:.0f} s so far"):
             thread.start()
             try:
                 yield
@@ -140,11 +164,8 @@ class PlainProgress(Progress):
                 ended.set()
                 thread.join()
 
-    def warn(self, line: str) -> None:
-        """A line on stderr, once."""
-        if line not in self._warned:
-            print(f"warning: {line}", file=sys.stderr, flush=True)
-        self._warned.add(line)
+    def _show(self, line: str) -> None:
+        print(f"warning: {line}", file=sys.stderr, flush=True)
 
     @contextmanager
     def _working(self, text: Callable[[], str]) -> Iterator[None]:

@@ -17,9 +17,10 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from edgecompress.arithmetic import EXACT_OPTION, PRODUCTS, SHARED, Arithmetic, unshared
+from edgecompress.arithmetic import EXACT_OPTION, FLOAT_PRODUCTS, PRODUCTS, SHARED, Arithmetic, unshared
 from edgecompress.arrays import Array, Axes, Inputs, TensorSpec, fixed_rows
 from edgecompress.errors import EdgecompressError, a_kind, first_line
+from edgecompress.system.cores import threads_of_all
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -30,7 +31,7 @@ Network = nn.Module | ExportedProgram | ir.Model
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 ALL_CORES = 0
-"""Number of threads that stands for all cores of the machine; a kernel's sums do not depend on their number."""
+"""Number of threads that stands for all cores of this process; a kernel's sums do not depend on their number."""
 
 
 def open_session(
@@ -46,12 +47,12 @@ def open_session(
 
     Args:
         model: the network, the bytes of its file, or its file.
-        threads: intra-op threads.
+        threads: intra-op threads; ``ALL_CORES`` for as many as this process has cores.
         optimized: where to write the graph as ONNX Runtime's optimizer leaves it, before the layout
             transformations that depend on the CPU.
         profile: beginning of the name of the file that ``end_profiling`` writes; without it nothing is profiled.
         background: for long work on a machine that others use: idle threads sleep, memory is given back after each run.
-        arithmetic: of 8-bit products: ``exact`` where outputs count, ``native`` where time does.
+        arithmetic: of products with 8-bit weights: ``exact`` where outputs count, ``native`` where time does.
 
     Raises:
         EdgecompressError: ONNX Runtime refuses the model.
@@ -59,7 +60,7 @@ def open_session(
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads_of_all() if threads == ALL_CORES else threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     if profile is not None:
@@ -71,6 +72,8 @@ def open_session(
         options.optimized_model_filepath = optimized
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.add_session_config_entry(EXACT_OPTION, str(int(arithmetic == "exact")))
+    if arithmetic == "exact":
+        options.add_session_config_entry(*FLOAT_PRODUCTS)
     source = to_bytes(model) if isinstance(model, ir.Model) else model
     try:
         return _opened(source, options)

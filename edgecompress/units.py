@@ -77,6 +77,20 @@ def percent(value: float) -> str:
     return f"{value:z.2f} %"
 
 
+def share(value: float, digits: int = 2) -> str:
+    """A share in percent, with so many digits behind the point; only all is 100, and only none is 0.
+
+    >>> share(1.25), share(-0.25)
+    ('125.00 %', '-25.00 %')
+    >>> share(0.875), share(1.0), share(0.999999), share(0.0), share(1e-6)
+    ('87.50 %', '100.00 %', '99.99 %', '0.00 %', '0.01 %')
+    >>> share(0.99996, 1), share(1.0, 1)
+    ('99.9 %', '100.0 %')
+    """
+    least = 10.0**-digits
+    return f"{min(max(100 * value, least), 100 - least) if 0 < value < 1 else 100 * value:z.{digits}f} %"
+
+
 def metric(value: float, unit: str) -> str:
     """A value of a metric: percent with two digits behind the point, others with four digits.
 
@@ -125,7 +139,7 @@ def budget(value: float, unit: str) -> str:
     ('3.92 x', '0.00 points', '1 slice', '87.50 %', '0.5000')
     """
     if unit == "share":
-        return percent(100 * value)
+        return share(value)
     if unit in ("slices", "nodes"):
         return plural(round(value), unit.removesuffix("s"))
     return f"{value:z.2f} {unit}" if unit in PLAIN else metric(value, unit)

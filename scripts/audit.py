@@ -1,6 +1,6 @@
 """Known flaws in what the project needs (pip-audit), and risky lines in its own code (bandit): python scripts/audit.py
 
-pip-audit asks PyPI for each version. A mirror often has the page of each project alone, which lists the flaws of its
+pip-audit asks PyPI for each version. A mirror often has only the page of each project, which lists the flaws of its
 newest version: that answers for what is pinned to it. Versions for which nobody answers are named as not checked.
 """
 

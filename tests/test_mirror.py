@@ -18,6 +18,7 @@ ELSEWHERE = {
     "cli/compress.py": ("cli/test_commands.py", "commands share a project and a bundle"),
     "cli/demo.py": ("cli/test_demo_network.py", "the command and what it trains are one test"),
     "cli/diff.py": ("comparison/test_releases.py", "the command prints what the comparison found"),
+    "cli/log.py": ("report/test_tracking.py", "the command prints what was logged"),
     "exporters/canonicalize/up_convolutions.py": (
         "exporters/canonicalize/test_for_integers.py",
         "one table of graphs holds for all passes before the integers",

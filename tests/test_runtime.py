@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.runtime import declared_shapes, network_rows, open_session, session_rows, tensors, to_bytes
 from tests.exporters.graphs import graph
 
@@ -21,6 +25,7 @@ import sys
 from pathlib import Path
 from edgecompress.exporters.simplify import simplify
 from edgecompress.loading.onnx_files import read_onnx
+from edgecompress.metrics.agreement import Agreement
 from edgecompress.runtime import open_session
 
 open_session(Path(sys.argv[1]), threads=1)
@@ -65,3 +70,29 @@ def test_a_program_declares_which_dimensions_are_dynamic() -> None:
 
 def test_a_number_stays_a_number_as_a_tensor() -> None:
     assert tensors({"rate": np.array(2.0)})["rate"].shape == ()
+
+
+WIDE = """
+<ir_version: 10, opset_import: ["" : 21]>
+wide (float[16, 192] x) => (float[16, 64] y) <float a = {0.0002}, uint16 p = {32768}>
+{
+    q = QuantizeLinear(x, a, p)
+    d = DequantizeLinear(q, a, p)
+    v = DequantizeLinear<axis=1>(w, c, z)
+    y = MatMul(d, v)
+}
+"""
+
+
+def test_uint16_times_int8_is_computed_as_the_file_says() -> None:
+    draw = np.random.default_rng(0)
+    x, weights = draw.normal(size=(16, 192)).astype(np.float32), draw.integers(-127, 128, (192, 64)).astype(np.int8)
+    a, c = np.float32(0.0002), np.full(64, 0.002, np.float32)
+    model = onnx.parser.parse_model(WIDE)
+    constants: dict[str, NDArray[Any]] = {"w": weights, "c": c, "z": np.zeros(64, np.int8)}
+    for name, array in constants.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    codes = np.clip(np.rint(x.astype(np.float64) / a), -32768, 32767)
+    (given,) = open_session(model.SerializeToString(), 1).run(None, {"x": x})
+    expected = codes * np.float64(a) @ (weights * c.astype(np.float64))
+    assert Agreement.between([expected.astype(np.float32)], [given]).sqnr_db > 80

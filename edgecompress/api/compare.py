@@ -69,18 +69,20 @@ def compare(
     if calibration is None:
         raise DataError("rows are made with calibration data; give calibration")
     network = given_model(model, weights, progress)
-    named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else network
+    named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
     return compare_rows(
         network,
         calibration=calibration,
         evaluation=evaluation,
         train=train,
-        output=Path(f"{name_of(named)}-compare") if output is None else path("output", output),
+        output=Path(f"{name_of(named or network)}-compare") if output is None else path("output", output),
         overrides=assignments("overrides", overrides),
         recipes=_recipes(recipes),
         progress=progress or Progress(),
         tell=tell,
         by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),
+        model=named,
+        weights=weights,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.arguments import Overrides, assignments
 from edgecompress.recipe.device import Device
-from edgecompress.recipe.overrides import override
+from edgecompress.recipe.overrides import keys_of, override
 from edgecompress.recipe.tables import Recipe
 
 
@@ -16,10 +16,10 @@ def device_table(url: str | None, overrides: Overrides) -> Device:
         RecipeError: a key is of another table, or a value is wrong.
     """
     given = assignments("overrides", overrides)
-    others = [text.partition("=")[0].strip() for text in given if not text.strip().startswith("device.")]
+    others = [key for key in keys_of(given) if not key.startswith("device.")]
     if others:
         raise RecipeError(
-            f"{others[0]!r} is of the run that made the bundle; give keys of the table 'device' alone, as"
+            f"{others[0]!r} was fixed when the bundle was made; give only keys of the table 'device', such as"
             " device.python=PATH"
         )
     table = override(Recipe(), given).device

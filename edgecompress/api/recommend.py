@@ -17,7 +17,7 @@ from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import Overrides, assignments, named_as_arguments, number
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.meant import text_as_meant
-from edgecompress.recipe.overrides import override
+from edgecompress.recipe.overrides import keys_of, override
 from edgecompress.recipe.quantities import shortest
 from edgecompress.recipe.tables import Recipe
 from edgecompress.recipe.wording import ADVISES, in_python_words
@@ -73,6 +73,7 @@ class Advice:
                     "decided_by": ranked.decided_by,
                     "why": ranked.why,
                     "settings": ranked.settings,
+                    "uncertain": dict(ranked.uncertain),
                     "predicted": None if ranked.prediction is None else asdict(ranked.prediction),
                     "measured": asdict(trial) if (trial := self.trials.get(ranked.profile.name)) else None,
                 }
@@ -121,7 +122,7 @@ def recommend(
             on the command line. Its float form is measured, for which it needs ``calibration``.
         weights: of a module that MODEL names: safetensors, or a state dict.
         calibration: batches, as :func:`compress` takes them.
-        evaluation: for ``measure``: the same, with labels.
+        evaluation: the same, with labels; a warning says where the default metric says little of them.
         train: for ``measure``: the same, with labels, to train on.
         measure: compress for each target that is left, and measure.
         overrides: ``KEY=VALUE`` in a list, or values by key in a dict, for the recipe of every target.
@@ -167,13 +168,17 @@ def recommend(
     budgets = constraints.budgets(float_latency_ms, foreign=foreign)
     profiles = [overridden(load_profile(name), asked) for name in profile_names()]
     network = None if model is None else given_model(model, weights, progress)
-    measured = None if network is None else measure_float(network, data["calibration"], recipe)
+    progress = progress or Progress()
+    held = {role: each for role, each in data.items() if role != "train"}
+    measured = (
+        None if network is None else measure_float(network, held, recipe, progress.warn, by, asked=keys_of(asked))
+    )
     if measured is not None and (foreign or float_latency_ms is not None):
         measured = replace(measured, latency_ms=float_latency_ms)
     found = rank_targets(profiles, constraints, measured)
     tried: dict[str, Trial] = {}
     if network is not None and measure:
-        tried = _try(network, data, found, (*own, *budgets), by, progress or Progress())
+        tried = _try(network, data, found, (*own, *budgets), by, progress)
     best = _settings(found.ranked[0], asked) if found.ranked else ()
     unknown = _unknown(cpu, constraints.max_latency_ms) if foreign and float_latency_ms is None else None
     return Advice(
@@ -227,7 +232,7 @@ def _check_latency(model: object, float_latency_ms: float | None) -> None:
 
 def _settings(ranked: RankedTarget, asked: Sequence[str]) -> tuple[str, ...]:
     """What suits a target to the CPU that is asked for, without the keys that the caller set."""
-    keys = {assignment.partition("=")[0].strip() for assignment in asked}
+    keys = keys_of(asked)
     return tuple(setting for setting in ranked.settings if setting.partition("=")[0] not in keys)
 
 

@@ -18,6 +18,7 @@ from edgecompress.loading.models import given_model, name_of
 from edgecompress.loading.sources import Data
 from edgecompress.progress import Progress
 from edgecompress.recipe.arguments import Overrides, assignments, path, whole
+from edgecompress.recipe.overrides import keys_of
 from edgecompress.recipe.wording import in_python_words
 from edgecompress.runtime import Network
 from edgecompress.targets import TargetProfile, given_profile
@@ -94,14 +95,20 @@ def search(
     listed = assignments("overrides", overrides)
     profile = given_profile(target, listed)
     network = given_model(model, weights, progress)
-    named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else network
+    named = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
     data = {"calibration": calibration, "evaluation": evaluation} | ({} if train is None else {"train": train})
-    folder = Path(f"{name_of(named)}-search") if output is None else path("output", output)
+    folder = Path(f"{name_of(named or network)}-search") if output is None else path("output", output)
     number = TRIALS if wanted is None and seconds is None else wanted
     return search_recipes(
-        Material(network=network, data=data, by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss)),
+        Material(
+            network=network,
+            data=data,
+            by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),
+            model=named,
+            weights=weights,
+        ),
         profile,
-        fixed={assignment.partition("=")[0].strip() for assignment in listed},
+        fixed={*keys_of(listed)},
         trials=number,
         seconds=seconds,
         folder=folder,

@@ -162,6 +162,8 @@ def _close(left: Array, right: Array) -> bool:
     if left.shape != right.shape or left.dtype.kind != "f":
         return np.array_equal(left, right)
     largest = float(np.abs(right).max(initial=0))
+    if not np.isfinite(largest):
+        return np.array_equal(left, right, equal_nan=True)
     return bool(np.allclose(left, right, rtol=0, atol=TOLERANCE * largest))
 
 

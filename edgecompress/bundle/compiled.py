@@ -21,10 +21,11 @@ def require_same_compiler(bundle: Bundle) -> None:
         compiler = handling_of(runtime_of(place)).compiler if is_known(RUNTIMES, runtime_of(place)) else ""
         made, here = entry["ran_on"].get(compiler), _installed(compiler)
         if files and here is not None and made != here:
+            by = f"an unknown version of {compiler}" if made is None else f"{compiler} {made}"
+            other = "" if made is None else f", or install {compiler}=={made}"
             raise OutputError(
-                f"bundle {str(bundle.path)!r}: {files[0]!r} was compiled by {compiler} {made}, and {here} is installed;"
-                f" compile it again: compress with --target {bundle.path / 'recipe.toml'}, or install"
-                f" {compiler}=={made}"
+                f"bundle {str(bundle.path)!r}: {files[0]!r} was compiled by {by}, and {here} is installed; compile it"
+                f" again: compress with --target {bundle.path / 'recipe.toml'}{other}"
             )
 
 

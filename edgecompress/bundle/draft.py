@@ -75,7 +75,7 @@ def open_draft(output: Path, *, overwrite: bool) -> Iterator[Draft]:
 
 @contextmanager
 def _place(folder: Path, output: Path) -> Iterator[Path]:
-    """The folder of the draft, for this process alone and with no draft in it; it is removed again."""
+    """The folder of the draft, for this process only and with no draft in it; it is removed again."""
     with ExitStack() as opened:
         _lock(folder, opened)
         _clear(folder, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from edgecompress.metrics.bootstrap import Interval
 from edgecompress.timing.benchmark import stored_bytes
 from edgecompress.timing.ratios import Ratio, Verdict
 from edgecompress.units import decibels, metric
+from edgecompress.validation.budgets import MEASURES
 from edgecompress.validation.drops import Drop, DropVerdict
 
 HERE, RECORDED, NOWHERE = "measured here", "recorded", "-"
@@ -77,6 +79,16 @@ def recorded_speedup(bundle: Bundle) -> MeasuredRow:
     ends = [recorded_number(bundle, "latency_ms", "ratio_interval_95", place) for place in (0, 1)]
     low, high = ends
     return row if low is None or high is None or not 0 < low <= high else replace(row, interval=(low, high))
+
+
+def judged_in_the_record(rows: Iterable[MeasuredRow], bundle: Bundle) -> dict[str, bool]:
+    """The recorded measures that a budget bounded when the bundle was written: whether they counted there.
+
+    Times did not where the machine that took them had another CPU than the target.
+    """
+    budgets = (check for check in bundle.manifest.verdict.budgets if check.budget in MEASURES)
+    counted = {MEASURES[check.budget][0]: check.value is not None for check in budgets}
+    return {row.measure: counted[row.measure] for row in rows if row.source == RECORDED and row.measure in counted}
 
 
 def compression_row(bundle: Bundle, original: Path | None) -> MeasuredRow:

@@ -18,7 +18,7 @@ from edgecompress.arrays import SHARED
 from edgecompress.bundle.manifest import FORMAT_VERSION, Manifest, TargetEntry, VerdictEntry
 from edgecompress.bundle.reading import ARTIFACT
 from edgecompress.bundle.sbom import make_sbom
-from edgecompress.bundle.selftest_file import selftest_file
+from edgecompress.bundle.selftest_file import SELFTEST, selftest_file
 from edgecompress.data.batches import Batch
 from edgecompress.diagnosis import Diagnosis
 from edgecompress.exporters.mobile import Mobile
@@ -44,7 +44,7 @@ VERSIONED = ("torch", "onnx", "onnxruntime", "onnxsim", "numpy")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """All that a run found out; the bundle is written from this alone.
+    """All that a run found out; the bundle is written from nothing else.
 
     ``command`` is what started the run, as one would type it; ``model`` what the model is called, and ``made_on`` the
     day, in UTC; ``network`` the file of the PyTorch network that the techniques made.
@@ -96,7 +96,7 @@ def make_files(outcome: Outcome) -> dict[str, bytes]:
         **{name: content for result in outcome.elsewhere for name, content in result.files.items()},
         **({BYTES_ARTIFACT: outcome.byte_file.content} if outcome.byte_file is not None else {}),
         "recipe.toml": recipe_file(outcome.profile).encode(),
-        "selftest.py": selftest_file(),
+        SELFTEST: selftest_file(),
         "selftest.npz": golden_file(outcome.artifact, outcome.golden, outcome.evidence.arithmetic),
         "sbom.json": make_sbom(outcome.artifact),
     }

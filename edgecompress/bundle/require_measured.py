@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from edgecompress.bundle.measured_rows import RECORDED, MeasuredRow
 from edgecompress.progress import Progress
-from edgecompress.validation.budgets import MEASURES, Verdict
+from edgecompress.validation.budgets import MEASURES, OF_LATENCY, Verdict
 from edgecompress.validation.elsewhere.results import LIMITS
 
 OF_DATA = ("accuracy_drop", "metric_drop", "metric_kept", "metric")
@@ -16,6 +16,7 @@ OF_AN_NPU = ("cpu_nodes", "npu_share")
 GIVE_DATA = "give labelled --evaluation data"
 BOTH = f"{GIVE_DATA} and the float model (--original)"
 FLOAT = "give the float model (--original)"
+ON_DEVICE = "name the device (--device ssh://HOST or adb://SERIAL)"
 UNMEASURED = {
     "accuracy_drop": BOTH,
     "metric_drop": BOTH,
@@ -24,7 +25,7 @@ UNMEASURED = {
     "sqnr_db": BOTH,
     "speedup": FLOAT,
     "compression_ratio": FLOAT,
-    **dict.fromkeys(("latency_ms", "latency_p95_ms", "latency_p99_ms"), "name the device with --device"),
+    **dict.fromkeys(("latency_ms", "latency_p95_ms", "latency_p99_ms"), ON_DEVICE),
     "cpu_agreement": "name a CPU with --cpu",
     "browser_agreement": "run it there with --on browser",
     "runtime_agreement": "name a runtime with --on",
@@ -48,9 +49,13 @@ def only_recorded(rows: Iterable[MeasuredRow], sources: Mapping[str, str], *, me
     return frozenset(found | ({*OF_DATA} if not measured else set()))
 
 
-def tell_unmeasured(verdict: Verdict, progress: Progress) -> None:
-    """A line for each budget that nothing measured now."""
+def tell_unmeasured(verdict: Verdict, progress: Progress, without: Collection[str] = ()) -> None:
+    """A line for each budget that nothing measured now, without those that are told otherwise."""
     for check in verdict.checks:
-        if check.outcome in ("not measured", "only recorded"):
+        if check.outcome in ("not measured", "only recorded") and check.budget not in without:
             fix = UNMEASURED.get(MEASURES[check.budget][0], "compress again")
+            if check.outcome == "only recorded" and MEASURES[check.budget][0] in OF_DATA:
+                fix = GIVE_DATA
+            if check.outcome == "not measured" and check.budget in OF_LATENCY:
+                fix = " and ".join(dict.fromkeys((ON_DEVICE, fix)))
             progress.warn(f"{check.budget!r} is {check.outcome}; {fix}")

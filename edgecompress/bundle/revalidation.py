@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,14 @@ from edgecompress.bundle.compiled import require_same_compiler
 from edgecompress.bundle.deciding import judging
 from edgecompress.bundle.device_rows import decided_by_devices, timing_of
 from edgecompress.bundle.held_out import GIVE_ORIGINAL, measure_quality, recorded_class_axis
-from edgecompress.bundle.measured_rows import HERE, RECORDED, MeasuredRow, compression_row, recorded_speedup
+from edgecompress.bundle.measured_rows import (
+    HERE,
+    RECORDED,
+    MeasuredRow,
+    compression_row,
+    judged_in_the_record,
+    recorded_speedup,
+)
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.bundle.require_measured import UNMEASURED, only_recorded, tell_unmeasured
 from edgecompress.bundle.signature import load_verify_key, verify_bundle
@@ -42,6 +49,7 @@ from edgecompress.targets.cpus import arithmetic_of, threads_here
 from edgecompress.timing.interleaving import interleave
 from edgecompress.timing.latency import interleave_sessions, latency_intervals, summarize
 from edgecompress.timing.ratios import ratio_of
+from edgecompress.validation.another_cpu import decided_here, left_open, left_open_in_words
 from edgecompress.validation.budgets import MEASURES, Verdict, comparable, judge, metric_units
 from edgecompress.validation.doubtful_limits import LOSS, doubtful_factors, doubtful_loss
 from edgecompress.validation.elsewhere.comparison import compare_places
@@ -132,8 +140,7 @@ def revalidate(
     bundle = _checked(folder, verify_key)
     named = read_recorded(bundle.manifest.recipe)
     judged = judging(named, by, limits, progress.warn, runs=evaluation is not None)
-    for line in missing_names(named):
-        progress.warn(line)
+    _tell(missing_names(named), progress)
     measure, recipe = judged.measure, timed(judged.recipe, runs)
     asked = [name for name, limit in limits.items() if limit is not None]
     places = prepare(places, (device or Device()).with_cores_of(recipe.device))
@@ -152,8 +159,8 @@ def revalidate(
         first = [] if batches is None else [batches.first().inputs]
         check_original(original, [(inputs, outputs), *((batch, run_session(session, batch)) for batch in first)])
     quality = measure_quality(bundle, measure, batches, original, progress)
-    for line in (*doubtful_factors(budgets), *doubtful_loss(measure, LOSS, budgets.max_metric_drop, quality.before)):
-        progress.warn(line)
+    _tell(doubtful_factors(budgets), progress)
+    _tell(doubtful_loss(measure, LOSS, budgets.max_metric_drop, quality.before), progress)
     rows = [
         MeasuredRow(measure="size_mb", value=bundle.artifact.stat().st_size / 1e6, unit="MB", source=HERE),
         MeasuredRow(measure="self_test_db", value=parity.sqnr_db, unit="dB", source=HERE),
@@ -174,7 +181,8 @@ def revalidate(
         **elsewhere.placement,
         "lost_slices": len(lost),
     }
-    measured = comparable(measured, recipe, asked=asked)
+    counted = judged_in_the_record(rows, bundle) | dict.fromkeys(elsewhere.latencies, True)
+    measured = _that_counts(measured, counted, recipe, asked)
     _require_measured(_asked(asked, budgets), measured)
     verdict = judge(
         elsewhere.strict(budgets),
@@ -185,8 +193,14 @@ def revalidate(
     sources = {key: HERE if entries else RECORDED for key, entries in newer.groups.items()}
     if require_measured:
         verdict = verdict.complete_without(only_recorded(rows, sources, measured=batches is not None))
-        tell_unmeasured(verdict, progress)
+        tell_unmeasured(verdict, progress, left_open(verdict.checks, recipe))
+    _tell(_of_another_cpu(verdict, rows, recipe, asked, original is not None), progress)
     return Revalidation(rows=tuple(rows), verdict=verdict, elsewhere=elsewhere, sources=sources, lost=lost)
+
+
+def _tell(lines: Iterable[str], progress: Progress) -> None:
+    for line in lines:
+        progress.warn(line)
 
 
 def _checked(folder: Path, verify_key: Path | None) -> Bundle:
@@ -196,6 +210,33 @@ def _checked(folder: Path, verify_key: Path | None) -> Bundle:
     bundle = read_bundle(folder)
     require_same_compiler(bundle)
     return bundle
+
+
+ON_A_DEVICE = f"{HERE.removesuffix(' here')} on "
+"""How the source of what a device measured begins."""
+
+
+def _of_another_cpu(
+    verdict: Verdict, rows: Sequence[MeasuredRow], recipe: Recipe, asked: Sequence[str], original: bool
+) -> Iterator[str]:
+    """What to say of latencies that are not of the target's CPU."""
+    here = {row.measure for row in rows if row.source == HERE}
+    on_a_device = {row.measure for row in rows if row.source.startswith(ON_A_DEVICE)}
+    if found := left_open(verdict.checks, recipe):
+        yield left_open_in_words(found, recipe.cpu.isa, timed=on_a_device, original=original)
+    if told := decided_here(asked, here, recipe.cpu.isa):
+        yield told
+
+
+def _that_counts(
+    measured: Mapping[str, float | None], counted: Mapping[str, bool], recipe: Recipe, asked: Sequence[str]
+) -> dict[str, float | None]:
+    """What budgets are held against: without what the record did not count either, unless it is asked for."""
+    bounded = {MEASURES[name][0] for name in asked}
+    known = {
+        name: None if counted.get(name) is False and name not in bounded else value for name, value in measured.items()
+    }
+    return comparable(known, recipe, timed_there=[name for name, counts in counted.items() if counts], asked=asked)
 
 
 def _asked(limits: Iterable[str], budgets: Budgets) -> list[str]:
@@ -305,7 +346,7 @@ def evaluation_batches(bundle: Bundle, evaluation: Data, recipe: Recipe, measure
         DataError: the data cannot be opened, or can be read only once.
     """
     model = ir.load(bundle.artifact)
-    # Only classes have an accuracy; what was learned as numbers is judged by another metric, or by agreement alone.
+    # Only classes have an accuracy; what was learned as numbers is judged by another metric, or only by agreement.
     labelled = recipe.training.task == "classification" or not measure.of_classes
     batches = open_batches(evaluation, "evaluation", model, recipe, measure)
     return replace(batches, use_labels=labelled, signature=signature(model))

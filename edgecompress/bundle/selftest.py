@@ -271,12 +271,14 @@ def first_line(error: Exception) -> str:
 
 
 def open_session(path: Path, *, exact: bool = False, threads: int = 1) -> Any:
-    """A session as it is opened by default, or one in which sums of 8-bit products are exact on any CPU."""
+    """A session in which sums of 8-bit products are as this CPU has them, or exact on any CPU."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.x64quantprecision", str(int(exact)))
+    # Else it rounds uint16 activations to int8, where a MatMul has int8 weights.
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

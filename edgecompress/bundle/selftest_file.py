@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
+SELFTEST = "selftest.py"
 TOP = "from __future__ import annotations\n"
 
 

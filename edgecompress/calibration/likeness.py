@@ -3,7 +3,7 @@
 Integers reach no further than calibration did. Pictures in 0 to 255 there and in 0 to 1 elsewhere, or with another
 mean, leave the artifact a few of its 256 steps, or cut off what lies outside. Both data are compared sample by sample,
 so that neither the unit of the input nor a few odd samples decide: almost every sample of the data has to lie on one
-side of almost every one of the other, in its mean, its deviation or one of its ends. Inputs of 0 and 1 alone, such as
+side of almost every one of the other, in its mean, its deviation or one of its ends. Inputs of only 0 and 1, such as
 attention masks, have the same range however many of each there are: they are left out.
 """
 

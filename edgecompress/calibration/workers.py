@@ -7,13 +7,15 @@ on with the same sum, whose parts add up exactly: the artifact does not depend o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from edgecompress.errors import EdgecompressError, InputError, first_line, plural
+from edgecompress.system.cores import available_cores, bound_cores
 
 TIMEOUT = timedelta(hours=6)
 """Time that a worker waits at an exchange: the first one may measure for long what the others are told. Where one dies,
@@ -33,7 +35,7 @@ class Workers:
     @property
     def threads(self) -> int:
         """Threads for each session: 0, all cores, where no other worker needs them."""
-        return 0 if self.on_this_machine == 1 else max(1, (os.cpu_count() or 1) // self.on_this_machine)
+        return 0 if self.on_this_machine == 1 else max(1, available_cores() // self.on_this_machine)
 
     def owns(self, index: int) -> bool:
         """Whether the batch ``index`` is this worker's to run.
@@ -79,6 +81,20 @@ class Workers:
         return answers
 
 
+def sharing_cores(places: Sequence[tuple[str, frozenset[int]]], rank: int) -> int:
+    """How many workers a worker shares cores with, itself among them; a launcher may have bound each to its own.
+
+    Args:
+        places: the machine of each, and the cores that it may run on there.
+        rank: of the worker.
+
+    >>> sharing_cores([("a", frozenset({0, 1})), ("a", frozenset({2, 3})), ("b", frozenset({0, 1}))], 0)
+    1
+    """
+    machine, cores = places[rank]
+    return sum(other == machine and not cores.isdisjoint(theirs) for other, theirs in places)
+
+
 @contextmanager
 def joined_workers() -> Iterator[Workers]:
     """The workers that the environment tells of (``WORLD_SIZE``, ``RANK``, ``MASTER_ADDR``), joined over gloo.
@@ -100,8 +116,9 @@ def joined_workers() -> Iterator[Workers]:
             " start them by torchrun or accelerate launch, or unset WORLD_SIZE"
         ) from error
     try:
-        here = _number("LOCAL_WORLD_SIZE", count)
-        yield Workers(rank=torch.distributed.get_rank(), count=count, on_this_machine=here)
+        joined = Workers(rank=torch.distributed.get_rank(), count=count)
+        sharing = sharing_cores(joined.exchange(lambda: (platform.node(), bound_cores())), joined.rank)
+        yield replace(joined, on_this_machine=min(_number("LOCAL_WORLD_SIZE", count), sharing))
     finally:
         torch.distributed.destroy_process_group()
 

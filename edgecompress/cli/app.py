@@ -97,7 +97,7 @@ app.command(
     epilog=examples(
         "other-cpus",
         "edgecompress benchmark net.onnx",
-        "edgecompress benchmark net.onnx net-mobile/model.onnx --threads 4 --batch-size 1 --batch-size 8",
+        "edgecompress benchmark net.onnx net-mobile --threads 2 --batch-size 1 --batch-size 8",
     ),
 )(benchmark.run)
 app.command(

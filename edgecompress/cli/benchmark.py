@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from edgecompress.cli.tables import console, print_json, print_table
+from edgecompress.cli.tables import console, print_files, print_json
 from edgecompress.recipe.tables import MAX_BATCH_SIZE, MAX_THREADS
 from edgecompress.units import kilobytes, milliseconds
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def run(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE.onnx", help="The first is what the others are compared with.")
+        list[Path],
+        typer.Argument(metavar="FILE", help="ONNX files, or bundles; the first is what the others are compared with."),
     ],
     threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, metavar="N", help="Intra-op threads.")] = 1,
     runs: Annotated[int, typer.Option(min=10, metavar="N", help="Timed runs, or up to ten times as many.")] = 100,
@@ -30,7 +31,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Say which of several ONNX files is faster than the first, and by how much."""
+    """Say which of several ONNX files or bundles is faster than the first, and by how much."""
     from edgecompress.api.benchmark import benchmark
     from edgecompress.progress import progress_for
     from edgecompress.recipe.wording import in_options
@@ -51,7 +52,7 @@ def run(
         ]
         for row in rows
     ]
-    print_table(["file", "batch", "size", "memory", "median", "p95", "p99"], table)
+    print_files(["file", "batch", "size", "memory", "median", "p95", "p99"], table)
     for line in _sentences(rows, len(files)):
         console().print(line, highlight=False, markup=False, soft_wrap=True)
     for row in rows:

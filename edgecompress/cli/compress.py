@@ -29,6 +29,7 @@ from edgecompress.cli.tables import (
 )
 
 if TYPE_CHECKING:
+    from edgecompress.bundle.manifest import BudgetEntry
     from edgecompress.bundle.reading import Bundle
     from edgecompress.recipe.tables import Recipe
     from edgecompress.runtime import Network
@@ -161,7 +162,7 @@ def run(
         print_json(bundle.manifest.model_dump(mode="json"))
     else:
         data = {"calibration": calibration, "evaluation": evaluation, "train": train}
-        print_bundle(bundle, _advice(bundle, network, profile.recipe, data, assignments or []))
+        print_bundle(bundle, _advice(bundle, network, profile.recipe, data, assignments or []), progress.warned)
     return 0 if bundle.passed else 1
 
 
@@ -186,7 +187,7 @@ def print_plan(plan: Plan) -> None:
     out.print()
 
 
-def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
+def print_bundle(bundle: Bundle, advice: Sequence[str] = (), warned: int = 0) -> None:
     """What came out: measures, budgets, lines of advice where one is missed, verdict, place."""
     from edgecompress.bundle.manifest import metric_entry
     from edgecompress.units import metric_title
@@ -203,41 +204,43 @@ def print_bundle(bundle: Bundle, advice: Sequence[str] = ()) -> None:
         out.print(line, style="yellow", highlight=False, markup=False)
     measured = metric_entry(bundle.manifest.metrics)
     title = metric_title(measured["name"]).partition(",")[0]
-    print_verdict(verdict, bundle.path, unmeasured=None if measured["compressed"] is not None else title)
-
-
-UNSAID = ("fail", "too noisy to say")
-"""Outcomes of a budget of latency that say nothing where another CPU than the target's was timed."""
+    unmeasured = None if measured["compressed"] is not None else title
+    print_verdict(verdict, bundle.path, unmeasured=unmeasured, warned=warned)
 
 
 def _advice(
     bundle: Bundle, network: Network, recipe: Recipe, data: Mapping[str, str | None], assignments: Sequence[str]
 ) -> list[str]:
-    """What to change, a line for each budget that is missed."""
-    from edgecompress.pipeline.foresight import OF_LATENCY, times_another_cpu
+    """What to change where a budget is missed, and how to time what this machine cannot."""
+    from edgecompress.recipe.overrides import keys_of
     from edgecompress.validation.remedies import Run, remedies
 
     given = {role: source for role, source in data.items() if source is not None}
     run = Run(
         recipe=recipe,
         roles=given,
-        chosen=[assignment.partition("=")[0].strip() for assignment in assignments],
+        chosen=keys_of(assignments),
         size_bytes=bundle.manifest.metrics["size_bytes"]["compressed"],
         possible=functools.partial(_possible, network, given.get("calibration") or given.get("evaluation"), recipe),
     )
     checks = bundle.manifest.verdict.budgets
-    elsewhere = OF_LATENCY if times_another_cpu(recipe) else ()
-    unsaid = [each.budget for each in checks if each.outcome in UNSAID and each.budget in elsewhere]
-    missed = [each.budget for each in checks if each.outcome == "fail" and each.budget not in elsewhere]
+    missed = [each.budget for each in checks if each.outcome == "fail"]
     found = {budget: remedies(budget, run) for budget in missed}
     return [
-        *(
-            f"{budget} is of this machine, not of the target's CPU: time it there (--device ssh://HOST), or drop it"
-            f" (--set budgets.{budget}=none)"
-            for budget in unsaid
-        ),
+        *_to_time(checks, recipe),
         *(f"to meet {budget}: {' or '.join(tries)}" for budget, tries in found.items() if tries),
     ]
+
+
+def _to_time(checks: Sequence[BudgetEntry], recipe: Recipe) -> list[str]:
+    """How to measure the latencies that say nothing here; the browser is no device, and one that was named failed."""
+    from edgecompress.validation.another_cpu import left_open
+
+    listed = ", ".join(left_open(checks, recipe))
+    if not listed or recipe.cpu.isa == "wasm" or recipe.device.url is not None:
+        return []
+    there = f"to measure {listed} on {recipe.cpu.isa}: --device ssh://HOST or adb://SERIAL"
+    return [f"latency is that of this machine; {there}"]
 
 
 def _possible(network: Network, data: str | None, recipe: Recipe, changed: Recipe) -> bool:

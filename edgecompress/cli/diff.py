@@ -14,10 +14,21 @@ from edgecompress.cli.compress import DeviceOption
 from edgecompress.cli.device_tables import DeviceSettings, device_line
 from edgecompress.cli.gate import Gate, GitHub, JUnit, NamedAgain
 from edgecompress.cli.limits import named_as_options
-from edgecompress.cli.tables import MORE_RUNS, VERDICTS, console, print_json, print_table, prints_aside
+from edgecompress.cli.tables import MORE_RUNS, VERDICTS, console, ending, print_json, print_table, prints_aside
 from edgecompress.errors import plural
 from edgecompress.recipe.tables import FEWEST_RUNS
-from edgecompress.units import budget, decibels, kilobytes, limit, metric, metric_title, milliseconds, outcome, percent
+from edgecompress.units import (
+    budget,
+    decibels,
+    kilobytes,
+    limit,
+    metric,
+    metric_title,
+    milliseconds,
+    outcome,
+    percent,
+    share,
+)
 
 if TYPE_CHECKING:
     from edgecompress.comparison.changed_answers import ChangedAnswer, ChangedAnswers
@@ -108,10 +119,10 @@ def _rows(found: Difference) -> Iterator[list[str]]:
     before, after = found.sizes
     yield ["size", kilobytes(before), kilobytes(after), _grown(found.sizes)]
     times = ["-" if time is None else milliseconds(time.median_ms) for time in (latency.old, latency.new)]
-    change = "no difference" if found.same_file else latency.ratio.words
+    change = "no difference" if found.same_file else "not measured" if latency.ratio is None else latency.ratio.words
     yield [f"latency, {plural(latency.threads, 'thread')}", *times, change]
-    share = found.agreement.top1_agreement
-    same = "" if share is None else f"{percent(100 * share)} same class"
+    alike = found.agreement.top1_agreement
+    same = "" if alike is None else f"{share(alike)} same class"
     yield ["agreement", "", decibels(found.agreement.sqnr_db), same]
 
 
@@ -155,7 +166,7 @@ def _print_answers(answers: ChangedAnswers, data: str) -> None:
 
 def _row(answer: ChangedAnswer, answers: ChangedAnswers) -> list[str]:
     name = str(answer.index) if answer.sample is None else answer.sample
-    shown = name if len(name) <= NAME_WIDTH else "…" + name[1 - NAME_WIDTH :]
+    shown = ending(name, NAME_WIDTH)
     if answer.certainty is not None:
         classes = [answers.called(each) for each in (answer.label, answer.old, answer.new)]
         return [shown, *(each[:12] for each in classes), percent(100 * answer.certainty)]
@@ -177,6 +188,12 @@ def _print_budgets(verdict: ReleaseVerdict, new: Path) -> None:
     ]
     console().print()
     print_table(["budget", "limit", "measured", "outcome"], rows)
+    if any(check.outcome == "not measured" and check.budget == "max_slowdown" for check in verdict.checks):
+        told = (
+            "max_slowdown is not measured: the target has another CPU than this machine; to time it there, give"
+            " --device ssh://HOST or adb://SERIAL"
+        )
+        console().print(told, style="yellow", highlight=False, markup=False)
     for check in verdict.checks:
         if check.outcome == "too noisy to say":
             ends = "" if check.interval_95 is None else " to ".join(f"{end:z.2f}" for end in check.interval_95)

@@ -11,7 +11,7 @@ from edgecompress.cli import completion
 from edgecompress.cli.compress import Assignments, Metric, Model, Postprocess, Weights
 from edgecompress.cli.tables import console, print_json, print_layers, prints_aside
 from edgecompress.errors import plural
-from edgecompress.units import count, decibels, kilobytes, metric_title, milliseconds, percent
+from edgecompress.units import count, decibels, kilobytes, metric_title, milliseconds, share
 
 if TYPE_CHECKING:
     from edgecompress.inspection import Inspection, Layer, LayerSensitivity, Sensitivities
@@ -128,10 +128,10 @@ def _print_placed(found: PlacedNetwork) -> None:
     print_layers(["node", "operator", "runs on", "in", "MACs"], rows, left=4)
     segments = found.segments
     line = " -> ".join(f"{each.unit} {plural(each.nodes, 'node')}" for each in segments)
-    share = "" if found.share is None else f", {percent(100 * found.share)} of the MACs on the {found.unit}"
+    done = "" if found.share is None else f", {share(found.share)} of the MACs on the {found.unit}"
     refused = [f"{node.name}: {node.why}" for node in found.nodes if node.why]
     console().print()
-    for told in (f"{found.place}: {line}", f"{plural(len(segments) - 1, 'crossing')}{share}", *refused):
+    for told in (f"{found.place}: {line}", f"{plural(len(segments) - 1, 'crossing')}{done}", *refused):
         console().print(told, highlight=False, markup=False)
 
 

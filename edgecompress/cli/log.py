@@ -28,16 +28,17 @@ def run(
     from edgecompress.progress import progress_for
     from edgecompress.report.tracking import log_bundle
 
-    with kept_notes(), progress_for(Console(stderr=True)).step("logging to MLflow"):
-        found = log_bundle(bundle, mlflow, experiment=experiment, run_name=name)
-    if as_json:
-        print_json(found.document)
-    else:
-        _print(found)
+    progress = progress_for(Console(stderr=True))
+    with kept_notes():
+        found = log_bundle(bundle, mlflow, experiment=experiment, run_name=name, progress=progress)
+    _print(found, as_json=as_json)
     return 0
 
 
-def _print(found: LoggedRun) -> None:
+def _print(found: LoggedRun, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found.document)
+        return
     record = found.record
     counts = [(record.parameters, "parameter"), (record.measures, "metric"), (record.files, "file")]
     lines = [

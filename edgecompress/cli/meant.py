@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from edgecompress.errors import nearest
 from edgecompress.recipe.quantities import UNITS, number_with_unit, shortest
 
 EPOCHS, RATE = "training.epochs=3", "training.learning_rate=0.01"
@@ -81,13 +82,24 @@ COMMANDS = {
 """Commands under other names."""
 FIXES = {
     "Missing command.": ("a command is missing", "edgecompress targets list, show NAME or recommend"),
-    "Missing argument 'MODEL'.": ("MODEL is missing", COMPRESS.replace("MODEL", "file.py:callable")),
-    "Missing argument 'BUNDLE'.": ("BUNDLE is missing", "edgecompress validate FOLDER"),
     "Missing option '--key'.": (
         "a key is missing",
         "openssl genpkey -algorithm ed25519 -out key.pem, then --key key.pem",
     ),
 }
+WHOLE = {
+    "compress": COMPRESS.replace("MODEL", "file.py:callable"),
+    "compare": "edgecompress compare file.py:callable --calibration DATA",
+    "inspect": "edgecompress inspect file.py:callable, or FILE.onnx",
+    "validate": "edgecompress validate FOLDER",
+    "diff": "edgecompress diff OLD NEW",
+    "report": "edgecompress report FOLDER",
+    "sign": "edgecompress sign FOLDER --key key.pem",
+    "log": "edgecompress log FOLDER",
+    "benchmark": "edgecompress benchmark FILE.onnx",
+    "targets": "edgecompress targets show NAME",
+}
+"""Commands with the arguments that they need."""
 HELP = "--help shows what there is"
 
 
@@ -107,8 +119,15 @@ def told(message: str, arguments: Sequence[str]) -> str:
         return f"there is no command {command[1]!r}; {_told_command(command[1], arguments)}"
     if message.startswith("Got unexpected extra argument") and "--set" in arguments:
         return "--set takes KEY=VALUE; write an = and no spaces, as in --set pruning.amount=0.5"
+    if (lacking := re.match(r"Missing argument '(\w+)", message)) is not None and arguments[:1]:
+        return f"{lacking[1]} is missing; {_whole(arguments[0])}"
     cause, fix = FIXES.get(message, (message.rstrip("."), ""))
     return f"{cause}; write {fix}" if fix else f"{message} ({HELP})"
+
+
+def _whole(command: str) -> str:
+    """What to write where an argument of a command is missing."""
+    return f"write {WHOLE[command]}" if command in WHOLE else f"edgecompress {command} {HELP}"
 
 
 def _told_command(name: str, arguments: Sequence[str]) -> str:
@@ -144,7 +163,7 @@ def _told_option(name: str, message: str, arguments: Sequence[str]) -> str:
     if name in LEFT_OUT:
         return f"{cause}; leave it out: {LEFT_OUT[name]}"
     near = re.search(r"\(Possible options: (.*)\)", message)
-    return f"{cause}; did you mean {near[1].replace(', ', ' or ')}?" if near else f"{cause}; {HELP}"
+    return f"{cause}{nearest(name, near[1].split(', ') if near else (), f'; {HELP}')}"
 
 
 def with_plain_numbers(arguments: Sequence[str]) -> list[str]:

@@ -102,7 +102,7 @@ def run(
 
 
 def _print_advice(advice: Advice, model: str, given: Mapping[str, str | None]) -> None:
-    _print_found(advice.found, advice.measured, advice.constraints.max_latency_ms)
+    _print_found(advice)
     if advice.because is not None:
         console().print(f"\n{advice.because}", highlight=False, markup=False)
     if advice.not_known is not None:
@@ -118,10 +118,14 @@ def _print_advice(advice: Advice, model: str, given: Mapping[str, str | None]) -
     _print_trials(advice.found, advice.measured, advice.trials)
 
 
-def _print_found(found: Recommendation, measured: MeasuredFloat | None, limit: float | None) -> None:
-    out = console()
+def _print_found(advice: Advice) -> None:
+    out, found, measured = console(), advice.found, advice.measured
     if measured is not None:
-        known = "its latency there is not known" if measured.latency_ms is None else milliseconds(measured.latency_ms)
+        known = (
+            "its latency there is not known (give --float-latency-ms)"
+            if measured.latency_ms is None
+            else milliseconds(measured.latency_ms)
+        )
         out.print(f"float model: {kilobytes(1e6 * measured.size_mb)}, {known}\n", highlight=False)
     for number, choice in enumerate(found.ranked, 1):
         out.print(f"{number}. [bold]{choice.profile.name}[/]: {choice.profile.strategy}", highlight=False)
@@ -129,11 +133,18 @@ def _print_found(found: Recommendation, measured: MeasuredFloat | None, limit: f
         out.print(reason, highlight=False, markup=False)
         if choice.prediction is not None:
             out.print(f"   predicted: {_predicted(choice.prediction)}", highlight=False)
-            for line in _asks(choice.prediction, limit):
+            for line in _asks(choice.prediction, advice.constraints.max_latency_ms):
                 out.print(f"   {line}", highlight=False)
+        for name, why in choice.uncertain.items():
+            more = "" if choice.profile.name in advice.trials else "; --measure tells more"
+            told = textwrap.fill(
+                f"{name} is uncertain: {why}{more}", WIDTH, initial_indent=INDENT, subsequent_indent=INDENT
+            )
+            out.print(told, style="yellow", highlight=False, markup=False)
     if not found.ranked:
         broken = dict.fromkeys(rejection.constraint for rejection in found.rejected if rejection.constraint != "cpu")
-        out.print(f"no target is left; loosen {' or '.join(broken)}", highlight=False)
+        even = ", even where predictions err" if any(rejection.prediction for rejection in found.rejected) else ""
+        out.print(f"no target is left{even}; loosen {' or '.join(broken)}", highlight=False)
     if found.rejected:
         out.print()
         rows = [[rejection.profile.name, rejection.constraint, rejection.why] for rejection in found.rejected]

@@ -99,7 +99,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _begun(own: Mapping[str, Any], join: str | None, of_this_run: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a search: the command's own, or those of the study that it joins, and those of this run alone.
+    """The arguments of a search: the command's own, or those of the study that it joins, and those of only this run.
 
     Raises:
         InputError: some are missing, or both are given, or nothing would end the run.
@@ -114,7 +114,7 @@ def _begun(own: Mapping[str, Any], join: str | None, of_this_run: Mapping[str, A
         found = {**begun_with(join), "storage": join, **of_this_run}
         if found.get("trials") is None and "budget_time" not in found:
             raise InputError(
-                "the study was begun with a time alone, so no number of trials ends it; give --budget-time or --trials"
+                "the study was begun with only a time, so no number of trials ends it; give --budget-time or --trials"
             )
         return found
     lacking = [name for name in NEEDED if name not in given]
@@ -168,6 +168,8 @@ def print_search(found: SearchResult) -> None:
         _print_hanging(f"[green]chosen[/]: trial {found.chosen}: ", found.reason)
         place = found.folder / "trials" / found.trial(found.chosen).folder
         out.print(f"its bundle: {place}", highlight=False, markup=False, soft_wrap=True)
+    if found.command is not None:
+        out.print(f"made again by: {found.command}", highlight=False, markup=False, soft_wrap=True)
     out.print(f"all trials: {found.folder}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -28,7 +28,7 @@ from edgecompress.units import (
     metric_title,
     milliseconds,
     outcome,
-    percent,
+    share,
     times,
 )
 
@@ -94,10 +94,31 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
 
 def print_layers(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
     """A table that begins with the name and the kind of a layer; these give way to the figures, within 80 columns."""
-    rest = [max(len(row[index]) for row in [headings, *rows]) for index in range(2, len(headings))]
     kind = min(max(len(row[1]) for row in [headings, *rows]), KIND_WIDTH)
-    room = WIDTH - sum(rest) - kind - 2 * len(headings)
-    print_table(headings, [[shortened(row[0], room), _cut(row[1], kind), *row[2:]] for row in rows], left)
+    cut = [[row[0], _cut(row[1], kind), *row[2:]] for row in rows]
+    room = _room(headings, cut)
+    print_table(headings, [[shortened(row[0], room), *row[1:]] for row in cut], left)
+
+
+def print_files(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table that begins with the path of a file, whose end stays where it does not fit within 80 columns."""
+    room = _room(headings, rows)
+    print_table(headings, [[ending(row[0], room), *row[1:]] for row in rows])
+
+
+def _room(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The width that the other columns leave to the first."""
+    rest = [max(len(row[index]) for row in [headings, *rows]) for index in range(1, len(headings))]
+    return WIDTH - sum(rest) - 2 * len(headings)
+
+
+def ending(text: str, width: int) -> str:
+    """A text within a width, by its end, which tells most of a path.
+
+    >>> ending("my_net-mobile/model.onnx", 16), ending("model.onnx", 16)
+    ('…bile/model.onnx', 'model.onnx')
+    """
+    return text if len(text) <= width else "…" + text[1 - width :]
 
 
 def shortened(name: str, width: int) -> str:
@@ -145,7 +166,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     ]
     parity = metrics["parity"]["compressed"]
     agreement = parity["top1_agreement"]
-    same = "" if agreement is None else f"{100 * agreement:.1f} % same class"
+    same = "" if agreement is None else f"{share(agreement, 1)} same class"
     rows.append(["agreement", "", decibels(parity["sqnr_db"]), same])
     worst = parity.get("worst_slice")  # bundles of before have none
     if worst is not None and worst["sqnr_db"] < parity["sqnr_db"] - HIDDEN_DB:
@@ -206,7 +227,7 @@ def _print_places(heading: str, places: Mapping[str, Mapping[str, Any]], source:
 
 
 def in_short(text: str) -> str:
-    """A text with devices as their hosts alone, for a table.
+    """A text with devices as only their hosts, for a table.
 
     >>> in_short("measured on ssh://pi@board.local:22"), in_short("adb://emulator-5554"), in_short("qnn:sm8650")
     ('measured on board.local:22', 'emulator-5554', 'qnn:sm8650')
@@ -245,7 +266,12 @@ def print_budgets(verdict: Mapping[str, Any], runs: str) -> None:
 
 
 def print_verdict(
-    verdict: Mapping[str, Any], place: Path, *, unmeasured: str | None = None, recorded: Sequence[str] = ()
+    verdict: Mapping[str, Any],
+    place: Path,
+    *,
+    unmeasured: str | None = None,
+    recorded: Sequence[str] = (),
+    warned: int = 0,
 ) -> None:
     """Whether it is within budget, as far as was measured, and where it is.
 
@@ -254,12 +280,13 @@ def print_verdict(
         place: of the bundle.
         unmeasured: what a table calls the metric, where nothing measured it; its budgets are not named then.
         recorded: what tables call the measures that the verdict takes from the bundle's record.
+        warned: how many warnings were shown, which a long run may have moved out of sight.
     """
     from edgecompress.validation.budgets import OF_THE_METRIC
 
     notes = []
     if unmeasured is not None:
-        notes.append(f"{unmeasured} not measured: give --evaluation DATA")
+        notes.append(f"{unmeasured} not measured: give --evaluation DATA with labels")
     for reason in ("not measured", "only recorded", "too noisy to say"):
         named = [check["budget"] for check in verdict["budgets"] if check["outcome"] == reason]
         if unmeasured is not None and reason == "not measured":
@@ -268,6 +295,8 @@ def print_verdict(
             notes.append(f"{reason}: {', '.join(named)}")
     if recorded:
         notes.append(f"{' and '.join(recorded)} as recorded, not measured here")
+    if warned:
+        notes.append(f"{plural(warned, 'warning')} above")
     told = VERDICTS[verdict["outcome"]]
     if notes and verdict["outcome"] != "fail":
         told += f" [yellow]({escape('; '.join(notes))})[/]"
@@ -279,8 +308,8 @@ def _place(entry: Mapping[str, Any]) -> list[str]:
         return [entry.get("outcome", "failed"), "-", "-", "-", str(entry["samples"])]
     if entry["identical"] is None:
         return ["not known", "-", "-", "-", "-"]
-    share = entry["top1_agreement"] if entry["top1_agreement"] is not None else entry.get("alike")
-    same = "-" if share is None else percent(100 * share)
+    alike = entry["top1_agreement"] if entry["top1_agreement"] is not None else entry.get("alike")
+    same = "-" if alike is None else share(alike)
     error = f"{entry['max_abs_error']:.3g}"
     return ["yes" if entry["identical"] else "no", decibels(entry["sqnr_db"]), same, error, str(entry["samples"])]
 
@@ -299,8 +328,8 @@ def _split(entry: Mapping[str, Any]) -> str:
     there = " and ".join(f"{count} on the {unit}" for unit, count in nodes["units"].items() if unit != "CPU")
     more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
     why = next((f"; {name}: {reason}" for name, reason in refused.items() if reason), "")
-    share = nodes.get("shares", {}).get(entry.get("unit"))  # bundles of before have none
-    told = "" if share is None else f", with {percent(100 * share)} of the multiply-accumulates"
+    done = nodes.get("shares", {}).get(entry.get("unit"))  # bundles of before have none
+    told = "" if done is None else f", with {share(done)} of the multiply-accumulates"
     return f"of {plural(nodes['ran'], 'node')} {there}{told}; on the CPU {', '.join(list(refused)[:SHOWN])}{more}{why}"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgecompress.targets.provenance import Explained
 
 app = typer.Typer(
-    help="List, show and recommend deployment profiles.",
+    help="List, show and recommend targets.",
     cls=HelpfulGroup,
     rich_markup_mode=None,
     epilog=examples("targets", "edgecompress targets list", "edgecompress targets recommend --cpu raspberry-pi-5"),

@@ -137,6 +137,7 @@ def run(
         "max_cpu_nodes": max_cpu_nodes,
         "min_npu_share": min_npu_share,
     }
+    progress = progress_for(Console(stderr=True))
     gate = Gate(f"validate {bundle.name}", bundle, junit=junit, github=github, complete=require_measured, aside=as_json)
     with gate, prints_aside(as_json), named_as_options(limits):
         result = in_options(validate)(
@@ -148,7 +149,7 @@ def run(
             on=on or (),
             require_measured=require_measured,
             runs=runs,
-            progress=progress_for(Console(stderr=True)),
+            progress=progress,
             verify_key=verify_key,
             device=device,
             overrides=assignments or (),
@@ -160,12 +161,12 @@ def run(
     if as_json:
         print_json(result.document())
     else:
-        _print(result, bundle)
+        _print(result, bundle, progress.warned)
     gate.tell(result.document()["verdict"])
     return 0 if result.passed else 1
 
 
-def _print(result: Revalidation, bundle: Path) -> None:
+def _print(result: Revalidation, bundle: Path, warned: int) -> None:
     """Measures, other places, budgets, and the verdict."""
     print_table(
         ["measure", "value", "from"],
@@ -183,7 +184,8 @@ def _print(result: Revalidation, bundle: Path) -> None:
             f"recorded in {bundle / 'manifest.json'}", style="dim", highlight=False, markup=False, soft_wrap=True
         )
     unmeasured = next((_title(row) for row in result.rows if row.measure in OF_DATA and row.value is None), None)
-    print_verdict(verdict, bundle, unmeasured=unmeasured, recorded=recorded_titles(result.rows, result.verdict))
+    recorded = recorded_titles(result.rows, result.verdict)
+    print_verdict(verdict, bundle, unmeasured=unmeasured, recorded=recorded, warned=warned)
 
 
 OF_DATA = ("accuracy", "metric")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 import sysconfig
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import edgecompress
+from edgecompress.bundle.manifest import MANIFEST
+from edgecompress.bundle.selftest_file import SELFTEST
 
 OURS = str(Path(edgecompress.__file__).parent)
 INSTALLED = ("site-packages", "dist-packages")
@@ -58,7 +61,8 @@ def loaded_files() -> set[Path]:
 def files_below(folder: Path) -> Iterator[Path]:
     """All Python files in a folder and below it; hidden folders, links, environments and installed packages are not.
 
-    Of a folder of an installed package only those that lie in it.
+    Nor are the self-tests of bundles, which a run writes there itself. Of a folder of an installed package only those
+    that lie in it.
     """
     if is_installed(folder):
         yield from sorted(folder.glob("*.py"))
@@ -68,8 +72,17 @@ def files_below(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         folders[:] = sorted(each for each in folders if not each.startswith(".") and each not in NO_CODE)
-        paths = (Path(place) / each for each in sorted(files) if each.endswith(".py"))
+        written = SELFTEST if MANIFEST in files and _is_bundle(Path(place) / MANIFEST) else None
+        paths = (Path(place) / each for each in sorted(files) if each.endswith(".py") and each != written)
         yield from (path for path in paths if path.is_file())
+
+
+def _is_bundle(manifest: Path) -> bool:
+    """Whether a manifest is one of ours, which lists the self-test next to it."""
+    try:
+        return SELFTEST in json.loads(manifest.read_bytes())["files"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def is_installed(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 
 from edgecompress.bundle.manifest import metric_entry
 from edgecompress.bundle.reading import read_bundle
-from edgecompress.comparison.digests import digest_row
-from edgecompress.comparison.making import Material, identify, kept_on, make_bundle
+from edgecompress.comparison.digests import digest_code, digest_row
+from edgecompress.comparison.making import Material, identify, kept_for, kept_on, make_bundle
 from edgecompress.comparison.measured import FILE, Measured, Timing, keep, recall
 from edgecompress.comparison.rows import ROWS, Row, needed, profiles_of, title_of, with_recipes
 from edgecompress.comparison.search.front import front_of
+from edgecompress.comparison.sources import digest_sources
 from edgecompress.comparison.tables import as_csv, as_markdown
 from edgecompress.data.batches import Batch
 from edgecompress.errors import EdgecompressError, OutputError, RecipeError
@@ -106,6 +108,8 @@ def compare(
     progress: Progress | None = None,
     tell: Callable[[Measured], None] = lambda _: None,
     by: MeasuredBy = AS_NAMED,
+    model: str | None = None,
+    weights: str | Path | None = None,
 ) -> Comparison:
     """Compress a model that is loaded in every way, and measure what each artifact is.
 
@@ -114,25 +118,31 @@ def compare(
 
     Args:
         by: what decides in every row, what the outputs become before, and the loss, in place of what the recipes name.
+        model: the name that the network was given by.
+        weights: the file that they were given by.
     """
     progress, folder = progress or Progress(), Path(output)
     given = {"calibration": calibration, "evaluation": evaluation, "train": train}
     data = {role: value for role, value in given.items() if value is not None}
-    material = Material(network=network, data=data, by=by)
+    material = Material(network=network, data=data, by=by, model=model, weights=weights)
     table = with_recipes(recipes)
     profiles = {key: material.named_in(profile) for key, profile in profiles_of(overrides, table).items()}
     prepare_folder(folder, table)
-    made_of = identify(material, profiles[ORIGINAL].recipe, progress)
+    first = profiles[ORIGINAL].recipe
+    made_of = identify(material, first, progress, [key for each in profiles.values() for key in each.asked])
     opened, example = made_of.opened, made_of.example
     known, steps = recall(folder), kept_on(made_of, progress)
+    on_own_code = {key: kept_for(steps, material, each.recipe, first) for key, each in profiles.items()}
+    codes = {key: _code_of(network, each.recipe, by) for key, each in profiles.items()}  # before a row loads more
     others = [row for key, row in known.items() if key not in profiles]
     rows: list[Measured] = []
     fresh: list[str] = []
     for row in table:
-        digest = digest_row(profiles[row.key].recipe, made_of.parts)
+        recipe = profiles[row.key].recipe
+        digest = digest_row(recipe, {**made_of.parts, **codes[row.key]})
         kept = known.get(row.key)
         if kept is None or kept.digest != digest or not _whole(folder / row.key, kept):
-            kept = _measure(row, material, profiles[row.key], folder, digest, progress, steps)
+            kept = _measure(row, material, profiles[row.key], folder, digest, progress, on_own_code[row.key])
             fresh.append(row.key)
         rows.append(kept)
         keep(folder, [*rows, *(row for key, row in known.items() if key not in {done.key for done in rows})])
@@ -167,6 +177,13 @@ def prepare_folder(folder: Path, table: Sequence[Row] = ROWS) -> None:
         raise OutputError(
             f"{str(folder)!r} holds other things, {strange[0]!r} for one; choose an empty folder (--output)"
         )
+
+
+def _code_of(network: Network, recipe: Recipe, by: MeasuredBy) -> dict[str, str]:
+    """Digests of the code that a row is measured by, with all that it may import; where that is not known, of no other
+    row."""
+    own = digest_code(recipe, by)
+    return {**own, "sources": digest_sources(network, recipe, by) or uuid.uuid4().hex} if own else {}
 
 
 def _whole(bundle: Path, row: Measured) -> bool:

@@ -36,6 +36,9 @@ SAMPLE_BYTES = 16
 MODULUS = 1 << 8 * SAMPLE_BYTES
 READING = "reading"
 """Seeds the reading of data."""
+STATE = "_state"
+CODE = tuple(f"{what}{end}" for what in ("metric", "postprocess", "loss") for end in ("", STATE))
+"""Keys of the digests of code, each with that of what an object of it holds."""
 
 
 def digest_network(network: Network, example: Batch) -> str:
@@ -74,7 +77,7 @@ class DataDigest:
 def digest_data(batches: Batches, progress: Progress) -> DataDigest:
     """Of all samples: the sum of a hash of each, and a hash of the batches in their order. The data are read once.
 
-    Data that come in another order or are drawn anew in each reading count by their shapes and labels alone in the sum.
+    Data that come in another order or are drawn anew in each reading count only by their shapes and labels in the sum.
     """
     with own_randomness():
         values, seeded = _repeats(batches), _first(batches) == _first(batches)
@@ -105,7 +108,7 @@ def digest_code(recipe: Recipe, by: MeasuredBy) -> dict[str, str]:
         "postprocess": file_of(recipe.evaluation.postprocess, by.postprocess),
         "loss": file_of(recipe.training.loss, by.loss),
     }
-    states = {f"{key}_state": _state(getattr(by, key)) for key in sources}
+    states = {f"{key}{STATE}": _state(getattr(by, key)) for key in sources}
     files = {
         key: hashlib.sha256(source.read_bytes()).hexdigest()
         for key, source in sources.items()

@@ -13,10 +13,10 @@ from edgecompress.bundle.manifest import MANIFEST, Manifest, file_entry, parse_m
 from edgecompress.bundle.reading import Bundle
 from edgecompress.errors import OutputError
 from edgecompress.recipe.toml import recipe_tables
+from edgecompress.report.files import REPORT, with_command
 from edgecompress.targets import TargetProfile
 from edgecompress.techniques.kept import Kept
 
-REPORT = "report.json"
 NOISY = "too noisy to say"
 """Outcome of a budget that says nothing."""
 
@@ -27,8 +27,14 @@ def key_of_bundle(kept: Kept, profile: TargetProfile) -> str:
     return kept.key("bundle", target=head, recipe=recipe_tables(profile.recipe))
 
 
-def recall_bundle(kept: Kept, profile: TargetProfile, output: Path) -> Bundle | None:
+def recall_bundle(kept: Kept, profile: TargetProfile, output: Path, command: str) -> Bundle | None:
     """Write the bundle of a profile as an earlier run made it; None where there is none.
+
+    Args:
+        kept: what runs on the same material keep.
+        profile: of the bundle.
+        output: its folder.
+        command: makes it again, which its report says in place of what the earlier run would do.
 
     Raises:
         OutputError: the output cannot be written.
@@ -41,7 +47,7 @@ def recall_bundle(kept: Kept, profile: TargetProfile, output: Path) -> Bundle | 
         return None
     files, manifest = found
     with open_draft(output, overwrite=True) as draft:
-        return draft.finish(files, manifest)
+        return draft.finish(with_command(files, command), manifest)
 
 
 def is_settled(manifest: Manifest) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from edgecompress.bundle.reading import Bundle
 from edgecompress.comparison.digests import digest_code, digest_data, digest_network
-from edgecompress.comparison.ground import ground_of
+from edgecompress.comparison.ground import ground_of, ground_with
 from edgecompress.comparison.kept_bundles import keep_bundle, recall_bundle, warnings_of
 from edgecompress.data.batches import Batch
 from edgecompress.errors import InputError
@@ -19,6 +19,7 @@ from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.modules.capture import check_runs
 from edgecompress.modules.copies import copied
+from edgecompress.pipeline.again import command_again
 from edgecompress.pipeline.compress import carry_out, plan_of
 from edgecompress.pipeline.request import make_request
 from edgecompress.progress import Progress
@@ -32,15 +33,31 @@ from edgecompress.techniques.kept import Kept
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """A model with its data by role, and what decides and what training minimizes in place of what recipes name."""
+    """A model with its data by role, and what decides and what training minimizes in place of what recipes name.
+
+    ``model`` and ``weights`` are the names that the network was given by; None for an object.
+    """
 
     network: Network
     data: Mapping[str, Data]
     by: MeasuredBy = AS_NAMED
+    model: str | None = None
+    weights: str | Path | None = None
 
     def named_in(self, profile: TargetProfile) -> TargetProfile:
         """The profile with the names of the metric, the postprocessing and the loss that are meant."""
         return replace(profile, recipe=self.by.named_in(profile.recipe))
+
+    def for_recipe(self, recipe: Recipe) -> Material:
+        """What a recipe reads: the training data and the loss only where it trains."""
+        if recipe.trains:
+            return self
+        data = {role: given for role, given in self.data.items() if role != "train"}
+        return replace(self, data=data, by=replace(self.by, loss=None))
+
+    def command_for(self, bundle: Path) -> str:
+        """The command that makes a bundle again by the recipe in its folder."""
+        return command_again(self.model or self.network, self.data, folder=bundle, weights=self.weights, by=self.by)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +78,21 @@ class Identity:
     example: Batch
 
 
-def identify(material: Material, recipe: Recipe, progress: Progress) -> Identity:
+def identify(material: Material, recipe: Recipe, progress: Progress, asked: Sequence[str] = ()) -> Identity:
     """Read all data once, and run the network.
 
     Args:
         material: what bundles are made of.
         recipe: names the metric, and how data are read.
         progress: told of the reading.
+        asked: the keys that were set for this run.
 
     Raises:
         ModelError: the network cannot be run.
         DataError: the data do not fit.
         RecipeError: there is no such metric.
     """
-    opened = open_together(material.network, material.data, recipe, progress.warn, material.by)
+    opened = open_together(material.network, material.data, recipe, progress.warn, material.by, asked=asked)
     read = {role: digest_data(each, progress) for role, each in opened.batches.items()}
     named, example = opened.network, opened.first()
     runnable = copied(named).eval() if isinstance(named, nn.Module) else named
@@ -99,6 +117,21 @@ def kept_on(found: Identity, progress: Progress) -> Kept | None:
     return Kept(cache=Cache(folder, progress.warn), made_of=found.ground)
 
 
+def kept_for(kept: Kept | None, material: Material, recipe: Recipe, identified: Recipe) -> Kept | None:
+    """The same for runs with a recipe that may name other code, of a metric or a loss: what it names counts.
+
+    Args:
+        kept: on what was identified.
+        material: what bundles are made of.
+        recipe: of the runs.
+        identified: the recipe that :func:`identify` was given.
+    """
+    if kept is None:
+        return None
+    ground = ground_with(kept.made_of, identified, material.network, recipe, material.by)
+    return None if ground is None else replace(kept, made_of=ground)
+
+
 def make_bundle(
     material: Material, profile: TargetProfile, output: Path, progress: Progress, kept: Kept | None = None
 ) -> Bundle:
@@ -111,24 +144,25 @@ def make_bundle(
         profile: the target.
         output: its folder, which is replaced.
         progress: told of every step.
-        kept: what runs on the same material keep for each other: the same bundle is not made again, nor are the steps
-            that it has in common with others.
+        kept: what runs on the same material, and on the code that this recipe names, keep for each other: the same
+            bundle is not made again, nor are the steps that it has in common with others.
     """
-    trains, by = profile.recipe.trains, material.by
-    data = {role: given for role, given in material.data.items() if trains or role != "train"}
-    kept = None if kept is None else kept.of_data(data)
+    trains, material = profile.recipe.trains, material.for_recipe(profile.recipe)
+    command = material.command_for(output)
+    kept = None if kept is None else kept.of_data(material.data)
     told = progress if profile.recipe.techniques else Progress()  # that nothing is done is no news
-    known = None if kept is None else recall_bundle(kept, profile, output)
+    known = None if kept is None else recall_bundle(kept, profile, output, command)
     if known is not None:
         _end_as_a_run(known, trains, told)
         return known
     request = make_request(
         material.network,
         target=profile if trains else _without_loss(profile),
-        data=data,
+        data=material.data,
         output=output,
         overwrite=True,
-        by=by if trains else replace(by, loss=None),
+        command=command,
+        by=material.by,
         kept=kept,
     )
     bundle = carry_out(request, plan_of(request), told)

@@ -56,7 +56,7 @@ class ReleaseVerdict:
 
 
 def judge_release(
-    limits: Mapping[str, float | None], metric: Drop | None, unit: str, growth: float, speedup: Ratio
+    limits: Mapping[str, float | None], metric: Drop | None, unit: str, growth: float, speedup: Ratio | None
 ) -> ReleaseVerdict:
     """Hold what changed from one bundle to the next against budgets.
 
@@ -66,7 +66,7 @@ def judge_release(
             whether that is beyond chance.
         unit: of a drop of the metric.
         growth: of the file, in percent.
-        speedup: time of the old artifact divided by that of the new one.
+        speedup: time of the old artifact divided by that of the new one; None where the target's CPU timed neither.
 
     >>> judge_release({}, None, "points", 0.5, Ratio(value=1.0, low=0.98, high=1.02)).outcome
     'pass'
@@ -104,9 +104,11 @@ def _size(asked: float | None, growth: float) -> Regression:
     )
 
 
-def _time(asked: float | None, speedup: Ratio) -> Regression:
+def _time(asked: float | None, speedup: Ratio | None) -> Regression:
     """A budget of time is missed where the whole interval lies beyond it, so that no noise misses it."""
     limit = SMALLEST_PERCENT if asked is None else asked
+    if speedup is None:
+        return Regression(budget=TIME, limit=limit, value=None, unit=PERCENT, outcome="not measured")
     factor = 1 + limit / 100
     low, high = 1 / speedup.high, 1 / speedup.low
     outcome: Outcome = "pass"

@@ -32,13 +32,14 @@ from edgecompress.validation.elsewhere.timed import TimedPlace, TimingTask
 class LatencyChange:
     """Milliseconds of one sample, of both artifacts in turn in one run; ``ratio`` is the old time over the new one.
 
-    Both times are None where the artifacts are one file: there is nothing to tell apart. ``device`` is None for this
-    machine; ``ran_on`` says what a device is, ``doubts`` why its times are not to be trusted, a line each.
+    Both times are None where the artifacts are one file: there is nothing to tell apart; ``ratio`` is, too, where none
+    was asked for. ``device`` is None for this machine; ``ran_on`` says what a device is, ``doubts`` why its times are
+    not to be trusted, a line each.
     """
 
     old: Latency | None
     new: Latency | None
-    ratio: Ratio
+    ratio: Ratio | None
     threads: int
     device: str | None = None
     ran_on: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +50,9 @@ class LatencyChange:
         """The same as plain data, for JSON."""
         times = {name: None if time is None else asdict(time) for name, time in (("old", self.old), ("new", self.new))}
         ran = {"threads": self.threads, "device": self.device, "ran_on": dict(self.ran_on), "doubts": list(self.doubts)}
-        return {**times, **asdict(self.ratio), "verdict": self.ratio.verdict, **ran}
+        untimed = dict.fromkeys(("value", "low", "high", "verdict"))
+        ratio = untimed if self.ratio is None else {**asdict(self.ratio), "verdict": self.ratio.verdict}
+        return {**times, **ratio, **ran}
 
 
 def device_of(settings: Device) -> NamedPlace | None:

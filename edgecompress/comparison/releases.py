@@ -16,7 +16,7 @@ from edgecompress.bundle.measured_rows import HERE, NOWHERE, RECORDED
 from edgecompress.bundle.reading import ARTIFACT, Bundle, read_bundle
 from edgecompress.bundle.revalidation import evaluation_batches, read_golden
 from edgecompress.comparison.changed_answers import MOST_LISTED, ChangedAnswers, changed_answers
-from edgecompress.comparison.regressions import METRIC, ReleaseVerdict, judge_release
+from edgecompress.comparison.regressions import METRIC, SMALLEST_PERCENT, TIME, ReleaseVerdict, judge_release
 from edgecompress.comparison.release_latency import LatencyChange, device_of, time_here, time_there
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.errors import DataError, OutputError, first_line
@@ -34,8 +34,8 @@ from edgecompress.recipe.recorded import read_recorded
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import open_session, run_session, session_rows
 from edgecompress.system.isolation import require_survives
-from edgecompress.targets.cpus import arithmetic_of, threads_here
-from edgecompress.timing.ratios import SAME_TIME
+from edgecompress.targets.cpus import arithmetic_of, threads_here, times_here
+from edgecompress.timing.ratios import SAME_TIME, Ratio
 from edgecompress.validation.doubtful_limits import doubtful_loss
 from edgecompress.validation.drops import Drop
 from edgecompress.validation.elsewhere.places import NamedPlace
@@ -178,7 +178,10 @@ def compare_bundles(
         progress.warn(line)
     sizes = (files[0].stat().st_size, files[1].stat().st_size)
     same = len({bundle.manifest.files[ARTIFACT].sha256 for bundle in bundles}) == 1
-    latency = _latency(files, golden, recipe, there, progress, same=same)
+    weighed = asked.get(TIME, SMALLEST_PERCENT) is not None
+    latency = _latency(files, golden, recipe, there, progress, same=same) if weighed else _untimed(recipe)
+    # A limit that is asked for is on whatever times them; the one that always holds is for the target's own CPU.
+    decides = same or TIME in asked or there is not None or times_here(recipe.cpu.isa)
     names = () if evaluation is None else sample_names(evaluation, "evaluation", recipe)
     return Difference(
         old=old,
@@ -190,7 +193,7 @@ def compare_bundles(
         agreement=scores.agreements[-1],
         answers=changed_answers(scores, names, recipe.data.classes),
         answered="self-test" if evaluation is None else "evaluation",
-        verdict=judge_release(asked, metric.drop, measure.drop_unit, growth(sizes), latency.ratio),
+        verdict=judge_release(asked, metric.drop, measure.drop_unit, growth(sizes), latency.ratio if decides else None),
     )
 
 
@@ -260,13 +263,16 @@ def _metric(bundles: tuple[Bundle, Bundle], measure: Measure, scores: Scores, *,
     return MetricChange(name=measure.name, unit=measure.unit, source=NOWHERE if drop is None else source, drop=drop)
 
 
+def _untimed(recipe: Recipe, ratio: Ratio | None = None) -> LatencyChange:
+    return LatencyChange(old=None, new=None, ratio=ratio, threads=threads_here(recipe.cpu.threads))
+
+
 def _latency(
     files: list[Path], golden: Batch, recipe: Recipe, device: NamedPlace | None, progress: Progress, *, same: bool
 ) -> LatencyChange:
-    threads = threads_here(recipe.cpu.threads)
     if same:
-        return LatencyChange(old=None, new=None, ratio=SAME_TIME, threads=threads)
-    session = open_session(files[1], threads, arithmetic="native")
+        return _untimed(recipe, SAME_TIME)
+    session = open_session(files[1], threads_here(recipe.cpu.threads), arithmetic="native")
     sample = (golden if session_rows(session, golden.axes) else golden.slice(0, 1)).inputs
     if device is not None:
         return time_there(device, files, sample, recipe.cpu, progress)

@@ -12,7 +12,7 @@ from edgecompress.recipe.tables import Recipe
 from edgecompress.targets import TargetProfile, effective_profile
 
 OWN = ":"
-"""What stands between the key of a row and an override for that row alone."""
+"""What stands between the key of a row and an override for only that row."""
 FOLDER = re.compile(r"[A-Za-z0-9_-]+")
 """Keys of rows, which are names of folders, too."""
 

@@ -14,7 +14,7 @@ import edgecompress
 from edgecompress.comparison.code_files import file_of, files_below, loaded_files, module_file
 from edgecompress.errors import InputError
 from edgecompress.loading.losses import find_loss
-from edgecompress.loading.metrics import MeasuredBy
+from edgecompress.loading.metrics import MeasuredBy, open_metric
 from edgecompress.recipe.tables import Recipe
 from edgecompress.registry import CRITERIA, LOSSES, METRICS, OBSERVERS, TECHNIQUES, Kind, built_in
 from edgecompress.runtime import Network
@@ -32,7 +32,7 @@ def digest_sources(network: Network, recipe: Recipe, by: MeasuredBy) -> str | No
 
     Args:
         network: a module, whose classes count; another one has none.
-        recipe: names the others, and so does ``by`` in place of it. A loss is loaded.
+        recipe: names the others, and so does ``by`` in place of it. All that it names is loaded.
 
     Returns:
         The digest; None where code has no file, is registered by another package, so that its changes would not show,
@@ -61,7 +61,18 @@ def digest_package() -> str:
     return _hash(path for path in sorted(root.rglob("*")) if path.suffix in (".py", ".toml"))
 
 
-def _is_ours_or_the_users(recipe: Recipe) -> bool:
+def foreign_names(recipe: Recipe) -> frozenset[str]:
+    """What a recipe names that is not of this package, each with what it is: ``metric own.py:Score``.
+
+    >>> foreign_names(Recipe.model_validate({"training": {"loss": "own.py:focal"}}))
+    frozenset({'training.loss own.py:focal'})
+    """
+    found = {f"{kind.key} {name}" for kind, name in _asked(recipe) if name not in built_in(kind)}
+    named = recipe.evaluation.postprocess
+    return frozenset(found if named is None else {*found, f"postprocess {named}"})
+
+
+def _asked(recipe: Recipe) -> Iterator[tuple[Kind, str]]:
     asked: dict[Kind, Iterable[str | None]] = {
         OBSERVERS: [recipe.quantization.observer],
         CRITERIA: [recipe.pruning.importance],
@@ -69,11 +80,11 @@ def _is_ours_or_the_users(recipe: Recipe) -> bool:
         LOSSES: [recipe.training.loss],
         TECHNIQUES: recipe.techniques,
     }
-    return all(
-        name is None or name in built_in(kind) or (kind.own_code and ":" in name)
-        for kind, names in asked.items()
-        for name in names
-    )
+    yield from ((kind, name) for kind, names in asked.items() for name in names if name is not None)
+
+
+def _is_ours_or_the_users(recipe: Recipe) -> bool:
+    return all(name in built_in(kind) or (kind.own_code and ":" in name) for kind, name in _asked(recipe))
 
 
 def _of_classes(network: Network) -> Iterator[Path | None]:
@@ -94,13 +105,13 @@ def _named(recipe: Recipe) -> tuple[str | None, str | None, str | None]:
 
 
 def _is_loaded(recipe: Recipe, by: MeasuredBy) -> bool:
-    """Load a loss that a recipe names, with all that it imports; the metric and the postprocessing are loaded."""
+    """Load what a recipe names, with all that it imports."""
     loss = recipe.training.loss
-    if loss is None or ":" not in loss or (by.loss is not None and not isinstance(by.loss, str)):
-        return True
     try:
-        find_loss(loss)
-    except InputError:  # whoever trains with it tells why
+        open_metric(recipe, by, lambda _: None)
+        if loss is not None and ":" in loss:
+            find_loss(loss, by.loss)
+    except InputError:  # whoever uses it tells why
         return False
     return True
 

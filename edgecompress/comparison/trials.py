@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgecompress.errors import EdgecompressError
@@ -63,20 +63,33 @@ class Trial:
         return budget(self.metric_drop, "points" if self.metric_unit == PERCENT else self.metric_unit)
 
 
-def measure_float(network: Network, calibration: Data, recipe: Recipe) -> MeasuredFloat:
+def measure_float(
+    network: Network,
+    data: Mapping[str, Data],
+    recipe: Recipe,
+    warn: Callable[[str], None] = lambda _: None,
+    by: MeasuredBy = AS_NAMED,
+    *,
+    asked: Sequence[str] = (),
+) -> MeasuredFloat:
     """Size and latency of a model's float ONNX file on this machine.
 
     Args:
         network: not modified.
-        calibration: batches; the first is read.
+        data: batches by role, calibration or evaluation; the first of the first are measured with, and the labels of
+            evaluation are looked at.
         recipe: how images are read and the model is exported; its ``cpu`` says how latency is measured.
+        warn: told of labels that the default metric says little of.
+        by: what decides in place of the recipe's metric.
+        asked: the keys that were set for this run.
 
     Raises:
         ModelError: the model cannot be run or captured.
         DataError: the data is missing or does not fit.
     """
-    plain = Recipe(export=recipe.export, data=recipe.data, images=recipe.images, cpu=recipe.cpu)
-    opened = open_together(network, {"calibration": calibration}, plain)
+    kept = ("export", "data", "images", "cpu", "evaluation")
+    plain = Recipe(**{table: getattr(recipe, table) for table in kept})
+    opened = open_together(network, data, plain, warn, by, asked=asked)
     plain, example = opened.recipe, opened.first()
     artifact = to_bytes(float_original(opened.network, plain, example))
     session = open_session(artifact, threads_here(plain.cpu.threads))

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from edgecompress.arrays import Inputs
 from edgecompress.timing.profiling import NodeTime, profile_nodes
 
-CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
+CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 DYNAMIC = "DynamicQuantize"
 """How the operators begin that read floats and compute in integers."""
+NO_NUMBERS = ("Shape", "Size", "If", "Loop", "Scan")
+"""Operators that read no number of their input, or leave that to the nodes inside of them."""
+CHOOSING = ("Where", "EmbedLayerNormalization")
+"""Operators whose first input is a condition or indices, and whose numbers are those that they give."""
 INTEGERS = ("uint8", "int8")
 FLOATS = ("float", "float16", "double", "bfloat16")
 
@@ -50,9 +54,20 @@ def measure_kernels(artifact: bytes, inputs: Inputs, threads: int) -> list[Kerne
 
 
 def numbers_of(node: NodeTime) -> str:
-    """What kind of numbers a node computes with, as a :class:`Kernel` has it."""
-    if node.operator in CONVERSIONS:
+    """What kind of numbers a node computes with, as a :class:`Kernel` has it.
+
+    The types of its tensors say so. The first that it reads need not be data: QLinearConcat begins with a scale,
+    QLinearWhere with a condition; what these give tells.
+    """
+    reads, gives = next(iter(node.reads), ""), next(iter(node.gives), "")
+    if node.operator in CONVERSIONS or (node.operator == "Cast" and _crosses(reads, gives)):
         return "conversion"
-    if node.reads in INTEGERS or node.operator.startswith(DYNAMIC):
+    if node.operator in NO_NUMBERS:
+        return "other"
+    if reads in INTEGERS or gives in INTEGERS or node.operator.startswith(DYNAMIC):
         return "integer"
-    return "float" if node.reads in FLOATS else "other"
+    return "float" if (gives if node.operator in CHOOSING else reads) in FLOATS else "other"
+
+
+def _crosses(reads: str, gives: str) -> bool:
+    return (reads in INTEGERS and gives in FLOATS) or (reads in FLOATS and gives in INTEGERS)

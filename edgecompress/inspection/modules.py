@@ -10,6 +10,7 @@ from torch import nn
 from edgecompress.data.batches import Batch
 from edgecompress.diagnosis.layers import Inspection, Layer, module_layers
 from edgecompress.diagnosis.onnx_layers import enumerated, onnx_layers, without_time
+from edgecompress.modules.copies import copied
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.pruning.counts import count_macs_by_module
@@ -40,7 +41,7 @@ def measured_modules(module: nn.Module, example: Batch, recipe: Recipe, progress
         ModelError: the module cannot be run or captured.
     """
     seen = exported_layers(module, example, recipe, progress)
-    macs = count_macs_by_module(module, tensors(example.sample(recipe.export.batch_size or 1).inputs))
+    macs = count_macs_by_module(copied(module), tensors(example.sample(recipe.export.batch_size or 1).inputs))
     layers = [replace(layer, macs=macs.get(_key(layer), 0)) for layer in module_layers(module)]
     # PyTorch does not count what recurrent layers multiply; the graph does.
     found = tuple(

@@ -12,7 +12,7 @@ from edgecompress.arrays import Array
 from edgecompress.bundle.reading import ARTIFACT, Bundle, read_bundle
 from edgecompress.bundle.revalidation import read_golden
 from edgecompress.data.batches import Batch
-from edgecompress.data.dummy_inputs import dummy_inputs, free_dimensions, input_specs
+from edgecompress.data.dummy_inputs import dummy_inputs, free_dimensions
 from edgecompress.errors import ModelError, RecipeError, nearest
 from edgecompress.progress import Item, Progress
 from edgecompress.registry import RUNTIMES, built_in, is_known
@@ -20,6 +20,7 @@ from edgecompress.runtime import open_session
 from edgecompress.system.isolation import require_file
 from edgecompress.targets import profile_names
 from edgecompress.targets.profile import place_of
+from edgecompress.timing.benchmark import specs_of
 from edgecompress.validation.elsewhere.comparison import compare_places
 from edgecompress.validation.elsewhere.place import RunNode
 from edgecompress.validation.elsewhere.places import NamedPlace, find_places, runtime_of
@@ -110,12 +111,11 @@ def _file(given: Bundle | str | Path) -> Path:
 
 def _sample(given: Bundle | str | Path, path: Path) -> dict[str, Array]:
     """A sample of the self-test of a bundle; for a file by itself one that is made up from the shapes it declares."""
-    session = open_session(path, threads=1)
     folder = given.path if isinstance(given, Bundle) else Path(given)
     if folder.is_dir():
         read_bundle(folder)
-        return read_golden(folder, session)[0]
-    specs = input_specs(session)
+        return read_golden(folder, open_session(path, threads=1))[0]
+    specs = specs_of(path)
     if unknown := free_dimensions(specs):
         raise ModelError(f"{str(path)!r} has the dynamic dimension {unknown[0]!r}; give the bundle, which has inputs")
     return dummy_inputs(specs, 1)

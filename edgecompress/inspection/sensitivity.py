@@ -17,11 +17,12 @@ from edgecompress.errors import DataError, EdgecompressError
 from edgecompress.exporters.canonicalize import prepare_for_integers
 from edgecompress.metrics.metric import Measure
 from edgecompress.metrics.slices import IDENTICAL_DB
+from edgecompress.modules.plain import plain_copy
 from edgecompress.pipeline.fold import convert
 from edgecompress.progress import Progress
 from edgecompress.pruning.channels.importance import score
 from edgecompress.pruning.channels.sensitivity import noise_without
-from edgecompress.pruning.channels.structured import FIXED, Subject, examine
+from edgecompress.pruning.channels.structured import Subject, examine
 from edgecompress.pruning.channels.widths import choose, rounded
 from edgecompress.pruning.structure.groups import Group, layer_name, producers
 from edgecompress.quantization.kept_float import kept_float
@@ -57,7 +58,7 @@ class Halved:
 @dataclass(frozen=True, kw_only=True)
 class LayerSensitivity:
     """One layer: ``quantized`` is None where it has no integer form, ``halved`` where the model is no PyTorch
-    module, which alone can be pruned.
+    module: nothing else can be pruned.
     """
 
     name: str
@@ -160,12 +161,13 @@ def halve_layers(module: nn.Module, recipe: Recipe, batch: Batch, progress: Prog
     """Every layer that makes channels, without the least important half of them (by the L2 norm), the others whole.
 
     Args:
-        module: not modified.
+        module: not modified; taken in evaluation mode.
         recipe: how many samples it is captured with.
         batch: samples to judge on; labels are not read.
         progress: told of every group of layers.
     """
-    subject = examine(module, (), tensors(batch.sample(recipe.export.batch_size or 1).inputs))
+    network = plain_copy(module).model.eval()  # as it is pruned
+    subject = examine(network, (), tensors(batch.sample(recipe.export.batch_size or 1).inputs))
     probe = batch if recipe.export.batch_size else batch.slice(0, ROWS)
     scores, expected = score(subject, "l2"), [execute(subject.module, probe.inputs)]
     found = {refusal.name: Halved(reason=refusal.reason) for refusal in subject.refusals}
@@ -197,6 +199,6 @@ def _halved(subject: Subject, units: Sequence[int], groups: Sequence[Group], pro
     names = tuple(dict.fromkeys(name for group in groups for name in _layers_of(subject, group)))
     try:
         noise = noise_without(subject, units, [probe], expected)
-    except EdgecompressError:
-        return Halved(group=names, reason=FIXED)
+    except EdgecompressError as error:
+        return Halved(group=names, reason=str(error).partition(";")[0])
     return Halved(group=names, sqnr_db=min(-10 * math.log10(max(noise, 1e-30)), IDENTICAL_DB))

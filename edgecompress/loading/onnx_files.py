@@ -21,7 +21,9 @@ MAX_BYTES = 2**31 - 1
 """What one protobuf message holds, and with it an ONNX model that is handed on in one piece."""
 REPAIRS = "edgecompress.repairs"
 """Key under which a model in memory keeps what was repaired; it is not written to a file."""
-INTEGER_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
+INTEGER_OPS = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "QGemm", "QAttention")
+INTEGER_PREFIXES = ("QLinear", "DynamicQuantize", "MatMulInteger")
+"""How the other integer operators begin, those that ONNX Runtime's optimizer writes included."""
 
 
 def read_onnx(path: Path, *, upgrade: bool = True) -> ir.Model:
@@ -95,7 +97,9 @@ def _notes(part: Any) -> list[Any]:
 
 def is_quantized(model: ir.Model) -> bool:
     """Whether integers are at work in a model already."""
-    return any(node.op_type in INTEGER_OPS or node.op_type.startswith("QLinear") for node in model.graph.all_nodes())
+    return any(
+        node.op_type in INTEGER_OPS or node.op_type.startswith(INTEGER_PREFIXES) for node in model.graph.all_nodes()
+    )
 
 
 def opset_of(model: ir.Model) -> int:

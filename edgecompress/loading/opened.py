@@ -11,6 +11,7 @@ from torch import nn
 from edgecompress.axes.batch import settle_batch
 from edgecompress.data.batches import Batch, Batches, Source
 from edgecompress.data.parts import parts_of
+from edgecompress.errors import DataError
 from edgecompress.loading.folders.settling import settle_folders
 from edgecompress.loading.metrics import AS_NAMED, MeasuredBy, open_metric
 from edgecompress.loading.sources import Data, open_batches, open_source
@@ -89,8 +90,14 @@ def open_together(
     batches = {
         role: open_batches(each, role, settled.network, settled.recipe, measure) for role, each in sources.items()
     }
+    evaluation = batches.get("evaluation")
     if by.metric is None and METRICS.key not in asked:
-        _tell_masks(batches.get("evaluation"), warn)
+        _tell_masks(evaluation, warn)
+    elif evaluation is not None and evaluation.first().labels is None:
+        raise DataError(
+            f"the evaluation data has no labels, which {measure.in_words} needs; return (inputs, labels), or leave the"
+            " metric out"
+        )
     return Opened(network=settled.network, recipe=settled.recipe, source=source, batches=batches)
 
 

@@ -26,6 +26,7 @@ from edgecompress.pruning.counts import count_macs
 from edgecompress.pruning.masks.layers import last_classifier
 from edgecompress.runtime import tensors
 from edgecompress.step import Refusal, StepResult
+from edgecompress.timing.clock import Clock, OwnClock
 
 LATENCY_ROUNDS = 3
 """Attempts at a latency goal, where the measured latency misses it."""
@@ -76,6 +77,7 @@ def factorize(
     samples: Iterable[Batch] = (),
     progress: Progress | None = None,
     agree: Callable[[Callable[[], Values]], Values] = _at_once,
+    clock: Clock | None = None,
 ) -> StepResult[nn.Module]:
     """Decompose the layers of a network for which that pays.
 
@@ -90,13 +92,15 @@ def factorize(
         progress: told of long work.
         agree: handed what chooses the ranks; several processes, or a run that goes on after a kill, need one choice
             where it rests on measured times.
+        clock: what times for a goal in latency; by default this machine, with the request's threads.
 
     Returns:
         The network with ``nn.Sequential`` in the place of layers; what was left whole; and ``original_`` and
         ``factorized_`` ``parameters``, ``macs`` (with an example) and ``latency_ms`` (with that goal).
 
     Raises:
-        RecipeError: a value of the request, no layer that can be decomposed, or a goal that cannot be met.
+        RecipeError: a value of the request, no layer that can be decomposed, or a goal that cannot be met; or the clock
+            is a device that cannot be used.
         ModelError: the network does not run on the example, or holds weights that are not finite.
     """
     check_request(request)
@@ -104,7 +108,8 @@ def factorize(
     if request.goal in ("macs", "latency") and example is None:
         raise RecipeError(f"the goal {request.goal!r} needs example inputs; give them, or choose 'parameters'")
     candidates, refusals = _candidates(module, request, example, samples, progress)
-    values = agree(lambda: _choose(module, candidates, request, example, progress).to_values())
+    clock = clock or OwnClock(threads=request.threads)
+    values = agree(lambda: _choose(module, candidates, request, example, clock, progress).to_values())
     chosen = Chosen.from_values(values, candidates)
     model = _built(module, chosen.options)
     if example is not None:
@@ -146,6 +151,7 @@ def _choose(
     candidates: Sequence[Candidate],
     request: LowRankRequest,
     example: Batch | None,
+    clock: Clock,
     progress: Progress,
 ) -> Chosen:
     match request.goal:
@@ -153,7 +159,7 @@ def _choose(
             return _one_by_one(candidates, request, progress)
         case "latency":
             assert example is not None
-            return _by_latency(module, candidates, request, example, progress)
+            return _by_latency(module, candidates, request, example, clock, progress)
         case "parameters":
             whole = sum(parameter.numel() for parameter in module.parameters())
         case "macs":
@@ -184,15 +190,20 @@ def _choice_of(candidate: Candidate, request: LowRankRequest) -> Choice:
 
 
 def _by_latency(
-    module: nn.Module, candidates: Sequence[Candidate], request: LowRankRequest, example: Batch, progress: Progress
+    module: nn.Module,
+    candidates: Sequence[Candidate],
+    request: LowRankRequest,
+    example: Batch,
+    clock: Clock,
+    progress: Progress,
 ) -> Chosen:
     """The goal is held against what ONNX Runtime takes for the new network, and aimed at anew."""
-    (whole_ms,) = network_ms([module], example, request.threads)
-    priced, slower = price_latency(candidates, request.multiple, whole_ms, request.threads, progress)
+    (whole_ms,) = network_ms([module], example, clock)
+    priced, slower = price_latency(candidates, request.multiple, whole_ms, clock, progress)
     amount = request.amount
     for _ in range(LATENCY_ROUNDS):
         chosen = share_out(priced, whole_ms, amount, "latency")
-        before_ms, left_ms = network_ms([module, _built(module, chosen)], example, request.threads)
+        before_ms, left_ms = network_ms([module, _built(module, chosen)], example, clock)
         reached = 1 - left_ms / before_ms
         if reached >= request.amount:
             break

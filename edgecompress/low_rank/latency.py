@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -23,9 +23,8 @@ from edgecompress.modules.copies import copied
 from edgecompress.modules.named_inputs import named_module
 from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Export
-from edgecompress.runtime import open_session, run_session
 from edgecompress.step import Refusal
-from edgecompress.timing.interleaving import interleave
+from edgecompress.timing.clock import Clock
 from edgecompress.timing.ratios import ratio_of
 
 RUNS, STRETCHES = 30, 5
@@ -41,19 +40,20 @@ class LayerTiming:
     options: tuple[tuple[Option, float, bool], ...]
 
 
-def network_ms(models: Sequence[nn.Module], batch: Batch, threads: int) -> list[float]:
+def network_ms(models: Sequence[nn.Module], batch: Batch, clock: Clock) -> list[float]:
     """The median latencies of networks as float ONNX, timed in turn, for one call with the batch.
 
     Raises:
         ModelError: a network cannot be captured or exported.
+        RecipeError: the clock is a device that cannot be used.
     """
     named = (named_module(model, lambda: [(dict(batch.inputs), None)]) for model in models)
-    calls = [_call(model, batch, threads) for model in named]
-    return [float(median) for median in np.median(interleave(calls, RUNS), axis=0)]
+    times = clock.networks([_exported(model, batch) for model in named], batch.inputs, RUNS)
+    return [float(median) for median in np.median(times, axis=0)]
 
 
 def price_latency(
-    candidates: Sequence[Candidate], multiple: int, whole_ms: float, threads: int, progress: Progress
+    candidates: Sequence[Candidate], multiple: int, whole_ms: float, clock: Clock, progress: Progress
 ) -> tuple[list[Priced], tuple[Refusal, ...]]:
     """Layers and options in milliseconds, and the layers that no option makes faster.
 
@@ -64,7 +64,7 @@ def price_latency(
         candidates: with their calls.
         multiple: ranks are multiples of this.
         whole_ms: of the network; in isolation, layers can take longer than in it, and are then scaled down together.
-        threads: of the sessions.
+        clock: this machine, or a device.
         progress: told of every layer.
     """
     known: dict[Any, LayerTiming] = {}
@@ -74,7 +74,7 @@ def price_latency(
         options = candidate.options(multiple)
         key = (type(candidate.layer), str(candidate.layer), candidate.calls)
         if key not in known:
-            known[key] = time_layer(candidate, options, threads)
+            known[key] = time_layer(candidate, options, clock)
         faster = _interpolated(options, known[key])
         priced.append(Priced(name=candidate.name, cost=known[key].layer_ms, options=faster))
         if not faster:
@@ -83,11 +83,11 @@ def price_latency(
     return [_scaled(layer, min(whole_ms / inner, 1.0) if inner else 1.0) for layer in priced], tuple(refusals)
 
 
-def time_layer(candidate: Candidate, options: Sequence[Option], threads: int) -> LayerTiming:
+def time_layer(candidate: Candidate, options: Sequence[Option], clock: Clock) -> LayerTiming:
     """Time a layer and some of its options in turn, in all of the layer's calls."""
     some = _some(candidate, options)
     built = [candidate.layer, *(option.form.build(option.rank) for option in some)]
-    times = sum(time_modules(built, call, threads) for call in candidate.calls)
+    times = sum(time_modules(built, call, clock) for call in candidate.calls)
     assert isinstance(times, np.ndarray)
     medians = np.median(times, axis=0)
     faster = [ratio_of(times[:, 0], times[:, index + 1], STRETCHES).low > 1 for index in range(len(some))]
@@ -111,17 +111,17 @@ def _skew(form: Form, option: Option) -> float:
     return max(shares) - min(shares)
 
 
-def time_modules(modules: Sequence[nn.Module], call: LayerCall, threads: int) -> NDArray[np.float64]:
+def time_modules(modules: Sequence[nn.Module], call: LayerCall, clock: Clock) -> NDArray[np.float64]:
     """Milliseconds of float ONNX sessions that are run in turn on seeded inputs, shape (runs, modules)."""
     source = np.random.default_rng(0).standard_normal(call.source).astype(np.float32)
-    return interleave([_call(module, Batch(inputs={"input": source}), threads) for module in modules], RUNS)
+    batch = Batch(inputs={"input": source})
+    return clock.networks([_exported(module, batch) for module in modules], batch.inputs, RUNS)
 
 
-def _call(module: nn.Module, batch: Batch, threads: int) -> Any:
+def _exported(module: nn.Module, batch: Batch) -> ir.Model:
     export = Export(batch_size=batch.rows)
     plain = copied(module).cpu().to(torch.float32).eval()
-    session = open_session(to_onnx(capture(plain, batch, export), export), threads)
-    return partial(run_session, session, batch.inputs)
+    return to_onnx(capture(plain, batch, export), export)
 
 
 def _interpolated(options: Sequence[Option], timing: LayerTiming) -> tuple[tuple[Option, float], ...]:

@@ -155,7 +155,7 @@ def share_of(entry: Mapping[str, Any]) -> float | None:
     """The share of samples, 0 to 1, that agree, by the entry of an :class:`Agreement` and what it says was lost.
 
     It is the share with the same top class; where no output is known to hold classes, that of samples that agree to
-    :data:`ALIKE_DB`; none where a slice of an output was lost. Bundles of before know top classes alone.
+    :data:`ALIKE_DB`; none where a slice of an output was lost. Bundles of before know only top classes.
 
     >>> share_of({"top1_agreement": None, "alike": 0.75}), share_of({"top1_agreement": 1.0, "lost": ["scores[:, 4]"]})
     (0.75, 0.0)

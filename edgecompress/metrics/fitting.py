@@ -35,7 +35,7 @@ class Fit(NamedTuple):
         """What to give; no other metric where the one that was ``named`` reads the labels in another form.
 
         >>> OF_MASKS.advice(named=False), OF_MASKS.advice(named=True)
-        ('them as integers, and --metric miou', 'them as integers')
+        ('them as integers, labels.long(), and --metric miou', 'them as integers, labels.long()')
         """
         return self.as_classes if named and self.as_classes else self.give
 
@@ -55,8 +55,8 @@ def _masks(labels: str, form: str) -> Fit:
 
 
 OF_UNEQUAL_MASKS = _masks("masks of unequal sizes", "them the size of the outputs")
-OF_MASKS = _masks("masks of 0 and 1", "them as integers")
-OF_MASKS_OF_A_CHANNEL = _masks("masks of 0 and 1", "them as integers without the channel, labels.squeeze(1)")
+OF_MASKS = _masks("masks of 0 and 1", "them as integers, labels.long()")
+OF_MASKS_OF_A_CHANNEL = _masks("masks of 0 and 1", "them as integers without the channel, labels.squeeze(1).long()")
 OF_ONE_HOT = {axis: _masks("one-hot masks", f"classes, labels.argmax({axis})") for axis in (1, -1)}
 OF_SEVERAL_CLASSES = Fit("0 or 1 for each class", "--metric auroc")
 
@@ -130,10 +130,22 @@ def _of_floats(labels: Array) -> Fit | None:
         return OF_MASKS_OF_A_CHANNEL if labels.ndim == IMAGE_AXES and labels.shape[1] == 1 else OF_MASKS
     if labels.ndim == BOX_AXES and labels.shape[2] in BOX_SIDES and ((labels >= 0) | (labels == PADDING)).all():
         return OF_BOXES
-    if labels.ndim == 1 and (labels == np.round(labels)).all():
-        return None
+    is_whole = bool((labels == np.round(labels)).all())
+    return None if labels.ndim == 1 and is_whole else _of_numbers(labels, is_whole=is_whole)
+
+
+def _of_numbers(labels: Array, *, is_whole: bool) -> Fit:
+    """Of numbers, which are classes where a metric of classes was named: those are whole."""
     of_images = ", or psnr of images" if labels.ndim == IMAGE_AXES else ""
-    return Fit(described(labels), f"--metric mae, or rmse{of_images}")
+    numbers = f"--metric mae, or rmse{of_images}"
+    if not is_whole:
+        return Fit(described(labels), numbers, "classes as integers, which these numbers are not")
+    has_channel = labels.ndim == IMAGE_AXES and labels.shape[1] == 1
+    as_classes = f"them as integers, labels.{'squeeze(1).' if has_channel else ''}long()"
+    if labels.ndim < MASK_AXES or (labels.ndim == IMAGE_AXES and not has_channel):
+        return Fit(described(labels), numbers, as_classes)
+    masks = f"{numbers}; masks of classes {as_classes.removeprefix('them ')}, and --metric miou"
+    return Fit(described(labels), masks, as_classes)
 
 
 def _one_hot_axis(labels: Array) -> int | None:

@@ -27,7 +27,7 @@ WHOLE = ""
 MAX_SLICES = 2**14
 """An axis that is longer is not cut into slices."""
 LEAST_VALUES = 4
-"""A slice of fewer values, or of fewer that differ from the reference's, can vanish by rounding alone."""
+"""A slice of fewer values, or of fewer that differ from the reference's, can vanish merely by rounding."""
 MANY_VALUES = 32
 """So many values do not fall into one step by chance where slices that are no stronger do not."""
 WEAK = 1e-2

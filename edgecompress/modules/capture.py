@@ -6,10 +6,12 @@ import linecache
 import re
 import sysconfig
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
@@ -45,9 +47,32 @@ def check_runs(network: Network, batch: Batch, data: Batches | None = None) -> N
     if not first:
         raise ModelError("the model returns no tensor; return a tensor, or a tuple or dict of tensors")
     if not all(np.isfinite(output).all() for output in first if output.dtype.kind == "f"):
-        raise ModelError("the model's outputs on the first batch are not finite; check weights and preprocessing")
+        raise ModelError(f"the model's outputs on the first batch are not finite; {_of_the_weights(network)}")
     if any(a.shape != b.shape or (a != b).any() for a, b in zip(first, second, strict=True)):
         raise ModelError("the model answers differently to the same input; remove the randomness from its forward")
+
+
+def _of_the_weights(network: Network) -> str:
+    """What to check: the weights that are not finite themselves, or where the numbers come from."""
+    wrong = list(_not_finite(network))
+    if not wrong:
+        return "check weights and preprocessing"
+    listed = f"{', '.join(map(repr, wrong[:3]))}{', ...' * (len(wrong) > 3)}"
+    return f"weights hold NaN or infinity: {listed}; take a checkpoint from before"
+
+
+def _not_finite(network: Network) -> Iterator[str]:
+    """The names of weights that are not finite; an infinite buffer may be a mask."""
+    if isinstance(network, nn.Module):
+        kept = network.named_buffers()
+        parameters = {name: each for name, each in network.named_parameters() if each.is_floating_point()}
+        buffers = {name: each for name, each in kept if each.is_floating_point() and each.layout == torch.strided}
+        yield from (name for name, each in parameters.items() if not each.float().isfinite().all())
+        yield from (name for name, each in buffers.items() if each.float().isnan().any())
+    elif isinstance(network, ir.Model):
+        constants = {name: value.const_value for name, value in network.graph.initializers.items()}
+        arrays = {name: value.numpy() for name, value in constants.items() if value is not None}
+        yield from (name for name, each in arrays.items() if each.dtype.kind == "f" and np.isnan(each).any())
 
 
 def capture(module: nn.Module, batch: Batch, export: Export) -> ExportedProgram:

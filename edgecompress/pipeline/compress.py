@@ -31,13 +31,14 @@ from edgecompress.loading.opened import Opened, open_together
 from edgecompress.loading.sources import Data
 from edgecompress.metrics.targets import is_numbers
 from edgecompress.modules.named_inputs import answering
+from edgecompress.pipeline.again import command_again
 from edgecompress.pipeline.findings import Artifact, look_at
 from edgecompress.pipeline.fixed_shapes import require_fixed_shapes
 from edgecompress.pipeline.fold import convert
 from edgecompress.pipeline.foresight import foreseen
 from edgecompress.pipeline.plan import make_plan
 from edgecompress.pipeline.prepare import sample_rows
-from edgecompress.pipeline.request import AGAIN, Request, make_request
+from edgecompress.pipeline.request import Request, make_request
 from edgecompress.progress import Progress
 from edgecompress.pruning.reload.pruned_file import pruned_file
 from edgecompress.recipe.arguments import Overrides
@@ -77,7 +78,7 @@ def compress(
     overwrite: bool = False,
     progress: Progress | None = None,
     workers: Workers | None = None,
-    command: str = AGAIN,
+    command: str | None = None,
     sign: str | Path | None = None,
     metric: MetricOrName | None = None,
     postprocess: PostprocessOrName | None = None,
@@ -106,8 +107,9 @@ def compress(
         overwrite: replace an existing output.
         progress: what is told of the progress; by default nobody.
         workers: the processes that share the calibration; this is the first of them, and the others call
-            :func:`assist`. By default this process alone.
-        command: what started the run, for the report.
+            :func:`assist`. By default only this process.
+        command: what started the run, for the report; by default the command that makes the bundle again, with the
+            names of what was given by name.
         sign: a private key of Ed25519 in a PEM file; the bundle gets a ``manifest.sig``.
         metric: what decides how good the artifact is, in place of ``evaluation.metric`` of the recipe: a name,
             ``file.py:callable``, an object with ``update(outputs, targets)``, ``compute()`` and ``reset()``, such as
@@ -131,21 +133,23 @@ def compress(
         ParityError: a step changed what the network computes.
     """
     told = progress or Progress()
+    data = {"calibration": calibration, "evaluation": evaluation, "train": train}
+    by = MeasuredBy(metric=metric, postprocess=postprocess, loss=loss)
     request = make_request(
         given_model(model, weights, told),
         target=target,
         recipe=recipe,
-        data={"calibration": calibration, "evaluation": evaluation, "train": train},
+        data=data,
         teacher=load_teacher(teacher, None, told) if isinstance(teacher, str) else teacher,
         output=output,
         statistics=statistics,
         overrides=overrides,
         overwrite=overwrite,
         workers=workers,
-        command=command,
+        command=command or command_again(model, data, weights=weights, teacher=teacher, by=by),
         name=name_of(str(model)) if isinstance(model, (str, os.PathLike)) else None,
         sign=sign,
-        by=MeasuredBy(metric=metric, postprocess=postprocess, loss=loss),
+        by=by,
     )
     return carry_out(request, plan_of(request), told)
 
@@ -322,7 +326,7 @@ def _artifact(converted: Converted, places: Sequence[NamedPlace], progress: Prog
 
 
 def _trained_on(streams: Streams, recipe: Recipe) -> Batches:
-    """The training data, where there are no others; labels that need not be classes are those of its loss alone."""
+    """The training data, where there are no others; labels that need not be classes are those of its loss only."""
     assert streams.train is not None
     train, training = streams.train, recipe.training
     measurable = training.loss in (None, BY_TASK["classification"]) and is_numbers(train.first().labels)

@@ -85,9 +85,8 @@ class Findings:
         measured = {**measures(self.evidence), **on_device, **elsewhere.agreements, **elsewhere.placement}
         here = {name: ends for name, ends in intervals(self.evidence).items() if name not in on_device}
         units = metric_units(self.evidence.measure)
-        return judge(
-            elsewhere.strict(recipe.budgets), comparable(measured, recipe), {**here, **elsewhere.intervals}, units
-        )
+        told = comparable(measured, recipe, timed_there=on_device)
+        return judge(elsewhere.strict(recipe.budgets), told, {**here, **elsewhere.intervals}, units)
 
 
 def look_at(artifact: Artifact, steps: Sequence[ArtifactStep]) -> Findings:
@@ -106,7 +105,7 @@ def artifact_steps(recipe: Recipe) -> Iterator[ArtifactStep]:
         RecipeError: a package that registers a runtime is broken.
     """
     if "ort" in recipe.export.formats:
-        accelerators = "what CoreML and NNAPI could run; Android 15 deprecates NNAPI, XNNPACK runs on its CPU"
+        accelerators = "what CoreML and NNAPI could run on phones"
         yield ArtifactStep(name="convert", what=f"model.ort, the operators it needs, {accelerators}", run=_convert)
     if recipe.export.image_input == "uint8":
         what = f"{BYTES_ARTIFACT}, which takes the bytes of pictures, {recipe.export.image_layout.upper()}"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from edgecompress.errors import they_are
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import STAGES, Recipe
 from edgecompress.recipe.values import URLS
-from edgecompress.targets.cpus import host_isa
+from edgecompress.targets.cpus import another_cpu, times_here
 from edgecompress.techniques.fine_tuning import untrained_in_words
-from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_THE_METRIC
+from edgecompress.validation.another_cpu import ON_A_DEVICE, untimed
+from edgecompress.validation.budgets import AGAINST_THE_FLOAT, MEASURES, OF_LATENCY, OF_THE_METRIC
 from edgecompress.validation.doubtful_limits import doubtful_factors
 from edgecompress.validation.elsewhere.places import BROWSER, EMULATOR, asked_places, handling_of, runtime_of
 from edgecompress.validation.elsewhere.results import LIMITS
 from edgecompress.validation.remedies import ON_AN_NPU
 
-OF_LATENCY = ("min_speedup", "max_latency_ms", "max_latency_p95_ms", "max_latency_p99_ms")
 TO_TRAIN = "take --target edge or realtime, which train, and give --train DATA"
 CHANGED = {"pruning": "pruned", "low_rank": "factorized"}
 """What a technique that may go without training data makes of a network."""
@@ -36,9 +37,8 @@ def foreseen(
     """
     yield from _idle(recipe, roles, asked)
     yield from _of_training(recipe, roles, taught=taught)
-    if recipe.techniques:
-        yield from _of_latency(recipe)
-    else:
+    yield from _of_latency(recipe, taught=taught)
+    if not recipe.techniques:
         yield from _of_the_float(recipe.budgets)
     yield from doubtful_factors(recipe.budgets)
     yield from _unmeasured(recipe, roles)
@@ -78,38 +78,33 @@ def _of_training(recipe: Recipe, roles: Collection[str], *, taught: bool) -> Ite
             yield f"{told}: no technique of this recipe trains"
 
 
-def times_another_cpu(recipe: Recipe) -> bool:
-    """Whether latencies are those of this machine, and the target has a CPU of another kind."""
-    there, here = recipe.cpu.isa, host_isa()
-    timed_there = any(name.startswith(URLS) for name in asked_places(recipe))
-    return not timed_there and there is not None and here is not None and there != here
-
-
-def _of_latency(recipe: Recipe) -> Iterator[str]:
+def _of_latency(recipe: Recipe, *, taught: bool) -> Iterator[str]:
     """Times are this machine's, whatever the target is; where a device is named, they are its own."""
     if any(name.startswith(URLS) for name in asked_places(recipe)):
         return
-    set_budgets, here = _set(recipe.budgets, OF_LATENCY), host_isa()
-    emulated = bool(recipe.cpu.emulate)
-    if set_budgets and emulated:
-        yield f"{_listed(set_budgets)} measured on this machine; of an emulated CPU only the answers are compared"
-    elif set_budgets and times_another_cpu(recipe):
-        yield (
-            f"{_listed(set_budgets)} measured on this machine ({here}), not on {recipe.cpu.isa}; run the bundle's"
-            " selftest.py there"
-        )
+    compared = () if recipe.techniques else AGAINST_THE_FLOAT
+    set_budgets = _set(recipe.budgets, [name for name in OF_LATENCY if name not in compared])
+    derived = recipe.budgets.bound_latency and not taught and recipe.techniques[:1] == ("distillation",)
+    timed = (*recipe.goals_in_time, *(["the size of the derived student"] if derived else []))
+    if not times_here(recipe.cpu.isa):
+        if timed:
+            yield f"{they_are(timed)} decided by this machine's times: {another_cpu(recipe.cpu.isa)}; {ON_A_DEVICE}"
+        if set_budgets:
+            yield untimed(set_budgets, recipe.cpu.isa)
+    elif set_budgets and recipe.cpu.emulate:
+        yield f"{they_are(set_budgets)} measured on this machine; of an emulated CPU only the answers are compared"
 
 
 def _of_the_float(budgets: Budgets) -> Iterator[str]:
     """Nothing makes the artifact smaller or faster than what it is compared with."""
     if found := _set(budgets, AGAINST_THE_FLOAT):
-        yield f"{_listed(found)} not measured: no technique is enabled, and the artifact is the float model itself"
+        yield f"{they_are(found)} not measured: no technique is enabled, and the artifact is the float model itself"
 
 
 def _unmeasured(recipe: Recipe, roles: Collection[str]) -> Iterator[str]:
     of_the_metric = _set(recipe.budgets, OF_THE_METRIC)
     if of_the_metric and "evaluation" not in roles:
-        yield f"{_listed(of_the_metric)} not measured: there is no evaluation data (--evaluation)"
+        yield f"{they_are(of_the_metric)} not measured: there is no evaluation data (--evaluation)"
     yield from _of_an_npu(recipe)
     groups = {EMULATOR: "cpus", BROWSER: "browser"}
     tried = {groups.get(runtime_of(name), "runtimes") for name in asked_places(recipe)}
@@ -123,13 +118,9 @@ def _of_an_npu(recipe: Recipe) -> Iterator[str]:
     """Budgets of a placement, where no runtime that is asked for has another unit than the CPU."""
     units = {handling_of(runtime_of(name)).unit for name in asked_places(recipe)}
     if units <= {"CPU"} and (found := _set(recipe.budgets, ON_AN_NPU)):
-        yield f"{_listed(found)} not measured: no NPU is named; set validation.device"
+        yield f"{they_are(found)} not measured: no NPU is named; set validation.device"
 
 
 def _set(budgets: Budgets, names: Sequence[str]) -> list[str]:
     assert {*names} <= {*MEASURES}
     return [name for name in names if getattr(budgets, name) is not None]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"

@@ -14,7 +14,7 @@ from edgecompress.arrays import Array
 from edgecompress.axes.classes import settle_streams
 from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
-from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, RecipeError, first_line
+from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line
 from edgecompress.exporters.output_names import named_outputs
 from edgecompress.loading.losses import open_loss
 from edgecompress.metrics.accuracy import require_class_axis
@@ -43,7 +43,6 @@ def prepare(network: Network, context: Context) -> tuple[Network, Context]:
     """
     recipe, streams = context.recipe, context.streams
     require_data(recipe, streams)
-    require_one_process(context)
     if isinstance(network, nn.Module):
         network = plain_copy(network).model.eval()
     check_runs(network, context.example, streams.calibration)
@@ -79,17 +78,6 @@ def require_data(recipe: Recipe, streams: Streams) -> None:
         raise DataError(
             "quantization.training=always needs training data; give train (--train), or set quantization.training=never"
         )
-
-
-def require_one_process(context: Context) -> None:
-    """Require that no other process waits for a training that only the first one would do.
-
-    Raises:
-        RecipeError: several processes share the work, and the recipe asks for quantization-aware training.
-    """
-    recipe, shared = context.recipe, context.sharing is not None and context.sharing.workers.count > 1
-    if shared and "quantization" in recipe.techniques and recipe.quantization.training == "always":
-        raise RecipeError("quantization.training=always runs in one process; set quantization.training=never")
 
 
 def require_fitting(network: nn.Module, streams: Streams, *, trains: bool) -> None:

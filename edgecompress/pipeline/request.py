@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from torch import nn
 
 from edgecompress.bundle.signature import load_signing_key
@@ -15,6 +15,7 @@ from edgecompress.loading.metrics import AS_NAMED, MeasuredBy
 from edgecompress.loading.models import name_of
 from edgecompress.loading.sources import Data
 from edgecompress.modules.checks import check_network, check_teacher
+from edgecompress.pipeline.again import command_again
 from edgecompress.recipe.arguments import Overrides, path
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network
@@ -22,10 +23,11 @@ from edgecompress.targets import TargetProfile, given_profile
 from edgecompress.techniques.checkpoints import checkpoints_of
 from edgecompress.techniques.kept import Kept
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 TARGET = "mobile"
 """Where neither a target nor a recipe is given."""
-AGAIN = "edgecompress compress MODEL --target recipe.toml --calibration DATA"
-"""How a run that was started in Python is repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Request:
     overwrite: bool = False
     statistics: Path | None = None
     workers: Workers = field(default_factory=Workers)
-    command: str = AGAIN
+    command: str
     name: str = "model"
     key: Ed25519PrivateKey | None = None
     by: MeasuredBy = AS_NAMED
@@ -85,7 +87,7 @@ def make_request(
     overrides: Overrides = (),
     overwrite: bool = False,
     workers: Workers | None = None,
-    command: str = AGAIN,
+    command: str | None = None,
     name: str | None = None,
     sign: str | Path | None = None,
     by: MeasuredBy = AS_NAMED,
@@ -116,7 +118,7 @@ def make_request(
         overwrite=overwrite,
         statistics=file,
         workers=workers or Workers(),
-        command=command,
+        command=command_again(model, data, teacher=teacher, by=by) if command is None else command,
         name=called,
         key=key,
         by=by,

@@ -57,7 +57,7 @@ class Enclosable:
     ranges: Mapping[str, Mapping[Scheme, QuantParams]]
 
     def enclose(self, patterns: Sequence[str]) -> StepResult[ir.Model]:
-        """The network with pairs around every operator; nodes that are named read and write uint16.
+        """The network with pairs around every operator; nodes that are named, and Softmax, read and write uint16.
 
         Args:
             patterns: names of nodes; ``*`` and ``?`` are wildcards.

@@ -2,7 +2,7 @@
 
 ONNX Runtime looks from a product past a Relu or Clip for the QuantizeLinear behind it, and where there is none, it runs
 the product in floats, and turns its weights back at each call. A product of matrices and a sum become one Gemm before
-it looks for integers at all. As Max, Min and Sum these do the same, and it sees the product alone.
+it looks for integers at all. As Max, Min and Sum these do the same, and it sees only the product.
 """
 
 from __future__ import annotations

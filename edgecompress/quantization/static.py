@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from edgecompress.calibration import Observer, Sharing, collect
+from edgecompress.calibration import Observer, Sharing, Workers, collect
 from edgecompress.calibration.freshness import staleness
 from edgecompress.data.batches import Batches
 from edgecompress.errors import ModelError, plural
 from edgecompress.progress import Progress
-from edgecompress.quantization.aware.recovered import Train, is_to_train, trained
+from edgecompress.quantization.aware.agreement import agreed_lowering
+from edgecompress.quantization.aware.recovered import Train, assist, is_to_train, trained
 from edgecompress.quantization.control_flow import rewrite_bodies, with_bodies
 from edgecompress.quantization.fallback import Accept, fall_back
 from edgecompress.quantization.fusion import Fusion, read_fusion
@@ -102,8 +103,11 @@ def _quantized(
         "calibration_samples": calibration.samples,
         "calibration_digest": calibration.digest,
     }
-    if sharing is not None and sharing.workers.rank:
-        return StepResult(model=model, metrics=metrics)  # only the first worker goes on
+    workers = Workers() if sharing is None else sharing.workers
+    if workers.rank:  # only the first worker goes on; the others train along
+        if train is not None:
+            assist(workers, train)
+        return StepResult(model=model, metrics=metrics)
     stale = staleness(calibration, batches)
     by_table = [lower(model, placement, calibration, recipe, scheme, observer) for scheme in schemes(recipe)]
     choice = TimedChoice() if choose is None or not placement.placed else choose(by_table[0], batches)
@@ -117,8 +121,8 @@ def _quantized(
     best = recovered(rivals)
     if choice.floats and accept is not None and not accept(best.model):
         best = _more_accurate(best, recovered(by_table), accept)
-    if train is not None and is_to_train(recipe, best, accept):
-        best = trained(model, best, recipe, train, batches, accept)
+    if train is not None:
+        best = _trained(model, best, recipe, train, batches, accept, workers)
     final = _budgeted(model, best, recipe, batches, progress, accept)
     require_decided(final.model, final.lowering)
     placement, recurrent = final.lowering.placement, final.lowering.recurrent
@@ -132,6 +136,20 @@ def _quantized(
         warnings=(*stale, *final.warnings, *_strays(fusion)),
         metrics=metrics,
     )
+
+
+def _trained(
+    model: ir.Model,
+    before: Recovered,
+    recipe: Quantization,
+    train: Train,
+    batches: Batches,
+    accept: Accept | None,
+    workers: Workers,
+) -> Recovered:
+    """The model after training, where the recipe asks for that; the other workers are told what is trained."""
+    wanted = agreed_lowering(workers, lambda: before.lowering if is_to_train(recipe, before, accept) else None)
+    return before if wanted is None else trained(model, before, recipe, train, batches, accept)
 
 
 def _agreement(recovered: Recovered) -> float:

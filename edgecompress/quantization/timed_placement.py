@@ -146,7 +146,7 @@ def _cuts(lowering: Lowering, sample: Inputs, threads: int) -> Iterator[tuple[st
 def fastest_of(rivals: Sequence[Rival], measure: Measure) -> TimedChoice:
     """The fastest, if it is faster than the table's placement beyond doubt.
 
-    The fastest of many is so by chance, too. So it is measured again, and that alone counts.
+    The fastest of many is so by chance, too. So it is measured again, and only that counts.
 
     Args:
         rivals: the first is the table's placement, in which nothing stays float for the sake of time.

@@ -1,4 +1,4 @@
-"""Named nodes of an enclosed network in uint16 in the place of uint8; weights stay int8.
+"""Nodes of an enclosed network in uint16 in the place of uint8: named ones, and Softmax. Weights stay int8.
 
 The compiler of an NPU wants what a node reads and writes in one type. So a value has the type of the node that computes
 it, and where a node of the other type reads it, a second pair behind the first converts it.
@@ -31,6 +31,9 @@ from edgecompress.quantization.qdq_pairs import (
 STEPS = 257
 """Steps of uint16 to a step of uint8: 65535 of them are 255 of these, so that each value of uint8 is one of uint16."""
 INT32 = np.iinfo(np.int32)
+ALWAYS_WIDE = frozenset({"Softmax"})
+"""Operators that are uint16 in any case: with uint8 the NPU computes them in steps of 1/256, whatever the scale of
+their output. A probability among 197 is about one such step, so that 10 dB are left there of the 47 on a CPU."""
 NARROW = {"PRelu": 1}
 """Operators with an input that is uint8 in any case: the NPU's compiler refuses the file over a slope of 16 bits."""
 
@@ -51,7 +54,7 @@ def units(graph: ir.Graph) -> list[Unit]:
 
 
 def wide_nodes(graph: ir.Graph, patterns: Sequence[str]) -> set[ir.Node]:
-    """The nodes whose names match, with what goes along.
+    """The nodes whose names match, those that are wide in any case, and what goes along.
 
     An operator that only moves what a wide node wrote is wide, too, and so is a node without a pair between it and a
     wide one.
@@ -62,7 +65,8 @@ def wide_nodes(graph: ir.Graph, patterns: Sequence[str]) -> set[ir.Node]:
     """
     wide: set[ir.Node] = set()
     for current in graph:
-        if current.op_type not in PAIRS and (_named(current, patterns) or _goes_along(current, wide)):
+        asked = _named(current, patterns) or current.op_type in ALWAYS_WIDE
+        if current.op_type not in PAIRS and (asked or _goes_along(current, wide)):
             wide.add(current)
     for current in reversed(graph):
         before = _joined(current)

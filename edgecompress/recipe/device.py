@@ -55,13 +55,13 @@ def parse_url(url: str, key: str = "device.url") -> DeviceUrl:
     DeviceUrl(scheme='ssh', host='board.local', user='pi', port=2222)
     >>> parse_url("ssh://pi:secret@board")
     Traceback (most recent call last):
-    ValueError: a URL with a password in 'device.url'; leave it out: keys alone are used, ssh-copy-id installs one
+    ValueError: a URL with a password in 'device.url'; leave it out: only keys are used, ssh-copy-id installs one
     """
     scheme, found, rest = url.partition("://")
     user, at, place = (rest if found else BEGINNING.sub("", url)).rpartition("@")
     if at and ":" in user:
         raise ValueError(
-            f"a URL with a password in {key!r}; leave it out: keys alone are used, ssh-copy-id installs one"
+            f"a URL with a password in {key!r}; leave it out: only keys are used, ssh-copy-id installs one"
         )
     if not found or scheme not in SCHEMES:
         raise ValueError(_fault(url, key, f"expected {FORM}"))
@@ -132,7 +132,7 @@ class Device(Table):
     python: Annotated[str, Field(pattern=r"^[^-\x00-\x1f][^\x00-\x1f]*$")] = "python3"
     """The Python there, by its name or path; ``~/`` is the home folder there."""
     onnxruntime: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*(\.\*)?$")] | None = None
-    """Bring this version along with numpy, from wheels for the device, for the run alone; by default what is found
+    """Bring this version along with numpy, from wheels for the device, only for the run; by default what is found
     there is used."""
     folder: Annotated[str, Field(pattern=r"^(/|~/)[^\x00-\x1f]*$")] | None = None
     """Where the run has its own folder there, which it removes; by default the temporary folder."""
@@ -142,6 +142,11 @@ class Device(Table):
     """Intra-op threads there; by default ``cpu.threads``."""
     cores: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """The numbers of the cores that the run keeps to; by default all."""
+
+    @property
+    def where(self) -> str:
+        """The end of a sentence about what is timed there; nothing where no device is named."""
+        return "" if self.url is None else f" on {self.url}"
 
     def with_cores_of(self, other: Self) -> Self:
         """This table, with the threads and cores of another where it has none."""

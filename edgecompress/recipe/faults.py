@@ -90,4 +90,4 @@ def _written(expected: str, given: object, path: str, forms: Forms, docstring: s
         return f"; write {given.replace(',', '.')}"
     if NUMBER.fullmatch(given.strip().lower()):
         return f"; write a number without a unit{_said(docstring, ': ')}"
-    return ""
+    return "; write a number, or none to leave it out" if any(form.get("type") == "null" for form in forms) else ""

@@ -59,6 +59,15 @@ def parse_assignment(text: str) -> Assignment:
     return Assignment(path=_parse_key(key), value=as_meant(key, _parse_value(value.strip())))
 
 
+def keys_of(assignments: Iterable[str]) -> tuple[str, ...]:
+    """The keys that ``KEY=VALUE`` assignments name, each once.
+
+    >>> keys_of(["cpu.threads = 2", "cpu.threads=4", "seed=1"])
+    ('cpu.threads', 'seed')
+    """
+    return tuple(dict.fromkeys(text.partition("=")[0].strip() for text in assignments))
+
+
 def _parse_key(key: str) -> tuple[str, ...]:
     try:
         table: Any = tomllib.loads(f"{key} = 0")

@@ -95,7 +95,7 @@ class LowRank(Table):
     multiple: PositiveInt = 16
     """Ranks are multiples of it: 16 for AVX-512, 8 for AVX2, 4 or 8 for Arm."""
     whitening: bool = True
-    """Weigh errors by what calibration data make of them in the layer's output; without, by the weights alone."""
+    """Weigh errors by what calibration data make of them in the layer's output; without, only by the weights."""
     protect: tuple[str, ...] = ()
     """Names of layers that stay whole; ``*`` and ``?`` are wildcards."""
     include: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class Quantization(Table):
     enclose: bool = False
     """Put integers around every operator and output, the first convolutions included, for NPUs: a step of its own."""
     uint16_activations: tuple[str, ...] = ()
-    """With ``enclose``: names of ONNX nodes that read and write uint16; ``*`` and ``?`` are wildcards."""
+    """With ``enclose``: names of ONNX nodes that read and write uint16, as Softmax does; ``*``, ``?`` are wildcards."""
 
     @model_validator(mode="after")
     def _encloses_all(self) -> Self:
@@ -322,6 +322,17 @@ class Recipe(Table):
     def trains(self) -> bool:
         """Whether a technique of the recipe reads training data, if only to estimate batch norms on."""
         return any(name != "quantization" or self.quantization.training != "never" for name in self.techniques)
+
+    @property
+    def goals_in_time(self) -> tuple[str, ...]:
+        """The settings, as ``KEY=VALUE``, of enabled techniques that time candidates.
+
+        >>> Recipe(low_rank=LowRank(enabled=True, goal="latency")).goals_in_time
+        ('low_rank.goal=latency',)
+        """
+        named = (("pruning", "goal"), ("pruning", "spread"), ("low_rank", "goal"))
+        asked = {f"{name}.{key}": getattr(getattr(self, name), key) for name, key in named if name in self.techniques}
+        return tuple(f"{key}=latency" for key, value in asked.items() if value == "latency")
 
     @property
     def techniques(self) -> tuple[Technique, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from edgecompress.bundle.manifest import Manifest, canonical
@@ -14,12 +15,23 @@ from edgecompress.report.page import render
 from edgecompress.step import Plan
 from edgecompress.validation.flips import Flips
 
+REPORT = "report.json"
+
 
 def report_files(outcome: Outcome, manifest: Manifest) -> dict[str, bytes]:
     """``report.json`` and ``report.html`` by name."""
-    document = canonical(make_report(outcome, manifest))
-    # The page is drawn from what a reader of the file finds, so that it can be drawn again.
-    return {"report.json": document, "report.html": render(json.loads(document)).encode()}
+    return _drawn(make_report(outcome, manifest))
+
+
+def with_command(files: Mapping[str, bytes], command: str) -> dict[str, bytes]:
+    """The files of a bundle, whose report says that another command makes it again."""
+    return {**files, **_drawn({**json.loads(files[REPORT]), "command": command})}
+
+
+def _drawn(report: Mapping[str, Any]) -> dict[str, bytes]:
+    """The page is drawn from what a reader of the file finds, so that it can be drawn again."""
+    document = canonical(report)
+    return {REPORT: document, "report.html": render(json.loads(document)).encode()}
 
 
 def make_report(outcome: Outcome, manifest: Manifest) -> dict[str, Any]:

@@ -27,10 +27,15 @@ def workflow_commands(title: str, cases: Sequence[GateCase], file: str | None = 
     """
     place = "" if file is None else f"file={_property(file)},"
     return [
-        f"::{LEVELS[case.ended]} {place}title={_property(title)}::{_data(f'{case.name} is {case.told}')}"
+        f"::{LEVELS[case.ended]} {place}title={_property(title)}::{_data(_told(case))}"
         for case in cases
         if case.ended in LEVELS
     ]
+
+
+def _told(case: GateCase) -> str:
+    """What became of it; an error says by itself what it is about."""
+    return case.told if case.ended == "error" else f"{case.name} is {case.told}"
 
 
 def summary(title: str, cases: Sequence[GateCase]) -> str:

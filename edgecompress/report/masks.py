@@ -35,6 +35,15 @@ def drawn_difference(before: Array, after: Array) -> str:
     return data_uri(Image.fromarray(pixels), exact=True)
 
 
+def mask_colour(label: int) -> str:
+    """The colour of a class in CSS.
+
+    >>> mask_colour(0), mask_colour(-1)
+    ('rgb(0, 0, 0)', 'rgb(128, 128, 128)')
+    """
+    return f"rgb{_colour(label)}"
+
+
 def _small(mask: Array) -> Array:
     step = -(-max(mask.shape) // MOST_PIXELS)
     return mask[::step, ::step]

@@ -14,6 +14,7 @@ from edgecompress.bundle.manifest import metric_entry
 from edgecompress.errors import plural
 from edgecompress.report.boxes import boxes_of_answer
 from edgecompress.report.charts import damage_by_layer, distribution, shares, sizes_by_layer, values_and_range
+from edgecompress.report.masks import mask_colour
 from edgecompress.report.network import lines_of, rows_of
 from edgecompress.report.segments import line_of_segments
 from edgecompress.timing.ratios import Ratio, ratio_of
@@ -29,22 +30,26 @@ from edgecompress.units import (
     milliseconds,
     outcome,
     percent,
+    share,
     times,
 )
+from edgecompress.validation.budgets import MEASURES, OF_LATENCY
 from edgecompress.validation.drops import Drop
+from edgecompress.validation.elsewhere.measured import deciding
 
 
 def render(report: Mapping[str, Any]) -> str:
     """The page of a report as ``report.json`` holds it."""
     measured = metric_entry(report["metrics"])
     figures = (budget, decibels, kilobytes, limit, metric, metric_change, metric_title, milliseconds, percent, times)
-    words = (judged_in_words, outcome, plural)
+    words = (judged_in_words, outcome, plural, share)
     drawn = (
         boxes_of_answer,
         damage_by_layer,
         distribution,
         line_of_segments,
         lines_of,
+        mask_colour,
         rows_of,
         shares,
         sizes_by_layer,
@@ -56,12 +61,20 @@ def render(report: Mapping[str, Any]) -> str:
         measured=measured,
         median=statistics.median,
         drop=Drop.recorded(measured),
+        deciding_places=_deciding_places(report),
         Ratio=Ratio,
         factor=_factor,
         stage_change=_stage_change,
         class_name=functools.partial(class_name, report["recipe"].get("data", {}).get("classes", [])),
         **named,
     )
+
+
+def _deciding_places(report: Mapping[str, Any]) -> list[str]:
+    """The devices whose times decide budgets, each once."""
+    figures = deciding(report.get("runtimes", {}))
+    measures = [MEASURES[check["budget"]][0] for check in report["verdict"]["budgets"] if check["budget"] in OF_LATENCY]
+    return list(dict.fromkeys(figures[measure].place for measure in measures if measure in figures))
 
 
 def template(name: str) -> Template:

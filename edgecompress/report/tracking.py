@@ -16,6 +16,7 @@ from typing import Any
 from edgecompress.bundle.manifest import SIGNATURE
 from edgecompress.bundle.reading import read_bundle
 from edgecompress.errors import InputError, OutputError, first_line
+from edgecompress.progress import Progress
 from edgecompress.report.run_record import RunRecord, record_of
 from edgecompress.report.tracking_uri import CONNECT_S, FORMS, LOGIN, checked_uri, database_of, shown, unreachable
 
@@ -65,7 +66,9 @@ class LoggedRun:
         return {**{name: getattr(self, name) for name in names}, **record}
 
 
-def log_bundle(folder: Path, uri: str, *, experiment: str, run_name: str | None = None) -> LoggedRun:
+def log_bundle(
+    folder: Path, uri: str, *, experiment: str, run_name: str | None = None, progress: Progress | None = None
+) -> LoggedRun:
     """Log a bundle as a run of MLflow; a run that does not become whole is marked FAILED.
 
     An interruption carries a note (PEP 678) that names the run, and says whether it is marked.
@@ -76,6 +79,7 @@ def log_bundle(folder: Path, uri: str, *, experiment: str, run_name: str | None 
             ``MLFLOW_TRACKING_PASSWORD``, or ``MLFLOW_TRACKING_TOKEN``, do.
         experiment: that the run belongs to; it is made where there is none.
         run_name: by default the folder's name.
+        progress: told of the files; by default nobody.
 
     Raises:
         OutputError: it is no bundle, or was changed.
@@ -93,7 +97,7 @@ def log_bundle(folder: Path, uri: str, *, experiment: str, run_name: str | None 
         with _noted("a run may have been begun there"), _told(uri):
             run_id = client.create_run(experiment_id, run_name=name).info.run_id
         with _whole(client, run_id, uri):
-            _send(client, run_id, record, folder)
+            _send(client, run_id, record, folder, progress or Progress())
     page = f"{shown(uri).rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
     url = page if uri.lower().startswith("http") else None
     return LoggedRun(
@@ -140,7 +144,7 @@ def _experiment(client: Any, name: str) -> str:
     return str(found.experiment_id)
 
 
-def _send(client: Any, run_id: str, record: RunRecord, folder: Path) -> None:
+def _send(client: Any, run_id: str, record: RunRecord, folder: Path, progress: Progress) -> None:
     from mlflow.entities import Metric, Param
 
     now = time.time_ns() // 10**6
@@ -148,7 +152,7 @@ def _send(client: Any, run_id: str, record: RunRecord, folder: Path) -> None:
         client.log_batch(run_id, params=params)
     for metrics in _batches([Metric(name, value, now, 0) for name, value in record.measures.items()]):
         client.log_batch(run_id, metrics=metrics)
-    for name in record.files:
+    for name in progress.track(record.files, "logging to MLflow", "file"):
         client.log_artifact(run_id, str(folder / name), ARTIFACTS)
     read_bundle(folder)  # what was sent is what was checked
     client.set_terminated(run_id, "FINISHED")

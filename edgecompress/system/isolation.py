@@ -111,12 +111,22 @@ def _reason(status: int, said: str, memory_bytes: int) -> str | None:
     """Why a child failed, by its exit status and what it said last; None where it did not."""
     if status == 0:
         return None
-    if status < 0:
-        return f"it was ended by signal {-status} ({signal.Signals(-status).name})"
     lines = said.strip().splitlines() or ["no message"]
     if "MemoryError" in lines[-1] or "bad_alloc" in lines[-1]:
         return f"it needs more than {memory_bytes / 2**30:.1f} GiB of memory"
-    return f"it failed: {lines[-1]}"
+    return f"it was ended by {signal_name(-status)}" if status < 0 else f"it failed: {lines[-1]}"
+
+
+def signal_name(number: int) -> str:
+    """A signal as messages call it.
+
+    >>> signal_name(signal.SIGSEGV), signal_name(40)
+    ('signal 11 (SIGSEGV)', 'signal 40')
+    >>> signal_name(signal.SIGKILL)  # what the system sends where memory runs out
+    'signal 9 (SIGKILL), as where memory runs out'
+    """
+    name = next((f" ({each.name})" for each in signal.Signals if each == number), "")
+    return f"signal {int(number)}{name}{', as where memory runs out' if name == ' (SIGKILL)' else ''}"
 
 
 def run_script_isolated(

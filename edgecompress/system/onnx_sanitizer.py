@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ RESULT, TOLD, STAGE = "model.onnx", "told.json", "stage"
 AGAIN = "export it again"
 
 Outputs = list[NDArray[Any]]
+Run = tuple[int, dict[str, tuple[int, ...]]]
+"""The size of dynamic dimensions, and the shapes of values by name."""
 
 
 class Refused(Exception):  # noqa: N818 - it is no error of the program
@@ -57,6 +60,9 @@ def _sanitized(source: Path, folder: Path, notes: list[str], *, upgrade: bool) -
     notes += name_dimensions(model)
     _enter(folder, "onnx's shape inference")
     model, told = with_true_shapes(model)
+    notes += told
+    _enter(folder, "ONNX Runtime")
+    model, told = with_seen_shapes(model)
     notes += told
     old = next((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), LEAST_OPSET)
     if not upgrade or old >= LEAST_OPSET:
@@ -173,12 +179,117 @@ def _contradictions(declared: onnx.GraphProto, inferred: onnx.GraphProto) -> Ite
     found = {value.name: _sizes(value) for value in (*inferred.output, *inferred.value_info)}
     for value in declared.output:
         if not _fits(_sizes(value), found[value.name]):
-            told, true = (_written(sizes) for sizes in (_sizes(value), found[value.name]))
-            yield f"output {value.name!r} is declared as {told}, and has {true}; the declared shape is left out"
-    inner = [value.name for value in declared.value_info if not _fits(_sizes(value), found.get(value.name))]
-    if inner:
-        listed = f"{', '.join(inner[:3])}{', ...' * (len(inner) > 3)}"
-        yield f"declared shapes of values inside are wrong, and left out: {listed}"
+            yield _wrong(value, _written(_sizes(value)), f"is {_written(found[value.name])}")
+    yield from _inside(value.name for value in declared.value_info if not _fits(_sizes(value), found.get(value.name)))
+
+
+def _wrong(value: onnx.ValueInfoProto, declared: str, true: str) -> str:
+    return f"output {value.name!r} is declared as {declared}, but {true}; this is repaired, you need do nothing"
+
+
+def _inside(names: Iterable[str]) -> Iterator[str]:
+    wrong = list(names)
+    if wrong:
+        listed = f"{', '.join(wrong[:3])}{', ...' * (len(wrong) > 3)}"
+        yield f"shapes of inner values are declared wrongly: {listed}; this is repaired, you need do nothing"
+
+
+def with_seen_shapes(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
+    """The model without the declared sizes that runs on made-up inputs contradict; which they were, in words.
+
+    Shape inference knows neither operators of other domains nor what follows a shape that is computed. Only what it
+    cannot prove is looked at, in one run, or in two of unlike sizes where a dimension is dynamic. A first axis that is
+    as long as the input's is called like that.
+    """
+    unproven = _unproven(model)
+    runs = _runs(model, unproven) if unproven else []
+    seen = {value.name: [(size, shapes[value.name]) for size, shapes in runs] for value in unproven}
+    wrong = {each.name for each in unproven if not all(_fits(_sizes(each), [*shape]) for _, shape in seen[each.name])}
+    if not wrong:
+        return model, []
+    repaired = onnx.ModelProto()
+    repaired.CopyFrom(model)
+    inner = [value for value in repaired.graph.value_info if value.name in wrong]
+    notes = list(_inside(value.name for value in inner))
+    for value in inner:
+        repaired.graph.value_info.remove(value)
+    for value in repaired.graph.output:
+        if value.name in wrong:
+            declared, (_, shape) = _written(_sizes(value)), seen[value.name][0]
+            kept = _kept(_sizes(value) or [], seen[value.name], _batch(model.graph))
+            _declare(value, kept)
+            true = _written([size or length for size, length in zip(kept, shape, strict=True)])
+            notes.append(_wrong(value, declared, f"was {true} in a trial run"))
+    return repaired, notes
+
+
+def _unproven(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The outputs and values inside that declare a size which does not follow from the operators."""
+    graph = onnx.shape_inference.infer_shapes(_bare(model), data_prop=True).graph
+    found = {value.name: _sizes(value) or [] for value in (*graph.output, *graph.value_info)}
+    made = {name for node in model.graph.node for name in node.output}  # exporters leave entries of what is gone
+    values = {value.name: value for value in (*model.graph.value_info, *model.graph.output) if value.name in made}
+    return [
+        value
+        for name, value in values.items()
+        if any(isinstance(size, int) for size in _sizes(value) or [])
+        and not _follows(_sizes(value) or [], found.get(name, []))
+    ]
+
+
+def _follows(declared: Sizes, inferred: Sizes) -> bool:
+    return len(declared) == len(inferred) and all(
+        size == other for size, other in zip(declared, inferred, strict=True) if isinstance(size, int)
+    )
+
+
+def _runs(model: onnx.ModelProto, values: Sequence[onnx.ValueInfoProto]) -> list[Run]:
+    """The shapes of these values in one run, in two where a dimension is dynamic; fewer where it does not run."""
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    there = {value.name for value in probe.graph.output}
+    probe.graph.output.extend(value for value in values if value.name not in there)
+    probe = _bare(probe)
+    dynamic = any(not isinstance(size, int) for value in model.graph.input for size in _sizes(value) or [])
+    outputs = ((size, _outputs_at(probe, size)) for size in sorted(SIZES))
+    ran = ((size, arrays) for size, arrays in outputs if arrays is not None)
+    listed = [value.name for value in probe.graph.output]
+    return [
+        (size, {name: array.shape for name, array in zip(listed, arrays, strict=True)})
+        for size, arrays in islice(ran, 2 if dynamic else 1)
+    ]
+
+
+def _kept(declared: Sizes, runs: Sequence[tuple[int, tuple[int, ...]]], batch: str | None) -> Sizes:
+    """The sizes that are declared, with None, or the name of the batch, in the place of those that are not so."""
+    rank = len(runs[0][1])
+    if any(len(shape) != len(declared) for _, shape in runs):
+        return [None] * rank
+    kept: Sizes = []
+    for axis, size in enumerate(declared):
+        follows = axis == 0 and len(runs) > 1 and all(shape[0] == rows for rows, shape in runs)
+        wrong = isinstance(size, int) and any(shape[axis] != size for _, shape in runs)
+        kept.append(size if not wrong else batch if follows else None)
+    return kept
+
+
+def _batch(graph: onnx.GraphProto) -> str | None:
+    """What the first axis of the inputs is called, where that is the same for all of them."""
+    constants = {tensor.name for tensor in graph.initializer}
+    names = {(_sizes(value) or [None])[0] for value in graph.input if value.name not in constants}
+    name = names.pop() if len(names) == 1 else None
+    return name if isinstance(name, str) else None
+
+
+def _declare(value: onnx.ValueInfoProto, sizes: Sizes) -> None:
+    shape = value.type.tensor_type.shape
+    del shape.dim[:]
+    for size in sizes:
+        dimension = shape.dim.add()
+        if isinstance(size, int):
+            dimension.dim_value = size
+        elif size is not None:
+            dimension.dim_param = size
 
 
 Sizes = list[int | str | None]
@@ -202,7 +313,8 @@ def _fits(declared: Sizes | None, inferred: Sizes | None) -> bool:
 
 
 def _written(sizes: Sizes | None) -> str:
-    return f"({', '.join('?' if size is None else str(size) for size in sizes or [])})"
+    """As a reader knows it; what inference makes up a name for has none."""
+    return f"({', '.join('?' if size is None or 'unk__' in str(size) else str(size) for size in sizes or [])})"
 
 
 def _upgraded(model: onnx.ModelProto, old: int, fix: str) -> onnx.ModelProto:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import platform
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import get_args
 from edgecompress.arithmetic import Arithmetic
 from edgecompress.errors import RecipeError, nearest
 from edgecompress.recipe.tables import Isa, Quantization, Recipe
+from edgecompress.system.cores import available_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,9 +192,24 @@ def arithmetic_of(recipe: Recipe) -> Arithmetic:
     return "native" if answers_differ(recipe.cpu.isa, recipe.quantization) else "exact"
 
 
-def available_cores() -> int:
-    """The cores of this machine that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def times_here(isa: Isa | None) -> bool:
+    """Whether this machine's times count for a target: it names no CPU, or this machine has such a CPU.
+
+    Where nobody tells what this machine's can do, one of the same architecture counts.
+
+    >>> times_here(None)
+    True
+    """
+    here = host_isa()
+    if isa is None or here is not None:
+        return isa in (None, here)
+    kind = wide_kind(platform.machine())
+    return kind is not None and isa.startswith(kind)
+
+
+def another_cpu(isa: Isa | None) -> str:
+    """A target's CPU and this machine's, in words."""
+    return f"the target's CPU is {isa}, this machine's {host_isa() or platform.machine()}"
 
 
 def threads_here(asked: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from edgecompress.errors import RecipeError
 from edgecompress.recipe.arguments import Overrides
 from edgecompress.recipe.arguments import assignments as listed_overrides
-from edgecompress.recipe.overrides import override
+from edgecompress.recipe.overrides import keys_of, override
 from edgecompress.recipe.tables import Recipe, key_paths, parse_recipe
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.recipe.unknown import in_its_place
@@ -96,8 +96,8 @@ def place_of(name: str) -> str:
     device = load_profile(name).recipe.validation.device
     if device is None:
         raise RecipeError(
-            f"target {name!r} runs on ONNX Runtime's CPU provider, as here, and names no other place; leave it out, or"
-            " name one, such as 'qnn:sm8650'"
+            f"target {name!r} runs on ONNX Runtime's CPU provider, as this machine does; leave it out of --on, or give"
+            " a place there, such as 'qnn:sm8650'"
         )
     return device
 
@@ -189,9 +189,9 @@ def effective_profile(target: str, assignments: Iterable[str] = ()) -> TargetPro
 def overridden(profile: TargetProfile, assignments: Iterable[str]) -> TargetProfile:
     """A profile with ``KEY=VALUE`` overrides in its recipe, as :func:`effective_profile` has them."""
     listed = tuple(assignments)
-    asked = (*profile.asked, *(assignment.partition("=")[0].strip() for assignment in listed))
+    asked = dict.fromkeys((*profile.asked, *keys_of(listed)))
     changed = _with_recipe(profile, override(profile.recipe, listed), "as the overrides ask")
-    return replace(changed, asked=tuple(dict.fromkeys(asked)))
+    return replace(changed, asked=tuple(asked))
 
 
 def _load(name: str | Path | None) -> TargetProfile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgecompress.targets.effects import EFFECTS, MeasuredFloat, Prediction, predict
@@ -15,7 +15,8 @@ from edgecompress.targets.rules import DECISIVE, RULES, SERVES, Case, Constraint
 class RankedTarget:
     """A profile that keeps the constraints as far as is known, what decided for it, and ``why`` in words.
 
-    ``settings`` are ``KEY=VALUE`` that make a strategy one for the CPU that is asked for.
+    ``settings`` are ``KEY=VALUE`` that make a strategy one for the CPU that is asked for. ``uncertain`` has the limits
+    that the prediction misses by less than its error, each with what is predicted.
     """
 
     profile: TargetProfile
@@ -23,6 +24,7 @@ class RankedTarget:
     why: tuple[str, ...]
     settings: tuple[str, ...]
     prediction: Prediction | None
+    uncertain: Mapping[str, str]
 
     @property
     def reason(self) -> str:
@@ -53,10 +55,11 @@ def recommend(
 ) -> Recommendation:
     """Rank profiles under constraints.
 
-    What breaks a constraint is rejected (``rules.RULES``). The others are ranked by how well their strategies serve
+    What breaks a constraint is rejected (``rules.RULES``). What is predicted to miss a limit by less than the error of
+    the prediction comes after what keeps all. Otherwise profiles are ranked by how well their strategies serve
     the limits that are set (``rules.SERVES``), one more for a profile that is made for the CPU; then come profiles of
     devices, those that need no training data, and those that lose less accuracy. Where nobody said whether there is
-    training data, profiles that train come after all others.
+    training data, profiles that train come after the others that keep the limits as well.
 
     Args:
         profiles: those to choose from; profiles of devices count only where the constraints name a CPU.
@@ -74,10 +77,7 @@ def recommend(
     rejected = [case for case in cases if case.profile.name in faults]
     left = sorted((case for case in cases if case.profile.name not in faults), key=_rank)
     return Recommendation(
-        ranked=tuple(
-            _ranked(case, [faults[candidate.profile.name][0] for candidate in rejected if _counts(candidate, case)])
-            for case in left
-        ),
+        ranked=tuple(_ranked(case, [*_rejecting(rejected, faults, case), *_doubting(left, case)]) for case in left),
         rejected=tuple(
             Rejected(
                 profile=case.profile,
@@ -99,7 +99,20 @@ def _ranked(case: Case, rejecting: list[str]) -> RankedTarget:
         decided_by=decided_by,
         why=tuple(reasons(case, decided_by)),
         settings=settings_for(case.profile, case.constraints),
+        uncertain=case.uncertain,
     )
+
+
+def _rejecting(rejected: Iterable[Case], faults: Mapping[str, tuple[str, str]], case: Case) -> Iterator[str]:
+    """The constraints that reject what would be better."""
+    return (faults[each.profile.name][0] for each in rejected if _counts(each, case))
+
+
+def _doubting(left: Iterable[Case], case: Case) -> Iterator[str]:
+    """The limits that put what would be better behind a profile that keeps them."""
+    if not case.uncertain:
+        behind = (each for each in left if _rank(case) < _rank(each) and _rank(each, sure=True) < _rank(case))
+        yield from (limit for each in behind for limit in each.uncertain)
 
 
 def _fault(case: Case) -> tuple[str, str] | None:
@@ -108,13 +121,19 @@ def _fault(case: Case) -> tuple[str, str] | None:
     return next(((name, why) for name, why in faults if why is not None), None)
 
 
-def _rank(case: Case) -> tuple[bool, int, bool, bool, float, bool, str]:
-    """What cases are sorted by, the best first; what trains comes last where nobody said that it can."""
+def _rank(case: Case, *, sure: bool = False) -> tuple[bool, bool, int, bool, bool, float, bool, str]:
+    """What cases are sorted by, the best first.
+
+    What may miss a limit comes last, unless it is taken to be ``sure``; before it what trains, where nobody said that
+    it can.
+    """
     unsure = case.profile.recipe.trains and case.constraints.train_data is None
+    doubted = bool(case.uncertain) and not sure
     serves, effect = SERVES.get(case.strategy, {}), EFFECTS.get(case.strategy)
     score = sum(serves.get(limit, 0) for limit in case.constraints.asked) + case.fits
     drop = effect.accuracy_drop if effect is not None else 0.0
-    return unsure, -score, not case.is_device, case.profile.recipe.trains, drop, case.is_for_the_cpu, case.profile.name
+    known = not case.is_device, case.profile.recipe.trains, drop, case.is_for_the_cpu, case.profile.name
+    return doubted, unsure, -score, *known
 
 
 def _counts(rejected: Case, case: Case) -> bool:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from edgecompress.recipe.quantities import shortest
 from edgecompress.recipe.tables import Isa, Technique
 from edgecompress.targets.cpus import CPU_OF, DEVICES, FAMILIES, answers_differ, as_named, find_isa
-from edgecompress.targets.effects import EFFECTS, Prediction
+from edgecompress.targets.effects import EFFECTS, LATENCY_ERROR, SIZE_ERROR, Prediction
 from edgecompress.targets.inheritance import device_names
 from edgecompress.targets.profile import TargetProfile, load_profile
+from edgecompress.units import kilobytes, milliseconds
 
 Strategy = tuple[Technique, ...]
 
@@ -126,6 +127,22 @@ class Case:
         serves = isa in SERVERS and self.strategy == ("pruning",)
         return isa is not None and (self.profile.recipe.cpu.isa == isa or serves)
 
+    @property
+    def uncertain(self) -> Mapping[str, str]:
+        """The limits that the prediction misses by less than its error, each with what is predicted."""
+        asked, seen = self.constraints, self.prediction
+        if seen is None:
+            return {}
+        figures = (
+            ("max_size_mb", asked.max_size_mb, seen.size_mb, _megabytes, SIZE_ERROR),
+            ("max_latency_ms", asked.max_latency_ms, seen.latency_ms, milliseconds, LATENCY_ERROR),
+        )
+        return {
+            name: f"{written(found)} predicted, and predictions err by up to {100 * error:.0f} %"
+            for name, limit, found, written, error in figures
+            if limit is not None and found is not None and limit < found <= limit * (1 + error)
+        }
+
 
 def _cpu(case: Case) -> str | None:
     recipe, asked = case.profile.recipe, case.constraints
@@ -133,9 +150,9 @@ def _cpu(case: Case) -> str | None:
     if case.is_device and recipe.cpu.isa not in served:
         return f"made for {recipe.cpu.isa}"
     if recipe.validation.device is not None and asked.device != case.profile.name:
-        return f"made for runtime {recipe.validation.device}"
+        return f"made for the runtime {recipe.validation.device}"
     if case.is_device and asked.device not in (None, case.profile.name) and not case.is_for_the_cpu:
-        return f"made for another device than {asked.device}"
+        return "made for another device"
     if answers_differ(asked.isa, recipe.quantization):
         return f"its 8-bit products saturate on {asked.isa}, which gives other answers"
     return None
@@ -150,12 +167,17 @@ def _train_data(case: Case) -> str | None:
 
 def _size(case: Case) -> str | None:
     limit, seen = case.constraints.max_size_mb, case.prediction
-    return f"{seen.size_mb:.2f} MB predicted" if limit and seen and seen.size_mb > limit else None
+    missed = limit and seen and seen.size_mb > limit * (1 + SIZE_ERROR)
+    return f"{_megabytes(seen.size_mb)} predicted" if seen and missed else None
+
+
+def _megabytes(size_mb: float) -> str:
+    return kilobytes(1e6 * size_mb)
 
 
 def _latency(case: Case) -> str | None:
     limit, seen = case.constraints.max_latency_ms, case.prediction
-    if limit is None or seen is None or seen.latency_ms is None or seen.latency_ms <= limit:
+    if limit is None or seen is None or seen.latency_ms is None or seen.latency_ms <= limit * (1 + LATENCY_ERROR):
         return None
     return f"{seen.latency_ms:.2f} ms predicted"
 

@@ -34,7 +34,7 @@ class Context:
         original: the network as it came, ready to run; None until the run begins.
         reference: the float ONNX model that the artifact is compared with; None until there is one.
         checkpoints: folder that a killed run goes on from; None keeps none.
-        sharing: the workers and the file of the calibration; None for this process alone, and no file.
+        sharing: the workers and the file of the calibration; None for only this process, and no file.
         progress: told of long work.
         criterion: a function that stands in for the criterion that the recipe names.
         observer: a function that stands in for the observer that the recipe names.

@@ -84,7 +84,7 @@ def benchmark(
         ModelError: a file is missing, ONNX Runtime refuses it, or it takes other inputs than the first; or batch sizes
             are given and the batch dimension is fixed.
     """
-    specs = common_specs({str(file): _specs(file) for file in files})
+    specs = common_specs({str(file): specs_of(file) for file in files})
     if unknown := free_dimensions(specs):
         progress.warn(f"dynamic dimensions other than the batch are timed as 1: {', '.join(unknown)}")
     stored, rows = [stored_bytes(file) for file in files], list[Timed]()
@@ -138,7 +138,12 @@ def _sizes(files: Sequence[Path], specs: Specs, asked: Sequence[int]) -> list[in
     return [fixed]
 
 
-def _specs(file: Path) -> Specs:
+def specs_of(file: Path) -> Specs:
+    """The inputs of a stranger's ONNX file.
+
+    Raises:
+        ModelError: it is not there, or ONNX Runtime crashes on it or refuses it; the message names the file.
+    """
     require_file(file)
     require_survives(file, repr(str(file)), ModelError, "export it again, or in other operators")
     try:

@@ -22,7 +22,7 @@ STRETCHES = 10
 """Parts of a run that are resampled whole."""
 LEAST_CALLS, LEAST_SECONDS = 3, 0.005
 WARM_UP_RUNS = 6
-"""Even, so that the first round that counts goes forwards, as every other one."""
+"""Even, so that of two calls the first comes first in the first round that counts, as in every other one."""
 
 
 def interleave_anew(openers: Sequence[Callable[[], Call]], runs: int) -> NDArray[np.float64]:
@@ -41,7 +41,7 @@ def interleave_anew(openers: Sequence[Callable[[], Call]], runs: int) -> NDArray
 
 
 def interleave(calls: Sequence[Call], runs: int) -> NDArray[np.float64]:
-    """Milliseconds of each call, shape (runs, calls); every other round goes backwards."""
+    """Milliseconds of each call, shape (runs, calls), the rounds in the orders of :func:`in_turn`."""
     times = np.zeros((WARM_UP_RUNS + runs, len(calls)))
     for run in range(len(times)):
         for index in in_turn(len(calls), run):
@@ -64,5 +64,16 @@ def least_ms(call: Call) -> float:
 
 
 def in_turn(count: int, number: int) -> Iterable[int]:
-    """The numbers below ``count``, forwards in even rounds and backwards in odd ones."""
-    return range(count) if number % 2 == 0 else reversed(range(count))
+    """The numbers below ``count`` in the order of a round: in ``2 * count`` rounds each follows every other one equally
+    often (Williams 1949, "Experimental designs balanced for the estimation of residual effects of treatments").
+
+    Who runs after itself finds its memory in the cache, and who runs after another one finds what that has left there.
+    Two take turns forwards and backwards.
+
+    >>> [list(in_turn(3, number)) for number in range(6)]
+    [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0], [1, 0, 2], [0, 2, 1]]
+    """
+    forwards = count == 2 or number // count % 2 == 0
+    shifts = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]
+    order = [((number if forwards else -number) + shift) % count for shift in shifts]
+    return order if forwards else reversed(order)

@@ -11,6 +11,7 @@ from edgecompress.units import milliseconds
 DRIFT = 0.1
 """Change of the median from the first half of the runs to the second."""
 TRUST = "trust the ratio, not the milliseconds"
+DISTRUST = "neither the milliseconds nor the ratio say much"
 TAIL = 2.0
 """p95 as a multiple of the median; an undisturbed single thread stays below 1.2."""
 IN_THE_RECIPE = "cpu.runs"
@@ -50,21 +51,28 @@ def doubts_of(
     before, after = (float(np.median(half)) for half in np.array_split(times_ms, 2))
     if max(before, after) > (1 + DRIFT) * min(before, after):
         halves = f"{milliseconds(before)} in the first half of the runs, {milliseconds(after)} in the second"
-        found.append(f"the machine changed its speed: {halves}; {TRUST}")
-    if first_ms is not None and (told := _other_ratio(float(np.median(first_ms) / np.median(times_ms)), ratio)):
+        found.append(f"the machine changed its speed: {halves}; {_trust(TRUST, ratio, runs)}")
+    if first_ms is not None and (told := _other_ratio(float(np.median(first_ms) / np.median(times_ms)), ratio, runs)):
         found.append(told)
     median, p95 = np.percentile(times_ms, [50, 95])
     if p95 > TAIL * median:
-        found.append(f"interrupted: p95 is {p95 / median:.1f} times the median; other programs disturbed p95 and p99")
+        found.append(f"p95 is {p95 / median:.1f} times the median; other programs disturbed p95 and p99")
     return tuple(found)
 
 
-def _other_ratio(of_medians: float, ratio: Ratio) -> str:
+def _trust(trusted: str, ratio: Ratio, runs: str) -> str:
+    """What is to be trusted, where the interval of the ratio is narrow; else what helps."""
+    return f"{DISTRUST}: {advice(runs)}" if ratio.is_wide else trusted
+
+
+def _other_ratio(of_medians: float, ratio: Ratio, runs: str) -> str:
     """Why two medians say something else than the ratio, which is taken round by round; empty where they do not."""
     apart = max(of_medians / ratio.value, ratio.value / of_medians)
     if ratio.low <= of_medians <= ratio.high or apart <= 1 + DRIFT:
         return ""
+    rounds = f"{ratio.value:.2f}x"
+    span = f" ({ratio.low:.2f}-{ratio.high:.2f})" if ratio.is_wide else ""
     return (
-        f"the medians make {of_medians:.2f}x, the rounds one by one {ratio.value:.2f}x: the machine changed its speed"
-        f" between rounds; trust the {ratio.value:.2f}x"
+        f"the medians make {of_medians:.2f}x, the rounds one by one {rounds}{span}: the machine changed its speed"
+        f" between rounds; {_trust(f'trust the {rounds}', ratio, runs)}"
     )

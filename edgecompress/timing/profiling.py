@@ -27,12 +27,14 @@ APPENDED = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")
 class NodeTime:
     """One node of the graph that ONNX Runtime runs.
 
-    ``reads`` is its first input's type, in the runtime's words; ``makes`` is the shape of its first output.
+    ``reads`` and ``gives`` are the types of its inputs and outputs, in the runtime's words; ``makes`` is the shape of
+    its first output.
     """
 
     name: str
     operator: str
-    reads: str
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
     median_ms: float
     makes: tuple[int, ...] = ()
 
@@ -52,21 +54,22 @@ def node_times(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1
 def profile_nodes(model: bytes, inputs: Inputs, *, runs: int = 15, threads: int = 1) -> list[NodeTime]:
     """The nodes of the graph that ONNX Runtime runs, in its order, each with the median of its time over runs."""
     times: dict[str, list[float]] = defaultdict(list)
-    kinds: dict[str, tuple[str, str, tuple[int, ...]]] = {}
+    told: dict[str, Mapping[str, Any]] = {}
     for event in _events(model, inputs, WARM_UP_RUNS + runs, threads):
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
-            name, told = event["name"].removesuffix(KERNEL), event["args"]
+            name = event["name"].removesuffix(KERNEL)
             times[name].append(event["dur"] / 1e3)
-            kinds[name] = told["op_name"], _first_type(told), _first_shape(told)
+            told[name] = event["args"]
     return [
         NodeTime(
             name=name,
-            operator=operator,
-            reads=reads,
-            makes=makes,
+            operator=kernel["op_name"],
+            reads=_types(kernel.get("input_type_shape", ())),
+            gives=_types(kernel.get("output_type_shape", ())),
+            makes=_first_shape(kernel),
             median_ms=float(np.median(times[name][WARM_UP_RUNS:])),
         )
-        for name, (operator, reads, makes) in kinds.items()
+        for name, kernel in told.items()
     ]
 
 
@@ -86,9 +89,9 @@ def _read_events(path: Path) -> list[dict[str, Any]]:
     return events
 
 
-def _first_type(told: Mapping[str, Any]) -> str:
-    """The type of a kernel's first input; none where it has no inputs."""
-    return next((kind for entry in told.get("input_type_shape", ()) for kind in entry), "")
+def _types(tensors: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The types of tensors that the profile lists as ``{type: shape}``."""
+    return tuple(kind for entry in tensors for kind in entry)
 
 
 def _first_shape(told: Mapping[str, Any]) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ class Ratio:
             return "faster"
         if self.high < 1 / (1 + SMALLEST_DIFFERENCE):
             return "slower"
-        return "no difference" if self.resolution <= WIDEST else "too noisy to say"
+        return "too noisy to say" if self.is_wide else "no difference"
 
     @property
     def factor(self) -> str:
@@ -75,6 +75,15 @@ class Ratio:
         """
         return _resolution((self.low, self.high))
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether the interval is so wide that the value in its middle says little.
+
+        >>> Ratio(value=3.67, low=2.17, high=5.57).is_wide, Ratio(value=3.67, low=3.6, high=3.74).is_wide
+        (True, False)
+        """
+        return self.resolution > WIDEST
+
 
 SAME_TIME = Ratio(value=1.0, low=1.0, high=1.0)
 """Of a file and itself, which no clock has to say."""
@@ -100,15 +109,15 @@ def ratio_of(
 ) -> Ratio:
     """The median of the ratios of each round, first to second, and its 95 % interval.
 
-    Every other round goes backwards, and whoever runs right after itself finds its memory in the cache. So the medians
-    of the rounds of either direction are taken apart, and their geometric mean is the ratio: that cancels.
+    Of two calls every other round goes backwards, and whoever runs right after itself finds its memory in the cache. So
+    the medians of the rounds of either direction are taken apart, and their geometric mean is the ratio: that cancels.
 
     The two of a round share what the machine does to both. Rounds that follow one another are alike, and so are all
     that one pair of sessions ran; so the bootstrap draws whole stretches of rounds (Carlstein 1986, "The use of
     subseries values"), few as they are (:mod:`edgecompress.metrics.bootstrap`).
 
     Args:
-        first: times of the rounds in their order, (runs,), at least 4; forwards, backwards, forwards, ...
+        first: times of the rounds in their order, (runs,), at least 4, in the orders of ``in_turn``.
         second: times of the same rounds.
         stretches: equal parts into which the rounds fall.
         seed: of the bootstrap.

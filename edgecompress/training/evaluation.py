@@ -77,7 +77,7 @@ def _total(
 
 
 def _measured(engine: Engine, batches: Iterable[Batch], measure: Measure, channels_last: bool) -> Score:
-    """The value of a metric, in this process alone; the metric itself computes in the precision of its own."""
+    """The value of a metric, in this process only; the metric itself computes in the precision of its own."""
     network, device, running = engine.result, engine.device, Running(measure)
     with evaluating(network), torch.inference_mode():
         for index, batch in enumerate(batches):

@@ -16,6 +16,7 @@ from edgecompress.metrics.bootstrap import Interval
 from edgecompress.metrics.metric import DEFAULT, Measure
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.recipe.tables import Recipe
+from edgecompress.targets.cpus import times_here
 from edgecompress.timing.latency import latency_intervals
 from edgecompress.timing.ratios import undecided
 from edgecompress.validation.evidence import Evidence
@@ -46,6 +47,8 @@ OF_THE_METRIC = ("max_accuracy_drop", "max_metric_drop", "min_metric_kept", "min
 """The budgets that labelled data decide."""
 OF_QUALITY = (*OF_THE_METRIC, "min_sqnr_db")
 """The budgets that outputs decide, whatever the file weighs and however fast it is."""
+OF_LATENCY = ("min_speedup", "max_latency_ms", "max_latency_p95_ms", "max_latency_p99_ms")
+"""The budgets that only the target's own kind of CPU decides."""
 AGAINST_THE_FLOAT = ("min_compression_ratio", "min_speedup")
 """The budgets that compare the artifact with the float model, and say nothing where it is that itself."""
 NONE_LOST = "max_lost_slices"
@@ -54,17 +57,32 @@ it is missed."""
 
 
 def comparable(
-    measured: Mapping[str, float | None], recipe: Recipe, *, asked: Iterable[str] = ()
+    measured: Mapping[str, float | None],
+    recipe: Recipe,
+    *,
+    timed_there: Collection[str] = (),
+    asked: Iterable[str] = (),
 ) -> dict[str, float | None]:
-    """The measures, without those that would compare the float model with itself, where no technique is enabled.
+    """The measures that say something of the budgets.
 
-    Those of budgets that the caller ``asked`` for stay.
+    Where no technique is enabled, some would compare the float model with itself; where the target's CPU is of another
+    family than this machine's, the latencies are those of the wrong CPU.
+
+    Args:
+        measured: values by the names in ``MEASURES``.
+        recipe: what the artifact was made by.
+        timed_there: the measures of latency that a device took.
+        asked: budgets that the caller set for this machine; what they bound stays.
 
     >>> comparable({"speedup": 1.01, "size_mb": 2.0}, Recipe())
     {'size_mb': 2.0}
     """
-    itself = () if recipe.techniques else [MEASURES[name][0] for name in {*AGAINST_THE_FLOAT} - {*asked}]
-    return {name: value for name, value in measured.items() if name not in itself}
+    itself = () if recipe.techniques else AGAINST_THE_FLOAT
+    untimed = (
+        () if times_here(recipe.cpu.isa) else [name for name in OF_LATENCY if MEASURES[name][0] not in timed_there]
+    )
+    without = {MEASURES[name][0] for name in {*itself, *untimed} - {*asked}}
+    return {name: value for name, value in measured.items() if name not in without}
 
 
 @dataclass(frozen=True, kw_only=True)

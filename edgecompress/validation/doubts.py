@@ -48,7 +48,7 @@ def _of_scores(scores: Scores, stages: Sequence[str], batches: Batches) -> tuple
     if scores.labels is not None and scores.labels.could_be_guessed:
         doubts.append(
             f"the float model is right on {scores.labels.percent[1]:.2f} % of the evaluation data, which guessing among"
-            f" {plural(scores.labels.classes, 'class')} could reach; check the weights, the labels and"
+            f" {plural(scores.labels.classes, 'class')} could reach; check the weights (--weights), the labels and"
             " the preprocessing"
         )
     if scores.labels is not None:

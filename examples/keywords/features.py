@@ -1,4 +1,4 @@
-"""What the network hears of a recording: the energy of 40 bands in each hundredth of a second, NumPy alone."""
+"""What the network hears of a recording: the energy of 40 bands in each hundredth of a second, by NumPy."""
 
 from __future__ import annotations
 

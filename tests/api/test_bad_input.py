@@ -107,7 +107,10 @@ NO_NETWORK = "the model is an int; give a torch.nn.Module, a torch.export.Export
             "cpu is 3; give the name of a CPU, of a family of CPUs, or of a device",
         ),
         (lambda: ec.recommend(train_data=ANY), "train_data is 3; give True, False or None"),
-        (lambda: ec.recommend(max_size_mb="small"), "expected number, got 'small' in 'max_size_mb'"),  # type: ignore[arg-type]
+        (
+            lambda: ec.recommend(max_size_mb="small"),  # type: ignore[arg-type]
+            "expected number, got 'small' in 'max_size_mb'; write a number, or none to leave it out",
+        ),
         (lambda: ec.recommend(measure=True), "there is nothing to measure; give the model too"),
         (lambda: ec.recommend(model=NET), "the model is measured on calibration data; give calibration"),
         (

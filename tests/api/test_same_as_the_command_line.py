@@ -37,11 +37,11 @@ CALLS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     ),
     "search": (
         [*SEARCH, *MODEL[2:], "--evaluation", "batches.py:evaluation", *FREE_SET, "--trials", "1", "--output", "found"],
-        lambda: edgecompress.search(
-            seeded(ConvNet),
+        lambda: edgecompress.search(  # by name, as the command that makes its choice again has them
+            "nets.py:net",
             "mobile",
-            calibration=images(seed=1),
-            evaluation=images(seed=2),
+            calibration="batches.py:calibration",
+            evaluation="batches.py:evaluation",
             overrides=FREE,
             trials=1,
             output="found",

@@ -158,7 +158,9 @@ def test_a_limit_may_be_a_text_with_its_unit(small_bundle: Path, written: str, l
 
 def test_a_limit_that_is_no_number_is_refused(small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(small_bundle), "--max-size-mb", "small"]) == 2
-    assert capsys.readouterr().err == "error: expected number, got 'small' in '--max-size-mb'\n"
+    assert capsys.readouterr().err == (
+        "error: expected number, got 'small' in '--max-size-mb'; write a number, or none to leave it out\n"
+    )
 
 
 def test_a_floor_that_is_a_share_is_refused(small_bundle: Path) -> None:

@@ -106,6 +106,16 @@ def test_a_network_that_does_not_run_is_left_to_the_check_of_the_first_batch() -
     assert not warnings
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_network_that_answers_nan_is_left_to_the_check_of_the_first_batch() -> None:
+    network = seeded(ConvNet)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.fill_(torch.nan)
+    settled, warnings = _settled(network, torch.randn(4, 3, 16, 16))
+    assert (settled.recipe.export.batch_axes, warnings) == ({}, [])
+
+
 def test_what_the_recipe_says_is_not_searched_for() -> None:
     settled, _ = _settled(_Pairs(), torch.rand(4, 8), torch.rand(4, 8), batch_axes={"text": SHARED})
     assert settled.recipe.export.batch_axes == {"text": SHARED}

@@ -58,6 +58,15 @@ def test_a_quantizer_leaves_an_integer_file(folder: Path, tool: str) -> None:
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="pip install 'edgecompress[openvino]'")
+def test_floats_in_openvino_answer_as_the_float_file(folder: Path) -> None:
+    found = run_candidate(_number("openvino_float"), folder, ENOUGH)
+    assert found.failure is None
+    session, original = (open_file(file, 1) for file in (found.file, folder / "float.onnx"))
+    inputs = next(calibration_batches(folder))
+    assert Agreement.between(run_session(original, inputs), run_session(session, inputs)).sqnr_db > 25
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="pip install 'edgecompress[openvino]'")
 def test_our_file_in_openvino_answers_as_in_onnx_runtime(folder: Path) -> None:
     number = _number("edgecompress_openvino")
     found = run_candidate(number, folder, ENOUGH)

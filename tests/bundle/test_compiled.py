@@ -16,10 +16,11 @@ from tests.exporters.bundles import write_bundle
 CONTEXT = "model_ctx.onnx"
 
 
-def _bundle(path: Path, made_by: str, files: tuple[str, ...] = (CONTEXT,), place: str = "qnn:sm8650") -> Bundle:
+def _bundle(path: Path, made_by: str | None, files: tuple[str, ...] = (CONTEXT,), place: str = "qnn:sm8650") -> Bundle:
     """A bundle with a compiled file, written as compress writes it."""
     written = read_bundle(write_bundle(path / "plain"))
-    entry = {"outcome": "not installed", "failure": "", "files": list(files), "ran_on": {"onnxruntime-qnn": made_by}}
+    ran_on = {} if made_by is None else {"onnxruntime-qnn": made_by}
+    entry = {"outcome": "not installed", "failure": "", "files": list(files), "ran_on": ran_on}
     manifest = written.manifest.model_copy(update={"runtimes": {place: {**entry, "nodes": None}}})
     content = {name: (written.path / name).read_bytes() for name in written.manifest.files}
     with open_draft(path / "bundle", overwrite=False) as draft:
@@ -39,6 +40,17 @@ def test_another_version_is_refused(installed: None, tmp_path: Path, capsys: pyt
         f"error: bundle {str(bundle.path)!r}: 'model_ctx.onnx' was compiled by onnxruntime-qnn 2.6.0, and 2.7.0 is"
         f" installed; compile it again: compress with --target {bundle.path / 'recipe.toml'}, or install"
         " onnxruntime-qnn==2.6.0\n"
+    )
+
+
+def test_a_version_that_is_not_told_is_refused(
+    installed: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = _bundle(tmp_path, None)
+    assert main(["validate", str(bundle.path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: bundle {str(bundle.path)!r}: 'model_ctx.onnx' was compiled by an unknown version of onnxruntime-qnn,"
+        f" and 2.7.0 is installed; compile it again: compress with --target {bundle.path / 'recipe.toml'}\n"
     )
 
 

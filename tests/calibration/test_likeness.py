@@ -17,7 +17,7 @@ from edgecompress import compress
 from edgecompress.arrays import Array
 from edgecompress.calibration.likeness import AT_FIRST, are_unlike, batch_levels, doubts_of_likeness, levels_of
 from edgecompress.data.batches import Batch
-from edgecompress.progress import Progress
+from tests.heard import Heard
 from tests.networks import ConvNet, images, seeded
 
 SOURCES: dict[str, Callable[[np.random.Generator, int], Array]] = {
@@ -181,17 +181,9 @@ def _pictures(loader: object) -> Array:
     return np.concatenate(found)
 
 
-class _Heard(Progress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.lines.append(line)
-
-
 @pytest.mark.parametrize(("factor", "enabled", "told"), [(255, True, True), (1, True, False), (255, False, False)])
 def test_a_run_tells_it_before_and_its_report_after(factor: float, enabled: bool, told: bool, tmp_path: Path) -> None:
-    heard = _Heard()
+    heard = Heard()
     sets = ["quantization.placement=table", "quantization.adaround=false", "budgets.max_accuracy_drop=none"]
     bundle = compress(
         seeded(ConvNet),

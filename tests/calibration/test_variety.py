@@ -16,7 +16,7 @@ from edgecompress import compress
 from edgecompress.arrays import Array
 from edgecompress.calibration.variety import ENOUGH, FEW, Variety, doubts_of_calibration
 from edgecompress.data.batches import Batch
-from edgecompress.progress import Progress
+from tests.heard import Heard
 from tests.networks import ConvNet, images, seeded
 
 
@@ -101,16 +101,6 @@ def test_a_mask_may_be_the_same_for_all_but_not_with_all_else() -> None:
     assert _told(20, tokens=tokens, mask=mask) == ()
     (line,) = _told(20, tokens=0 * tokens, mask=mask)
     assert "'tokens' (all zeros), 'mask'" in line
-
-
-class Heard(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +9,7 @@ import pytest
 from edgecompress.calibration import Workers, joined_workers
 from edgecompress.cli import main
 from edgecompress.errors import InputError
-from tests.conftest import ROOT
+from tests.ranks import run_twice
 
 OPTIONS = ["--set", "export.simplify=false", "--set", "cpu.runs=10", "--set", "budgets.min_compression_ratio=none"]
 OPTIONS += ["--set", "budgets.min_speedup=none", "--set", "budgets.max_accuracy_drop=100"]
@@ -45,29 +41,6 @@ with joined_workers() as workers:
 """
 
 
-def _run(*command: str) -> list[subprocess.CompletedProcess[str]]:
-    """The command as ``torchrun`` starts it, once for each of two ranks."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {**os.environ, "PYTHONPATH": str(ROOT), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, *command],
-            env={**shared, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    outputs = [process.communicate(timeout=240) for process in started]
-    return [
-        subprocess.CompletedProcess(process.args, process.returncode, *output)
-        for process, output in zip(started, outputs, strict=True)
-    ]
-
-
 def test_two_processes_give_the_bytes_of_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "shared_data.py").write_text(DATA)
     options = [
@@ -79,9 +52,11 @@ def test_two_processes_give_the_bytes_of_one(project: Path, capsys: pytest.Captu
         "statistics2.npz",
         *OPTIONS,
     ]
-    first, second = _run("-m", "edgecompress", "compress", "nets.py:net", *options)
+    first, second = run_twice("-m", "edgecompress", "compress", "nets.py:net", *options)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert "within budget (accuracy not measured: give --evaluation DATA): " in first.stdout
+    assert (
+        "within budget (accuracy not measured: give --evaluation DATA with labels; 1 warning above): " in first.stdout
+    )
     assert (second.stdout, second.stderr) == ("", "")
     alone = ["--calibration", "shared_data.py:ragged", "--output", "out1", "--statistics", "statistics1.npz"]
     assert main(["compress", "nets.py:net", *alone, *OPTIONS]) == 0, capsys.readouterr().err
@@ -100,7 +75,7 @@ def test_two_processes_give_the_bytes_of_one(project: Path, capsys: pytest.Captu
     ],
 )
 def test_a_worker_that_fails_does_not_hang_the_others(fault: str, words: str) -> None:
-    first, second = _run("-c", EXCHANGE.format(fault=fault))
+    first, second = run_twice("-c", EXCHANGE.format(fault=fault))
     assert first.returncode == 1
     assert second.returncode != 0
     assert words in first.stderr

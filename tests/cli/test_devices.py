@@ -102,7 +102,9 @@ def test_validate_runs_a_bundle_on_a_device_and_records_it(
     assert entry["measured"]["latency_ms"]["compressed"]["median"] > 0
     report = json.loads((bundle / "report.json").read_text())
     assert report["runtimes"][device.url]["measured"] == entry["measured"]
-    assert "Measured on" in (bundle / "report.html").read_text()
+    page = (bundle / "report.html").read_text()
+    assert "Measured on" in page
+    assert f"The times on <code>{device.url}</code> decide the budgets of latency" in page
     assert main(["validate", str(bundle)]) in (0, 1)
     assert "recorded on" in " ".join(capsys.readouterr().out.split())
 
@@ -269,7 +271,7 @@ def _spy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_keys_of_other_tables_are_of_the_run_before(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(bundle), "--set", "cpu.threads=4"]) == 2
     assert capsys.readouterr().err == (
-        "error: 'cpu.threads' is of the run that made the bundle; give keys of the table 'device' alone, as"
+        "error: 'cpu.threads' was fixed when the bundle was made; give only keys of the table 'device', such as"
         " device.python=PATH\n"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgecompress.cli import main
+from edgecompress.cli.app import app
 from edgecompress.cli.meant import COMMANDS, HELP, KEYS, LEFT_OUT, OF_DIFF, OPTIONS, with_plain_numbers
 from edgecompress.recipe.overrides import override
 from edgecompress.recipe.tables import Recipe
@@ -65,8 +66,9 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         (
             "compress a.py:net --weigths w.pt",
-            "there is no option --weigths; did you mean --teacher-weights or --weights?",
+            "there is no option --weigths; did you mean '--weights'?",
         ),
+        ("compress a.py:net --calibraton x", "there is no option --calibraton; did you mean '--calibration'?"),
         ("compress a.py:net --zzz", f"there is no option --zzz; {HELP}"),
         (
             "compress a.py:net --set pruning.amount 0.5",
@@ -84,6 +86,31 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     ],
 )
 def test_a_line_says_what_to_write(capfd: pytest.CaptureFixture[str], typed: str, told: str) -> None:
+    assert _line(capfd, *typed.split()) == told
+
+
+@pytest.mark.parametrize("command", [each.name for each in app.registered_commands])
+def test_an_argument_that_is_missing_is_told_with_the_command_that_was_typed(
+    command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if command in ("demo", "cache"):  # which need none
+        return
+    line = _line(capfd, command)
+    assert line.split()[1:3] == ["is", "missing;"]
+    assert f" edgecompress {command} " in line
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("diff", "OLD is missing; write edgecompress diff OLD NEW"),
+        ("diff old", "NEW is missing; write edgecompress diff OLD NEW"),
+        ("targets show", "NAME is missing; write edgecompress targets show NAME"),
+        ("report", "BUNDLE is missing; write edgecompress report FOLDER"),
+        ("sign", "BUNDLE is missing; write edgecompress sign FOLDER --key key.pem"),
+    ],
+)
+def test_all_arguments_of_the_command_are_in_the_line(typed: str, told: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert _line(capfd, *typed.split()) == told
 
 

@@ -110,7 +110,7 @@ def test_a_crash_is_a_line_that_names_the_cpu(
     emulator("kill -SEGV $$")
     assert main(["validate", "out", "--cpu", "haswell"]) == 1
     captured = capsys.readouterr()
-    assert "haswell: qemu-x86_64 died of SIGSEGV" in captured.out.splitlines()
+    assert "haswell: qemu-x86_64 was ended by signal 11 (SIGSEGV)" in captured.out.splitlines()
     assert "Traceback" not in captured.err
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgecompress.cli import main
+from edgecompress.units import milliseconds
 
 RECOMMEND = ["targets", "recommend"]
 QUICK = ("export.simplify=false", "cpu.runs=20", "quantization.adaround=false")
@@ -59,6 +60,23 @@ def test_only_what_was_not_given_is_explained(project: Path, capsys: pytest.Capt
     assert " --evaluation DATA " in command
     assert main([*RECOMMEND, *MODEL, "--evaluation", "batches.py:evaluation"]) == 0
     assert not any("DATA" in line for line in _lines(capsys))
+
+
+def test_masks_without_a_metric_are_told_before_a_command_is_copied(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "masks.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "def net(): return nn.Conv2d(3, 4, 3, padding=1)\n"
+        "def data(): return [(torch.randn(4, 3, 16, 16), torch.randint(0, 4, (4, 16, 16)))]\n"
+    )
+    given = ["--model", "masks.py:net", "--calibration", "masks.py:data", "--evaluation", "masks.py:data", *MODEL[4:]]
+    told = (
+        "the evaluation labels are masks of 16 x 16 places, where top-1 hardly counts small classes; give --metric miou"
+    )
+    for metric, expected in (([], True), (["--metric", "miou"], False)):
+        assert main([*RECOMMEND, *given, *metric]) == 0
+        assert (told in capsys.readouterr().err) is expected
 
 
 def test_nothing_that_trains_comes_first_before_it_is_known_that_it_can(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,6 +161,29 @@ def test_nothing_left_is_exit_1_and_says_what_to_loosen(capsys: pytest.CaptureFi
     assert _lines(capsys)[0] == "no target is left; loosen max_accuracy_drop"
     assert main([*RECOMMEND, "--max-accuracy-drop", "-1", "--json"]) == 1
     assert _json(capsys)["ranked"] == []
+
+
+def test_a_limit_within_the_error_of_the_prediction_is_uncertain_and_measured(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = ["--no-train-data", "--cpu", "raspberry-pi-5", "--float-latency-ms", "20"]
+    assert main([*RECOMMEND, *MODEL, *board, "--json"]) == 0
+    predicted = _json(capsys)["ranked"][0]["predicted"]["latency_ms"]
+    asked = [*RECOMMEND, *MODEL, *board, "--max-latency-ms", f"{0.9 * predicted}"]
+    why = f"{milliseconds(predicted)} predicted, and predictions err by up to 26 %"
+    assert main([*asked, "--json"]) == 0
+    assert _json(capsys)["ranked"][0]["uncertain"] == {"max_latency_ms": why}
+    assert main(asked) == 0
+    text = " ".join(" ".join(_lines(capsys)).split())
+    assert f"max_latency_ms is uncertain: {why}; --measure tells more" in text
+    assert main([*asked, "--measure"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"max_latency_ms is uncertain: {why} " in text
+    assert "--measure" not in text
+    assert main([*RECOMMEND, *MODEL, *board, "--max-latency-ms", f"{0.5 * predicted}"]) == 1
+    assert "no target is left, even where predictions err; loosen train_data or max_latency_ms" in " ".join(
+        " ".join(_lines(capsys)).split()
+    )
 
 
 def test_a_model_is_measured_and_predicted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

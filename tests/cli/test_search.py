@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from edgecompress.cli import main
 from edgecompress.cli.search import print_search, told_of
@@ -20,16 +23,15 @@ from edgecompress.comparison.search.storage import open_storage, quietly
 from edgecompress.comparison.search.study import NAME, Known, open_study
 from edgecompress.comparison.search.trial import Measures, SearchTrial
 from edgecompress.errors import InputError
+from edgecompress.loading.models import load_model
 from edgecompress.targets import load_profile
 from tests.comparison.search.measures import measures
 from tests.conftest import ROOT
 
 QUICK = ["export.simplify=false", "cpu.runs=10", "quantization.adaround=false", "quantization.fallback_evaluations=0"]
-RUN = [
-    *("search", "nets.py:net", "--target", "mobile", "--calibration", "batches.py:calibration"),
-    *("--evaluation", "batches.py:evaluation", "--trials", "1", "--output", "out"),
-    *(word for setting in QUICK for word in ("--set", setting)),
-]
+DATA = ["--calibration", "batches.py:calibration", "--evaluation", "batches.py:evaluation"]
+SET = [word for setting in QUICK for word in ("--set", setting)]
+RUN = ["search", "nets.py:net", "--target", "mobile", *DATA, "--trials", "1", "--output", "out", *SET]
 SETTINGS: dict[str, Setting] = {
     "pruning.enabled": True,
     "pruning.amount": 0.45,
@@ -109,6 +111,14 @@ def test_where_none_keeps_the_budgets_that_is_said(capsys: pytest.CaptureFixture
     assert " ".join(" ".join(lines[-4:-1]).split()) == told
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "all trials: net-search"
+    assert "made again" not in "\n".join(lines)
+
+
+def test_the_command_that_makes_the_chosen_trial_again_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    found = result_of(Known(trials={0: _trial(0, WORST)}), Path("net-search"), load_profile("edge"))
+    command = f"edgecompress compress nets.py:net --target {'long/' * 20}recipe.toml --calibration data.py:calibration"
+    print_search(replace(found, command=command))
+    assert f"made again by: {command}" in capsys.readouterr().out.splitlines()
 
 
 def test_a_chosen_trial_that_others_beat_stands_below_the_front(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,12 +158,29 @@ def test_json_is_what_the_folder_holds_and_the_same_command_goes_on(capfd: pytes
 
 
 @pytest.mark.usefixtures("project")
-def test_a_recipe_of_the_front_gives_the_same_bytes(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("started", ["search", "join", "compare"])
+def test_the_command_of_a_report_gives_the_same_bytes_with_the_trained_weights(
+    started: str, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A network without its weights is another network, and its bundle would be made without a word."""
     pytest.importorskip("optuna")
-    main([*RUN, "--set", "quantization.placement=table", "--json"])
-    bundle = Path("out/trials") / json.loads(capfd.readouterr().out)["trials"][0]["folder"]
-    data = ["--calibration", "batches.py:calibration", "--evaluation", "batches.py:evaluation", "--output", "again"]
-    main(["compress", "nets.py:net", "--target", str(bundle / "recipe.toml"), *data])
+    trained = load_model(f"{project / 'nets.py'}:net", None)
+    assert isinstance(trained, nn.Module)
+    torch.save({name: value + 0.01 for name, value in trained.state_dict().items()}, "net.pt")
+    more = ["--weights", "net.pt", "--metric", "accuracy", "--set", "quantization.placement=table"]
+    if started == "compare":
+        assert main(["compare", RUN[1], *DATA, *more, *SET, "--output", "out"]) == 0
+        bundle = Path("out/int8")
+    else:
+        status = main([*RUN, *more, "--json"])
+        found = json.loads(capfd.readouterr().out)
+        if started == "join":
+            assert main(["search", "--join", "out/study.journal", "--json", "--trials", "2"]) in (0, 1)
+            found = json.loads(capfd.readouterr().out)
+        bundle = Path("out/trials") / found["trials"][-1]["folder"]
+        assert (found["command"] is not None) == (status == 0)
+    command = json.loads((bundle / "report.json").read_text())["command"]
+    assert main([*shlex.split(command)[1:], "--output", "again"]) in (0, 1)
     for name in ("model.onnx", "recipe.toml"):
         assert (Path("again") / name).read_bytes() == (bundle / name).read_bytes()
 
@@ -251,7 +278,7 @@ def test_who_joins_a_study_that_a_time_alone_would_end_says_when_to_end(capfd: p
     shown = capfd.readouterr()
     assert shown.out == ""
     assert shown.err.splitlines() == [
-        "error: the study was begun with a time alone, so no number of trials ends it; give --budget-time or --trials"
+        "error: the study was begun with only a time, so no number of trials ends it; give --budget-time or --trials"
     ]
 
 

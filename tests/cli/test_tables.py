@@ -91,13 +91,22 @@ def test_a_budget_that_noise_leaves_open_is_not_called_missed(capsys: pytest.Cap
     ("budgets", "given", "told"),
     [
         (Budgets(), {}, ""),
-        (Budgets(), {"unmeasured": "mIoU"}, " (mIoU not measured: give --evaluation DATA)"),
-        (Budgets(max_accuracy_drop=1), {"unmeasured": "accuracy"}, " (accuracy not measured: give --evaluation DATA)"),
+        (Budgets(), {"unmeasured": "mIoU"}, " (mIoU not measured: give --evaluation DATA with labels)"),
+        (
+            Budgets(max_accuracy_drop=1),
+            {"unmeasured": "accuracy"},
+            " (accuracy not measured: give --evaluation DATA with labels)",
+        ),
         (Budgets(max_accuracy_drop=1), {}, " (not measured: max_accuracy_drop)"),
         (
             Budgets(max_accuracy_drop=1, min_cpu_agreement=1),
             {"unmeasured": "accuracy"},
-            " (accuracy not measured: give --evaluation DATA; not measured: min_cpu_agreement)",
+            " (accuracy not measured: give --evaluation DATA with labels; not measured: min_cpu_agreement)",
+        ),
+        (
+            Budgets(),
+            {"unmeasured": "mIoU", "warned": 2},
+            " (mIoU not measured: give --evaluation DATA with labels; 2 warnings above)",
         ),
         (Budgets(), {"recorded": ("accuracy", "speedup")}, " (accuracy and speedup as recorded, not measured here)"),
     ],
@@ -117,6 +126,21 @@ def test_a_slice_that_its_output_hides_is_told(worst_db: float, told: bool, caps
     printed = capsys.readouterr().out
     assert "same class" not in printed  # nothing shows that there are classes
     assert ("worst slice" in printed and "scores[:, 17]" in printed) is told
+
+
+@pytest.mark.parametrize(("same", "told"), [(0.99998, "99.9 %"), (1.0, "100.0 %"), (0.0001, "0.1 %"), (0.0, "0.0 %")])
+def test_only_all_answers_alike_are_100_percent(same: float, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = _metrics(2.0, 1.9, 2.1)
+    metrics["parity"]["compressed"]["top1_agreement"] = same
+    print_metrics(metrics)
+    assert f" {told} same class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("same", "told"), [(0.999999, "99.99 %"), (1.0, "100.00 %"), (1e-6, "0.01 %")])
+def test_nor_are_others_at_other_places(same: float, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"identical": False, "sqnr_db": 30.0, "max_abs_error": 0.5, "samples": 4, "failure": None}
+    print_elsewhere(Elsewhere(cpus={"haswell": {**entry, "top1_agreement": same}}))
+    assert f" {told} " in capsys.readouterr().out
 
 
 def test_other_cpus_are_compared_in_what_is_known_of_the_outputs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgecompress import compress
 from edgecompress.comparison import sources
 from edgecompress.comparison.code_files import file_of, files_below, is_installed, loaded_files, module_file
+from tests.networks import ConvNet, images, seeded
 
 HERE = Path(__file__).resolve()
 
@@ -76,6 +78,17 @@ def test_a_folder_counts_with_all_below_that_is_code_of_its_own(tmp_path: Path) 
         (tmp_path / name).write_text("")
     (tmp_path / "link").symlink_to(tmp_path / ".git", target_is_directory=True)
     assert {str(path.relative_to(tmp_path)) for path in files_below(tmp_path)} == {*ours}
+
+
+def test_what_a_run_writes_below_the_code_is_no_code_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text("")
+    (tmp_path / "selftest.py").write_text("")  # of the user's own, in a folder that is no bundle
+    (tmp_path / "manifest.json").write_text("{}")  # of another program
+    before = {*files_below(tmp_path)}
+    quick = ["export.simplify=false", "cpu.runs=10", "quantization.adaround=false"]
+    compress(seeded(ConvNet), calibration=images(), output=tmp_path / "runs" / "mobile", overrides=quick)
+    assert (tmp_path / "runs" / "mobile" / "selftest.py").is_file()
+    assert {*files_below(tmp_path)} == before == {tmp_path / "nets.py", tmp_path / "selftest.py"}
 
 
 def test_of_an_installed_package_the_folder_alone_counts() -> None:

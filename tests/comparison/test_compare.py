@@ -130,6 +130,24 @@ def test_recipes_of_the_users_own_are_rows_and_others_are_kept(folder: Path, tmp
     assert _compare(folder, **given).fresh == ()
 
 
+def test_a_row_whose_own_code_changed_is_measured_again(folder: Path, tmp_path: Path) -> None:
+    own, helper = tmp_path / "own_metric_of_a_row.py", tmp_path / "helper_of_a_metric.py"
+    helper.write_text("SCALE = 1.0\n")
+    own.write_text(
+        "from helper_of_a_metric import SCALE\n"
+        "def own(outputs, targets): return SCALE * float((outputs.argmax(1) == targets).mean())\n"
+    )
+    (tmp_path / "scored.toml").write_text(f"extends = 'mobile'\n[evaluation]\nmetric = '{own}:own'\n")
+    given: dict[str, Any] = {"recipes": [tmp_path / "scored.toml"]}
+    _compare(folder, **given)
+    assert _compare(folder, **given).fresh == ()
+    own.write_text(own.read_text().replace("mean()", "sum()"))
+    assert _compare(folder, **given).fresh == ("scored",)
+    assert _compare(folder, **given).fresh == ()
+    helper.write_text("SCALE = 0.5\n")
+    assert _compare(folder, **given).fresh == ("scored",)
+
+
 def _measured(key: str, drop: float | None, size: int, speedup: float) -> Measured:
     timing = Timing(median_ms=1.0, speedup=speedup, low=speedup - 0.1, high=speedup + 0.1)
     return Measured(key=key, title=key, digest="", size_bytes=size, metric_drop=drop, timing=timing)

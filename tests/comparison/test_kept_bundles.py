@@ -15,6 +15,7 @@ import edgecompress
 from edgecompress.bundle.manifest import BudgetEntry
 from edgecompress.bundle.reading import Bundle, read_bundle
 from edgecompress.comparison.kept_bundles import keep_bundle, key_of_bundle, recall_bundle, warnings_of
+from edgecompress.report import read_report
 from edgecompress.system.cache import Cache
 from edgecompress.targets import TargetProfile, effective_profile
 from edgecompress.techniques.kept import Kept
@@ -48,13 +49,25 @@ def _contents(bundle: Bundle) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("quiet")
 def test_it_comes_back_byte_by_byte(made: Bundle, kept: Kept, tmp_path: Path) -> None:
-    assert recall_bundle(kept, PROFILE, tmp_path / "out") is None
+    command = json.loads((made.path / "report.json").read_text())["command"]
+    assert recall_bundle(kept, PROFILE, tmp_path / "out", command) is None
     assert not (tmp_path / "out").exists()
     keep_bundle(kept, PROFILE, made)
-    again = recall_bundle(kept, PROFILE, tmp_path / "out")
+    again = recall_bundle(kept, PROFILE, tmp_path / "out", command)
     assert again is not None
     assert _contents(again) == _contents(made)
     assert read_bundle(tmp_path / "out") == again
+
+
+@pytest.mark.usefixtures("quiet")
+def test_its_report_says_what_makes_it_again_here(made: Bundle, kept: Kept, tmp_path: Path) -> None:
+    keep_bundle(kept, PROFILE, made)
+    again = recall_bundle(kept, PROFILE, tmp_path / "out", "edgecompress compress here.py:net")
+    assert again is not None
+    assert read_report(again.path) == {**read_report(made.path), "command": "edgecompress compress here.py:net"}
+    assert "<code>edgecompress compress here.py:net</code>" in (again.path / "report.html").read_text()
+    reports = ("report.json", "report.html", "manifest.json")
+    assert all(content == _contents(made)[name] for name, content in _contents(again).items() if name not in reports)
 
 
 @pytest.mark.usefixtures("quiet")
@@ -65,8 +78,8 @@ def test_it_comes_back_byte_by_byte(made: Bundle, kept: Kept, tmp_path: Path) ->
 )
 def test_of_another_profile_it_is_none(other: TargetProfile, made: Bundle, kept: Kept, tmp_path: Path) -> None:
     keep_bundle(kept, PROFILE, made)
-    assert recall_bundle(kept, other, tmp_path / "out") is None
-    assert recall_bundle(replace(kept, made_of={"network": "b"}), PROFILE, tmp_path / "out") is None
+    assert recall_bundle(kept, other, tmp_path / "out", "") is None
+    assert recall_bundle(replace(kept, made_of={"network": "b"}), PROFILE, tmp_path / "out", "") is None
 
 
 def _packed(files: dict[str, bytes]) -> bytes:
@@ -91,7 +104,7 @@ def test_what_is_no_bundle_is_forgotten(fault: str, made: Bundle, kept: Kept, tm
             files["../outside.txt"] = b""
     key = key_of_bundle(kept, PROFILE)
     kept.cache.write(key, b"something" if fault == "no archive" else _packed(files))
-    assert recall_bundle(kept, PROFILE, tmp_path / "out") is None
+    assert recall_bundle(kept, PROFILE, tmp_path / "out", "") is None
     assert kept.cache.read(key) is None
     assert not [*tmp_path.glob("out*")]
 
@@ -107,7 +120,7 @@ def _measured(made: Bundle, doubts: list[str], outcome: Any) -> Bundle:
 
 @pytest.mark.parametrize(
     ("doubts", "outcome", "stays"),
-    [([], "pass", True), ([], "fail", True), (["interrupted: p95"], "pass", False), ([], "too noisy to say", False)],
+    [([], "pass", True), ([], "fail", True), (["p95 is high"], "pass", False), ([], "too noisy to say", False)],
 )
 def test_times_that_were_disturbed_are_not_kept(
     doubts: list[str], outcome: str, stays: bool, made: Bundle, kept: Kept

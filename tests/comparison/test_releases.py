@@ -45,8 +45,8 @@ def _labelled(seed: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
 def _made(folder: Path, scale: float = 1.0, **given: Any) -> Path:
     """A bundle whose calibration saw pictures of another contrast."""
     seen = [(scale * image, label) for image, label in images(seed=1)]
-    data = {"calibration": seen, "evaluation": _labelled(2), **given}
-    return edgecompress.compress(_network(), **data, overrides=QUICK, output=folder).path
+    arguments = {"calibration": seen, "evaluation": _labelled(2), "overrides": QUICK, **given}
+    return edgecompress.compress(_network(), **arguments, output=folder).path
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,7 @@ def test_a_bundle_does_not_differ_from_itself_20_times_of_20(old: Path) -> None:
         assert found.same_file
         assert (found.answers.changed, found.answers.listed) == (0, ())
         assert found.metric.drop is not None
+        assert found.latency.ratio is not None
         assert found.metric.drop.verdict == found.latency.ratio.verdict == "no difference"
         assert found.agreement.max_abs_error == 0
 
@@ -118,6 +119,29 @@ def test_without_data_the_self_test_is_answered_and_the_metric_is_as_recorded(ol
     with np.load(worse / "selftest.npz") as pack:
         assert found.answers.samples == len(pack["output_0"])
     assert not edgecompress.diff(old, worse, max_metric_loss=recorded[0] - recorded[1] - 0.01).passed
+
+
+@pytest.mark.usefixtures("even_clock")
+def test_times_of_another_cpu_than_the_target_s_decide_only_where_a_limit_is_asked_for(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = _made(tmp_path / "new", scale=0.9, overrides=[*QUICK, "cpu.isa=armv8.0"])
+
+    def outcome(**limits: Any) -> str | None:
+        checks = edgecompress.diff(old, new, **limits).verdict.checks
+        return next((check.outcome for check in checks if check.budget == "max_slowdown"), None)
+
+    monkeypatch.setattr("edgecompress.targets.cpus.host_isa", lambda: "x86-vnni")
+    assert [outcome(), outcome(max_slowdown=1), outcome(max_slowdown="none")] == ["not measured", "pass", None]
+    monkeypatch.setattr("edgecompress.targets.cpus.host_isa", lambda: "armv8.0")
+    assert outcome() == "pass"
+
+
+def test_a_slowdown_that_nothing_bounds_is_not_timed(old: Path, worse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecompress.comparison.releases.time_here", lambda *_: pytest.fail("it was timed"))
+    found = edgecompress.diff(old, worse, max_slowdown="none")
+    assert (found.latency.old, found.latency.ratio) == (None, None)
+    assert found.document()["latency_ms"]["value"] is None
 
 
 @pytest.mark.usefixtures("even_clock")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
 from edgecompress.comparison.trials import measure_float, try_profile
 from edgecompress.errors import DataError
@@ -18,7 +20,7 @@ MOBILE = ("export.simplify=false", "cpu.runs=20", "quantization.adaround=false")
 
 def test_the_float_model_has_the_size_of_its_weights() -> None:
     stack = seeded(LinearStack)
-    measured = measure_float(stack, vectors(), QUICK)
+    measured = measure_float(stack, {"calibration": vectors()}, QUICK)
     weights_mb = sum(4 * parameter.numel() for parameter in stack.parameters()) / 1e6
     assert weights_mb < measured.size_mb < weights_mb + 0.005
     assert measured.latency_ms is not None
@@ -28,15 +30,23 @@ def test_the_float_model_has_the_size_of_its_weights() -> None:
 def test_an_onnx_model_is_measured_too() -> None:
     batches = [draw(4, 4, 8, 8)]
     model = graph("c = Conv<pads = [1, 1, 1, 1]>(x, w) y = Relu(c)", w=draw(64, 4, 3, 3))
-    measured = measure_float(model, batches, QUICK)
+    measured = measure_float(model, {"calibration": batches}, QUICK)
     assert 64 * 4 * 9 * 4 / 1e6 < measured.size_mb < 64 * 4 * 9 * 4 / 1e6 + 0.001
     assert measured.latency_ms is not None
     assert measured.latency_ms > 0
 
 
+@pytest.mark.parametrize(("asked", "warnings"), [((), 1), (("evaluation.metric",), 0)])
+def test_masks_need_another_metric_unless_somebody_asked_for_this(asked: tuple[str, ...], warnings: int) -> None:
+    data = {"evaluation": [(torch.zeros(4, 3, 8, 8), torch.ones(4, 8, 8, dtype=torch.int64))]}
+    told: list[str] = []
+    measure_float(nn.Conv2d(3, 5, 1), data, QUICK, told.append, asked=asked)
+    assert [line.endswith("give --metric miou") for line in told] == [True] * warnings
+
+
 def test_data_that_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError):
-        measure_float(seeded(ConvNet), [], QUICK)
+        measure_float(seeded(ConvNet), {"calibration": []}, QUICK)
 
 
 def test_a_trial_measures_and_names_the_budgets_that_are_missed() -> None:

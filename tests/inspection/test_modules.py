@@ -91,3 +91,11 @@ class Attending(nn.Module):
 def test_what_a_module_calls_by_its_weight_counts_once() -> None:
     found = measured_modules(Attending().eval(), Batch(inputs={"x": draw(2, 5, 8)}), RECIPE, Progress())
     assert found.macs == 5 * 8 * 24 + 2 * 2 * 5 * 5 * 4 + 5 * 8 * 8
+
+
+def test_a_network_in_training_stays_in_training() -> None:
+    network = Net()
+    held = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    measured_modules(network, Batch(inputs={"x": draw(2, 4, 8, 8)}), RECIPE, Progress())
+    assert all(part.training for part in network.modules())
+    assert all(tensor.equal(held[name]) for name, tensor in network.state_dict().items())

@@ -106,7 +106,7 @@ def test_a_target_stands_for_the_place_that_it_is_made_for(
             assert main([*words, "--on", target]) == 2
             assert capsys.readouterr().err.splitlines()[-1].endswith(f"pip install '{extra}'")
         assert main([*words, "--on", "mobile"]) == 2
-        assert "error: target 'mobile' runs on ONNX Runtime's CPU provider, as here," in capsys.readouterr().err
+        assert "error: target 'mobile' runs on ONNX Runtime's CPU provider, as this" in capsys.readouterr().err
 
 
 def test_what_cannot_be_run_there_is_one_line(
@@ -116,8 +116,8 @@ def test_what_cannot_be_run_there_is_one_line(
     needs = "error: runtime 'qnn' needs onnxruntime-qnn; pip install 'edgecompress[qnn]'"
     assert _told(["made", "--on", "snapdragon"], capsys) == needs
     assert _told(["made", "--on", "mobile"], capsys) == (
-        "error: target 'mobile' runs on ONNX Runtime's CPU provider, as here, and names no other place; leave it out,"
-        " or name one, such as 'qnn:sm8650'"
+        "error: target 'mobile' runs on ONNX Runtime's CPU provider, as this machine does; leave it out of --on, or"
+        " give a place there, such as 'qnn:sm8650'"
     )
     assert _told(["made", "--on", "qnn:sm1"], capsys).startswith("error: unknown system on a chip 'sm1'; name one of ")
     assert _told(["made", "--on", "snapdragn"], capsys) == (
@@ -153,6 +153,17 @@ def test_a_file_with_a_dimension_of_unknown_size_needs_inputs(
     assert _told(["free.onnx", "--on", "mine"], capsys) == (
         "error: 'free.onnx' has the dynamic dimension 'length'; give the bundle, which has inputs"
     )
+
+
+def test_a_file_that_onnx_runtime_refuses_is_one_line(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _install(tmp_path, monkeypatch)
+    text = '<ir_version: 10, opset_import: ["": 20]> m (float[1,4] x) => (int64[1,4] y) { y = Relu(x) }'
+    onnx.save(onnx.parser.parse_model(text), "wrong.onnx")
+    told = _told(["wrong.onnx", "--on", "mine"], capsys)
+    assert told.startswith("error: 'wrong.onnx': ONNX Runtime refuses the model: ")
+    assert told.endswith("; export it again, or in other operators")
 
 
 def test_a_module_runs_nowhere_else() -> None:

@@ -181,6 +181,20 @@ def test_a_quantized_model_is_read_but_not_quantized_again(tmp_path: Path, body:
     make_plan(model, effective_profile("mobile", ["quantization.enabled=false"]))
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "DynamicQuantizeMatMul(x, c, s)",
+        "MatMulIntegerToFloat(x, c, s, s)",
+        "QGemm(x, s, z, c, s, z)",
+        "QAttention<num_heads=1>(x, c, b, s, s)",
+        "DynamicQuantizeLSTM(x, c, c, , , , , s, s, s, s)",
+    ],
+)
+def test_what_an_optimizer_made_of_a_quantized_model_is_quantized(call: str) -> None:
+    assert is_quantized(ir.from_proto(_proto(f"y = com.microsoft.{call}")))
+
+
 def test_a_float_model_is_not_taken_for_quantized() -> None:
     assert not is_quantized(ir.from_proto(_proto()))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import onnx
+import onnx.parser
+import onnx_ir as ir
 import pytest
 import torch
 from torch import Tensor, nn
@@ -49,6 +52,40 @@ def test_a_model_that_does_not_run_is_refused(network: nn.Module, words: str) ->
     names = input_names(network).names
     with pytest.raises(ModelError, match=words):
         check_runs(network, Batch(inputs={names[0]: IMAGES.inputs["image"]}))
+
+
+NAN_FILE = '<ir_version: 10, opset_import: ["" : 20]> m (float[1,4] x) => (float[1,4] y) { y = MatMul(x, w) }'
+
+
+class _Masked(nn.Module):
+    """Its mask is infinite on purpose, a sparse buffer is not looked at, and its answers overflow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.full((4, 4), -torch.inf).triu(1))
+        self.register_buffer("sparse", torch.eye(2).to_sparse())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x
+
+
+def test_weights_that_are_not_finite_are_named() -> None:
+    network = seeded(ConvNet)
+    name, weight = next((name, each) for name, each in network.named_parameters() if each.ndim == 4)
+    with torch.no_grad():
+        weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(ModelError, match=rf"not finite; weights hold NaN or infinity: '{name}'; take a checkpoint"):
+        check_runs(network, Batch(inputs={"image": images()[0][0].numpy()}))
+
+
+def test_weights_of_a_file_are_named_and_what_is_infinite_on_purpose_is_not() -> None:
+    x = np.full((1, 4), 1e30, np.float32)
+    nodes = onnx.parser.parse_model(NAN_FILE)
+    nodes.graph.initializer.append(onnx.numpy_helper.from_array(np.full((4, 4), np.nan, np.float32), "w"))
+    with pytest.raises(ModelError, match="not finite; weights hold NaN or infinity: 'w'; take a checkpoint"):
+        check_runs(ir.from_proto(nodes), Batch(inputs={"x": x}))
+    with pytest.raises(ModelError, match="not finite; check weights and preprocessing"):
+        check_runs(_Masked(), Batch(inputs={"x": x}))
 
 
 def test_a_program_computes_what_the_module_does() -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import edgecompress
+from edgecompress.errors import DataError
 from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.runtime import open_session, run_session
 from tests.heard import Heard
@@ -157,6 +158,17 @@ def test_without_labels_accuracy_is_not_measured(tmp_path: Path) -> None:
     assert bundle.manifest.metrics["accuracy"]["drop"] is None
     outcomes = {entry.budget: entry.outcome for entry in bundle.manifest.verdict.budgets}
     assert outcomes["max_accuracy_drop"] == "not measured"
+
+
+@pytest.mark.parametrize("asked", [{"metric": "top1"}, {"overrides": [*QUICK, "evaluation.metric=top1"]}])
+def test_a_metric_that_is_named_needs_labels_before_work_begins(asked: dict[str, Any], tmp_path: Path) -> None:
+    data: dict[str, Any] = {"calibration": images(seed=1), "evaluation": [batch for batch, _ in images(seed=2)]}
+    with pytest.raises(DataError) as caught:
+        edgecompress.compress(seeded(ConvNet), **data, output=tmp_path / "made", **asked)
+    assert str(caught.value) == (
+        "the evaluation data has no labels, which accuracy needs; return (inputs, labels), or leave the metric out"
+    )
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_missed_budget_is_written_down_and_no_error(tmp_path: Path) -> None:

@@ -20,7 +20,11 @@ ALL = ("calibration", "evaluation", "train")
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecompress.pipeline.foresight.host_isa", lambda: "x86-vnni")
+    _pretend(monkeypatch, "x86-vnni")
+
+
+def _pretend(monkeypatch: pytest.MonkeyPatch, isa: str | None) -> None:
+    monkeypatch.setattr("edgecompress.targets.cpus.host_isa", lambda: isa)
 
 
 def _told(target: str, *assignments: str, roles: tuple[str, ...] = ALL, taught: bool = False) -> list[str]:
@@ -89,15 +93,23 @@ def test_agreement_needs_no_evaluation_data() -> None:
             "raspberry-pi-5",
             (),
             [
-                "min_speedup is measured on this machine (x86-vnni), not on armv8.2-dotprod; run the bundle's"
-                " selftest.py there"
+                "min_speedup is not measured: the target's CPU is armv8.2-dotprod, this machine's x86-vnni; to time it"
+                " there, give --device ssh://HOST or adb://SERIAL"
             ],
         ),
         ("raspberry-pi-5", ("budgets.min_speedup=none",), []),
+        (
+            "raspberry-pi-5",
+            ("budgets.min_speedup=none", "low_rank.enabled=true", "low_rank.goal=latency", "training.epochs=0"),
+            [
+                "low_rank.goal=latency is decided by this machine's times: the target's CPU is armv8.2-dotprod, this"
+                " machine's x86-vnni; to time it there, give --device ssh://HOST"
+            ],
+        ),
         ("raspberry-pi-5", ("device.url=ssh://pi@board",), []),
         ("raspberry-pi-5", ('validation.on=["ssh://pi@board"]',), []),
         (
-            "raspberry-pi-5",
+            "mobile",
             ('cpu.emulate=["cortex-a76"]', "budgets.max_latency_ms=5"),
             [
                 "min_speedup, max_latency_ms are measured on this machine; of an emulated CPU only the answers are"
@@ -107,12 +119,41 @@ def test_agreement_needs_no_evaluation_data() -> None:
     ],
 )
 def test_times_are_this_machine_s(target: str, assignments: tuple[str, ...], told: list[str]) -> None:
-    assert _told(target, *assignments, roles=ALL[: 2 if target == "raspberry-pi-5" else 3]) == told
+    assert _told(target, *assignments, roles=ALL if target == "vnni-server" else ALL[:2]) == told
 
 
-def test_where_the_machine_is_unknown_nothing_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecompress.pipeline.foresight.host_isa", lambda: None)
+def test_a_machine_that_does_not_tell_counts_by_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend(monkeypatch, None)
+    monkeypatch.setattr("platform.machine", lambda: "AMD64")
+    (told,) = _told("raspberry-pi-5", roles=("calibration", "evaluation"))
+    assert told.startswith("min_speedup is not measured: the target's CPU is armv8.2-dotprod, this machine's AMD64;")
+    assert _told("mobile", roles=("calibration", "evaluation")) == []
+    assert _told("mini-pc", roles=("calibration", "evaluation")) == []
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
     assert _told("raspberry-pi-5", roles=("calibration", "evaluation")) == []
+
+
+def test_a_student_for_a_latency_budget_is_sized_by_this_machine_s_times() -> None:
+    told = "the size of the derived student is decided by this machine's times: the target's CPU is armv8.0"
+    given = ("cpu.isa=armv8.0", "budgets.min_speedup=1.5")
+    assert any(line.startswith(told) for line in _told("realtime", *given))
+    assert not any(line.startswith(told) for line in _told("realtime", *given, taught=True))
+    assert not any(line.startswith(told) for line in _told("realtime", *given, "device.url=ssh://pi@board"))
+
+
+def test_no_device_times_a_browser() -> None:
+    (told,) = _told("browser", "budgets.min_speedup=2", "export.browser=false", roles=("calibration", "evaluation"))
+    assert told == (
+        "min_speedup is not measured: the target's CPU is wasm, this machine's x86-vnni; time it in the browser"
+    )
+
+
+def test_a_float_artifact_has_a_latency_of_its_own() -> None:
+    told = _told(
+        "android", "quantization.enabled=false", "budgets.max_latency_ms=3", roles=("calibration", "evaluation")
+    )
+    assert any(line.startswith("max_latency_ms is not measured: the target's CPU is armv8.2-dotprod") for line in told)
+    assert not any("min_speedup" in line and "target's CPU" in line for line in told)
 
 
 @pytest.mark.parametrize(

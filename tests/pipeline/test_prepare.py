@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from edgecompress.calibration import Sharing, Workers
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, RecipeError
 from edgecompress.pipeline.prepare import prepare, sample_rows
@@ -98,13 +96,3 @@ def test_a_weight_of_no_output_is_told_before_the_first_step() -> None:
         "the first train batch: 'distillation.output_weights' names 'boxes', and the outputs are output; name one of"
         " these"
     )
-
-
-def test_training_with_integers_runs_in_one_process() -> None:
-    """The others would wait for it for ever."""
-    recipe = Recipe(quantization=Quantization(enabled=True, training="always"))
-    shared = Sharing(workers=Workers(rank=0, count=2))
-    told = "quantization.training=always runs in one process; set quantization.training=never"
-    with pytest.raises(RecipeError, match=f"^{re.escape(told)}$"):
-        prepare(seeded(ConvNet), _context(recipe, "calibration", "train", sharing=shared))
-    prepare(seeded(ConvNet), _context(recipe, "calibration", "train", sharing=Sharing()))

@@ -105,7 +105,7 @@ def test_a_node_has_one_type_and_its_neighbours_are_converted() -> None:
 
 
 def test_a_value_that_two_nodes_read_is_converted_once() -> None:
-    mixed = _wide(graph("a = Sigmoid(x) b = Tanh(a) c = Softmax(a) y = Add(b, c)"), "a").model
+    mixed = _wide(graph("a = Sigmoid(x) b = Tanh(a) c = HardSigmoid(a) y = Add(b, c)"), "a").model
     narrow = [node for node in mixed.graph if node.op_type == "QuantizeLinear" and params_of(node).dtype == np.uint8]
     assert len(narrow) == 4  # of a for both readers, b, c and y
     assert len({id(node.inputs[0]) for node in narrow}) == 4
@@ -182,6 +182,24 @@ def test_each_value_of_uint8_is_one_of_its_twin(scale: float, zero_point: int) -
 
 def test_the_codes_of_a_scheme_of_8_bits_stay_uint8() -> None:
     assert QNNPACK.activation_params(-1.0, 1.0).dtype == np.uint8
+
+
+ATTENTION = "s = Mul(x, x) p = Softmax(s) y = MatMul(p, x)"
+
+
+def test_softmax_is_uint16_in_any_case() -> None:
+    mixed = _types(_wide(graph(ATTENTION)).model)
+    assert mixed == {"s": {"uint8"}, "p": {"uint16"}, "y": {"uint8"}}
+
+
+@pytest.mark.skipif(find_spec("onnxruntime_qnn") is None, reason="pip install 'edgecompress[qnn]'")
+def test_small_probabilities_survive_on_the_npu() -> None:
+    body = "m = Mul(x, small) r = Reshape(m, flat) y = Softmax(r)"  # each of 256 is about 1/256
+    model = graph(body, small=np.array(0.3, np.float32), flat=np.array([0, 1, 1, 256]))
+    enclosed, batches = _wide(model).model, [Batch(inputs={"x": DATA[0][:1]})]
+    (result,) = compare_places(to_bytes(enclosed), batches[0], batches, find_places(["qnn"]), Heard())
+    assert result.failure is None
+    assert result.agreement.sqnr_db > 40
 
 
 @pytest.mark.skipif(find_spec("onnxruntime_qnn") is None, reason="pip install 'edgecompress[qnn]'")

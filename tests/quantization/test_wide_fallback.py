@@ -17,7 +17,7 @@ from tests.exporters.graphs import graph, run
 from tests.quantization.layers import BATCHES, DATA
 
 # Around 100 a step of uint8 is as large as all that goes on there; what comes before and behind is harmless.
-BODY = "a = Sigmoid(x) s = Add(a, k) u = Sub(s, k) t = Tanh(u) y = Softmax(t)"
+BODY = "a = Sigmoid(x) s = Add(a, k) u = Sub(s, k) t = Tanh(u) y = HardSwish(t)"
 MODEL = graph(BODY, k=np.full((1, 4, 1, 1), 100, np.float32))
 GOOD_DB = 40.0
 FINE_DB = 60.0

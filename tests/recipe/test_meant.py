@@ -121,6 +121,11 @@ def test_no_key_changes_its_own_default(key: str) -> None:
             "expected number, got '1%' in 'budgets.max_metric_drop'; write a number without a unit: how much worse than"
             " the float model the artifact may be, in the unit of evaluation.metric",
         ),
+        (
+            "budgets.max_accuracy_drop=lots",
+            "expected number, got 'lots' in 'budgets.max_accuracy_drop'; write a number, or none to leave it out",
+        ),
+        ("pruning.amount=lots", "expected number, got 'lots' in 'pruning.amount'"),
         ("images.mean=ten", "expected a list, got 'ten' in 'images.mean'; write [first, second]"),
         ("images.size=small", "expected a list, got 'small' in 'images.size'; write [first, second]"),
         (

@@ -14,6 +14,7 @@ import pytest
 
 import edgecompress
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.report.masks import mask_colour
 from edgecompress.report.page import render
 from edgecompress.validation.answers import read_answer
 from edgecompress.validation.budgets import judge
@@ -169,12 +170,35 @@ def test_classes_are_shown_in_the_order_of_their_losses(bundle: Path) -> None:
     assert "Class by class" not in render(report)
 
 
+def test_a_loss_that_reads_as_none_is_not_red(bundle: Path) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    report["classes"] = [_class("lost", 90.0, 89.99), _class("kept", 90.0, 89.9999)]
+    shown = render(report).partition("Class by class")[2].partition("<h2>")[0]
+    assert '<td class="num fail">-0.01</td>' in shown
+    assert '<td class="num">0.00</td>' in shown
+
+
 def _answer(value: Any) -> dict[str, Any]:
     answer = read_answer(value)
     return {**answer.entry, **({"mask": "data:image/png;base64,AA"} if answer.kind == "mask" else {})}
 
 
 BOX = {"boxes": np.array([[0.0, 0, 4, 4]]), "labels": np.array([3]), "scores": np.array([0.5])}
+
+
+@pytest.mark.parametrize(("names", "shown"), [(["sky", "<road>"], True), ([], False)])
+def test_the_colours_of_masks_are_named_where_the_names_are_known(bundle: Path, names: list[str], shown: bool) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    report["recipe"]["data"]["classes"] = names
+    masks = {side: _answer(np.eye(8, dtype=int)) for side in ("before", "after", "target")}
+    example = {"index": 4, "sqnr_db": 12.5, "picture": None, "size": None, "difference": None, **masks}
+    example |= {"value_before": 75.0, "value_after": 25.0, "loss": 50.0}
+    report["answers"] = {"samples": 9, "lost": 1, "won": 0, "unvalued": 0, "examples": [example]}
+    page = render(report)
+    assert ('<span class="key" style="background: rgb(0, 0, 0)"></span>sky' in page) is shown
+    assert (f'<span class="key" style="background: {mask_colour(1)}"></span>&lt;road&gt;' in page) is shown
+    del report["recipe"]["data"]  # a report of before
+    assert 'class="key" style' not in render(report)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +244,25 @@ def test_a_speedup_that_noise_hides_is_not_shown_as_one(bundle: Path) -> None:
     assert "<b>too noisy to say</b>" in page
     assert "slower" not in page
     assert "missed" not in page
+
+
+@pytest.mark.parametrize(
+    ("ratio", "interval", "shown"),
+    [
+        (3.67, [2.17, 5.57], "<b>3.67x faster (2.17-5.57)</b>"),
+        (0.5, [0.4, 0.625], "<b>2.00x slower (1.60-2.50)</b>"),
+        (3.67, [3.6, 3.74], '<b>3.67x</b>faster\n<span class="dim">(speedup 3.60 to 3.74 at 95 %)</span>'),
+        (1.0, [0.995, 1.005], '<b>no difference</b>\n<span class="dim">(speedup 0.99 to 1.00 at 95 %)</span>'),
+    ],
+)
+def test_a_speedup_with_a_wide_interval_is_shown_with_it(
+    bundle: Path, ratio: float, interval: list[float], shown: str
+) -> None:
+    report = json.loads((bundle / "report.json").read_text())
+    report["metrics"]["latency_ms"] |= {"ratio": ratio, "ratio_interval_95": interval}
+    page = render(report)
+    assert shown in page
+    assert ("(at 95 %; too wide for one figure)" in page) is (interval[1] / interval[0] > 1.2)
 
 
 def test_other_cpus_are_shown_only_where_some_were_asked(bundle: Path) -> None:
@@ -319,3 +362,6 @@ def test_without_labels_agreement_stands_in_for_accuracy(tmp_path: Path) -> None
     report = json.loads((bundle.path / "report.json").read_text())
     report["metrics"]["parity"]["compressed"]["top1_agreement"] = 0.5  # as where evaluation.class_axis says so
     assert "In its place: the same top class as the float model for 50.0 %" in render(report)
+    report["metrics"]["parity"]["compressed"]["top1_agreement"] = 0.99999
+    assert "for 99.9 % of the samples" in render(report)
+    assert "same top class 99.99 %" in render(report)

@@ -33,6 +33,11 @@ def test_each_case_that_did_not_pass_is_a_command_of_one_line() -> None:
     assert _unescaped(read[0][4]) == "max_size_mb is missed: 100 %\r\nof it::error::x"
 
 
+def test_an_error_says_once_what_it_is_about() -> None:
+    case = GateCase(name="bundle", ended="error", told="bundle 'c1': 'model.onnx' was changed")
+    assert workflow_commands("t", [case]) == ["::error title=t::bundle 'c1': 'model.onnx' was changed"]
+
+
 def test_a_file_outside_of_the_job_is_left_out() -> None:
     assert workflow_commands("t", CASES[2:3]) == ["::warning title=t::min_speedup is not measured"]
 

@@ -73,8 +73,14 @@ def test_dynamic_sizes_of_an_image_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
-        ("float[N,4,1] y", r"output 'y' is declared as \(N, 4, 1\), and has \(N, 4\); the declared shape is left out"),
-        ("float[N,5] y", r"output 'y' is declared as \(N, 5\), and has \(N, 4\); the declared shape is left out"),
+        (
+            "float[N,4,1] y",
+            r"output 'y' is declared as \(N, 4, 1\), but is \(N, 4\); this is repaired, you need do nothing",
+        ),
+        (
+            "float[N,5] y",
+            r"output 'y' is declared as \(N, 5\), but is \(N, 4\); this is repaired, you need do nothing",
+        ),
     ],
 )
 def test_an_output_with_a_wrong_shape_has_that_of_its_operator(tmp_path: Path, declared: str, told: str) -> None:
@@ -102,7 +108,7 @@ def test_a_wrong_shape_inside_is_left_out(tmp_path: Path) -> None:
     proto = _proto()
     proto.graph.value_info.append(onnx.helper.make_tensor_value_info("h", onnx.TensorProto.FLOAT, ["N", 4, 2]))
     model = read_onnx(_saved(proto, tmp_path))
-    assert repairs(model) == ("declared shapes of values inside are wrong, and left out: h",)
+    assert repairs(model) == ("shapes of inner values are declared wrongly: h; this is repaired, you need do nothing",)
 
 
 @given(st.lists(st.integers(-1, 5), max_size=4), st.lists(st.integers(-1, 5), max_size=4), st.sampled_from([9, 13, 20]))
@@ -123,7 +129,7 @@ def test_a_wrong_shape_next_to_a_sequence_is_left_out_all_the_same(tmp_path: Pat
     body = "h = MatMul(x, w) y = Relu(h) z = SplitToSequence<axis = 1>(h)"
     path = _saved(_proto("float[N] y, seq(float[N,4]) z", body=body), tmp_path)
     assert repairs(read_onnx(path)) == (
-        "output 'y' is declared as (N), and has (N, 4); the declared shape is left out",
+        "output 'y' is declared as (N), but is (N, 4); this is repaired, you need do nothing",
     )
 
 
@@ -200,3 +206,70 @@ def test_the_script_needs_nothing_of_the_package() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+COMPUTED = """
+    h = MatMul(x, w)
+    given = Shape(x)
+    rows = Slice(given, zero, one)
+    sizes = Concat<axis=0>(rows, two, two)
+    less = Neg(sizes)
+    asked = Neg(less)
+    y = Reshape(h, asked)
+"""
+"""Two by two numbers for each row, in a shape that inference does not compute."""
+NUMBERS: dict[str, Any] = {"zero": np.array([0]), "one": np.array([1]), "two": np.array([2])}
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "true", "shape"),
+    [
+        ("N,2,3", "N", "was (N, 2, 2) in a trial run", ("N", 2, None)),
+        ("1,2,3", "1", "was (1, 2, 2) in a trial run", (1, 2, None)),
+        ("2,2,2", "1", "was (1, 2, 2) in a trial run", (None, 2, 2)),
+        ("1,2,2", "N", "was (N, 2, 2) in a trial run", ("N", 2, 2)),
+        ("N,4", "N", "is (?, ?, ?)", ("unk__0", "unk__1", "unk__2")),
+    ],
+)
+def test_a_shape_that_only_a_run_contradicts_is_left_out(
+    tmp_path: Path, declared: str, given: str, true: str, shape: tuple[int | str | None, ...]
+) -> None:
+    model = read_onnx(_saved(_proto(f"float[{declared}] y", f"float[{given},8] x", COMPUTED, **NUMBERS), tmp_path))
+    told = declared.replace(",", ", ")
+    assert repairs(model) == (f"output 'y' is declared as ({told}), but {true}; this is repaired, you need do nothing",)
+    assert [size if isinstance(size, int) else size.value for size in model.graph.outputs[0].shape or ()] == [*shape]
+
+
+def test_a_true_shape_that_nobody_can_prove_stays(tmp_path: Path) -> None:
+    model = read_onnx(_saved(_proto("float[N,2,2] y", "float[N,8] x", COMPUTED, **NUMBERS), tmp_path))
+    assert not repairs(model)
+    assert str(model.graph.outputs[0].shape) == "[N,2,2]"
+
+
+def test_a_value_inside_that_only_a_run_contradicts_is_left_out(tmp_path: Path) -> None:
+    proto = _proto("float[N,K,L] z", "float[N,8] x", COMPUTED + "z = Relu(y)", **NUMBERS)
+    proto.graph.value_info.append(onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", 2, 5]))
+    model = read_onnx(_saved(proto, tmp_path))
+    assert repairs(model) == ("shapes of inner values are declared wrongly: y; this is repaired, you need do nothing",)
+    assert str(model.graph.outputs[0].shape) == "[N,K,L]"
+
+
+def test_an_entry_for_a_value_that_is_gone_hides_no_wrong_shape(tmp_path: Path) -> None:
+    proto = _proto("float[N,2,3] y", "float[N,8] x", COMPUTED, **NUMBERS)
+    proto.graph.value_info.append(onnx.helper.make_tensor_value_info("gone", onnx.TensorProto.FLOAT, ["N", 2, 5]))
+    model = read_onnx(_saved(proto, tmp_path))
+    assert repairs(model) == (
+        "output 'y' is declared as (N, 2, 3), but was (N, 2, 2) in a trial run; this is repaired, you need do nothing",
+    )
+
+
+@pytest.mark.parametrize(("declared", "shape"), [("N,5", ["N", None]), ("N,4,1", [None, None]), ("1,4", ["N", 4])])
+def test_an_operator_of_another_domain_tells_its_shape_when_it_runs(
+    tmp_path: Path, declared: str, shape: list[int | str | None]
+) -> None:
+    proto = _proto(f"float[{declared}] y", body="h = MatMul(x, w) y = com.microsoft.Gelu(h)")
+    proto.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    model = read_onnx(_saved(proto, tmp_path))
+    assert len(repairs(model)) == 1
+    assert [size if isinstance(size, int) else size.value for size in model.graph.outputs[0].shape or ()] == shape
+    assert signature(model)[0].shape == ("N", 8)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.recipe.budgets import Budgets
 from edgecompress.targets import effective_profile, load_profile, profile_names, strategy_names
-from edgecompress.targets.effects import EFFECTS, MARGIN, MeasuredFloat, Reference, asked_speedup, predict
+from edgecompress.targets.effects import (
+    EFFECTS,
+    LATENCY_ERROR,
+    MARGIN,
+    SIZE_ERROR,
+    MeasuredFloat,
+    Reference,
+    asked_speedup,
+    predict,
+)
 from edgecompress.techniques import student
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +69,27 @@ def test_half_way_between_two_sizes_is_half_way_between_their_ratios() -> None:
     assert found is not None
     assert found.speedup == pytest.approx((first.faster + second.faster) / 2)
     assert found.latency_ms == pytest.approx(1 / found.speedup)
+
+
+def _errors(attribute: str) -> list[float]:
+    """By how much each network but the largest is predicted wrongly from the others, as a share of the measurement."""
+    found = []
+    for effect in EFFECTS.values():
+        for own in effect.references:
+            rest = [each for each in effect.references if each is not own]
+            sizes, ratios = [math.log(each.float_mb) for each in rest], [getattr(each, attribute) for each in rest]
+            found.append((own, getattr(own, attribute) / np.interp(math.log(own.float_mb), sizes, ratios) - 1))
+    return [abs(error) for own, error in found if own.network != "ResNet-50"]
+
+
+def test_the_errors_of_predictions_are_those_of_networks_predicted_from_the_others() -> None:
+    assert round(max(_errors("smaller")), 2) == SIZE_ERROR
+    assert round(max(_errors("faster")), 2) == LATENCY_ERROR
+    text = " ".join((ROOT / "docs" / "targets.md").read_text().split())
+    assert (
+        f"its size is within {100 * SIZE_ERROR:.0f} % of the measurement and its latency within"
+        f" {100 * LATENCY_ERROR:.0f} %" in text
+    )
 
 
 @pytest.mark.parametrize("name", profile_names())

@@ -8,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 import torch
+from onnx.numpy_helper import to_array
 from torch import Tensor, nn
 
+from edgecompress.cli import main
 from edgecompress.data.batches import Batches
 from edgecompress.data.splits import Streams
 from edgecompress.errors import DataError, ModelError
@@ -24,6 +28,7 @@ from edgecompress.runtime import Network, to_bytes
 from edgecompress.step import Conversion
 from edgecompress.techniques.context import Context
 from tests.networks import ConvNet, images, seeded, uneven
+from tests.ranks import run_twice
 from tests.techniques.contexts import NAMES, batches
 
 RECIPE = Recipe(
@@ -33,6 +38,20 @@ RECIPE = Recipe(
     ),
 )
 SHOWN = [image for image, _ in images(rows=32, batches=4, seed=5)]
+
+
+TAUGHT = """
+from tests.networks import images, uneven
+
+def net(): return uneven()
+def data(): return images(rows=32, batches=4, seed=5)
+"""
+SHARED = "compress taught.py:net --calibration taught.py:data --train taught.py:data --target mobile"
+QUICK = (
+    *("export.simplify=false", "export.formats=onnx", "cpu.runs=10", "quantization.placement=table"),
+    *("quantization.integer_entry=true", "quantization.granularity=per_tensor", "quantization.training=always"),
+    *("quantization.training_epochs=3", "quantization.training_rate=0.05", "quantization.fallback_evaluations=0"),
+)
 
 
 def _labelled(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
@@ -91,6 +110,27 @@ def test_a_killed_training_ends_with_the_same_file(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*"))
     resumed = _converted(seeded(ConvNet), data=data, at=tmp_path)
     assert to_bytes(resumed.artifact) == to_bytes(whole.artifact)
+
+
+def test_two_processes_end_with_the_student_of_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each takes its half of every batch, so that sums round otherwise."""
+    (project / "taught.py").write_text(TAUGHT)
+    command = [*SHARED.split(), *(part for key in QUICK for part in ("--set", key)), "--output"]
+    first, second = run_twice("-m", "edgecompress", *command, "two")
+    assert (first.returncode, second.returncode) == (1, 0), first.stderr + second.stderr
+    assert (second.stdout, second.stderr) == ("", "")
+    assert main([*command, "one"]) == 1, capsys.readouterr().err
+    alone, shared = (_constants(Path(name)) for name in ("one", "two"))
+    assert alone.keys() == shared.keys()
+    for name, array in alone.items():
+        apart = np.abs(shared[name].astype(np.float64) - array).max(initial=0)
+        assert apart <= (1 if array.dtype == np.int8 else 1e-4), name  # a weight between two codes takes either
+
+
+def _constants(bundle: Path) -> dict[str, Any]:
+    """Those of its model that are INT8 or floats, by name."""
+    found = {each.name: to_array(each) for each in onnx.load(bundle / "model.onnx").graph.initializer}
+    return {name: array for name, array in found.items() if array.dtype in (np.int8, np.float32)}
 
 
 def test_a_training_that_diverges_leaves_the_integers_as_they_were() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from edgecompress.timing.interleaving import STRETCHES, WARM_UP_RUNS, interleave, interleave_anew
+from edgecompress.timing.interleaving import STRETCHES, WARM_UP_RUNS, in_turn, interleave, interleave_anew
 
 
 def test_calls_take_turns() -> None:
@@ -15,6 +17,18 @@ def test_calls_take_turns() -> None:
     times = interleave([lambda: seen.append("a"), lambda: seen.append("b")], runs=4)
     assert times.shape == (4, 2)
     assert "".join(seen) == "abba" * ((WARM_UP_RUNS + 4) // 2)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 9])
+def test_each_call_follows_every_other_one_equally_often(count: int) -> None:
+    rounds = [list(in_turn(count, number)) for number in range(2 * count)]
+    assert all(sorted(order) == list(range(count)) for order in rounds)
+    pairs = Counter(pair for order in rounds for pair in pairwise(order))
+    assert len(pairs) == count * (count - 1)
+    assert len({*pairs.values()}) == 1
+    whole = [index for order in rounds for index in order]
+    after_itself = Counter(left for left, right in pairwise([whole[-1], *whole]) if left == right)
+    assert len({after_itself[index] for index in range(count)}) == 1
 
 
 def test_milliseconds_are_measured() -> None:

@@ -43,6 +43,17 @@ def test_medians_that_say_something_else_than_the_rounds_are_told() -> None:
     ]
 
 
+def test_a_ratio_that_medians_contradict_is_not_trusted_either_where_its_interval_is_wide() -> None:
+    own_ms, first_ms = np.full(100, 1.0), np.full(100, 5.62)
+    (told,) = doubts_of(own_ms, Ratio(value=3.67, low=2.17, high=5.57), "--runs 1000", first_ms=first_ms)
+    assert told == (
+        "the medians make 5.62x, the rounds one by one 3.67x (2.17-5.57): the machine changed its speed between rounds;"
+        " neither the milliseconds nor the ratio say much: take more runs (--runs 1000), or stop other programs"
+    )
+    (told,) = doubts_of(own_ms, Ratio(value=3.67, low=3.6, high=3.7), first_ms=first_ms)
+    assert told.endswith("; trust the 3.67x")
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("noise", [0.01, 0.1, 0.5])
 def test_a_machine_whose_noise_is_chance_is_not_said_to_contradict_itself(seed: int, noise: float) -> None:
@@ -53,4 +64,20 @@ def test_a_machine_whose_noise_is_chance_is_not_said_to_contradict_itself(seed: 
 
 def test_calls_that_are_interrupted() -> None:
     (doubt,) = doubts_of(np.where(np.arange(100) % 10 == 0, 10.0, 2.0), EXACT)
-    assert doubt == "interrupted: p95 is 5.0 times the median; other programs disturbed p95 and p99"
+    assert doubt == "p95 is 5.0 times the median; other programs disturbed p95 and p99"
+
+
+def test_a_ratio_that_says_little_is_not_to_be_trusted() -> None:
+    times_ms = np.repeat([2.0, 4.0], 50)
+    for ratio, fix in (
+        (EXACT, "trust the ratio, not the milliseconds"),
+        (
+            Ratio(value=2.0, low=1.1, high=13.5),
+            "neither the milliseconds nor the ratio say much: take more runs (--runs), or stop other programs",
+        ),
+    ):
+        (doubt,) = doubts_of(times_ms, ratio, "--runs")
+        assert (
+            doubt
+            == f"the machine changed its speed: 2.00 ms in the first half of the runs, 4.00 ms in the second; {fix}"
+        )

@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import Adam, AdamW
 from torch.utils.data import DataLoader, TensorDataset
 
+from edgecompress.quantization.aware.fake_quantized import FakeQuantized
+from edgecompress.quantization.aware.integer_layer import IntegerLayer
 from edgecompress.training import (
     AttentionTransfer,
     Hint,
@@ -26,18 +29,29 @@ from edgecompress.training import (
     train,
 )
 from tests.conftest import ROOT
+from tests.exporters.graphs import draw, graph
+from tests.quantization.lowerings import lowering_of
 from tests.training.batches import batches, learnable, stack
 
+PADS = "pads=[1,1,1,1]"
+CONVOLUTIONS = graph(
+    f"a = Conv<{PADS}>(x, w, b) r = Relu(a) y = Conv<{PADS}>(r, v)",
+    w=draw(6, 4, 3, 3),
+    v=draw(3, 6, 3, 3, seed=1),
+    b=draw(6),
+)
+LABELLED = [(draw(8, 4, 8, 8, seed=seed), np.arange(8) % 3) for seed in range(4)]
 SCRIPT = """
 import sys
 from pathlib import Path
 import torch
 from accelerate import PartialState
-from tests.training.test_distributed import taught, trained
+from tests.training.test_distributed import quantized, taught, trained
 
 result = trained(checkpoints=Path(sys.argv[1]))
 history = [(e.loss, e.score.accuracy) for e in result.history]
-torch.save((result.model.state_dict(), history, taught().model.state_dict()), sys.argv[2])
+students = taught().model.state_dict(), quantized()
+torch.save((result.model.state_dict(), history, *students), sys.argv[2])
 PartialState().wait_for_everyone()
 PartialState().destroy_process_group()
 """
@@ -68,6 +82,20 @@ def taught() -> Trained:
         Taught(),
         features=hints,
     )
+
+
+def quantized() -> list[Tensor]:
+    """The weights, steps and biases of a network that learned with the integers of its file in place."""
+    lowering = lowering_of(CONVOLUTIONS, *(image for image, _ in LABELLED), integer_entry=True)
+    network = FakeQuantized(lowering, lambda outputs: outputs[0].mean((2, 3)))
+    settings = Settings(epochs=3, learning_rate=0.1, optimizer=AdamW)
+    model = train(network, batches(LABELLED, name="x"), settings, cross_entropy).model
+    assert isinstance(model, FakeQuantized)
+    steps = model.source_steps()
+    layers = [layer for layer in model.layers if isinstance(layer, IntegerLayer)]
+    learned = [layer.learned(step) for layer, step in zip(layers, steps, strict=True)]
+    found = [array for each in learned for array in (each.weight, each.params.scale, each.bias) if array is not None]
+    return [*steps, *map(torch.from_numpy, found)]
 
 
 class Tokens(nn.Module):
@@ -118,6 +146,12 @@ def test_two_processes_teach_the_student_of_one_with_a_batch_twice_as_large(two:
     for name, value in taught().model.state_dict().items():
         torch.testing.assert_close(two[0][2][name], value, atol=1e-4, rtol=0)
         assert torch.equal(two[0][2][name], two[1][2][name])
+
+
+def test_two_processes_train_the_integers_of_one(two: tuple[Any, Any]) -> None:
+    for alone, first, second in zip(quantized(), two[0][3], two[1][3], strict=True):
+        torch.testing.assert_close(first, alone, atol=1e-4, rtol=0)
+        assert torch.equal(first, second)
 
 
 def test_two_processes_train_the_network_of_one(two: tuple[Any, Any]) -> None:

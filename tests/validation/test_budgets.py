@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecompress.recipe.budgets import Budgets
+from edgecompress.recipe.tables import Cpu, Isa, Quantization, Recipe
 from edgecompress.timing.ratios import WIDEST
-from edgecompress.validation.budgets import MEASURES, Check, judge
+from edgecompress.validation.budgets import MEASURES, OF_LATENCY, Check, comparable, judge
 
 
 @pytest.mark.parametrize("budget", sorted(MEASURES))
@@ -28,6 +32,25 @@ def test_one_missed_budget_fails_the_whole() -> None:
     verdict = judge(Budgets(min_speedup=2, max_size_mb=1), {"speedup": 3.0, "size_mb": 1.5})
     assert verdict.outcome == "fail"
     assert [check.budget for check in verdict.missed] == ["max_size_mb"]
+
+
+@given(
+    there=st.sampled_from(get_args(Isa)),
+    here=st.sampled_from([*get_args(Isa), None]),
+    timed_there=st.sets(st.sampled_from([MEASURES[name][0] for name in OF_LATENCY])),
+    asked=st.sets(st.sampled_from(OF_LATENCY)),
+)
+def test_times_count_where_they_are_the_target_s_the_device_s_or_asked_for(
+    there: Isa, here: Isa | None, timed_there: set[str], asked: set[str]
+) -> None:
+    measured = {measure: 1.0 for measure, _ in MEASURES.values()}
+    recipe = Recipe(cpu=Cpu(isa=there), quantization=Quantization(enabled=True))
+    with patch("edgecompress.targets.cpus.host_isa", lambda: here):
+        kept = comparable(measured, recipe, timed_there=timed_there, asked=asked)
+    of_latency = {MEASURES[name][0] for name in OF_LATENCY}
+    assert kept.keys() >= measured.keys() - of_latency
+    expected = of_latency if there == here else timed_there | {MEASURES[name][0] for name in asked}
+    assert kept.keys() & of_latency == expected
 
 
 def test_no_budgets_pass() -> None:

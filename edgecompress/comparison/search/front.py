@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecompress.comparison.search.trial import Measures
-from edgecompress.errors import plural
+from edgecompress.errors import plural, they_are
 from edgecompress.metrics.bootstrap import Interval
+from edgecompress.recipe.tables import Isa
 from edgecompress.targets import TargetProfile
 from edgecompress.targets.rules import SERVES
+from edgecompress.validation.budgets import OF_LATENCY
 
 Measured = Mapping[int, Measures]
 """By the number of the trial."""
@@ -79,9 +81,23 @@ def front_of(measured: Mapping[int, Figures]) -> tuple[int, ...]:
     kept: list[int] = []
     for number in order:
         here = measured[number]
-        if not any(beats(measured[other], here) or _sure(measured[other]) == _sure(here) for other in kept):
+        if not any(_leaves_out(measured[other], here) for other in kept):
             kept.append(number)
     return tuple(kept)
+
+
+def beaten_by(measured: Mapping[int, Figures], front: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The numbers of the trials that are not of the front, each with those of the front that leave it out."""
+    return {
+        number: tuple(other for other in front if _leaves_out(measured[other], here))
+        for number, here in measured.items()
+        if number not in front
+    }
+
+
+def _leaves_out(first: Figures, second: Figures) -> bool:
+    """Whether a trial beats another, or has the same metric and bytes and a latency that cannot be told apart."""
+    return beats(first, second) or _sure(first) == _sure(second)
 
 
 def _sure(measures: Figures) -> tuple[float, int]:
@@ -110,21 +126,34 @@ def choose_trial(measured: Measured, front: Sequence[int], profile: TargetProfil
     if not within:
         return ChosenTrial(number=None, reason=_why_none(measured, front))
     where = "of the front " if of_the_front else ""
-    beaten = "" if of_the_front else "; no trial of the front is sure to keep them"
+    but = "" if of_the_front else "; no trial of the front is sure to keep them"
+    unknown = sorted({budget for number in within for budget in measured[number].unmeasured})
+    but += _left_open(unknown, profile.recipe.cpu.isa)
+    kept = f"the {'other ' if unknown else ''}budgets of {profile.name}"
     limits = SERVES.get(profile.recipe.techniques, EVEN)
     weights = np.array([limits[name] for name in IN_WORDS])
     cost = _scaled(measured, within) @ weights
     chosen = within[int(np.argmin(cost))]
     if len(within) == 1:
-        return ChosenTrial(
-            number=chosen, reason=f"the only trial {where}that keeps the budgets of {profile.name}{beaten}"
-        )
+        return ChosenTrial(number=chosen, reason=f"the only trial {where}that keeps {kept}{but}")
     weighed = " : ".join(f"{IN_WORDS[name]} {limits[name]}" for name in IN_WORDS)
     return ChosenTrial(
         number=chosen,
-        reason=f"the best of {plural(len(within), 'trial')} that keep the budgets of {profile.name}"
-        f" ({profile.reason}), weighed {weighed}{beaten}",
+        reason=f"the best of {plural(len(within), 'trial')} that keep {kept}"
+        f" ({profile.reason}), weighed {weighed}{but}",
     )
+
+
+def _left_open(budgets: Sequence[str], isa: Isa | None) -> str:
+    """The budgets that say nothing of a choice since nothing measured them, and how to decide a latency."""
+    of_latency = [name for name in budgets if name in OF_LATENCY]
+    others = [name for name in budgets if name not in OF_LATENCY]
+    told = f"; {they_are(others)} not measured, and not counted" if others else ""
+    if of_latency:
+        there = "validate the trial on your device (--device) with the float model (--original)"
+        how = "time the trial in the browser" if isa == "wasm" else there
+        told += f"; {they_are(of_latency)} not measured on the target's CPU, and not counted: {how}"
+    return told
 
 
 def _why_none(measured: Measured, front: Sequence[int]) -> str:

@@ -38,7 +38,7 @@ class Scale:
 
 
 def plot(found: SearchResult) -> Markup:
-    """All trials with a bundle, each a link to its report; the front and the chosen one with intervals and numbers."""
+    """All trials with a bundle and their numbers, each a link to its report; what is shown has its intervals."""
     measured, original_ms = found.measured, found.original_ms
     if original_ms is None:
         return Markup("")
@@ -53,14 +53,23 @@ def plot(found: SearchResult) -> Markup:
     shapes = [*_axes(across, down, first), _circle(across.at(original_ms), down.at(0), LARGEST, "before", "original")]
     order = [trial for trial in found.trials if trial.number not in found.shown]
     order += [found.trial(number) for number in found.shown]  # on top
-    shapes += [_point(found, trial, across, down) for trial in order if trial.measures is not None]
+    points = [_point_of(found, trial, across, down) for trial in order if trial.measures is not None]
+    shapes += [point.drawn for point in points] + [point.label for point in points]  # no line goes through a label
     words = f"Metric over latency of {len(measured)} trials; {len(found.front)} on the front"
     return Markup('<svg role="img" viewBox="0 0 {} {}" aria-label="{}"><title>{}</title>{}</svg>').format(
         WIDTH, HEIGHT, words, words, Markup("").join(shapes)
     )
 
 
-def _point(found: SearchResult, trial: SearchTrial, across: Scale, down: Scale) -> Markup:
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """A trial in the plot: a circle, with its intervals, and its number."""
+
+    drawn: Markup
+    label: Markup
+
+
+def _point_of(found: SearchResult, trial: SearchTrial, across: Scale, down: Scale) -> _Point:
     measures, original_ms = trial.measures, found.original_ms
     assert measures is not None
     assert original_ms is not None
@@ -78,9 +87,16 @@ def _point(found: SearchResult, trial: SearchTrial, across: Scale, down: Scale) 
     kind = "chosen" if trial.number == found.chosen else "after" if shown else "beaten"
     body = [_circle(x, y, radius, kind, told)]
     if shown:
-        body += [*_intervals(measures, original_ms, across, down, x, y), _text(x, y - radius - 4, str(trial.number))]
+        body += _intervals(measures, original_ms, across, down, x, y)
     report, drawn = found.report(trial), Markup("").join(body)
-    return drawn if report is None else Markup('<a href="{}">{}</a>').format(report, drawn)
+    linked = drawn if report is None else Markup('<a href="{}">{}</a>').format(report, drawn)
+    return _Point(drawn=linked, label=_label(x, y, radius, str(trial.number)))
+
+
+def _label(x: float, y: float, radius: float, number: str) -> Markup:
+    """To the right of a point and above its middle, where neither of its intervals is; to the left at the edge."""
+    far, above = 0.7 * radius + 4, y - 0.7 * radius - 4
+    return _text(x - far, above, number, "end") if x + far > WIDTH - RIGHT else _text(x + far, above, number, "start")
 
 
 def _intervals(

@@ -31,6 +31,7 @@ class SearchResult:
             where no trial does.
         reason: for that.
         running: how many trials other workers are at.
+        command: makes the chosen trial again; None where there is none, or another worker has its recipe.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class SearchResult:
     chosen: int | None
     reason: str = field(metadata=ADVISES)
     running: int
+    command: str | None = None
 
     @property
     def measured(self) -> Mapping[int, Measures]:
@@ -89,6 +91,7 @@ class SearchResult:
             "chosen": self.chosen,
             "reason": self.reason,
             "running": self.running,
+            "command": self.command,
             "original_ms": self.original_ms,
         }
 

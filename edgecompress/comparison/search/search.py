@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +94,7 @@ def search(
     space = make_space(profile, material.data, module=isinstance(material.network, nn.Module), fixed=fixed)
     _require_techniques(space)
     prepare_folder(folder, storage)
-    found = identify(material, space.profile.recipe, progress)
+    found = identify(material, space.profile.recipe, progress, profile.asked)
     _require_labels(found)
     _require_possible(space, found)
     timed = TimedProgress(progress, None if seconds is None else start + seconds)
@@ -113,17 +113,25 @@ def search(
             kept=kept_on(found, progress),
         )
         with suppress(OutOfTimeError):
-            _work(study, worker, trials)
+            run_trials(study, worker, trials)
         known = read_study(study)
     if seconds is not None and not known.trials:
         raise RecipeError(
             f"a time budget of {duration(seconds)} is too short for one trial; give more (--budget-time), and what was"
             " begun goes on"
         )
-    result = result_of(known, folder, space.profile)
+    result = _with_command(result_of(known, folder, space.profile), space, material)
     write_whole(folder / FRONT, canonical(result.document()))
     write_whole(folder / PAGE, render_front(result).encode())
     return result
+
+
+def _with_command(found: SearchResult, space: Space, material: Material) -> SearchResult:
+    """The same with the command that makes the chosen trial again, where its recipe is in the folder."""
+    if found.chosen is None or found.report(trial := found.trial(found.chosen)) is None:
+        return found
+    made_of = material.for_recipe(space.profile_of(trial.settings).recipe)
+    return replace(found, command=made_of.command_for(found.folder / TRIALS / trial.folder))
 
 
 def begun_with(url: str) -> Mapping[str, Any]:
@@ -142,11 +150,20 @@ def begun_with(url: str) -> Mapping[str, Any]:
         return asked_of(open_storage(url), url)
 
 
-def _work(study: optuna.Study, worker: Worker, trials: int | None) -> None:
-    """Run trials until there are enough, beginning with the target's own recipe."""
-    own = worker.space.own()
+def run_trials(study: optuna.Study, worker: Worker, trials: int | None) -> None:
+    """Run trials until there are enough, beginning with the target's own recipe and those around it.
+
+    Args:
+        study: of the trials.
+        worker: runs them.
+        trials: how many there are to be in the study; None for no end.
+
+    Raises:
+        OutOfTimeError: the time of the worker is over.
+    """
     asked = {choice.key for choice in worker.space.free if len(choice.values) > 1}
-    study.enqueue_trial({key: value for key, value in own.items() if key in asked}, skip_if_exists=True)
+    for settings in worker.space.starts():
+        study.enqueue_trial({key: value for key, value in settings.items() if key in asked}, skip_if_exists=True)
     same = 0
     while True:
         worker.progress.require_time()

@@ -22,6 +22,8 @@ OBSERVERS = ("histogram", "min_max", "mse", "percentile", "entropy")
 SCHEMES = ("fbgemm", "qnnpack")
 PASSES = ("quantization.adaround", "quantization.bias_correction", "quantization.equalization")
 """What recovers accuracy without training data."""
+SHRINKING = ("pruning", "low_rank")
+"""Techniques that take a share of the network away."""
 MODEL_OF = "edge"
 """The target whose settings a technique has that the target of the search leaves off and says nothing of."""
 BORROWED = {
@@ -79,6 +81,30 @@ class Space:
         """The settings of the target's own recipe."""
         return self.settings(lambda choice: self.value(choice.key))
 
+    def starts(self) -> tuple[dict[str, Setting], ...]:
+        """The target's own settings, and these with nothing taken away, or with the middle or the least share of it.
+
+        How much is taken away is what spans a front, and for all other keys the target knows good values.
+        """
+        off = {f"{technique}.enabled": False for technique in SHRINKING}
+        varied: list[Mapping[str, Setting]] = [{}, off]
+        for place in ("middle", "least"):
+            for technique in SHRINKING:
+                amount = f"{technique}.amount"
+                varied.append({**off, f"{technique}.enabled": True, amount: self._share(amount, place)})
+        found = [self.settings(functools.partial(self._varied, each)) for each in varied]
+        return tuple(settings for index, settings in enumerate(found) if settings not in found[:index])
+
+    def _varied(self, wanted: Mapping[str, Setting], choice: FreeKey) -> Setting:
+        """The wanted value of a choice, where it may take that, and else the target's own."""
+        value = wanted.get(choice.key)
+        return value if value is not None and value in choice.values else self.value(choice.key)
+
+    def _share(self, key: str, place: str) -> Setting:
+        """The middle or the least of the shares that a key may take; the target's own where it takes no other."""
+        values = next((choice.values for choice in self.free if choice.key == key), (self.value(key),))
+        return values[0 if place == "least" else len(values) // 2]
+
     def value(self, key: str) -> Setting:
         """What the target's recipe has at a key."""
         return _value(self.profile.recipe, key)
@@ -96,7 +122,7 @@ def make_space(
     Args:
         profile: the target.
         roles: of the data that are there.
-        module: whether the model is a PyTorch module, which alone can be pruned and trained.
+        module: whether the model is a PyTorch module: nothing else can be pruned and trained.
         fixed: keys that the user set, and that stay as they are.
     """
     ground = replace(profile, recipe=_with_borrowed(profile.recipe, fixed))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from edgecompress.comparison.search.space import FreeKey, Setting
 from edgecompress.comparison.search.storage import no_study
 from edgecompress.comparison.search.trial import Measures, SearchTrial
@@ -74,9 +76,8 @@ def open_study(
     """
     import optuna
 
-    sampler = optuna.samplers.TPESampler(seed=seed)
     study = optuna.create_study(
-        study_name=NAME, storage=storage, directions=["minimize"] * 3, load_if_exists=True, sampler=sampler
+        study_name=NAME, storage=storage, directions=["minimize"] * 3, load_if_exists=True, sampler=_sampler(seed, 0)
     )
     if not study.user_attrs.get(MADE_OF):
         study.set_metric_names(list(OBJECTIVES))
@@ -84,9 +85,19 @@ def open_study(
             study.set_user_attr(ASKED, dict(asked))
         study.set_user_attr(MADE_OF, dict(made_of))
     require_same(study.user_attrs[MADE_OF], made_of)
-    # Another draw than that of the runs before, which have tried what that gives.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
     return study
+
+
+def draw_for(study: optuna.Study, trial: optuna.Trial, seed: int) -> None:
+    """Let a trial draw by its number: workers that begin at once, and runs that go on, would else draw alike."""
+    study.sampler = _sampler(seed, trial.number)
+
+
+def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+    import optuna
+
+    (own,) = np.random.SeedSequence([seed, number]).generate_state(1)
+    return optuna.samplers.TPESampler(seed=int(own))
 
 
 def asked_of(storage: BaseStorage, told: str) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ class Measures:
         outcome: of the budgets: pass, fail or undecided.
         missed: the budgets that are not kept.
         undecided: those that the machine was too noisy to say of; none where an older version measured.
+        unmeasured: those that nothing measured, as a speedup where the target has another CPU.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Measures:
     outcome: str
     missed: tuple[str, ...]
     undecided: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest, title: str) -> Self:
@@ -83,6 +85,7 @@ class Measures:
             outcome=manifest.verdict.outcome,
             missed=_budgets(manifest, "fail"),
             undecided=_budgets(manifest, "too noisy to say"),
+            unmeasured=_budgets(manifest, "not measured"),
         )
 
     @classmethod

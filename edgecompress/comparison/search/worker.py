@@ -26,6 +26,7 @@ from edgecompress.comparison.search.study import (
     SAME_AS,
     SECONDS,
     SETTINGS,
+    draw_for,
     has_ended,
     pick,
     read_study,
@@ -75,6 +76,11 @@ class Worker:
     journal: Path | None = None
     kept: Kept | None = None
 
+    @property
+    def seed(self) -> int:
+        """Of what is drawn: that of the target's recipe."""
+        return self.space.profile.recipe.seed
+
     def run(self, study: optuna.Study) -> None:
         """Run the next trial; one that fails is kept with its reason, one that is interrupted is queued again.
 
@@ -99,25 +105,37 @@ class Worker:
                     _end(study, trial.number)
 
     def _objective(self, study: optuna.Study, trial: optuna.Trial) -> tuple[float, float, float]:
+        draw_for(study, trial, self.seed)
         settings = self.space.settings(functools.partial(pick, trial))
         profile = self.space.profile_of(settings)
         name = digest_row(profile.recipe, self.parts)[:DIGITS]
         try:
             with self._owned(name):
-                return self._ended(study, trial, name) or self._tried(study, trial, name, profile, settings)
+                trial.set_user_attr(SETTINGS, dict(settings))
+                trial.set_user_attr(FOLDER, name)  # from here on others look for the lock, and give way
+                return self._found(study, trial, name) or self._tried(study, trial, name, profile, settings)
         except BlockingIOError:
             trial.set_user_attr(SAME_AS, name)
             raise NoValuesError from None
 
-    def _ended(self, study: optuna.Study, trial: optuna.Trial, name: str) -> tuple[float, float, float] | None:
-        """What a trial of the same recipe measured; None where there is none."""
-        before = read_study(study).at(name)
-        if before is None:
+    def _found(self, study: optuna.Study, trial: optuna.Trial, name: str) -> tuple[float, float, float] | None:
+        """What a trial of the same recipe measured; None where there is none, and this one is to run.
+
+        Workers with folders of their own share no lock, only the study. Each says first which recipe it is at and then
+        looks at the others: of two, the one that looks last sees the other and gives way. Where both do, the recipe is
+        queued once more.
+        """
+        others = [other.number for other in _running(study) if other.user_attrs[FOLDER] == name]
+        others.remove(trial.number)
+        before = read_study(study).at(name)  # read last: a trial that ends in between is in both
+        if before is None and not others:
             return None
         trial.set_user_attr(SAME_AS, name)
-        if before.measures is None:
-            raise NoValuesError
-        return before.measures.objectives
+        if before is not None and before.measures is not None:
+            return before.measures.objectives
+        if before is None and trial.number < min(others):
+            _queue_again(study, trial.params)
+        raise NoValuesError
 
     def _tried(
         self,
@@ -127,16 +145,11 @@ class Worker:
         profile: TargetProfile,
         settings: Mapping[str, Setting],
     ) -> tuple[float, float, float]:
-        trial.set_user_attr(SETTINGS, dict(settings))
-        trial.set_user_attr(FOLDER, name)  # from here on others look for the lock
-        if _is_begun_before(study, trial, name):
-            trial.set_user_attr(SAME_AS, name)
-            raise NoValuesError
         start = time.monotonic()
         with _queued_again_if_interrupted(study, trial):
             self.progress.require_time()
             given_up = study.user_attrs.get(DIED, {}).get(name, 0) >= DEATHS
-            result = TWICE if given_up else self._measured(profile, name)
+            result = TWICE if given_up else self.measured(profile, name)
         seconds = time.monotonic() - start
         trial.set_user_attr(SECONDS, seconds)
         done = SearchTrial(number=trial.number, settings=settings, folder=name, seconds=seconds)
@@ -148,7 +161,7 @@ class Worker:
         self.tell(replace(done, measures=result))
         return result.objectives
 
-    def _measured(self, profile: TargetProfile, name: str) -> Measures | str:
+    def measured(self, profile: TargetProfile, name: str) -> Measures | str:
         """What the bundle measured, or in a line why there is none."""
         try:
             output = self.folder / TRIALS / name
@@ -164,7 +177,7 @@ class Worker:
 
     @contextmanager
     def _owned(self, name: str) -> Iterator[None]:
-        """A recipe for this worker alone; the kernel lets go of it when the worker dies."""
+        """A recipe only for this worker; the kernel lets go of it when the worker dies."""
         own = self.folder / TRIALS / f".{name}.lock"
         place = own if self.journal is None else lock_of_trial(self.journal, name)
         with owned(place, wait=False):
@@ -191,14 +204,9 @@ def _running(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return [trial for trial in begun if not has_ended(trial.user_attrs)]
 
 
-def _is_begun_before(study: optuna.Study, trial: optuna.Trial, name: str) -> bool:
-    """Whether another worker, whose folder and locks are others, is at the same recipe already."""
-    return any(other.number < trial.number and other.user_attrs[FOLDER] == name for other in _running(study))
-
-
 @contextmanager
 def _queued_again_if_interrupted(study: optuna.Study, trial: optuna.Trial) -> Iterator[None]:
-    """What ends the run, and not the trial alone, leaves its settings in the queue of the study."""
+    """What ends the run, and not only the trial, leaves its settings in the queue of the study."""
     try:
         yield
     except BaseException as error:

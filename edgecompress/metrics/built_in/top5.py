@@ -14,7 +14,7 @@ class TopFive(HitRate):
     """Over the labels that count.
 
     Of equal scores the first classes count as the higher ones, as for ``argmax``: a network that always answers the
-    same is right by chance alone.
+    same is right by mere chance.
     """
 
     def __init__(self) -> None:

@@ -53,7 +53,7 @@ def instructions_of(
 
 
 def constants_of(graph: ir.Graph) -> dict[str, Tensor]:
-    """The constants of a graph by name; integers of 8 bits as float32, since gradients flow through those alone."""
+    """The constants of a graph by name; integers of 8 bits as float32, since gradients flow only through those."""
     found = {}
     for name, value in graph.initializers.items():
         array = value.const_value.numpy() if value.const_value is not None else None

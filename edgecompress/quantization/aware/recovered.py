@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import onnx_ir as ir
 
+from edgecompress.calibration import Workers
 from edgecompress.data.batches import Batches
 from edgecompress.errors import DivergedError
+from edgecompress.quantization.aware.agreement import agreed_lowering
 from edgecompress.quantization.aware.operators.no_form import NoFormError
 from edgecompress.quantization.aware.training import TrainedLowering
 from edgecompress.quantization.fallback import Accept
@@ -25,6 +28,19 @@ def is_to_train(recipe: Quantization, found: Recovered, accept: Accept | None) -
     if recipe.training == "if_missed":
         return accept is not None and not accept(found.model)
     return recipe.training == "always"
+
+
+def assist(workers: Workers, train: Train) -> None:
+    """Take part in a training that the first of several processes leads, where that finds that one is needed.
+
+    Args:
+        workers: this process among all.
+        train: does it; that a training was given up is told by the first process.
+    """
+    lowering = agreed_lowering(workers, lambda: None)
+    if lowering is not None:
+        with suppress(NoFormError, DivergedError):
+            train(lowering)
 
 
 def trained(

@@ -30,7 +30,7 @@ def _sentence(recipe: Recipe) -> str:
     goals = {
         "macs": f"{asked.amount:.0%} fewer MACs",
         "parameters": f"{asked.amount:.0%} fewer parameters",
-        "latency": f"{asked.amount:.0%} less latency",
+        "latency": f"{asked.amount:.0%} less latency{recipe.device.where}",
         "energy": f"{asked.energy:.0%} of each layer's energy",
         "ratio": f"{asked.rank_ratio:.0%} of each layer's rank",
     }
@@ -65,6 +65,7 @@ def factorize_layers(module: nn.Module, context: Context) -> StepResult[nn.Modul
             samples=samples or (),
             progress=context.progress,
             agree=lambda choose: chosen_once(context.choice("ranks"), key, choose),
+            clock=context.clock,
         )
         seed_all("factorize", recipe.seed, "recover")
         model = recover(result.model, context, recipe.training.epochs, context.checkpoint("factorizing"))

@@ -33,8 +33,7 @@ def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
 def _sentence(recipe: Recipe) -> str:
     pruning = recipe.pruning
     share, goal = f"{100 * pruning.amount:.6g}%", _goal(recipe)
-    where = "" if recipe.device.url is None else f" on {recipe.device.url}"
-    what = f"{share} fewer {goal}" if goal != "latency" else f"{share} less latency{where}"
+    what = f"{share} fewer {goal}" if goal != "latency" else f"{share} less latency{recipe.device.where}"
     shallower = f"{100 * pruning.blocks:.6g}% of the residual blocks go first; " if pruning.blocks else ""
     spared = {"keep": " inside of blocks", "auto": ", inside of blocks where that suffices,"}
     inside = "" if (pruning.residual, pruning.goal) == ("auto", "channels") else spared.get(pruning.residual, "")

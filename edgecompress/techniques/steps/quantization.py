@@ -23,7 +23,7 @@ from edgecompress.quantization.wide_fallback import widen_for_budget
 from edgecompress.recipe.tables import Isa, Quantization, Recipe
 from edgecompress.runtime import network_rows, signature
 from edgecompress.step import Step, StepResult
-from edgecompress.targets.cpus import FAMILIES, arithmetic_of, host_isa, threads_here
+from edgecompress.targets.cpus import FAMILIES, arithmetic_of, threads_here, times_here
 from edgecompress.techniques.context import Context
 from edgecompress.techniques.quantized_training import train_quantized
 from edgecompress.validation.acceptance import accuracy_test, has_limit
@@ -72,7 +72,7 @@ def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     fallback = ", layers return to float for the accuracy budget" if falls_back else ""
     timed = ""
     if quantization.placement == "measured":
-        timed = f", placed by the table (no {isa} here to time)" if _is_elsewhere(isa) else ", placed by measured time"
+        timed = ", placed by measured time" if times_here(isa) else f", placed by the table (no {isa} here to time)"
     small = ", those of float layers INT8 in the file" if quantization.prefer == "size" else ""
     return f"static INT8, {quantization.scheme}, weights {weights}{small}{timed}{recovery}{learned}{fallback}{kept}"
 
@@ -138,8 +138,7 @@ def quantize(model: ir.Model, context: Context) -> StepResult[ir.Model]:
 
 def _training(context: Context) -> Train | None:
     """Quantization-aware training, where the recipe may ask for it and there is data; None elsewhere."""
-    shared = context.sharing is not None and context.sharing.workers.count > 1
-    if context.recipe.quantization.training == "never" or context.streams.train is None or shared:
+    if context.recipe.quantization.training == "never" or context.streams.train is None:
         return None
     return functools.partial(train_quantized, context=context)
 
@@ -150,7 +149,7 @@ def _choice(context: Context) -> Choose | None:
     if recipe.quantization.placement == "table":
         return None
     there = recipe.cpu.isa
-    if there is not None and _is_elsewhere(there):
+    if there is not None and not times_here(there):
         reason = f"this machine cannot time {FAMILIES[there].what}, the target's CPU"
         return lambda _lowering, _batches: by_table(reason)
 
@@ -160,11 +159,6 @@ def _choice(context: Context) -> Choose | None:
             return choose_by_time(lowering, sample, threads_here(recipe.cpu.threads))
 
     return choose
-
-
-def _is_elsewhere(isa: Isa | None) -> bool:
-    """Whether the target has another CPU than this machine, which cannot time it."""
-    return isa is not None and isa != host_isa()
 
 
 def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Accept | None:

@@ -1,4 +1,4 @@
-"""A runtime in a process of its own: what crashes, hangs or takes all memory there ends that process alone."""
+"""A runtime in a process of its own: what crashes, hangs or takes all memory there ends only that process."""
 
 from __future__ import annotations
 

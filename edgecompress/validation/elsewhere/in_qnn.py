@@ -2,7 +2,7 @@
 
 FOLDER has ``model.onnx``, of fixed shapes, and ``inputs.npz`` with arrays named ``SAMPLE_NAME``; OUTPUT are the names
 of the model's outputs in order. It writes ``outputs.npz``, the compiled network, and ``answer.json`` with ``ran_on``,
-``nodes`` and ``files``, or with ``failure`` alone; to ``beats`` a byte for each sample, and to ``log`` what the
+``nodes`` and ``files``, or only with ``failure``; to ``beats`` a byte for each sample, and to ``log`` what the
 compiler says. Needs Python, numpy, onnxruntime and onnxruntime-qnn.
 """
 
@@ -101,6 +101,33 @@ def complaint(said: str) -> str:
     return f"its compiler refuses node {refused[0][0]!r} of type {refused[0][1]}" if refused else "no reason given"
 
 
+def memory_taken(taken: int, limit: int) -> str:
+    """Of a compiler that failed: the memory that it had taken, where that was much; what it says then names no memory.
+
+    Args:
+        taken: bytes of address space.
+        limit: bytes that it may take; -1 where there is no limit.
+
+    >>> memory_taken(5 * 2**30, 8 * 2**30), memory_taken(2**30, 8 * 2**30), memory_taken(2**40, -1)
+    ('; it had taken 5.0 of the 8.0 GiB of memory that it may take', '', '')
+    """
+    if limit <= 0 or taken < limit / 2:
+        return ""
+    return f"; it had taken {taken / 2**30:.1f} of the {limit / 2**30:.1f} GiB of memory that it may take"
+
+
+def address_space() -> tuple[int, int]:
+    """The bytes that this process had taken at most, and its limit; (0, -1) where the system does not tell."""
+    try:
+        import resource
+
+        status = Path("/proc/self/status").read_text()
+    except (ImportError, OSError):
+        return 0, -1
+    peak = re.search(r"VmPeak:\s+(\d+) kB", status)
+    return int(peak[1]) * 1024 if peak else 0, resource.getrlimit(resource.RLIMIT_AS)[0]
+
+
 def main() -> int:
     """Run what the command line names; what C++ writes goes to the log."""
     folder, soc, outputs = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -115,6 +142,8 @@ def main() -> int:
         answer = {"failure": f"onnxruntime-qnn does not load: {error}"}
     except Exception as error:
         answer = {"failure": refusal(error)}
+    if "failure" in answer:
+        answer["failure"] += memory_taken(*address_space())
     (folder / "answer.json").write_text(json.dumps(answer))
     return 0
 

@@ -43,7 +43,7 @@ class Served:
 
 @contextmanager
 def serve(served: Served) -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
-    """The page's address on this machine alone, and a queue of what it sends: ``outputs`` or ``failure``."""
+    """The page's address, only on this machine, and a queue of what it sends: ``outputs`` or ``failure``."""
     answers: queue.Queue[dict[str, Any]] = queue.Queue()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(served, answers))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

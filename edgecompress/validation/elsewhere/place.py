@@ -112,7 +112,7 @@ class Handling:
         step: the name of the step in the plan.
         what: the step does; by default it names the places.
         where: the artifact runs, for messages; by default "on" the place.
-        golden: run the inputs of the self-test alone, where data is slow to hand over. By default it is the first
+        golden: run only the inputs of the self-test, where data is slow to hand over. By default it is the first
             samples of the evaluation data, if there are any.
         devices: that there are, whatever is installed; none where only the runtime itself knows.
         unit: of its devices that is meant to run the nodes: budgets bound what is left to the CPU.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecompress.comparison.search.front import beats, choose_trial, front_of, knee_of
+from edgecompress.comparison.search.front import beaten_by, beats, choose_trial, front_of, knee_of
 from edgecompress.comparison.search.trial import Measures
 from edgecompress.targets import load_profile
 from tests.comparison.search.measures import measures
@@ -89,6 +89,25 @@ def test_what_misses_a_budget_is_not_chosen() -> None:
     assert choose_trial(only, (0, 1), load_profile("mobile")).reason.startswith("the only trial of the front")
 
 
+def test_a_budget_that_nothing_measured_is_named_with_the_choice() -> None:
+    unknown = {number: replace(found, unmeasured=("min_speedup",)) for number, found in ON_THE_FRONT.items()}
+    told = "; min_speedup is not measured on the target's CPU, and not counted: validate the trial on your device"
+    assert choose_trial(unknown, (0, 1, 2), load_profile("android")).reason.endswith(
+        f"{told} (--device) with the float model (--original)"
+    )
+    assert "that keep the other budgets of android" in choose_trial(unknown, (0, 1, 2), load_profile("android")).reason
+    assert "not counted" not in choose_trial(ON_THE_FRONT, (0, 1, 2), load_profile("android")).reason
+
+
+def test_other_budgets_and_a_browser_s_wait_for_no_device() -> None:
+    left = ("min_browser_agreement", "min_speedup")
+    unknown = {number: replace(found, unmeasured=left) for number, found in ON_THE_FRONT.items()}
+    assert choose_trial(unknown, (0, 1, 2), load_profile("browser")).reason.endswith(
+        "; min_browser_agreement is not measured, and not counted; min_speedup is not measured on the target's CPU, and"
+        " not counted: time the trial in the browser"
+    )
+
+
 MISSED = {
     0: measures(0.0, 2.0, 1000, outcome="fail", missed=("max_latency_ms",)),
     1: measures(5.0, 3.0, 500, outcome="undecided"),
@@ -155,3 +174,12 @@ def test_a_trial_that_only_noise_keeps_from_being_chosen_is_told_before_what_oth
         chosen = choose_trial(found, front, load_profile("mobile"))
         assert chosen.number is None
         assert chosen.reason == f"{told} or stop other programs, and give another output (--output)"
+
+
+def test_what_is_not_of_the_front_is_left_out_for_trials_of_it() -> None:
+    found = {0: measures(0.0, 2.0, 2000), 1: measures(0.5, 3.0, 1000), 2: measures(0.5, 2.999, 1000)}
+    found |= {3: measures(9.0, 1.5, 1500), 4: measures(9.0, 1.5, 2500)}
+    front = front_of(found)
+    assert front == (0, 1)
+    assert beaten_by(found, front) == {2: (1,), 3: (1,), 4: (0, 1)}
+    assert beaten_by(found, (0, 1, 2, 3, 4)) == {}

@@ -61,6 +61,22 @@ def test_all_of_it_is_within_the_picture() -> None:
         assert radius <= y <= 360 - radius, name
 
 
+def test_every_point_has_its_number_where_none_of_its_intervals_is() -> None:
+    found = _found(measures(0.0, 2.0, 2000), measures(0.5, 3.0, 1000), measures(9.0, 1.0, 3000))
+    drawn = list(_drawn(found).iter())
+    labels = [text for text in drawn if text.tag == "text"][4:]
+    assert {text.text for text in labels} == {"0", "1", "2"}
+    assert max(map(drawn.index, (line for line in drawn if line.tag == "path"))) < min(map(drawn.index, labels))
+    for name, (_, x, y, _) in _circles(found).items():
+        for text in labels:
+            if name == f"trial {text.text}":
+                left = text.attrib["text-anchor"] == "end"
+                near = float(text.attrib["x"]) - x
+                assert near < -2 if left else near > 2
+                assert float(text.attrib["y"]) < y - 2
+                assert 12 < float(text.attrib["x"]) < 720 - (0 if left else 12)
+
+
 def test_the_axis_of_an_error_grows_downwards() -> None:
     found = _found(
         measures(0.5, metric=1.5, original_metric=1.0, metric_unit="m", higher_is_better=False, size_bytes=1000)

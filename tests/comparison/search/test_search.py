@@ -79,6 +79,21 @@ def test_it_has_as_many_trials_as_it_was_asked_for_the_targets_own_first(
     assert not [*(tmp_path / "out" / "trials").glob(".*")]
 
 
+def test_it_begins_with_the_recipes_around_the_targets_own_and_tries_each_once(
+    tmp_path: Path, runs: list[TargetProfile]
+) -> None:
+    train = {"train": images(seed=3)}
+    _search(tmp_path / "out", data=train, trials=2)
+    _search(tmp_path / "out", data=train, trials=7)
+    taken = [
+        (profile.recipe.pruning.enabled and profile.recipe.pruning.amount)
+        or (profile.recipe.low_rank.enabled and -profile.recipe.low_rank.amount)
+        for profile in runs
+    ]
+    assert taken[:5] == [False, 0.4, -0.4, 0.1, -0.1]
+    assert len(runs) == 7
+
+
 def test_it_goes_on_and_runs_nothing_twice(tmp_path: Path, runs: list[TargetProfile]) -> None:
     first = _search(tmp_path / "out")
     assert _search(tmp_path / "out") == first

@@ -38,6 +38,40 @@ def test_every_recipe_of_every_space_is_valid_and_the_targets_own_is_among_them(
     assert all(recipe.techniques for recipe in _recipes(space))
 
 
+@pytest.mark.parametrize("roles", [ALL, WITHOUT])
+@pytest.mark.parametrize("name", profile_names())
+def test_what_is_tried_first_is_of_the_space_and_differs_from_the_targets_own_only_in_what_is_taken_away(
+    name: str, roles: Collection[str]
+) -> None:
+    space = make_space(load_profile(name), roles)
+    first, *others = space.starts()
+    assert first == space.own()
+    recipes = [space.profile_of(settings).recipe for settings in (first, *others)]
+    assert len({recipe.model_dump_json() for recipe in recipes}) == len(recipes)
+    shares = {f"{technique}.{key}" for technique in ("pruning", "low_rank") for key in ("enabled", "amount", "spread")}
+    for settings in others:
+        for key in settings.keys() & first.keys() - shares - {"quantization.enabled"}:
+            assert settings[key] == first[key]
+        for choice in space.free:
+            kept = all(settings.get(key, space.value(key)) == value for key, value in choice.when.items())
+            assert settings[choice.key] in choice.values if kept else True
+
+
+def test_edge_begins_with_its_own_recipe_then_none_then_the_middle_and_the_least_of_each_share() -> None:
+    keys = ("pruning.enabled", "low_rank.enabled")
+    trained = make_space(load_profile("edge"), ALL).starts()
+    assert [tuple(settings.get(key) for key in keys) for settings in trained] == [
+        *((True, None), (False, False), (True, None), (False, True), (True, None), (False, True)),
+    ]
+    taken = [settings.get("pruning.amount", settings.get("low_rank.amount")) for settings in trained]
+    assert taken == [0.5, None, 0.4, 0.4, 0.1, 0.1]
+    without = make_space(load_profile("edge"), WITHOUT).starts()
+    assert [settings.get("pruning.amount") for settings in without] == [0.5, None, 0.3, 0.1]
+    assert len(make_space(load_profile("mobile"), WITHOUT).starts()) == 1
+    fixed = make_space(effective_profile("edge", ["pruning.amount=0.2"]), WITHOUT, fixed=("pruning.amount",))
+    assert [fixed.profile_of(settings).recipe.pruning.enabled for settings in fixed.starts()] == [True, False]
+
+
 def test_with_training_data_there_is_pruning_low_rank_float_and_integers() -> None:
     found = {recipe.techniques for recipe in _recipes(make_space(load_profile("mobile"), ALL))}
     assert found == {

@@ -10,7 +10,7 @@ import pytest
 
 from edgecompress.comparison.search.space import FreeKey
 from edgecompress.comparison.search.storage import quietly
-from edgecompress.comparison.search.study import asked_of, open_study, pick, read_study, require_same
+from edgecompress.comparison.search.study import asked_of, draw_for, open_study, pick, read_study, require_same
 from edgecompress.errors import OutputError
 from tests.comparison.search.measures import measures
 
@@ -72,15 +72,26 @@ def test_a_value_is_taken_as_the_choice_has_it(study: Any) -> None:
         assert pick(trial, words) in words.values
 
 
-def test_the_sampler_draws_something_else_when_a_study_goes_on() -> None:
+def test_workers_that_begin_at_once_draw_otherwise_and_so_does_a_run_that_goes_on() -> None:
+    drawn = _drawn(seed=0)
+    assert len({*drawn}) == len(drawn)
+    assert drawn == _drawn(seed=0)
+    assert not {*drawn} & {*_drawn(seed=1)}
+
+
+def _drawn(seed: int) -> list[Any]:
+    """What three workers draw who open a study at once, and one that comes later."""
     optuna = pytest.importorskip("optuna")
     storage = optuna.storages.InMemoryStorage()
     choice = FreeKey(key="a", values=tuple(map(str, range(1000))))
     drawn = []
-    for _ in range(3):
-        with quietly():
-            drawn.append(pick(open_study(storage, MADE_OF, seed=0).ask(), choice))
-    assert len({*drawn}) == 3
+    with quietly():
+        at_once = [open_study(storage, MADE_OF, seed=seed) for _ in range(3)]
+        for study in (*at_once, open_study(storage, MADE_OF, seed=seed)):
+            trial = study.ask()
+            draw_for(study, trial, seed)
+            drawn.append(pick(trial, choice))
+    return drawn
 
 
 def test_the_command_that_began_a_study_comes_back_to_those_who_join() -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+pytest.importorskip("optuna")
+
+import optuna
 
 from edgecompress.comparison.digests import digest_row
 from edgecompress.comparison.making import Material
@@ -17,14 +25,16 @@ from edgecompress.comparison.search.space import make_space
 from edgecompress.comparison.search.storage import quietly
 from edgecompress.comparison.search.study import open_study, read_study
 from edgecompress.comparison.search.time_budget import TimedProgress
+from edgecompress.comparison.search.trial import Measures
 from edgecompress.comparison.search.worker import DIGITS, NoValuesError, Worker
 from edgecompress.progress import Progress
 from edgecompress.system.locks import owned
 from edgecompress.targets import TargetProfile, effective_profile
 from tests.comparison.search.conftest import QUICK
+from tests.comparison.search.measures import measures
+from tests.comparison.search.turns import Turns
 from tests.networks import ConvNet, seeded
 
-optuna = pytest.importorskip("optuna")
 WORKER = "edgecompress.comparison.search.worker"
 PARAMS = {"quantization.observer": "mse"}
 
@@ -153,3 +163,46 @@ def test_a_recipe_that_was_tried_is_known_and_not_run(worker: Worker, study: Any
     assert len(runs) == 1
     assert study.trials[1].values == study.trials[0].values
     assert read_study(study).trials.keys() == {0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Worker):
+    """A worker whose trials are only written down."""
+
+    ran: list[str]
+
+    def measured(self, profile: TargetProfile, name: str) -> Measures | str:
+        self.ran.append(name)
+        return measures()
+
+
+@given(order=st.lists(st.integers(0, 1), max_size=60))
+def test_two_workers_that_share_only_the_study_run_a_recipe_once(
+    order: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever each says and asks between which words of the other, and whichever has the lower number."""
+    storage = Turns()
+    ran: list[str] = []
+    with quietly():
+        study = open_study(storage, {"network": "a"}, seed=0)
+        workers = [_recorded(tmp_path_factory.mktemp("worker"), ran) for _ in range(2)]
+        for worker in workers:
+            study.enqueue_trial(worker.space.own())
+        storage.run([functools.partial(worker.run, study) for worker in workers], order)
+        while study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
+            workers[0].run(study)
+    (trial,) = read_study(study).trials.values()
+    assert ran == [trial.folder]
+
+
+def _recorded(folder: Path, ran: list[str]) -> Recorded:
+    (folder / "trials").mkdir()
+    return Recorded(
+        ran=ran,
+        material=Material(network=nn.Identity(), data={}),
+        parts={"network": "a"},
+        space=make_space(effective_profile("mobile", QUICK), ("calibration", "evaluation")),
+        folder=folder,
+        progress=TimedProgress(Progress(), None),
+        tell=lambda _: None,
+    )

@@ -8,12 +8,13 @@ from dataclasses import replace
 import onnx_ir as ir
 import pytest
 
+from edgecompress.calibration import Workers
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.errors import DivergedError
 from edgecompress.exporters.graph import replace_constant
 from edgecompress.progress import Progress
 from edgecompress.quantization.aware.operators.no_form import NoFormError, no_form
-from edgecompress.quantization.aware.recovered import is_to_train, trained
+from edgecompress.quantization.aware.recovered import assist, is_to_train, trained
 from edgecompress.quantization.aware.training import TrainedLowering
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import Recovered, recover
@@ -109,3 +110,23 @@ def test_what_cannot_be_trained_stops_a_run_only_where_training_was_asked_for(be
     after = trained(MODEL, before, Quantization(training="if_missed"), refuse, BATCHES, None)
     assert after.model is before.model
     assert after.changes[-1] == "not trained: Conv 'y' has no form in PyTorch here"
+
+
+@pytest.mark.parametrize("fault", [None, NoFormError("LSTM has no form; leave it"), DivergedError("nan; stop")])
+def test_another_process_trains_along_and_leaves_the_telling_to_the_first(
+    before: Recovered, fault: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Lowering | None] = [None, before.lowering]
+    heard: list[Lowering] = []
+    monkeypatch.setattr("edgecompress.quantization.aware.recovered.agreed_lowering", lambda workers, find: told.pop(0))
+
+    def train(lowering: Lowering) -> TrainedLowering:
+        heard.append(lowering)
+        if fault is not None:
+            raise fault
+        return _halved(lowering)
+
+    assist(Workers(rank=1, count=2), train)
+    assert not heard
+    assist(Workers(rank=1, count=2), train)
+    assert heard == [before.lowering]

@@ -142,7 +142,7 @@ def test_equalization_that_changes_the_outputs_is_refused(monkeypatch: pytest.Mo
 
 def test_the_plan_says_what_places_integers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times of this machine are none of another CPU: the table decides there."""
-    monkeypatch.setattr("edgecompress.techniques.steps.quantization.host_isa", lambda: "x86-vnni")
+    monkeypatch.setattr("edgecompress.targets.cpus.host_isa", lambda: "x86-vnni")
     for isa, told in (
         (None, "placed by measured time"),
         ("x86-vnni", "placed by measured time"),

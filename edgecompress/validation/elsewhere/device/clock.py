@@ -125,7 +125,7 @@ def clock_of(
         derives: whether a student is derived for the latency budgets.
 
     Raises:
-        RecipeError: candidates are to be timed on a device that times whole files alone.
+        RecipeError: candidates are to be timed on a device that times only whole files.
     """
     for named in places:
         if named.name == recipe.device.url and not isinstance(named.place, SshDevice):
@@ -138,14 +138,13 @@ def clock_of(
 
 
 def _require_no_candidates(name: str, recipe: Recipe, derives: bool) -> None:
-    goals = [key for key in ("goal", "spread") if recipe.pruning.enabled and getattr(recipe.pruning, key) == "latency"]
-    asked = [(f"'pruning.{key}=latency'", "leave it out") for key in goals]
-    asked += [("a student for the latency budgets", "give a teacher (--teacher)")] if derives else []
+    own = "give a small network of your own as the model and the large one as the teacher (--teacher)"
+    asked = [(f"{goal!r} needs", "leave it out") for goal in recipe.goals_in_time]
+    asked += [("finding a small network that keeps the latency budgets needs", own)] if derives else []
     if asked:
         what, fix = asked[0]
         raise RecipeError(
-            f"{what} needs the times of candidates, and {name} times whole files alone; {fix}, or give a device as"
-            " ssh://HOST"
+            f"{what} the times of candidates, and {name} times only whole files; {fix}, or give a device as ssh://HOST"
         )
 
 

@@ -191,7 +191,7 @@ def operator_ms(model: bytes, threads: int) -> float:
 
 
 def keep_to(wanted: set[int]) -> None:
-    """Run on these cores alone, where any are named."""
+    """Run only on these cores, where any are named."""
     if not wanted <= cores():
         raise RuntimeError(f"device.cores names other cores than {', '.join(map(str, sorted(cores())))}")
     if wanted:

@@ -88,7 +88,7 @@ class Source:
 
 
 def make_folder(base: Path) -> Path:
-    """A new folder for this run alone; those that nobody has any more are removed."""
+    """A new folder only for this run; those that nobody has any more are removed."""
     for found in base.glob(PREFIX + "*"):
         remove_abandoned(found)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=str(base)))

@@ -29,7 +29,7 @@ def fetch_wheels(version: str, device: Mapping[str, Any]) -> dict[str, bytes]:
     python = ".".join(str(device["python"]).split(".")[:2])
     tags = [part for tag in platform_tags(device["machine"], device["libc"]) for part in ("--platform", tag)]
     with scratch_folder() as folder:
-        done = subprocess.run(  # no shell; the version has digits and dots alone  # nosec B603
+        done = subprocess.run(  # no shell; the version has only digits and dots  # nosec B603
             [
                 *(sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
                 *("--only-binary=:all:", "--implementation", "cp", "--python-version", python, *tags),

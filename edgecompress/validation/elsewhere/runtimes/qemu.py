@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess  # of the emulator that the user has  # nosec B404
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecompress.arrays import Inputs
+from edgecompress.system.isolation import signal_name
 from edgecompress.validation.elsewhere import emulated
 from edgecompress.validation.elsewhere.cpus import EmulatedCpu, emulated_python, find_cpu
 from edgecompress.validation.elsewhere.packs import load_outputs, save_batches
@@ -60,6 +60,6 @@ def find_place(device: str) -> Emulator:
 
 def _reason(emulator: str, status: int, stderr: str) -> str:
     if status < 0:
-        return f"{emulator} died of {signal.Signals(-status).name}"
+        return f"{emulator} was ended by {signal_name(-status)}"
     lines = [line for line in stderr.splitlines() if line.strip()]
     return lines[-1].strip() if lines else f"{emulator} ended with status {status}"

@@ -28,7 +28,7 @@ from edgecompress.validation.elsewhere.runtimes.ssh import SshDevice, TimingOpti
 from tests.android import Android
 from tests.exporters.graphs import draw, graph
 from tests.heard import Heard
-from tests.networks import ConvNet, images, seeded
+from tests.networks import ConvNet, LinearStack, images, seeded, vectors
 from tests.ssh_server import Server
 
 LAYER = Operator(source=(1, 4, 16, 16), weight=(8, 4, 3, 3), kind="Conv", settings=(("group", 1), ("pads", (1,) * 4)))
@@ -66,14 +66,14 @@ def _clock(device: SshDevice, threads: int = 1, told: Heard | None = None) -> De
     return DeviceClock(device=device, threads=threads, folder=kept_times(), progress=told or Heard())
 
 
-@pytest.mark.parametrize("key", ["goal", "spread"])
-def test_a_device_that_times_whole_files_alone_times_no_candidates(key: str) -> None:
-    table = {"device": {"url": "adb://a1"}, "pruning": {"enabled": True, key: "latency"}}
+@pytest.mark.parametrize(("technique", "key"), [("pruning", "goal"), ("pruning", "spread"), ("low_rank", "goal")])
+def test_a_device_that_times_whole_files_alone_times_no_candidates(technique: str, key: str) -> None:
+    table = {"device": {"url": "adb://a1"}, technique: {"enabled": True, key: "latency"}}
     with pytest.raises(RecipeError) as caught:
         clock_of(find_places(["adb://a1"]), parse_recipe(table), Heard())
     assert str(caught.value) == (
-        f"'pruning.{key}=latency' needs the times of candidates, and adb://a1 times whole files alone; leave it out, or"
-        " give a device as ssh://HOST"
+        f"'{technique}.{key}=latency' needs the times of candidates, and adb://a1 times only whole files; leave it"
+        " out, or give a device as ssh://HOST"
     )
     assert clock_of(find_places(["adb://a1"]), parse_recipe({"device": {"url": "adb://a1"}}), Heard()) is None
 
@@ -86,8 +86,9 @@ def test_a_device_that_times_whole_files_alone_derives_no_student() -> None:
     with pytest.raises(RecipeError) as caught:
         clock_of(find_places(["adb://a1"]), recipe, Heard(), derives=True)
     assert str(caught.value) == (
-        "a student for the latency budgets needs the times of candidates, and adb://a1 times whole files alone; give a"
-        " teacher (--teacher), or give a device as ssh://HOST"
+        "finding a small network that keeps the latency budgets needs the times of candidates, and adb://a1 times only"
+        " whole files; give a small network of your own as the model and the large one as the teacher (--teacher), or"
+        " give a device as ssh://HOST"
     )
     assert clock_of(find_places(["adb://a1"]), recipe, Heard(), derives=False) is None
     assert clock_of(find_places(["ssh://pi@board"]), recipe, Heard(), derives=True) is None
@@ -97,7 +98,9 @@ def test_a_run_that_would_derive_a_student_there_is_refused(phone: Android, tmp_
     overrides = [*(f"device.{key}={value}" for key, value in phone.settings.items()), f"device.url={phone.url}"]
     overrides += ["distillation.enabled=true", "quantization.enabled=false", "budgets.max_latency_ms=2"]
     data: Mapping[str, Any] = {"calibration": images(seed=1), "train": images(seed=2), "overrides": overrides}
-    with pytest.raises(RecipeError, match="needs the times of candidates, and adb://emulator-5554 times whole files"):
+    with pytest.raises(
+        RecipeError, match="needs the times of candidates, and adb://emulator-5554 times only whole files"
+    ):
         edgecompress.compress(seeded(ConvNet), **data, output=tmp_path / "made")
     assert not (tmp_path / "made").exists()
 
@@ -214,7 +217,9 @@ def test_over_the_loopback(device: Server) -> None:
     assert clock.operators(layers) == times
 
 
-def test_a_latency_goal_asks_the_device(device: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What a device is asked to time, which takes as long as the models are large: other programs disturb it there."""
     asked: list[tuple[str, int]] = []
     for name in ("time_operators", "time_networks"):
         real = getattr(SshDevice, name)
@@ -222,10 +227,30 @@ def test_a_latency_goal_asks_the_device(device: Server, tmp_path: Path, monkeypa
         def counted(place: SshDevice, models: Sequence[bytes], *rest: Any, real: Any = real, name: str = name) -> Any:
             asked.append((name, len(models)))
             found = real(place, models, *rest)
-            by_size = [len(model) / 1000 for model in models]  # other programs disturb what is measured there
+            by_size = [len(model) / 1000 for model in models]
             return by_size if isinstance(found, list) else np.broadcast_to(by_size, found.shape)
 
         monkeypatch.setattr(SshDevice, name, counted)
+    return asked
+
+
+def test_ranks_by_latency_ask_the_device(device: Server, tmp_path: Path, asked: list[tuple[str, int]]) -> None:
+    overrides = [
+        *("low_rank.enabled=true", "low_rank.goal=latency", "low_rank.amount=0.05", "quantization.enabled=false"),
+        *("order=['low_rank']", "export.simplify=false", "cpu.runs=10", "training.epochs=0", "low_rank.multiple=1"),
+        *(f"device.url={device.url}", f"device.python={sys.executable}"),
+    ]
+    given: Mapping[str, Any] = {"calibration": vectors(seed=1), "output": tmp_path / "made"}
+    bundle = edgecompress.compress(seeded(LinearStack), **given, overrides=overrides)
+    assert device.is_clean()
+    first, *layers, last = asked  # the network by itself; layers with their options; the network and the smaller one
+    assert (first, last) == (("time_networks", 1), ("time_networks", 2))
+    assert layers
+    assert min(count for _, count in layers) > 1
+    assert f"5% less latency on {device.url}" in (bundle.path / "report.json").read_text()
+
+
+def test_a_latency_goal_asks_the_device(device: Server, tmp_path: Path, asked: list[tuple[str, int]]) -> None:
     given: Mapping[str, Any] = {"calibration": images(seed=1), "output": tmp_path / "made"}
     overrides = [
         *(

@@ -91,8 +91,9 @@ def test_a_class_that_is_silent_there_agrees_on_nothing(emulator: Emulator, tmp_
 @pytest.mark.parametrize(
     ("script", "failure"),
     [
-        ("kill -SEGV $$", "qemu-x86_64 died of SIGSEGV"),
-        ("kill -ILL $$", "qemu-x86_64 died of SIGILL"),
+        ("kill -SEGV $$", "qemu-x86_64 was ended by signal 11 (SIGSEGV)"),
+        ("kill -ILL $$", "qemu-x86_64 was ended by signal 4 (SIGILL)"),
+        ("kill -40 $$", "qemu-x86_64 was ended by signal 40"),
         ("echo first >&2; echo 'qemu: no such luck' >&2; exit 1", "qemu: no such luck"),
         ("exit 3", "qemu-x86_64 ended with status 3"),
         ("exit 0", "qemu-x86_64 ended with status 0"),

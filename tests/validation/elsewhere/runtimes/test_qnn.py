@@ -88,6 +88,21 @@ def test_a_compiler_that_crashes_hangs_or_takes_all_memory_is_a_line(
     assert (answer.failure, list(answer.outputs), list(answer.nodes)) == (BROKEN[script], [], [])
 
 
+def test_what_fails_where_memory_runs_out_tells_how_much_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onnxruntime_qnn.py").write_text(
+        "x = bytearray(5 * 2**30)\nraise RuntimeError('failed to map segment')"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "model.onnx").write_bytes(_model())
+    answer = replace(find_place(""), memory_bytes=2**33).run(tmp_path / "own" / "model.onnx", [BATCHES[0].inputs])
+    told = r"failed to map segment; it had taken [5-7]\.\d of the 8\.0 GiB of memory that it may take"
+    assert re.search(told, str(answer.failure))
+
+
 def test_a_shape_that_cannot_be_fixed_is_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime_qnn.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
