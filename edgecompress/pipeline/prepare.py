@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,13 +14,14 @@ from edgecompress.arrays import Array
 from edgecompress.axes.classes import settle_streams
 from edgecompress.data.batches import Batch
 from edgecompress.data.splits import Streams
-from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line
+from edgecompress.errors import USER_CODE_FAILS, DataError, ModelError, first_line, plural
 from edgecompress.exporters.output_names import named_outputs
 from edgecompress.loading.losses import open_loss
 from edgecompress.metrics.accuracy import require_class_axis
 from edgecompress.metrics.running import Running
 from edgecompress.modules.capture import check_runs
 from edgecompress.modules.plain import plain_copy
+from edgecompress.progress import Progress
 from edgecompress.recipe.tables import Recipe
 from edgecompress.runtime import Network, execute, network_rows
 from edgecompress.techniques.context import Context
@@ -140,7 +141,19 @@ def _settled(network: Network, context: Context) -> Streams:
     if asked is not None:
         require_class_axis(asked, execute(network, context.example.inputs)[0].shape)
     read = streams if recipe.trains else replace(streams, train=None)
-    return streams.with_class_axis(settle_streams(network, read, asked, context.progress).class_axis)
+    axis = settle_streams(network, read, asked, context.progress).class_axis
+    if recipe.data.classes and axis is not None:
+        _compare_names(recipe.data.classes, execute(network, context.example.inputs)[0].shape[axis], context.progress)
+    return streams.with_class_axis(axis)
+
+
+def _compare_names(names: Sequence[str], classes: int, progress: Progress) -> None:
+    """Warn where not all classes have names: labels that are names may then have the numbers of other classes."""
+    if classes not in (1, len(names)):
+        progress.warn(
+            f"the classes have {plural(len(names), 'name')}, and the network scores {classes:,} classes; labels are"
+            f" numbered in the order of the names: name all {classes:,} in the network's order (data.classes)"
+        )
 
 
 def require_alike(teacher: nn.Module, student: nn.Module, context: Context) -> None:

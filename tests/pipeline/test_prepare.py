@@ -13,6 +13,7 @@ from edgecompress.errors import DataError, RecipeError
 from edgecompress.pipeline.prepare import prepare, sample_rows
 from edgecompress.recipe.tables import Distillation, Export, Pruning, Quantization, Recipe, parse_recipe
 from edgecompress.techniques.context import Context
+from tests.heard import Heard
 from tests.networks import ConvNet, seeded
 from tests.techniques.contexts import batches
 
@@ -96,3 +97,15 @@ def test_a_weight_of_no_output_is_told_before_the_first_step() -> None:
         "the first train batch: 'distillation.output_weights' names 'boxes', and the outputs are output; name one of"
         " these"
     )
+
+
+@pytest.mark.parametrize("names", [(), ("cat", "dog", "emu"), tuple("abcdefghij"), tuple("abcdefghijk")])
+def test_names_that_are_not_those_of_all_classes_are_told(names: tuple[str, ...]) -> None:
+    heard = Heard()
+    recipe = parse_recipe({"data": {"classes": names}, "quantization": {"enabled": True}})
+    prepare(seeded(ConvNet), _context(recipe, "calibration", "evaluation", progress=heard))
+    told = (
+        f"the classes have {len(names)} names, and the network scores 10 classes; labels are numbered in the order of"
+        " the names: name all 10 in the network's order (data.classes)"
+    )
+    assert heard.lines == ([] if len(names) in (0, 10) else [told])
