@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgecompress.arrays import Array
 from edgecompress.data.batches import Batch, Batches
 from edgecompress.exporters.graph import constant
 from edgecompress.metrics.agreement import Agreement
@@ -47,6 +48,25 @@ class Sensitivity:
         return self.gain_db / max(self.lost_ms, LEAST_MS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A few samples, and the outputs of a model that others are held against."""
+
+    samples: Batch
+    expected: Sequence[Array]
+
+    def agreement(self, model: ir.Model) -> Agreement:
+        """How far the outputs of a model agree with the expected ones."""
+        return Agreement.between(self.expected, run_session(open_session(model, ALL_CORES), self.samples.inputs))
+
+
+def probe_of(model: ir.Model, batches: Batches, rows: int = PROBE_ROWS) -> Probe:
+    """The first ``rows`` samples, or as many as the model takes, and what it answers to them."""
+    fixed = network_rows(model, batches.axes)
+    samples = batches.first().sample(fixed) if fixed else batches.first().slice(0, rows)
+    return Probe(samples=samples, expected=execute(model, samples.inputs))
+
+
 def rank_layers(
     original: ir.Model,
     lowering: Lowering,
@@ -63,10 +83,8 @@ def rank_layers(
         progress: told of every layer.
         drop_of: measures the metric of the model with a single layer as integers.
     """
-    rows = network_rows(original, batches.axes)
-    probe = batches.first().sample(rows) if rows else batches.first().slice(0, PROBE_ROWS)
-    reference = execute(original, probe.inputs)
-    whole = _agreement(reference, lowering.write(), probe)
+    rows, probe = network_rows(original, batches.axes), probe_of(original, batches)
+    whole = probe.agreement(lowering.write()).sqnr_db
     lost = _milliseconds_lost(original, lowering, batches.first().sample(rows or 1))
     layers = [node for node in lowering.model.graph if node.name in lowering.layers]
     found = []
@@ -79,8 +97,8 @@ def rank_layers(
                 name=str(node.name),
                 kind=node.op_type,
                 group=group,
-                sqnr_db=_agreement(reference, alone, probe),
-                gain_db=_agreement(reference, floating(lowering, group).write(), probe) - whole,
+                sqnr_db=probe.agreement(alone).sqnr_db,
+                gain_db=probe.agreement(floating(lowering, group).write()).sqnr_db - whole,
                 lost_ms=sum(lost[name] for name in group),
                 metric_drop=drop_of(alone),
             )
@@ -103,11 +121,6 @@ def feeders(layer: ir.Node, lowering: Lowering) -> tuple[str, ...]:
         else:
             waiting.extend(value.producer() for value in node.inputs if value is not None)
     return tuple(found)
-
-
-def _agreement(reference: Sequence[object], model: ir.Model, probe: Batch) -> float:
-    outputs = run_session(open_session(model, ALL_CORES), probe.inputs)
-    return Agreement.between(reference, outputs).sqnr_db  # type: ignore[arg-type]
 
 
 def _milliseconds_lost(original: ir.Model, lowering: Lowering, sample: Batch) -> dict[str, float]:

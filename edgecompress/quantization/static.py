@@ -176,7 +176,9 @@ def _budgeted(
     if accept is None or not recipe.fallback_evaluations:
         return best
     fallback = fall_back(model, best, accept, recipe, batches, progress)
-    if not fallback.accepted:
+    if fallback.beyond_reach:
+        told = "the float network misses the accuracy budget, too; no layer returned"
+    elif not fallback.accepted:
         tried = plural(recipe.fallback_evaluations, "evaluation")
         told = f"the accuracy budget was not met in up to {tried}; no layer returned"
     elif fallback.returned:

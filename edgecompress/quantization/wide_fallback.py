@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from glob import escape
@@ -10,13 +11,13 @@ import onnx_ir as ir
 
 from edgecompress.data.batches import Batches
 from edgecompress.errors import plural
-from edgecompress.metrics.agreement import Agreement
 from edgecompress.progress import Progress
 from edgecompress.quantization.enclosure import Enclosable
-from edgecompress.quantization.fallback import Accept, search
+from edgecompress.quantization.fallback import Accept
+from edgecompress.quantization.fewest_layers import End, Judgement, fewest_layers
+from edgecompress.quantization.sensitivity import probe_of
 from edgecompress.quantization.wide_activations import Unit, units, wide_nodes
 from edgecompress.recipe.tables import Quantization
-from edgecompress.runtime import ALL_CORES, execute, network_rows, open_session, run_session
 from edgecompress.step import StepResult
 
 PROBE_ROWS = 8
@@ -26,11 +27,11 @@ ALL = "*"
 
 @dataclass(frozen=True, kw_only=True)
 class Widened:
-    """A network with some units in uint16, and whether it is accurate enough."""
+    """A network with some units in uint16, and how it stands."""
 
     result: StepResult[ir.Model]
     units: tuple[Unit, ...]
-    accepted: bool
+    standing: Judgement
 
 
 def widen_for_budget(
@@ -38,8 +39,9 @@ def widen_for_budget(
 ) -> StepResult[ir.Model]:
     """Enclose a network, with as few units in uint16 as the accuracy budget needs.
 
-    Units are ranked by what the network loses where only they are uint8. Where none of the evaluations that the recipe
-    allows meets the budget, the largest number of units that was tried stays: they cost little on an NPU.
+    Units are ranked by what the network loses where only they are uint8. All of them are tried first, since the weights
+    may lose more than the budget bears; then :func:`~edgecompress.quantization.fewest_layers.fewest_layers` finds how
+    many are needed. Where all do not meet the budget, they stay: they cost little on an NPU.
 
     Args:
         network: to enclose.
@@ -48,28 +50,41 @@ def widen_for_budget(
         batches: calibration data; the first samples are read.
         progress: told of every unit and every trial.
     """
-    narrow = network.enclose(recipe.uint16_activations)
-    if accept(narrow.model):
+    narrow, evaluations = network.enclose(recipe.uint16_activations), recipe.fallback_evaluations
+    first = accept(narrow.model)
+    if first:
         return _told(narrow, "no layer had to become uint16 for the accuracy budget")
+    told = f"the accuracy budget was not met in up to {plural(evaluations, 'evaluation')}"
+    if evaluations < 2:
+        return _told(narrow, f"{told}; no layer became uint16")
     ranking = rank_units(network, recipe.uint16_activations, batches, progress)
-    evaluations = recipe.fallback_evaluations
+    probe = probe_of(network.enclose((ALL,)).model, batches, PROBE_ROWS)
+
+    def enclosed(count: int) -> StepResult[ir.Model]:
+        return network.enclose((*recipe.uint16_activations, *_patterns(ranking[:count])))
+
+    @functools.cache
+    def error_of(count: int) -> float:
+        return 0.0 if count == len(ranking) else probe.agreement(enclosed(count).model).relative_error
 
     def attempt(count: int) -> Widened:
-        names = _patterns(ranking[:count])
-        result = network.enclose((*recipe.uint16_activations, *names))
-        return Widened(result=result, units=tuple(ranking[:count]), accepted=bool(accept(result.model)))
+        result = enclosed(count)
+        return Widened(result=result, units=tuple(ranking[:count]), standing=accept(result.model))
 
-    tracked = progress.track(range(evaluations - 1), "making layers uint16", "trial")
-    tries = search(len(ranking), evaluations, attempt, tracked)
-    enough = [tried for tried in tries if tried.accepted]
-    if enough:
-        best = min(enough, key=_count)
-        return _told(best.result, f"{_listed(best.units, ranking)} uint16 for the accuracy budget")
-    told = f"the accuracy budget was not met in up to {plural(evaluations, 'evaluation')}"
-    if not tries:
-        return _told(narrow, f"{told}; no layer became uint16")
-    best = max(tries, key=_count)
-    return _told(best.result, f"{told}; {_listed(best.units, ranking)} uint16")
+    every = attempt(len(ranking))
+    if not every.standing:
+        return _told(every.result, f"{told}; {_listed(every.units, ranking)} uint16")
+    tries = fewest_layers(
+        End(count=0, loss=first.loss),
+        End(count=len(ranking), loss=every.standing.loss),
+        first.limit,
+        error_of,
+        attempt,
+        progress.track(range(evaluations - 2, 0, -1), "making layers uint16", "trial"),
+        known=True,
+    )
+    best = min((tried for tried in (every, *tries) if tried.standing), key=_count)
+    return _told(best.result, f"{_listed(best.units, ranking)} uint16 for the accuracy budget")
 
 
 def rank_units(network: Enclosable, wide: Sequence[str], batches: Batches, progress: Progress) -> list[Unit]:
@@ -82,15 +97,12 @@ def rank_units(network: Enclosable, wide: Sequence[str], batches: Batches, progr
         progress: told of every unit.
     """
     whole = network.enclose((ALL,)).model
-    rows = network_rows(whole, batches.axes)
-    probe = batches.first().sample(rows) if rows else batches.first().slice(0, PROBE_ROWS)
-    expected, every = execute(whole, probe.inputs), units(whole.graph)
+    probe, every = probe_of(whole, batches, PROBE_ROWS), units(whole.graph)
     fixed = {str(node.name) for node in wide_nodes(whole.graph, wide)}
     agreements = {}
     for unit in progress.track([each for each in every if not fixed.issuperset(each)], "measuring uint8", "layer"):
         others = network.enclose(_patterns(each for each in every if each != unit)).model
-        outputs = run_session(open_session(others, ALL_CORES), probe.inputs)
-        agreements[unit] = Agreement.between(expected, outputs).sqnr_db
+        agreements[unit] = probe.agreement(others).sqnr_db
     return sorted(agreements, key=lambda unit: agreements[unit])
 
 

@@ -20,7 +20,9 @@ from edgecompress.quantization.placement import place
 from edgecompress.quantization.recovery import Recovered, recover
 from edgecompress.quantization.sensitivity import feeders, rank_layers
 from edgecompress.recipe.tables import Quantization
+from edgecompress.validation.acceptance import Standing
 from tests.exporters.graphs import draw, graph, run
+from tests.quantization.standings import standing, standing_by
 
 PADS = "pads=[1,1,1,1]"
 DATA = [draw(8, 4, 8, 8, seed=seed) for seed in range(2)]
@@ -64,7 +66,7 @@ def test_a_layer_with_stored_weights_returns_to_the_floats_that_it_had() -> None
     assert ranked.group == ("y",)
     recipe = Quantization(enabled=True, fallback_evaluations=3)
     start = recover(model, lowering, recipe, BATCHES, Progress())
-    fallback = fall_back(model, start, lambda tried: _sqnr(model, tried) > 100, recipe, BATCHES, Progress())
+    fallback = fall_back(model, start, lambda tried: standing_by(_sqnr(model, tried), 100), recipe, BATCHES, Progress())
     assert _sqnr(model, start.model) < 60
     assert fallback.accepted
     assert fallback.returned == ("y",)
@@ -129,7 +131,7 @@ def _found(model: ir.Model) -> Recovered:
 
 def test_an_accurate_model_keeps_all_of_its_integers(model: ir.Model) -> None:
     found = _found(model)
-    fallback = fall_back(model, found, lambda _: True, RECIPE, BATCHES, Progress())
+    fallback = fall_back(model, found, lambda _: standing(True), RECIPE, BATCHES, Progress())
     assert fallback.accepted
     assert fallback.returned == ()
     assert fallback.recovered is found
@@ -148,9 +150,9 @@ def test_as_few_layers_return_as_the_budget_needs(model: ir.Model) -> None:
     freed = recover(model, floating(found.start, ["a", "b"]), RECIPE, BATCHES, Progress())
     limit = (_sqnr(model, found.model) + _sqnr(model, freed.model)) / 2
 
-    def accept(quantized: ir.Model) -> bool:
+    def accept(quantized: ir.Model) -> Standing:
         asked.append(_sqnr(model, quantized))
-        return asked[-1] >= limit
+        return standing_by(asked[-1], limit)
 
     fallback = fall_back(model, found, accept, RECIPE, BATCHES, Progress())
     assert fallback.accepted
@@ -161,7 +163,9 @@ def test_as_few_layers_return_as_the_budget_needs(model: ir.Model) -> None:
 
 
 def test_with_evaluations_enough_every_layer_returns(model: ir.Model) -> None:
-    fallback = fall_back(model, _found(model), lambda value: _sqnr(model, value) > 100, RECIPE, BATCHES, Progress())
+    fallback = fall_back(
+        model, _found(model), lambda value: standing_by(_sqnr(model, value), 100), RECIPE, BATCHES, Progress()
+    )
     assert fallback.accepted
     assert set(fallback.returned) == {"a", "b", "c", "y"}
 
@@ -169,9 +173,9 @@ def test_with_evaluations_enough_every_layer_returns(model: ir.Model) -> None:
 def test_a_budget_that_cannot_be_met_leaves_the_integers_and_says_so(model: ir.Model) -> None:
     asked: list[ir.Model] = []
 
-    def never(quantized: ir.Model) -> bool:
+    def never(quantized: ir.Model) -> Standing:
         asked.append(quantized)
-        return False
+        return standing(False)
 
     recipe = RECIPE.model_copy(update={"fallback_evaluations": 3})
     found = _found(model)
@@ -180,6 +184,18 @@ def test_a_budget_that_cannot_be_met_leaves_the_integers_and_says_so(model: ir.M
     assert fallback.returned == ()
     assert fallback.recovered is found
     assert len(asked) == 3
+
+
+def test_a_budget_that_the_float_model_misses_costs_one_evaluation(model: ir.Model) -> None:
+    asked: list[ir.Model] = []
+
+    def accept(quantized: ir.Model) -> Standing:
+        asked.append(quantized)
+        return Standing(held=False, loss=3.0, limit=1.0, floor=2.0)
+
+    found = _found(model)
+    fallback = fall_back(model, found, accept, RECIPE, BATCHES, Progress())
+    assert (fallback.beyond_reach, fallback.returned, len(asked)) == (True, (), 1)
 
 
 def test_a_fixed_batch_dimension_is_filled() -> None:

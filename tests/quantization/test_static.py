@@ -21,7 +21,9 @@ from edgecompress.quantization.timed_placement import TimedChoice
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
 from edgecompress.step import StepResult
+from edgecompress.validation.acceptance import Standing
 from tests.exporters.graphs import draw, graph, run
+from tests.quantization.standings import standing
 
 pytestmark = pytest.mark.arithmetic
 PADS = "pads=[1,1,1,1]"
@@ -250,7 +252,7 @@ def test_a_model_whose_layers_all_returned_says_that() -> None:
     batches = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
     recipe = Quantization(enabled=True, fallback_evaluations=6)
     model = graph(RESIDUAL, w=W, w2=W2, b=B)
-    result = quantize_static(model, recipe, batches, Progress(), accept=lambda value: not _is_integer(value))
+    result = quantize_static(model, recipe, batches, Progress(), accept=lambda value: standing(not _is_integer(value)))
     (warning,) = result.warnings
     assert warning.startswith("every layer returned to float for the accuracy budget")
     np.testing.assert_array_equal(run(result.model, DATA[0]), run(model, DATA[0]))
@@ -270,8 +272,8 @@ def test_a_placement_by_time_gives_way_to_the_table_s_where_only_that_is_within_
     def is_stored(tried: ir.Model) -> bool:
         return any(node.op_type == "Cast" for node in tried.graph)
 
-    def accept(tried: ir.Model) -> bool:
-        return {"table": not is_stored(tried), "time": is_stored(tried), "neither": False}[holds]
+    def accept(tried: ir.Model) -> Standing:
+        return standing({"table": not is_stored(tried), "time": is_stored(tried), "neither": False}[holds])
 
     batches = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
     recipe = Quantization(enabled=True, fallback_evaluations=1)

@@ -13,8 +13,10 @@ from edgecompress.quantization.qdq_pairs import params_of
 from edgecompress.quantization.wide_fallback import rank_units, widen_for_budget
 from edgecompress.recipe.tables import Quantization
 from edgecompress.step import StepResult
+from edgecompress.validation.acceptance import Standing
 from tests.exporters.graphs import graph, run
 from tests.quantization.layers import BATCHES, DATA
+from tests.quantization.standings import standing_by
 
 # Around 100 a step of uint8 is as large as all that goes on there; what comes before and behind is harmless.
 BODY = "a = Sigmoid(x) s = Add(a, k) u = Sub(s, k) t = Tanh(u) y = HardSwish(t)"
@@ -34,9 +36,9 @@ class _Budget:
     def __init__(self, floor_db: float) -> None:
         self.floor_db, self.asked = floor_db, 0
 
-    def __call__(self, tried: ir.Model) -> bool:
+    def __call__(self, tried: ir.Model) -> Standing:
         self.asked += 1
-        return _sqnr(tried) >= self.floor_db
+        return standing_by(_sqnr(tried), self.floor_db)
 
 
 def _sqnr(tried: ir.Model) -> float:
@@ -86,7 +88,7 @@ def test_nothing_changes_where_the_budget_is_met_in_uint8(network: Enclosable) -
 def test_where_no_choice_suffices_the_largest_stays(network: Enclosable) -> None:
     budget = _Budget(1000.0)
     result = _widened(network, budget, _recipe(4))
-    assert budget.asked <= 4
+    assert budget.asked == 2  # where all of them do not suffice, no other choice does
     assert _sqnr(result.model) > FINE_DB
     assert result.changes[-1] == (
         "fallback: the accuracy budget was not met in up to 4 evaluations; all layers are uint16"

@@ -167,4 +167,5 @@ def _acceptance(model: ir.Model, fitted: Streams, context: Context) -> Accept | 
     if evaluation is None or not has_limit(recipe.budgets, evaluation):
         return None
     reference = context.reference or model
-    return accuracy_test(reference, recipe.budgets, evaluation, context.progress, arithmetic_of(recipe))
+    floats = None if reference is model else model
+    return accuracy_test(reference, recipe.budgets, evaluation, context.progress, arithmetic_of(recipe), floats=floats)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -16,6 +15,7 @@ from edgecompress.progress import Progress
 from edgecompress.quantization.aware.operators.no_form import NoFormError, no_form
 from edgecompress.quantization.aware.recovered import assist, is_to_train, trained
 from edgecompress.quantization.aware.training import TrainedLowering
+from edgecompress.quantization.fallback import Accept
 from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import Recovered, recover
 from edgecompress.quantization.weights import constant_weight
@@ -23,6 +23,7 @@ from edgecompress.recipe.tables import Quantization
 from edgecompress.validation.acceptance import Standing
 from tests.exporters.graphs import draw, graph
 from tests.quantization.lowerings import lowering_of
+from tests.quantization.standings import standing
 
 DATA = [draw(8, 4, 8, 8)]
 BATCHES = Batches(role="calibration", source=lambda: DATA, inputs=InputNames(names=("x",), required=1))
@@ -48,17 +49,15 @@ def _halved(lowering: Lowering) -> TrainedLowering:
     ("asked", "accept", "runs"),
     [
         ("never", None, False),
-        ("never", lambda _: False, False),
+        ("never", lambda _: standing(False), False),
         ("if_missed", None, False),
-        ("if_missed", lambda _: True, False),
-        ("if_missed", lambda _: False, True),
+        ("if_missed", lambda _: standing(True), False),
+        ("if_missed", lambda _: standing(False), True),
         ("always", None, True),
-        ("always", lambda _: True, True),
+        ("always", lambda _: standing(True), True),
     ],
 )
-def test_it_runs_where_the_recipe_asks(
-    before: Recovered, asked: str, accept: Callable[[ir.Model], bool] | None, runs: bool
-) -> None:
+def test_it_runs_where_the_recipe_asks(before: Recovered, asked: str, accept: Accept | None, runs: bool) -> None:
     assert is_to_train(Quantization.model_validate({"training": asked}), before, accept) is runs
 
 
@@ -71,7 +70,9 @@ def test_what_was_trained_is_kept_and_is_where_the_fallback_starts(before: Recov
 
 def test_a_training_that_takes_a_model_out_of_its_budget_is_undone(before: Recovered) -> None:
     held = before.model
-    after = trained(MODEL, before, Quantization(training="always"), _halved, BATCHES, lambda model: model is held)
+    after = trained(
+        MODEL, before, Quantization(training="always"), _halved, BATCHES, lambda model: standing(model is held)
+    )
     assert after.model is before.model
     assert after.changes[-1].endswith("undone, since the model was more accurate before")
 
@@ -82,7 +83,7 @@ def test_a_budget_that_neither_keeps_leaves_the_more_accurate_model(
     before: Recovered, asked: str, loss_before: float, loss_after: float, kept: bool
 ) -> None:
     def accept(model: ir.Model) -> Standing:
-        return Standing(held=False, loss=loss_before if model is before.model else loss_after)
+        return Standing(held=False, loss=loss_before if model is before.model else loss_after, limit=0.0)
 
     after = trained(MODEL, before, Quantization.model_validate({"training": asked}), _halved, BATCHES, accept)
     assert (after.lowering is not before.lowering) is kept
@@ -93,7 +94,9 @@ def test_a_training_that_diverges_leaves_the_model_as_it_was(before: Recovered, 
     def diverge(_lowering: Lowering) -> TrainedLowering:
         raise DivergedError("epoch 1, train batch 3: the loss is nan; lower the learning rate")
 
-    after = trained(MODEL, before, Quantization.model_validate({"training": asked}), diverge, BATCHES, lambda _: False)
+    after = trained(
+        MODEL, before, Quantization.model_validate({"training": asked}), diverge, BATCHES, lambda _: standing(False)
+    )
     assert after.model is before.model
     told = "quantization-aware training was given up: epoch 1, train batch 3: the loss is nan"
     assert after.warnings == (f"{told}; lower quantization.training_rate",)

@@ -1,0 +1,16 @@
+"""How models stand to budgets that tests make up."""
+
+from __future__ import annotations
+
+from edgecompress.validation.acceptance import Standing
+
+
+def standing(held: bool) -> Standing:
+    """Of a model that is within its budget or not, and nothing else is known of it."""
+    return Standing(held=True, loss=0.0, limit=0.0) if held else Standing(held=False, loss=1.0, limit=0.5)
+
+
+def standing_by(sqnr_db: float, least_db: float) -> Standing:
+    """Of a model with this agreement, in dB, where a budget asks for another."""
+    error, most = (float(10 ** (-decibels / 20)) for decibels in (sqnr_db, least_db))
+    return Standing(held=error <= most, loss=error, limit=min(error, most))

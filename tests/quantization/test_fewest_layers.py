@@ -1,0 +1,136 @@
+"""The fewest layers that suffice are found from few evaluations, whatever the curves of error and loss are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecompress.quantization.fewest_layers import End, expected_count, fewest_layers
+from edgecompress.validation.acceptance import Standing
+
+DRAWS = np.random.default_rng(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Errors and losses by the number of layers that are more exact, both falling, and the largest loss that holds."""
+
+    errors: list[float]
+    losses: list[float]
+    limit: float
+
+    def search(self, trials: int, *, known: bool = False) -> list[Count]:
+        layers = len(self.errors) - 1
+        return fewest_layers(
+            End(count=0, loss=self.losses[0]),
+            End(count=layers, loss=self.losses[layers]),
+            self.limit,
+            self.errors.__getitem__,
+            self.attempt,
+            range(trials, 0, -1),
+            known=known,
+        )
+
+    def attempt(self, count: int) -> Count:
+        loss = self.losses[count]
+        held = loss <= self.limit
+        return Count(count=count, standing=Standing(held=held, loss=loss, limit=min(loss, self.limit)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """A number of layers, and how the model with them stands."""
+
+    count: int
+    standing: Standing
+
+
+numbers = st.floats(0, 10, allow_subnormal=False)
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> Curve:
+    """Any at all: loss need not follow error, and layers may win nothing."""
+    layers = draw(st.integers(1, 40))
+    errors, losses = (sorted(draw(st.lists(numbers, min_size=layers, max_size=layers)), reverse=True) for _ in range(2))
+    limit = draw(st.floats(0, max(losses[0], 0.1), exclude_max=True, allow_subnormal=False))
+    return Curve(errors=[*errors, 0.0], losses=[max(losses[0], 0.1), *losses[1:], 0.0], limit=limit)
+
+
+@given(curve=curves(), trials=st.integers(1, 6))
+def test_a_count_that_suffices_is_found_within_the_trials(curve: Curve, trials: int) -> None:
+    made = curve.search(trials)
+    assert 1 <= len(made) <= trials
+    assert any(tried.standing for tried in made)
+    assert len({tried.count for tried in made}) == len(made)
+    first = next(index for index, tried in enumerate(made) if tried.standing)
+    assert len(made) <= first + 2
+    assert all(tried.count < made[first].count for tried in made[:first])
+    assert all(tried.count <= made[first].count * 2 / 3 for tried in made[first + 1 :])
+
+
+@given(curve=curves(), trials=st.integers(1, 6))
+def test_what_is_known_to_suffice_is_not_tried_again(curve: Curve, trials: int) -> None:
+    assert all(tried.count < len(curve.errors) - 1 for tried in curve.search(trials, known=True))
+
+
+@given(curve=curves())
+def test_a_loss_in_proportion_to_the_error_is_met_at_the_first_trial(curve: Curve) -> None:
+    straight = Curve(errors=curve.errors, losses=curve.errors, limit=curve.errors[0] * 0.5)
+    if straight.limit > 0:
+        made = straight.search(6)
+        assert made[0].count == next(count for count, loss in enumerate(straight.losses) if loss <= straight.limit)
+
+
+def test_half_of_the_evaluations_of_doubling_and_halving_find_no_more_layers() -> None:
+    """On curves whose loss is a power of the error, with noise: as metrics are."""
+    ours, theirs, more = [], [], []
+    for _ in range(1000):
+        curve = _noisy(int(DRAWS.integers(5, 110)))
+        made = curve.search(5)
+        tried = _doubled_and_halved(curve)
+        ours.append(1 + len(made))
+        theirs.append(1 + len(tried))
+        few, many = (min(each.count for each in found if each.standing) for found in (made, tried))
+        more.append(few - many)
+    assert median(ours) <= median(theirs) / 2
+    assert np.mean(ours) <= 0.6 * np.mean(theirs)
+    assert median(more) <= 0
+    assert np.mean(more) < 0
+
+
+def _noisy(layers: int) -> Curve:
+    gains = np.sort(DRAWS.pareto(1.0, layers))[::-1] + 0.02
+    power = np.maximum(np.concatenate([[gains.sum()], gains.sum() - np.cumsum(gains)]), 0.0)
+    errors = np.sqrt(power / power[0])
+    errors[-1] = 0.0
+    losses = DRAWS.uniform(0.5, 20) * errors ** DRAWS.uniform(0.6, 1.8)
+    losses[1:-1] *= 1 + 0.05 * DRAWS.standard_normal(layers - 1)
+    return Curve(errors=errors.tolist(), losses=losses.tolist(), limit=float(losses[0] * DRAWS.uniform(0.05, 0.9)))
+
+
+def _doubled_and_halved(curve: Curve, evaluations: int = 6) -> list[Count]:
+    """More layers by a constant factor until they suffice, then halving: what needs no errors."""
+    most = len(curve.errors) - 1
+    factor = max(2, int(np.ceil(most ** (1 / (evaluations - 2)))))
+    few, enough = 0, None
+    made: list[Count] = []
+    while len(made) < evaluations - 1:
+        if enough is None:
+            count = min(max(1, factor * few), most)
+        elif enough - few > 1:
+            count = (few + enough) // 2
+        else:
+            break
+        made.append(curve.attempt(count))
+        few, enough = (few, count) if made[-1].standing else (count, enough)
+    return made
+
+
+def test_a_model_that_misses_another_budget_than_that_of_its_loss_is_met_halfway() -> None:
+    errors = [4.0, 3.0, 2.0, 1.0, 0.0]
+    assert expected_count(End(count=0, loss=1.0), End(count=4, loss=0.0), 1.0, errors.__getitem__) == 2
