@@ -106,15 +106,6 @@ class Agreement:
         return min(map(output_db, self.tables), default=IDENTICAL_DB)
 
     @property
-    def relative_error(self) -> float:
-        """Root mean square of the error of the worst output over that of the output: 10^(-dB / 20).
-
-        >>> Agreement.between([np.full(4, 10.0)], [np.full(4, 9.0)]).relative_error
-        0.1
-        """
-        return float(10 ** (-self.sqnr_db / 20))
-
-    @property
     def noise_share(self) -> float:
         """Noise over signal of the worst output, sums of squares."""
         sums = (table[WHOLE][:, 0] for table in self.tables)

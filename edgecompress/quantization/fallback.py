@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -39,6 +39,30 @@ class Fallback:
         return not self.standing and self.standing.floor > self.standing.limit
 
 
+def return_layers(
+    original: ir.Model, found: Recovered, recipe: Quantization, batches: Batches, progress: Progress
+) -> Recovered:
+    """Return the layers to float that win most decibels for a millisecond, as many as ``exact_layers`` says.
+
+    Args:
+        original: the float model.
+        found: the INT8 model.
+        recipe: how many, and what recovers accuracy, which runs anew.
+        batches: calibration data.
+        progress: told of every layer.
+    """
+    ranking = [ranked.group for ranked in rank_layers(original, found.lowering, batches, progress)]
+    returned = _first_of(ranking, recipe.exact_layers)
+    tried = recover(original, floating(found.start, returned), recipe, batches, progress)
+    told = f"{', '.join(returned) or 'no layer'} returned to float (quantization.exact_layers)"
+    return replace(tried, changes=(*tried.changes, told))
+
+
+def _first_of(ranking: Sequence[tuple[str, ...]], count: int) -> tuple[str, ...]:
+    """The layers of the first groups, each by its name once."""
+    return tuple(dict.fromkeys(name for group in ranking[:count] for name in group))
+
+
 def fall_back(
     original: ir.Model,
     found: Recovered,
@@ -69,17 +93,14 @@ def fall_back(
     ranking = [ranked.group for ranked in rank_layers(original, found.lowering, batches, progress)]
     probe = probe_of(original, batches)
 
-    def returning(count: int) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for group in ranking[:count] for name in group))
-
     @functools.cache
-    def error_of(count: int) -> float:
+    def noise_of(count: int) -> float:
         if count == len(ranking):
             return 0.0
-        return probe.agreement(floating(found.lowering, returning(count)).write()).relative_error
+        return probe.agreement(floating(found.lowering, _first_of(ranking, count)).write()).noise_share
 
     def attempt(count: int) -> Fallback:
-        returned = returning(count)
+        returned = _first_of(ranking, count)
         tried = recover(original, floating(found.start, returned), recipe, batches, Progress())
         return Fallback(recovered=tried, returned=returned, standing=accept(tried.model))
 
@@ -87,7 +108,7 @@ def fall_back(
         End(count=0, loss=first.loss),
         End(count=len(ranking), loss=first.floor),
         first.limit,
-        error_of,
+        noise_of,
         attempt,
         progress.track(range(trials, 0, -1), "returning layers to float", "trial"),
     )

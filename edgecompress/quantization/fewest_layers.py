@@ -1,9 +1,9 @@
-"""The fewest layers that have to be more exact for a budget: found from few evaluations, since errors foretell losses.
+"""The fewest layers that have to be more exact for a budget: found from few evaluations, since noise foretells losses.
 
-What a count of layers leaves of the outputs' error is known from a few calibration samples. Where that error is small
-the loss of a metric is proportional to it, as the answers that change are those whose margins it exceeds. So the count
-at which the loss meets its limit is looked for on the straight line between two counts whose losses are known (false
-position), and each evaluation moves one of the two.
+The share of noise that a count of layers leaves in the outputs is known from a few calibration samples. The loss of a
+metric is about proportional to it: small errors of either sign win as many answers as they lose, so that only their
+power counts, and what each layer adds to it is a sum. So the count at which the loss meets its limit is looked for on
+the straight line between two counts whose losses are known (false position), and each evaluation moves one of the two.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 WORTH_A_TRIAL = 2 / 3
 """Of the layers that suffice, those that at most may be left for another trial to pay."""
-ErrorOf = Callable[[int], float]
-"""The relative error of the outputs with so many layers more exact; it falls with their number."""
+NoiseOf = Callable[[int], float]
+"""The share of noise in the outputs, as power, with so many layers more exact; it falls with their number."""
 
 
 class Judgement(Protocol):
@@ -28,7 +28,7 @@ class Judgement(Protocol):
 
     @property
     def loss(self) -> float:
-        """What the model loses, in a unit in which a small error of the outputs is in proportion to it."""
+        """What the model loses, in a unit to which the noise in its outputs is about proportional."""
         ...
 
     @property
@@ -64,7 +64,7 @@ def fewest_layers(
     missed: End,
     held: End,
     limit: float,
-    error_of: ErrorOf,
+    noise_of: NoiseOf,
     attempt: Callable[[int], AttemptT],
     trials: Iterable[int],
     *,
@@ -78,7 +78,7 @@ def fewest_layers(
         missed: a count that does not suffice, and what it loses.
         held: a larger one that is expected to suffice, and what it loses or would.
         limit: the largest loss that suffices.
-        error_of: of so many layers; asked for some counts between the two.
+        noise_of: of so many layers; asked for some counts between the two.
         attempt: makes that many layers more exact, and evaluates what comes of it.
         trials: how many are left, this one included, for each attempt that may be made.
         known: whether it is known that ``held`` suffices.
@@ -86,7 +86,7 @@ def fewest_layers(
     made: list[AttemptT] = []
     found = False
     for left in trials:
-        count = expected_count(missed, held, limit, error_of)
+        count = expected_count(missed, held, limit, noise_of)
         if (count == held.count and known) or (found and count > WORTH_A_TRIAL * held.count):
             break
         if left == 1 and not found and not known:
@@ -101,15 +101,15 @@ def fewest_layers(
     return made
 
 
-def expected_count(missed: End, held: End, limit: float, error_of: ErrorOf) -> int:
+def expected_count(missed: End, held: End, limit: float, noise_of: NoiseOf) -> int:
     """The fewest layers, more than ``missed`` has, whose loss is expected to be within a limit.
 
-    >>> errors = [4.0, 3.0, 2.0, 1.0, 0.0]
-    >>> expected_count(End(count=0, loss=8.0), End(count=4, loss=0.0), 4.5, errors.__getitem__)
+    >>> noise = [4.0, 3.0, 2.0, 1.0, 0.0]
+    >>> expected_count(End(count=0, loss=8.0), End(count=4, loss=0.0), 4.5, noise.__getitem__)
     2
     """
     between = range(missed.count + 1, held.count)
     share = 0.5 if missed.loss <= max(limit, held.loss) else (limit - held.loss) / (missed.loss - held.loss)
-    most, least = error_of(missed.count), error_of(held.count)
+    most, least = noise_of(missed.count), noise_of(held.count)
     wanted = least + max(share, 0.0) * (most - least)
-    return missed.count + 1 + bisect_left(between, -wanted, key=lambda count: -error_of(count))
+    return missed.count + 1 + bisect_left(between, -wanted, key=lambda count: -noise_of(count))

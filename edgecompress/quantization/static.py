@@ -16,7 +16,7 @@ from edgecompress.progress import Progress
 from edgecompress.quantization.aware.agreement import agreed_lowering
 from edgecompress.quantization.aware.recovered import Train, assist, is_to_train, trained
 from edgecompress.quantization.control_flow import rewrite_bodies, with_bodies
-from edgecompress.quantization.fallback import Accept, fall_back
+from edgecompress.quantization.fallback import Accept, fall_back, return_layers
 from edgecompress.quantization.fusion import Fusion, read_fusion
 from edgecompress.quantization.kept_float import BY_BUDGET, BY_RECIPE, BY_SPEED, BY_TIME, kept_float, unmatched
 from edgecompress.quantization.kernel_forms import for_kernels
@@ -173,6 +173,8 @@ def _budgeted(
     accept: Accept | None,
 ) -> Recovered:
     """The model after the fallback, where there is a budget to fall back for, and evaluations to find out with."""
+    if recipe.exact_layers and not recipe.enclose:
+        best = return_layers(model, best, recipe, batches, progress)
     if accept is None or not recipe.fallback_evaluations:
         return best
     fallback = fall_back(model, best, accept, recipe, batches, progress)

@@ -64,8 +64,8 @@ def widen_for_budget(
         return network.enclose((*recipe.uint16_activations, *_patterns(ranking[:count])))
 
     @functools.cache
-    def error_of(count: int) -> float:
-        return 0.0 if count == len(ranking) else probe.agreement(enclosed(count).model).relative_error
+    def noise_of(count: int) -> float:
+        return 0.0 if count == len(ranking) else probe.agreement(enclosed(count).model).noise_share
 
     def attempt(count: int) -> Widened:
         result = enclosed(count)
@@ -78,13 +78,28 @@ def widen_for_budget(
         End(count=0, loss=first.loss),
         End(count=len(ranking), loss=every.standing.loss),
         first.limit,
-        error_of,
+        noise_of,
         attempt,
         progress.track(range(evaluations - 2, 0, -1), "making layers uint16", "trial"),
         known=True,
     )
     best = min((tried for tried in (every, *tries) if tried.standing), key=_count)
     return _told(best.result, f"{_listed(best.units, ranking)} uint16 for the accuracy budget")
+
+
+def most_sensitive(network: Enclosable, recipe: Quantization, batches: Batches, progress: Progress) -> tuple[str, ...]:
+    """Patterns of the nodes that are uint16 in any case: those that the recipe names, and its ``exact_layers``.
+
+    Args:
+        network: to enclose.
+        recipe: which nodes, and how many layers more.
+        batches: calibration data; the first samples are read.
+        progress: told of every layer.
+    """
+    if not recipe.exact_layers:
+        return recipe.uint16_activations
+    ranking = rank_units(network, recipe.uint16_activations, batches, progress)
+    return (*recipe.uint16_activations, *_patterns(ranking[: recipe.exact_layers]))
 
 
 def rank_units(network: Enclosable, wide: Sequence[str], batches: Batches, progress: Progress) -> list[Unit]:

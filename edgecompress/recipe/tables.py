@@ -197,6 +197,8 @@ class Quantization(Table):
     """Its highest learning rate: steps of a weight's grid that a weight moves in one step of the optimizer."""
     fallback_evaluations: Annotated[int, Field(ge=0)] = 0
     """How often accuracy is measured while layers turn float (``enclose``: uint16) until its budget holds; 0: never."""
+    exact_layers: Annotated[int, Field(ge=0)] = 0
+    """How many layers turn float (``enclose``: uint16) in any case: those that win most accuracy for their time."""
     keep_float: tuple[str, ...] = ()
     """Names of ONNX nodes that stay float; ``*`` and ``?`` are wildcards."""
     placement: Literal["table", "measured"] = "table"

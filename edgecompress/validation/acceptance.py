@@ -31,8 +31,8 @@ class Standing:
     """How an artifact stands to its accuracy budgets: true where they hold.
 
     What misses them is less than what holds them; of two that miss them, the less is that with the larger ``loss``: of
-    the metric, in its own unit, or where no budget of it can be measured, the relative error of the outputs
-    (10^(-dB / 20) of their agreement). ``limit`` is the largest loss with which the budgets would hold, -inf where they
+    the metric, in its own unit, or where no budget of it can be measured, the share of noise in the outputs
+    (10^(-dB / 10) of their agreement). ``limit`` is the largest loss with which the budgets would hold, -inf where they
     never do; of what holds them, it is the loss that it has. ``floor`` is the loss of the float model behind it.
 
     >>> far, near, held = (Standing(held=loss <= 3, loss=loss, limit=min(3.0, loss)) for loss in (9.0, 4.0, 3.0))
@@ -85,7 +85,7 @@ def accuracy_test(
         scores = score([reference, session], evaluation, progress)
         drop = measure.drop(*scores.values) if bounded else None
         if drop is None:
-            return scores, scores.agreements[1].relative_error, partial(_bears_error, asked)
+            return scores, scores.agreements[1].noise_share, partial(_bears_noise, asked)
         assert scores.values[0] is not None
         return scores, drop, partial(_bears_drop, asked, measure, scores.values[0])
 
@@ -105,8 +105,8 @@ def accuracy_test(
     return standing
 
 
-def _bears_error(asked: Budgets, error: float) -> bool:
-    return not judge(asked, {"sqnr_db": -20 * math.log10(error) if error else math.inf, "lost_slices": 0}).missed
+def _bears_noise(asked: Budgets, share: float) -> bool:
+    return not judge(asked, {"sqnr_db": -10 * math.log10(share) if share else math.inf, "lost_slices": 0}).missed
 
 
 def _bears_drop(asked: Budgets, measure: Measure, before: float, drop: float) -> bool:

@@ -12,5 +12,5 @@ def standing(held: bool) -> Standing:
 
 def standing_by(sqnr_db: float, least_db: float) -> Standing:
     """Of a model with this agreement, in dB, where a budget asks for another."""
-    error, most = (float(10 ** (-decibels / 20)) for decibels in (sqnr_db, least_db))
-    return Standing(held=error <= most, loss=error, limit=min(error, most))
+    noise, most = (float(10 ** (-decibels / 10)) for decibels in (sqnr_db, least_db))
+    return Standing(held=noise <= most, loss=noise, limit=min(noise, most))

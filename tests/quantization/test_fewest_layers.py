@@ -1,4 +1,4 @@
-"""The fewest layers that suffice are found from few evaluations, whatever the curves of error and loss are."""
+"""The fewest layers that suffice are found from few evaluations, whatever the curves of noise and loss are."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ DRAWS = np.random.default_rng(0)
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Errors and losses by the number of layers that are more exact, both falling, and the largest loss that holds."""
+    """Noise and losses by the number of layers that are more exact, both falling, and the largest loss that holds."""
 
-    errors: list[float]
+    noise: list[float]
     losses: list[float]
     limit: float
 
     def search(self, trials: int, *, known: bool = False) -> list[Count]:
-        layers = len(self.errors) - 1
+        layers = len(self.noise) - 1
         return fewest_layers(
             End(count=0, loss=self.losses[0]),
             End(count=layers, loss=self.losses[layers]),
             self.limit,
-            self.errors.__getitem__,
+            self.noise.__getitem__,
             self.attempt,
             range(trials, 0, -1),
             known=known,
@@ -54,11 +54,11 @@ numbers = st.floats(0, 10, allow_subnormal=False)
 
 @st.composite
 def curves(draw: st.DrawFn) -> Curve:
-    """Any at all: loss need not follow error, and layers may win nothing."""
+    """Any at all: loss need not follow noise, and layers may win nothing."""
     layers = draw(st.integers(1, 40))
-    errors, losses = (sorted(draw(st.lists(numbers, min_size=layers, max_size=layers)), reverse=True) for _ in range(2))
+    noise, losses = (sorted(draw(st.lists(numbers, min_size=layers, max_size=layers)), reverse=True) for _ in range(2))
     limit = draw(st.floats(0, max(losses[0], 0.1), exclude_max=True, allow_subnormal=False))
-    return Curve(errors=[*errors, 0.0], losses=[max(losses[0], 0.1), *losses[1:], 0.0], limit=limit)
+    return Curve(noise=[*noise, 0.0], losses=[max(losses[0], 0.1), *losses[1:], 0.0], limit=limit)
 
 
 @given(curve=curves(), trials=st.integers(1, 6))
@@ -75,19 +75,19 @@ def test_a_count_that_suffices_is_found_within_the_trials(curve: Curve, trials: 
 
 @given(curve=curves(), trials=st.integers(1, 6))
 def test_what_is_known_to_suffice_is_not_tried_again(curve: Curve, trials: int) -> None:
-    assert all(tried.count < len(curve.errors) - 1 for tried in curve.search(trials, known=True))
+    assert all(tried.count < len(curve.noise) - 1 for tried in curve.search(trials, known=True))
 
 
 @given(curve=curves())
-def test_a_loss_in_proportion_to_the_error_is_met_at_the_first_trial(curve: Curve) -> None:
-    straight = Curve(errors=curve.errors, losses=curve.errors, limit=curve.errors[0] * 0.5)
+def test_a_loss_in_proportion_to_the_noise_is_met_at_the_first_trial(curve: Curve) -> None:
+    straight = Curve(noise=curve.noise, losses=curve.noise, limit=curve.noise[0] * 0.5)
     if straight.limit > 0:
         made = straight.search(6)
         assert made[0].count == next(count for count, loss in enumerate(straight.losses) if loss <= straight.limit)
 
 
 def test_half_of_the_evaluations_of_doubling_and_halving_find_no_more_layers() -> None:
-    """On curves whose loss is a power of the error, with noise: as metrics are."""
+    """On curves whose loss is a power of the noise, and scatters: as metrics are."""
     ours, theirs, more = [], [], []
     for _ in range(1000):
         curve = _noisy(int(DRAWS.integers(5, 110)))
@@ -106,16 +106,16 @@ def test_half_of_the_evaluations_of_doubling_and_halving_find_no_more_layers() -
 def _noisy(layers: int) -> Curve:
     gains = np.sort(DRAWS.pareto(1.0, layers))[::-1] + 0.02
     power = np.maximum(np.concatenate([[gains.sum()], gains.sum() - np.cumsum(gains)]), 0.0)
-    errors = np.sqrt(power / power[0])
-    errors[-1] = 0.0
-    losses = DRAWS.uniform(0.5, 20) * errors ** DRAWS.uniform(0.6, 1.8)
+    noise = power / power[0]
+    noise[-1] = 0.0
+    losses = DRAWS.uniform(0.5, 20) * noise ** DRAWS.uniform(0.6, 1.8)
     losses[1:-1] *= 1 + 0.05 * DRAWS.standard_normal(layers - 1)
-    return Curve(errors=errors.tolist(), losses=losses.tolist(), limit=float(losses[0] * DRAWS.uniform(0.05, 0.9)))
+    return Curve(noise=noise.tolist(), losses=losses.tolist(), limit=float(losses[0] * DRAWS.uniform(0.05, 0.9)))
 
 
 def _doubled_and_halved(curve: Curve, evaluations: int = 6) -> list[Count]:
-    """More layers by a constant factor until they suffice, then halving: what needs no errors."""
-    most = len(curve.errors) - 1
+    """More layers by a constant factor until they suffice, then halving: what needs no noise."""
+    most = len(curve.noise) - 1
     factor = max(2, int(np.ceil(most ** (1 / (evaluations - 2)))))
     few, enough = 0, None
     made: list[Count] = []
@@ -132,5 +132,5 @@ def _doubled_and_halved(curve: Curve, evaluations: int = 6) -> list[Count]:
 
 
 def test_a_model_that_misses_another_budget_than_that_of_its_loss_is_met_halfway() -> None:
-    errors = [4.0, 3.0, 2.0, 1.0, 0.0]
-    assert expected_count(End(count=0, loss=1.0), End(count=4, loss=0.0), 1.0, errors.__getitem__) == 2
+    noise = [4.0, 3.0, 2.0, 1.0, 0.0]
+    assert expected_count(End(count=0, loss=1.0), End(count=4, loss=0.0), 1.0, noise.__getitem__) == 2

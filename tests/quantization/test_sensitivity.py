@@ -19,7 +19,9 @@ from edgecompress.quantization.lowering import Lowering, floating, lower
 from edgecompress.quantization.placement import place
 from edgecompress.quantization.recovery import Recovered, recover
 from edgecompress.quantization.sensitivity import feeders, rank_layers
+from edgecompress.quantization.static import quantize_static
 from edgecompress.recipe.tables import Quantization
+from edgecompress.runtime import to_bytes
 from edgecompress.validation.acceptance import Standing
 from tests.exporters.graphs import draw, graph, run
 from tests.quantization.standings import standing, standing_by
@@ -122,6 +124,7 @@ def test_a_floating_layer_computes_what_it_did_before_its_bias_was_corrected(mod
     )
 
 
+EXACT = " returned to float (quantization.exact_layers)"
 RECIPE = Quantization(enabled=True, bias_correction=True, fallback_evaluations=6)
 
 
@@ -196,6 +199,18 @@ def test_a_budget_that_the_float_model_misses_costs_one_evaluation(model: ir.Mod
     found = _found(model)
     fallback = fall_back(model, found, accept, RECIPE, BATCHES, Progress())
     assert (fallback.beyond_reach, fallback.returned, len(asked)) == (True, (), 1)
+
+
+@pytest.mark.usefixtures("equal_times")
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_exact_layers_are_those_that_pay_most_and_keep_float_takes_their_names(model: ir.Model, count: int) -> None:
+    told = quantize_static(model, RECIPE.model_copy(update={"exact_layers": count}), BATCHES, Progress())
+    (change,) = (change for change in told.changes if change.endswith(EXACT))
+    names = tuple(change.removesuffix(EXACT).split(", "))
+    assert (len(names) == 4) is (count > 1)
+    assert _sqnr(model, told.model) > _sqnr(model, quantize_static(model, RECIPE, BATCHES, Progress()).model)
+    kept = quantize_static(model, RECIPE.model_copy(update={"keep_float": names}), BATCHES, Progress())
+    assert to_bytes(told.model) == to_bytes(kept.model)
 
 
 def test_a_fixed_batch_dimension_is_filled() -> None:

@@ -92,6 +92,7 @@ VALUES = {
     "quantization.training_epochs": "3",
     "quantization.training_rate": "0.05",
     "quantization.fallback_evaluations": "4",
+    "quantization.exact_layers": "2",
     "quantization.keep_float": '["head*"]',
     "quantization.uint16_activations": '["*norm*"]',
     "export.opset": "18",

@@ -22,6 +22,8 @@ OBSERVERS = ("histogram", "min_max", "mse", "percentile", "entropy")
 SCHEMES = ("fbgemm", "qnnpack")
 PASSES = ("quantization.adaround", "quantization.bias_correction", "quantization.equalization")
 """What recovers accuracy without training data."""
+EXACT_LAYERS = (0, 1, 2, 4, 8)
+"""How many layers are float, or uint16 on an NPU, between an INT8 network and a float one."""
 SHRINKING = ("pruning", "low_rank")
 """Techniques that take a share of the network away."""
 MODEL_OF = "edge"
@@ -187,6 +189,7 @@ def _of_the_integers(recipe: Recipe, trained: bool) -> Iterator[FreeKey]:
     yield FreeKey(key="quantization.observer", values=_with(OBSERVERS, own.observer), when=on)
     for key in PASSES:
         yield FreeKey(key=key, values=(True, False), when=on)
+    yield FreeKey(key="quantization.exact_layers", values=_with(EXACT_LAYERS, own.exact_layers), when=on)
     if trained:
         yield FreeKey(key="quantization.training", values=_with(("never", "always"), own.training), when=on)
 

@@ -11,6 +11,7 @@ from torch import nn
 from edgecompress.calibration.variety import doubts_of_calibration
 from edgecompress.data.batches import Batches
 from edgecompress.data.splits import Streams
+from edgecompress.errors import plural
 from edgecompress.quantization.aware.recovered import Train
 from edgecompress.quantization.enclosure import enclosable
 from edgecompress.quantization.equalization import equalize
@@ -19,7 +20,7 @@ from edgecompress.quantization.lowering import Lowering
 from edgecompress.quantization.recovery import PASSES
 from edgecompress.quantization.static import Choose, quantize_static
 from edgecompress.quantization.timed_placement import TimedChoice, by_table, choose_by_time
-from edgecompress.quantization.wide_fallback import widen_for_budget
+from edgecompress.quantization.wide_fallback import most_sensitive, widen_for_budget
 from edgecompress.recipe.tables import Isa, Quantization, Recipe
 from edgecompress.runtime import network_rows, signature
 from edgecompress.step import Step, StepResult
@@ -70,6 +71,7 @@ def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     learned = f", {training[quantization.training]}" if quantization.training in training else ""
     falls_back = quantization.fallback_evaluations and not quantization.enclose
     fallback = ", layers return to float for the accuracy budget" if falls_back else ""
+    fallback = _exact(quantization, "float") + fallback
     timed = ""
     if quantization.placement == "measured":
         timed = ", placed by measured time" if times_here(isa) else f", placed by the table (no {isa} here to time)"
@@ -80,7 +82,13 @@ def _sentence(quantization: Quantization, isa: Isa | None) -> str:
 def _enclosing(quantization: Quantization) -> str:
     wide = f", {', '.join(quantization.uint16_activations)} in uint16" if quantization.uint16_activations else ""
     fallback = ", layers become uint16 for the accuracy budget" if quantization.fallback_evaluations else ""
-    return f"integers around every operator and output, for an NPU{wide}{fallback}"
+    exact = _exact(quantization, "uint16")
+    return f"integers around every operator and output, for an NPU{wide}{exact}{fallback}"
+
+
+def _exact(quantization: Quantization, kind: str) -> str:
+    number = quantization.exact_layers
+    return f", the {plural(number, 'layer')} that pay most {kind}" if number else ""
 
 
 def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]:
@@ -103,6 +111,8 @@ def enclose_operators(model: ir.Model, context: Context) -> StepResult[ir.Model]
     recipe, fitted = context.recipe.quantization, context.streams.fitted(signature(model))
     assert fitted.calibration is not None
     network = enclosable(model, recipe, fitted.calibration, context.progress)
+    wide = most_sensitive(network, recipe, fitted.calibration, context.progress)
+    recipe = recipe.model_copy(update={"uint16_activations": wide})
     accept = _acceptance(model, fitted, context) if recipe.fallback_evaluations else None
     if accept is None:
         return network.enclose(recipe.uint16_activations)

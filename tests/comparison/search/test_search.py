@@ -29,7 +29,10 @@ from tests.networks import ConvNet, images, seeded
 
 pytest.importorskip("optuna")
 DATA: dict[str, Any] = {"calibration": images(seed=1), "evaluation": images(seed=2)}
-FEW = ("quantization.observer=min_max", "quantization.equalization=false", "quantization.bias_correction=false")
+FEW = (
+    *("quantization.observer=min_max", "quantization.equalization=false", "quantization.bias_correction=false"),
+    "quantization.exact_layers=0",
+)
 """Leave a space of 16 recipes: granularity, rounding, and what the integers mean."""
 
 
