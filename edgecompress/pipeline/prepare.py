@@ -151,8 +151,8 @@ def _compare_names(names: Sequence[str], classes: int, progress: Progress) -> No
     """Warn where not all classes have names: labels that are names may then have the numbers of other classes."""
     if classes not in (1, len(names)):
         progress.warn(
-            f"the classes have {plural(len(names), 'name')}, and the network scores {plural(classes, 'class')}; labels are"
-            f" numbered in the order of the names: name all {classes:,} in the network's order (data.classes)"
+            f"the classes have {plural(len(names), 'name')}, and the network scores {plural(classes, 'class')}; labels"
+            f" are numbered in the order of the names: name all {classes:,} in the network's order (data.classes)"
         )
 
 

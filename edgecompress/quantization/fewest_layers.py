@@ -8,6 +8,7 @@ the straight line between two counts whose losses are known (false position), an
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Any, Protocol, TypeVar
 
 WORTH_A_TRIAL = 2 / 3
 """Of the layers that suffice, those that at most may be left for another trial to pay."""
+LARGEST_STEP = 1 / 3
+"""Of the layers that are left, how many at most are added at a time: a forecast may be far off at first."""
 NoiseOf = Callable[[int], float]
 """The share of noise in the outputs, as power, with so many layers more exact; it falls with their number."""
 
@@ -89,8 +92,10 @@ def fewest_layers(
         count = expected_count(missed, held, limit, noise_of)
         if (count == held.count and known) or (found and count > WORTH_A_TRIAL * held.count):
             break
-        if left == 1 and not found and not known:
+        if not found and left == 1 and not known:
             count = held.count
+        elif not found and left > 1:
+            count = min(count, missed.count + math.ceil((held.count - missed.count) * LARGEST_STEP))
         tried = attempt(count)
         made.append(tried)
         end = End(count=count, loss=tried.standing.loss)
