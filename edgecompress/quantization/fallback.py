@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import onnx_ir as ir
 
 from edgecompress.data.batches import Batches
 from edgecompress.progress import Progress
+from edgecompress.quantization.bias_correction import correct_biases
 from edgecompress.quantization.fewest_layers import End, Judgement, fewest_layers
 from edgecompress.quantization.lowering import floating
 from edgecompress.quantization.recovery import Recovered, recover
@@ -93,11 +95,14 @@ def fall_back(
     ranking = [ranked.group for ranked in rank_layers(original, found.lowering, batches, progress)]
     probe = probe_of(original, batches)
 
+    few = replace(batches, source=lambda: islice(batches.source(), 1))
+
     @functools.cache
     def noise_of(count: int) -> float:
-        if count == len(ranking):
-            return 0.0
-        return probe.agreement(floating(found.lowering, _first_of(ranking, count)).write()).noise_share
+        lowering = floating(found.lowering, _first_of(ranking, count))
+        if recipe.bias_correction:  # the biases take back the shifts of layers that are float now
+            lowering = correct_biases(lowering, few, Progress())
+        return 0.0 if count == len(ranking) else probe.agreement(lowering.write()).noise_share
 
     def attempt(count: int) -> Fallback:
         returned = _first_of(ranking, count)
