@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeVar
 
 WORTH_A_TRIAL = 2 / 3
 """Of the layers that suffice, those that at most may be left for another trial to pay."""
-LARGEST_STEP = 1 / 3
-"""Of the layers that are left, how many at most are added at a time: a forecast may be far off at first."""
+FIRST_STEP = 1 / 3
+"""Of all layers, how many the first trial has at most: a forecast from nothing but the two ends may be far off."""
 NoiseOf = Callable[[int], float]
 """The share of noise in the outputs, as power, with so many layers more exact; it falls with their number."""
 
@@ -94,8 +94,8 @@ def fewest_layers(
             break
         if not found and left == 1 and not known:
             count = held.count
-        elif not found and left > 1:
-            count = min(count, missed.count + math.ceil((held.count - missed.count) * LARGEST_STEP))
+        elif not made and left > 1:
+            count = min(count, missed.count + math.ceil((held.count - missed.count) * FIRST_STEP))
         tried = attempt(count)
         made.append(tried)
         end = End(count=count, loss=tried.standing.loss)
