@@ -23,8 +23,8 @@ to a faint signal, and then none; with these the product of two scales, that of 
 BYTE = 255
 """The largest code of 8 bits."""
 
-WEIGHT_LEVELS = 127.5
-"""Steps from zero to the largest weight of a tensor, as in PyTorch's observers of weights."""
+WEIGHT_BITS = 8
+"""What a weight has, where a recipe asks for no fewer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,24 +32,30 @@ class QuantParams:
     """Scale and zero point of one tensor.
 
     ``scale`` is float32 and ``zero_point`` has the integer dtype, both of shape () per tensor or
-    (channels,) along ``axis``.
+    (channels,) along ``axis``. ``bits`` are those that a signed integer uses; None for all of its type.
     """
 
     scale: NDArray[np.float32]
     zero_point: NDArray[np.integer[Any]]
     axis: int | None = None
+    bits: int | None = None
 
     @property
     def dtype(self) -> np.dtype[np.integer[Any]]:
         """The integer type that values are stored in."""
         return self.zero_point.dtype
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The least and the largest integer."""
+        limits = np.iinfo(self.dtype)
+        return (int(limits.min), int(limits.max)) if self.bits is None else weight_ends(self.bits)
+
     def quantize(self, values: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
         """Integers of ``dtype`` with the shape of ``values``; ties round to even, as in ONNX."""
-        limits = np.iinfo(self.dtype)
         codes = np.rint(values / self.spread(self.scale, values.ndim))
         codes += self.spread(self.zero_point, values.ndim)
-        stored: NDArray[np.integer[Any]] = np.clip(codes, limits.min, limits.max).astype(self.dtype)
+        stored: NDArray[np.integer[Any]] = np.clip(codes, *self.ends).astype(self.dtype)
         return stored
 
     def dequantize(self, codes: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
@@ -108,14 +114,32 @@ def scale_of(step: ArrayLike, least: float) -> NDArray[np.float64]:
     return np.where(np.asarray(step, np.float64) < least, EPSILON, step)
 
 
-def weight_params(weight: NDArray[np.float32], axis: int | None) -> QuantParams:
+def weight_ends(bits: int) -> tuple[int, int]:
+    """The least and the largest integer of a weight.
+
+    >>> weight_ends(8), weight_ends(4)
+    ((-128, 127), (-8, 7))
+    """
+    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+def weight_levels(bits: int) -> float:
+    """Steps from zero to the largest weight of a tensor: half of all, as in PyTorch's observers of weights.
+
+    >>> weight_levels(8), weight_levels(4)
+    (127.5, 7.5)
+    """
+    return weight_ends(bits)[1] + 0.5
+
+
+def weight_params(weight: NDArray[np.float32], axis: int | None, bits: int = WEIGHT_BITS) -> QuantParams:
     """int8 symmetric parameters of a weight, for each index along ``axis``, or per tensor for None."""
     others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.abs(weight.astype(np.float64)).max(axis=others)
-    scale = weight_scale(peak)
-    return QuantParams(scale=scale, zero_point=np.zeros(np.shape(scale), np.int8), axis=axis)
+    scale = weight_scale(peak, bits)
+    return QuantParams(scale=scale, zero_point=np.zeros(np.shape(scale), np.int8), axis=axis, bits=bits)
 
 
-def weight_scale(peak: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The scale of int8 weights up to ``peak`` in magnitude."""
-    return np.asarray(scale_of(peak / WEIGHT_LEVELS, LEAST_WEIGHT_SCALE), np.float32)
+def weight_scale(peak: NDArray[np.float64], bits: int = WEIGHT_BITS) -> NDArray[np.float32]:
+    """The scale of int8 weights up to ``peak`` in magnitude, of which so many bits are used."""
+    return np.asarray(scale_of(peak / weight_levels(bits), LEAST_WEIGHT_SCALE), np.float32)

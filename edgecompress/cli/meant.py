@@ -55,7 +55,7 @@ OF_DIFF = {
 """What diff, which holds a bundle against another one, has in the place of the options of validate."""
 LEFT_OUT = {
     **dict.fromkeys(
-        ("--bits", "--int8", "--quantize", "--dtype", "--precision"), "weights and activations always have 8 bits"
+        ("--bits", "--int8", "--quantize", "--dtype", "--precision"), "weights and activations have 8 bits"
     ),
     **dict.fromkeys(("--gpu", "--cuda"), "training takes a GPU where there is one"),
     **dict.fromkeys(

@@ -98,7 +98,7 @@ def lower(
         model: float, not modified.
         placement: what becomes integer.
         calibration: statistics of its activations.
-        recipe: names the observer, and the granularity of the weights' scales.
+        recipe: names the observer, and says what scales and how many bits weights have.
         scheme: the ranges of the integers.
         observer: a function that stands in for the observer that the recipe names.
     """
@@ -112,7 +112,13 @@ def lower(
         scheme=scheme,
         placement=placement,
         params=aligned,
-        weights=weight_grids(model.graph, placement, scheme, per_channel=recipe.granularity == "per_channel"),
+        weights=weight_grids(
+            model.graph,
+            placement,
+            scheme,
+            per_channel=recipe.granularity == "per_channel",
+            bits=recipe.weight_bits,
+        ),
         recurrent=find_recurrent(model.graph, placement.kept),
         stores_all=recipe.prefer == "size",
         own={name: given for name, given in own.items() if aligned[name] is shared[name]},

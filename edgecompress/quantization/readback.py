@@ -42,7 +42,7 @@ def require_decided(model: ir.Model, lowering: Lowering) -> None:
         if node.op_type in PAIR and name in values and not _holds(node, passed_on(values[name], lowering.params)):
             raise EdgecompressError(f"{node.op_type} {name!r} has another scale than was decided; {OUR_FAULT}")
         layer = weights.get(name) if node.op_type == "DequantizeLinear" else None
-        if layer is not None and not (_rounded(node, layer) and _as_fine(node, layer, lowering)):
+        if layer is not None and not (_rounded(node, layer, lowering) and _as_fine(node, layer, lowering)):
             raise EdgecompressError(f"the integers of {name!r} stand for another weight; {OUR_FAULT}")
 
 
@@ -62,14 +62,17 @@ def _holds(node: ir.Node, params: QuantParams | None) -> bool:
     return params is not None and bool(np.all(scale == params.scale) and np.all(zero == params.zero_point))
 
 
-def _rounded(dequantize: ir.Node, layer: ir.Node) -> bool:
-    """Whether the integers of a weight are the nearest to what it was; a float layer has none."""
+def _rounded(dequantize: ir.Node, layer: ir.Node, lowering: Lowering) -> bool:
+    """Whether the integers of a weight are the nearest of its grid to what it was; a float layer has none."""
     codes, weight = constant(dequantize.inputs[0]), constant_weight(layer)
     if codes is None or weight is None:
         return True
     scale, zero = _constants(dequantize)
     axis = dequantize.attributes.get_int("axis", 1) if scale.ndim else None
     params = QuantParams(scale=scale, zero_point=zero, axis=axis)
+    low, high = lowering.weights[str(layer.name)].ends
+    if codes.min(initial=low) < low or codes.max(initial=high) > high:
+        return False
     return bool((np.abs(params.dequantize(codes) - weight) <= HALF * params.spread(scale, weight.ndim)).all())
 
 

@@ -40,9 +40,6 @@ LARGEST_COLUMN = 5000
 BLOCK = 128
 """Weights of a row that are gone through before the slopes of the others follow, in one product."""
 
-LARGEST_CODE = 127
-"""The largest int8."""
-
 SAMPLES = 128
 """Calibration samples that are read: with as many positions of each, columns enough for any layer."""
 HELD_BYTES = 5e8
@@ -146,14 +143,15 @@ def _round_layer(graph: ir.Graph, node: ir.Node, params: QuantParams, moments: M
     moments = moments.shrunk
     groups = len(mean)
     parts = zip(np.split(matrix, groups), np.split(scale, groups), moments.second, moments.error, strict=True)
-    rounded = np.concatenate([best_rounding(w, s, second, w @ error) for w, s, second, error in parts])
+    largest = params.ends[1]
+    rounded = np.concatenate([best_rounding(w, s, second, w @ error, largest) for w, s, second, error in parts])
     replace_constant(graph, node, 1, _unrows(node, rounded, weight))
     if bias is not None:
         before, after = (np.repeat(vector, len(matrix) // groups, axis=0) for vector in (real, mean))
         replace_constant(graph, node, 2, (bias + (matrix * before - rounded * after).sum(axis=1)).astype(np.float32))
 
 
-def best_rounding(weight: Floats, scale: Floats, objective: Floats, drift: Floats) -> Floats:
+def best_rounding(weight: Floats, scale: Floats, objective: Floats, drift: Floats, largest: int = 127) -> Floats:
     """Weights on the grid that cost the least, dw H dw^T + 2 dw drift^T, that coordinate descent finds.
 
     Args:
@@ -161,13 +159,14 @@ def best_rounding(weight: Floats, scale: Floats, objective: Floats, drift: Float
         scale: of the same shape; the distance of two integers.
         objective: H, symmetric and positive semidefinite, (k, k).
         drift: of the shape of ``weight``; half the slope of the cost there, zeros where the inputs hold no error.
+        largest: integer of the grid.
 
     Returns:
         (channels, k), every entry ``scale`` times an integer, at most one step away from ``weight``. No row
         costs more than rounding to the nearest integer does.
     """
     down = np.floor(weight / scale)
-    limit = np.clip(np.abs(np.rint(weight / scale)).max(axis=1, keepdims=True), 1, LARGEST_CODE)
+    limit = np.clip(np.abs(np.rint(weight / scale)).max(axis=1, keepdims=True), 1, largest)
     up = ((np.rint(weight / scale) > down) & (down + 1 <= limit)).astype(np.float32)
     slope = ((down + up) * scale - weight) @ objective + drift
     curvature = np.diagonal(objective)

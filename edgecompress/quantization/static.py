@@ -26,6 +26,7 @@ from edgecompress.quantization.readback import require_decided
 from edgecompress.quantization.recovery import Recovered, recover
 from edgecompress.quantization.recurrent import Recurrent
 from edgecompress.quantization.timed_placement import TimedChoice
+from edgecompress.quantization.weight_bits import narrowed, not_narrowed
 from edgecompress.recipe.tables import Quantization
 from edgecompress.runtime import to_bytes
 from edgecompress.step import Refusal, StepResult
@@ -108,8 +109,9 @@ def _quantized(
         if train is not None:
             assist(workers, train)
         return StepResult(model=model, metrics=metrics)
-    stale = staleness(calibration, batches)
     by_table = [lower(model, placement, calibration, recipe, scheme, observer) for scheme in schemes(recipe)]
+    unused = not_narrowed(model.graph, by_table[0].weights, recipe.weight_bits)
+    warnings = (*staleness(calibration, batches), *unused)
     choice = TimedChoice() if choose is None or not placement.placed else choose(by_table[0], batches)
     rivals = [floating(rival, choice.floats, BY_TIME) if choice.floats else rival for rival in by_table]
     fix = "name its layers in quantization.keep_float"
@@ -131,9 +133,9 @@ def _quantized(
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
         model=shipped,
-        changes=(*choice.changes, *_choice(best, rivals), *final.changes, *_changes(fusion)),
+        changes=(*choice.changes, *_choice(best, rivals), *narrowed(final.lowering.weights), *final.changes, *_changes(fusion)),
         refusals=(*_refusals(placement, recurrent), *fusion.unfused),
-        warnings=(*stale, *final.warnings, *_strays(fusion)),
+        warnings=(*warnings, *final.warnings, *_strays(fusion)),
         metrics=metrics,
     )
 
@@ -204,8 +206,9 @@ def _changes(fusion: Fusion) -> tuple[str, ...]:
 
 def _without_match(model: ir.Model, recipe: Quantization) -> tuple[str, ...]:
     return tuple(
-        f"quantization.keep_float: no node has a name like {pattern!r}; inspect lists the names"
-        for pattern in unmatched(model.graph, recipe.keep_float)
+        f"quantization.{key}: no node has a name like {pattern!r}; inspect lists the names"
+        for key, patterns in (("keep_float", recipe.keep_float), ("weight_bits", tuple(recipe.weight_bits)))
+        for pattern in unmatched(model.graph, patterns)
     )
 
 

@@ -3,11 +3,12 @@
 On x86 without VNNI the products of uint8 activations and int8 weights are added in pairs in 16 bits.
 255 * |w1 + w2| stays below 2^15 where no two weights of one sign in an output channel exceed 128 together.
 Where they would, a scheme with 8-bit activations gives that channel a coarser grid: 7 bits where both
-weights are equally large, and close to 8 where one stands out.
+weights are equally large, and close to 8 where one stands out. A recipe can give the weights of a layer fewer bits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from edgecompress.calibration.schemes import QuantParams, Scheme, weight_params
 from edgecompress.exporters.graph import constant
 from edgecompress.quantization.operators import RULES
 from edgecompress.quantization.placement import Placement
+from edgecompress.quantization.weight_bits import ALL_BITS, bits_of
 
 PAIR_LIMIT = 128
 """Largest |w1 + w2| with 255 * |w1 + w2| < 2^15."""
@@ -26,7 +28,14 @@ ROUNDED_PAIR_LIMIT = PAIR_LIMIT - 2.0
 """What two weights come to before rounding: either may be rounded away from zero, and the limit still holds."""
 
 
-def weight_grids(graph: ir.Graph, placement: Placement, scheme: Scheme, *, per_channel: bool) -> dict[str, QuantParams]:
+def weight_grids(
+    graph: ir.Graph,
+    placement: Placement,
+    scheme: Scheme,
+    *,
+    per_channel: bool,
+    bits: Mapping[str, int] = ALL_BITS,
+) -> dict[str, QuantParams]:
     """int8 parameters for every constant weight of a placed node, by the node's name.
 
     Args:
@@ -34,13 +43,15 @@ def weight_grids(graph: ir.Graph, placement: Placement, scheme: Scheme, *, per_c
         placement: what becomes integer.
         scheme: where products may not saturate and activations have 8 bits, weights get as few as their pairs need.
         per_channel: one scale for each output channel, or one for each weight.
+        bits: how many the weights of nodes have, by their names; ``*`` and ``?`` are wildcards, and where several of
+            these match, the fewest count.
     """
     grids: dict[str, QuantParams] = {}
     for node in graph:
         weight = constant_weight(node) if node.name in placement.placed else None
         if weight is not None:
             axis = weight_axis(node, weight) if per_channel else None
-            grids[str(node.name)] = _grid(node, weight, axis, narrow=scheme.narrow_weights)
+            grids[str(node.name)] = _grid(node, weight, axis, bits_of(str(node.name), bits), narrow=scheme.narrow_weights)
     return grids
 
 
@@ -110,8 +121,8 @@ def _pairs(weight: NDArray[Any], axis: int) -> NDArray[np.float64]:
     return heaviest
 
 
-def _grid(node: ir.Node, weight: NDArray[np.float32], axis: int | None, *, narrow: bool) -> QuantParams:
-    params = weight_params(weight, axis)
+def _grid(node: ir.Node, weight: NDArray[np.float32], axis: int | None, bits: int, *, narrow: bool) -> QuantParams:
+    params = weight_params(weight, axis, bits)
     if not narrow:
         return params
     return _narrowed(params, heaviest_pairs(node, weight, weight_axis(node, weight)))

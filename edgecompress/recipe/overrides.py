@@ -14,7 +14,13 @@ from edgecompress.recipe.tables import Recipe, key_paths
 from edgecompress.recipe.toml import recipe_tables
 from edgecompress.recipe.unknown import in_its_place
 
-FREE = ("distillation.output_weights.", "export.batch_axes.", "export.dynamic_axes.", "options.")
+FREE = (
+    "distillation.output_weights.",
+    "export.batch_axes.",
+    "export.dynamic_axes.",
+    "options.",
+    "quantization.weight_bits.",
+)
 """Beginnings of the keys that go on with a user's own names."""
 
 

@@ -29,6 +29,7 @@ from edgecompress.recipe.values import (
     Positive,
     PositiveInt,
     Share,
+    WeightBits,
 )
 from edgecompress.registry import TECHNIQUES, require_known
 
@@ -177,6 +178,9 @@ class Quantization(Table):
     """What the integers mean: ``fbgemm`` (7-bit activations) for x86, ``qnnpack`` (8-bit) for Arm; both are INT8."""
     granularity: Literal["per_channel", "per_tensor"] = "per_channel"
     """One weight scale for each output channel, or one for the whole tensor."""
+    weight_bits: dict[str, WeightBits] = Field(default_factory=dict)
+    """Bits of the weights of integer layers, 2 to 8, by names of ONNX nodes (``*``, ``?`` are wildcards); 8 for others.
+    They are stored as INT8, so that only a compressed download gets smaller, and nothing faster."""
     observer: ObserverName = "histogram"
     """How the range of an activation is chosen from what calibration saw."""
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99

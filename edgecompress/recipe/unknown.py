@@ -19,17 +19,19 @@ OTHER_NAMES = {
     "image_size": "images.size",
     "img_size": "images.size",
     "calibration_method": "quantization.observer",
+    "w_bits": "quantization.weight_bits",
 }
 """How others call what a key says."""
 WIDTH = (
-    "weights and activations always have 8 bits, so leave it out (quantization.keep_float names layers that stay float)"
+    "weights and activations have 8 bits, so leave it out (quantization.weight_bits names layers whose weights have"
+    " fewer, quantization.keep_float those that stay float)"
 )
 NO_KEYS = {
-    **dict.fromkeys(("bits", "nbits", "num_bits", "weight_bits", "w_bits", "dtype", "precision"), WIDTH),
+    **dict.fromkeys(("bits", "nbits", "num_bits", "dtype", "precision"), WIDTH),
     **dict.fromkeys(("device", "gpu", "cuda"), "leave it out: training takes a GPU where there is one"),
     **dict.fromkeys(("calibration", "evaluation_data", "train_data"), "data are options: --calibration DATA"),
     **dict.fromkeys(("output", "output_dir"), "it is an option: --output DIR"),
-    "weights": "weights always have 8 bits, so leave it out; a file of weights is given as --weights FILE",
+    "weights": "weights have 8 bits, so leave it out; a file of weights is given as --weights FILE",
 }
 """What is no key of a recipe, and what to do."""
 

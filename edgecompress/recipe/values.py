@@ -38,5 +38,6 @@ def _place_name(key: str) -> tuple[AfterValidator, Any]:
 PlaceName = Annotated[str, *_place_name("validation.on")]
 DeviceName = Annotated[str, *_place_name("validation.device")]
 AxisNumber = Annotated[str, Field(pattern=r"^[0-9]+$")]
+WeightBits = Annotated[int, Field(ge=2, le=8)]
 BatchAxis = Annotated[int, Field(ge=-1)]
 AxisName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

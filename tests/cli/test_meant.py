@@ -58,7 +58,7 @@ def _line(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("compress a.py:net --data x", "there is no option --data; write --calibration DATA"),
         (
             "compress a.py:net --bits 8",
-            "there is no option --bits; leave it out: weights and activations always have 8 bits",
+            "there is no option --bits; leave it out: weights and activations have 8 bits",
         ),
         (
             "compress --model a.py:net",

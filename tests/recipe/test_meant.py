@@ -130,8 +130,9 @@ def test_no_key_changes_its_own_default(key: str) -> None:
         ("images.size=small", "expected a list, got 'small' in 'images.size'; write [first, second]"),
         (
             "quantization.bits=8",
-            "unknown key 'quantization.bits'; weights and activations always have 8 bits, so leave it out"
-            " (quantization.keep_float names layers that stay float)",
+            "unknown key 'quantization.bits'; weights and activations have 8 bits, so leave it out"
+            " (quantization.weight_bits names layers whose weights have fewer, quantization.keep_float those that stay"
+            " float)",
         ),
         ("pruning.sparsity=0.5", "unknown key 'pruning.sparsity'; did you mean 'pruning.amount'?"),
         ("training.lr=0.1", "unknown key 'training.lr'; did you mean 'training.learning_rate'?"),

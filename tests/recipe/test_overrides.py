@@ -83,6 +83,7 @@ VALUES = {
     "evaluation.class_axis": "-1",
     "quantization.scheme": "fbgemm",
     "quantization.granularity": "per_tensor",
+    "quantization.weight_bits": "{conv1 = 4}",
     "quantization.observer": "mse",
     "quantization.percentile": "99.0",
     "quantization.narrow": "auto",

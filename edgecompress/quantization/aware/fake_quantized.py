@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecompress.calibration import QuantParams
+from edgecompress.calibration.schemes import WEIGHT_BITS
 from edgecompress.exporters.graph import replace_constant
 from edgecompress.quantization.aware.graph_run import Change, constants_of, instructions_of, run_instructions, unchanged
 from edgecompress.quantization.aware.integer_layer import IntegerLayer, LearnedStep
@@ -190,7 +191,7 @@ def _layer_names(lowering: Lowering) -> list[str]:
 def _layers(graph: ir.Graph, lowering: Lowering) -> Iterator[tuple[str, tuple[str, ...], IntegerLayer]]:
     """Each layer with integer weights: the constant of its input's step, what it writes, and what is learned."""
     written = {str(node.name): node for node in graph}
-    shared: dict[tuple[str, int | None], nn.Parameter] = {}
+    shared: dict[tuple[str, int | None, int | None], nn.Parameter] = {}
     for node in lowering.model.graph:
         if node.name not in lowering.weights:
             continue
@@ -200,7 +201,8 @@ def _layers(graph: ir.Graph, lowering: Lowering) -> Iterator[tuple[str, tuple[st
         pair = written[floats_name(f"{node.name}/weight")]
         params, source = params_of(pair), _source(written[str(node.name)])
         held = node.inputs[rule.weight]
-        key = (str(held.name if held is not None else ""), params.axis)
+        bits = lowering.weights[node.name].bits
+        key = (str(held.name if held is not None else ""), params.axis, bits)
         if key not in shared:
             shared[key] = nn.Parameter(torch.tensor(weight / params.spread(params.scale, weight.ndim)))
         names = [str(pair.outputs[0].name)]
@@ -215,6 +217,7 @@ def _layers(graph: ir.Graph, lowering: Lowering) -> Iterator[tuple[str, tuple[st
             learns_step=not lowering.scheme.narrow_weights,
             pair_axis=(weight_axis(node, weight) or 0) if adds_in_pairs(node, weight) else None,
             added=summed_bias(node) if bias is None else None,
+            bits=bits or WEIGHT_BITS,
         )
         step = source.inputs[1]
         yield str(step.name if step is not None else ""), tuple(names), layer

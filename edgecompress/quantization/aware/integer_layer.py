@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecompress.calibration import QuantParams
-from edgecompress.calibration.schemes import EPSILON, LEAST_WEIGHT_SCALE, WEIGHT_LEVELS
+from edgecompress.calibration.schemes import EPSILON, LEAST_WEIGHT_SCALE, WEIGHT_BITS, weight_ends, weight_levels
 from edgecompress.quantization.aware.rounding_gradients import dequantize, quantize
 from edgecompress.quantization.qdq import INT32_LIMIT
 from edgecompress.quantization.weights import ROUNDED_PAIR_LIMIT
@@ -20,8 +20,8 @@ STEP_SHARE = 0.05
 """What one unit of a step's parameter changes in its logarithm."""
 TYPICAL_CODE = 64
 """A bias counts in what this code of an input comes to with one step of a weight."""
-WEIGHT_CODES, BIAS_CODES = (-128, 127), (-(2**31), 2**31 - 128)
-"""The ends of int8, and of int32 as far as float32 has them."""
+BIAS_CODES = -(2**31), 2**31 - 128
+"""The ends of int32 as far as float32 has them."""
 
 
 class LearnedStep(nn.Module):
@@ -65,6 +65,7 @@ class IntegerLayer(nn.Module):
         pair_axis: the axis of the output channels in which no two weights may then come to more than a pair holds;
             None where no pair counts.
         added: float32 of shape (channels,), what an Add puts on the sums of a layer without bias, or None.
+        bits: of an integer of the weight.
     """
 
     unit: Tensor
@@ -82,9 +83,10 @@ class IntegerLayer(nn.Module):
         learns_step: bool,
         pair_axis: int | None,
         added: NDArray[np.float32] | None = None,
+        bits: int = WEIGHT_BITS,
     ) -> None:
         super().__init__()
-        self.axis, self.pair_axis = axis, pair_axis
+        self.axis, self.pair_axis, self.bits = axis, pair_axis, bits
         self.register_buffer("unit", torch.tensor(unit))
         self.register_buffer("bias_unit", torch.tensor(unit * np.float32(source * TYPICAL_CODE)))
         self.register_buffer("added", None if added is None else torch.tensor(added), persistent=False)
@@ -97,7 +99,7 @@ class IntegerLayer(nn.Module):
         real, zero = self._real(), source.new_zeros(())
         step = self._step(real, source)
         spread = self._spread(step)
-        weight = dequantize(quantize(real, spread, zero, *WEIGHT_CODES), spread, zero)
+        weight = dequantize(quantize(real, spread, zero, *weight_ends(self.bits)), spread, zero)
         if self.bias is None:
             return weight, None
         fine = source * step
@@ -110,9 +112,9 @@ class IntegerLayer(nn.Module):
         real = self._real()
         found = self._step(real, source)
         spread, step = self._spread(found), found.cpu().numpy()
-        low, high = (end * spread for end in WEIGHT_CODES)
+        low, high = (end * spread for end in weight_ends(self.bits))
         real = real.clamp(low, high)  # what a learned step leaves outside of its range
-        params = QuantParams(scale=step, zero_point=np.zeros(step.shape, np.int8), axis=self.axis)
+        params = QuantParams(scale=step, zero_point=np.zeros(step.shape, np.int8), axis=self.axis, bits=self.bits)
         bias = None if self.bias is None else (self.bias * self.bias_unit).cpu().numpy()
         return Learned(weight=real.cpu().numpy(), params=params, bias=bias)
 
@@ -120,7 +122,7 @@ class IntegerLayer(nn.Module):
         return self.weight * self._spread(self.unit)
 
     def _step(self, real: Tensor, source: Tensor) -> Tensor:
-        narrow = functools.partial(_narrow_step, real.detach(), self.axis, self.pair_axis)
+        narrow = functools.partial(_narrow_step, real.detach(), self.axis, self.pair_axis, weight_levels(self.bits))
         step: Tensor = (self.step or narrow)()
         bias = self.added if self.bias is None else self.bias.detach() * self.bias_unit
         if bias is None:
@@ -136,9 +138,9 @@ class IntegerLayer(nn.Module):
         return values.reshape([-1 if axis == self.axis else 1 for axis in range(self.weight.ndim)])
 
 
-def _narrow_step(weight: Tensor, axis: int | None, pair_axis: int | None) -> Tensor:
+def _narrow_step(weight: Tensor, axis: int | None, pair_axis: int | None, levels: float) -> Tensor:
     """The finest step at which no weight is clipped, and no two of one sign in a channel exceed what a pair holds."""
-    step = _by_channel(weight, axis or 0).abs().amax(1) / WEIGHT_LEVELS
+    step = _by_channel(weight, axis or 0).abs().amax(1) / levels
     step = torch.where(step < LEAST_WEIGHT_SCALE, EPSILON, step)  # a dead channel
     step = step if axis is not None else step.amax()
     if pair_axis is None:

@@ -66,6 +66,7 @@ def plan_steps(recipe: Recipe, _teacher: nn.Module | None) -> tuple[Step, ...]:
 def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     kept = f", {', '.join(quantization.keep_float)} kept float" if quantization.keep_float else ""
     weights = quantization.granularity.replace("_", " ")
+    fewer = "".join(f", {name} in {bits} bits" for name, bits in quantization.weight_bits.items())
     recovery = "".join(f", {key.replace('_', ' ')}" for key in PASSES if getattr(quantization, key))
     training = {"always": "trained", "if_missed": "trained if the accuracy budget does not hold"}
     learned = f", {training[quantization.training]}" if quantization.training in training else ""
@@ -76,7 +77,7 @@ def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     if quantization.placement == "measured":
         timed = ", placed by measured time" if times_here(isa) else f", placed by the table (no {isa} here to time)"
     small = ", those of float layers INT8 in the file" if quantization.prefer == "size" else ""
-    return f"static INT8, {quantization.scheme}, weights {weights}{small}{timed}{recovery}{learned}{fallback}{kept}"
+    return f"static INT8, {quantization.scheme}, weights {weights}{fewer}{small}{timed}{recovery}{learned}{fallback}{kept}"
 
 
 def _enclosing(quantization: Quantization) -> str:
