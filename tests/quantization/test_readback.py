@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -64,6 +65,13 @@ def test_a_weight_of_another_channel_is_seen() -> None:
     codes.const_value = ir.tensor(np.roll(codes.const_value.numpy(), 1, axis=0), name=codes.name)
     with pytest.raises(EdgecompressError, match="the integers of 'a/weight/dq' stand for another weight"):
         require_decided(written, lowering)
+
+
+def test_an_integer_of_more_bits_than_were_asked_for_is_seen() -> None:
+    lowering = _lowering(_conv())
+    fewer = {name: replace(params, bits=4) for name, params in lowering.weights.items()}
+    with pytest.raises(EdgecompressError, match="the integers of 'a/weight/dq' stand for another weight"):
+        require_decided(lowering.write(), replace(lowering, weights=fewer))
 
 
 def test_a_deep_network_without_integers_is_read_at_once() -> None:

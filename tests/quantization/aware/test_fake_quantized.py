@@ -63,7 +63,13 @@ BODIES: dict[str, tuple[str, Constants]] = {
     }),
     "shared weight": (f"c = Conv<{PADS}>(x, w, b) r = Relu(c) y = Conv<{PADS}>(r, w, b)", {}),
 }  # fmt: skip
-SCHEMES = [{"scheme": "qnnpack"}, {"scheme": "fbgemm"}, {"scheme": "fbgemm", "narrow": "weights"}]
+SCHEMES = [
+    {"scheme": "qnnpack"},
+    {"scheme": "fbgemm"},
+    {"scheme": "fbgemm", "narrow": "weights"},
+    {"scheme": "qnnpack", "weight_bits": {"c": 4, "y": 3}},
+    {"scheme": "fbgemm", "narrow": "weights", "weight_bits": {"*": 4}},
+]
 
 
 def _model(body: str, constants: Constants) -> ir.Model:
