@@ -133,7 +133,13 @@ def _quantized(
     metrics["activation_codes"] = best.lowering.scheme.quant_max + 1
     return StepResult(
         model=shipped,
-        changes=(*choice.changes, *_choice(best, rivals), *narrowed(final.lowering.weights), *final.changes, *_changes(fusion)),
+        changes=(
+            *choice.changes,
+            *_choice(best, rivals),
+            *narrowed(final.lowering.weights),
+            *final.changes,
+            *_changes(fusion),
+        ),
         refusals=(*_refusals(placement, recurrent), *fusion.unfused),
         warnings=(*warnings, *final.warnings, *_strays(fusion)),
         metrics=metrics,

@@ -51,7 +51,9 @@ def weight_grids(
         weight = constant_weight(node) if node.name in placement.placed else None
         if weight is not None:
             axis = weight_axis(node, weight) if per_channel else None
-            grids[str(node.name)] = _grid(node, weight, axis, bits_of(str(node.name), bits), narrow=scheme.narrow_weights)
+            grids[str(node.name)] = _grid(
+                node, weight, axis, bits_of(str(node.name), bits), narrow=scheme.narrow_weights
+            )
     return grids
 
 

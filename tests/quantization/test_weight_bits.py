@@ -14,8 +14,8 @@ from edgecompress.data.batches import Batches, InputNames
 from edgecompress.errors import RecipeError
 from edgecompress.exporters.graph import constant
 from edgecompress.progress import Progress
-from edgecompress.quantization.aware.fake_quantized import FakeQuantized
 from edgecompress.quantization.aware.faithfulness import code_differences
+from edgecompress.quantization.aware.fake_quantized import FakeQuantized
 from edgecompress.quantization.fusion import optimized_graph
 from edgecompress.quantization.static import quantize_static
 from edgecompress.quantization.weights import constant_weight
@@ -27,7 +27,7 @@ from tests.quantization.lowerings import lowering_of
 
 PADS = "pads=[1,1,1,1]"
 BODY = f"c = Conv<{PADS}>(x, w, b) r = Relu(c) y = Conv<{PADS}>(r, v)"
-CONSTANTS = {"w": draw(4, 4, 3, 3) / 3, "v": draw(4, 4, 3, 3, seed=1) / 3, "b": draw(4, seed=2)}
+CONSTANTS: dict[str, Array] = {"w": draw(4, 4, 3, 3) / 3, "v": draw(4, 4, 3, 3, seed=1) / 3, "b": draw(4, seed=2)}
 DATA = [draw(8, 4, 8, 8, seed=seed) for seed in range(3, 5)]
 
 

@@ -201,7 +201,7 @@ def _layers(graph: ir.Graph, lowering: Lowering) -> Iterator[tuple[str, tuple[st
         pair = written[floats_name(f"{node.name}/weight")]
         params, source = params_of(pair), _source(written[str(node.name)])
         held = node.inputs[rule.weight]
-        bits = lowering.weights[node.name].bits
+        bits = lowering.weights[str(node.name)].bits
         key = (str(held.name if held is not None else ""), params.axis, bits)
         if key not in shared:
             shared[key] = nn.Parameter(torch.tensor(weight / params.spread(params.scale, weight.ndim)))

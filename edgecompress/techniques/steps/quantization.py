@@ -77,7 +77,9 @@ def _sentence(quantization: Quantization, isa: Isa | None) -> str:
     if quantization.placement == "measured":
         timed = ", placed by measured time" if times_here(isa) else f", placed by the table (no {isa} here to time)"
     small = ", those of float layers INT8 in the file" if quantization.prefer == "size" else ""
-    return f"static INT8, {quantization.scheme}, weights {weights}{fewer}{small}{timed}{recovery}{learned}{fallback}{kept}"
+    return (
+        f"static INT8, {quantization.scheme}, weights {weights}{fewer}{small}{timed}{recovery}{learned}{fallback}{kept}"
+    )
 
 
 def _enclosing(quantization: Quantization) -> str:
