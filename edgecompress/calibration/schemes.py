@@ -141,5 +141,5 @@ def weight_params(weight: NDArray[np.float32], axis: int | None, bits: int = WEI
 
 
 def weight_scale(peak: NDArray[np.float64], bits: int = WEIGHT_BITS) -> NDArray[np.float32]:
-    """The scale of int8 weights up to ``peak`` in magnitude, of which so many bits are used."""
+    """The scale of int8 weights up to ``peak`` in magnitude that use so many bits."""
     return np.asarray(scale_of(peak / weight_levels(bits), LEAST_WEIGHT_SCALE), np.float32)

@@ -9,6 +9,7 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgecompress.data.batches import Batches, InputNames
 from edgecompress.errors import RecipeError
@@ -27,7 +28,11 @@ from tests.quantization.lowerings import lowering_of
 
 PADS = "pads=[1,1,1,1]"
 BODY = f"c = Conv<{PADS}>(x, w, b) r = Relu(c) y = Conv<{PADS}>(r, v)"
-CONSTANTS: dict[str, Array] = {"w": draw(4, 4, 3, 3) / 3, "v": draw(4, 4, 3, 3, seed=1) / 3, "b": draw(4, seed=2)}
+CONSTANTS: dict[str, NDArray[Any]] = {
+    "w": draw(4, 4, 3, 3) / 3,
+    "v": draw(4, 4, 3, 3, seed=1) / 3,
+    "b": draw(4, seed=2),
+}
 DATA = [draw(8, 4, 8, 8, seed=seed) for seed in range(3, 5)]
 
 
