@@ -50,13 +50,15 @@ class Way:
 class Case:
     """A network of the example, and the ways it becomes INT8; the first one is what others are held against.
 
-    One with a ``teacher`` is untrained, and learns from that. ``every`` is how few of the images it is trained on.
+    ``network`` is its name in ``model``, where that is not the key of the case. One that has a ``teacher`` is
+    untrained, and learns from that. ``every`` is how few of the images it is trained on.
     """
 
     title: str
     target: str
     data: str
     model: str = "models.py"
+    network: str | None = None
     teacher: str | None = None
     every: int = 8
     metric: str | None = None
@@ -127,6 +129,14 @@ CASES = {
         overrides={"training.augmentation": "flip"},
         ways=_ways(5, 2),
     ),
+    "mobilenet_v1_4_bits": Case(
+        title="MobileNetV1, weights per tensor, 4 bits in two layers",
+        target="mobile",
+        data="imagenet",
+        network="mobilenet_v1",
+        overrides={**EQUALIZED, "quantization.weight_bits": {"features.3.1": 4, "features.12.0": 4}},
+        ways=ROUNDED_OR_TRAINED,
+    ),
     "resnet8": Case(
         title="ResNet-8, a student of ResNet-20",
         target="edge",
@@ -157,6 +167,7 @@ def runs(name: str, seeds: Sequence[int]) -> list[Run]:
 
 def _run(name: str, way: Way, seed: int) -> Run:
     case, start = CASES[name], time.perf_counter()
+    name = case.network or name
     model: Any = _trained(case, case.teacher or name)
     teacher: Any = None
     if case.teacher is not None:
