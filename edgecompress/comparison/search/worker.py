@@ -125,8 +125,8 @@ class Worker:
         looks at the others: of two, the one that looks last sees the other and gives way. Where both do, the recipe is
         queued once more.
         """
-        others = [other.number for other in _running(study) if other.user_attrs[FOLDER] == name]
-        others.remove(trial.number)
+        at_it = [other.number for other in _running(study) if other.user_attrs[FOLDER] == name]
+        others = [number for number in at_it if number != trial.number]
         before = read_study(study).at(name)  # read last: a trial that ends in between is in both
         if before is None and not others:
             return None

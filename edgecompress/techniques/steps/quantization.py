@@ -91,7 +91,7 @@ def _enclosing(quantization: Quantization) -> str:
 
 def _exact(quantization: Quantization, kind: str) -> str:
     number = quantization.exact_layers
-    return f", the {plural(number, 'layer')} that pay most {kind}" if number else ""
+    return f", {plural(number, 'layer')} {kind} in any case" if number else ""
 
 
 def equalize_channels(model: ir.Model, context: Context) -> StepResult[ir.Model]:
